@@ -1,12 +1,13 @@
 """The Chalice app: registers blueprints, middleware and what SnapStart has to renew, nothing else."""
 
-from chalicelib import cold_start  # isort: skip  # before all that it speeds up
+from chalicelib.foundation import cold_start  # isort: skip  # before all that it speeds up
 
 from chalice.app import Chalice
 
 # First, before imports within imports: Python 3.11 asks the system for memory again at each call that is deeper than a block of its stack,
 # and deep inside other imports AWS's SDK makes 3,000 such calls (25 ms).
-from chalicelib import dynamo, snapstart  # noqa: F401
+from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
+
 from chalicelib.accounts import api as accounts_api
 from chalicelib.accounts.directory import api as directory_api
 from chalicelib.admin import api as admin_api
@@ -20,6 +21,7 @@ from chalicelib.documents import api as documents_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.followers import jobs as followers_jobs
+from chalicelib.foundation import snapstart
 from chalicelib.messages import api as messages_api
 from chalicelib.messages import jobs as messages_jobs
 from chalicelib.notifications import api as notifications_api
@@ -49,7 +51,7 @@ from chalicelib.waiting_room import api as waiting_room_api
 from chalicelib.waitlist import api as waitlist_api
 from chalicelib.waitlist import jobs as waitlist_jobs
 
-app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns the logger of this name
+app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]
 app.register_middleware(error_middleware.reshape_errors, "http")
 app.register_middleware(cors.answer_preflights, "http")

@@ -13,7 +13,8 @@ from chalice.app import Chalice
 
 from bench import bare_chalice
 from bench.measure import Measure
-from chalicelib import clock, dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra.local import initial_data

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
-from chalicelib import dynamo, memory, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import memory, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra import tables

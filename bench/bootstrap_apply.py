@@ -7,7 +7,8 @@ from pathlib import Path
 from bench import purchase_calls, store
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
-from chalicelib import clock, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.trees import Tree
 from chalicelib.rollouts.validation import validate_tree

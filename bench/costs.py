@@ -13,7 +13,7 @@ from msgspec import Struct
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
 from bench.prices import Architecture, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.messages.jobs import send_messages
 from chalicelib.outgoing_webhooks.jobs import retry_webhooks
 from chalicelib.purchases.jobs import sweep

@@ -14,9 +14,9 @@ from bench.app_in_process import app_in_process
 from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
-from chalicelib import clock
 from chalicelib.changes.model import Change, OrderPaid, TicketIssued
 from chalicelib.followers import service as followers
+from chalicelib.foundation import clock
 from chalicelib.outgoing_webhooks import sender, store, transport
 from chalicelib.outgoing_webhooks.transport import EndpointReply
 from chalicelib.purchases.record import queries

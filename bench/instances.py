@@ -10,7 +10,7 @@ import secrets
 from collections import Counter
 
 from bench.prices import Usage, store_dollars
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.local.gateway import Gateway
 from tests import engines

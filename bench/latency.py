@@ -21,7 +21,7 @@ from msgspec import Struct
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
 from bench.tour import visit_all
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests.client import Client, ClientReply
 from tests.simulation.call_log import record_calls
 

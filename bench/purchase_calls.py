@@ -12,7 +12,8 @@ from pathlib import Path
 from bench import bare_chalice, store
 from bench.app_in_process import MANY_TICKETS, app_in_process
 from bench.measure import Measure
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from infra.local.gateway import Gateway
 from tests import builders
 from tests.client import Client

@@ -5,7 +5,7 @@ On a virtual clock, so only what it costs is measured, not how fast this machine
 
 import os
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.simulation.sell_out import SellOutReport, sell_out

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bench.traveller import Traveller, caught_mails, mailed_token
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.notifications import outbox, suppression, unsubscription
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from msgspec import UNSET
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from tests import builders

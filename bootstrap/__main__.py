@@ -10,10 +10,10 @@ from pathlib import Path
 from bootstrap import aws_errors, commands, env_file, interrupts
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.settings import SettingsError
 from chalicelib.rollouts.faults import InvalidDocument
 from chalicelib.rollouts.rollout import ApplyRefused
-from chalicelib.settings import SettingsError
 
 DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 

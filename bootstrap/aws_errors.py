@@ -2,7 +2,7 @@
 
 from botocore import exceptions
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 LOG_IN = "Log in to AWS (for example: aws sso login), or set AWS_PROFILE, then run the command again."
 _NO_LOG_IN = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.template.stages import LOCAL, deployed_stages
 
 

@@ -14,8 +14,8 @@ from bootstrap.files import load_files
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
-from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock, settings
 from chalicelib.promotions import service as promotions
 from chalicelib.rollouts import document, rollout
 from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, quoted

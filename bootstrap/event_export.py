@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from chalicelib import clock
 from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.foundation import clock
 from chalicelib.promotions.model import PromoCode
 from chalicelib.promotions.views import promo_code_view
 from chalicelib.rollouts.trees import Tree

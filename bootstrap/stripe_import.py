@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import secret_settings, settings
+from chalicelib.foundation import secret_settings, settings
 from chalicelib.payments import service as payments
 from chalicelib.rollouts.trees import Tree
 

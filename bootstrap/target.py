@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from bootstrap import aws_stage
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.template import stages
 
 DEFAULT_DATA = ".data"

@@ -13,10 +13,10 @@ from typing import TypeVar
 from msgspec import Struct
 
 from bootstrap.ticket_file import Row, RowFault, digest_of, read_rows
-from chalicelib import clock, secret_settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
 from chalicelib.purchases.imports import service as imports
 from chalicelib.rollouts.faults import quoted

@@ -18,7 +18,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib import clock, dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
 from infra import tables
 
 FORMAT = 1

@@ -14,8 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import clock, dynamo, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
+from chalicelib.foundation import clock, settings
 from devtools.dynamodb.http_server import StoreHttpServer
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport

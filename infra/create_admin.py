@@ -14,9 +14,10 @@ import msgspec
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib import clock, dynamo, ids, settings
 from chalicelib.accounts import passwords, service
 from chalicelib.accounts.model import Account, CommonPassword, Email, NewPassword
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids, settings
 
 
 class NotPossible(Exception):

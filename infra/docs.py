@@ -18,12 +18,12 @@ from chalice.app import ScheduledEventConfig
 
 import app
 from bootstrap import files, interrupts
-from chalicelib import allowed_values, money, settings
 from chalicelib.catalog import custom_options, forms, tier_management
 from chalicelib.checkin.api import MAX_SCANS
 from chalicelib.edge import auth, http, http_errors, idempotency, scheduled
 from chalicelib.edge.openapi.document import list_operations
 from chalicelib.edge.openapi.errors import list_errors
+from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.images import model as images
 from chalicelib.images import rendering
 from chalicelib.outgoing_webhooks import model as webhooks

@@ -12,7 +12,8 @@ from contextlib import redirect_stdout
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.reports import rebuild
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib import clock, dynamo, secret_settings, settings
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, secret_settings, settings
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport

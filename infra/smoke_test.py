@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from bootstrap import interrupts
 from bootstrap.files import load_files
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.rollouts.document import BootstrapDocument, TicketEntry
 from chalicelib.rollouts.faults import InvalidDocument
 from chalicelib.rollouts.validation import ValidDocument, validate_files

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import chalicelib
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

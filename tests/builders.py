@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib import clock
 from chalicelib.edge import auth, rate_limits
+from chalicelib.foundation import clock
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap import conftest as bootstrap

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 import stripe
 
-from chalicelib import clock, deadline, dynamo, log, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, deadline, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
 from tests.client import Client

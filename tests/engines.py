@@ -17,7 +17,8 @@ from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
 from bootstrap import aws_stage
-from chalicelib import clock, dynamo, memory, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, memory, settings
 from chalicelib.images import bucket_client
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store

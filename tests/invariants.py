@@ -4,11 +4,11 @@ from collections import Counter
 
 from msgspec import json
 
-from chalicelib import settings
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.ledger import service as ledger

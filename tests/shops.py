@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chalicelib import memory
+from chalicelib.foundation import memory
 from tests import builders, engines
 from tests.client import Client, ClientReply
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
-from chalicelib import log, secret_settings, settings
+from chalicelib.foundation import log, secret_settings, settings
 from chalicelib.notifications.providers import protocol
 
 StoreCall = tuple[str, str, str]

@@ -7,8 +7,8 @@ from typing import Any
 import stripe
 from msgspec.structs import replace
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store

@@ -34,11 +34,11 @@ def test_app_only_registers():
 
 # Calls that only some files of chalicelib may make: pattern -> these files.
 RESTRICTED_CALLS = {
-    r"os\.(environ|getenv)": {"settings.py"},
-    r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"clock.py"},
+    r"os\.(environ|getenv)": {"foundation/settings.py"},
+    r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"foundation/clock.py"},
     r"\bprint\(": set(),
-    r"\btime\.sleep\(": {"deadline.py"},
-    r"\btime\.(monotonic|perf_counter)": {"clock.py"},
+    r"\btime\.sleep\(": {"foundation/deadline.py"},
+    r"\btime\.(monotonic|perf_counter)": {"foundation/clock.py"},
 }
 
 
@@ -123,7 +123,7 @@ assert app.app.routes
 
 
 # Where a payment provider may be named. All other rooms ask `payments` what it can do, so that a new provider touches none of them.
-PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "settings.py")]
+PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "foundation/settings.py")]
 PROVIDER_ROOMS += [Path(f"purchases/{feature}/api.py") for feature in ("checkout", "provider_events")]
 PROVIDER_NAMES = {"stripe"}
 

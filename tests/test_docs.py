@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from app import app
-from chalicelib.errors import ApiError
-from chalicelib.settings import Settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.settings import Settings
 from tests.repository import CODE, PAGES, ROOT, name_of
 
 CLAIMS = ROOT / "docs" / "claims.md"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from infra import tables
 from tests import engines
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.store import PromoCodeRow

@@ -1,15 +1,16 @@
 """The e-mail addresses of accounts: verify one, change it for another. A mailed link proves that somebody reads the mails of an address."""
 
-from chalicelib import dynamo, parallel
 from chalicelib.accounts import links, mails, service, store
 from chalicelib.accounts.attempts import service as attempts
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.http import RequestContext
 from chalicelib.edge.languages import Language
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import service as notifications
 
 MAX_ATTEMPTS = 5

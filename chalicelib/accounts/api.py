@@ -8,7 +8,6 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from chalicelib import settings
 from chalicelib.accounts import addresses, service, session_cookie
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import (
@@ -41,7 +40,8 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import InvalidInput
 
 bp = Blueprint(__name__)
 

@@ -7,11 +7,11 @@ import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 
-from chalicelib import dynamo
 from chalicelib.accounts import mails, store
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import LinkExpired, MailPurpose
 from chalicelib.accounts.store import MailedLink
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.notifications import service as notifications
 

@@ -3,9 +3,9 @@
 from typing import Literal
 from urllib.parse import quote
 
-from chalicelib import settings
 from chalicelib.accounts.model import MailPurpose
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from chalicelib.notifications.service import MailDraft
 
 VERIFY_SECONDS = 86_400

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from chalicelib.edge.auth import Role
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.foundation.errors import ApiError, InvalidInput
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 

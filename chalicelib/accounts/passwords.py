@@ -6,8 +6,8 @@ argon2 and zxcvbn are imported where they are used, because few requests need th
 import unicodedata
 from typing import TYPE_CHECKING
 
-from chalicelib import settings
 from chalicelib.accounts.model import CommonPassword
+from chalicelib.foundation import settings
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

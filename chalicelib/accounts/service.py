@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib import dynamo, ids, log, parallel, settings
 from chalicelib.accounts import links, passwords, store
 from chalicelib.accounts.attempts import service as attempts
 from chalicelib.accounts.mails import AccountMail
@@ -25,10 +24,12 @@ from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.sessions import service as sessions
 from chalicelib.accounts.sessions.service import Device, Session, SessionNotFound, SessionOver
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.edge.auth import EventRole, Identity, Role
 from chalicelib.edge.http import RequestContext
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import ids, log, parallel, settings
 
 GUEST_GENERATION = 0  # of sessions of guests, who have no account
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")

@@ -7,11 +7,11 @@ against CSRF too: a page of another origin can send it only after a preflight, a
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 
-from chalicelib import settings
 from chalicelib.accounts.sessions.service import REFRESH_SECONDS
 from chalicelib.edge.http import RequestContext
 from chalicelib.edge.operation import Header
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import InvalidInput
 
 PATH = "/api/v1/auth"  # the only calls that get to see it
 HEADER = Header(

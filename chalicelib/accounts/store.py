@@ -18,8 +18,8 @@ from msgspec import Struct, structs
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
 from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
+from chalicelib.dynamodb import dynamo
 
 OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
 BEHIND_ALL = "\x7f"  # sorts behind every character of an address

@@ -2,12 +2,12 @@
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.service import Tokens
 from chalicelib.accounts.sessions.service import REFRESH_SECONDS, Session
-from chalicelib.clock import Timestamp
 from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 
 
 class UserView(Struct, frozen=True):

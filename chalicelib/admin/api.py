@@ -6,7 +6,6 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib import clock
 from chalicelib.admin import live_sale, open_cases, orders, payouts, refund_previews, sale_status
 from chalicelib.admin.live_sale import LiveSaleView
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
@@ -19,10 +18,11 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
-from chalicelib.clock import Timestamp
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
-from chalicelib.ids import Id
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
 from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund

@@ -5,13 +5,13 @@ Those who watch a sale ask every two seconds. However many watch on an instance,
 
 from msgspec import Struct
 
-from chalicelib import clock, parallel
 from chalicelib.admin import sale_status
 from chalicelib.admin.sale_status import SaleStatusView
-from chalicelib.cache import TtlCache
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.clock import Timestamp
+from chalicelib.dynamodb.cache import TtlCache
+from chalicelib.foundation import clock, parallel
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.reports import analytics
 from chalicelib.reports.analytics import PurchaseFigures, RevenueFigures
 

@@ -6,14 +6,15 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib import clock, dynamo, log, parallel
 from chalicelib.accounts.members.people import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.checkin.views import CheckInView, checkin_view
-from chalicelib.clock import Timestamp
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
-from chalicelib.errors import NotFound
+from chalicelib.foundation import clock, log, parallel
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import ProviderName

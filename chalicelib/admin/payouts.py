@@ -4,11 +4,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import clock
-from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PayoutStatus, ProviderName, ProviderPayout
 from chalicelib.reconciliation import schedule

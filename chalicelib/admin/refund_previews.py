@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import OrderStatus, order_status
 from chalicelib.purchases.refunds import requests

@@ -2,11 +2,11 @@
 
 from msgspec import Struct
 
-from chalicelib import parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
-from chalicelib.errors import NotFound
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import finite
 from chalicelib.waiting_room import service as waiting_room

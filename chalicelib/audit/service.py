@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib import clock, dynamo, ids, log
 from chalicelib.audit import store
 from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChange
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids, log
 
 UNKNOWN = "unknown"  # an actor without a name: the index of actors takes no empty texts
 MAX_ROWS_READ = 1000  # for one page, however few of them a filter accepts

@@ -14,8 +14,9 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib import clock, dynamo
 from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 
 MAX_DAYS = 31  # how far one page looks back if nothing but times is asked for
 PAGE_ROWS = 250  # of one call to the store

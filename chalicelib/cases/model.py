@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 
 CaseKind = Literal["refund", "dispute", "finding"]
 

@@ -11,8 +11,8 @@ import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
 from chalicelib.cases.model import Case, CaseKind
+from chalicelib.dynamodb import dynamo
 
 _LISTED = "open"
 

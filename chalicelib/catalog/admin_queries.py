@@ -12,7 +12,7 @@ from chalicelib.catalog.tier_management import ChangedTier
 from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
 from chalicelib.edge import cursors
 from chalicelib.edge.http import CacheableReply
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta, Struct
 
 from chalicelib.catalog.custom_options import MAX_ANSWER_LENGTH, MAX_CHOICES, CustomOption
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 AnswerText = Annotated[str, Meta(max_length=MAX_ANSWER_LENGTH)]
 SentAnswer = bool | AnswerText | Annotated[list[AnswerText], Meta(max_length=MAX_CHOICES)]

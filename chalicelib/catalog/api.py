@@ -5,7 +5,6 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import clock
 from chalicelib.catalog import (
     admin_queries,
     event_management,
@@ -43,8 +42,9 @@ from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.errors import NotFound
-from chalicelib.ids import Id
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.ids import Id
 from chalicelib.inventory.model import CapacityInUse
 
 bp = Blueprint(__name__)

@@ -11,12 +11,12 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.event_states import EventHasSales
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.revisions import CatalogChanging
-from chalicelib.errors import ApiError
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 

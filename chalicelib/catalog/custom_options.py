@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 OptionType = Literal["boolean", "multi_select", "text_input"]
 AskedPer = Literal["purchase", "ticket", "guest"]

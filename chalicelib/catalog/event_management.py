@@ -4,13 +4,14 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from chalicelib import clock, dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, event_states, forms, slugs, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
-from chalicelib.errors import ApiError
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import Shard
 
 

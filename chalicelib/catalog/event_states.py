@@ -10,12 +10,13 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, parallel
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard, Stock, shard_ids
 

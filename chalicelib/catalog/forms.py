@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib import clock
 from chalicelib.catalog.custom_options import NotBlank
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
-from chalicelib.errors import InvalidInput
-from chalicelib.ids import Id
-from chalicelib.money import Cents, Currency
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Cents, Currency
 
 MAX_CAPACITY = 1_000_000
 MAX_METADATA_BYTES = 8 * 1024

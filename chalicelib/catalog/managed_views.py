@@ -5,11 +5,11 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import asdict
 
-from chalicelib import settings
 from chalicelib.catalog.model import Catalog, Event, ManagedBy, Tier
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.views import EventFieldsView, Stocks, TierView, event_view, iso_or_none, tier_view
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import settings
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK
 
 

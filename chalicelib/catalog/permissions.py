@@ -3,7 +3,7 @@
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.snapshots import find_snapshot
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 
 
 def may_manage(identity: Identity, event_id: str) -> bool:

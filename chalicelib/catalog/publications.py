@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from chalicelib import clock, deadline, dynamo, log
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 

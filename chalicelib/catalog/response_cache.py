@@ -17,7 +17,7 @@ from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiers
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.inventory import service as inventory
 
 LIST_MAX_AGE = 2

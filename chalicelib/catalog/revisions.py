@@ -12,11 +12,12 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib import deadline, dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, Event, Tier
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 
 MAX_ATTEMPTS = 5

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from chalicelib import clock
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, Tier, TierStatus
-from chalicelib.errors import ApiError
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import Stock
 
 

@@ -8,17 +8,17 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import clock
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.slugs import fold
 from chalicelib.catalog.text_index import TextIndex
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
-from chalicelib.memory import Memory
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -7,12 +7,12 @@ few minutes. In between a snapshot costs no call to the store.
 from collections.abc import Callable
 from typing import Any, Literal
 
-from chalicelib import clock, settings
-from chalicelib.cache import TtlCache
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.http import CacheableReply
-from chalicelib.memory import Memory
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.memory import Memory
 
 MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
 

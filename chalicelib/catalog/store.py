@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo, parallel
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may have 400 KB
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, ids, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
@@ -15,7 +14,9 @@ from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.permissions import find_event
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids, settings
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 

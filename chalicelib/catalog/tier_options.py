@@ -9,7 +9,7 @@ from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_o
 from chalicelib.catalog.model import Catalog, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 
 class TooManyOptions(ApiError):

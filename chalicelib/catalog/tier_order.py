@@ -9,7 +9,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, Event, in_display_order
 from chalicelib.catalog.revisions import CatalogChange, commit, get_changeable_event
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 
 
 class StaleOrder(ApiError):

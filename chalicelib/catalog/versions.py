@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from chalicelib import dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, CatalogHead
+from chalicelib.dynamodb import dynamo
 
 SUBJECT = "catalog"
 

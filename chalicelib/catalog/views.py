@@ -6,12 +6,12 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib import clock, settings
 from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import Stock, finite
 

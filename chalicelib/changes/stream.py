@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from chalicelib import deadline, dynamo, ids, log
 from chalicelib.changes.catalog import catalog_changes
 from chalicelib.changes.model import Change, LedgerEntryAdded
 from chalicelib.changes.purchases import purchase_changes
 from chalicelib.changes.tickets import ticket_changes
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import time_limits
+from chalicelib.foundation import deadline, ids, log
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import queries
 from chalicelib.tickets import service as tickets

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import clock, ids
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.checkin import manifest, service, views
@@ -16,8 +15,9 @@ from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import InvalidInput, NotFound
-from chalicelib.ids import Id
+from chalicelib.foundation import clock, ids
+from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import TicketFrozen, TicketVoid, read_code
 

@@ -9,12 +9,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import clock
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.checkin.service import door_times
-from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketState, VoidReason, seat_id
 

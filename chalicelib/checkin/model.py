@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
 
 

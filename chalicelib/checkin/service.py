@@ -8,7 +8,6 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import clock, dynamo, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
@@ -28,8 +27,10 @@ from chalicelib.checkin.model import (
     WrongEvent,
     checkin_details,
 )
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
-from chalicelib.errors import ApiError
+from chalicelib.foundation import clock, log, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import (
     MAX_DUPLICATES,

@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog.model import Catalog
 from chalicelib.checkin.service import CheckInResult, SyncedScan
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets.model import CheckIn, Ticket, TicketState
 
 

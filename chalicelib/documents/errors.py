@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 
 
 class NotPaid(ApiError):

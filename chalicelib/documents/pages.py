@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.documents import fonts
 from chalicelib.documents.fonts import Weight
+from chalicelib.foundation import clock
 from chalicelib.tickets.qr import Modules, runs
 
 WIDTH, HEIGHT = 595.0, 842.0

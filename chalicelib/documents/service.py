@@ -2,7 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from chalicelib import settings
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
@@ -12,6 +11,7 @@ from chalicelib.documents.receipt import Seller, render_receipt
 from chalicelib.documents.ticket_pages import render_tickets
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.errors import OrderNotFound
 

@@ -4,8 +4,8 @@ from importlib import import_module
 
 from msgspec import Struct
 
-from chalicelib import clock, money
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, money
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.record.model import RefundStatus
 

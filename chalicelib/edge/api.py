@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib import clock, log, settings
-from chalicelib.clock import Timestamp
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
-from chalicelib.memory import Memory
+from chalicelib.foundation import clock, log, settings
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.memory import Memory
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

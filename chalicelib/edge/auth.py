@@ -11,8 +11,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from chalicelib import clock, secret_settings, settings
-from chalicelib.errors import ApiError
+from chalicelib.foundation import clock, secret_settings, settings
+from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
@@ -151,7 +151,7 @@ def _verify(token: str) -> Identity:
             algorithms=[ALGORITHM],
             issuer=_issuer(),
             audience=AUDIENCE,
-            # Times are compared below, with the clock of `chalicelib.clock`.
+            # Times are compared below, with the clock of `chalicelib.foundation.clock`.
             options={"require": ["iss", "aud", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
         claims = msgspec.convert(decoded, Claims)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 # X-Session is not among them, which keeps pages of other origins away from the session in the cookie.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id")

@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import store
-from chalicelib.edge.gcra import Quota
-from chalicelib.memory import Memory
+from chalicelib.foundation.gcra import Quota
+from chalicelib.foundation.memory import Memory
 
 MAX_LOCAL_COUNTERS = 10_000
 _MAX_ATTEMPTS = 4

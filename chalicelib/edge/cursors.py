@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins, as the page before says.")]
 

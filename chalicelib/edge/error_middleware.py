@@ -6,9 +6,9 @@ from typing import Any
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import ids
 from chalicelib.edge import cors
 from chalicelib.edge.http import LOOK_FIRST, READING_METHODS, UNCHANGED, UNKNOWN
+from chalicelib.foundation import ids
 
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
 _MESSAGES = {

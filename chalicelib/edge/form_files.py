@@ -6,7 +6,7 @@ from multipart import MultipartError, parse_form_data
 
 from chalicelib.edge.http_errors import UnsupportedMediaType
 from chalicelib.edge.operation import FormFile
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 MAX_PARTS = 10
 MAX_FIELD_BYTES = 64 * 1024

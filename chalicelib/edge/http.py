@@ -22,7 +22,7 @@ from chalice.app import Blueprint, CaseInsensitiveMapping
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import clock, deadline, dynamo, effects, ids, log, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import access as route_access
 from chalicelib.edge import auth, cors, languages, path_names, time_limits
 from chalicelib.edge.access import Access
@@ -31,7 +31,8 @@ from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import FormFile, Header, Operation
 from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation import clock, deadline, effects, ids, log, settings
+from chalicelib.foundation.errors import ApiError, NotFound
 
 MIN_GZIP_BYTES = 1024
 MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway takes

@@ -14,13 +14,13 @@ from typing import Annotated, ClassVar, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from chalicelib import clock, ids, settings
 from chalicelib.edge import store
 from chalicelib.edge.http import Reply, RequestContext
-from chalicelib.edge.key_use import IdempotencyConflict, KeyUse
 from chalicelib.edge.operation import Header
 from chalicelib.edge.store import IdempotencyRow
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation.errors import ApiError, InvalidInput
+from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
 
 LOCK_SECONDS = 30  # longer than a request may run; a request that still has no reply after this is dead
 MAX_KEY_LENGTH = 255

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from chalicelib import dynamo, log
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import store
+from chalicelib.foundation import log
 
 MAX_REPORT_CHARACTERS = 10_000
 

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.edge.access import Access
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 
 
 class Header(Struct, frozen=True):

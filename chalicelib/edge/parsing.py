@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")

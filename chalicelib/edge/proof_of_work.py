@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import msgspec
 
-from chalicelib import secret_settings, settings
-from chalicelib.errors import ApiError
+from chalicelib.foundation import secret_settings, settings
+from chalicelib.foundation.errors import ApiError
 
 MAX_NONCE_LENGTH = 64
 

@@ -16,12 +16,13 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import dynamo, effects, ids, log, secret_settings, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import counters, source_addresses
 from chalicelib.edge.counters import Counter
-from chalicelib.edge.gcra import Charge, Quota
 from chalicelib.edge.http import RequestContext
-from chalicelib.errors import ApiError
+from chalicelib.foundation import effects, ids, log, secret_settings, settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.gcra import Charge, Quota
 
 # An instance may grant a 25th of what an address has left, and 4 requests at most, before it reports them to the store. So the
 # request of a lone buyer, the common case, costs no write.

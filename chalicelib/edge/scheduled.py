@@ -6,8 +6,8 @@ from typing import Any
 
 from chalice.app import Blueprint, Rate
 
-from chalicelib import clock, deadline, ids, log
 from chalicelib.edge import time_limits
+from chalicelib.foundation import clock, deadline, ids, log
 
 Report = dict[str, Any]
 INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; all jobs are known once `app` is loaded

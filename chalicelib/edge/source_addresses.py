@@ -8,7 +8,7 @@ import hmac
 
 from chalice.app import Request as ChaliceRequest
 
-from chalicelib import secret_settings
+from chalicelib.foundation import secret_settings
 
 VIEWER_HEADER = "X-Viewer-Address"
 KEY_HEADER = "X-Edge-Key"

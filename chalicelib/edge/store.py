@@ -14,8 +14,9 @@ from typing import Any
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo, effects, log
-from chalicelib.edge.gcra import Charge
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import effects, log
+from chalicelib.foundation.gcra import Charge
 
 _SAME_LOCK = "locked_until = :lock"  # no other request has taken the key over
 

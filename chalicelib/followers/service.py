@@ -5,9 +5,10 @@ DynamoDB lets two functions at most read one stream: the reports have one of the
 
 from collections.abc import Callable, Sequence
 
-from chalicelib import dynamo, log
 from chalicelib.changes.model import Change
+from chalicelib.dynamodb import dynamo
 from chalicelib.followers.publications import with_file_changes
+from chalicelib.foundation import log
 from chalicelib.messages import service as messages
 from chalicelib.numbering import service as numbering
 from chalicelib.outgoing_webhooks import outbox as outgoing_webhooks

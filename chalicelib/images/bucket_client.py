@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from chalicelib import sdk_calls, settings
+from chalicelib.foundation import sdk_calls, settings
 
 
 def client() -> Any:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 
 MAX_IMAGE_BYTES = 5 * 1024 * 1024
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")

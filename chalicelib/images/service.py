@@ -11,11 +11,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import ids, log
-from chalicelib.errors import ApiError
+from chalicelib.foundation import ids, log
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.parallel import call_each
 from chalicelib.images import rendering, store
 from chalicelib.images.model import MAX_IMAGE_BYTES, StoredImage
-from chalicelib.parallel import call_each
 
 UPLOAD_SECONDS = 600
 UNUSED_SECONDS = 3600  # no request and no function takes so long to refer to what it has stored

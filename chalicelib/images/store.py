@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.settings import SettingsError
 from chalicelib.images.bucket_client import client
-from chalicelib.settings import SettingsError
 
 FOREVER = "public, max-age=31536000, immutable"  # a name never gets another content
 

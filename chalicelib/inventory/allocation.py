@@ -8,13 +8,14 @@ import random
 from collections.abc import Sequence
 from functools import partial
 
-from chalicelib import deadline, dynamo, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log
+from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import attempts
 from chalicelib.inventory.attempts import HoldRequest
 from chalicelib.inventory.display import copies, refresh
 from chalicelib.inventory.display.model import Display, Figures, StockGroup
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHolds
-from chalicelib.memory import Memory
 
 MAX_ROUNDS = 4
 PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards

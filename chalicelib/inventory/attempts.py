@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from chalicelib import dynamo, ids, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids, log
+from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import store
 from chalicelib.inventory.display import copies
 from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused, Shard, TooManyHolds, shard_ids
-from chalicelib.memory import Memory
 
 MAX_SPANNING_ROUNDS = 8
 UNKNOWN_AVAILABLE = 1 << 30

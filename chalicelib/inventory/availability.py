@@ -6,8 +6,9 @@ and this instance's turn (`display/model.py`). So the shards are read once, howe
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chalicelib import dynamo, log, settings
-from chalicelib.cache import OVERLAP_SECONDS
+from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.cache import OVERLAP_SECONDS
+from chalicelib.foundation import log, settings
 from chalicelib.inventory.display import copies, refresh, store
 from chalicelib.inventory.display.model import Display, Figures, StockGroup
 from chalicelib.inventory.display.refresh import RefreshRequest

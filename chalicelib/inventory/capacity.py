@@ -6,7 +6,8 @@ is for a stock of few shards, which changes in one transaction with what else sa
 
 from collections.abc import Sequence
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Shard, Stock, level, shard_ids
 

@@ -8,7 +8,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import store
 from chalicelib.inventory.model import NotEnoughTickets, shard_ids
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec import Struct
 
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 
 # How many holds one shard takes: with them its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80

@@ -6,7 +6,8 @@ Each tier has one, and so has an event with a capacity of its own: its pool, whi
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.inventory import attempts, store
 from chalicelib.inventory.allocation import check_figures, hold, leave_expired
 from chalicelib.inventory.availability import cached_stock, read_stock

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard
 
 FEATURE = "inventory"

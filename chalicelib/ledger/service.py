@@ -10,10 +10,10 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 import msgspec
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.money import Currency
 from chalicelib.ledger import store
 from chalicelib.ledger.model import KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals
-from chalicelib.money import Currency
 
 
 class EntryFields(TypedDict):

@@ -14,7 +14,7 @@ from zlib import crc32
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 # 4,000 write units: 2,000 entries a second for each event. Never change it: old entries would then be looked for in the wrong lane.
 LANES = 4

@@ -5,15 +5,15 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import clock
 from chalicelib.catalog import permissions
-from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import NotFound
-from chalicelib.ids import Id
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import clock, money, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sharing import calendar_file
 from chalicelib.documents import service as documents
+from chalicelib.foundation import clock, money, settings
 from chalicelib.messages.model import EventDetails, event_details
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification

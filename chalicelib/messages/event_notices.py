@@ -9,9 +9,10 @@ from hashlib import sha256
 
 from msgspec.structs import asdict, replace
 
-from chalicelib import deadline, dynamo, log, parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log, parallel
 from chalicelib.messages import store
 from chalicelib.messages.model import EventNotice, Mailing, event_details
 from chalicelib.notifications import outbox

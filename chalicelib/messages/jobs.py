@@ -5,8 +5,8 @@ from typing import Any
 from chalice.app import Blueprint
 from msgspec.structs import asdict
 
-from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock
 
 bp = Blueprint(__name__)
 

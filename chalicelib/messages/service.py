@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib import clock, log
 from chalicelib.changes.model import (
     Change,
     EventChanged,
@@ -12,6 +11,7 @@ from chalicelib.changes.model import (
     TicketVoided,
     WaitlistOffered,
 )
+from chalicelib.foundation import clock, log
 from chalicelib.messages import event_notices
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification

@@ -3,7 +3,7 @@
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.messages.model import EventNotice
 
 # After its end, longer than a change can come again: the stream keeps changes for a day.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import clock, deadline, log, parallel, settings
+from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.notifications import encoding, store, suppression
 from chalicelib.notifications.model import MailMessage, Notification
 from chalicelib.notifications.providers import protocol

@@ -5,7 +5,7 @@ from email.message import EmailMessage, MIMEPart
 from email.utils import formatdate, make_msgid, parseaddr
 from hashlib import sha256
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications.model import EncodedMail, MailMessage
 
 

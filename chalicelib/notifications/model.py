@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 
 from chalicelib.edge.languages import DEFAULT, Language
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 # `sent`: the provider has taken it. `dropped`: there was no address, or nothing to say any more. `failed`: given up, or refused after that.
 NotificationStatus = Literal["queued", "sent", "delivered", "bounced", "complained", "suppressed", "failed", "dropped"]

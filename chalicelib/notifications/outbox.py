@@ -1,8 +1,9 @@
 """The outbox: the notifications that are to be sent by mail. `delivery` sends them."""
 
-from chalicelib import dynamo, log
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import DEFAULT, Language
+from chalicelib.foundation import log
 from chalicelib.notifications import store
 from chalicelib.notifications.model import Fact, Notification, NotificationNotFound, NotResendable, notification_id
 from chalicelib.notifications.store import Due, query_event, query_problem

@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import log, settings
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import log, settings
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import protocol
 from chalicelib.notifications.providers.protocol import MailFailed

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import log
+from chalicelib.foundation import log
 from chalicelib.notifications import sns, store, suppression
 from chalicelib.notifications.model import NotificationStatus, SnsRefused
 from chalicelib.notifications.providers.ses import NOTIFICATION_TAG

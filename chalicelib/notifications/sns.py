@@ -14,8 +14,8 @@ from urllib.request import urlopen
 
 import msgspec
 
-from chalicelib import clock, deadline, log, settings
-from chalicelib.memory import Memory
+from chalicelib.foundation import clock, deadline, log, settings
+from chalicelib.foundation.memory import Memory
 from chalicelib.notifications.model import SnsRefused
 
 MAX_AGE_SECONDS = 3600  # SNS tries again for about so long

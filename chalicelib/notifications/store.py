@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
 
 LANES = 4

@@ -2,8 +2,9 @@
 
 import hmac
 
-from chalicelib import dynamo, secret_settings
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import secret_settings
 from chalicelib.notifications import store
 from chalicelib.notifications.model import NotSuppressed
 

@@ -5,7 +5,7 @@ All other mails are about what somebody has bought or has asked for at that mome
 
 import hmac
 
-from chalicelib import secret_settings, settings
+from chalicelib.foundation import secret_settings, settings
 from chalicelib.notifications import store
 from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_id
 

@@ -9,9 +9,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from chalicelib import dynamo
 from chalicelib.catalog import permissions
 from chalicelib.changes.model import Change, TicketIssued
+from chalicelib.dynamodb import dynamo
 from chalicelib.numbering import store
 from chalicelib.numbering.store import NumberCounter
 from chalicelib.tickets import service as tickets

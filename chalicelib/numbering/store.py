@@ -3,7 +3,7 @@
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 
 class NumberCounter(Struct, frozen=True):

@@ -6,7 +6,6 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib import clock
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
@@ -14,6 +13,7 @@ from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import WEBHOOK, RateLimited, limited
+from chalicelib.foundation import clock
 from chalicelib.outgoing_webhooks import endpoints, outbox
 from chalicelib.outgoing_webhooks.forms import EndpointChanges, FailedDeliveries, NewEndpoint
 from chalicelib.outgoing_webhooks.model import (

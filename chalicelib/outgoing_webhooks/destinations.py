@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 HTTPS_PORT, HTTP_PORT, MIN_FREE_PORT, MAX_PORT = 443, 80, 1024, 65_535
 MAX_URL_LENGTH = 2000

@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from chalicelib import dynamo, parallel
 from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications.model import Notification
 from chalicelib.outgoing_webhooks import destinations, signature, store

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chalicelib.catalog.forms import Moment, Version, epoch_seconds
 from chalicelib.edge.cursors import Cursor
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.outgoing_webhooks.destinations import MAX_URL_LENGTH
 from chalicelib.outgoing_webhooks.model import KEPT_SECONDS, EventType
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from ulid import ULID
 
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 # What an endpoint may ask for.
 EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed", "waitlist.offered"]

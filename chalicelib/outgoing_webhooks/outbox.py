@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import clock, parallel
 from chalicelib.catalog import permissions
 from chalicelib.changes.model import Change
+from chalicelib.foundation import clock, parallel
 from chalicelib.outgoing_webhooks import payloads, store
 from chalicelib.outgoing_webhooks.model import (
     MAX_REPLAYED,

@@ -6,7 +6,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.views import iso_or_none
@@ -22,7 +21,8 @@ from chalicelib.changes.model import (
     TicketTransferred,
     WaitlistOffered,
 )
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.outgoing_webhooks.model import Message, MessageType, message_id
 from chalicelib.purchases.record.views import order_view, refund_view, reservation_view
 from chalicelib.tickets.model import Ticket, TicketState

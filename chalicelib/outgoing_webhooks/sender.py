@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib import clock, deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, parallel
 from chalicelib.outgoing_webhooks import destinations, endpoints, signature, store, transport
 from chalicelib.outgoing_webhooks.destinations import DestinationRefused
 from chalicelib.outgoing_webhooks.model import (

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, SendAttempt
 
 PAGE_ROWS = 100  # of one call to the store

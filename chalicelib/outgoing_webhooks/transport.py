@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.outgoing_webhooks.destinations import Destination
 from chalicelib.outgoing_webhooks.model import AttemptError
 

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from chalicelib import clock
 from chalicelib.catalog.views import iso_or_none
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.outgoing_webhooks.model import (
     AttemptError,
     Delivery,

@@ -5,7 +5,6 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import clock
 from chalicelib.catalog import permissions, tier_options
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption
@@ -22,6 +21,7 @@ from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.foundation import clock
 from chalicelib.images.model import ImageRefused
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.packages import service

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib import money
 from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
 from chalicelib.catalog.forms import Capacity, ImageUrl, Position, Text, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.model import Tier
 from chalicelib.catalog.tier_management import common_currency, next_position
-from chalicelib.ids import Id
-from chalicelib.money import Currency, MajorUnits
+from chalicelib.foundation import money
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Currency, MajorUnits
 
 MAX_PACKAGES = 100
 

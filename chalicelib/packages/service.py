@@ -20,7 +20,7 @@ from chalicelib.catalog.tier_management import TierHasSales
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.http import CacheableReply
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.packages.forms import NewPackage, OptionChanges, PackageChanges

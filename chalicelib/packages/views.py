@@ -4,13 +4,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import money
 from chalicelib.audit.model import AuditEntry, FieldChange
 from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
 from chalicelib.catalog.sale_rules import current_tier_status
 from chalicelib.catalog.views import Stocks, iso_or_none
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import money
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import finite
 

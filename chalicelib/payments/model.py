@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.foundation.errors import ApiError, InvalidInput
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe", "imported"]

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib import deadline, dynamo, log, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log, settings
 from chalicelib.payments.model import ProviderUnavailable
 
 # `unanswered`: the provider or the store did not answer, which says nothing about the task; `error`: something is wrong with it.

@@ -8,7 +8,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from chalicelib import log, settings
+from chalicelib.foundation import log, settings
 from chalicelib.payments.model import (
     CheckoutPage,
     Payment,

@@ -5,12 +5,12 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import ids
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import AccountChanging, EnteredPassword, NoAccount, WrongPassword
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.foundation import ids
 from chalicelib.privacy import service
 from chalicelib.privacy.service import PromoterHasEvents
 from chalicelib.privacy.views import ExportView

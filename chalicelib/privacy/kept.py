@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import parallel
+from chalicelib.foundation import parallel
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks.views import endpoint_view
 from chalicelib.waitlist import service as waitlist

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from chalicelib import clock, parallel
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.members.service import Membership
@@ -14,7 +13,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.http import RequestContext
-from chalicelib.errors import ApiError
+from chalicelib.foundation import clock, parallel
+from chalicelib.foundation.errors import ApiError
 from chalicelib.privacy import kept
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view

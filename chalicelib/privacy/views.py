@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from chalicelib.accounts.views import UserView
-from chalicelib.clock import Timestamp
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.outgoing_webhooks.views import EndpointView
 from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.record.views import FullOrderView

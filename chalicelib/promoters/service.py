@@ -14,7 +14,7 @@ from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications

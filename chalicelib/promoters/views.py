@@ -4,14 +4,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.accounts.members.service import Membership
 from chalicelib.accounts.profiles.service import Promoter
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.catalog.views import Stocks, iso_or_none
-from chalicelib.clock import Timestamp
 from chalicelib.edge.auth import EventRole
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view
 
 

@@ -13,7 +13,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from chalicelib.promotions import management
 from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize

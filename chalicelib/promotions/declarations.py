@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from chalicelib import ids, parallel
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import ids, parallel
 from chalicelib.promotions import store, transactions
 from chalicelib.promotions.model import PromoCode, PromoCodeTaken, shard_count
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.catalog.forms import Moment, Version, epoch_seconds, given_fields
-from chalicelib.errors import InvalidInput
-from chalicelib.ids import Id
-from chalicelib.money import MajorUnits, to_minor_units
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import MajorUnits, to_minor_units
 from chalicelib.pricing.model import DiscountType
 from chalicelib.promotions.model import PromoCode
 

@@ -8,12 +8,12 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.revisions import ANY_VERSION, Expected, ManagedByBootstrap
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
-from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import forms, store, transactions

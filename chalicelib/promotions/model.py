@@ -6,7 +6,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from chalicelib.catalog.model import ManagedBy
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
 from chalicelib.pricing.model import DiscountRule, DiscountType
 

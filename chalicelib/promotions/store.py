@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.promotions.model import PromoCode
 
 

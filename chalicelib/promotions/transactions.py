@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from msgspec.structs import asdict, replace
 
-from chalicelib import deadline, dynamo
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, CapacityInUse
 from chalicelib.promotions import store

@@ -4,11 +4,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog.model import ManagedBy
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.money import to_major_units
 from chalicelib.inventory.model import NO_STOCK, Stock
-from chalicelib.money import to_major_units
 from chalicelib.pricing.model import DiscountType
 from chalicelib.promotions.model import PromoCode
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock
 
 bp = Blueprint(__name__)
 

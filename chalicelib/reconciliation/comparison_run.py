@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import log, settings
 from chalicelib.cases import service as cases
+from chalicelib.foundation import log, settings
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases.provider_events.service import EventResult
 from chalicelib.purchases.record.errors import FATAL_ERRORS

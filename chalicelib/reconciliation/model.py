@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, field, to_builtins
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 
 
 class ReconciliationReport(Struct):

@@ -1,8 +1,8 @@
 """The scheduled comparison of our books with the payment provider's: each run goes on, span by span, where the last one stopped."""
 
-from chalicelib import log, settings
 from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import log, settings
 from chalicelib.payments import service as payments
 from chalicelib.reconciliation import compare, store
 from chalicelib.reconciliation.model import ReconciliationReport

@@ -3,7 +3,7 @@
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.reconciliation.model import LastRun, ReconciliationReport
 
 _ID = "last"

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib import clock, parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.clock import Timestamp
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import clock, parallel
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.reports import store
 from chalicelib.reports.figures import GATE, GATES, TOTALS, Figures
 from chalicelib.waiting_room import service as waiting_room

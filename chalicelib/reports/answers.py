@@ -10,15 +10,15 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
-from chalicelib import clock, ids
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import AskedPer, OptionType
 from chalicelib.catalog.model import Event
-from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply
-from chalicelib.ids import Id
+from chalicelib.foundation import clock, ids
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.ids import Id
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.reports import store

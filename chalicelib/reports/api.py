@@ -5,7 +5,7 @@ from chalice.app import Blueprint
 from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from chalicelib.purchases.record.views import OrderListView
 from chalicelib.reports import package_sales
 from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics

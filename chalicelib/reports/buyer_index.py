@@ -8,10 +8,10 @@ writes nothing. Of a buyer who was erased only names on tickets that others have
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from chalicelib import parallel
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.catalog.text_index import words_of
 from chalicelib.changes.model import BuyerErased, Change, OrderPaid, TicketNamesChanged
+from chalicelib.foundation import parallel
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.model import CheckoutDetails, Purchase
 from chalicelib.reports import store

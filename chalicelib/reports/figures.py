@@ -7,7 +7,7 @@ difference is added, so it does not matter how many changes were missed, came tw
 
 from collections import Counter, defaultdict
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.ledger.model import SIGNS, LedgerEntry
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.tickets.model import Ticket

@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import parallel
 from chalicelib.catalog.answers import AnswerValue
 from chalicelib.catalog.custom_options import OptionType
+from chalicelib.foundation import parallel
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.model import CheckoutDetails, Purchase
 from chalicelib.tickets import service as tickets

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib import parallel
 from chalicelib.accounts.model import email_key
 from chalicelib.edge import cursors
+from chalicelib.foundation import parallel
 from chalicelib.purchases.record import queries
 from chalicelib.reports import store
 from chalicelib.reports.buyer_index import name_words

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from chalicelib import ids
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.errors import InvalidInput
-from chalicelib.ids import Id
+from chalicelib.foundation import ids
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
 from chalicelib.purchases.disputes.views import DisputeView, dispute_view
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.model import ACTIVE_STATES, Dispute, Purchase

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from chalicelib import money, parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply
-from chalicelib.ids import Id
+from chalicelib.foundation import money, parallel
+from chalicelib.foundation.ids import Id
 from chalicelib.reports import sales
 from chalicelib.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
 from chalicelib.reports.csv_replies import csv_reply

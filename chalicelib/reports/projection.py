@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from chalicelib import dynamo
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
+from chalicelib.dynamodb import dynamo
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase

@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from chalicelib import money
-from chalicelib.errors import NotFound
+from chalicelib.foundation import money
+from chalicelib.foundation.errors import NotFound
 from chalicelib.promotions import service as promotions
 from chalicelib.reports import store
 from chalicelib.reports.figures import promo_part

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from chalicelib import clock
-from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply
-from chalicelib.ids import Id
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.ids import Id
 from chalicelib.ledger.model import EntryKind
 from chalicelib.promotions.model import normalize
 from chalicelib.purchases.record import queries, views

@@ -27,7 +27,8 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 from chalicelib.reports.figures import TOTALS, Figures, total
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib import clock
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
 
 Time = Annotated[datetime, Meta(tz=True)]
 

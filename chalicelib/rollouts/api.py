@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from chalicelib.rollouts.errors import PlanOutdated, VersionRefused, VersionUnusable
 from chalicelib.rollouts.views import AppliedView, CatalogPlanView, VersionsView
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from chalicelib.catalog.custom_options import CustomOption, check_option
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 from chalicelib.promotions.model import normalize
 from chalicelib.rollouts import dates

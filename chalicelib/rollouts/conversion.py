@@ -2,9 +2,9 @@
 
 from msgspec.structs import asdict
 
-from chalicelib import settings
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.foundation import settings
 from chalicelib.rollouts import dates
 from chalicelib.rollouts.document import EventEntry, TicketEntry, price_id, ticket_capacity
 from chalicelib.rollouts.validation import ValidDocument

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.rollouts.faults import quoted
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
-from chalicelib import clock
 from chalicelib.catalog.model import DisplayState, Event, Tier
+from chalicelib.foundation import clock
 from chalicelib.promotions.model import PromoCode
 from chalicelib.rollouts.changes import ChangedField
 from chalicelib.rollouts.faults import quoted

@@ -9,8 +9,8 @@ from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer
 from chalicelib.catalog.model import DisplayState, TierStatus
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.edge.openapi.schemas import portable
+from chalicelib.foundation.money import Cents, Currency, MajorUnits
 from chalicelib.inventory.model import MAX_SHARDS
-from chalicelib.money import Cents, Currency, MajorUnits
 from chalicelib.pricing.model import DiscountType
 from chalicelib.promotions.forms import CodeText, PackageIds, TotalUses, UsesPerDonor
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Struct
 
-from chalicelib import parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
+from chalicelib.foundation import parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken

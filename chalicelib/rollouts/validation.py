@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import allowed_values
 from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.foundation import allowed_values
 from chalicelib.rollouts.consistency import consistency_faults, consistency_warnings, environment_faults
 from chalicelib.rollouts.document import BootstrapDocument, EventEntry, TicketEntry
 from chalicelib.rollouts.faults import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted

@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import msgspec
 
-from chalicelib import clock
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.edge import cursors
-from chalicelib.errors import NotFound
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import NotFound
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.errors import PlanOutdated, VersionRefused, VersionUnusable
 from chalicelib.rollouts.faults import InvalidDocument

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.clock import Timestamp
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.rollouts.changes import EntryChange
 from chalicelib.rollouts.faults import DocumentWarning
 from chalicelib.rollouts.refusals import Refusal

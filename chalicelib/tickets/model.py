@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer

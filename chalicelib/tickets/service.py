@@ -5,10 +5,11 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import signature, store
 from chalicelib.tickets.model import (
     MAX_TICKETS,

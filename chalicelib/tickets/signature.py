@@ -8,7 +8,7 @@ import base64
 import hmac
 from hashlib import sha256
 
-from chalicelib import secret_settings
+from chalicelib.foundation import secret_settings
 
 _VERSION = "fairgate-ticket-v1"
 

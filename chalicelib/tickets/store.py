@@ -12,7 +12,8 @@ from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import clock, dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, parallel
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON, and what they are without a value.

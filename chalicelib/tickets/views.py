@@ -2,10 +2,10 @@
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.views import iso_or_none
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import service
 from chalicelib.tickets.model import Attendee, Ticket, TicketState
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.waiting_room import admission_plan, config, room_cache, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import TooManyChanges

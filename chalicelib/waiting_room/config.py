@@ -1,7 +1,7 @@
 """The configuration of an event's waiting room: the event's own values, else the stage's settings."""
 
-from chalicelib import settings
 from chalicelib.catalog.model import Event
+from chalicelib.foundation import settings
 from chalicelib.waiting_room import admission_plan
 from chalicelib.waiting_room.admission_plan import Segment
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.foundation import log, settings
 from chalicelib.waiting_room import admission_plan, config, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening

@@ -2,11 +2,12 @@
 
 from msgspec import Struct
 
-from chalicelib import dynamo, log
-from chalicelib.cache import TtlCache
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.http import CacheableReply
+from chalicelib.foundation import log
 from chalicelib.waiting_room import admission_plan, config, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
     GUEST_PREFIX,

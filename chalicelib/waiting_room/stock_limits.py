@@ -1,9 +1,9 @@
 """What the stock means for the waiting room: how large the next wave may be, and whether joining still makes sense."""
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.waiting_room import admission_plan, config

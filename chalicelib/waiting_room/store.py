@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival

@@ -6,7 +6,7 @@ from binascii import Error as Base64Error
 
 import msgspec
 
-from chalicelib import secret_settings
+from chalicelib.foundation import secret_settings
 from chalicelib.waiting_room.model import GUEST_PREFIX, Arrival
 
 MAX_LENGTH = 1024

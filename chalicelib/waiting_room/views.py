@@ -4,9 +4,9 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from chalicelib import clock
 from chalicelib.catalog.model import Event
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.waiting_room import admission_plan
 from chalicelib.waiting_room.model import Arrival, RoomState
 from chalicelib.waiting_room.permutation import ALGORITHM

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import deadline, dynamo, ids, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
-from chalicelib.errors import ApiError
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, ids, log, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.errors import ActiveReservationExists, PurchaseLimitExceeded

@@ -12,10 +12,10 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import InvalidInput, NotFound
-from chalicelib.ids import Id
+from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Cents
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
-from chalicelib.money import Cents
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted
 from chalicelib.purchases.record.errors import (
     ActiveReservationExists,

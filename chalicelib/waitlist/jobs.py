@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from chalice.app import Blueprint
 
-from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock
 from chalicelib.waitlist.allocator import allocate_all
 
 bp = Blueprint(__name__)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 # `accepted`: the offer was paid. `declined`: it was given back. `expired`: nobody paid for it in time. `left`: no offer was made yet.
 EntryState = Literal["waiting", "offered", "accepted", "declined", "expired", "left"]

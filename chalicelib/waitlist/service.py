@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import clock, dynamo, ids, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale, current_tier_status, event_phase
 from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPaid, SeatsReturned, TierChanged
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
-from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.foundation import clock, ids, log, settings
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases.record import queries

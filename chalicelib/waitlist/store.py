@@ -11,7 +11,8 @@ import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.waitlist.model import Entry, Line, Place, event_id_of
 
 PARTS = 2  # of each line; each takes 500 joins a second

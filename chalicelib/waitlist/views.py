@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog import service as catalog
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.record import views as purchase_views
 from chalicelib.purchases.record.views import ReservationView
 from chalicelib.waitlist.model import Entry, EntryState, EntryStatus

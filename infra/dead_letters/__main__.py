@@ -13,7 +13,7 @@ import boto3.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap import aws_stage, env_file, interrupts
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.dead_letters.letters import DeadLetters, Letter
 from infra.dead_letters.replay import ClientOf, NotReplayed, Replay, TooOld
 from infra.deploy.account import explain

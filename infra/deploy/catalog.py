@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from bootstrap.__main__ import main as run_bootstrap
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.deploy.errors import DeploymentFailed
 
 

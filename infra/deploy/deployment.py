@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra import smoke_test
 from infra.deploy import stage_secret
 from infra.deploy.account import AwsAccount, open_account

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from bootstrap import aws_stage
-from chalicelib.settings import REGION_VARIABLES, SettingsError
+from chalicelib.foundation.settings import REGION_VARIABLES, SettingsError
 from infra.package import ARCHITECTURES
 from infra.template.stages import ROOT
 

@@ -4,7 +4,7 @@ import json
 import secrets
 from typing import Any
 
-from chalicelib.secret_settings import MIN_SECRET_LENGTH
+from chalicelib.foundation.secret_settings import MIN_SECRET_LENGTH
 from infra.deploy.account import AwsAccount
 from infra.deploy.errors import DeploymentFailed
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import aws_stage, interrupts
-from chalicelib.settings import SettingsError
+from chalicelib.foundation.settings import SettingsError
 from infra.emulation import operations, trials
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack

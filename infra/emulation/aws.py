@@ -15,7 +15,7 @@ from typing import Any, Self
 import boto3.session
 import urllib3
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 HOST = "127.0.0.1"
 REGION = "eu-central-1"  # not the default region of settings and SDKs, so that a wrong region is noticed

@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.dead_letters import __main__ as dead_letters
 from infra.emulation.aws import REGION, EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack

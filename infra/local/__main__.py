@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from bootstrap import env_file
-from chalicelib import secret_settings, settings
+from chalicelib.foundation import secret_settings, settings
 from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
@@ -96,7 +96,7 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
-    from chalicelib import dynamo
+    from chalicelib.dynamodb import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
     from devtools.dynamodb.store import open_store
     from devtools.dynamodb.transport import in_process_transport

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import msgspec
 
-from chalicelib import clock, secret_settings, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.edge import auth
+from chalicelib.foundation import clock, secret_settings, settings
 from infra.local.data_folder import RunSecrets
 
 TOKEN_SECONDS = 30 * 86_400

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.local.data_folder import RunSecrets
 
 # AWS clients need credentials; the local store accepts any.

@@ -6,7 +6,8 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib import dynamo, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from devtools.dynamodb.store import LocalStore
 from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from chalice.app import Chalice
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from devtools.s3.folder_buckets import FolderBuckets
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.environment import BUCKET, LOCAL_CREDENTIALS, UPLOADS

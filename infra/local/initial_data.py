@@ -8,7 +8,8 @@ import msgspec
 
 from bootstrap import demo
 from bootstrap.files import load_files
-from chalicelib import clock, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.faults import InvalidDocument
 from chalicelib.rollouts.rollout import ApplyRefused

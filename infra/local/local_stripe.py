@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from chalicelib import settings
 from chalicelib.catalog.model import Catalog
+from chalicelib.foundation import settings
 from devtools.stripe.fake import FakeStripe
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from chalicelib import ids
+from chalicelib.foundation import ids
 from chalicelib.payments import service as payments
 from infra.local.gateway import GatewayResponse, Headers
 

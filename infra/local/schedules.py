@@ -5,7 +5,7 @@ from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig
 
-from chalicelib import clock, ids, log
+from chalicelib.foundation import clock, ids, log
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.store import LocalStore
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import log
+from chalicelib.foundation import log
 from infra import event_sources
 from infra.template import mails
 from infra.template.functions import FUNCTIONS, dead_letters_id, logs_id

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chalicelib.edge import cors, http
-from chalicelib.settings import PREFIX
+from chalicelib.foundation.settings import PREFIX
 from infra.template.functions import API, LOG_DAYS, WEBHOOKS
 from infra.template.stages import Template, function_settings, stack_settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
-from chalicelib.settings import read
+from chalicelib.foundation.settings import read
 from infra.local.pages import PAGE_POLICY, PAYMENT_POLICY
 from infra.template import images
 from infra.template.stages import ROOT, Template, function_settings, stack_settings

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib import log
+from chalicelib.foundation import log
 from infra import event_sources
 from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, MINUTE
 from infra.template.functions import FUNCTIONS, dead_letters_id

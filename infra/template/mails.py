@@ -5,7 +5,7 @@ Only for a stage that sends by SES. The topic posts to a route of the API, which
 
 from email.utils import parseaddr
 
-from chalicelib.settings import PREFIX
+from chalicelib.foundation.settings import PREFIX
 from infra.template import queues
 from infra.template.stages import Template, function_settings, stack_settings
 

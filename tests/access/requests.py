@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.notifications import unsubscription
 
 HOOKS = "https://93.184.215.14/"  # nothing is sent there

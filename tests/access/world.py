@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib import clock, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import Account
@@ -17,6 +16,7 @@ from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import suppression
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib import dynamo
 from chalicelib.accounts import store
 from chalicelib.accounts.members import service as members
+from chalicelib.dynamodb import dynamo
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests.accounts.conftest import PASSWORD, log_in, refresh, register, sign_up
 from tests.accounts.test_addresses import ask, confirm
 from tests.simulation.interleavings import explore

@@ -5,9 +5,9 @@ import threading
 import argon2
 import pytest
 
-from chalicelib import settings
 from chalicelib.accounts import store
 from chalicelib.accounts.attempts.service import WINDOW_SECONDS
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults

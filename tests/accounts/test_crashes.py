@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests.accounts.conftest import OTHER_PASSWORD, PASSWORD, Mailbox, log_in, register
 from tests.simulation import faults
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, sign_up
 
 BROWSER = {"X-Session": "cookie"}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.edge import auth
+from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants

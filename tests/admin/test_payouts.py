@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.payments.model import PayoutPage, ProviderPayout
 from chalicelib.payments.providers import protocol
 from tests import builders

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock, ids, settings
+from chalicelib.foundation import clock, ids, settings
 from chalicelib.notifications import outbox
 from chalicelib.outgoing_webhooks import endpoints, transport
 from chalicelib.outgoing_webhooks import outbox as outbox_of_webhooks

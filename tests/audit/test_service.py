@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib import dynamo, log
 from chalicelib.audit import service
 from chalicelib.audit.model import AuditFilter, FieldChange
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 
 
 def record(*entries):

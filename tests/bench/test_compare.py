@@ -10,7 +10,7 @@ from bench.buyers import THREE_STEPS, Record, Sale, run_buyers
 from bench.compare import percentile, report
 from bench.http_client import parse_target
 from bench.sale import create_sale, exchange, find_sale
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
 from tests import builders, invariants

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ProfileNotFound
 
 from bootstrap.aws_errors import advice, store_failure
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 
 def refused(code):

@@ -97,6 +97,6 @@ def test_wrong_arguments_exit_with_2(run):
 
 
 def test_a_malformed_setting_is_named(run, monkeypatch):
-    monkeypatch.setattr("chalicelib.settings._current", None)
+    monkeypatch.setattr("chalicelib.foundation.settings._current", None)
     monkeypatch.setenv("FAIRGATE_HOLD_SECONDS", "soon")
     assert "FAIRGATE_HOLD_SECONDS" in run("status").err

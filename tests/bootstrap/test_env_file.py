@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bootstrap import env_file
-from chalicelib import secret_settings, settings
+from chalicelib.foundation import secret_settings, settings
 from infra.local import environment
 from tests.repository import ROOT
 

@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import settings
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions import transactions
 from chalicelib.rollouts import rollout

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from chalicelib.rollouts import rollout

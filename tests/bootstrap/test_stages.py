@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import settings
 from chalicelib.rollouts import rollout
 from tests.bootstrap.conftest import EXAMPLE, ticket, valid_document
 from tests.engines import create_tables

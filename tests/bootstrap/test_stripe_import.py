@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bootstrap.files import load_files
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.rollouts.validation import validate_files
 from devtools.stripe.fake import FakeStripe
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from bootstrap import target
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import engines
 
 

@@ -5,8 +5,9 @@ from hashlib import sha256
 import pytest
 
 from bootstrap import ticket_import
-from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
 from chalicelib.purchases.imports import service as imports
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 
 expect.set_options(timeout=60_000)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra import web
 from infra.local import http_messages
 from infra.local.environment import BUCKET

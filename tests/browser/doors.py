@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.browser.door_staff import DoorStaff

@@ -1,7 +1,7 @@
 """A drop while somebody watches it: its opening, its buyers, and the figures that follow them."""
 
 import app
-from chalicelib import clock
+from chalicelib.foundation import clock
 from infra.local.event_sources import create_poller
 from tests import builders, engines
 from tests.browser.managers import Manager

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
-from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
+from chalicelib.foundation import clock
 from tests.client import Client
 from tests.conftest import Time
 

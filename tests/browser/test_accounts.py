@@ -97,7 +97,7 @@ def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer
 
 
 def test_the_link_in_the_mail_verifies_an_address(new_buyer, mailbox: Mailbox, monkeypatch):  # noqa: F811
-    from chalicelib import settings
+    from chalicelib.foundation import settings
 
     buyer = new_buyer()
     with settings.override(email_verification="required"):
@@ -305,7 +305,7 @@ def test_a_demo_stage_offers_its_identity_by_that_name(new_buyer, event_id):
 
 
 def test_a_stage_where_people_sign_in_offers_no_demo_identity(new_buyer, event_id):
-    from chalicelib import settings
+    from chalicelib.foundation import settings
 
     with settings.override(identity="jwt"):
         buyer = new_buyer()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests import builders, invariants
 
 TIER = "Floor"

@@ -6,8 +6,8 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
-from chalicelib import settings
 from chalicelib.edge.auth import ACCESS_SECONDS
+from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.async_checks import wait_until

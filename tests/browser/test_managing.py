@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager

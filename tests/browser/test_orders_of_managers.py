@@ -5,7 +5,7 @@ import csv
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.payments.providers import protocol
 from chalicelib.purchases.record import queries
 from tests import builders, invariants

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, mailbox  # noqa: F401
 from tests.browser.buyers import Buyer

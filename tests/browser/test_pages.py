@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.door_staff import DoorStaff

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.purchases.record import store
 from tests import invariants
 from tests.browser import stripe_js

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Route, expect
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.accounts.conftest import EMAIL, PASSWORD
 from tests.browser.buyers import Buyer

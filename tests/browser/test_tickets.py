@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, pdfs
 from tests.accounts.conftest import register

@@ -2,8 +2,9 @@
 
 import pytest
 
-from chalicelib import clock, dynamo
 from chalicelib.cases import service as cases
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 
 NOW = 1_780_315_200
 DETAILS = {"event_id": "fest", "amount_cents": 5000}

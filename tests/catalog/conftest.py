@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap.conftest import event, ticket

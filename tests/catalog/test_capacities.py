@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib import dynamo
 from chalicelib.catalog import capacities, event_management, forms
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED_SHARDS
 from tests import builders, invariants

@@ -2,11 +2,11 @@
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.audit import service as audit
 from chalicelib.catalog import event_management, forms
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
+from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.catalog.requests import DRAFT, EVENT, KIND, create_draft, create_kind, create_published, get, open_flags, post, promoter

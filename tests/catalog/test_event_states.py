@@ -2,11 +2,12 @@
 
 import pytest
 
-from chalicelib import clock, dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import event_states
 from chalicelib.catalog import service as catalog
-from chalicelib.errors import NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.model import MAX_HOLDS
 from tests import builders
 from tests.catalog.requests import create_draft, create_kind, create_published, get, hold_tickets, open_flags, promoter

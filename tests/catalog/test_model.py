@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import hold_tickets
 

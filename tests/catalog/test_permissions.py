@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.errors import NotFound
+from chalicelib.foundation.errors import NotFound
 from tests import builders
 
 

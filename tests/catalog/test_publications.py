@@ -3,10 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log
 from chalicelib.catalog import capacities, forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import VersionContent
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import MAX_HOLDS
 from tests import builders, invariants

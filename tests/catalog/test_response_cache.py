@@ -6,9 +6,9 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
+from tests.dynamodb.test_cache import counted
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
-from tests.test_cache import counted
 
 PATHS = ["/events", "/events/fest", "/events/fest/availability", "/tickets/types", "/tickets/types?event_id=fest&status=available"]
 

@@ -6,10 +6,10 @@ from threading import Barrier
 import pytest
 from msgspec.structs import asdict
 
-from chalicelib import dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import forms, store, tier_management
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from tests import builders
 from tests.catalog.requests import EVENT, KIND, TIER, create_draft, create_published, get, post, promoter
 

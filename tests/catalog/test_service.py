@@ -2,10 +2,10 @@
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
-from chalicelib.errors import NotFound
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 from tests import builders
 from tests.bootstrap.conftest import event, ticket

@@ -1,12 +1,13 @@
 """When an instance loads the catalog again."""
 
-from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
+from tests.dynamodb.test_cache import counted
 from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
-from tests.test_cache import counted
 
 
 def test_the_head_is_read_every_few_seconds_and_an_unchanged_one_loads_nothing(api, apply_document, time):

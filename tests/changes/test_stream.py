@@ -3,7 +3,6 @@
 import pytest
 
 import app
-from chalicelib import dynamo
 from chalicelib.changes.model import (
     CheckInUndone,
     EventChanged,
@@ -15,6 +14,7 @@ from chalicelib.changes.model import (
     TierChanged,
 )
 from chalicelib.changes.stream import record_changes, stream_consumer
+from chalicelib.dynamodb import dynamo
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from infra.local.event_sources import create_poller
 from tests import builders, engines

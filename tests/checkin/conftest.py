@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.audit import service as audit
+from chalicelib.foundation import clock
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from tests import invariants

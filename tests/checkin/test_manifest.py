@@ -6,8 +6,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from chalicelib import clock, settings
 from chalicelib.checkin.manifest import OVERLAP_SECONDS
+from chalicelib.foundation import clock, settings
 from tests import builders, stripe_shop
 from tests.checkin.conftest import Door
 

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import snapshots
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr, signature
 from chalicelib.tickets import service as tickets
 from tests import builders

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders, javascript
 from tests.checkin.conftest import Door
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from chalicelib import clock
 from chalicelib.edge import cursors
+from chalicelib.foundation import clock
 from tests.clients.fuzzing_hooks import VALUES_FILE
 from tests.infra.conftest import LocalRun
 from tests.repository import ROOT

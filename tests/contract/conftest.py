@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests.contract.contract_engines import ContractEngine, engine_names, run_engine
 from tests.contract.database import ContractDatabase
 from tests.contract.deviation import case_id

@@ -12,7 +12,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib import dynamo, dynamo_client, sdk_calls, settings
+from chalicelib.dynamodb import dynamo, dynamo_client
+from chalicelib.foundation import sdk_calls, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra.local.environment import UNREACHABLE_ENDPOINT

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib import deadline, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from tests.contract.outcomes import INVALID, completion, outcome
 from tests.contract.wire_values import plain_item, wire_item
 

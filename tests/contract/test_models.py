@@ -10,7 +10,7 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
 )
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from tests.contract.outcomes import CONDITION_FAILED_REASON
 from tests.contract.wire_values import plain_item
 

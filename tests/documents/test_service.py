@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib import clock, settings
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders, invariants, pdfs
 

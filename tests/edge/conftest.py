@@ -8,11 +8,12 @@ from chalice.app import Blueprint, Chalice
 from msgspec import Meta, Struct
 
 from app import app as fairgate_app
-from chalicelib import deadline, dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cors, error_middleware
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation import deadline
+from chalicelib.foundation.errors import ApiError, NotFound
 from infra.local.gateway import Gateway
 from tests.client import Client
 from tests.documented import check_reply

@@ -3,7 +3,8 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chalicelib import dynamo, log, memory, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, memory, settings
 
 
 def test_health_reports_service_stage_and_time(api, time):

@@ -6,8 +6,8 @@ import jwt
 import msgspec
 import pytest
 
-from chalicelib import settings
 from chalicelib.edge import auth
+from chalicelib.foundation import settings
 from tests import builders
 from tests.conftest import JWT_SECRET, START
 

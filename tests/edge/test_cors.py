@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 
 LISTED = "https://a.example, https://b.example"
 

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.edge import counters
 from chalicelib.edge.counters import Counter
-from chalicelib.edge.gcra import Quota
+from chalicelib.foundation.gcra import Quota
 from tests.simulation.call_log import record_calls
 from tests.simulation.threads import run_in_threads
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.edge import cursors
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 
 
 @given(st.text(min_size=1))

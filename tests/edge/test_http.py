@@ -3,9 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from chalicelib import dynamo, log, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import http
 from chalicelib.edge.store import IdempotencyRow
+from chalicelib.foundation import log, settings
 
 ORDER = {"name": "floor", "quantity": 2}
 CACHEABLE = ["/small", "/large"]

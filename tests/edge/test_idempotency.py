@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import idempotency, store
 from tests.edge.conftest import SoldOut
 

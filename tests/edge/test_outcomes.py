@@ -2,8 +2,9 @@
 
 import pytest
 
-from chalicelib import dynamo, sdk_calls
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import http
+from chalicelib.foundation import sdk_calls
 from chalicelib.purchases.record import queries, store
 from tests import builders, invariants, shops
 from tests.simulation import faults

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.edge import parsing
 from chalicelib.edge.parsing import MalformedJson, NoQuery, parse_json, parse_query
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from tests.javascript import WEB
 
 CODE = Path(parsing.__file__).parents[1]

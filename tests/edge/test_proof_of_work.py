@@ -4,9 +4,9 @@ from itertools import count
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.edge import proof_of_work
-from chalicelib.errors import ApiError
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import ApiError
 
 NOW = 1_780_315_200
 

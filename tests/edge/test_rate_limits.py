@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
-from chalicelib import dynamo, log, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import counters, rate_limits
 from chalicelib.edge.store import RateLimitRow
+from chalicelib.foundation import log, settings
 from tests import builders
 from tests.simulation.call_log import record_calls
 from tests.simulation.faults import fail_from, internal_error, lose_answer, throttled, unreachable

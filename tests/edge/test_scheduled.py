@@ -5,9 +5,9 @@ import math
 import pytest
 from chalice.app import Blueprint
 
-from chalicelib import deadline, log
 from chalicelib.edge import job_runs, scheduled, time_limits
 from chalicelib.edge.scheduled import INTERVALS, scheduled_job
+from chalicelib.foundation import deadline, log
 from infra.local.schedules import scheduled_event
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.edge import time_limits
+from chalicelib.foundation import settings
 from infra.local.gateway import Gateway
 from tests.edge.conftest import app
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 
 from bootstrap.files import parse_json
-from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.inventory import store as stock
 from chalicelib.inventory.model import MAX_HOLDS
 from chalicelib.purchases.record import recent_purchases

@@ -9,7 +9,8 @@ from copy import copy
 
 import pytest
 
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import recent_purchases, store
 from chalicelib.tickets import service as tickets

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 import requests
 
-from chalicelib import deadline, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from chalicelib.payments.providers.stripe_http import READ_SECONDS
 from tests import builders, invariants, shops
 from tests.faults.test_crashes import FLOWS, PurchaseFlow

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from chalicelib import dynamo, memory
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import memory
 from infra import tables
 from tests import builders, invariants
 

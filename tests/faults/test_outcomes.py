@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import dynamo, effects
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import effects
 from infra import tables
 from tests import shops
 from tests.faults.kinds import FAULTS

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import memory
 from chalicelib.catalog import revisions
+from chalicelib.foundation import memory
 from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
 from tests import builders, invariants, shops
 from tests.simulation import faults

@@ -3,8 +3,8 @@
 import pytest
 
 import app
-from chalicelib import dynamo
 from chalicelib.changes.model import OrderPaid
+from chalicelib.dynamodb import dynamo
 from chalicelib.followers import jobs, service
 from infra import event_sources
 from infra.local.event_sources import create_poller

@@ -3,9 +3,10 @@
 import pytest
 
 import app
-from chalicelib import clock, dynamo
 from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged
+from chalicelib.dynamodb import dynamo
 from chalicelib.followers import jobs, service
+from chalicelib.foundation import clock
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree
 from infra.local.event_sources import create_poller

@@ -6,7 +6,7 @@ from base64 import b64decode
 import boto3
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.images import bucket_client, store
 from tests import engines
 

@@ -8,7 +8,7 @@ import gzip
 import msgspec
 
 import app
-from chalicelib import memory
+from chalicelib.foundation import memory
 from infra import backup
 from infra.local.event_sources import create_poller
 from tests import engines, invariants

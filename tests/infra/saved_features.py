@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications import suppression
 from tests import builders
 from tests.client import Client

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.purchases.record import queries
 from chalicelib.reconciliation import jobs
 from chalicelib.tickets import service as tickets

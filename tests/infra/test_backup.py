@@ -5,7 +5,8 @@ import gzip
 import msgspec
 import pytest
 
-from chalicelib import dynamo, memory, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import memory, settings
 from infra import backup, tables
 from infra.backup import main
 from tests import builders, invariants

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 import app
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra.local import pages
 from infra.template import cdn, stages, web_acl
 from infra.template.stages import deployed_stages

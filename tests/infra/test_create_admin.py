@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 
 from bootstrap import aws_stage
-from chalicelib import dynamo
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from infra.create_admin import main
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, refresh, sign_up
 

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from msgspec import Struct, field
 
 import app
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from infra.dead_letters import letters, replay
 from infra.dead_letters.__main__ import QUEUES, main
 from infra.local.schedules import scheduled_event

@@ -11,7 +11,7 @@ import pytest
 import urllib3
 
 import app
-from chalicelib import memory, settings
+from chalicelib.foundation import memory, settings
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
 from infra.deploy.catalog import CatalogCommands

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import app
-from chalicelib import settings
+from chalicelib.foundation import settings
 from infra import chalice_package, lint
 from infra.template import api, functions, mails, stages
 from tests.repository import ROOT

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from chalicelib import dynamo, secret_settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import secret_settings
 from chalicelib.messages.jobs import send_messages
 from chalicelib.notifications.providers import protocol
 from infra.local.schedules import scheduled_event

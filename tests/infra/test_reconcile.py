@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from chalicelib import clock, ids, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock, ids, settings
 from chalicelib.reconciliation import compare
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS

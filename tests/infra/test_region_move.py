@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import memory, settings
+from chalicelib.foundation import memory, settings
 from infra.backup import main
 from tests import builders, engines, invariants
 

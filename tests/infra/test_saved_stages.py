@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 import app
-from chalicelib import dynamo, memory, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import memory, settings
 from chalicelib.messages import event_notices
 from chalicelib.messages import jobs as messages
 from chalicelib.notifications import suppression

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import app
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_tree
 from devtools.stripe.fake import FakeStripe

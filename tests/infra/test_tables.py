@@ -1,6 +1,6 @@
 """The tables of all features, as they are created and as they are deployed."""
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from infra import tables
 from infra.template import stored_tables
 

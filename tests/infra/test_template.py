@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 import app
-from chalicelib import dynamo, settings
 from chalicelib.audit.store import AuditRow
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
 from infra.template import archive, functions, permissions, stages, stored_tables

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from bootstrap.__main__ import main as bootstrap
-from chalicelib import settings
+from chalicelib.foundation import settings
 from devtools.stripe.__main__ import main as fake_stripe
 from infra.backup import main as backup
 from infra.create_admin import main as create_admin

@@ -1,6 +1,6 @@
 """Make a stock named `t`, hold tickets of it and read it back; instances that display it."""
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, Stock
 from tests.simulation.instance_memory import InstanceMemory

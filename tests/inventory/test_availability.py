@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from chalicelib import clock, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import copies, model

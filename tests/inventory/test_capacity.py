@@ -5,7 +5,8 @@ from threading import Barrier, Lock
 
 import pytest
 
-from chalicelib import dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Stock

@@ -4,7 +4,7 @@ from threading import Barrier
 
 import pytest
 
-from chalicelib import parallel
+from chalicelib.foundation import parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Stock

@@ -4,7 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from chalicelib import clock, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.inventory import allocation, store
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import store as displays

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib import dynamo, ids
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import MAX_HOLDS, Hold

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import dynamo
 from chalicelib.audit import service as audit
 from chalicelib.audit.store import AuditRow
+from chalicelib.dynamodb import dynamo
 from chalicelib.ledger.model import SIGNS
 from chalicelib.ledger.store import LedgerRow
 from tests import builders

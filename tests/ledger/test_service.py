@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import dynamo
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import SIGNS, EntryKind, RevenueTotals
 from chalicelib.payments.model import ProviderName

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib import dynamo, ids
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids
 from chalicelib.ledger import service as ledger
 from tests.ledger.entries import PURCHASE_ID, kinds_and_cents, limited_pages, write_entry
 from tests.simulation import faults

@@ -3,7 +3,7 @@
 import pytest
 
 import app
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.messages import jobs
 from chalicelib.notifications.providers import protocol
 from infra.local.event_sources import create_poller

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib import dynamo, log, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, settings
 from chalicelib.notifications import delivery, outbox, suppression
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy

@@ -5,11 +5,11 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from chalicelib import log, settings
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications import service, suppression
 from chalicelib.notifications.providers import smtp
 from chalicelib.notifications.service import MailDraft
-from chalicelib.settings import SettingsError
 from infra.local.mail_receiver import MailReceiver
 
 MAIL = MailDraft("reset_password", "ada@example.com", "es", {"url": "https://shop.test/x#token=secret-token"})

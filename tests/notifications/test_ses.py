@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.notifications.model import EncodedMail
 from chalicelib.notifications.providers import protocol, ses_client
 from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from chalicelib import clock, log, settings
+from chalicelib.foundation import clock, log, settings
 from chalicelib.notifications import outbox, sns, suppression
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:fairgate-mails"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import app
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.numbering import service
 from chalicelib.tickets import service as tickets
 from infra.local.event_sources import create_poller

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Struct
 
 import app
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from chalicelib.outgoing_webhooks import jobs
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event

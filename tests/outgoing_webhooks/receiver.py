@@ -12,7 +12,7 @@ from unittest import mock
 from msgspec import Struct
 from standardwebhooks import Webhook, webhooks
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 
 
 class ProductDatetime(datetime):

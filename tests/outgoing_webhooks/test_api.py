@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import clock, settings
 from chalicelib.audit import service as audit
+from chalicelib.foundation import clock, settings
 from chalicelib.outgoing_webhooks import destinations, outbox, store
 from chalicelib.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from tests import builders

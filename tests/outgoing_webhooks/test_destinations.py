@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.outgoing_webhooks import destinations
 from chalicelib.outgoing_webhooks.destinations import Destination, DestinationRefused, parse, resolve
 

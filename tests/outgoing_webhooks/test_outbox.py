@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import dynamo
 from chalicelib.changes.model import OrderPaid, WaitlistOffered
 from chalicelib.changes.stream import record_changes
+from chalicelib.dynamodb import dynamo
 from chalicelib.outgoing_webhooks import outbox, sender, store
 from chalicelib.purchases.record import queries
 from chalicelib.rollouts import rollout

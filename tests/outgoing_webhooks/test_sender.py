@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from chalicelib import log
 from chalicelib.audit import service as audit
+from chalicelib.foundation import log
 from chalicelib.notifications import outbox as notifications
 from chalicelib.outgoing_webhooks import sender
 from chalicelib.outgoing_webhooks.model import DAY, RETRY_DELAYS

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.outgoing_webhooks import destinations, transport
 from chalicelib.outgoing_webhooks.destinations import Destination, DestinationRefused
 from chalicelib.outgoing_webhooks.transport import SendFailed, post

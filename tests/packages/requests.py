@@ -1,6 +1,6 @@
 """Requests of the promoter of an event about its packages."""
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests import builders
 from tests.client import Client, ClientReply
 

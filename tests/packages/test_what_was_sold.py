@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests import builders, invariants, pdfs, pictures
 from tests.access.test_table import OPERATIONS
 from tests.packages.requests import create_event, create_option, create_package, path, promoter

@@ -5,7 +5,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from chalicelib import deadline, dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, settings
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.payments.provider_tasks import MAX_AT_ONCE, MAX_UNANSWERED, ProviderTask, alternate, run_each
 

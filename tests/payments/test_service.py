@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import log, settings
+from chalicelib.foundation import log, settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentsUnavailable, ProviderNotOffered, SimulationRefused
 from tests import builders

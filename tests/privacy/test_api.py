@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from chalicelib import dynamo
 from chalicelib.accounts.members import service as members
+from chalicelib.dynamodb import dynamo
 from infra import tables
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import clock, settings
 from chalicelib.audit import service as audit
+from chalicelib.foundation import clock, settings
 from tests import builders, invariants
 
 NEW = {"code": "early-10", "discount_type": "percentage", "discount_value": 10}

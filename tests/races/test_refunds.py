@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, invariants, shops

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shard_count
 from tests import builders, invariants

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.reservations import offers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import ids
+from chalicelib.foundation import ids
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.provider_events import service as event_application
 from chalicelib.purchases.record import store

@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.cases import service as cases
 from chalicelib.edge import scheduled
+from chalicelib.foundation import settings
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS

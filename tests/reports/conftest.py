@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import queries
 from chalicelib.reports import projection, store

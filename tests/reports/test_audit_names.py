@@ -5,10 +5,10 @@ import io
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.edge import auth
+from chalicelib.foundation import clock
 from tests import builders
 from tests.accounts.conftest import PASSWORD, sign_up
 

@@ -1,6 +1,6 @@
 """The disputes of an event, and its purchases that failed, over HTTP for who manages it."""
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests import builders
 from tests.reports.conftest import check_reports, pages
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from chalicelib import clock, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.record import store as purchases

@@ -6,7 +6,8 @@ from collections import defaultdict
 import pytest
 
 import app
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from chalicelib.purchases.record import queries
 from chalicelib.reports import projection
 from chalicelib.tickets import service as tickets

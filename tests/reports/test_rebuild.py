@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.purchases.record import queries
 from chalicelib.reports import rebuild, store
 from infra import rebuild_reports

@@ -1,6 +1,6 @@
 """Sales over time as the page of an event's sales draws them (web/src/manage/sales/series.ts): nothing is lost on the way to the chart."""
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests.javascript import run_module
 
 SCRIPT = """

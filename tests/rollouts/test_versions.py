@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.rollouts import consistency, refusals, rollout
 from chalicelib.rollouts.validation import validate_tree

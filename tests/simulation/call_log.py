@@ -8,7 +8,7 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import parallel
+from chalicelib.foundation import parallel
 from tests.simulation import capacity
 from tests.simulation.interception import Listener, StoreCall, current_process, intercept
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from infra import tables
 from tests import store_calls
 from tests.simulation.interception import ItemAccess, StoreCall, feature_of, unobserved

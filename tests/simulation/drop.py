@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.client import Client, ClientReply
 from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet

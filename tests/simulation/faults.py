@@ -17,7 +17,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from chalicelib import dynamo, settings
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
 from tests.simulation.call_log import record_calls
 from tests.simulation.interception import Listener, StoreCall, current_process, intercept, process
 

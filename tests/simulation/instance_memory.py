@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 from unittest import mock
 
-from chalicelib.memory import Memory
+from chalicelib.foundation.memory import Memory
 
 
 class InstanceMemory:

@@ -17,7 +17,7 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import intercept
 from tests.simulation.limits import Limits, SimulatedService

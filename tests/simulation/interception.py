@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 # The simulated process that makes a call. All threads of a test are one process, "", unless they name another with `process`.
 _process: ContextVar[str] = ContextVar("process", default="")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 
 @contextmanager

@@ -11,7 +11,7 @@ Objects of the test are not part of it: give each try a copy.
 from copy import copy
 from typing import Any
 
-from chalicelib import memory
+from chalicelib.foundation import memory
 from devtools.dynamodb.changes import ItemDeletion, ItemPut
 from devtools.stripe.fake import FakeStripe
 from tests import engines

@@ -16,7 +16,8 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import deadline, dynamo, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, parallel
 from chalicelib.inventory import allocation, attempts
 from chalicelib.inventory.display import model as display
 from tests.simulation.faults import Crash

@@ -7,7 +7,8 @@ from collections import Counter
 
 import msgspec
 
-from chalicelib import clock, dynamo, ids
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, default_shard_count
 from tests.simulation.call_log import record_calls

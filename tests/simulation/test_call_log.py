@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib import dynamo, parallel
 from chalicelib.cases import service as cases
-from chalicelib.parallel import MAX_THREADS, both
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
+from chalicelib.foundation.parallel import MAX_THREADS, both
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.store import PurchaseRow
 from chalicelib.tickets import service

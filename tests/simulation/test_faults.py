@@ -4,7 +4,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from pynamodb.exceptions import PynamoDBException
 
-from chalicelib import deadline, dynamo
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
 from chalicelib.inventory import store as stock
 from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import faults

@@ -2,9 +2,9 @@
 
 from threading import Thread
 
-from chalicelib import memory
-from chalicelib.cache import TtlCache
-from chalicelib.memory import Memory
+from chalicelib.dynamodb.cache import TtlCache
+from chalicelib.foundation import memory
+from chalicelib.foundation.memory import Memory
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 

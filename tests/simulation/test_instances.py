@@ -1,7 +1,8 @@
 """A fleet in virtual time: requests overlap, each instance has its own clock and memory, and serves one request at a time."""
 
-from chalicelib import clock, dynamo
-from chalicelib.memory import Memory
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
+from chalicelib.foundation.memory import Memory
 from tests.conftest import START
 from tests.simulation.instances import CPU_SECONDS, MAX_CLOCK_ERROR, simulated_fleet
 from tests.simulation.limits import Limits

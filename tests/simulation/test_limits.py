@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import store as stock
 from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import faults

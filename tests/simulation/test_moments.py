@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.purchases.record import recent_purchases
 from infra import tables
 from tests import builders, invariants, shops

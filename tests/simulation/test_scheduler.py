@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.purchases.record.store import PurchaseRow
 from tests import seeds
 from tests.simulation import faults

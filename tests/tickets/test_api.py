@@ -2,8 +2,9 @@
 
 import pytest
 
-from chalicelib import clock, dynamo, settings
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import service
 from chalicelib.tickets.model import Attendee, TicketLine, TicketNotFound
 from chalicelib.tickets.store import TicketRow

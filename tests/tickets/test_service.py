@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import dynamo
-from chalicelib.errors import NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.errors import NotFound
 from chalicelib.tickets import service
 from chalicelib.tickets.model import MAX_TICKETS, TicketLine
 from tests.simulation import faults

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import settings
-from chalicelib.settings import SettingsError
+from chalicelib.foundation import settings
+from chalicelib.foundation.settings import SettingsError
 from chalicelib.tickets import signature
 
 OLD_KEY = "old:" + "o" * 32

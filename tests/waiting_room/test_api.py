@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.edge import proof_of_work
+from chalicelib.foundation import settings
 from tests.waiting_room.sale import create_sale
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from infra import web
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.server import LocalServer

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many
 
 

@@ -4,8 +4,8 @@ from threading import Barrier
 
 import pytest
 
-from chalicelib import memory, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import memory, settings
 from chalicelib.waiting_room import room_cache, store
 from tests import builders
 from tests.simulation.threads import run_in_threads

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead, Event, VersionContent
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import due_changes, store
 from tests import builders, invariants

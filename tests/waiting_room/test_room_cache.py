@@ -1,6 +1,6 @@
 """How many store calls a poll and a join take."""
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join

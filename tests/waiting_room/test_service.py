@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from chalicelib import memory, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import memory, settings
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.model import TokenExpired
 from tests import builders, invariants

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many, reserve, users_by_position

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.waiting_room import tokens
 from chalicelib.waiting_room.model import Arrival
 from tests.waiting_room.random_rooms import unsigned_token

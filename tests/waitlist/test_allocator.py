@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.waitlist import allocator, store
 from tests import builders, invariants

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.model import ACTIVE_STATES

@@ -10,12 +10,13 @@ from typing import ClassVar
 
 import msgspec
 
-from chalicelib import dynamo, log, parallel, secret_settings, settings
 from chalicelib.accounts.attempts import store
 from chalicelib.accounts.model import email_key
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import rate_limits
 from chalicelib.edge.http import RequestContext
-from chalicelib.errors import ApiError
+from chalicelib.foundation import log, parallel, secret_settings, settings
+from chalicelib.foundation.errors import ApiError
 
 FREE_ATTEMPTS = 10  # of an account; of a source address `address_factor` times as many
 WINDOW_SECONDS = 3600  # after its first attempt, or its last delay, a counter begins anew

@@ -3,7 +3,8 @@
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo, effects
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import effects
 
 
 class AttemptsRow(dynamo.Table):

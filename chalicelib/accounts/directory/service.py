@@ -4,14 +4,15 @@ from typing import ClassVar, get_args
 
 from msgspec import Struct, structs
 
-from chalicelib import dynamo, parallel
 from chalicelib.accounts import store
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.store import Group
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Role
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 __all__ = ["Group"]
 

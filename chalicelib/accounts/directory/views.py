@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.accounts.model import Account
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 
 
 class AccountView(Struct, frozen=True, kw_only=True):

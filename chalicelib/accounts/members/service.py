@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar
 
-from chalicelib import dynamo, parallel
 from chalicelib.accounts.members import store
 from chalicelib.accounts.members.store import Membership
 from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import MAX_EVENTS, EventRole
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError, NotFound
 
 __all__ = ["Membership"]
 

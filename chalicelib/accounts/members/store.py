@@ -8,7 +8,7 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import EventRole
 
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib import dynamo
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import store
 from chalicelib.accounts.profiles.store import Promoter, State
 from chalicelib.audit import service as audit
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.errors import ApiError, NotFound
 
 __all__ = ["Promoter", "State"]
 

@@ -11,10 +11,11 @@ import secrets
 from hashlib import sha256
 from typing import ClassVar
 
-from chalicelib import dynamo, log, secret_settings
 from chalicelib.accounts.sessions import store
 from chalicelib.accounts.sessions.store import Device, Session
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, secret_settings
+from chalicelib.foundation.errors import ApiError, NotFound
 
 __all__ = ["Device", "Session"]
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 
 class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]

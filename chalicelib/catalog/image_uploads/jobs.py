@@ -4,10 +4,10 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib import clock, deadline, ids, log
 from chalicelib.catalog.image_uploads import service
 from chalicelib.edge import time_limits
 from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock, deadline, ids, log
 
 bp = Blueprint(__name__)
 

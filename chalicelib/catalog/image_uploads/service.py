@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import ids, log
 from chalicelib.catalog import snapshots
 from chalicelib.catalog.image_uploads.views import UploadStateView, UploadView, upload_state_view, upload_view
 from chalicelib.catalog.model import Catalog, Event, Tier
@@ -24,7 +23,8 @@ from chalicelib.catalog.revisions import (
     get_changeable_event,
 )
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.errors import ApiError
+from chalicelib.foundation import ids, log
+from chalicelib.foundation.errors import ApiError
 from chalicelib.images import service as images
 from chalicelib.images.model import StoredImage
 

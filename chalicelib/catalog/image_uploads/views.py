@@ -4,9 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import clock
-from chalicelib.clock import Timestamp
 from chalicelib.edge.operation import FormFile
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.images import service as images
 from chalicelib.images.model import IMAGE_TYPES, MAX_IMAGE_BYTES, ImageTooLarge
 

@@ -4,10 +4,10 @@ from urllib.parse import urlsplit
 
 from chalice.app import Blueprint
 
-from chalicelib import settings
 from chalicelib.catalog import service
 from chalicelib.catalog.sharing import calendar_file, preview_page
 from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.foundation import settings
 
 CACHING = {"Cache-Control": "public, max-age=300"}
 

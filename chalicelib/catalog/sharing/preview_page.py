@@ -5,8 +5,8 @@ The page says what they read: title, description and picture, by Open Graph (htt
 
 from html import escape
 
-from chalicelib import clock
 from chalicelib.catalog.model import Event
+from chalicelib.foundation import clock
 
 MEDIA_TYPE = "text/html"
 MAX_DESCRIPTION = 200  # characters; previews show no more

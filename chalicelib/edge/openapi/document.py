@@ -16,7 +16,7 @@ from chalicelib.edge.http import CacheableReply
 from chalicelib.edge.openapi import errors
 from chalicelib.edge.openapi.schemas import Components, Schema
 from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 
 TITLE = "Fairgate"
 DESCRIPTION = (

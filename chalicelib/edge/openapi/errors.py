@@ -9,7 +9,7 @@ from chalicelib.edge.http import READING_METHODS
 from chalicelib.edge.http_errors import BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.parsing import MalformedJson
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 SCHEMA: dict[str, Any] = {
     "title": "Error",

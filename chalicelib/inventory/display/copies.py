@@ -5,10 +5,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib import clock, dynamo, ids, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, ids, log
+from chalicelib.foundation.memory import Memory
 from chalicelib.inventory.display import store
 from chalicelib.inventory.display.model import Display, Figures
-from chalicelib.memory import Memory
 
 MOVING_SECONDS = 5  # for so long after this instance has moved tickets of a stock, it expects further changes
 MAX_REFUSAL_AGE_SECONDS = 2  # figures that are older refuse no buyer

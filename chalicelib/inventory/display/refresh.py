@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from chalicelib import dynamo, log, parallel
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, parallel
 from chalicelib.inventory import store as shard_store
 from chalicelib.inventory.display import store
 from chalicelib.inventory.display.model import Display, Figures

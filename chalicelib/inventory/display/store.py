@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory.display.model import LEASE_SECONDS, Display, Figures
 
 _figures = msgspec.json.Decoder(dict[str, Figures])

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.notifications.model import EncodedMail
 
 

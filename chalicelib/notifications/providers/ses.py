@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.notifications.model import EncodedMail
 from chalicelib.notifications.providers import ses_client
 from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy

@@ -4,10 +4,10 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from chalicelib import deadline, secret_settings
+from chalicelib.foundation import deadline, secret_settings
+from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications.model import EncodedMail
 from chalicelib.notifications.providers.protocol import MailFailed, MailRefused
-from chalicelib.settings import SettingsError
 
 DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 TIMEOUT_SECONDS = 5

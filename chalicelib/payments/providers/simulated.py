@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, PaymentsUnavailable, SimulatedOutcome, SimulationRequired
 
 

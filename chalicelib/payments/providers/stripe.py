@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from chalicelib import log, secret_settings, settings
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation import log, secret_settings, settings
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments.model import (
     CheckoutPage,
     Payment,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import log, secret_settings, settings
-from chalicelib.deadline import DeadlineExceeded
+from chalicelib.foundation import log, secret_settings, settings
+from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.payments.model import ProviderUnavailable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 import stripe
 
-from chalicelib import deadline, effects
+from chalicelib.foundation import deadline, effects
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 6

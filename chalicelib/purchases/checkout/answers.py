@@ -14,7 +14,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.answers import Question, SentAnswer, check_required, check_values, read_value
 from chalicelib.catalog.custom_options import in_order
 from chalicelib.catalog.model import Tier
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.record.model import OptionAnswer
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service
 from chalicelib.purchases.checkout.answers import SentAnswers

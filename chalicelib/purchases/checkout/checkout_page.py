@@ -7,8 +7,8 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import settings
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CheckoutPage, CheckoutPageItem, Payment, ProviderName
 from chalicelib.purchases.record.errors import ReturnAddressRefused

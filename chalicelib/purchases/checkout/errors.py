@@ -3,7 +3,7 @@
 from chalicelib.catalog.answers import AnswersRequired
 from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
 from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.purchases.record.errors import (

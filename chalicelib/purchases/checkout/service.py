@@ -5,11 +5,11 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.sale_rules import EventNotOnSale
-from chalicelib.edge.key_use import KeyUse
-from chalicelib.errors import ApiError
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome

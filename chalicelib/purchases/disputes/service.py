@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log
 from chalicelib.cases import service as cases
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import DisputeStatus, ProviderDispute
 from chalicelib.purchases.record import ledger_entries, store, transitions

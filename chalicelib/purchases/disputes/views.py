@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from chalicelib import clock
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments.model import DisputeStatus
 from chalicelib.purchases.record.model import Dispute
 

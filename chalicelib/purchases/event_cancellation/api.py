@@ -5,11 +5,11 @@ from typing import Literal
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib import clock
 from chalicelib.catalog import permissions
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
-from chalicelib.clock import Timestamp
 from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.event_cancellation import service
 from chalicelib.waiting_room import service as waiting_room
 

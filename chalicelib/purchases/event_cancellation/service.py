@@ -10,10 +10,10 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from chalicelib import deadline, log
 from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.event_cancellation import store

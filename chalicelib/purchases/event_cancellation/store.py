@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 _ACTIVE, _FINISHED = "active", "finished"
 

@@ -6,8 +6,8 @@ writes what is missing.
 
 from collections.abc import Mapping, Sequence
 
-from chalicelib import dynamo
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.dynamodb import dynamo
 from chalicelib.inventory.direct_sale import DirectSale
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases.checkout.api import CheckoutFields, confirm_purchase, read_options
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS, CONFIRM_ERRORS

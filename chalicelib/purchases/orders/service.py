@@ -7,9 +7,9 @@ from http import HTTPStatus
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.edge.key_use import KeyUse
 from chalicelib.edge.rate_limits import Attempt
-from chalicelib.errors import ApiError
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.purchases.checkout import answers
 from chalicelib.purchases.checkout import service as checkout
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions

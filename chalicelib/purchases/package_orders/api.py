@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from chalicelib.catalog.answers import SentAnswer
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
 from chalicelib.purchases.checkout.api import CheckoutFields, PromoCodeInput, read_options
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.answers import SentAnswer
 from chalicelib.edge.rate_limits import Attempt
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service as checkout

@@ -5,8 +5,8 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib import clock, money
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock, money
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.record import views
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import SessionPayment

@@ -5,8 +5,8 @@ For webhooks and for the reconciliation. Everything is safe to repeat, in any or
 
 from msgspec import Struct
 
-from chalicelib import log, settings
 from chalicelib.cases import service as cases
+from chalicelib.foundation import log, settings
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments

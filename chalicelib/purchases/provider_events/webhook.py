@@ -6,8 +6,8 @@ What an event says is never trusted: it is only a reason to fetch its object fro
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-from chalicelib import log, settings
-from chalicelib.errors import ApiError
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderEvent, ProviderName
 from chalicelib.purchases.provider_events import service, store

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.ids import Id
+from chalicelib.foundation.ids import Id
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Purchase

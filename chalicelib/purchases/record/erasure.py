@@ -6,7 +6,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import parallel
+from chalicelib.foundation import parallel
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.queries import list_all_purchase_ids, list_all_tickets

@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from chalicelib import dynamo, settings
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
 # A job that handles many purchases stops at these, since the next one would fail too. After any other error it goes on with the next.
 FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, *dynamo.STORE_ERRORS)

@@ -6,7 +6,8 @@ counted, and hold recovery makes it when the hold expires.
 
 from collections.abc import Callable
 
-from chalicelib import dynamo, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
 from chalicelib.purchases.record.model import Purchase

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments.model import Payment, ProviderDispute, ProviderPayment, ProviderRefund

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from chalicelib.catalog.answers import AnswerValue
 from chalicelib.catalog.custom_options import OptionType
-from chalicelib.edge.key_use import KeyUse
 from chalicelib.edge.languages import Language
+from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee

@@ -6,7 +6,7 @@ and the step begins again with the purchase in the store. A step refuses nothing
 
 from msgspec import Struct
 
-from chalicelib.memory import Memory
+from chalicelib.foundation.memory import Memory
 from chalicelib.purchases.record.model import Purchase
 
 MAX_AGE_SECONDS = 30

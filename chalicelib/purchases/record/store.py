@@ -11,9 +11,10 @@ import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib import dynamo, settings
-from chalicelib.edge.gcra import Charge
-from chalicelib.edge.key_use import KeyUse
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from chalicelib.foundation.gcra import Charge
+from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.record.model import (

@@ -5,10 +5,10 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 
-from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.clock import Timestamp
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments.model import PaymentStatus, ProviderName
 from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
 from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id

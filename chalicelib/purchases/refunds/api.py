@@ -3,9 +3,9 @@
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib import settings
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import NotFound
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import NotFound
 from chalicelib.purchases.refunds import demo_reset
 
 bp = Blueprint(__name__)

@@ -1,9 +1,10 @@
 """Reset of an event's orders, for trying a sale again and again. Only where the demo identity is on."""
 
-from chalicelib import dynamo, log, parallel
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.errors import NotFound
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, parallel
+from chalicelib.foundation.errors import NotFound
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.record.model import Purchase

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
 from chalicelib.payments import service as payments

@@ -7,15 +7,15 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from chalicelib import ids, settings
 from chalicelib.edge import proof_of_work, rate_limits
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import InvalidInput
-from chalicelib.ids import Id
+from chalicelib.foundation import ids, settings
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import ReservationConverted, ReservationEnded, ReservationNotFound

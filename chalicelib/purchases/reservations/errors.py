@@ -3,7 +3,7 @@
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases.record.errors import (

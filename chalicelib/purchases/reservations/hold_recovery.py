@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from chalicelib import deadline, dynamo, log
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.payments import service as payments

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from chalicelib import dynamo, ids, log, settings
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import ids, log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
 from chalicelib.purchases.record import hold_updates, stock_claims, store

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.rate_limits import Attempt
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.foundation import clock, log, settings
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
 from chalicelib.inventory.service import StockGroup

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import log
+from chalicelib.foundation import log
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
 from chalicelib.purchases.record import hold_updates, ledger_entries, store

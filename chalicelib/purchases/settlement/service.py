@@ -3,10 +3,10 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.foundation import log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from chalicelib import log
 from chalicelib.catalog.model import Catalog, Tier
 from chalicelib.catalog.sale_rules import current_tier_status, event_phase
+from chalicelib.foundation import log
 from chalicelib.inventory.model import Shard, Stock
 
 

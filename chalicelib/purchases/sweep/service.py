@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import deadline, dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 from chalicelib.payments import provider_tasks

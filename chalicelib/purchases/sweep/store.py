@@ -3,7 +3,7 @@
 from msgspec import Struct
 from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 
 _ID = "cursor"
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from chalicelib import settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, Shard, shard_ids
 from chalicelib.purchases.sweep import store

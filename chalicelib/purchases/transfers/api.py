@@ -3,11 +3,11 @@
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.clock import Timestamp
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.transfers import service
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets.model import TicketFrozen, TicketVoid

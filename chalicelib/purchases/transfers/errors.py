@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 
 
 class TransferNotFound(NotFound):

@@ -10,10 +10,11 @@ from hmac import compare_digest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import log, settings
 from chalicelib.purchases.record import store
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets import service as tickets

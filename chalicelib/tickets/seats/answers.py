@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.answers import Question, SentAnswer, check_required, check_values, read_value
 from chalicelib.catalog.custom_options import CustomOption, in_order
-from chalicelib.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.tickets.seats.model import GuestAnswer
 
 

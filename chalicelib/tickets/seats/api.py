@@ -4,7 +4,6 @@ from contextlib import nullcontext
 
 from chalice.app import Blueprint
 
-from chalicelib import clock
 from chalicelib.accounts.model import email_key
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.answers import AnswersRequired
@@ -12,6 +11,7 @@ from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
+from chalicelib.foundation import clock
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import AttendeeLocked, TicketFrozen, TicketNotFound, TicketVoid
 from chalicelib.tickets.qr_replies import QR_MEDIA_TYPES, QrQuery, qr_reply

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib import clock, settings
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, settings
 from chalicelib.notifications.service import MailDraft
 
 

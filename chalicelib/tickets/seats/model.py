@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog.answers import AnswerValue, SentAnswer
 from chalicelib.catalog.custom_options import OptionType
-from chalicelib.errors import ApiError, NotFound
+from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.tickets.model import CheckIn, EmailAddress, Guest, Ticket, seat_id
 
 MAX_ANSWERS = 20

@@ -11,13 +11,14 @@ from hmac import compare_digest
 
 from msgspec.structs import replace
 
-from chalicelib import clock, dynamo, log, parallel
 from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, log, parallel
 from chalicelib.notifications import service as notifications
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature

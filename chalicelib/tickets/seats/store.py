@@ -7,7 +7,7 @@ import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
+from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.seats.model import GuestAnswer, GuestDetails
 
 _PLAIN = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]

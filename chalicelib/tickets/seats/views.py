@@ -6,7 +6,7 @@ from chalicelib.catalog.answers import AnswerValue
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.views import iso_or_none
-from chalicelib.clock import Timestamp
+from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets.model import TicketState
 from chalicelib.tickets.seats import mails
 from chalicelib.tickets.seats.model import GuestAnswer, GuestDetails, InvitationNotFound, Seat

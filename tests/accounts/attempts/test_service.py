@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.accounts.attempts.service import FREE_ATTEMPTS, MAX_DELAY_SECONDS, WINDOW_SECONDS
+from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, register, sign_up
 from tests.simulation import faults
 

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.accounts.attempts.service import FREE_ATTEMPTS
+from chalicelib.foundation import settings
 from tests.accounts.conftest import log_in
 from tests.simulation.interleavings import explore
 

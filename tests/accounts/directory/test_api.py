@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import clock
 from chalicelib.accounts import service as accounts
 from chalicelib.audit import service as audit
+from chalicelib.foundation import clock
 from tests import builders
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.client import Client, ClientReply

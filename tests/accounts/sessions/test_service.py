@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.accounts.sessions import store
 from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
+from chalicelib.foundation import settings
 from tests.accounts.conftest import log_in, refresh, sign_up
 
 

@@ -1,7 +1,7 @@
 """The list of one's sessions, and ending some of them."""
 
-from chalicelib import clock
 from chalicelib.accounts.sessions import service as sessions
+from chalicelib.foundation import clock
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, sign_up
 from tests.simulation import faults
 

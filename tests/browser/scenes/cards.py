@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.purchases.record import store
 from tests import builders
 from tests.browser.scenes.stage import CardScene, CardStage, abort, never_answer

@@ -8,8 +8,8 @@ from typing import get_args
 
 from playwright.sync_api import Page, Route, expect
 
-from chalicelib import clock
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock
 from tests import builders
 from tests.browser import stripe_js
 from tests.browser.buyers import Buyer

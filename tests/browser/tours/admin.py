@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
-from chalicelib import clock
 from chalicelib.catalog import service as served
 from chalicelib.edge import job_runs
+from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.notifications import outbox
 from chalicelib.rollouts import rollout

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from playwright.sync_api import expect
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.browser.door_staff import DoorStaff
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
-from chalicelib import clock
 from chalicelib.cases import service as cases
+from chalicelib.foundation import clock
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases.disputes import service as disputes
 from chalicelib.purchases.record import queries, store

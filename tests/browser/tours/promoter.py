@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
-from chalicelib import clock
 from chalicelib.edge import auth
+from chalicelib.foundation import clock
 from tests import builders
 from tests.browser.drops import project_changes
 from tests.browser.managers import PASSWORD, Manager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.outgoing_webhooks import store
 from tests import builders, pictures
 from tests.browser.drops import project_changes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.messages import jobs
 from chalicelib.notifications import suppression
 from chalicelib.notifications.providers import protocol

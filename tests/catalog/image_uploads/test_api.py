@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 import app
-from chalicelib import settings
 from chalicelib.catalog.image_uploads import service
 from chalicelib.catalog.image_uploads.service import ImageOwner
+from chalicelib.foundation import settings
 from chalicelib.images import bucket_client
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
@@ -286,7 +286,7 @@ def crash_at(monkeypatch, number):
 @pytest.mark.parametrize("number", range(1, 8))
 def test_a_crash_at_any_call_of_the_bucket_leaves_no_file_for_ever(number, api, time, buckets, event_id, monkeypatch):
     set_image(api, event_id, pictures.picture())
-    monkeypatch.setattr("chalicelib.parallel.FEW", 100)  # so that the number of a call is always that of the same one
+    monkeypatch.setattr("chalicelib.foundation.parallel.FEW", 100)  # so that the number of a call is always that of the same one
     go_on = crash_at(monkeypatch, number)
     other = pictures.picture(color=(0, 99, 0))
     try:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from icalendar import Calendar
 
-from chalicelib import clock, settings
+from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.bootstrap.conftest import event as file_event
 from tests.bootstrap.conftest import ticket

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import builders
 
 SHOP = "https://tickets.example.org"

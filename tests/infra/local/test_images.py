@@ -5,7 +5,7 @@ import re
 import pytest
 
 import app
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.images import bucket_client
 from devtools.s3.transport import in_process_buckets
 from infra.local.environment import BUCKET, LOCAL_CREDENTIALS, UPLOADS

@@ -9,7 +9,7 @@ import zxingcpp
 from PIL import Image
 
 import app
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.messages import jobs
 from chalicelib.notifications import encoding
 from chalicelib.notifications.model import Attachment, MailMessage

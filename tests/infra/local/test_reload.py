@@ -30,9 +30,9 @@ def test_an_edit_of_the_bootstrap_file_and_of_code_is_served(start, copy, tmp_pa
     code = copy / "chalicelib" / "settings.py"
     text = code.read_text()
     code.write_text(text + "\nraise (\n")
-    run.wait_for("Edited: chalicelib/settings.py").wait_for("SyntaxError")
+    run.wait_for("Edited: chalicelib/foundation/settings.py").wait_for("SyntaxError")
     code.write_text(text.replace("] = 180", "] = 77"))
-    run.wait_for("Edited: chalicelib/settings.py").wait_for("Ctrl-C stops it")
+    run.wait_for("Edited: chalicelib/foundation/settings.py").wait_for("Ctrl-C stops it")
     body = {"tier_id": "summits-v-harbor-upper", "quantity": 1}
     assert run.request("POST", "/events/summits-v-harbor/reservations", body)[1]["expires_in_seconds"] == 77
     assert run.ctrl_c() == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata
 from chalicelib.payments.providers import free

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.payments.providers import stripe_client, stripe_http
 from tests.payment_pages import PATH, on_either_page
 

@@ -7,8 +7,8 @@ from unittest import mock
 import pytest
 import requests
 
-from chalicelib import deadline, effects
 from chalicelib.edge import http
+from chalicelib.foundation import deadline, effects
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.payments.providers import stripe_client, stripe_http
 

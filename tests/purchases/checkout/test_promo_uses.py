@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import clock
-from chalicelib.ids import new_id
+from chalicelib.foundation import clock
+from chalicelib.foundation.ids import new_id
 from chalicelib.inventory import model as stocks
 from chalicelib.inventory import service as inventory
 from chalicelib.promotions import management

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import memory, settings
+from chalicelib.foundation import memory, settings
 from tests import builders, invariants
 from tests.simulation import faults
 

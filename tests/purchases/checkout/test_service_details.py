@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import capacity

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.payment_pages import on_either_page
 from tests.simulation import faults

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
 from tests import builders

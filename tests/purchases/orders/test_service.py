@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.purchases.checkout import service as checkout
 from tests import builders, invariants
 from tests.simulation import faults

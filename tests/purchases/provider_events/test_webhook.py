@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.provider_events.store import RETENTION_SECONDS, ProcessedEventRow
 from chalicelib.tickets import service as tickets

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import log, settings
+from chalicelib.foundation import log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, invariants

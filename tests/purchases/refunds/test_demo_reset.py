@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.audit import service as audit
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants, shops
 from tests.simulation import faults

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib import settings
 from chalicelib.catalog import tier_management
+from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.purchases.refunds import requests

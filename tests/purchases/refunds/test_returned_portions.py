@@ -5,7 +5,7 @@ Nobody requests them here, so nobody can send two requests: a bank takes the mon
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.refunds import requests
 from tests.bootstrap.conftest import ticket

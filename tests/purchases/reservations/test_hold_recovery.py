@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS

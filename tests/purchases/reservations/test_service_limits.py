@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from chalicelib import settings
-from chalicelib.edge import counters, gcra, rate_limits
+from chalicelib.edge import counters, rate_limits
+from chalicelib.foundation import gcra, settings
 from chalicelib.purchases.record import recent_purchases, store
 from tests import builders, invariants
 from tests.simulation import faults

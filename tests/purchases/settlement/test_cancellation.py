@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.purchases.settlement import cancellation

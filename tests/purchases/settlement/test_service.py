@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib.foundation import settings
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.payment_pages import on_either_page

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import ids, settings
+from chalicelib.foundation import ids, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import log
+from chalicelib.foundation import log
 from chalicelib.rollouts import rollout
 from tests import builders
 from tests.bootstrap.conftest import event, ticket, valid_document

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import log
+from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from chalicelib.purchases.sweep.service import MAX_SECONDS

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from chalicelib import clock
+from chalicelib.foundation import clock
 from chalicelib.notifications import service as notifications
 from chalicelib.tickets.model import Guest
 from tests import builders, invariants

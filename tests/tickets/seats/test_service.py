@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from chalicelib.tickets.seats import service as seats
 from tests import builders, invariants

@@ -1,0 +1,352 @@
+"""DynamoDB for all stores: the base class of all tables, conditional writes, transactions and batches.
+
+A row is an instance of a `Table`. A write says what changes, and on which condition, in DynamoDB's own words:
+
+    dynamo.put(PurchaseRow("p", state="held", version=1), "attribute_not_exists(id)")
+    dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :most", before=1, most=9)
+    dynamo.update(BuyerRow("u", "e"), {"active_id": None}, "active_id = :id", add={"bought": 2, "orders": {"p"}}, id="p")
+    dynamo.delete(CaseRow("p", "refund#r"), "attribute_not_exists(next_at)")
+    dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
+
+`put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
+take the same arguments and make one write by itself. Attributes are named as they are: `wire_format` puts a placeholder in place of each,
+since some are reserved words. A condition is read once and kept, so it is a constant, and what differs is an operand.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+from pynamodb.connection import TableConnection
+from pynamodb.exceptions import PynamoDBException
+from pynamodb.models import Model
+
+from chalicelib.dynamodb import wire_format
+from chalicelib.dynamodb.dynamo_client import client as client
+from chalicelib.foundation import deadline, settings
+from chalicelib.foundation.deadline import DeadlineExceeded
+
+TransactItem = dict[str, dict[str, Any]]
+T = TypeVar("T")
+
+MAX_TRANSACT_ITEMS = 100
+MAX_BATCH_GET = 100
+MAX_BATCH_WRITE = 25
+
+WRITE_ATTEMPTS = 5  # of a write that conflicts with transactions
+_MAX_STALLED_ROUNDS = 6  # batches in a row of which nothing was processed
+
+_UNAVAILABLE = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+class CancellationReason(Struct, frozen=True):
+    """Why an item of a transaction was refused: DynamoDB's code (the text `None` if the item was accepted), and the item in the table."""
+
+    code: str
+    item: Any
+
+
+class TransactionCanceled(Exception):
+    """A condition of a transaction failed, so none of its items was written. `reasons` has an entry for each item, in order."""
+
+    def __init__(self, reasons: Sequence[CancellationReason]) -> None:
+        self.reasons = reasons
+        super().__init__(", ".join(reason.code for reason in reasons))
+
+    def failed(self, index: int) -> bool:
+        """Whether the condition of the item at `index` failed."""
+        return self.reasons[index].code == "ConditionalCheckFailed"
+
+
+class StoreUnavailable(Exception):
+    """The store is down, throttles, or too many writers compete for an item. Earlier calls of the same request may have written."""
+
+
+_RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+# Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
+STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
+
+
+class PersonalData(Struct, frozen=True):
+    """What a table stores about people: what it is, whether their export has it, and what happens to it when they are erased."""
+
+    what: str
+    export: str
+    erasure: str
+
+
+class Table(Model):
+    """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
+
+    The first model of a table also says for the documentation what the table stores (`contents`) and what of it is about people
+    (`personal_data`). A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
+    """
+
+    feature: str
+    contents: str
+    personal_data: PersonalData | None
+    has_stream = False
+
+    @classmethod
+    def name(cls) -> str:
+        """The table's name in the current stage."""
+        return table_name(cls.feature)
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        # PynamoDB creates a session and a client for each model; sharing ours saves about 50 ms of cold start for each.
+        name = cls.name()
+        if cls.Meta.table_name != name:
+            cls.Meta.table_name = name
+        connection = super()._get_connection()
+        connection.connection._client = client()  # type: ignore[assignment]
+        return connection
+
+    def __init__(self, hash_key: Any = None, range_key: Any = None, _user_instantiated: bool = True, **attributes: Any) -> None:
+        # PynamoDB would set each attribute by itself and look for defaults, which ours do not have.
+        self.attribute_values = attributes
+        if hash_key is not None:
+            attributes[self._hash_keyname] = hash_key  # type: ignore[index]
+        if range_key is not None:
+            attributes[self._range_keyname] = range_key  # type: ignore[index]
+        if not attributes.keys() <= self.get_attributes().keys():
+            raise ValueError(f"{type(self).__name__} has no attribute {sorted(attributes.keys() - self.get_attributes().keys())}")
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """The row of an item in wire format."""
+        return cls(**wire_format.deserialize_row(cls, data))
+
+    @classmethod
+    def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
+        """Read an item; None if it does not exist. Strongly consistent by default."""
+        key: Any = wire_format.serialize_key(cls(hash_key, range_key))
+        item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
+        return None if item is None else cls.from_raw_data(item)
+
+    # PynamoDB's writes, for what needs no condition; repeated while a transaction is writing the item.
+
+    def save(self) -> Any:  # type: ignore[override]
+        return _repeat_conflicts(super().save)
+
+    def delete(self) -> Any:  # type: ignore[override]
+        return _repeat_conflicts(super().delete)
+
+
+def table_name(feature: str) -> str:
+    """The name of a feature's table in the current stage."""
+    return f"fairgate-{settings.current().stage}-{feature}"
+
+
+def put(row: Table, condition: str = "", **operands: Any) -> TransactItem:
+    """Transaction item that writes all attributes of `row`."""
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"Put": {**arguments, "Item": wire_format.serialize_row(row), **_RETURNING_OLD_ITEM}}
+
+
+def update(
+    row: Table,
+    changes: Mapping[str, Any],
+    condition: str = "",
+    *,
+    initial: Mapping[str, Any] | None = None,
+    add: Mapping[str, Any] | None = None,
+    discard: Mapping[str, Any] | None = None,
+    **operands: Any,
+) -> TransactItem:
+    """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows that.
+
+    Of `changes`, None removes an attribute. `initial` sets attributes that the item does not have. `add` increases numbers and extends
+    sets, `discard` takes elements out of sets.
+    """
+    arguments = wire_format.update_arguments(row, changes, initial or {}, add or {}, discard or {}, condition, operands)
+    return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
+
+
+def delete(row: Table, condition: str = "", **operands: Any) -> TransactItem:
+    """Transaction item that deletes the item with the key of `row`."""
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"Delete": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
+
+
+def check(row: Table, condition: str, **operands: Any) -> TransactItem:
+    """Transaction item that writes nothing; the condition on the item with the key of `row` must hold."""
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"ConditionCheck": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
+
+
+def transact(items: Sequence[TransactItem]) -> None:
+    """Write all of `items` or none of them.
+
+    Raises TransactionCanceled if a condition failed, with the items that are in the table, and StoreUnavailable if other writes
+    kept conflicting. The client request token makes each repetition safe, botocore's after a lost answer and ours.
+    """
+    if len(items) > MAX_TRANSACT_ITEMS:
+        raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
+    token = str(uuid4())
+    try:
+        _repeat_conflicts(lambda: client().transact_write_items(TransactItems=items, ClientRequestToken=token))  # type: ignore[arg-type]
+    except ClientError as error:
+        if error_code(error) != "TransactionCanceledException":
+            raise
+        reasons = _cancellation_reasons(error)
+        if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
+            raise TransactionCanceled(reasons) from error
+        raise StoreUnavailable("the transaction kept conflicting with other writes") from error
+
+
+def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
+    response: Any = getattr(error, "response", {})
+    return [CancellationReason(reason.get("Code", "None"), reason.get("Item")) for reason in response.get("CancellationReasons", [])]
+
+
+def put_item(**arguments: Any) -> None:
+    """boto3's `put_item`, repeated while a transaction is writing the item."""
+    _repeat_conflicts(lambda: client().put_item(**arguments))
+
+
+def update_item(**arguments: Any) -> Any:
+    """boto3's `update_item`, repeated while a transaction is writing the item."""
+    return _repeat_conflicts(lambda: client().update_item(**arguments))
+
+
+def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None:
+    """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
+    try:
+        put_item(**put(row, condition, **operands)["Put"])
+    except ClientError as error:
+        return item_of_failed_condition(error)
+    return None
+
+
+def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: Any) -> bool:
+    """Make the update of `update` by itself, and set `changes` in `row` too. Returns False, and changes nothing, if the condition fails."""
+    try:
+        update_item(**update(row, changes, condition, **more)["Update"])
+    except ClientError as error:
+        item_of_failed_condition(error)
+        return False
+    row.attribute_values.update(changes)
+    return True
+
+
+def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str = "", **more: Any) -> tuple[bool, dict[str, Any]]:
+    """As `update_if`. Returns whether the condition held, and the item in the table after that, in wire format (empty if there is none)."""
+    try:
+        return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
+    except ClientError as error:
+        return False, item_of_failed_condition(error)
+
+
+def delete_if(row: Table, condition: str, **operands: Any) -> bool:
+    """Delete an item if the condition holds. Returns False if it does not."""
+    arguments: Any = delete(row, condition, **operands)["Delete"]
+    try:
+        _repeat_conflicts(lambda: client().delete_item(**arguments))
+    except ClientError as error:
+        item_of_failed_condition(error)
+        return False
+    return True
+
+
+def _repeat_conflicts(write: Callable[[], T]) -> T:
+    """Make a write, and repeat it while DynamoDB refuses it because a transaction is writing one of its items.
+
+    botocore does not: of these errors it repeats only TransactionInProgressException, and gives up sooner. Raises the last error.
+    """
+    for attempt in range(1, WRITE_ATTEMPTS):
+        try:
+            return write()
+        except (ClientError, PynamoDBException) as error:
+            if not _is_conflict(error):
+                raise
+        # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+        deadline.wait(random.uniform(0, 0.01 * 2**attempt))
+    return write()
+
+
+def _is_conflict(error: Exception) -> bool:
+    if error_code(error) == "TransactionCanceledException":
+        return not any(reason.code == "ConditionalCheckFailed" for reason in _cancellation_reasons(error))
+    return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
+
+
+def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
+    """The item whose condition failed, empty if there is none; raises any other error again."""
+    if error_code(error) != "ConditionalCheckFailedException":
+        raise error
+    response: Any = error.response
+    item: dict[str, Any] = response.get("Item", {})
+    return item
+
+
+def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
+    """Read items of a table by key. In no particular order, without those that do not exist; one round trip for each 100 keys.
+
+    Raises StoreUnavailable if keys stay unprocessed for too long.
+    """
+    remaining, items, stalled_rounds = list(keys), [], 0
+    while remaining:
+        page, remaining = remaining[:MAX_BATCH_GET], remaining[MAX_BATCH_GET:]
+        response: Any = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
+        items += response["Responses"].get(table, [])
+        unprocessed = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
+        if unprocessed:
+            _wait_for_capacity(stalled_rounds)
+            remaining += unprocessed
+    return items
+
+
+def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
+    """Write items without conditions, 25 at a time. Only for items that no other process writes.
+
+    Raises StoreUnavailable if items stay unprocessed for too long; others may then be written.
+    """
+    remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
+    stalled_rounds = 0
+    while remaining:
+        page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
+        unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
+        stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
+        if unprocessed:
+            _wait_for_capacity(stalled_rounds)
+            remaining += unprocessed
+
+
+def _wait_for_capacity(stalled_rounds: int) -> None:
+    """Wait before sending again what stayed unprocessed. Raises StoreUnavailable after too many rounds in which nothing was processed."""
+    if stalled_rounds >= _MAX_STALLED_ROUNDS:
+        raise StoreUnavailable("DynamoDB processed nothing of several batches in a row")
+    deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
+
+
+def error_code(error: Exception) -> str:
+    """DynamoDB's error code, or an empty string if the error has none."""
+    # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore gives that one a `response` of None.
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    if isinstance(cause, ClientError):
+        return str(cause.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the store and not the request is at fault: it throttles, is overloaded, cannot be reached or was too slow."""
+    if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
+        return True
+    return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE

@@ -1,0 +1,34 @@
+"""A use of an Idempotency-Key, as it is kept with what the request has created: whether another request repeats it."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import ApiError
+
+
+class IdempotencyConflict(ApiError):
+    code: ClassVar[str] = "idempotency_key_reused"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This Idempotency-Key was already used with a different request body. Send a new request with a new key."
+    )
+
+
+class KeyUse(Struct, frozen=True, array_like=True):
+    """`key` is a digest of the key, its user and its address, `payload` a digest of the request's body."""
+
+    key: str
+    payload: str
+
+    def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
+        """Whether this is the same request as `first`, which was kept at `first_at`. Times are epoch seconds.
+
+        A use is forgotten after a day (`idempotency_seconds`). Raises IdempotencyConflict if only the key is the same.
+        """
+        if first is None or first.key != self.key or first_at + settings.current().idempotency_seconds <= now:
+            return False
+        if first.payload != self.payload:
+            raise IdempotencyConflict()
+        return True

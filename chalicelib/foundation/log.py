@@ -1,0 +1,218 @@
+"""Structured log lines, and metrics: for CloudWatch as EMF log lines, and what this instance has counted, which `GET /metrics` shows.
+
+A log line has a constant event name and details in fields of their own, so that it can be searched. It never has a secret.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import cache
+from logging import LogRecord
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
+
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.memory import Memory
+
+SERVICE = "fairgate"
+NAMESPACE = "Fairgate"  # of the metrics in CloudWatch
+
+COUNTERS = {
+    "reservations_created": "Reservations created.",
+    "reservations_refused": "Reservations refused because too few tickets were left.",
+    "oversell_attempts": "Attempts to hold more tickets than a shard had, refused by the condition of the write.",
+    "holds_expired": "Holds that expired and were released.",
+    "holds_left_to_recovery": "Holds that could not be converted, released or extended after their purchase was saved; the sweep does it.",
+    "orders_paid": "Orders paid, including free ones.",
+    "payments_failed": "Payments that were declined.",
+    "late_payments": "Payments that arrived after their purchase had expired or was cancelled.",
+    "payment_mismatches": "Payments of another amount than requested; they are refunded and no tickets are issued.",
+    "price_mismatches": "Checkouts refused because a price at Stripe differs from the price in the catalog.",
+    "payments_unknown": "Payments for a purchase that does not exist; they are refunded.",
+    "refunds": "Refunds requested.",
+    "refunds_failed": "Refunds that failed in spite of retries; an admin must look at them.",
+    "disputes_open": "Disputes opened by a buyer's bank; the amount is withdrawn until they are decided.",
+    "disputes_won": "Disputes won.",
+    "disputes_lost": "Disputes lost; the tickets are void.",
+    "reconciliation_repaired": "Differences between our records and Stripe's that reconciliation has corrected.",
+    "reconciliation_findings": "Differences between our records and Stripe's that an admin must look at.",
+    "stripe_calls": "Calls to Stripe. The gauge stripe_call_budget is how many it accepts in a second.",
+    "webhooks": "Webhooks of Stripe accepted.",
+    "webhooks_refused": "Webhooks refused because their signature is not Stripe's.",
+    "tickets_issued": "Tickets issued.",
+    "tickets_checked_in": "People who came in with a ticket.",
+    "duplicate_check_ins": "Scans without a network for which people came in although nobody was left to admit.",
+    "tickets_transferred": "Tickets that a new owner has accepted.",
+    "cache_hit": "Reads served from an instance's cache.",
+    "cache_miss": "Reads that loaded from the store.",
+    "cache_stale": "Reads served with old data because the store was unavailable.",
+    "secrets_stale": "Failed attempts to read the secrets again; the last values are used.",
+    "waiting_room_joins": "Users who joined a waiting room.",
+    "waitlist_joins": "Users who joined the waitlist of an event.",
+    "waitlist_offers": "Offers of tickets that came back, made to users who waited for them.",
+    "logins_delayed": "Attempts to log in refused because there were too many before, for the account or from the address.",
+    "mails_sent": "Mails that the mail server has accepted.",
+    "mails_failed": "Mails that the mail server did not accept.",
+    "mails_delivered": "Mails that have arrived, as SES reports.",
+    "mails_bounced": "Mails that came back, as SES reports.",
+    "mails_rejected": "Mails that SES took and then refused to send, as it reports: it has found a virus in them.",
+    "mails_complained": "Mails that their reader has marked as unwanted, as SES reports.",
+    "mails_suppressed": "Mails not sent, because their address had bounced or complained before.",
+    "notifications_queued": "Notifications queued to be sent by mail.",
+    "notifications_given_up": "Notifications that the mail server did not accept in spite of all attempts; an admin must look at them.",
+    "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
+    "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
+    "low_stocks": "Tiers that came to have as few tickets left as their `low_stock_at` names, or fewer.",
+    "outgoing_webhooks_delivered": "Webhooks of promoters that their endpoints have accepted.",
+    "outgoing_webhooks_failed": "Attempts to send a webhook of a promoter that its endpoint did not accept.",
+    "outgoing_webhooks_dead": "Webhooks of promoters that are not tried again; they can be replayed for 30 days.",
+    "publications_abandoned": "Bootstrap files, and new tiers, whose writing began and did not end; nothing of them is on sale.",
+    "sweep_runs": "Runs of the scheduled sweep.",
+    "sweeps_unfinished": "Runs of the sweep that left work to the next one, for lack of time or of answers.",
+    "store_unavailable": "Requests refused because the store was unavailable or throttled.",
+}
+GAUGES = {
+    "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
+    "mail_backlog": ("Notifications that are due and not sent yet, as of the last run.", ()),
+    "mail_oldest_seconds": ("How late the oldest notification is that is due and not sent yet, in seconds.", ()),
+    "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
+    "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
+    "outgoing_webhooks_oldest_seconds": ("Seconds since which a webhook is due whose endpoint works, as of the last run.", ()),
+    "active_holds": ("Tickets on hold, as of the last sweep.", ()),
+    "queue_length": ("Users in a waiting room who are not admitted yet.", ("event_id",)),
+    "active_passes": ("Admitted users whose pass is still valid.", ("event_id",)),
+    "admitted": ("Users whom a waiting room has admitted.", ("event_id",)),
+}
+
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_caller_address: ContextVar[Callable[[], str | None] | None] = ContextVar("caller_address", default=None)
+_pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
+_totals: Memory[str, float] = Memory()
+_gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
+
+# Counted on every cached read: they wait for a line that is written anyway, because each line costs.
+_CARRIED_ALONG = frozenset({"cache_hit"})
+_carried: Memory[str, float] = Memory()
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Powertools' formatter, which looks at each attribute of a record, with a shorter way for a record that has its `line` already."""
+
+    def format(self, record: LogRecord) -> str:
+        line: dict[str, Any] | None = getattr(record, "line", None)
+        if line is None:
+            return super().format(record)
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(" ", "milliseconds")
+        fields = {"level": record.levelname, "message": record.msg, "timestamp": f"{moment[:19]},{moment[20:23]}+0000", "service": SERVICE}
+        trace_id = self._get_latest_trace_id()
+        fields |= {name: value for name, value in line.items() if value is not None}
+        if trace_id is not None:
+            fields["xray_trace_id"] = trace_id
+        return msgspec.json.encode(fields, enc_hook=str).decode()
+
+
+@cache
+def _logger() -> Logger:
+    return Logger(service=SERVICE, logger_formatter=_Formatter(utc=True, location=None))
+
+
+def info(event: str, /, **details: Any) -> None:
+    """Log one line; `event` is a constant such as `reservation.created`."""
+    _logger().info(event, extra={"line": {"request_id": _request_id.get(), **details}})
+
+
+def warning(event: str, /, **details: Any) -> None:
+    """Log one line of level WARNING."""
+    _logger().warning(event, extra={"request_id": _request_id.get(), **details})
+
+
+def exception(event: str, /, **details: Any) -> None:
+    """Log one line of level ERROR, with the traceback of the exception that is being handled."""
+    _logger().exception(event, extra={"request_id": _request_id.get(), **details})
+
+
+def count(name: str, amount: float = 1) -> None:
+    """Add to a counter; `name` is a key of COUNTERS."""
+    if name not in COUNTERS:
+        raise KeyError(name)
+    pending = _pending.get()
+    with _totals.lock:  # for the threads of the local runtime, and those of a request or job, which share what is pending
+        _totals.entries[name] = _totals.entries.get(name, 0) + amount
+        waiting = _carried.entries if name in _CARRIED_ALONG else pending
+        if waiting is not None:
+            waiting[name] = waiting.get(name, 0) + amount
+
+
+def gauge(name: str, value: float, /, **labels: str) -> None:
+    """Set a gauge; `name` is a key of GAUGES. EMF has the highest value of a request, without labels: each would cost a metric."""
+    names = GAUGES[name][1]
+    _gauges.entries[name, tuple(labels[label] for label in names)] = value
+    pending = _pending.get()
+    if pending is not None:
+        pending[name] = max(value, pending[name]) if names and name in pending else value
+
+
+def total(name: str) -> float:
+    """What this instance has counted of a key of COUNTERS."""
+    return _totals.entries.get(name, 0)
+
+
+def gauge_values(name: str) -> dict[tuple[str, ...], float]:
+    """The values of a key of GAUGES that were set last, by the values of its labels."""
+    return {labels: value for (gauge, labels), value in list(_gauges.entries.items()) if gauge == name}
+
+
+@contextmanager
+def scope(request_id: str, caller_address: Callable[[], str | None] | None = None) -> Iterator[None]:
+    """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end.
+
+    `caller_address` returns the IP address that a request came from; it is called when somebody asks.
+    """
+    pending: dict[str, float] = {}
+    id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
+    try:
+        yield
+    finally:
+        _pending.reset(pending_token)
+        _caller_address.reset(address_token)
+        _request_id.reset(id_token)
+        if pending:
+            _emit(pending)
+
+
+def request_id() -> str:
+    """The request id of the current scope."""
+    return _request_id.get()
+
+
+def caller_address() -> str | None:
+    """The IP address that the current request came from; None in a job or command."""
+    find = _caller_address.get()
+    return find() if find is not None else None
+
+
+def _emit(values: dict[str, float]) -> None:
+    """Write the metrics as a line in CloudWatch's embedded metric format. Powertools' own class costs ten times as much for each."""
+    if is_metrics_disabled():
+        return
+    with _totals.lock:
+        for name in list(_carried.entries):
+            values[name] = _carried.entries.pop(name)
+    metrics = [{"Name": name, "Unit": "Count"} for name in values]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["service", "stage"]], "Metrics": metrics}
+    embedded = {"Timestamp": int(clock.precise_now() * 1000), "CloudWatchMetrics": [directive]}
+    line = {"_aws": embedded, "service": SERVICE, "stage": _stage(), **{name: [value] for name, value in values.items()}}
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+
+
+def _stage() -> str:
+    try:
+        return settings.current().stage
+    except settings.SettingsError:  # which the reply reports
+        return "unknown"

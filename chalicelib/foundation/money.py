@@ -1,0 +1,56 @@
+"""Amounts of money: an integer number of minor units (cents, pence, yen), never a float, and an ISO 4217 currency code.
+
+Only bodies and replies that are fixed so have amounts in major units (dollars, pounds, yen).
+"""
+
+from decimal import Context, Decimal, Inexact
+from typing import Annotated
+
+from msgspec import Meta
+
+from chalicelib.foundation.errors import InvalidInput
+
+MAX_PRICE_CENTS = 100_000_000
+USUAL_DIGITS = 2  # of currencies that ISO 4217 has no digits for
+
+Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], description="Minor units of the currency; 0 is free.")]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", examples=["EUR"], description="The ISO 4217 code of a currency in capital letters, such as EUR.")
+]
+MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major units of the currency, as a number or as text; 0 is free.")]
+
+
+def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
+    """An amount in major units as one in minor units. Raises InvalidInput, with this path, if it is none, or has too many digits."""
+    highest = to_major_units(MAX_PRICE_CENTS, currency)
+    if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
+        raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, rule="amount_too_large")
+    allowed_digits = digits(currency)
+    try:
+        exact = amount.quantize(Decimal(1).scaleb(-allowed_digits), context=Context(traps=[Inexact]))
+    except Inexact:
+        allowed = f"at most {allowed_digits} digits after the point" if allowed_digits else "no digits after the point"
+        raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path, rule="amount_digits") from None
+    return int(exact.scaleb(allowed_digits))
+
+
+def to_major_units(cents: int, currency: str) -> float:
+    """An amount in minor units as a number of major units, which has the same digits when it is written as JSON."""
+    return float(cents / 10 ** digits(currency))
+
+
+def amount_text(cents: int, currency: str) -> str:
+    """An amount in minor units as a text in major units, with all the digits of the currency: `12.50`, or `1250` of yen."""
+    places = digits(currency)
+    return f"{Decimal(cents).scaleb(-places):.{places}f}"
+
+
+def digits(currency: str) -> int:
+    """How many digits after the point an amount in this currency has, by ISO 4217."""
+    from iso4217 import Currency as IsoCurrency  # parses a table, which few requests need
+
+    try:
+        exponent = IsoCurrency(currency).exponent
+    except ValueError:
+        return USUAL_DIGITS
+    return USUAL_DIGITS if exponent is None else int(exponent)

@@ -1,0 +1,98 @@
+"""The clients of AWS's SDK, and what each of their calls observes: the deadline of the request, and whether a write may have been done.
+
+botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3
+and PynamoDB alike.
+"""
+
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
+from chalicelib.foundation import deadline, effects
+
+# No attempt is begun with less time left. It may still take longer, by the client's timeouts; the edge keeps that much in reserve.
+MIN_SECONDS = 0.5
+
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
+
+_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False while all of its attempts were refused
+_creating = Lock()
+
+
+@lru_cache(maxsize=1)
+def _session() -> boto3.session.Session:
+    return boto3.session.Session()
+
+
+def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
+    """A client of an AWS service, whose class inherits first from `base`.
+
+    All clients share what botocore has read: its descriptions of regions and endpoints, and the credentials.
+    """
+    with _creating:  # a session is not for several threads
+        session = _session()
+        if base is not None:
+            session.events.register(
+                f"creating-client-class.{service}", lambda **class_: class_["base_classes"].insert(0, base), unique_id=base.__name__
+            )
+        return session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
+
+
+def keep_deadline(client: Any, service: str) -> None:
+    """Let no call and no attempt of `client` begin, and no wait for one, once too little time is left."""
+    events = client.meta.events
+    events.register_first(f"before-call.{service}", _require_time)
+    events.register_first(f"before-send.{service}", _require_time)
+    events.register_first(f"needs-retry.{service}", _has_time_to_repeat)
+
+
+def report_effects(client: Any, service: str) -> None:
+    """Tell `effects` of each write of `client`."""
+    events = client.meta.events
+    events.register(f"before-call.{service}", _begin_write)
+    events.register(f"response-received.{service}", _note_attempt)
+    events.register(f"after-call.{service}", _end_write)
+    events.register(f"after-call-error.{service}", _end_write)
+
+
+def _require_time(**_: Any) -> None:
+    deadline.require(MIN_SECONDS)
+
+
+def _has_time_to_repeat(attempts: int, caught_exception: Exception | None = None, **_: Any) -> bool | None:
+    """False, so that botocore does not repeat the call, if it might wait beyond the deadline. None leaves it to botocore's own rules.
+
+    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds. A version of botocore that takes False
+    for a wait of 0 seconds begins one more attempt, which DeadlineExceeded ends.
+    """
+    if isinstance(caught_exception, deadline.DeadlineExceeded):
+        raise caught_exception
+    return False if deadline.remaining() < 2 ** (attempts - 1) + MIN_SECONDS else None
+
+
+def _begin_write(model: Any, context: dict[str, Any], **_: Any) -> None:
+    if model.name in WRITES and _MAY_BE_DONE not in context and effects.begin():
+        context[_MAY_BE_DONE] = False
+
+
+def _note_attempt(context: dict[str, Any], parsed_response: dict[str, Any] | None, exception: Exception | None, **_: Any) -> None:
+    if _MAY_BE_DONE in context and not _is_refused(parsed_response, exception):
+        context[_MAY_BE_DONE] = True
+
+
+def _end_write(context: dict[str, Any], parsed: dict[str, Any] | None = None, exception: Exception | None = None, **_: Any) -> None:
+    if context.get(_MAY_BE_DONE) is False and _is_refused(parsed, exception):
+        effects.withdraw()
+
+
+def _is_refused(response: dict[str, Any] | None, error: Exception | None) -> bool:
+    """Whether an attempt was not done for certain: DynamoDB refused it, or it never got there."""
+    if response is None:
+        return isinstance(error, ConnectTimeoutError | EndpointConnectionError | deadline.DeadlineExceeded)
+    # Of a transaction in progress, an earlier attempt is being done.
+    in_progress = response.get("Error", {}).get("Code") == "TransactionInProgressException"
+    return bool(400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not in_progress)

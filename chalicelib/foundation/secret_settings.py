@@ -1,0 +1,195 @@
+"""The settings that are secret: from the environment or, where it does not have them, from Secrets Manager.
+
+What Secrets Manager returned is kept for five minutes. If it does not respond then, the last values are used until it does.
+No value of a secret is ever logged or part of an error.
+"""
+
+import hmac
+import re
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.foundation import clock, deadline, log, sdk_calls, settings
+from chalicelib.foundation.deadline import DeadlineExceeded
+from chalicelib.foundation.memory import Memory
+from chalicelib.foundation.settings import PREFIX, SettingsError
+
+MAX_AGE_SECONDS = 300
+# Time from a failed call to the next one: while Secrets Manager is away, not every request may wait for its timeouts.
+RETRY_SECONDS = 60
+MIN_SECRET_LENGTH = 32
+
+_LONG = ("jwt_secret", "ticket_keys", "edge_key")
+# How the values begin, where their kind shows in that.
+_BEGINNINGS = {
+    "stripe_api_key": ("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
+    "stripe_webhook_secrets": ("whsec_",),
+    "smtp_url": ("smtp://", "smtps://", "smtp+starttls://"),
+}
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
+
+
+class SecretValues(msgspec.Struct, frozen=True):
+    """The JSON in Secrets Manager. Further keys are ignored."""
+
+    jwt_secret: str = ""
+    jwt_keys: str = ""
+    ticket_keys: str = ""
+    smtp_url: str = ""
+    stripe_api_key: str = ""
+    stripe_webhook_secrets: str = ""
+    edge_key: str = ""
+
+
+class _KeptSecret(msgspec.Struct, frozen=True):
+    """The last values of a secret; times in epoch seconds."""
+
+    values: SecretValues
+    read_at: int
+    fresh_until: int
+    next_warning_at: int = 0
+
+
+_kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
+
+
+SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "stripe_api_key", "stripe_webhook_secrets", "edge_key"]
+
+
+def optional_secret(name: SecretName) -> str:
+    """The value of a secret, empty if there is none.
+
+    Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to ask it.
+    """
+    value: str = getattr(settings.current(), name)
+    if not value and settings.current().secrets_arn:
+        value = getattr(_load(), name)
+    return value
+
+
+def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
+    """A secret that must be there, 32 characters or more; raises SettingsError."""
+    value = optional_secret(name)
+    if len(value) < MIN_SECRET_LENGTH:
+        raise _too_short(name)
+    return value
+
+
+def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
+    """The keys of a setting such as `k2:secret,k1:secret`, by id, the one that signs first; raises SettingsError."""
+    return _parse_keys(f"{PREFIX}{name.upper()}", secret(name))
+
+
+def check_secrets(values: "SecretValues | None" = None) -> None:
+    """Check the length and kind of all secrets, so that a wrong one shows at the start and not at the first payment.
+
+    Those that the environment does not have are taken from `values`. Raises SettingsError, which never repeats a value.
+    """
+    current = settings.current()
+    for name in SecretValues.__struct_fields__:
+        value = getattr(current, name) or getattr(values, name, "")
+        variable = f"{PREFIX}{name.upper()}"
+        if name in ("jwt_keys", "ticket_keys") and value:
+            _parse_keys(variable, value)
+        elif (value or name in ("jwt_secret", "ticket_keys")) and name in _LONG and len(value) < MIN_SECRET_LENGTH:
+            raise _too_short(name)
+        beginnings = _BEGINNINGS.get(name)
+        parts = [part.strip() for part in value.split(",") if part.strip()] if name.endswith("_webhook_secrets") else [value]
+        if value and beginnings and not all(part.startswith(beginnings) for part in parts):
+            raise SettingsError(f"{variable}: must begin with {' or '.join(beginnings)}")
+
+
+def _too_short(name: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()} must be set and have {MIN_SECRET_LENGTH} characters or more.")
+
+
+@lru_cache(maxsize=4)
+def _parse_keys(variable: str, text: str) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for position, entry in enumerate(text.split(","), start=1):
+        key_id, colon, value = entry.strip().partition(":")
+        # The messages must not contain the entry: they are logged.
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise SettingsError(f"{variable}: key {position} must be `id:secret`, with an id of 1 to 16 letters, digits, _ or -.")
+        if len(value) < MIN_SECRET_LENGTH:
+            raise SettingsError(f"{variable}: the secret of key {position} must have {MIN_SECRET_LENGTH} characters or more.")
+        if key_id in keys:
+            raise SettingsError(f"{variable}: the id of key {position} is used twice; give each key its own id.")
+        keys[key_id] = value
+    return keys
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, derived from `jwt_secret`: what it signs is never a valid signature for another purpose."""
+    return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
+
+
+def _load() -> SecretValues:
+    """The values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
+    key = (settings.current().region, settings.current().secrets_arn)
+    now = clock.now()
+    kept = _kept.entries.get(key)
+    if kept is None or now >= kept.fresh_until:
+        with _kept.lock:
+            kept = _kept.entries.get(key)  # another thread may have read it since
+            if kept is None or now >= kept.fresh_until:
+                kept = _kept.entries[key] = _read_again(*key, kept, now)
+    return kept.values
+
+
+def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
+    """The secret as it is now, or as it was kept if it cannot be read. Raises SettingsError or DeadlineExceeded if there is neither."""
+    try:
+        return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
+    except (SettingsError, DeadlineExceeded) as error:
+        if kept is None:
+            raise
+        log.count("secrets_stale")
+        is_warning_due = now >= kept.next_warning_at
+        if is_warning_due:
+            log.warning("secrets.stale", error=str(error), age_seconds=now - kept.read_at)
+        next_warning_at = now + MAX_AGE_SECONDS if is_warning_due else kept.next_warning_at
+        return _KeptSecret(kept.values, kept.read_at, now + RETRY_SECONDS, next_warning_at)
+
+
+def _fetch(region: str, arn: str) -> SecretValues:
+    """Ask Secrets Manager. Raises SettingsError, which says why it failed, or DeadlineExceeded."""
+    deadline.require(sdk_calls.MIN_SECONDS)
+    try:
+        text = _client(region).get_secret_value(SecretId=arn)["SecretString"]
+    except (ClientError, BotoCoreError) as error:
+        raise _unreadable(_cause(error)) from None
+    except KeyError:
+        raise _unreadable("it is not text") from None
+    try:
+        values = msgspec.json.decode(text, type=SecretValues)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise _unreadable("it is not a JSON object whose values are text") from None
+    check_secrets(values)
+    return values
+
+
+def _unreadable(cause: str) -> SettingsError:
+    return SettingsError(
+        f"{PREFIX}SECRETS_ARN: the secret cannot be read from Secrets Manager ({cause}). "
+        "Check that it exists, that its text is JSON, and that this program may read it."
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """The error code of AWS, or the kind of error. Not its message, which could repeat what was sent or received."""
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+@lru_cache(maxsize=4)
+def _client(region: str) -> Any:
+    # Short timeouts, because a request waits for the secret.
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    client = sdk_calls.create_client("secretsmanager", region, config)
+    sdk_calls.keep_deadline(client, "secrets-manager")
+    return client

@@ -1,0 +1,334 @@
+"""Every limit, duration and switch, each with an environment variable FAIRGATE_<NAME>. Read at first use, never at import."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "FAIRGATE_"
+DEFAULT_REGION = "us-east-1"
+# The first of these variables that is set is the region. Lambda sets AWS_REGION.
+REGION_VARIABLES = (f"{PREFIX}REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
+Switch = Literal["on", "off"]
+Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
+
+PRODUCTION = "prod"  # the stage that takes real money
+# Values that this stage must not have: (setting, value) -> why.
+NOT_IN_PRODUCTION = {
+    ("identity", "demo"): "with demo, anybody can act as any user",
+    ("payment_simulation", "on"): "a simulated payment gives tickets without money",
+    ("payment_provider", "simulated"): "a simulated payment gives tickets without money",
+    ("webhook_targets", "local"): "with local, promoters could send requests to services on our own machines",
+    ("email_verification", "later"): "with later, anybody can find out who has an account",
+}
+
+
+def _says(description: str) -> Meta:
+    return Meta(description=description)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: `make docs` writes them into docs/settings.md."""
+
+    stage: Annotated[
+        str,
+        Meta(pattern="^[a-z][a-z0-9-]{0,19}$", title="lowercase letters, digits and -, beginning with a letter; 20 at most"),
+        _says("Name of the deployment. It is part of every table's name."),
+    ] = "local"
+    region: Annotated[
+        str,
+        _says("AWS region of the tables and the secret. If it is not set, `AWS_REGION` and then `AWS_DEFAULT_REGION` apply."),
+    ] = DEFAULT_REGION
+    store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store. Empty: DynamoDB on AWS.")] = ""
+    images_bucket: Annotated[str, _says("Name of the S3 bucket of uploaded images. The stack of a deployed stage sets it.")] = ""
+    images_endpoint: Annotated[str, _says("Address of an S3-compatible store for images. Empty: S3 on AWS.")] = ""
+    identity: Annotated[
+        Literal["demo", "jwt"],
+        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
+    ] = "jwt"
+    payment_simulation: Annotated[
+        Switch, _says("Whether payments can be simulated (`simulate` at the confirmation). Stage `prod` refuses `on`.")
+    ] = "off"
+    cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated. `*` allows all.")] = "*"
+    request_seconds: Annotated[
+        int,
+        Meta(ge=1, le=24),
+        _says("Seconds after which a request stops calling DynamoDB and Stripe and replies. Keep it at least 5 below Lambda's timeout."),
+    ] = 14
+    hold_seconds: Annotated[Seconds, _says("Seconds for which a reservation holds its tickets.")] = 180
+    checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("Seconds that opening a checkout adds to the hold of a reservation.")] = 0
+    event_purchase_limit: Annotated[
+        int, Meta(ge=1, le=1000), _says("How many tickets of an event a user may have, unless the event sets its own limit.")
+    ] = 6
+    tier_purchase_limit: Annotated[
+        int, Meta(ge=1, le=50), _says("How many tickets of one tier a purchase may have, unless the tier sets its own limit.")
+    ] = 4
+    rate_limits: Annotated[Switch, _says("Whether the rate limits below apply.")] = "on"
+    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event.")] = "10/60"
+    limit_reserve: Annotated[Rate, _says("How often a user may reserve.")] = "5/60"
+    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session.")] = "5/60"
+    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
+    limit_sign_up: Annotated[
+        Rate,
+        _says("How often people may register or become guests. Counted by source address alone, times the factor below."),
+    ] = "5/60"
+    limit_promo_code: Annotated[
+        Rate,
+        _says("How often people may check whether a promo code is valid. Counted by source address alone, times the factor below."),
+    ] = "5/60"
+    limit_mail: Annotated[Rate, _says("How often a mail may be requested for one e-mail address.")] = "5/900"
+    limit_invite: Annotated[Rate, _says("How often a user may name or invite the guest of a seat.")] = "300/3600"
+    limit_webhook: Annotated[
+        Rate,
+        _says("How often a user may create, change, test or replay webhooks."),
+    ] = "300/3600"
+    limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
+    address_factor: Annotated[
+        int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
+    ] = 10
+    join_difficulty: Annotated[
+        int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
+    ] = 0
+    challenge_seconds: Annotated[Seconds, _says("Seconds for which the solution of a proof-of-work challenge is accepted.")] = 300
+    cache_seconds: Annotated[Seconds, _says("Seconds after which an instance loads the catalog again.")] = 300
+    head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
+    stock_cache_seconds: Annotated[
+        Seconds, _says("Seconds after which displayed stock figures are read again; three times as long while they do not change.")
+    ] = 1
+    idempotency_seconds: Annotated[Seconds, _says("Seconds for which the reply to an Idempotency-Key is kept.")] = 86_400
+    wave_size: Annotated[
+        int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets it.")
+    ] = 100
+    wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets it.")] = 30
+    pass_seconds: Annotated[Seconds, _says("Seconds for which an admitted buyer may reserve, unless the event sets it.")] = 180
+    waiting_room_counters: Annotated[
+        int, Meta(ge=1, le=64), _says("How many items count the arrivals of a waiting room. Each item takes 1,000 joins a second.")
+    ] = 1
+    waitlist_offer_seconds: Annotated[
+        Seconds,
+        _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the event."),
+    ] = 86_400
+    waitlist_shortest_offer_seconds: Annotated[
+        Seconds, _says("The shortest time in seconds for which an offer of the waitlist holds its tickets, unless the event begins before.")
+    ] = 900
+    waitlist_patience_seconds: Annotated[
+        Seconds, _says("Seconds for which smaller parties may overtake a party that waits for more tickets than have come back.")
+    ] = 3600
+    waitlist_keep_seconds: Annotated[
+        Seconds, _says("Seconds for which returned tickets are then kept back for that party, doubled with each further turn.")
+    ] = 3600
+    stripe_call_rate: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says("How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below it."),
+    ] = 100
+    refund_fee_cents: Annotated[
+        int,
+        Meta(ge=0),
+        _says("Fee for each ticket, in minor units, if a buyer changes their mind and the refund request does not set a fee."),
+    ] = 0
+    refund_fee_percent: Annotated[
+        int, Meta(ge=0, le=100), _says("Fee for each ticket in percent of its price, added to the fee above.")
+    ] = 0
+    payment_provider: Annotated[
+        Literal["auto", "simulated", "stripe"],
+        _says(
+            "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, and simulation "
+            "otherwise. Stage `prod` refuses `simulated`."
+        ),
+    ] = "auto"
+    stripe_api_key: Annotated[
+        str, _says("Secret key of Stripe, which enables payments by Stripe. Only stage `prod` accepts live keys.")
+    ] = ""
+    stripe_webhook_secrets: Annotated[
+        str, _says("Signing secrets of Stripe's webhooks, comma separated. A webhook is accepted if one of them matches.")
+    ] = ""
+    stripe_namespace: Annotated[
+        str,
+        Meta(pattern="^[a-zA-Z0-9_-]{0,40}$", title="letters, digits, _ and -; 40 at most"),
+        _says(
+            "Marks the payments of this deployment at Stripe, in case several deployments share an account. Empty: the name of the stage."
+        ),
+    ] = ""
+    stripe_api_base: Annotated[str, _says("Address of a fake Stripe API. Empty: Stripe itself.")] = ""
+    stripe_publishable_key: Annotated[
+        str,
+        Meta(pattern="^(pk_(test|live)_.*)?$", title="begins with pk_test_ or pk_live_"),
+        _says("Publishable key of Stripe, which buyers' browsers use."),
+    ] = ""
+    checkout_page: Annotated[
+        Literal["own", "hosted"],
+        _says(
+            'Where buyers pay by Stripe if a checkout leaves it to the shop (`"page": "either"`): on the shop\'s `own` page, '
+            "which needs the publishable key, or on Stripe's `hosted` page."
+        ),
+    ] = "own"
+    checkout_origins: Annotated[
+        str,
+        _says(
+            "Origins that `success_url` and `cancel_url` may lead to, comma separated. Buyers return to the first one if a "
+            "checkout names no URL."
+        ),
+    ] = ""
+    doors_open_seconds: Annotated[Seconds, _says("Seconds before the start of an event at which its doors open.")] = 12 * 3600
+    doors_close_seconds: Annotated[
+        Seconds, _says("Seconds after the start of an event at which its doors close, if the event has no end.")
+    ] = 12 * 3600
+    attendee_lock_seconds: Annotated[
+        Seconds, _says("Seconds before the start of an event from which the names on its tickets cannot be changed.")
+    ] = 3600
+    transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket transfer can be accepted.")] = 7 * 86_400
+    purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after which an abandoned purchase may be deleted.")] = 30 * 86_400
+    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in mails lead.")] = "http://127.0.0.1:8000"
+    email_verification: Annotated[
+        Literal["required", "later"],
+        _says(
+            "`required`: people must follow the link in the mail that verifies their address before they can log in. `later`: "
+            "they can log in at once, which reveals whether an address has an account; stage `prod` refuses it."
+        ),
+    ] = "required"
+    password_memory_kib: Annotated[
+        int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
+    ] = 19_456
+    mail_from: Annotated[str, _says("Sender of mails: an address, or `Name <address>`.")] = "Fairgate <tickets@localhost>"
+    mail_provider: Annotated[
+        Literal["smtp", "ses"],
+        _says("What sends mails: `smtp`, the server below, or `ses`, Amazon's Simple Email Service in the region of the stage."),
+    ] = "smtp"
+    ses_configuration_set: Annotated[
+        str, _says("Name of the SES configuration set with which mails are sent. The stack of a stage that uses SES sets it.")
+    ] = ""
+    ses_topic_arn: Annotated[
+        str, _says("ARN of the SNS topic that SES reports to. The stack sets it too. Empty: `POST /webhooks/ses` refuses all messages.")
+    ] = ""
+    mail_rate: Annotated[
+        int, Meta(ge=1, le=1000), _says("The most mails to send in a second: what the provider accepts. SES accepts 14 from a new account.")
+    ] = 14
+    smtp_url: Annotated[
+        str,
+        _says(
+            "Server that sends mails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
+            "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no mails are sent."
+        ),
+    ] = ""
+    webhook_targets: Annotated[
+        Literal["public", "local"],
+        _says(
+            "Where webhooks of promoters may be sent: to `public` addresses by https, or also to 127.0.0.1, with or without "
+            "encryption (`local`). Stage `prod` refuses `local`."
+        ),
+    ] = "public"
+    jwt_secret: Annotated[
+        str, _says("Secret from which keys are derived, such as the key of the waiting room's tokens; 32 characters or more.")
+    ] = ""
+    jwt_keys: Annotated[
+        str,
+        _says(
+            "Keys that sign access tokens, `id:secret`, comma separated. The first key signs new tokens, and all keys verify "
+            "tokens. Empty: one key, `default`, which is the secret above."
+        ),
+    ] = ""
+    ticket_keys: Annotated[
+        str, _says("Keys that sign tickets, `id:secret`, comma separated. The first key signs new tickets, and all keys verify tickets.")
+    ] = ""
+    edge_key: Annotated[
+        str,
+        _says(
+            "Key of the CDN, 32 characters or more. If a request carries it, the header `X-Viewer-Address` is its source "
+            "address. Empty: that header is ignored."
+        ),
+    ] = ""
+    secrets_arn: Annotated[
+        str, _says("Name or ARN of a secret in Secrets Manager: JSON with the secret settings that the environment does not have.")
+    ] = ""
+
+    @property
+    def provider_namespace(self) -> str:
+        """What our payments at Stripe carry: each shop on an account hears the webhooks of all."""
+        return self.stripe_namespace or self.stage
+
+    @property
+    def has_own_page(self) -> bool:
+        """Whether buyers pay on the shop's own page: it is set up so, and their browsers may know the publishable key."""
+        return self.checkout_page == "own" and bool(self.stripe_publishable_key)
+
+
+# Calls that one payment takes: one to open it, one to verify it.
+STRIPE_CALLS_PER_PAYMENT = 2
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the message names its environment variable."""
+
+
+_current: Settings | None = None
+
+
+def read(environment: dict[str, str]) -> Settings:
+    """Settings out of environment variables; raises SettingsError that names the faulty one, also for a name that no setting has."""
+    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    variables = {PREFIX + name.upper() for name in types}
+    for key in environment:
+        if key.startswith(PREFIX) and key not in variables:
+            raise SettingsError(_unknown(key, variables))
+    given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
+    given["region"] = next(filter(None, map(environment.get, REGION_VARIABLES)), DEFAULT_REGION)
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError:
+            from chalicelib.foundation import allowed_values  # not needed at a cold start
+
+            allowed = allowed_values.description(types[name])
+            raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed}, not {value!a}") from None
+    settings = msgspec.convert(given, Settings, strict=False)
+    _check_production(settings)
+    return settings
+
+
+def _unknown(key: str, variables: set[str]) -> str:
+    from difflib import get_close_matches  # not needed at a cold start
+
+    [nearest] = get_close_matches(key, sorted(variables), n=1, cutoff=0)
+    return f"{key} is not a setting; the nearest name is {nearest}"
+
+
+def values_in_production(name: str) -> list[str]:
+    """The values that a setting with a choice may have in production."""
+    choice, *_ = get_args(next(field.type for field in msgspec.structs.fields(Settings) if field.name == name))
+    return [value for value in get_args(choice) if (name, value) not in NOT_IN_PRODUCTION]
+
+
+def _check_production(settings: Settings) -> None:
+    """Raise SettingsError for a value that is for tests only, if the stage is production."""
+    if settings.stage != PRODUCTION:
+        return
+    for (name, value), reason in NOT_IN_PRODUCTION.items():
+        if getattr(settings, name) == value:
+            allowed = " or ".join(values_in_production(name))
+            raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed} in stage {PRODUCTION}, not {value!r}: {reason}")
+
+
+def current() -> Settings:
+    """The settings of this process; read from the environment once."""
+    global _current
+    if _current is None:
+        _current = read(dict(os.environ))
+    return _current
+
+
+@contextmanager
+def override(**values: Any) -> Iterator[Settings]:
+    """Other settings while the block runs, in all threads; for tests and tools."""
+    global _current
+    before = current()
+    _current = msgspec.structs.replace(before, **values)
+    try:
+        yield _current
+    finally:
+        _current = before

@@ -1,0 +1,130 @@
+"""Writes that collide with a transaction on the same item: they are repeated a few times, with a growing wait that is drawn at random."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
+from chalicelib.foundation.deadline import DeadlineExceeded
+from chalicelib.inventory import store as inventory
+from chalicelib.inventory.model import Hold
+from tests.simulation import faults
+from tests.simulation.interception import Listener, StoreCall, intercept
+
+
+class Row(dynamo.Table):
+    feature = "idempotency"
+
+    class Meta:
+        table_name = ""
+
+    id = UnicodeAttribute(hash_key=True)
+    count = NumberAttribute(null=True)
+
+
+class Writes(Listener):
+    """The writes that are attempted, and the tokens of transactions."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.tokens: list[str] = []
+
+    def before(self, call: StoreCall) -> None:
+        self.count += call.operation != "GetItem"
+        if call.operation == "TransactWriteItems":
+            self.tokens.append(call.request["ClientRequestToken"])
+
+
+@pytest.fixture
+def writes(store) -> Iterator[Writes]:
+    Row("a", count=1).save()
+    with intercept(writes := Writes()):
+        yield writes
+
+
+WRITES = {
+    "put_if": lambda: dynamo.put_if(Row("a", count=2), "attribute_exists(id)"),
+    "update_if": lambda: dynamo.update_if(Row("a"), {"count": 2}, "attribute_exists(id)"),
+    "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), {"count": 2}, "attribute_exists(id)"),
+    "save": lambda: Row("a", count=2).save(),
+    "put": lambda: dynamo.put_item(TableName=Row.name(), Item={"id": {"S": "a"}, "count": {"N": "2"}}),
+    "transaction": lambda: dynamo.transact([dynamo.put(Row("a", count=2))]),
+}
+HOLD = Hold("stock#0", "h1", 1)
+SHARD_WRITES = {
+    "hold": lambda: inventory.hold_in_shard("stock#0", "h2", 1, 99),
+    "release": lambda: inventory.release_hold(HOLD),
+    "convert": lambda: inventory.convert_hold(HOLD),
+    "extend": lambda: inventory.extend_hold(HOLD, 99),
+    "close": lambda: inventory.set_open("stock#0", False),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_that_collides_with_a_transaction_is_repeated(writes, waits, name):
+    with faults.fail(1, faults.conflict):
+        WRITES[name]()
+    assert Row.get("a").count == 2
+    assert writes.count == 2
+    assert waits == [(0, 0.02)]
+
+
+@pytest.mark.parametrize("delete", [lambda: Row("a").delete(), lambda: dynamo.delete_if(Row("a"), "attribute_exists(id)")])
+def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, delete):
+    with faults.fail(1, faults.conflict) as fault:
+        delete()
+    assert fault.was_triggered
+    assert Row.find("a") is None
+
+
+@pytest.mark.parametrize("name", SHARD_WRITES)
+def test_a_shard_in_a_transaction_is_written_at_the_second_attempt(store, waits, name):
+    inventory.create_shard(inventory.new_shard_item("stock#0", capacity=4, sold=0, is_open=True))
+    inventory.hold_in_shard("stock#0", "h1", 1, 50)
+    before = inventory.read_shards(["stock#0"])[0].version
+    with faults.fail(1, faults.conflict) as fault:
+        assert SHARD_WRITES[name]()
+    assert fault.was_triggered
+    assert inventory.read_shards(["stock#0"])[0].version == before + 1
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_that_keeps_colliding_is_given_up(writes, waits, name):
+    with faults.fail_from(1, faults.conflict), pytest.raises(dynamo.STORE_ERRORS) as raised:
+        WRITES[name]()
+    assert dynamo.is_unavailable(raised.value)
+    assert writes.count == dynamo.WRITE_ATTEMPTS == len(waits) + 1
+    assert [low for low, _ in waits] == [0] * len(waits), "full jitter"
+    assert all(later == 2 * earlier for (_, earlier), (_, later) in pairwise(waits))
+    assert Row.get("a").count == 1
+
+
+def test_a_write_that_collides_is_not_repeated_after_the_deadline(writes, time, waits):
+    def slow_conflict(call: StoreCall) -> Exception:
+        time.advance(2)
+        return faults.conflict(call)
+
+    with faults.fail_from(1, slow_conflict), deadline.within(2.01), pytest.raises(DeadlineExceeded):
+        WRITES["update_if"]()
+    assert writes.count == 1
+
+
+@pytest.mark.parametrize("name", ["update_if", "put_if", "save", "transaction"])
+def test_other_errors_are_left_to_the_sdk(writes, waits, name):
+    with faults.fail_from(1, faults.throttled), pytest.raises(dynamo.STORE_ERRORS):
+        WRITES[name]()
+    assert (writes.count, waits) == (1, [])
+
+
+def test_a_transaction_in_progress_is_repeated_with_its_token(writes, waits):
+    def in_progress(call: StoreCall) -> Exception:
+        return faults.error_response(call, "TransactionInProgressException", 400)
+
+    with faults.fail(1, in_progress):
+        WRITES["transaction"]()
+    assert Row.get("a").count == 2
+    assert len(writes.tokens) == 2
+    assert len(set(writes.tokens)) == 1

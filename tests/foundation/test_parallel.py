@@ -1,0 +1,72 @@
+"""Calls that run at once: bounded, in the caller's context, and stopped by the first error."""
+
+from collections import Counter
+from contextvars import ContextVar
+from threading import Barrier, Lock, current_thread
+
+import pytest
+
+from chalicelib.foundation import deadline, parallel
+from chalicelib.foundation.parallel import MAX_THREADS, both, call_each
+
+
+def test_many_calls_run_at_once_and_the_results_keep_their_order():
+    together = Barrier(MAX_THREADS)  # opens only if as many calls as there are threads are under way at the same time
+
+    def act(number):
+        together.wait(timeout=60)
+        return number * 2
+
+    assert call_each(act, range(2 * MAX_THREADS)) == [number * 2 for number in range(2 * MAX_THREADS)]
+
+
+def test_never_more_than_the_bound_at_once():
+    lock, running, most = Lock(), 0, 0
+
+    def act(_):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        with lock:
+            running -= 1
+
+    call_each(act, range(500))
+    assert most <= MAX_THREADS
+
+
+def test_one_call_needs_no_thread():
+    assert call_each(lambda _: current_thread(), [1]) == [current_thread()]
+    assert call_each(str, []) == []
+
+
+def test_each_thread_makes_its_share_of_the_calls():
+    by_thread = Counter(call_each(lambda _: current_thread(), range(3 * MAX_THREADS)))
+    assert set(by_thread.values()) == {3}
+
+
+def test_two_different_calls_are_made_at_once():
+    together = Barrier(2)
+    assert both(lambda: together.wait(timeout=60) >= 0, lambda: str(together.wait(timeout=60) >= 0)) == (True, "True")
+
+
+def test_the_threads_have_the_context_of_the_caller():
+    variable = ContextVar("variable", default="")
+    variable.set("of the caller")
+    with deadline.within(60):
+        assert set(call_each(lambda _: (variable.get(), deadline.remaining() <= 60), range(2))) == {("of the caller", True)}
+
+
+@pytest.mark.parametrize("error", [ValueError("five"), KeyboardInterrupt("five")])
+def test_an_error_is_raised_and_begins_nothing_further(monkeypatch, error):
+    monkeypatch.setattr(parallel, "MAX_THREADS", 1)
+    begun = []
+
+    def act(number):
+        begun.append(number)
+        if number == 5:
+            raise error
+
+    with pytest.raises(type(error), match="five"):
+        call_each(act, range(100))
+    assert begun == [0, 1, 2, 3, 4, 5]
