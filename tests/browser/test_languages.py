@@ -96,7 +96,7 @@ def test_managers_load_one_language_and_keep_what_they_typed(new_buyer, api, tim
     manager.page.get_by_label("Idioma").select_option("en")
     manager.see_heading("New event")
     assert manager.page.get_by_label("Venue", exact=True).input_value() == "Orchard Concert House"
-    manager.press("Create the draft")
+    manager.press("Create draft")
     manager.see_heading("Nothing to sell yet")
 
 
@@ -108,8 +108,8 @@ def test_a_field_that_is_refused_says_why_in_spanish(new_buyer, api, time):
     manager.fill("Nombre", "City Strings")
     manager.fill("Empieza", "2030-12-01T19:30")
     manager.fill("Termina (opcional)", "2030-12-01T18:30")
-    manager.press("Crear el borrador")
-    manager.see("El evento tiene que terminar después de empezar.")
+    manager.press("Crear borrador")
+    manager.see("El evento debe terminar después de empezar.")
     expect(manager.page.get_by_label("Termina (opcional)")).to_be_focused()
 
 
@@ -121,7 +121,7 @@ def test_a_refusal_without_a_field_is_not_shown_as_a_fault_of_the_shop(new_buyer
     manager.page.route("**/api/v1/events", lambda route: route.fulfill(status=400, json=refusal))
     manager.page.get_by_label("Language").select_option("es")
     manager.fill("Nombre", "City Strings")
-    manager.press("Crear el borrador")
+    manager.press("Crear borrador")
     manager.see("Comprueba lo que has escrito aquí.")
 
 
@@ -129,13 +129,13 @@ def test_a_search_and_its_results_stay_when_the_language_changes(new_buyer, api,
     assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)
     manager.sign_in_as_admin("/manage/users")
-    manager.fill("Beginning of the e-mail address, or the whole user id", "ada@")
+    manager.fill("Beginning of the email address, or full user ID", "ada@")
     manager.press("Search")
     manager.press("Make promoter: ada@example.com")
     manager.page.get_by_role("dialog").get_by_role("button", name="Make promoter").click()
-    manager.see("ada@example.com is a promoter now.")
+    manager.see("ada@example.com is now a promoter.")
     manager.see_in_spanish("ada@example.com ya es promotor.")
-    expect(manager.page.get_by_label("Beginning of the e-mail address")).to_have_value("ada@")
+    expect(manager.page.get_by_label("Beginning of the email address")).to_have_value("ada@")
 
 
 def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, api, time):
@@ -145,9 +145,9 @@ def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, a
     manager.open(f"/events/{event_id}/tickets")
     manager.press("Move down: Front rows")
     status = manager.page.get_by_role("status")
-    expect(status.filter(has_text="Front rows is now 2 of 2.")).to_be_attached()
+    expect(status.filter(has_text="Front rows is now number 2 of 2.")).to_be_attached()
     manager.page.get_by_label("Language").select_option("es")
-    expect(status.filter(has_text="Front rows es ahora la 2 de 2.")).to_be_attached()
+    expect(status.filter(has_text="Front rows ocupa ahora el puesto 2 de 2.")).to_be_attached()
 
 
 def test_what_a_plan_refuses_and_what_was_changed_is_said_in_spanish(new_buyer, api, time):
@@ -164,16 +164,16 @@ def test_what_a_plan_refuses_and_what_was_changed_is_said_in_spanish(new_buyer, 
     manager.page.get_by_label("Language").select_option("es")
     manager.page.get_by_role("listitem").filter(has_text="Versión 9").get_by_text("Qué cambió").click()
     manager.see("~ tier old: written by an earlier release")
-    manager.page.get_by_role("listitem").filter(has_text="Se sirve ahora").get_by_text("Qué cambió").click()
+    manager.page.get_by_role("listitem").filter(has_text="En vigor").get_by_text("Qué cambió").click()
     manager.see("Nuevo: tipo de entrada")
-    manager.see("Nunca estuvo antes.")
+    manager.see("No ha existido antes.")
     manager.see("US$")
     check(manager.page, "catalog_log")
     manager.follow("Restore version 1")
-    manager.see("2 tickets are too few: 3 are sold, 0 on hold. It takes 3 or more.")
+    manager.see("2 tickets are too few: 3 sold, 0 on hold. The minimum is 3.")
     manager.page.get_by_label("Language").select_option("es")
-    manager.see("2 entradas no bastan: vendidas 3, reservadas 0. Hacen falta 3 o más.")
-    manager.see("Su aforo de 1 es menor que las 2 entradas de sus tipos. Baja esas o súbelo.")
+    manager.see("2 entradas son pocas: 3 vendidas, 0 reservadas. El mínimo es 3.")
+    manager.see("Su aforo de 1 es menor que las 2 entradas que suman sus tipos. Reduce esas cantidades o aumenta el aforo.")
     check(manager.page, "catalog_refused")
 
 

@@ -35,14 +35,14 @@ def test_the_last_one_of_a_long_waitlist_gets_an_offer_out_of_turn(manager, api,
     expect(manager.page.get_by_role("alert")).to_have_count(0)
     expect(manager.page.get_by_role("button", name="Show more")).to_have_count(0)
     offers.last.click()
-    manager.see(f"{PAGE} people who came earlier may get tickets later because of it.")
+    manager.see(f"{PAGE} people who joined earlier may have to wait longer.")
     manager.press("Yes, offer them now")
-    manager.see(f"Tickets are held for w{PAGE} until")
-    manager.see_in_spanish(f"Se guardan entradas para w{PAGE} hasta el")
+    manager.see(f"Tickets are on hold for w{PAGE} until")
+    manager.see_in_spanish(f"Entradas reservadas para w{PAGE} hasta el")
     [entry] = lines.own(api, f"w{PAGE}")
     assert entry["status"] == "offered"
     manager.go("History")
-    manager.see("Tickets offered to somebody on the waitlist, out of turn")
+    manager.see("Tickets offered out of turn to someone on the waitlist")
     invariants.check(time.now)
 
 
@@ -52,15 +52,15 @@ def test_a_mail_that_is_sent_again_leads_to_its_order(manager, api):
     order_id = buy_with_address(manager, event_id, "ada")
     send_mails()
     manager.open(f"/events/{event_id}/messages")
-    manager.page.get_by_role("button", name="Send again").click()
-    manager.press("Yes, send it again")
+    manager.page.get_by_role("button", name="Resend").click()
+    manager.press("Yes, resend it")
     manager.see("Waiting to be sent")
     [message] = api.get("/admin/messages", query={"event_id": event_id}, token=manager.token).json["messages"]
     assert message["status"] == "queued"
     manager.follow(order_id)
-    manager.see_heading("What happened")
+    manager.see_heading("Activity")
     manager.go("History")
-    manager.see("Mail sent again")
+    manager.see("Email resent")
 
 
 def test_the_mail_about_an_offer_leads_to_the_waitlist(manager, api, time):
@@ -70,7 +70,7 @@ def test_the_mail_about_an_offer_leads_to_the_waitlist(manager, api, time):
     lines.run_allocator()
     send_mails()
     manager.open(f"/events/{event_id}/messages")
-    offer = manager.page.get_by_role("listitem").filter(has_text="Offer to the waitlist")
+    offer = manager.page.get_by_role("listitem").filter(has_text="Waitlist offer")
     offer.get_by_role("link").click()
     expect(manager.page.get_by_role("heading", name="Waitlist", level=1)).to_be_visible()
     invariants.check(time.now)

@@ -44,7 +44,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     manager.look_again()
     expect(figure(manager, "Sold")).to_have_text("6")
     expect(figure(manager, "Let in")).to_have_text("4")
-    expect(figure(manager, "Money")).to_have_text("$537")
+    expect(figure(manager, "Revenue")).to_have_text("$537")
 
     manager.press("Pause the sale")
     expect(manager.page.get_by_role("dialog")).to_contain_text("People in line keep their places")
@@ -53,7 +53,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     expect(manager.page.get_by_role("dialog")).to_have_count(0)
     assert drop.refused() != "event_paused", "a question that was not answered has done something"
     manager.press("Pause the sale")
-    manager.press("Pause it")
+    manager.press("Pause now")
     manager.see("The sale is paused.")
     expect(manager.page.locator(".page-head .status")).to_have_text("Paused")
     assert drop.refused() == "event_paused"
@@ -62,8 +62,8 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     expect(figure(manager, "Let in")).to_have_text("4")
 
     manager.press("Undo")
-    manager.press("Resume it")
-    manager.see("The sale goes on.")
+    manager.press("Resume now")
+    manager.see("The sale has resumed.")
     manager.time.advance(10)
     manager.look_again()
     expect(figure(manager, "Let in")).to_have_text("8")
@@ -73,23 +73,23 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     expect(figure(manager, "Sold")).to_have_text("10")
     expect(figure(manager, "Sold out in")).to_have_text(re.compile(r"^\d+:\d\d"))
 
-    manager.fill("How many more", "5")
+    manager.fill("How many people", "5")
     manager.press("Let them in")
     manager.press("Let in now")
-    manager.see("Let in besides the waves: 5 people.")
+    manager.see("Let in on top of the waves: 5 people.")
     manager.time.advance(2)
     manager.look_again()
     expect(figure(manager, "Let in")).to_have_text("13")
 
-    manager.fill("People in a wave", "1")
+    manager.fill("People per wave", "1")
     manager.press("Change the rate")
-    manager.press("Change it")
-    manager.see("From now on, each wave lets in 1 person, every 10 seconds.")
-    manager.see_in_spanish("Desde ahora, cada tanda deja entrar a 1 persona, cada 10 segundos.")
+    manager.press("Change now")
+    manager.see("Each wave now lets in 1 person, every 10 seconds.")
+    manager.see_in_spanish("Ahora cada tanda deja entrar a 1 persona, cada 10 segundos.")
     manager.press("Undo")
-    manager.see("From the next wave on, each lets in 4 people, every 10 seconds.")
-    manager.press("Change it")
-    manager.see("From now on, each wave lets in 4 people, every 10 seconds.")
+    manager.see("From the next wave on, each wave lets in 4 people, every 10 seconds.")
+    manager.press("Change now")
+    manager.see("Each wave now lets in 4 people, every 10 seconds.")
     invariants.check(manager.time.now)
 
 
@@ -110,13 +110,13 @@ def test_the_other_pages_of_an_event_say_how_its_sale_stands_now(manager):
 
     manager.go("Live sale")
     manager.press("Pause the sale")
-    manager.press("Pause it")
+    manager.press("Pause now")
     expect(beside).to_have_text("Paused")
     manager.go("Overview")
     expect(head).to_have_text("Paused")
     manager.go("Live sale")
     manager.press("Resume the sale")
-    manager.press("Resume it")
+    manager.press("Resume now")
     expect(beside).to_have_text("On sale")
 
 
@@ -135,9 +135,9 @@ def test_a_page_that_is_hidden_asks_nothing_and_a_lost_network_is_said(manager):
     with manager.page.expect_response("**/live"):
         manager.show()
     manager.lose_network()
-    manager.see("No answer since")
+    manager.see("No connection since")
     manager.find_network()
-    expect(manager.page.get_by_text("No answer since")).to_have_count(0)
+    expect(manager.page.get_by_text("No connection since")).to_have_count(0)
 
 
 def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
@@ -152,8 +152,8 @@ def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
 
 def test_a_draft_is_not_said_to_be_on_sale_and_has_nothing_to_steer(manager):
     manager.open(f"/events/{manager.create_event(tiers=())}/live")
-    manager.see("This is a draft: nothing is on sale")
+    manager.see("This event is a draft: nothing is on sale")
     expect(manager.page.locator(".page-head .status")).to_have_text("Draft")
     expect(figure(manager, "Sold out in")).to_have_text("–")
-    manager.see("There are no tickets yet.")
+    manager.see("No tickets yet.")
     expect(manager.page.get_by_role("button", name="Pause the sale")).to_have_count(0)

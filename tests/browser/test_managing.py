@@ -11,10 +11,10 @@ from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
 
 
 def add(manager: Manager, kind: str, name: str, price: str, number: str) -> None:
-    manager.follow("Add a package" if kind == "package" else "Add a kind of ticket")
+    manager.follow("Add package" if kind == "package" else "Add ticket type")
     manager.fill("Name", name)
     manager.fill("Price", price)
-    manager.fill("Number (optional)", number)
+    manager.fill("Quantity (optional)", number)
     manager.press("Create")
     manager.see_heading(name)
 
@@ -27,21 +27,21 @@ def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, a
     manager.fill("Name", "City Strings: Winter Gala")
     manager.fill("Venue", "Orchard Concert House")
     manager.fill("Starts", "2030-12-01T19:30")
-    manager.press("Create the draft")
+    manager.press("Create draft")
     manager.see_heading("Nothing to sell yet")
     event_id = manager.page.url.split("/")[-2]
     for kind, *ticket in (("ticket", "Balcony", "35", "200"), ("ticket", "Stalls", "80", "100"), ("package", "Table", "1200", "5")):
         add(manager, kind, *ticket)
         if kind == "package":
-            manager.press("Ask something")
+            manager.press("Add a question")
             manager.fill("Question", "Dinner")
-            manager.page.get_by_label("Kind of answer").select_option("One or more of several")
+            manager.page.get_by_label("Answer type").select_option("One or more choices")
             manager.fill("Choices", "Fish, Vegan")
-            manager.press("Ask this")
-            manager.see("must be answered · once for a purchase · Fish, Vegan")
+            manager.press("Save question")
+            manager.see("required · once per purchase · Fish, Vegan")
         manager.go("Tickets")
     manager.go("Overview")
-    manager.see("tickets are on sale as soon as you publish")
+    manager.see("tickets go on sale as soon as you publish")
     manager.press("Publish")
     manager.see_heading("Published")
 
@@ -73,7 +73,7 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(own_pages).to_have_text(["Overview"])
     expect(door.page.get_by_role("button", name="Publish")).to_have_count(0)
     door.open(f"/events/{event_id}/facts")
-    door.see_heading("This page is not for your role")
+    door.see_heading("You don't have access to this page")
     coordinator = {"email": "door@example.com", "role": "coordinator"}
     assert api.post(members, json=coordinator, token=promoter.token).status < 300
     door.open(f"/events/{event_id}")
@@ -118,7 +118,7 @@ def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_bu
     admin.sign_in_as_admin()
     event_id = builders.create_event(api, name="Night of Songs")
     builders.create_tier(api, event_id)
-    admin.press("See the shop as a buyer")
+    admin.press("View the shop as a buyer")
     admin.see("You see this demonstration as a made-up buyer.")
     expect(buyer.page.get_by_role("link", name="Manage")).to_have_count(0)
     buyer.page.goto(f"/events/{event_id}")
@@ -143,7 +143,7 @@ def test_without_demo_identities_the_view_of_a_buyer_is_not_offered(new_buyer, a
         admin.sign_in_as_admin()
         admin.see_heading("All events")
         admin.page.wait_for_load_state("networkidle")
-        expect(admin.page.get_by_role("button", name="See the shop as a buyer")).to_have_count(0)
+        expect(admin.page.get_by_role("button", name="View the shop as a buyer")).to_have_count(0)
 
 
 def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time):
@@ -158,7 +158,7 @@ def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time
     manager.page.wait_for_load_state("networkidle")
     shifts = manager.page.evaluate("shifts")
     assert sum(value for value, _ in shifts) <= MAX_SHIFT, shifts
-    manager.press("Discard what I changed")
+    manager.press("Discard my changes")
     expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("The Paramount Hall")
 
 
@@ -171,7 +171,7 @@ def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, 
     assert api.patch(f"/events/{event_id}", json=facts, token=manager.token).status == 200
     manager.open(f"/events/{event_id}")
     manager.press("Duplicate")
-    manager.press("Make the copy")
+    manager.press("Create copy")
     manager.see_heading("Gala (copy)")
     copy = api.get(f"/events/{manager.page.url.split('/')[-1]}", token=manager.token).json
     assert {name: copy[name] for name in facts} == facts
@@ -192,7 +192,7 @@ def test_two_tabs_on_a_profile_overwrite_nothing_unseen(new_buyer, api, time):
     expect(second.page.get_by_label("Website (optional)")).to_have_value("https://nova.example")
     expect(second.page.get_by_role("alert")).to_have_count(0)
     first.press("Save")
-    first.see_heading("Somebody else has saved changes")
+    first.see_heading("Someone else has saved changes")
     expect(first.page.get_by_label("Website (optional)")).to_have_value("https://nova.example")
     expect(first.page.get_by_label("Company (optional)")).to_have_value("Nova Nights Ltd")
     first.press("Save")

@@ -14,7 +14,7 @@ from tests.browser.doors import Door
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 
-SEARCH = "Number, code, e-mail or name"
+SEARCH = "Number, code, email or name"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     manager.press("Find")
     expect(manager.page.get_by_role("row")).to_have_count(2)
     manager.follow(order_id)
-    manager.see_heading("What happened")
+    manager.see_heading("Activity")
     expect(manager.page.locator('.side [aria-current="true"]')).to_have_text("Orders")
     with settings.override(refund_fee_cents=150, refund_fee_percent=10):
         outlook = manager.page.locator(".outlook")
@@ -50,7 +50,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.page.get_by_label("No fee").check()
         expect(outlook).to_contain_text("The buyer gets$89.50")
         manager.page.get_by_label("Another amount").check()
-        manager.fill("Fee for each ticket, in USD", "7.50")
+        manager.fill("Fee per ticket, in USD", "7.50")
         expect(outlook).to_contain_text("The buyer gets$82")
         manager.press("Refund $82")
         manager.see_heading("Refund $82?")
@@ -58,7 +58,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.press("Refund $82")
         manager.page.get_by_role("dialog").get_by_role("button", name="Refund $82").click()
     manager.see("The buyer gets $82 back. No longer valid: 1 ticket.")
-    manager.see_in_spanish("Ya no valen: 1 entrada.")
+    manager.see_in_spanish("Quedan anuladas: 1 entrada.")
     manager.see("Partly refunded")
     expect(manager.page.get_by_role("listitem").filter(has_text="Refund of 1 ticket")).to_contain_text("· you")
     tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]
@@ -89,7 +89,7 @@ def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
         expect(rows).to_have_count(2 if text == "ada" else 1)  # Adam begins so too
     manager.fill(SEARCH, "grace")
     manager.press("Find")
-    manager.see("No order fits.")
+    manager.see("No matching orders.")
     invariants.check(manager.time.now)
 
 
@@ -100,12 +100,12 @@ def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
     drop.decline_card()
     project_changes()
     manager.open(f"/events/{drop.event_id}/orders")
-    manager.page.get_by_label("State").select_option("Not paid in the end")
+    manager.page.get_by_label("Status").select_option("Failed payments")
     order_id = manager.page.get_by_role("rowheader").get_by_role("link").inner_text()
     manager.fill(SEARCH, order_id)
     manager.press("Find")
     manager.follow(order_id)
-    manager.see("The payment ended without tickets.")
+    manager.see("The payment ended without tickets")
     expect(manager.page.get_by_role("heading", name="Refund")).to_have_count(0)
 
 
@@ -118,7 +118,7 @@ def test_a_scan_is_in_the_history_with_its_gate_and_device_by_name(new_buyer, ap
     assert api.post("/checkin", json=scan, token=builders.staff_token(door.event_id)).json["ticket"]["id"] == ticket.id
     manager.open(f"/events/{door.event_id}/orders/{ticket.purchase_id}")
     expect(manager.page.get_by_role("listitem").filter(has_text=ticket.id)).to_contain_text("gate North")
-    manager.page.get_by_role("link", name="Who was let in at the door").click()
+    manager.page.get_by_role("link", name="See who was let in at the door").click()
     manager.see("Gate: North · Device: phone-1")
     invariants.check(time.now)
 
@@ -130,7 +130,7 @@ def test_a_table_wider_than_the_screen_scrolls_by_keyboard(manager):
     drop.buy(1)
     project_changes()
     manager.open(f"/events/{drop.event_id}/sales")
-    table, hint = manager.page.get_by_role("region", name="By ticket"), manager.page.get_by_text("The table is wider than the screen")
+    table, hint = manager.page.get_by_role("region", name="By ticket"), manager.page.get_by_text("This table is wider than the screen")
     table.wait_for()
     expect(hint).to_have_count(0)
     expect(table).not_to_have_attribute("tabindex", "0")
@@ -149,14 +149,14 @@ def test_the_file_of_sales_adds_up_to_the_ledger(manager):
     builders.refund(manager.api, order_id, tickets=[f"{order_id}-1"], fee_cents=250)
     project_changes()
     manager.open(f"/events/{drop.event_id}/sales")
-    manager.see_heading("How far buyers came")
+    manager.see_heading("Sales funnel")
     with manager.page.expect_download() as download:
         manager.press("Download as CSV")
     lines = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
     assert download.value.suggested_filename == f"{drop.event_id}-sales.csv"
     [takings] = manager.api.get(f"/admin/events/{drop.event_id}/money", token=manager.token).json["takings"]
     assert sum(int(line["amount_cents"]) for line in lines) == takings["balance_cents"] == 3 * 17_900 - 8700
-    expect(manager.page.get_by_role("region", name="Money").get_by_role("cell").last).to_have_text("$450")
+    expect(manager.page.get_by_role("region", name="Revenue").get_by_role("cell").last).to_have_text("$450")
     invariants.check(manager.time.now)
 
 
@@ -166,7 +166,7 @@ def test_each_provider_has_its_own_list_of_payouts(new_buyer, api, time, monkeyp
     manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
     manager.sign_in_as_admin("/manage/payouts")
     manager.see("pb-2")
-    choice = manager.page.get_by_label("Payouts of")
+    choice = manager.page.get_by_label("Payouts from")
     choice.focus()
     choice.select_option("Simulated")
     manager.see("pb-9")

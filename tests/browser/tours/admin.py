@@ -27,7 +27,7 @@ def promoters(manager: Manager) -> Iterator[str]:
     manager.see("name, company and website")
     yield "question"
     manager.page.get_by_role("dialog").get_by_role("button", name="Verify").click()
-    manager.see_heading("Nobody waits to be verified")
+    manager.see_heading("No promoters waiting to be verified")
     manager.page.get_by_label("Show").select_option("true")
     manager.see_heading("Nova")
     [promoter] = manager.api.get("/promoters").json["promoters"]
@@ -42,7 +42,7 @@ def system(manager: Manager) -> Iterator[str]:
     job_runs.record("send_messages", clock.now() - 3600, 1250, {}, None)
     job_runs.record("reconcile", clock.now() - 600, 90, None, TimeoutError())
     manager.sign_in_as_admin("/manage/system")
-    manager.see("Does not do its work: Compares the books, Sends mails.")
+    manager.see("Not working: Reconciles payments with the provider, Sends emails.")
     manager.see("Something has been due for more than ten minutes")
     manager.see("180 seconds")
     yield "late"
@@ -60,26 +60,26 @@ def catalog(manager: Manager) -> Iterator[str]:
     tier = served.load_current().tiers["fest-vip"]
     inventory.resize(tier.stock_id, tier.shards, 7)
     manager.sign_in_as_admin("/manage/catalog")
-    manager.see("One thing is not as the file says.")
+    manager.see("One difference from the file.")
     manager.page.get_by_text("What changed").first.click()
     yield "drift"
-    manager.press("Make the shop as the file says")
+    manager.press("Make the shop match the file")
     dialog = manager.page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Make the shop as the file says").click()
-    manager.see("No differences: the shop is as the file says.")
-    manager.press("Let all instances load it again")
-    dialog.get_by_role("button", name="Let all instances load it again").click()
-    expect(manager.page.locator(".controls-done")).to_have_text("All instances will load the catalog again within a few seconds.")
+    dialog.get_by_role("button", name="Make the shop match the file").click()
+    manager.see("No differences: the shop matches the file.")
+    manager.press("Reload the catalog on all instances")
+    dialog.get_by_role("button", name="Reload the catalog on all instances").click()
+    expect(manager.page.locator(".controls-done")).to_have_text("All instances will reload the catalog within a few seconds.")
     yield "corrected"
     manager.follow("Restore version 1")
     manager.see("2 sold, 1 on hold")
     expect(manager.page.locator(".changes")).to_contain_text(["Price$60 → $50", "Tickets250 → 200"])
     yield "plan"
     manager.press("Restore version 1")
-    manager.see("2 of the changes close or shrink what is on sale.")
+    manager.see("2 of these changes close or reduce what is on sale.")
     yield "question"
     dialog.get_by_role("button", name="Yes, restore it").click()
-    manager.see_heading("Version 3 is served")
+    manager.see_heading("Version 3 is live")
     yield "restored"
 
 
@@ -88,9 +88,9 @@ def users(manager: Manager) -> Iterator[str]:
         manager.api.post("/auth/register", json={"email": email, "password": PASSWORD, "role": role, "first_name": "Ada"})
     manager.sign_in_as_admin("/manage/users")
     manager.see_heading("nora@example.com")
-    manager.see("This is you.")
+    manager.see("This is your account.")
     yield "special"
-    manager.fill("Beginning of the e-mail address, or the whole user id", "ada")
+    manager.fill("Beginning of the email address, or full user ID", "ada")
     manager.press("Search")
     manager.see_heading("adam@example.com")
     manager.press("Lock: ada@example.com")
@@ -98,22 +98,22 @@ def users(manager: Manager) -> Iterator[str]:
     dialog.get_by_label("Reason").fill("Sells places in line")
     yield "question"
     dialog.get_by_role("button", name="Lock").click()
-    manager.see("ada@example.com is locked.")
+    manager.see("Account locked: ada@example.com")
     assert manager.api.post("/auth/login", json={"email": "ada@example.com", "password": PASSWORD}).json["error"] == "account_locked"
     manager.press("Make promoter: adam@example.com")
     dialog.get_by_role("button", name="Make promoter").click()
-    manager.see("adam@example.com is a promoter now.")
-    manager.page.get_by_text("What admins have done").first.click()
+    manager.see("adam@example.com is now a promoter.")
+    manager.page.get_by_text("Admin activity").first.click()
     manager.see("Sells places in line")
     yield "locked"
     manager.press("Sign out everywhere: adam@example.com")
     dialog.get_by_role("button", name="Sign out everywhere").click()
-    manager.see("adam@example.com is signed out everywhere.")
+    manager.see("Signed out everywhere: adam@example.com")
     manager.press("Unlock: ada@example.com")
     dialog.get_by_role("button", name="Unlock").click()
-    manager.see("ada@example.com can sign in again.")
+    manager.see("Account unlocked: ada@example.com")
     manager.page.get_by_label("Show").select_option("locked")
-    manager.see_heading("Nobody")
+    manager.see_heading("No accounts")
     yield "nobody"
 
 

@@ -26,11 +26,11 @@ def live_sale(manager: Manager) -> Iterator[str]:
     manager.press("Pause the sale")
     manager.see_heading("Pause the sale?")
     yield "question"
-    manager.press("Pause it")
+    manager.press("Pause now")
     manager.see("The sale is paused.")
     yield "paused"
     manager.lose_network()
-    manager.see("No answer since")
+    manager.see("No connection since")
     yield "lost"
 
 

@@ -63,17 +63,17 @@ def orders(manager: Manager) -> Iterator[str]:
     dispute(third, manager.time.now)
     project_changes()
     manager.go("Orders")
-    manager.page.get_by_label("State").select_option("Disputed")
-    manager.see("The buyer says that they got no tickets")
-    manager.see("Answer until")
+    manager.page.get_by_label("Status").select_option("Disputed")
+    manager.see("The buyer says they did not receive the tickets")
+    manager.see("Respond by")
     manager.see("Show that the tickets arrived")
     yield "disputes"
     manager.page.get_by_role("main").get_by_role("link", name=third).click()
     manager.see_heading("Dispute open")
     yield "disputed"
     manager.go("Orders")
-    manager.page.get_by_label("State").select_option("Not paid in the end")
-    manager.see("Given up or declined")
+    manager.page.get_by_label("Status").select_option("Failed payments")
+    manager.see("Abandoned or declined")
     yield "failed"
 
 
@@ -83,7 +83,7 @@ def sales(manager: Manager) -> Iterator[str]:
     drop.join(12)
     manager.create_event("City Strings: Winter Gala")
     manager.open(f"/events/{drop.event_id}/sales")
-    manager.see("Nothing was sold in this time.")
+    manager.see("No sales in this period.")
     yield "none"
     drop.open()
     for hour in range(3):
@@ -112,7 +112,7 @@ def sales(manager: Manager) -> Iterator[str]:
 
 def open_cases(manager: Manager) -> Iterator[str]:
     manager.sign_in_as_admin("/manage/cases")
-    manager.see_heading("Nothing is open")
+    manager.see_heading("No open cases")
     yield "none"
     event = {"event_id": "summits", "currency": "USD"}
     cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSW", "amounts_differ-pi_1", manager.time.now, event | {"amount_cents": 1250})
@@ -127,16 +127,16 @@ def open_cases(manager: Manager) -> Iterator[str]:
     yield "question"
     manager.page.get_by_role("dialog").get_by_role("button", name="Close the case").click()
     expect(manager.page.get_by_role("heading", name="Amounts differ")).to_have_count(0)
-    manager.see_heading("Rest of a lost dispute")
+    manager.see_heading("Remainder of a lost dispute")
 
 
 def payouts(manager: Manager) -> Iterator[str]:
     manager.sign_in_as_admin("/manage/payouts")
-    manager.see_heading("No provider takes payments here")
+    manager.see_heading("No payment provider")
     yield "simulated"
     with open_shop(manager.api, manager.time) as shop:
         manager.page.reload()
-        manager.see_heading("Nothing was paid out yet")
+        manager.see_heading("No payouts yet")
         yield "none"
         for user, arrives in (("ada", True), ("eva", False)):
             shop.buy(user, 1)
@@ -146,8 +146,8 @@ def payouts(manager: Manager) -> Iterator[str]:
         shop.fake.create_payout()
         manager.page.reload()
         manager.see("The bank account has been closed.")
-        manager.see("The last comparison found no difference.")
-        expect(manager.page.get_by_text("The payments until then are compared with our books.")).to_have_count(2)
+        manager.see("The last reconciliation found no differences.")
+        expect(manager.page.get_by_text("All payments up to this date are reconciled with our books.")).to_have_count(2)
         yield "list"
 
 

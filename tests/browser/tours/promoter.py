@@ -18,7 +18,7 @@ def entering(manager: Manager) -> Iterator[str]:
     manager.see_heading("Sign in to manage events")
     yield "stranger"
     manager.sign_up("visitor@example.com", role="user")
-    manager.see_heading("There is nothing to manage yet")
+    manager.see_heading("Nothing to manage yet")
     yield "nothing"
 
 
@@ -29,13 +29,13 @@ def events(manager: Manager) -> Iterator[str]:
     manager.follow("New event")
     manager.fill("Name", "City Strings: Winter Gala")
     yield "new"
-    manager.press("Create the draft")
+    manager.press("Create draft")
     manager.page.wait_for_url("**/tickets")
     manager.go("Overview")
     manager.press("Publish")
-    manager.see("Say where the event is.")
+    manager.see("Add a venue.")
     yield "incomplete"
-    manager.page.get_by_role("link", name="Go there: Say where the event is.").click()
+    manager.page.get_by_role("link", name="Fix: Add a venue.").click()
     manager.fill("Venue", "Orchard Concert House")
     manager.fill("City (optional)", "Boston")
     manager.fill("Description (optional)", "Strings, brass and a choir of eighty.")
@@ -60,10 +60,10 @@ def events(manager: Manager) -> Iterator[str]:
 def profile(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     manager.go("Your profile")
-    manager.see("An admin of the shop has not verified you yet.")
+    manager.see("A shop admin has not verified you yet.")
     manager.fill("Website (optional)", "nova example")
     manager.press("Save")
-    manager.see("This is no address of a website.")
+    manager.see("This is not a website address.")
     expect(manager.page.get_by_label("Website (optional)", exact=True)).to_have_attribute("aria-invalid", "true")
     yield "refused"
     manager.fill("Website (optional)", "nova.example")
@@ -89,7 +89,7 @@ def another_ones_edit(manager: Manager) -> Iterator[str]:
     body = {"name": "Nova Lights: Afterglow", "venue": "Great Hall"}
     assert manager.api.patch(f"/events/{event_id}", json=body, token=builders.admin_token()).status == 200
     manager.press("Save")
-    manager.see("Somebody else has saved changes")
+    manager.see("Someone else has saved changes")
     yield "shown"
     expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("Great Hall")
     expect(manager.page.get_by_label("Name", exact=True)).to_have_value("Nova Lights: Encore")
@@ -107,7 +107,7 @@ def published(manager: Manager) -> Iterator[str]:
     manager.see_heading("Published")
     yield "published"
     manager.press("Duplicate")
-    manager.press("Make the copy")
+    manager.press("Create copy")
     manager.see_heading("Nova Lights: Afterglow Tour (copy)")
     tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
     builders.buy(manager.api, "ada", event_id, tier_id, 2)
@@ -115,10 +115,10 @@ def published(manager: Manager) -> Iterator[str]:
     manager.press("Cancel the event")
     manager.see("This cannot be undone.")
     yield "about_to_be_cancelled"
-    manager.press("Yes, cancel it for good")
+    manager.press("Yes, cancel the event")
     manager.see_heading("This event is cancelled")
-    manager.press("How many were refunded?")
-    manager.see("The others follow in the next minutes.")
+    manager.press("Check the refunds")
+    manager.see("The rest follow in the next few minutes.")
     yield "cancelled"
 
 
@@ -138,7 +138,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
     soon = {"starts_at": clock.iso(clock.now() + 3600)}  # so the door is open
     assert manager.api.patch(f"/events/{event_id}", json=soon, token=manager.token).status == 200
     manager.open(f"/events/{event_id}")
-    manager.see("To put it on sale, publish it")
+    manager.see("Publish it to put it on sale")
     manager.press("Publish")
     manager.see_heading("What do you want to do?")
     tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
@@ -155,7 +155,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
     manager.see("Refund")
     manager.go("Overview")
     manager.follow("See who was let in at the door, and who scanned them")
-    manager.see("Somebody let in at the door")
+    manager.see("Checked in at the door")
     manager.see("North gate")
     manager.see("by Dana Door (Staff)")
     expect(manager.page.get_by_text("Event published")).to_have_count(0)
@@ -166,7 +166,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
 
 def as_a_buyer(manager: Manager) -> Iterator[str]:
     manager.sign_up()
-    manager.press("See the shop as a buyer")
+    manager.press("View the shop as a buyer")
     manager.see("You see this demonstration as a made-up buyer.")
     manager.page.wait_for_load_state("networkidle")
     yield "shop"

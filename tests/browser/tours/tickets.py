@@ -20,31 +20,31 @@ def tickets(manager: Manager) -> Iterator[str]:
     manager.open(f"/events/{event_id}/tickets")
     manager.see_heading("Nothing to sell yet")
     yield "none"
-    manager.follow("Add a kind of ticket")
+    manager.follow("Add ticket type")
     manager.fill("Name", "Front rows")
     manager.fill("Price", "89.505")
     manager.fill("Currency", "USD")
-    manager.fill("Number (optional)", "400")
+    manager.fill("Quantity (optional)", "400")
     manager.press("Create")
-    manager.see("Enter an amount with no more digits than the currency has")
-    manager.page.get_by_text("Times and limits of its own").click()
+    manager.see("Enter an amount such as 25 or 25.50")
+    manager.page.get_by_text("Sale times and limits").click()
     yield "refused"
     manager.fill("Price", "89.50")
     manager.press("Create")
     manager.see_heading("Front rows")
     manager.go("Tickets")
-    manager.follow("Add a package")
+    manager.follow("Add package")
     manager.fill("Name", "Table for eight")
     manager.fill("Price", "1200")
     manager.press("Create")
     manager.see_heading("Table for eight")
-    manager.press("Ask something")
+    manager.press("Add a question")
     manager.fill("Question", "Dinner")
-    manager.page.get_by_label("Kind of answer").select_option("One or more of several")
+    manager.page.get_by_label("Answer type").select_option("One or more choices")
     manager.fill("Choices", "Fish, Vegan")
     yield "question"
-    manager.press("Ask this")
-    manager.see("must be answered · once for a purchase · Fish, Vegan")
+    manager.press("Save question")
+    manager.see("required · once per purchase · Fish, Vegan")
     picture = {"name": "table.png", "mimeType": "image/png", "buffer": pictures.picture("PNG", (640, 360))}
     manager.page.locator("input[type=file]").set_input_files(picture)
     expect(manager.page.get_by_role("button", name="Remove the picture")).to_be_visible()
@@ -61,12 +61,12 @@ def tickets(manager: Manager) -> Iterator[str]:
     manager.page.keyboard.press("Escape")
     up = manager.page.get_by_role("button", name="Move up: Table for eight", exact=True)
     up.press("Enter")
-    expect(manager.page.get_by_role("status").filter(has_text="Table for eight is now 1 of 3.")).to_be_attached()
+    expect(manager.page.get_by_role("status").filter(has_text="Table for eight is now number 1 of 3.")).to_be_attached()
     rows = manager.page.locator(".tier-row")
     expect(rows.first).to_contain_text("Table for eight")
     manager.page.set_viewport_size({"width": 1280, "height": 800})  # a mouse is at a desk, where all rows are in sight
     rows.nth(2).locator(".grip").drag_to(rows.nth(0))
-    expect(manager.page.get_by_role("status").filter(has_text="is now 1 of 3.")).not_to_contain_text("Table for eight is")
+    expect(manager.page.get_by_role("status").filter(has_text="is now number 1 of 3.")).not_to_contain_text("Table for eight is")
 
 
 def promo_codes(manager: Manager) -> Iterator[str]:
@@ -78,22 +78,22 @@ def promo_codes(manager: Manager) -> Iterator[str]:
     manager.press("New promo code")
     manager.fill("Code", "EARLY-BIRD")
     manager.fill("Percent", "10")
-    manager.fill("Purchases in all (optional)", "100")
+    manager.fill("Maximum uses (optional)", "100")
     manager.page.get_by_label("Balcony").check()
     yield "form"
-    manager.press("Create the code")
+    manager.press("Create code")
     manager.see("10% off · uses: 0 of 100")
     builders.create_promo_code(manager.api, event_id, "FRIENDS-20", discount_value=20, minimum_total=50)
     tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}
     builders.buy(manager.api, "ada", event_id, tiers["Front rows"], 2, promo_code="FRIENDS-20")
     project_changes()  # the figures of a code follow from its sales
     manager.page.reload()
-    manager.page.get_by_role("button", name="What it has sold: FRIENDS-20").click()
-    manager.see("Taken off")
-    manager.page.get_by_role("button", name="Switch off: EARLY-BIRD").click()
-    manager.see("Switched off")
+    manager.page.get_by_role("button", name="Sales with this code: FRIENDS-20").click()
+    manager.see("Discounts")
+    manager.page.get_by_role("button", name="Turn off: EARLY-BIRD").click()
+    manager.see("Turned off")
     yield "list"
-    manager.page.get_by_role("button", name="Change: EARLY-BIRD").click()
+    manager.page.get_by_role("button", name="Edit: EARLY-BIRD").click()
     manager.fill("Percent", "15")
     manager.press("Save")
     manager.see("15% off")
@@ -103,22 +103,22 @@ def people(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     event_id = manager.create_event()
     manager.open(f"/events/{event_id}/people")
-    manager.see_heading("Nobody but you")
-    manager.fill("E-mail address", "no address")
+    manager.see_heading("Just you so far")
+    manager.fill("Email address", "no address")
     yield "none"
-    manager.fill("E-mail address", "door@example.com")
-    manager.press("Send the invitation")
-    manager.see("Invited: door@example.com")
+    manager.fill("Email address", "door@example.com")
+    manager.press("Send invitation")
+    manager.see("Invitation sent to door@example.com")
     manager.page.get_by_role("button", name="Make coordinator: door@example.com").click()
     manager.see("Coordinator, invited")
     yield "list"
     manager.page.get_by_role("button", name="Remove: door@example.com", exact=True).click()
     manager.press("Yes, remove")
-    manager.see_heading("Nobody but you")
+    manager.see_heading("Just you so far")
     tier = manager.api.get(f"/events/{event_id}", token=manager.token).json["tiers"][0]
     assert manager.api.patch(f"/tiers/{tier['id']}", json={"price_cents": 9900, "on_sale": False}, token=manager.token).status == 200
     manager.go("History")
-    manager.see("Ticket changed")
+    manager.see("Ticket type changed")
     yield "history"
 
 
@@ -126,21 +126,21 @@ def webhooks(manager: Manager) -> Iterator[str]:
     address = "http://127.0.0.1:9009/fairgate"
     manager.sign_up()
     manager.open("/webhooks")
-    manager.fill("Address", "my server")
-    manager.press("Register the address")
-    expect(manager.page.get_by_label("Address", exact=True)).to_have_attribute("aria-invalid", "true")
+    manager.fill("URL", "my server")
+    manager.press("Add endpoint")
+    expect(manager.page.get_by_label("URL", exact=True)).to_have_attribute("aria-invalid", "true")
     yield "refused"
     with settings.override(webhook_targets="local"):
-        manager.fill("Address", address)
+        manager.fill("URL", address)
         manager.page.get_by_label("Order paid").check()
-        manager.press("Register the address")
+        manager.press("Add endpoint")
         manager.see_heading("Copy the secret now")
         manager.page.get_by_role("button", name=f"Send a test: {address}").click()
         manager.see("Waiting")
         yield "list"
         manager.page.reload()
-        manager.page.get_by_role("button", name=f"Switch off: {address}").click()
-        manager.see("Switched off")
+        manager.page.get_by_role("button", name=f"Turn off: {address}").click()
+        manager.see("Turned off")
         expect(manager.page.get_by_role("heading", name="Copy the secret now")).to_have_count(0)
 
 
@@ -160,14 +160,14 @@ def failed_webhooks(manager: Manager) -> Iterator[str]:
     yield "failed"
     manager.fill("From (optional)", "2026-05-02T10:00")
     manager.fill("Until (optional)", "2026-05-01T10:00")
-    manager.press("Send all of it again")
+    manager.press("Resend all")
     expect(manager.page.get_by_label("Until (optional)")).to_have_attribute("aria-invalid", "true")
     yield "refused"
     manager.fill("From (optional)", "")
     manager.fill("Until (optional)", "")
-    manager.press("Send all of it again")
-    manager.see("3 deliveries are sent again.")
-    manager.see_heading("Nothing has failed")
+    manager.press("Resend all")
+    manager.see("3 deliveries are being resent.")
+    manager.see_heading("No failed deliveries")
     waiting = manager.api.get(f"{endpoints}/{endpoint_id}/deliveries?state=pending", token=manager.token).json
     assert len(waiting["deliveries"]) == 3
     yield "sent_again"
@@ -181,13 +181,13 @@ def webhooks_of_another(manager: Manager) -> Iterator[str]:
         endpoint = {"url": "http://127.0.0.1:9009/fairgate"}
         assert manager.api.post(f"/promoters/{promoter_id}/webhook-endpoints", json=endpoint, token=token).status == 201
     manager.sign_in_as_admin("/manage/users")
-    manager.follow("Webhooks of this promoter: nora@example.com")
-    manager.see("The software of another promoter is called")
+    manager.follow("This promoter's webhooks: nora@example.com")
+    manager.see("These endpoints belong to another promoter")
     manager.see("http://127.0.0.1:9009/fairgate")
     manager.follow("Failed deliveries: http://127.0.0.1:9009/fairgate")
-    manager.see_heading("Nothing has failed")
+    manager.see_heading("No failed deliveries")
     manager.page.locator("a.back").click()
-    manager.see("The software of another promoter is called")
+    manager.see("These endpoints belong to another promoter")
     yield "list"
 
 

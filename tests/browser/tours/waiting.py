@@ -52,7 +52,7 @@ def waitlist(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     event_id, orders = sell_out(manager)
     manager.open(f"/events/{event_id}/waitlist")
-    manager.see_heading("Nobody waits")
+    manager.see_heading("Nobody is waiting")
     yield "none"
     for user, quantity in (("ada", 2), ("bob", 1), ("eve", 1)):
         assert lines.join(manager.api, user, event_id, quantity).status == 201
@@ -62,20 +62,20 @@ def waitlist(manager: Manager) -> Iterator[str]:
     expect(offers).to_have_count(3)
     yield "waiting"
     offers.first.click()
-    manager.see("Held for this person alone until the offer ends: 2 tickets.")
+    manager.see("We hold 2 tickets for this person until the offer ends")
     manager.press("Yes, offer them now")
     manager.see("Fewer tickets are free than this person asks for.")
     yield "refused"
     manager.press("No, go back")
     lines.give_back(manager.api, orders[0])
     offers.nth(1).click()
-    manager.see("One person who came earlier may get a ticket later because of it.")
+    manager.see("One person who joined earlier may have to wait longer.")
     manager.press("Yes, offer them now")
-    manager.see("Tickets are held for bob until")
+    manager.see("Tickets are on hold for bob until")
     expect(offers).to_have_count(2)
     yield "offered_by_hand"
     manager.page.get_by_label("Show").select_option("offered")
-    manager.see("Offer until")
+    manager.see("Offer ends")
     yield "with_an_offer"
 
 
@@ -84,7 +84,7 @@ def mails(manager: Manager) -> Iterator[str]:
     event_id = manager.create_event()
     manager.publish(event_id)
     manager.open(f"/events/{event_id}/messages")
-    manager.see_heading("No mails")
+    manager.see_heading("No emails")
     yield "none"
     buy_with_address(manager, event_id, "ada")
     send_mails()
@@ -94,18 +94,18 @@ def mails(manager: Manager) -> Iterator[str]:
     manager.page.reload()
     manager.see("The last attempt failed: recipient refused (550)")
     yield "list"
-    manager.page.get_by_role("button", name="Send again").first.click()
+    manager.page.get_by_role("button", name="Resend").first.click()
     manager.see("once more, within a minute")
     yield "question"
-    manager.press("Yes, send it again")
+    manager.press("Yes, resend it")
     manager.see("Waiting to be sent")
-    expect(manager.page.get_by_role("button", name="Send again")).to_have_count(1)
+    expect(manager.page.get_by_role("button", name="Resend")).to_have_count(1)
     yield "queued"
 
 
 def mails_with_problems(manager: Manager) -> Iterator[str]:
     manager.sign_in_as_admin("/manage/messages")
-    manager.see_heading("No mails")
+    manager.see_heading("No emails")
     yield "none"
     event_id = manager.create_event()
     manager.publish(event_id)
@@ -114,18 +114,18 @@ def mails_with_problems(manager: Manager) -> Iterator[str]:
     manager.page.reload()
     manager.see("The last attempt failed")
     yield "failed"
-    manager.page.get_by_role("button", name="Send again").click()
-    manager.press("Yes, send it again")
-    manager.see("Sent again within a minute")
-    manager.see_heading("No mails")
+    manager.page.get_by_role("button", name="Resend").click()
+    manager.press("Yes, resend it")
+    manager.see("Will be resent within a minute")
+    manager.see_heading("No emails")
     yield "sent_again"
-    manager.fill("E-mail address", "gone@example.com")
-    manager.press("Let it get mails")
-    manager.see("This address gets mails already.")
+    manager.fill("Email address", "gone@example.com")
+    manager.press("Unblock")
+    manager.see("This address already gets emails.")
     yield "not_suppressed"
     suppression.suppress("gone@example.com", "bounced", manager.time.now)
-    manager.press("Let it get mails")
-    manager.see("gone@example.com gets mails again.")
+    manager.press("Unblock")
+    manager.see("gone@example.com gets emails again.")
     assert not suppression.is_suppressed("gone@example.com")
     yield "released"
 

@@ -6,7 +6,7 @@ const names: Record<Schemas["OrderPayment"]["provider"], string> = {
   free: "Nothing to pay",
   simulated: "Simulated",
   stripe: "Stripe",
-  imported: "In the system before",
+  imported: "Imported from another system",
 };
 
 export const providerTexts: Record<string, string> = names;

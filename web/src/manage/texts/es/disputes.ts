@@ -3,37 +3,37 @@
 import type { disputeTexts as english } from "../en/disputes";
 
 const reasons: Record<string, string> = {
-  fraudulent: "La persona titular de la tarjeta dice que no hizo este pago",
-  unrecognized: "La persona titular de la tarjeta no reconoce el pago",
-  product_not_received: "Quien compró dice que no recibió entradas",
-  product_unacceptable: "Quien compró dice que no era lo que había comprado",
-  duplicate: "Quien compró dice que pagó dos veces",
-  credit_not_processed: "Quien compró dice que un reembolso no llegó",
-  general: "Ningún motivo de los habituales",
+  fraudulent: "El titular de la tarjeta dice que no hizo este pago",
+  unrecognized: "El titular de la tarjeta no reconoce el pago",
+  product_not_received: "El comprador dice que no recibió las entradas",
+  product_unacceptable: "El comprador dice que el evento no era lo que había pagado",
+  duplicate: "El comprador dice que pagó dos veces",
+  credit_not_processed: "El comprador dice que no le llegó un reembolso",
+  general: "Otro motivo",
 };
 const advice: Record<string, string> = {
-  fraudulent: "Demuestra que la persona titular compró o usó las entradas: el pedido con su correo, y del Historial quién las escaneó, cuándo y dónde.",
-  unrecognized: "Demuestra qué se compró: el pedido, el evento y su fecha. A menudo quien compró lo ha olvidado, y escribirle ayuda.",
-  product_not_received: "Demuestra que las entradas llegaron: el estado de los correos (Correos), y del Historial cuándo se usaron en la puerta.",
-  product_unacceptable: "Demuestra qué prometía la página del evento y qué tuvo lugar. Si algo cambió, di cuándo se informó.",
-  duplicate: "Busca los otros pedidos de la misma persona. Si hay dos, demuestra que ambos tienen entradas propias; si uno fue un error, acepta la disputa.",
+  fraudulent: "Demuestra que el titular compró o usó las entradas: el pedido con su correo y, en el Historial, quién las escaneó, cuándo y dónde.",
+  unrecognized: "Demuestra qué se compró: el pedido, el evento y su fecha. A menudo el comprador lo ha olvidado, así que ayuda escribirle.",
+  product_not_received: "Demuestra que las entradas llegaron: el estado de los correos (en Correos) y, en el Historial, cuándo se usaron en la puerta.",
+  product_unacceptable: "Demuestra qué prometía la página del evento y qué se celebró. Si algo cambió, indica cuándo avisaste a los compradores.",
+  duplicate: "Busca otros pedidos del comprador. Si hay dos, demuestra que cada uno tiene sus propias entradas. Si uno fue un error, acepta la disputa.",
   credit_not_processed: "Demuestra el reembolso, que figura en el pedido con su fecha. Si no se prometió ninguno, muestra tus condiciones.",
 };
 
 export const disputeTexts: typeof english = {
   none: "No hay disputas",
-  noneText: "Si el banco de quien compró reclama dinero, estará aquí, con el plazo para responder.",
-  amount: "El banco reclama",
+  noneText: "Si el banco de un comprador reclama dinero, la disputa aparecerá aquí con el plazo para responder.",
+  amount: "Importe reclamado",
   reason: "Motivo",
-  since: "Desde",
-  due: "Responde antes del",
+  since: "Abierta el",
+  due: "Responder antes del",
   order: "Pedido",
   reasons,
   advice,
-  generalAdvice: "Muestra el pedido, sus correos y, del Historial, cuándo se usaron las entradas.",
-  where: "Responde en el panel del proveedor. Hasta que el banco decida, con las entradas no entra nadie y nada del pedido se puede reembolsar.",
+  generalAdvice: "Muestra el pedido, sus correos y, en el Historial, cuándo se usaron las entradas.",
+  where: "Responde en el panel del proveedor. Hasta que el banco decida, las entradas no dan acceso y no se puede reembolsar nada del pedido.",
   outcomes: {
-    won: "El banco te ha dado la razón: el dinero ha vuelto y las entradas valen.",
-    lost: "El banco ha dado la razón a quien compró: el dinero es suyo y dejan de valer entradas por ese importe.",
+    won: "El banco te ha dado la razón: has recuperado el dinero y las entradas son válidas.",
+    lost: "El banco ha dado la razón al comprador: se queda con el dinero y se anulan entradas por ese importe.",
   },
 };

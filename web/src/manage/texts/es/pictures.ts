@@ -7,14 +7,14 @@ const refused: Record<string, string> = {
   damaged: "La imagen está dañada. Guárdala de nuevo o elige otra.",
   too_many_pixels: "La imagen tiene más de 40 megapíxeles. Elige una más pequeña.",
   too_few_pixels: "La imagen mide menos de 16 píxeles. Elige una más grande.",
-  animated: "La imagen se mueve. Elige una fija.",
-  not_only_an_image: "En este archivo hay algo más que una imagen. Guarda la imagen de nuevo.",
+  animated: "La imagen es animada. Elige una fija.",
+  not_only_an_image: "El archivo contiene algo más que una imagen. Vuelve a guardar la imagen.",
 };
 
 export const pictureTexts: typeof english = {
-  note: "JPEG, PNG o WebP. Suelta un archivo sobre la imagen o elige uno; las apaisadas quedan mejor.",
+  note: "JPEG, PNG o WebP. Arrastra un archivo hasta la imagen o elige uno. Las imágenes apaisadas quedan mejor.",
   choose: "Elegir una imagen",
-  another: "Elegir otra",
+  another: "Elegir otra imagen",
   remove: "Quitar la imagen",
   refused,
 };

@@ -2,4 +2,4 @@
 
 import type { providerTexts as english } from "../en/providers";
 
-export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", stripe: "Stripe", imported: "En el sistema anterior" };
+export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", stripe: "Stripe", imported: "Importado de otro sistema" };
