@@ -31,7 +31,7 @@ def test_a_refund_that_is_tried_again_needs_nobody():
     assert suggest(waiting, failed, {"kind": "dispute"}) == ["refund_waits", "refund_failed", "dispute"]
 
 
-def test_people_read_what_to_look_for_at_the_provider_and_no_code_of_a_kind():
+def test_people_read_what_to_look_for_and_no_code_of_a_kind():
     found = [
         *({"kind": "finding", "id": f"{kind}-pi_1"} for kind in KINDS),
         {"kind": "finding", "id": "pi_2"},

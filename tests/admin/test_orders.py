@@ -72,7 +72,7 @@ def test_a_refund_says_who_of_the_event_asked_for_it(api, time):
     assert fetch_order(api, order_id).json["refunds"][0]["by_name"] is None
 
 
-def test_a_payment_that_ended_without_tickets_is_shown_and_has_nothing_to_refund(api, time):
+def test_a_payment_without_tickets_is_shown_and_not_refundable(api, time):
     event_id, tier_id = builders.create_shop(api)
     order_id = str(builders.reserve(api, "ada", event_id, tier_id).json["id"])
     assert fetch_order(api, order_id).status == 404  # only reserved: no payment was begun

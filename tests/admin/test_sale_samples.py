@@ -32,7 +32,7 @@ def judge(*looks):
     return result
 
 
-def test_sold_tickets_over_the_time_that_was_seen_are_the_rate_and_say_when_all_are_sold():
+def test_the_rate_of_sales_predicts_the_end_of_the_stock():
     seen = judge(*(look(2 * number, number) for number in range(31)))  # 30 tickets in a minute
     assert seen["rate"] == 30
     assert seen["forecast"] == {"kind": "sells_out", "seconds": 140}

@@ -41,7 +41,7 @@ def test_an_existing_entry_cancels_the_transaction_and_is_not_overwritten(store,
     assert [entry.action for entry in service.list_entries("catalog")] == ["step"]
 
 
-def test_an_entry_says_from_which_request_and_address_it_comes_and_a_job_has_none(store, time):
+def test_an_entry_names_its_request_and_address_but_not_for_a_job(store, time):
     with log.scope("r-1", lambda: "203.0.113.7"):
         record(("tier#t", "tier.changed", "pia", time.now, {"event_id": "e", "changes": {"price_cents": (100, 200)}}))
     with log.scope("job"):

@@ -93,7 +93,7 @@ def test_a_case_that_has_changed_since_it_was_read_is_not_postponed():
     assert get_only_case().next_at == NOW + 60
 
 
-def test_a_case_that_was_closed_since_it_was_read_is_not_opened_by_postponing_it():
+def test_postponing_does_not_reopen_a_case_closed_in_between():
     open_case(next_at=NOW)
     read = get_only_case()
     dynamo.transact([cases.close_case_item("p1", "refund", "r1")])

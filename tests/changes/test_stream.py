@@ -54,7 +54,7 @@ def test_the_steps_of_a_purchase_are_read_from_the_stream(api, local, time):
     assert [change.ticket.id for change in changes(local, "tickets")][:2] == builders.ticket_ids(order_id, 1, 2)
 
 
-def test_check_ins_are_read_from_the_stream_and_later_ones_have_a_greater_sequence(api, local, time):
+def test_check_ins_of_the_stream_have_increasing_sequences(api, local, time):
     shop = builders.create_shop(api, admits=3)
     ticket_id = f"{builders.create_order(api, shop, 1)}-1"
     time.advance(30 * 86_400 - 3600)
@@ -76,7 +76,7 @@ def test_changes_of_the_catalog_are_read_from_the_stream(api, local, time):
     assert (found[0].before, found[0].after.id, found[1].after.id) == (None, event_id, tier_id)
 
 
-def test_a_poison_record_keeps_only_what_comes_after_it_waiting_and_goes_to_the_dead_letters(api, local, time):
+def test_a_poison_record_becomes_a_dead_letter_and_delays_only_later_ones(api, local, time):
     """Of a batch, what comes before it is done; after its last attempt the rest goes on."""
     event_id, tier_id = builders.create_shop(api)
     for number in range(9):

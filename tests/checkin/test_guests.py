@@ -183,7 +183,7 @@ def test_twenty_scanners_of_all_codes_at_once_let_four_people_in(api, time, thre
     invariants.check(time.now)
 
 
-def test_a_guest_named_while_their_predecessor_is_scanned_is_before_or_after(api, time, threaded_store):
+def test_naming_a_guest_during_a_scan_is_before_or_after_it(api, time, threaded_store):
     for _ in range(8):
         table = Table(api, time)
         old = table.code(1)

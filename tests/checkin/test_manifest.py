@@ -63,7 +63,7 @@ class Device:
         return [scan["outcome"] for scan in self.door.sync(self.name, *self.scans).json["scans"]]
 
 
-def test_a_manifest_has_what_a_door_needs_and_nothing_that_could_be_misused(door):
+def test_a_manifest_has_what_a_door_needs_and_nothing_to_misuse(door):
     ticket = door.ticket
     attendee = {"name": "Ada", "email": "ada@example.com"}
     assert door.api.patch(f"/tickets/{ticket.id}", json={"attendee": attendee}, user=ticket.owner_id).status == 200
@@ -97,7 +97,7 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_that_could_be_misused(door
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_a_manifest_says_when_and_where_people_came_in_and_why_a_ticket_is_void(door):
+def test_a_manifest_shows_past_check_ins_and_why_a_ticket_is_void(door):
     door.scan(gate="North")
     refund(door, 1)
     [used], [void] = ([shown for shown in read(door)["tickets"] if shown["id"] == ticket.id] for ticket in door.tickets)

@@ -16,7 +16,7 @@ from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 
 
-def test_a_scan_admits_once_and_the_second_hears_when_and_where_the_first_was(door, time):
+def test_the_second_scan_learns_when_and_where_the_first_was(door, time):
     reply = door.scan(gate="North", device="d1")
     assert reply.status == 200
     assert (reply.json["ticket"]["admitted"], reply.json["ticket"]["remaining"], reply.json["repeated"]) == (1, 0, False)

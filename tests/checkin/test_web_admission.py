@@ -78,7 +78,7 @@ def test_the_device_decides_like_the_api_whatever_has_happened_to_a_ticket(door,
     assert Device(door).decide(used.code)["code"] in ("event_cancelled", "ticket_refunded")
 
 
-def test_people_of_a_table_come_in_as_long_as_there_is_room_also_by_codes_of_guests(table, time):
+def test_a_table_admits_people_up_to_its_size_also_by_guest_codes(table, time):
     [ticket] = table.tickets
     with settings.override(attendee_lock_seconds=0):
         named = table.api.put(f"/seats/{ticket.id}.2/guest", json={"name": "Bob Núñez"}, user=ticket.owner_id)
@@ -97,7 +97,7 @@ def test_people_of_a_table_come_in_as_long_as_there_is_room_also_by_codes_of_gue
     assert device.ask() == {"expected": 4, "admitted": 4, "gates": [["South", 4]]}
 
 
-def test_text_of_qr_codes_and_of_other_systems_is_read_like_the_server_does(door):
+def test_codes_are_read_as_the_server_reads_them(door):
     code = door.tickets[0].code
     device = Device(door)
     for text in (code, code.lower(), code.replace("0", "O").replace("1", "l"), f"FG1:{door.tickets[0].id}:{code}:k1.signature"):

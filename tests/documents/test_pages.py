@@ -13,7 +13,7 @@ def write(number: int) -> bytes:
     return pages.finish()
 
 
-def test_documents_that_are_written_at_once_are_those_that_are_written_one_after_the_other():
+def test_documents_written_in_parallel_equal_those_in_sequence():
     numbers = [number % 40 for number in range(64)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(write, numbers)) == [write(number) for number in numbers]

@@ -38,7 +38,7 @@ def test_each_follower_gets_all_changes_of_each_table(api, time, local, monkeypa
     assert names.count("TicketIssued") == 2
 
 
-def test_a_follower_that_fails_keeps_no_other_from_being_called_and_its_record_comes_again(records, monkeypatch):
+def test_a_failing_follower_delays_no_other_and_is_called_again(records, monkeypatch):
     seen = []
 
     def fail(changes):
@@ -52,7 +52,7 @@ def test_a_follower_that_fails_keeps_no_other_from_being_called_and_its_record_c
     assert seen[0] == sum(seen[1:]) > 0  # at once, then record by record
 
 
-def test_a_store_that_is_down_for_one_follower_fails_the_batch_although_another_failed_before(records, monkeypatch):
+def test_a_store_failure_fails_the_batch_after_another_followers_error(records, monkeypatch):
     calls = []
 
     def fail(_):

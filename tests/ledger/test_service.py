@@ -144,7 +144,7 @@ def test_an_entry_costs_two_units_in_a_transaction_and_one_alone(store):
 # The entries of one purchase.
 
 
-def test_the_entries_of_a_purchase_come_in_the_order_in_which_they_happened(store):
+def test_entries_of_a_purchase_are_in_chronological_order(store):
     """By the second, then in the order in which they happen to a purchase, in whatever order they were written."""
     for kind in reversed(KINDS_IN_ORDER):
         write_entry(kind, 100, now=NOW)

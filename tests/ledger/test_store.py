@@ -78,7 +78,7 @@ def test_pages_of_any_size_are_merged(store, size):
         ("D", "E", []),
     ],
 )
-def test_a_range_of_purchases_includes_both_ends_and_no_other_id_with_the_same_beginning(store, first, last, expected):
+def test_a_range_includes_both_ends_and_no_id_with_the_same_prefix(store, first, last, expected):
     for purchase_id in ("A", "A1", "B", "C", "C1"):
         write_entry("opened", purchase_id=purchase_id)
         write_entry("captured", purchase_id=purchase_id)

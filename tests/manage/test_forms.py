@@ -37,7 +37,7 @@ def test_a_time_is_that_of_clocks_in_its_zone():
     assert run_module(RUN, asked) == [iso for *_, iso in cases] + [local for local, *_ in cases]
 
 
-def test_of_an_hour_that_clocks_show_twice_the_first_is_meant_and_one_that_they_leave_out_is_later():
+def test_a_repeated_hour_means_the_first_and_a_skipped_one_moves_later():
     assert run("fromLocal", "2027-10-31T02:30", "Europe/Berlin") == "2027-10-31T00:30:00Z"
     assert run("fromLocal", "2027-03-28T02:30", "Europe/Berlin") == "2027-03-28T01:30:00Z"
 

@@ -228,7 +228,7 @@ def test_what_failed_is_sent_again_in_portions(promoter, poller, receiver, time,
     assert sorted(receiver.ids) == sorted(ids)
 
 
-def test_a_replay_of_what_failed_that_is_repeated_or_crashes_sends_each_message_once(promoter, poller, receiver, time):
+def test_a_repeated_or_crashed_replay_sends_each_message_once(promoter, poller, receiver, time):
     endpoint = promoter.create(receiver)
     ids = fail_deliveries(promoter, endpoint, time, 3)
     key = {"Idempotency-Key": "k"}

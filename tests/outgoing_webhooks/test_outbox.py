@@ -111,7 +111,7 @@ def test_what_happened_before_an_endpoint_was_made_is_not_for_it(promoter, recei
     assert promoter.deliveries(endpoint) == []
 
 
-def test_an_event_that_a_bootstrap_file_changes_is_a_message_to_its_promoter(promoter, receiver, poller, time):
+def test_a_change_by_a_bootstrap_file_is_sent_to_the_promoter(promoter, receiver, poller, time):
     endpoint = promoter.create(receiver, event_types=["event.changed"])
     for venue in ("Hall", "Dome", "Dome", None):
         metadata = {"timezone": "America/Denver", "promoter_id": PROMOTER}

@@ -189,7 +189,7 @@ def tls_receiver(certificates, monkeypatch):
         yield opened
 
 
-def test_the_connection_goes_to_the_address_that_was_checked_with_the_name_of_the_host(tls_receiver, monkeypatch):
+def test_the_connection_goes_to_the_checked_address_with_the_host_name(tls_receiver, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a name was looked up again")
 

@@ -51,7 +51,7 @@ def test_several_run_at_once_after_the_provider_has_answered_the_first(work):
 
 
 @pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 8)])
-def test_how_many_run_at_once_follows_from_the_rate_that_the_provider_accepts(work, rate, at_once):
+def test_concurrency_follows_from_the_rate_of_the_provider(work, rate, at_once):
     lock, running, most = threading.Lock(), 0, 0
 
     def ask():

@@ -133,7 +133,7 @@ def test_the_outcome_of_a_payment_at_stripe_is_not_decided_here():
 
 
 @pytest.mark.parametrize("provider", ["free", "simulated", "imported"])
-def test_a_payment_without_a_company_behind_it_opens_nothing_and_can_be_cancelled(provider):
+def test_an_internal_payment_opens_nothing_and_can_be_cancelled(provider):
     payment = Payment(provider, "open", 5000, "USD")
     assert payments.open_payment(payment, PaymentMetadata("p1", "fest", "ada"), None) is None
     assert payments.cancel_payment(payment) is None

@@ -138,7 +138,7 @@ def test_an_editor_who_has_seen_an_older_version_is_refused(manage, path):
     assert manage("PATCH", f"{path}/EARLY-10", discount_value=20, version=2).json["discount_value"] == 20
 
 
-def test_another_kind_of_discount_needs_its_value_and_a_code_keeps_its_name(manage, path):
+def test_a_new_kind_of_discount_needs_a_value_and_the_name_is_fixed(manage, path):
     manage("POST", path, **NEW)
     assert manage("PATCH", f"{path}/EARLY-10", discount_type="fixed_amount").json["path"] == "$.discount_value"
     assert manage("PATCH", f"{path}/EARLY-10", code="LATE-10").json["path"] == "$.code"
@@ -172,7 +172,7 @@ def test_a_code_that_was_used_is_deactivated_and_any_other_deleted(api, manage, 
     assert manage("POST", path, **NEW | {"code": "UNUSED"}).status == 201
 
 
-def test_validate_says_what_a_code_takes_off_and_no_more_of_others_than_expired_or_used_up(api, manage, path, shop, time):
+def test_validation_shows_the_discount_or_only_expired_or_used_up(api, manage, path, shop, time):
     ask = lambda code: api.get(f"/events/{shop[0]}/promo-codes/{code}/validate").json  # noqa: E731
     manage("POST", path, **NEW | {"minimum_total": 20, "package_ids": [shop[1]]})
     valid = ask("early-10")

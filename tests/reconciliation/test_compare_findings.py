@@ -40,7 +40,7 @@ def test_the_ledger_of_an_unknown_purchase_is_complete_after_a_crash(shop, crash
     assert sorted(entry.kind for entry in ledger.list_event_entries(shop.event_id)) == ["captured", "refunded"]
 
 
-def test_a_payment_for_an_unknown_purchase_that_cannot_be_refunded_is_shown_and_does_not_count_as_repaired(shop):
+def test_an_unknown_payment_that_cannot_be_refunded_is_not_repaired(shop):
     shop.lose_webhooks()
     purchase_id = ids.new_id()
     intent = shop.dashboard.v1.payment_intents.retrieve(shop.pay_in_dashboard(purchase_id))
@@ -80,7 +80,7 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, namespace):
     assert (store.load(order_id), shop.received_and_kept()) == (before, (70_000, 10_000))
 
 
-def test_many_unknown_purchases_are_shown_and_not_refunded_since_the_store_may_be_the_wrong_one(shop):
+def test_many_unknown_purchases_are_shown_and_not_refunded(shop):
     shop.lose_webhooks()
     session = shop.open_checkout()
     shop.pay(session)
@@ -102,7 +102,7 @@ def test_many_unknown_purchases_are_shown_and_not_refunded_since_the_store_may_b
     assert shop.received_and_kept() == (110_000, 10_000)
 
 
-def test_another_amount_at_stripe_is_shown_until_it_is_right_or_an_admin_closes_it(shop):
+def test_another_amount_is_shown_until_corrected_or_closed(shop):
     session = buy_without_webhooks(shop)
     intent_id = shop.fetch_payment_intent(session).id
     shop.fake.overwrite_object("payment_intent", intent_id, amount_received=9000)

@@ -53,7 +53,7 @@ def run_schedule(shop):
         return schedule.run(shop.time.now)
 
 
-def test_a_payment_whose_webhook_never_came_gets_its_tickets_when_it_is_old_enough_to_be_compared(shop):
+def test_a_payment_without_webhooks_gets_tickets_once_compared(shop):
     start_schedule(shop)
     session = pay_without_webhooks(shop)
     for minutes, is_paid in ((0, False), (15, True)):
@@ -85,7 +85,7 @@ def test_a_run_compares_six_hours_at_most(shop):
 
 
 @pytest.mark.no_cover
-def test_after_days_without_a_run_the_schedule_catches_up_and_counts_everything_once(shop):
+def test_after_days_without_a_run_the_schedule_catches_up(shop):
     start_schedule(shop)
     edge = load_position() + 3 * SPAN_SECONDS
     shop.time.set(edge - 1)
@@ -152,7 +152,7 @@ def test_an_older_run_does_not_reset_the_position_of_a_newer_one(shop, monkeypat
     assert schedule.load_last_run().at == shop.time.now
 
 
-def test_a_run_ends_with_the_span_in_which_it_reaches_its_maximum_of_payments(shop, monkeypatch):
+def test_a_run_ends_with_the_span_that_reaches_its_maximum(shop, monkeypatch):
     start_schedule(shop)
     since = load_position()
     monkeypatch.setattr(schedule, "MAX_PAYMENTS_PER_RUN", 1)

@@ -168,7 +168,7 @@ def test_days_at_the_end_of_the_calendar_are_no_error_of_ours(api, event_id, que
     assert analytics(api, event_id, **query).status in (200, 400)
 
 
-def test_the_conversion_of_the_waitlist_is_that_of_the_offers_that_have_ended(api, poller, time):
+def test_the_conversion_of_the_waitlist_counts_ended_offers(api, poller, time):
     """Of three offers one is paid, one declined, and one expires."""
     event_id, _, orders = lines.sold_out_shop(api, time, sold=3)
     for number in range(3):

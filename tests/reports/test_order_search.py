@@ -78,7 +78,7 @@ def test_an_order_is_found_by_names_the_address_and_the_id_of_its_buyer(api, sho
     assert sorted(find(api, shop[0], text)) == sorted(orders[user] for user in users)
 
 
-def test_an_order_is_found_by_its_number_a_tickets_number_and_the_printed_code(api, shop, orders):
+def test_an_order_is_found_by_its_number_a_ticket_or_a_printed_code(api, shop, orders):
     [first, second] = queries.load_tickets(queries.get_order(orders["ada"]))
     for text in (
         orders["ada"],

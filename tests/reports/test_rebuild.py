@@ -31,7 +31,7 @@ def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, ti
     assert lanes() == {"state", "2"}
 
 
-def test_what_happens_during_a_rebuild_is_in_the_old_and_in_the_new_reports(api, poller, time, monkeypatch):
+def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeypatch):
     shop = builders.create_shop(api, capacity=100)
     first = builders.create_order(api, shop)
     poller.drain()

@@ -35,7 +35,7 @@ def test_sales_of_a_time_are_those_of_the_ledger_in_that_time(api, event_ids):
     assert after[0]["at"] == middle
 
 
-def test_a_sale_says_what_was_bought_and_free_orders_are_listed_with_nothing(api, poller, time):
+def test_a_sale_shows_what_was_bought_and_free_orders_cost_nothing(api, poller, time):
     event_id, tier_id = builders.create_shop(api)
     free = builders.create_tier(api, event_id, name="Guests", price_cents=0)
     order_id = builders.create_order(api, (event_id, tier_id))

@@ -117,7 +117,7 @@ def test_another_plan_than_the_one_that_was_seen_is_refused(admin):
     assert admin.apply(1, admin.plan(1)["plan"]).status == 200
 
 
-def test_a_plan_is_still_the_one_that_was_seen_when_tickets_are_sold_meanwhile(admin, api):
+def test_a_plan_stays_valid_when_tickets_are_sold_meanwhile(admin, api):
     seen = admin.plan(1)["plan"]
     builders.buy(api, "ada", "fest", "gold", 2)
     builders.create_event(api)
@@ -176,7 +176,7 @@ def test_every_reason_has_words_on_the_pages():
     assert [code for code in refusals.CODES | warned if f"  {code}: (" not in words] == []
 
 
-def test_the_drift_of_the_version_that_is_served_is_shown_field_by_field_and_corrected(admin):
+def test_drift_is_shown_field_by_field_and_corrected(admin):
     assert admin.plan(2)["is_empty"]
     tier = catalog.load_current().tiers["gold"]
     inventory.resize(tier.stock_id, tier.shards, 5)
@@ -206,7 +206,7 @@ def test_a_version_that_never_was_is_not_found(admin, version):
     assert admin.apply(version, "seen").status == 404
 
 
-def test_a_version_whose_file_breaks_a_rule_of_today_is_refused_with_the_fault(admin, monkeypatch):
+def test_a_version_that_breaks_a_rule_of_today_is_refused(admin, monkeypatch):
     from chalicelib.rollouts import validation
     from chalicelib.rollouts.faults import DocumentFault
 
@@ -222,7 +222,7 @@ def test_the_plan_has_to_be_named(admin):
     assert (reply.status, reply.json["path"]) == (400, "$.plan")
 
 
-def test_an_apply_that_fails_half_way_leaves_the_served_version_and_shows_as_drift(admin, monkeypatch):
+def test_a_failed_apply_keeps_the_served_version_and_shows_as_drift(admin, monkeypatch):
     plan = admin.plan(1)["plan"]
 
     def fail(*_):

@@ -64,7 +64,7 @@ def test_a_plan_with_too_many_changes_is_refused(api, time, sale, monkeypatch):
     assert [let_one_in().status for _ in range(2)] == [200, 409]
 
 
-def test_a_change_that_an_admin_makes_while_another_instance_runs_the_draw_is_kept(api, time, sale):
+def test_an_admins_change_during_the_draw_of_another_instance_is_kept(api, time, sale):
     event_id, _ = sale
     join_many(api, event_id, 8)
     time.advance(SECONDS_TO_OPENING)

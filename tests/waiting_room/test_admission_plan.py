@@ -244,7 +244,7 @@ def test_every_wave_has_its_time_to_be_sized(interval):
 @pytest.mark.no_cover
 @given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
 @effort(max_examples=300)
-def test_a_shortened_plan_is_the_same_for_everybody_without_an_expired_pass(plan, change_list, pass_seconds, later):
+def test_a_shortened_plan_is_the_same_for_everybody_with_a_valid_pass(plan, change_list, pass_seconds, later):
     full, short = Simulation(plan), Simulation(plan)
     for change in change_list:
         full.step(*change)

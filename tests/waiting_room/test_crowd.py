@@ -37,7 +37,7 @@ class CountingGateway(Gateway):
 
 
 @pytest.mark.no_cover
-def test_a_thousand_waiting_browsers_call_nothing_but_join_state_and_reserve(threaded_store, api, time):
+def test_a_thousand_browsers_call_only_join_state_and_reserve(threaded_store, api, time):
     import app
 
     opens_at = time.now + OPENS_AFTER

@@ -66,7 +66,7 @@ def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale)
     assert store.load(event_id)[0].segments == plan
 
 
-def test_an_instance_whose_clock_is_late_sends_back_nobody_whom_another_one_has_admitted(api, time, sale):
+def test_an_instance_with_a_late_clock_revokes_no_admission(api, time, sale):
     """For it, the sale has not opened yet."""
     event_id, _ = sale
     tokens = join_many(api, event_id, 5)

@@ -34,7 +34,7 @@ def set_paused(instance, api, event_id, paused):
     assert reply.status == 200
 
 
-def test_an_instance_with_an_older_catalog_undoes_neither_a_pause_nor_a_resume(api, time, sale):
+def test_an_instance_with_an_older_catalog_undoes_no_pause_or_resume(api, time, sale):
     event_id, _ = sale
     time.advance(SECONDS_TO_OPENING)
     instances = start_instances(api, time, event_id, 6)
@@ -47,7 +47,7 @@ def test_an_instance_with_an_older_catalog_undoes_neither_a_pause_nor_a_resume(a
         assert stored_plan(event_id)[-1].paused == paused
 
 
-def test_a_pause_and_its_resume_that_one_instance_has_missed_are_not_replayed_by_another(api, time, sale):
+def test_a_missed_pause_and_resume_are_not_replayed(api, time, sale):
     """The second instance read the catalog between the two, and the first only after both: nothing is left to do."""
     event_id, _ = sale
     time.advance(SECONDS_TO_OPENING)
@@ -163,7 +163,7 @@ def test_one_instance_writes_the_opening_and_the_others_read_it(api, time):
 
 
 @pytest.mark.usefixtures("threaded_store")
-def test_a_join_during_the_opening_is_drawn_or_late_also_if_the_instance_that_opens_crashes(api, time):
+def test_a_join_during_a_crashed_opening_is_drawn_or_late(api, time):
     def scenario(play):
         event_id, _ = create_sale(api, time, f"Drop {play.seed}")
         tokens = join_many(api, event_id, 4)

@@ -117,7 +117,7 @@ def test_the_document_is_fetched_as_often_as_it_changes(now, room, seconds, hidd
     assert _run(["room", room], ["start"], ["wait", seconds], now=now, hidden=hidden)["fetches"] == expected
 
 
-def test_a_shop_that_does_not_answer_is_asked_more_and_more_rarely_and_what_is_shown_goes_on():
+def test_a_silent_shop_is_asked_less_often_while_the_page_continues():
     steps = [["room", _opened()], ["start"], ["failure", 503], ["wait", 90], ["failure", None], ["wait", 31]]
     result = _run(*steps, now=OPENS + 60, kept={"token": _token()})
     assert result["fetches"] == [0, 4, 12, 28, 60, 92, 96, 100, 104, 108, 112, 116, 120]
@@ -131,7 +131,7 @@ def test_a_device_that_wakes_up_fetches_at_once():
     assert _run(*steps)["fetches"] == [0, 17]
 
 
-def test_the_draw_is_compared_with_the_fingerprint_that_was_noted_before_the_opening():
+def test_the_draw_is_checked_against_the_noted_fingerprint():
     """Also after the page was opened anew; a shop that shows another fingerprint with its key is found out."""
     before = _run(["room", _room()], ["token", _token()], ["start"], ["enter"])
     assert (before["view"]["stage"], before["view"]["draw"]) == ("waiting", None)
@@ -143,7 +143,7 @@ def test_the_draw_is_compared_with_the_fingerprint_that_was_noted_before_the_ope
     assert late["status"]["position"] == draw.position(KEY, 3, (0,), 0, 2)
 
 
-def test_a_place_is_shared_with_other_tabs_and_ends_when_the_room_is_cleared_or_the_token_is_over():
+def test_a_place_is_shared_between_tabs_until_it_ends():
     shared = _run(["room", _room()], ["start"], ["otherTab", _token()])
     assert shared["view"]["stage"] == "waiting"
     cleared = _run(["room", _room()], ["start"], ["room", _room(room=2)], ["wait", 40], kept={"token": _token()})

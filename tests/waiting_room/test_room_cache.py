@@ -25,7 +25,7 @@ def test_a_poll_reads_nothing_and_a_join_writes_twice(api, time, sale):
     assert list(store_calls) == ["GetItem", "UpdateItem", "PutItem"]
 
 
-def test_a_reload_reads_every_counter_until_the_draw_and_then_only_that_of_late_arrivals(api, time):
+def test_after_the_draw_a_reload_reads_only_the_late_counter(api, time):
     with settings.override(waiting_room_counters=4):
         event_id, _ = create_sale(api, time)
         tokens = [join(api, event_id, f"u{number}") for number in range(9)]

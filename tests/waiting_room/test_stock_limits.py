@@ -31,7 +31,7 @@ def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, smal
 
 
 @pytest.mark.parametrize(("calls_per_second", "admitted"), [(4, 20), (100, 30)])
-def test_no_more_buyers_are_admitted_than_the_provider_can_take_payments_of(api, time, calls_per_second, admitted):
+def test_admissions_stay_within_the_providers_rate(api, time, calls_per_second, admitted):
     """Two calls per payment, ten seconds between waves; with enough calls the second wave has its full size."""
     event_id, _ = create_sale(api, time, capacity=600, wave_size=30, wave_seconds=10, follow_stock=True)
     tokens = join_many(api, event_id, 65)
@@ -44,7 +44,7 @@ def test_no_more_buyers_are_admitted_than_the_provider_can_take_payments_of(api,
         assert len(admitted_users(api, event_id, tokens)) == 30 + admitted
 
 
-def test_nobody_is_admitted_while_nothing_is_left_and_somebody_once_tickets_return(api, time, small_sale):
+def test_nobody_is_admitted_until_tickets_return(api, time, small_sale):
     event_id, tier_id = small_sale
     tokens = join_many(api, event_id, 12)
     time.advance(SECONDS_TO_OPENING)

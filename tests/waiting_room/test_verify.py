@@ -95,7 +95,7 @@ def test_a_changed_proof_is_found(run, changes, fault):
     assert (code, fault in text) == (1, True), text
 
 
-def test_a_commitment_that_differs_from_the_noted_one_is_found_before_and_after_the_opening(run):
+def test_a_changed_commitment_is_found_before_and_after_opening(run):
     code, text = run(proof(), [], "--commitment", "ab" * 32)
     assert (code, "not the one that you noted" in text) == (1, True)
     unopened = proof(opened=False, key=None, n=None)

@@ -39,7 +39,7 @@ def as_json(state: RoomState):
 
 
 @pytest.mark.no_cover
-def test_client_and_server_compute_the_same_status_in_ten_thousand_random_cases():
+def test_client_and_server_agree_on_ten_thousand_random_cases():
     rng = random.Random(4)
     cases, expected = [], []
     while len(cases) < CASE_COUNT:
@@ -82,7 +82,7 @@ const answer = ({ key, n, number }) => room.permute(Uint8Array.from(Buffer.from(
     assert javascript.run_module(permute + FOR_EACH_CASE, cases) == expected
 
 
-def test_a_tracker_gets_its_position_at_the_opening_and_checks_the_commitment():
+def test_a_tracker_gets_its_position_and_checks_the_commitment():
     rng, key = random.Random(6), bytes(range(32))
     opened = msgspec.structs.replace(
         random_rooms.random_room(rng), room=1, commitment=draw.commitment(key), key=key.hex(), n=3, total=3, offsets=[0], stopped=None
@@ -115,7 +115,7 @@ async function answer({ states, token, now }) {
     assert [kept for _, kept, _ in tampered] == [None, False, False]
 
 
-def test_the_client_refuses_tokens_without_a_position_with_the_servers_codes():
+def test_the_client_refuses_bad_tokens_with_the_servers_codes():
     state = msgspec.structs.replace(random_rooms.random_room(random.Random(7)), room=2, key=None, n=None)
     arrival = Arrival(state.event_id, 2, "u", 0, 1, random_rooms.OPENS - 50, random_rooms.EXPIRES)
     expected_codes = {

@@ -88,7 +88,7 @@ def test_tickets_are_kept_back_in_turns_that_double(hours, keeps):
     assert TURNS.keeps_back(NOW, NOW + int(hours * 3600)) is keeps
 
 
-def test_while_tickets_are_kept_back_smaller_ones_behind_get_none_and_those_before_do():
+def test_kept_tickets_go_to_nobody_behind_the_party_they_are_kept_for():
     waited = place(2, 4, passed_at=NOW - 3600)
     assert offered(plan([place(1, 1), waited, place(3, 1)], {"a": 3})) == [(1, "a")]
     assert offered(plan([waited, place(3, 1)], {"a": 5})) == [(2, "a"), (3, "a")]
@@ -105,7 +105,7 @@ _LINES = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([("a",), ("b",), 
 
 
 @given(_LINES, st.integers(0, 12), st.integers(0, 12))
-def test_nobody_is_passed_by_one_behind_who_could_have_had_the_same_tickets(line, free_a, free_b):
+def test_nobody_is_overtaken_for_tickets_that_they_could_have_had(line, free_a, free_b):
     places = [place(number, quantity, *tiers, passed_at=NOW - 7200 if old else None) for number, (quantity, tiers, old) in enumerate(line)]
     free = {"a": free_a, "b": free_b}
     made = {offer.entry.id: offer.tier.id for offer in plan(places, free, turns=None).offers}
@@ -119,7 +119,7 @@ def test_nobody_is_passed_by_one_behind_who_could_have_had_the_same_tickets(line
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(5))
-def test_in_a_long_line_no_party_waits_for_ever_and_no_ticket_lies_for_long(seed):
+def test_in_a_long_line_no_party_starves_and_no_ticket_lies_idle(seed):
     """500 entries of 1 to 6 tickets, and a ticket or two that come back every ten minutes, until everybody had an offer."""
     chance = random.Random(seed)
     line = [place(number, chance.randint(1, 6)) for number in range(500)]

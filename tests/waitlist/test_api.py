@@ -74,7 +74,7 @@ def test_the_waitlist_is_for_what_is_sold_out_or_not_on_sale_yet(api, time):
     assert (joined.status, joined.json["tier_ids"]) == (201, [later])
 
 
-def test_an_entry_for_a_sale_that_has_not_opened_takes_nothing_from_those_who_come_to_the_opening(api, time):
+def test_an_entry_before_the_opening_takes_nothing_from_the_opening(api, time):
     event_id = builders.create_event(api, on_sale_at="2026-06-01T13:00:00Z")
     tier_id = builders.create_tier(api, event_id, capacity=1)
     assert lines.join(api, "w1", event_id).status == 201
@@ -226,7 +226,7 @@ def test_managers_see_the_line_by_pages_and_the_demand_by_tier(api, sold_out):
     assert api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json["conversion"] == 1.0
 
 
-def test_the_analytics_of_an_event_have_the_share_of_ended_offers_that_was_paid(api, time):
+def test_the_analytics_have_the_paid_share_of_ended_offers(api, time):
     """Of four people the first pays, the second declines, the third forgets the offer, and the fourth still has one."""
     event_id, _, orders = lines.sold_out_shop(api, time)
     share = lambda: api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json["waitlist_conversion"]  # noqa: E731

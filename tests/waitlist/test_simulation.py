@@ -148,7 +148,7 @@ class CrashPlan:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_nobody_is_overtaken_and_nothing_lies_idle_also_with_crashes_at_every_step(threaded_store, api, time, seed):
+def test_crashes_at_any_step_neither_overtake_nor_leave_tickets_idle(threaded_store, api, time, seed):
     with started_sale(api, time, seed) as sale:
         plan = CrashPlan()
         for turn in range(TURNS_WITH_CRASHES):

@@ -25,7 +25,7 @@ def test_a_checkout_gets_503_while_stripe_is_down_and_can_be_tried_again(shop, p
 
 @on_either_page
 @STRIPE_IS_DOWN
-def test_a_confirmation_gets_503_while_stripe_is_down_and_can_be_tried_again(shop, page, status, times):
+def test_a_confirmation_gets_503_while_stripe_is_down_and_can_retry(shop, page, status, times):
     session = shop.open_checkout(page=page)
     shop.pay(session)
     shop.fake.fail_next_request("GET", f"{PATH[page]}/*", status=status, times=times)
@@ -48,7 +48,7 @@ def test_a_lost_response_leads_to_one_payment(shop, page, times):
     assert len(shop.dashboard.v1.checkout.sessions.list().data) == (page == "hosted")
 
 
-def test_a_request_that_timed_out_is_repeated_with_the_same_idempotency_key(shop, monkeypatch):
+def test_a_timed_out_request_is_repeated_with_the_same_key(shop, monkeypatch):
     monkeypatch.setattr(stripe_http, "READ_SECONDS", 2)
     stripe_client._client.cache_clear()
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
@@ -61,7 +61,7 @@ def test_a_request_that_timed_out_is_repeated_with_the_same_idempotency_key(shop
     stripe_client._client.cache_clear()
 
 
-def test_a_live_key_is_refused_in_a_test_stage_and_a_test_key_in_production(shop):
+def test_test_stages_refuse_live_keys_and_production_test_keys(shop):
     with pytest.raises(settings.SettingsError, match="live key"):
         stripe_client.check_key("sk_live_abc")
     with settings.override(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):

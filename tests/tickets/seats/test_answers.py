@@ -25,7 +25,7 @@ def options_path(table):
     return f"/admin/events/{table.event_id}/tickets/packages/{table.tier_id}/options"
 
 
-def test_what_guests_are_asked_is_shown_with_the_seats_and_not_asked_of_buyers(table, ask):
+def test_questions_for_guests_are_shown_with_seats_not_to_buyers(table, ask):
     dish = ask()
     once = ask(label="Invoice", option_type="text_input", choices=[], per="purchase", is_required=False)
     shown = table.api.get(f"/tickets/{table.ticket.id}/seats", user="ada").json
@@ -78,7 +78,7 @@ def test_answers_are_kept_as_they_were_asked(table, ask, mailbox):
     assert "Fish" not in str(audit.list_entries(f"ticket#{table.ticket.id}"))
 
 
-def test_a_guest_may_answer_what_the_buyer_was_asked_and_other_questions_stay_free(table, ask):
+def test_a_guest_may_answer_the_buyers_questions_but_need_not(table, ask):
     dish = ask(per="ticket", is_required=False)
     guest = table.name(1, "Bob", answers={dish: "Fish", "diet": "vegan"}).json["guest"]
     assert guest["answers"] == {dish: ["Fish"], "diet": "vegan"}

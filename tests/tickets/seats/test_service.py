@@ -69,7 +69,7 @@ def test_the_qr_code_of_a_guest_has_the_seat_and_a_signature_of_its_own(table):
     assert table.api.get(shown, headers={"If-None-Match": reply.headers["etag"]}).status == 304
 
 
-def test_naming_the_same_person_again_changes_nothing_and_sends_no_second_mail(table, mailbox):
+def test_naming_the_same_person_again_sends_no_second_mail(table, mailbox):
     first = table.name(1, "Bob", "bob@example.com").json
     code = table.guest(1).code
     with faults.record_calls() as calls:
@@ -80,7 +80,7 @@ def test_naming_the_same_person_again_changes_nothing_and_sends_no_second_mail(t
     assert (table.guest(1).code, mailbox.recipients) == (code, ["bob@example.com"])
 
 
-def test_a_person_of_the_same_name_keeps_the_code_when_their_address_becomes_known(table, mailbox):
+def test_a_guest_keeps_the_code_when_their_address_becomes_known(table, mailbox):
     table.name(1, "Bob")
     code = table.guest(1).code
     table.name(1, "Bob", "bob@example.com")
@@ -91,7 +91,7 @@ def test_a_person_of_the_same_name_keeps_the_code_when_their_address_becomes_kno
     assert table.page(mailbox.token("other@example.com")).status == 200
 
 
-def test_a_seat_is_given_to_somebody_else_and_the_first_guest_has_nothing_any_more(table, mailbox, open_doors):
+def test_a_reassigned_seat_leaves_nothing_to_its_first_guest(table, mailbox, open_doors):
     table.name(1, "Bob", "bob@example.com")
     before, text = table.guest(1), qr.guest_text(table.ticket, table.guest(1))
     table.name(1, "Eve", "eve@example.com")
@@ -283,7 +283,7 @@ def test_a_guest_who_is_in_keeps_the_seat_when_they_are_erased(table, mailbox, o
     assert table.refusal(table.guest(1).code) == (409, "already_admitted")
 
 
-def test_the_erasure_of_the_owner_takes_the_names_off_and_leaves_the_codes_good(table, open_doors):
+def test_erasing_the_owner_removes_names_and_keeps_codes_valid(table, open_doors):
     table.name(1, "Bob", "bob@example.com")
     exported = table.api.get("/me/export", user="ada").json["seats"]
     assert [(seat["id"], seat["guest"]["name"], seat["guest"]["email"]) for seat in exported] == [(table.seat(1), "Bob", "bob@example.com")]
