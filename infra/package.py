@@ -66,12 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = cold_starts.check(ROOT)
     if not arguments.imports_only:
         try:
-            target = build(arguments.stage, arguments.architecture, snapstart=snapstart)
+            target = build(arguments.stage, arguments.architecture, ROOT / ".build" / arguments.stage, snapstart=snapstart)
         except web.WebBuildFailed as error:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
-        problems += lint.template_problems(target / "sam.json") + missing_requirements(target / "deployment.zip")
-        problems += check_artefact(target, arguments.architecture)
+        problems += package_problems(target, arguments.architecture)
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -87,15 +86,20 @@ def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespac
             parser.error(f"{action.dest} must be {' or '.join(allowed)}, not {value!r}; the nearest name is {nearest}")
 
 
-def build(stage: str, architecture: str, *, snapstart: bool = False) -> Path:
-    """Write the folder of a stage; returns its path."""
-    target = ROOT / ".build" / stage
+def build(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> Path:
+    """Write the package of a stage into the folder `target`, which is deleted first. Return the folder."""
     shutil.rmtree(target, ignore_errors=True)
     chalice_package.write(stage, architecture, target, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
     web.build()
     web.copy_files(target / "web")
     return target
+
+
+def package_problems(target: Path, architecture: str) -> list[str]:
+    """Return what is wrong with the package in the folder `target`."""
+    problems = lint.template_problems(target / "sam.json") + missing_requirements(target / "deployment.zip")
+    return problems + check_artefact(target, architecture)
 
 
 def check_artefact(target: Path, architecture: str) -> list[str]:

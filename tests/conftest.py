@@ -30,7 +30,7 @@ TESTS = Path(__file__).parent
 # Names of folders and files below tests/, wherever they stand. docs/testing.md says what runs when.
 # Tests of tools, of the tree, and of all features at once. They are not measured by coverage, and never repeated on moto.
 NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
-NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules"}
+NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # What `make test` leaves to `make test-all`, besides the tests marked `slow` and the browser tests that are not marked `journey`.
 SLOW = {"bench", "clients", "faults", "protocol"}
