@@ -23,7 +23,7 @@ _CASE_SCHEMA = {
     "properties": {**_CASE_FIELDS, "next_try_at": {"anyOf": [_TIME, {"type": "null"}]}},
     "required": [*_CASE_FIELDS, "next_try_at"],
 }
-OpenCase = Annotated[dict[str, Any], Meta(description="An open case; each kind has details of its own.", extra_json_schema=_CASE_SCHEMA)]
+OpenCase = Annotated[dict[str, Any], Meta(description="An open case. Each kind has its own details.", extra_json_schema=_CASE_SCHEMA)]
 
 
 class OpenCasesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -75,14 +75,14 @@ def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
     """
     case = cases.find_manual_case(order_id, case_id)
     if case is None:
-        raise NotFound("No open case with this id can be closed by hand. Disputes and refunds that are being tried close by themselves.")
+        raise NotFound("No open case with this id can be closed by hand. Disputes and pending refunds close automatically.")
     entry = audit.entry_item(
         f"order#{order_id}", "finding.dismissed", actor, now, {"finding": case_id}, event_id=case.details.get("event_id")
     )
     try:
         dynamo.transact([cases.dismiss_case_item(case), entry])
     except dynamo.TransactionCanceled:
-        raise NotFound("This case has just changed. Load the list of open cases again.") from None
+        raise NotFound("This case has just changed. Reload the list of open cases.") from None
 
 
 def _case_view(case: Case) -> OpenCase:

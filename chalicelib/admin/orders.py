@@ -160,7 +160,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
             order=AdminOrder(**asdict(views.order_view(purchase))),
             refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],
             disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
-            message="The change was made. Its tickets and transactions cannot be shown now: load the order again.",
+            message="The change was made, but its tickets and transactions cannot be shown right now. Load the order again.",
         )
 
 
@@ -206,5 +206,5 @@ def event_revenue(event_id: str) -> RevenueView:
     """The revenue of an event by provider and currency. Raises NotFound."""
     event = catalog.snapshot().events.get(event_id)
     if event is None:
-        raise NotFound("There is no such event.", event_id=event_id)
+        raise NotFound("There is no event with this id.", event_id=event_id)
     return RevenueView(event_id=event.id, event_name=event.name, takings=ledger.revenue_report(event_id).totals)

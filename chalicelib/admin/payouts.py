@@ -60,8 +60,8 @@ def list_payouts(query: PayoutsQuery) -> PayoutsView:
     """A page of payouts. Raises InvalidInput for another provider and for a cursor that is none, and ProviderUnavailable."""
     names = payments.external_provider_names()
     if query.provider is not None and query.provider not in names:
-        offered = ", ".join(names) or "no provider"
-        raise InvalidInput(f"`{query.provider}` pays nothing out here. This stage has {offered}.", path="provider")
+        offered = ", ".join(names) or "none"
+        raise InvalidInput(f"`{query.provider}` has no payouts on this stage. Providers that have: {offered}.", path="provider")
     provider = query.provider or next(iter(names), None)
     after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
     last_run = schedule.load_last_run()

@@ -45,7 +45,7 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     current = catalog.load_current()
     event = current.events.get(event_id)
     if event is None:
-        raise NotFound("There is no such event.", event_id=event_id)
+        raise NotFound("There is no event with this id.", event_id=event_id)
     tiers = current.tiers_of(event_id)
     stocks, room = parallel.both(
         lambda: inventory.read_stock(current.shard_counts([event_id])), lambda: waiting_room.admin_overview(event, now)

@@ -315,7 +315,7 @@ def invalidate_catalog(request: RequestContext) -> Reply[Done]:
     """Let all instances load the catalog again."""
     admin = request.require_user()
     revisions.invalidate_everywhere(admin.user_id, request.now)
-    return Reply(Done("All instances will load the catalog again within a few seconds."))
+    return Reply(Done("All instances will reload the catalog within a few seconds."))
 
 
 def _create_tier(request: RequestContext, event_id: str, fields: TierFields, actor: str) -> Reply[AdminTierView]:
@@ -343,7 +343,7 @@ def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Re
 def _check_promoter(request: RequestContext, body: EventChanges, own: str | None) -> None:
     """Raises Forbidden if somebody else than an admin names another promoter."""
     if isinstance(body.promoter_id, str) and body.promoter_id != own and "admin" not in request.require_user().roles:
-        raise Forbidden("Only admins may give an event to another promoter.")
+        raise Forbidden("Only admins may assign an event to another promoter.")
 
 
 def _is_manager(request: RequestContext, event_id: str) -> bool:

@@ -29,11 +29,11 @@ class CapacityTooSmall(ApiError):
 
     code: ClassVar[str] = "capacity_too_small"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The capacity is smaller than the number of tickets that are sold or held."
+    default_message: ClassVar[str] = "The capacity is below the number of tickets that are sold or on hold."
 
     def __init__(self, capacity: int, sold: int, held: int) -> None:
         minimum = sold + held
-        message = f"{sold} tickets are sold and {held} are held. Choose a capacity of {minimum} or more."
+        message = f"{sold} tickets are sold and {held} are on hold. Choose a capacity of {minimum} or more."
         super().__init__(message, capacity=capacity, minimum=minimum, sold=sold, held=held)
 
 

@@ -44,8 +44,8 @@ def check_option(option: CustomOption) -> None:
     choices = {" ".join(choice.split()).casefold() for choice in option.choices}
     if option.option_type != "multi_select":
         if option.choices:
-            raise InvalidInput("Only a `multi_select` has choices. Leave them out.", path="$.choices")
+            raise InvalidInput("Only a `multi_select` has choices. Remove them.", path="$.choices")
     elif not MIN_CHOICES <= len(option.choices) <= MAX_CHOICES:
-        raise InvalidInput(f"A `multi_select` has {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices", rule="choices_count")
+        raise InvalidInput(f"A `multi_select` needs {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices", rule="choices_count")
     elif len(choices) < len(option.choices):
-        raise InvalidInput("Each choice must be different from the others.", path="$.choices", rule="choices_repeated")
+        raise InvalidInput("Each choice must be different.", path="$.choices", rule="choices_repeated")

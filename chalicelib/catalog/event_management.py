@@ -18,7 +18,7 @@ from chalicelib.inventory.model import Shard
 class EventNotDraft(ApiError):
     code: ClassVar[str] = "event_not_draft"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Only a draft can be deleted. Unpublish the event first; one that was cancelled is kept."
+    default_message: ClassVar[str] = "Only drafts can be deleted. Unpublish the event first. Cancelled events are kept."
 
 
 def create_event(

@@ -28,7 +28,7 @@ class EventIncomplete(ApiError):
 
     code: ClassVar[str] = "event_incomplete"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event cannot be published yet. Correct what `problems` lists, and publish it again."
+    default_message: ClassVar[str] = "This event cannot be published yet. Fix the listed `problems`, then publish it again."
 
 
 class EventHasSales(ApiError):
@@ -173,16 +173,16 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     """All that keeps a draft from being published, each with its field and what to do."""
     problems = []
     if not event.venue:
-        problems.append({"path": "$.venue", "message": "Say where the event is."})
+        problems.append({"path": "$.venue", "message": "Add a venue."})
     if not event.starts_at:
-        problems.append({"path": "$.starts_at", "message": "Say when the event starts."})
+        problems.append({"path": "$.starts_at", "message": "Add a start time."})
     elif event.last_sale_at <= now:
-        problems.append({"path": "$.starts_at", "message": "The event would be over already. Choose a later time."})
+        problems.append({"path": "$.starts_at", "message": "The event would already be over. Choose a later time."})
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     if not tiers:
-        problems.append({"path": "$.tiers", "message": "Create at least one ticket type."})
+        problems.append({"path": "$.tiers", "message": "Add at least one ticket type."})
     elif event.pool_id is None and any(shard.is_pooled for shard in _shards_of(tiers)):
-        message = "Setting the capacity was interrupted. Set it again; then to null, if the event should have none."
+        message = "Setting the capacity was interrupted. Set it again, and then to null if the event should have none."
         problems.append({"path": "$.capacity", "message": message})
     return problems
 

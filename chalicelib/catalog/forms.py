@@ -28,7 +28,7 @@ ImageUrl = Annotated[
         max_length=2000,
         pattern=r"^(https?://|/media/)[^\s]+$",
         examples=["https://example.org/harbor-nights.jpg"],
-        description="An address that begins with https:// or http://, without blanks; or, unchanged, that of an uploaded image.",
+        description="An address without spaces that begins with https:// or http://, or the unchanged address of an uploaded image.",
     ),
 ]
 TimeZone = Annotated[
@@ -52,10 +52,10 @@ UserId = Annotated[
     Meta(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z",
         examples=["ada"],
-        description="1 to 64 letters, digits or . _ @ + -, the first one a letter or digit.",
+        description="1 to 64 letters, digits or . _ @ + -, starting with a letter or digit.",
     ),
 ]
-Version = Annotated[int, Meta(ge=1, description="The version that the change is made to; another one is refused.")]
+Version = Annotated[int, Meta(ge=1, description="The version that you are changing. A change to any other version is refused.")]
 
 # Fields of a tier that have another name in the model.
 _STORED_NAMES = {"position": "display_order", "max_per_order": "max_per_transaction", "on_sale": "status"}
@@ -235,7 +235,7 @@ def check_tier(tier: Tier) -> None:
     """Raises InvalidInput if the sale of a tier would end before it begins."""
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
         raise InvalidInput(
-            "The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at", rule="sale_ends_before_start"
+            "The sale must end after it starts. Choose a later `sale_ends_at`.", path="$.sale_ends_at", rule="sale_ends_before_start"
         )
 
 
@@ -248,7 +248,7 @@ def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str
     if url is UNSET or url == (before.image_url if before is not None else None):
         return {}
     if url is not None and url.startswith("/media/"):
-        message = "This picture is not the uploaded one. Upload a picture, or send an address that begins with https://."
+        message = "This is not the uploaded picture. Upload a picture, or send an address that begins with https://."
         raise InvalidInput(message, path="$.image_url")
     return {"image": None}
 
@@ -272,7 +272,7 @@ def check_timezone(name: str) -> None:
 
     if get_zonefile_instance().get(name) is None:
         raise InvalidInput(
-            f"There is no timezone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone", rule="unknown_timezone"
+            f"There is no time zone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone", rule="unknown_timezone"
         )
 
 
@@ -292,7 +292,7 @@ def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
     values = given_fields(changes)
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(
-            f"The metadata may have {MAX_METADATA_BYTES // 1024} KB of JSON at most.",
+            f"The metadata can be at most {MAX_METADATA_BYTES // 1024} KB of JSON.",
             path="$.metadata",
             rule="metadata_too_large",
             limit=MAX_METADATA_BYTES // 1024,

@@ -29,7 +29,7 @@ T = TypeVar("T", Event, Tier)
 class CatalogChanging(ApiError):
     code: ClassVar[str] = "catalog_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Others are changing the catalog at this moment. Try again."
+    default_message: ClassVar[str] = "Someone else is changing the catalog right now. Try again."
 
 
 class ManagedByBootstrap(ApiError):
@@ -43,7 +43,9 @@ class VersionConflict(ApiError):
 
     code: ClassVar[str] = "version_conflict"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Somebody has changed this meanwhile. Load it again, and send your change with its present `version`."
+    default_message: ClassVar[str] = (
+        "Someone has changed this in the meantime. Load it again, and send your change with its current `version`."
+    )
 
 
 class PreconditionFailed(ApiError):
@@ -51,7 +53,7 @@ class PreconditionFailed(ApiError):
 
     code: ClassVar[str] = "precondition_failed"
     status: ClassVar[int] = 412
-    default_message: ClassVar[str] = "Somebody has changed this meanwhile. Load it again, and send your change with its present ETag."
+    default_message: ClassVar[str] = "Someone has changed this in the meantime. Load it again, and send your change with its current ETag."
 
 
 class Versioned(Protocol):

@@ -34,7 +34,7 @@ class TierNameTaken(ApiError):
 class TooManyTiers(ApiError):
     code: ClassVar[str] = "too_many_tiers"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"An event has {MAX_TIERS} ticket types at most."
+    default_message: ClassVar[str] = f"An event can have at most {MAX_TIERS} ticket types."
 
 
 class TierHasSales(ApiError):
@@ -42,7 +42,7 @@ class TierHasSales(ApiError):
 
     code: ClassVar[str] = "tier_has_sales"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Tickets of this kind are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
+    default_message: ClassVar[str] = "Tickets of this type are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
 
 
 class ChangedTier(Struct, frozen=True):

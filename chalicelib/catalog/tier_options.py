@@ -15,7 +15,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 class TooManyOptions(ApiError):
     code: ClassVar[str] = "too_many_options"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"A package asks at most {MAX_OPTIONS} questions. Delete one first."
+    default_message: ClassVar[str] = f"A package can ask at most {MAX_OPTIONS} questions. Delete one first."
 
 
 def create_option(tier_id: str, new: CustomOption, actor: str, now: int) -> CustomOption:

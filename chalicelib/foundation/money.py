@@ -29,7 +29,7 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
     try:
         exact = amount.quantize(Decimal(1).scaleb(-allowed_digits), context=Context(traps=[Inexact]))
     except Inexact:
-        allowed = f"at most {allowed_digits} digits after the point" if allowed_digits else "no digits after the point"
+        allowed = f"at most {allowed_digits} decimals" if allowed_digits else "no decimals"
         raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path, rule="amount_digits") from None
     return int(exact.scaleb(allowed_digits))
 

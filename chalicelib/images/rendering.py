@@ -69,7 +69,7 @@ def _upright_rgb(raw: bytes) -> "Image.Image":
         image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads the head only
         _check_size(image)
         if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-            raise ImageRefused("The picture moves. Send one that stands still.", reason="animated")
+            raise ImageRefused("The picture is animated. Send a still one.", reason="animated")
         image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # a large JPEG is decoded at a part of its size
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image))
@@ -87,17 +87,17 @@ def _check_file(raw: bytes) -> None:
     lower = raw.lower()
     is_other = any(mark in lower for mark in _MARKUP) or _PDF in lower[:_PDF_BYTES] or _ZIP_END in lower[-_ZIP_BYTES:]
     if is_other:
-        raise ImageRefused("The file is not only a picture: it has a document, a script or an archive in it.", reason="not_only_an_image")
+        raise ImageRefused("The file contains more than a picture: a document, a script or an archive.", reason="not_only_an_image")
 
 
 def _check_size(image: "Image.Image") -> None:
     """Before a pixel is decoded: a small file can claim to be any number of them."""
     width, height = image.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        message = f"The picture has {width} x {height} pixels. Send one with at most {MAX_SIDE:,} a side and {MAX_PIXELS:,} in all."
+        message = f"The picture has {width} x {height} pixels. Send one with at most {MAX_SIDE:,} per side and {MAX_PIXELS:,} in total."
         raise ImageRefused(message, reason="too_many_pixels")
     if min(width, height) < MIN_SIDE:
-        raise ImageRefused(f"The picture is too small. Send one with at least {MIN_SIDE} pixels a side.", reason="too_few_pixels")
+        raise ImageRefused(f"The picture is too small. Send one with at least {MIN_SIDE} pixels per side.", reason="too_few_pixels")
 
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":

@@ -68,7 +68,7 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
     elif "admin" in identity.roles:
         found, last = outbox.query_problem(query.problem, query.limit, after)
     else:
-        raise Forbidden("Say of which of your events, by `event_id`. Only admins see the messages of all events.")
+        raise Forbidden("Name one of your events in `event_id`. Only admins see the messages of all events.")
     return Reply(MessagesView(messages=[_view(each) for each in found], next_cursor=cursors.encode(last) if last else None))
 
 

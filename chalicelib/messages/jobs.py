@@ -11,7 +11,7 @@ from chalicelib.foundation import clock
 bp = Blueprint(__name__)
 
 
-@scheduled_job(bp, "send_messages", minutes=1, description="Sends the mails that wait, and tries those again that failed.")
+@scheduled_job(bp, "send_messages", minutes=1, description="Sends waiting emails and retries those that failed.")
 def send_messages() -> dict[str, Any]:
     from chalicelib.messages import composition, event_notices  # all functions load this module, one of them sends mails
     from chalicelib.notifications import delivery

@@ -52,19 +52,19 @@ def parse(url: str) -> Destination:
     """The parts of an address whose form is allowed. Raises DestinationRefused. Nothing is looked up."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # first, because urlsplit drops line feeds
         raise DestinationRefused(
-            f"Write the address without spaces and accented letters, in {MAX_URL_LENGTH} characters at most: https://example.com/tickets"
+            f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets"
         )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise DestinationRefused("This is not an address that can be called.") from None
+        raise DestinationRefused("This is not a valid address.") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and _allows_local()):
         raise DestinationRefused("The address must begin with https://.")
     if "@" in parts.netloc or parts.fragment:
-        raise DestinationRefused("The address must have no user, no password and no fragment.")
+        raise DestinationRefused("The address must not contain a user, a password or a fragment.")
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
-        raise DestinationRefused("The address must name a host, in ASCII letters.")
+        raise DestinationRefused("The address must name a host in ASCII letters.")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     standard = HTTPS_PORT if parts.scheme == "https" else HTTP_PORT
     port = standard if port is None else port
@@ -77,13 +77,13 @@ def resolve(destination: Destination) -> list[str]:
     """The addresses of the destination, IPv4 first. Raises DestinationRefused if there is none, or if one of them is not public."""
     found = look_up(destination.host, destination.port)
     if not found:
-        raise DestinationRefused("The host of the address is not known.", unresolved=True)
+        raise DestinationRefused("The host name in the address could not be found.", unresolved=True)
     addresses = [_address(text) for text in found]
     for address in addresses:
         is_local = address == LOCAL and _allows_local()
         # Without encryption only to this machine.
         if not is_local and (not is_public(address) or destination.scheme == "http"):
-            raise DestinationRefused("The address must lead to a host on the public internet.")
+            raise DestinationRefused("The address must point to a host on the public internet.")
     return [str(address) for address in sorted(addresses, key=lambda address: address.version)]
 
 
@@ -119,7 +119,7 @@ def _address(text: str) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text)
     except ValueError:
-        raise DestinationRefused("The address must lead to a host on the public internet.") from None
+        raise DestinationRefused("The address must point to a host on the public internet.") from None
 
 
 def _allows_local() -> bool:

@@ -36,7 +36,7 @@ SENDER = "outgoing_webhooks"  # the actor of what the sender itself changes
 def require_owner(identity: Identity, promoter_id: str) -> None:
     """Raises Forbidden unless the caller is this promoter, or an admin."""
     if not may_act_for(identity, promoter_id):
-        raise Forbidden("You may manage your own webhook endpoints only.")
+        raise Forbidden("You can only manage your own webhook endpoints.")
 
 
 def get(promoter_id: str, endpoint_id: str) -> Endpoint:

@@ -36,7 +36,7 @@ class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         since = epoch_seconds("since", self.since) or now - KEPT_SECONDS
         until = epoch_seconds("until", self.until) or now
         if until < since:
-            raise InvalidInput("The end is before the beginning.", path="$.until", rule="until_before_since")
+            raise InvalidInput("The end must be after the start.", path="$.until", rule="until_before_since")
         return since, until
 
 

@@ -24,7 +24,7 @@ def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
     return {"batchItemFailures": []}
 
 
-@scheduled_job(bp, "retry_webhooks", minutes=1, description="Sends webhooks of promoters again that have failed.")
+@scheduled_job(bp, "retry_webhooks", minutes=1, description="Retries failed webhooks of promoters.")
 def retry_webhooks() -> dict[str, Any]:
     from chalicelib.outgoing_webhooks import sender
 

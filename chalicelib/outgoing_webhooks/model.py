@@ -119,13 +119,13 @@ class DeliveryNotFound(NotFound):
 class TooManyEndpoints(ApiError):
     code: ClassVar[str] = "too_many_endpoints"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"A promoter has {MAX_ENDPOINTS} webhook endpoints at most. Delete one that you no longer need."
+    default_message: ClassVar[str] = f"A promoter can have at most {MAX_ENDPOINTS} webhook endpoints. Delete one that you no longer need."
 
 
 class EndpointChanging(ApiError):
     code: ClassVar[str] = "endpoint_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Others are changing this webhook endpoint at the same moment. Try again."
+    default_message: ClassVar[str] = "Someone else is changing this webhook endpoint right now. Try again."
 
 
 class EndpointDisabled(ApiError):
@@ -137,7 +137,7 @@ class EndpointDisabled(ApiError):
 class AttemptUnderWay(ApiError):
     code: ClassVar[str] = "attempt_under_way"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The message is being sent at this moment. Look at the result, then try again."
+    default_message: ClassVar[str] = "The message is being sent right now. Check the result, then try again."
 
 
 def message_id(identity: str, at: int) -> str:

@@ -38,7 +38,7 @@ from chalicelib.packages.views import (
 class PackageHasSales(ApiError):
     code: ClassVar[str] = "package_has_sales"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This package is sold or reserved, so it stays. Disable it instead: then nobody can buy it any more."
+    default_message: ClassVar[str] = "This package has been sold or reserved, so it cannot be deleted. Disable it instead to stop its sale."
 
 
 def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
@@ -192,8 +192,8 @@ def _created_view(tier: Tier) -> PackageView:
 def _warnings(view: PackageView) -> list[str]:
     if not (view.sold_count or view.reserved_count):
         return []
-    counts = f"{view.sold_count} of this package are sold and {view.reserved_count} reserved."
-    return [f"{counts} Their buyers keep the name, the price and the seats that they bought or reserved."]
+    counts = f"Sold: {view.sold_count}, reserved: {view.reserved_count}."
+    return [f"{counts} Buyers keep the name, price and seats that they bought or reserved."]
 
 
 def _not_found(package_id: str) -> NotFound:

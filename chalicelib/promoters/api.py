@@ -42,7 +42,7 @@ Website = Annotated[
         max_length=500,
         pattern=r"\Ahttps?://[^\s/?#]+[^\s]*\Z",
         examples=["https://example.com"],
-        description="The address of a website, such as https://example.com, without blanks.",
+        description="A website address without spaces, such as https://example.com.",
     ),
 ]
 
@@ -89,7 +89,7 @@ class MemberBody(Struct, forbid_unknown_fields=True):
 def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[PromotersView]:
     """List promoters."""
     if not query.verified and not (request.identity is not None and "admin" in request.identity.roles):
-        raise Forbidden("Only admins may list promoters who are not verified.")
+        raise Forbidden("Only admins may list unverified promoters.")
     state: profiles.State = "verified" if query.verified else "unverified"
     found = profiles.list_promoters(state, query.limit + 1, _after(query.cursor, _ID))
     shown = found[: query.limit]

@@ -38,12 +38,12 @@ def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
 def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, expected: Expected, now: int) -> Promoter:
     """Write a promoter's profile. Raises Forbidden, NotFound, PromoterChanging, VersionConflict or PreconditionFailed."""
     if not may_act_for(identity, promoter_id):
-        raise Forbidden("You may change your own profile only.")
+        raise Forbidden("You can only change your own profile.")
     is_admin = "admin" in identity.roles
     if change.verified is not None and not is_admin:
         current = profiles.find(promoter_id)
         if change.verified != (current is not None and current.state == "verified"):
-            raise Forbidden("Only admins may say whether a promoter is verified.")
+            raise Forbidden("Only admins may verify a promoter.")
     return profiles.save(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
 
 

@@ -19,7 +19,7 @@ CodeText = Annotated[
     Meta(
         pattern=r"^[A-Za-z0-9-]{4,20}\Z",
         examples=["HARBOR-10"],
-        description="4 to 20 letters, digits and hyphens; capitals and small letters are the same.",
+        description="4 to 20 letters, digits and hyphens; not case-sensitive.",
     ),
 ]
 TotalUses = Annotated[int, Meta(ge=1, le=10_000)]
@@ -57,7 +57,7 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if isinstance(self.discount_value, Decimal):
             values["discount_value"] = _discount_value(values.get("discount_type", discount_type), self.discount_value, currency)
         elif values.get("discount_type", discount_type) != discount_type:
-            raise InvalidInput("Send the `discount_value` that goes with another `discount_type`.", path="$.discount_value")
+            raise InvalidInput("Send a new `discount_value` when you change `discount_type`.", path="$.discount_value")
         if "minimum_total" in values:
             minimum = values.pop("minimum_total")
             values["minimum_total_cents"] = None if minimum is None else to_minor_units(minimum, currency, "$.minimum_total")
@@ -87,7 +87,7 @@ def _discount_value(discount_type: DiscountType, value: Decimal, currency: str) 
     if discount_type == "fixed_amount":
         amount = to_minor_units(value, currency, path)
         if amount == 0:
-            raise InvalidInput("A discount takes something off. Send an amount above 0.", path=path, rule="no_discount")
+            raise InvalidInput("A discount must be more than 0.", path=path, rule="no_discount")
         return amount
     if not value.is_finite() or value != value.to_integral_value() or not 1 <= value <= MAX_PERCENTAGE:
         raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path, rule="not_a_percentage")

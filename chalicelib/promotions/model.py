@@ -171,7 +171,7 @@ class MaxUsesTooSmall(ApiError):
 class PromoCodeChanging(ApiError):
     code: ClassVar[str] = "promo_code_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The code is being changed or used at this moment. Try again."
+    default_message: ClassVar[str] = "Someone else is changing or using this code right now. Try again."
 
 
 def normalize(text: str) -> str:

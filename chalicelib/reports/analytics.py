@@ -262,7 +262,7 @@ def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
     if first_day > last_day:
         raise InvalidInput("`to` must not be before `from`.", path="to")
     if (last_day - first_day).days >= MAX_DAYS:
-        raise InvalidInput(f"These are more than {MAX_DAYS} days. Ask for them in parts.", path="from")
+        raise InvalidInput(f"The period is longer than {MAX_DAYS} days. Request it in parts.", path="from")
     return first_day, last_day
 
 

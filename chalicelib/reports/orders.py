@@ -35,8 +35,8 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
             Meta(
                 min_length=1,
                 max_length=200,
-                description="The number of an order or ticket, a ticket's code, the buyer's id or e-mail address, or words of a name "
-                "of the buyer or of somebody who comes, of which the beginnings are enough.",
+                description="An order or ticket number, a ticket's code, the buyer's id or email address, or words of the name of the "
+                "buyer or a guest. The beginning of each word is enough.",
             ),
         ]
         | None
@@ -69,7 +69,7 @@ def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
     """A page of the caller's orders, the newest first. Raises InvalidInput for the filters of an event's orders."""
     for name in ("status", "user_id", "search"):
         if getattr(query, name) is not None:
-            raise InvalidInput(f"`{name}` filters the orders of an event: add `event_id`.", path=name)
+            raise InvalidInput(f"`{name}` filters the orders of one event, so it needs `event_id`.", path=name)
     purchases, last = queries.list_own_orders(user_id, query.limit, _position(query))
     return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=cursors.encode(last) if last else None)
 

@@ -67,7 +67,7 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarni
         if ticket.shards is not None and ticket.shards < default:
             holds = ticket.shards * MAX_HOLDS
             limit = f"with {ticket.shards} shards at most {holds} purchases can hold tickets at the same time"
-            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave it out for {default}")
+            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; omit it for {default}")
             figures = {"shards": ticket.shards, "holds": holds, "default": default}
             warnings.append(DocumentWarning(fault, "few_shards", ticket.name, figures))
     return warnings
@@ -88,14 +88,14 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
         message = f"the event ends ({event.end_date}) before it starts ({event.date}); use a later end_date or an earlier date"
         yield DocumentFault(f"{path}.end_date", message)
     if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
-        message = f"the sale opens ({event.on_sale_at}) when the event has started ({event.date}); use a time before the start"
+        message = f"the sale opens ({event.on_sale_at}) after the event has started ({event.date}); use an earlier time"
         yield DocumentFault(f"{path}.on_sale_at", message)
 
 
 def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
     sold = sum(ticket.sold_count for ticket in tickets.values() if ticket.event_id == key)
     if event.capacity is not None and event.capacity < sold:
-        message = f"{event.capacity} is below the sold_count of its ticket types, {sold} together; raise it, or lower a sold_count"
+        message = f"{event.capacity} is below the sold_count of its ticket types, {sold} in total; raise it, or lower a sold_count"
         yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
 
 
@@ -104,7 +104,7 @@ def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterato
     for number, entry in enumerate(event.promo_codes):
         path = member_path(f"{member_path('$.events', key)}.promo_codes", number)
         if first.setdefault(normalize(entry.code), number) != number:
-            message = f"duplicate: {quoted(entry.code)} is already a promo code of the event; capitals and small letters are the same"
+            message = f"duplicate: {quoted(entry.code)} is already a promo code of the event; codes are not case-sensitive"
             yield DocumentFault(f"{path}.code", message)
         for place, tier_id in enumerate(entry.package_ids or ()):
             if tier_id not in tickets or tickets[tier_id].event_id != key:
@@ -163,7 +163,9 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
     if not capacity:
         if event is not None and event.capacity is not None:
             return
-        message = f"the number of tickets is unknown; set it, or metadata.capacity of the event {quoted(ticket.event_id)}, to 1 or more"
+        message = (
+            f"the number of tickets is unknown; set max_quantity, or metadata.capacity of the event {quoted(ticket.event_id)}, to 1 or more"
+        )
         yield DocumentFault(f"{path}.max_quantity", message)
         return
     if capacity < ticket.sold_count:

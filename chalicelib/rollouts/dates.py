@@ -36,4 +36,4 @@ def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
     except OverflowError:
         raise ValueError(clock.YEAR_RULE) from None
     except ValueError as error:
-        raise ValueError(f"{quoted(text)} cannot be a date: {error}") from None
+        raise ValueError(f"{quoted(text)} is not a valid date: {error}") from None

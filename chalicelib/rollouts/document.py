@@ -18,12 +18,14 @@ MAX_CAPACITY = 1_000_000
 MAX_PROMO_CODES = 200  # of an event; an apply writes each that changes in a transaction of its own
 
 Id = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ - with a letter or digit first.")
+    str,
+    Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ -, starting with a letter or digit."),
 ]
 OptionId = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="1 to 64 letters, digits and . _ - with a letter or digit first.")
+    str,
+    Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="1 to 64 letters, digits and . _ -, starting with a letter or digit."),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not only white space")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not blank")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Day = Annotated[
     str, Meta(max_length=40, description="A day, YYYY-MM-DD, or an ISO 8601 time; in the event's timezone unless it has an offset.")
@@ -31,7 +33,7 @@ Day = Annotated[
 Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
-StageName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$", description="As in the setting `stage`.")]
+StageName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$", description="The stage, as in the setting `stage`.")]
 PriceId = Annotated[str, Meta(min_length=1, max_length=255)]
 PriceIds = Annotated[dict[StageName, PriceId], Meta(description='One for each stage: {"dev": "price_1", "prod": "price_2"}.')]
 Limit = Annotated[int, Meta(ge=1, le=1000)]

@@ -157,7 +157,7 @@ class _PlanBuilder:
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
         shards = default_shard_count(event.capacity)
         fields = [new_field("capacity", str(event.capacity))]
-        self._add_change("+", "event", event.id, f"{event.capacity} tickets over all its ticket types", fields)
+        self._add_change("+", "event", event.id, f"{event.capacity} tickets across all ticket types", fields)
         self.new_stocks.append(NewStock(pool_owner(event), event.capacity, sold, shards, is_open=True))
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
@@ -209,7 +209,7 @@ class _PlanBuilder:
         if sold and event.pool_id not in (None, NEW_POOL):
             self._add_refusal("sold_before", "tier", tier.id, sold=sold)
         already_sold = f", {sold} of them already sold" if sold else ""
-        number = "tickets without a limit of their own" if tier.capacity is None else f"{tier.capacity} tickets"
+        number = "unlimited tickets" if tier.capacity is None else f"{tier.capacity} tickets"
         text = f"{number} at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
         capacity = _amount(tier.stock_capacity)
         fields = [
@@ -277,7 +277,7 @@ class _PlanBuilder:
     def _note_open_change(self, kind: EntryKind, name: str, stock_id: str, shards: int, stock: Stock) -> None:
         before, after, change = ("open", "closed", "closes") if stock.is_open else ("closed", "open", "opens")
         pause = "is paused" if stock.is_open else "is not paused"
-        text = f"the stock is {before}, though its event {pause}: it {change}"
+        text = f"the stock is {before}, but its event {pause}: the stock {change}"
         self._add_change("~", kind, name, text, [ChangedField("stock", before, after)])
         self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
 

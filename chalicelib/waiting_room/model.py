@@ -125,7 +125,7 @@ class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The waves of this waiting room were changed too often within the time of one pass. Try again in a few minutes."
+        "The waves of this waiting room were changed too often within the lifetime of one pass. Try again in a few minutes."
     )
 
 

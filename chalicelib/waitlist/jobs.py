@@ -12,6 +12,6 @@ from chalicelib.waitlist.allocator import allocate_all
 bp = Blueprint(__name__)
 
 
-@scheduled_job(bp, "offer_tickets", minutes=1, description="Offers tickets that came back to those who wait for them.")
+@scheduled_job(bp, "offer_tickets", minutes=1, description="Offers returned tickets to the waitlist.")
 def offer_tickets() -> dict[str, Any]:
     return dict(msgspec.to_builtins(allocate_all(clock.now())))

@@ -99,13 +99,13 @@ def offer_ends_at(event: Event, tier: Tier, seconds: int, shortest: int, now: in
 
 class EntryNotFound(NotFound):
     code: ClassVar[str] = "waitlist_entry_not_found"
-    default_message: ClassVar[str] = "There is no entry in a waitlist with this id."
+    default_message: ClassVar[str] = "There is no waitlist entry with this id."
 
 
 class EntryNotWaiting(ApiError):
     code: ClassVar[str] = "waitlist_entry_not_waiting"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This entry does not wait any more: it has had its offer, or its owner has left."
+    default_message: ClassVar[str] = "This entry is no longer waiting: it has received its offer, or its owner has left the waitlist."
 
 
 class TicketsAvailable(ApiError):

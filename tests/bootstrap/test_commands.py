@@ -66,7 +66,7 @@ class TestDrift:
     def test_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
         run("apply", write(tree))
         inventory.set_open({catalog.load_current().tiers["fest-pass"].stock_id: 1}, False)
-        assert "closed, though its event is not paused" in run("drift", write(tree)).out
+        assert "closed, but its event is not paused" in run("drift", write(tree)).out
         run("apply", write(tree))
         assert stock_of("fest-pass").is_open
 

@@ -95,10 +95,10 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
         ({"discount_type": "gift"}, "discount_type", "percentage"),
         ({"discount_value": 101}, "discount_value", "from 1 to 100"),
         ({"discount_value": True}, "discount_value", "must be a number"),
-        ({"discount_value": "1e-9", "discount_type": "fixed_amount"}, "discount_value", "at most 2 digits"),
-        ({"discount_value": 0, "discount_type": "fixed_amount"}, "discount_value", "above 0"),
+        ({"discount_value": "1e-9", "discount_type": "fixed_amount"}, "discount_value", "at most 2 decimals"),
+        ({"discount_value": 0, "discount_type": "fixed_amount"}, "discount_value", "more than 0"),
         ({"starts_at": "tomorrow"}, "starts_at", "must be a day"),
-        ({"expires_at": "2026-02-30"}, "expires_at", "cannot be a date"),
+        ({"expires_at": "2026-02-30"}, "expires_at", "is not a valid date"),
         ({"starts_at": "2026-03-02", "expires_at": "2026-03-01"}, "expires_at", "must expire after it starts"),
         ({"max_total_uses": 10_001}, "max_total_uses", "from 1 to 10,000"),
         ({"max_uses_per_donor": 0}, "max_uses_per_donor", "from 1 to 100"),
@@ -130,8 +130,8 @@ def test_a_plan_shows_the_changes_of_codes_and_what_was_used(api, run, write, tr
     expected = [
         "~ promo code fest/CHANGED: discount_value 10 -> 20, max_total_uses 5 -> 3 (used 1, in use 0)",
         "+ promo code fest/NEW1: 10 percent off, without a limit (event fest)",
-        "- promo code fest/GONE: is no longer in the file: nobody can use it any more (used 0, in use 0; who used it keeps the discount)",
-        "- promo code fest/SPENT: is no longer in the file: nobody can use it any more (used 1, in use 0; who used it keeps the discount)",
+        "- promo code fest/GONE: is no longer in the file: it can no longer be used (used 0, in use 0; buyers who used it keep the discount)",
+        "- promo code fest/SPENT: is no longer in the file: it can no longer be used (used 1, in use 0; buyers who used it keep the discount)",
     ]
     assert planned["changes"] == expected
     assert planned["reductions"] == [expected[0], *expected[2:]]
@@ -201,7 +201,7 @@ def test_uses_that_are_taken_during_the_apply_stay(api, run, write, tree, shown,
     declare(tree, promo_code("MANY", max_total_uses=1), name="Renamed")
     result = run("apply", write(tree))
     assert result.code == 1
-    assert "Version 2 is served, without this change" in result.err
+    assert "Version 2 is live without this change" in result.err
     assert shown()["MANY"]["max_total_uses"] == 5
     assert run("drift", write(tree)).code == 1
     declare(tree, promo_code("MANY", max_total_uses=2), name="Renamed")
@@ -223,7 +223,7 @@ def test_the_api_shows_declared_codes_and_changes_only_its_own(api, run, write, 
     declare(tree, "FILED", "own1")
     result = run("apply", write(tree))
     assert result.code == 1
-    assert "! promo code fest/OWN1: a promo code of this name was made through the API" in result.err
+    assert "! promo code fest/OWN1: a promo code with this name was created through the API" in result.err
     assert shown()["OWN1"]["managed_by"] == "api"
 
 
@@ -294,6 +294,6 @@ def test_an_apply_that_is_overtaken_writes_no_code_of_its_own(run, write, tree, 
     monkeypatch.setattr(catalog, "publish_version", publish_and_stall)
     result = run("apply", write(slow, "slow.json"))
     assert result.code == 1
-    assert "bob has applied version 3 meanwhile" in result.err
+    assert "bob has applied version 3 in the meantime" in result.err
     assert shown()["FEST"]["discount_value"] == 3
     assert run("drift", write(fast, "fast.json")).code == 0

@@ -148,7 +148,7 @@ def test_a_refund_whose_order_cannot_be_shown_says_so(api, time):
     assert store.refused
     assert reply.json["refund"]["status"] == "succeeded"
     assert reply.json["order"]["status"] == "refunded"
-    assert "load the order again" in reply.json["message"]
+    assert "Load the order again" in reply.json["message"]
 
 
 def test_a_refund_that_could_not_be_recorded_stays_due(shop, time):

@@ -32,13 +32,13 @@ def test_an_amount_has_the_digits_of_its_currency(amount, currency, cents):
 @pytest.mark.parametrize(
     ("amount", "currency", "message"),
     [
-        ("12.345", "USD", "An amount in USD has at most 2 digits after the point."),
-        ("0.1000000000000000000000000000000000001", "USD", "An amount in USD has at most 2 digits after the point."),
-        ("12.5", "JPY", "An amount in JPY has no digits after the point."),
+        ("12.345", "USD", "An amount in USD has at most 2 decimals."),
+        ("0.1000000000000000000000000000000000001", "USD", "An amount in USD has at most 2 decimals."),
+        ("12.5", "JPY", "An amount in JPY has no decimals."),
         ("-1", "USD", "An amount must be a number from 0 to 1000000 USD."),
         ("1000000.01", "USD", "An amount must be a number from 0 to 1000000 USD."),
         ("1e999999", "USD", "An amount must be a number from 0 to 1000000 USD."),
-        ("1e-999999999", "USD", "An amount in USD has at most 2 digits after the point."),
+        ("1e-999999999", "USD", "An amount in USD has at most 2 decimals."),
         ("NaN", "USD", "An amount must be a number from 0 to 1000000 USD."),
         ("Infinity", "JPY", "An amount must be a number from 0 to 100000000 JPY."),
     ],
@@ -46,7 +46,7 @@ def test_an_amount_has_the_digits_of_its_currency(amount, currency, cents):
 def test_an_amount_that_cannot_be_is_refused(amount, currency, message):
     with pytest.raises(InvalidInput) as refusal:
         money.to_minor_units(Decimal(amount), currency, "$.price")
-    rule = "amount_digits" if "after the point" in message else "amount_too_large"
+    rule = "amount_digits" if "decimals" in message else "amount_too_large"
     assert (refusal.value.message, refusal.value.details) == (message, {"path": "$.price", "rule": rule})
 
 

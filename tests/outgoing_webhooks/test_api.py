@@ -64,7 +64,7 @@ def test_a_wrong_field_is_named_and_nothing_is_created(promoter, fields, path):
 def test_a_host_that_nobody_knows_is_refused(promoter, monkeypatch):
     monkeypatch.setattr(destinations, "look_up", lambda host, port: [])
     reply = promoter.send("POST", url="https://hooks.example.com/")
-    assert (reply.status, reply.json["path"], reply.json["message"]) == (400, "$.url", "The host of the address is not known.")
+    assert (reply.status, reply.json["path"], reply.json["message"]) == (400, "$.url", "The host name in the address could not be found.")
 
 
 def test_a_changed_address_is_checked_too(promoter, receiver):

@@ -77,7 +77,7 @@ def test_public_addresses_are_used_ipv4_first(names):
 
 
 def test_a_name_without_addresses_is_said_to_be_unknown(names):
-    with pytest.raises(DestinationRefused, match="not known") as refused:
+    with pytest.raises(DestinationRefused, match="could not be found") as refused:
         resolve(NAME)
     assert refused.value.unresolved
 

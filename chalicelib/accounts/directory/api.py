@@ -31,7 +31,7 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
                 max_length=254,
                 pattern=r"\A[!-~]+\Z",
                 examples=["ada@"],
-                description="The beginning of an e-mail address, or a user id.",
+                description="The beginning of an email address, or a user id.",
             ),
         ]
         | None
@@ -79,4 +79,4 @@ def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Rep
 def end_user_sessions(request: RequestContext, user_id: str) -> Reply[Done]:
     """End all sessions of somebody; their access tokens last up to 15 minutes longer."""
     service.end_sessions(user_id, request.require_user().user_id, request.now)
-    return Reply(Done("All sessions of this person are over."))
+    return Reply(Done("This person is signed out everywhere."))

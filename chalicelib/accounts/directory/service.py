@@ -23,13 +23,13 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 class OwnAccount(ApiError):
     code: ClassVar[str] = "own_account"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This is your own account. Another admin has to do this, so that there always is one."
+    default_message: ClassVar[str] = "This is your own account. Another admin has to do this, so that the shop is never without an admin."
 
 
 class UserChanging(ApiError):
     code: ClassVar[str] = "user_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Somebody is changing this account at the same moment. Look at it again, then try again."
+    default_message: ClassVar[str] = "Someone else is changing this account right now. Check the account, then try again."
 
 
 class RightsChange(Struct, frozen=True):
@@ -63,7 +63,7 @@ def get(user_id: str) -> Account:
     """The account of a person. Raises NotFound, also for guests, who have none."""
     account = store.find_account(user_id)
     if account is None:
-        raise NotFound("Nobody with an account has this id.", user_id=user_id)
+        raise NotFound("There is no account with this id.", user_id=user_id)
     return account
 
 
@@ -113,7 +113,7 @@ def _changed(before: Account, change: RightsChange, now: int) -> Account:
     roles, locked_at = before.roles, before.locked_at
     if change.roles is not None and change.roles != set(before.roles):
         if "admin" in change.roles and "admin" not in before.roles:
-            raise InvalidInput("Nobody becomes an admin over HTTP. Use the command `make admin`.", path="$.roles")
+            raise InvalidInput("The admin role cannot be given over HTTP. Use the command `make admin`.", path="$.roles")
         roles = tuple(sorted(change.roles))
     if change.locked is not None and change.locked != (locked_at is not None):
         locked_at = now if change.locked else None

@@ -22,13 +22,13 @@ __all__ = ["Membership"]
 class TooManyEvents(ApiError):
     code: ClassVar[str] = "too_many_events"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"This person works at {MAX_EVENTS} events already. Remove them from events that are over first."
+    default_message: ClassVar[str] = f"This person already works at {MAX_EVENTS} events. Remove them from past events first."
 
 
 class MemberChanging(ApiError):
     code: ClassVar[str] = "member_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Somebody else has changed this member at the same moment. Look at the list, and try again."
+    default_message: ClassVar[str] = "Someone else is changing this member right now. Check the list, then try again."
 
 
 def member_id(email: str) -> str:

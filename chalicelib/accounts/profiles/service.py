@@ -23,7 +23,7 @@ _VERIFIED_FIELDS = ("name", "company", "website")
 class PromoterChanging(ApiError):
     code: ClassVar[str] = "promoter_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Others are changing this promoter at the same moment. Try again."
+    default_message: ClassVar[str] = "Someone else is changing this promoter right now. Try again."
 
 
 class PromoterChange(Struct, frozen=True):

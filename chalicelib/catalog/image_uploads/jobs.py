@@ -23,7 +23,7 @@ def process_image(event: Any, context: Any) -> None:
             service.process_upload(key, clock.now())
 
 
-@scheduled_job(bp, "clean_images", minutes=24 * 60, description="Deletes the files of images that nothing refers to.")
+@scheduled_job(bp, "clean_images", minutes=24 * 60, description="Deletes unused image files.")
 def clean_images() -> dict[str, Any]:
     return {"deleted": service.delete_unused(clock.now())}
 

@@ -44,5 +44,5 @@ def import_code(text: str) -> str:
     if not (code.isascii() and code.isprintable()):
         raise CodeUnusable("has characters that are not printable ASCII, which scanners read in different ways")
     if qr.read_text(code) is not None:
-        raise CodeUnusable("is the text of a QR code of Fairgate")
+        raise CodeUnusable("is the text of a Fairgate QR code")
     return read_code(code)

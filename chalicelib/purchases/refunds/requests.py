@@ -73,7 +73,7 @@ def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: 
     refund = _plan_refund(purchase, request, refund_id, by, now)
     if len(refund.tickets) + len(purchase.holds_of_tickets(refund.tickets)) > MAX_RETURN_ITEMS:
         raise RefundInvalid(
-            "These are too many tickets for one refund. Send two requests, and name half of the ticket ids in each as `tickets`.",
+            "One refund cannot have this many tickets. Send two requests, each with half of the ticket ids in `tickets`.",
             path="$.tickets",
         )
     return refund
@@ -138,7 +138,7 @@ def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purch
     if refund is None:
         raise OrderNotFound("There is no such refund.")
     if refund.is_external or refund.status not in ("due", "failed"):
-        raise NotRefundable("Only a refund that is due or has failed can be tried again.", status_of_refund=refund.status)
+        raise NotRefundable("Only a refund that is due or has failed can be retried.", status_of_refund=refund.status)
     if refund.status == "failed":
         after, items = processing.plan_retry(purchase, [refund], now)
         subject, details = f"order#{purchase.id}", {"refund_id": refund.id}
@@ -214,7 +214,7 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
         if requested_id not in numbers:
             raise RefundInvalid(f"This order has no ticket {requested_id}.", path=path)
         if numbers[requested_id] not in purchase.kept_tickets:
-            raise RefundInvalid(f"The ticket {requested_id} was already taken back.", path=path)
+            raise RefundInvalid(f"The ticket {requested_id} is already void.", path=path)
     if len(set(ids)) < len(ids):
         raise RefundInvalid("Name each ticket only once.", path="$.tickets")
     return sorted(numbers[requested_id] for requested_id in ids)
