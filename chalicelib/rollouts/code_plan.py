@@ -60,7 +60,7 @@ class CodeChange(Struct, frozen=True):
             return _terms(self.declared) if self.declared else ""
         figures = _figures(self.stored.uses)
         if self.declared is None:
-            return f"is no longer in the file: it can no longer be used ({figures}; buyers who used it keep the discount)"
+            return f"is no longer in the file: it stops working ({figures}; buyers who used it keep the discount)"
         return f"{as_text(self.fields)} ({figures})"
 
     @property

@@ -98,9 +98,7 @@ class TestShards:
 
     def test_too_few_shards_are_a_warning(self, run, write, tree):
         tree["ticket_types"]["fest-pass"] |= {"max_quantity": 1000, "shards": 3}
-        warning = (
-            "$.ticket_types.fest-pass.shards: with 3 shards at most 240 purchases can hold tickets at the same time; omit it for 13"
-        )
+        warning = "$.ticket_types.fest-pass.shards: with 3 shards at most 240 purchases can hold tickets at the same time; omit it for 13"
         path = write(tree)
         assert f"warning: {path}: {warning}" in run("validate", path).out.splitlines()
         tree["ticket_types"]["fest-pass"] |= {"shards": 13}

@@ -130,8 +130,8 @@ def test_a_plan_shows_the_changes_of_codes_and_what_was_used(api, run, write, tr
     expected = [
         "~ promo code fest/CHANGED: discount_value 10 -> 20, max_total_uses 5 -> 3 (used 1, in use 0)",
         "+ promo code fest/NEW1: 10 percent off, without a limit (event fest)",
-        "- promo code fest/GONE: is no longer in the file: it can no longer be used (used 0, in use 0; buyers who used it keep the discount)",
-        "- promo code fest/SPENT: is no longer in the file: it can no longer be used (used 1, in use 0; buyers who used it keep the discount)",
+        "- promo code fest/GONE: is no longer in the file: it stops working (used 0, in use 0; buyers who used it keep the discount)",
+        "- promo code fest/SPENT: is no longer in the file: it stops working (used 1, in use 0; buyers who used it keep the discount)",
     ]
     assert planned["changes"] == expected
     assert planned["reductions"] == [expected[0], *expected[2:]]

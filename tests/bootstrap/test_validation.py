@@ -93,7 +93,12 @@ FAULTS = [
     ("a fraction of a cent", _set((*PASS, "price_cents"), 1.5), "$.ticket_types.fest-pass.price_cents", "must be a whole number"),
     ("negative price", _set((*PASS, "price_cents"), -1), "$.ticket_types.fest-pass.price_cents", "from 0 to"),
     ("no capacity", _set((*PASS, "max_quantity"), 0), "$.ticket_types.fest-pass.max_quantity", "from 1 to"),
-    ("no capacity anywhere", _drop(*PASS, "max_quantity"), "$.ticket_types.fest-pass.max_quantity", "set max_quantity, or metadata.capacity"),
+    (
+        "no capacity anywhere",
+        _drop(*PASS, "max_quantity"),
+        "$.ticket_types.fest-pass.max_quantity",
+        "set max_quantity, or metadata.capacity",
+    ),
     (
         "capacity below sold, by the event",
         _use_event_capacity(sold_count=31),
