@@ -19,7 +19,7 @@ DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0 done or nothing to do; 1 faults, a refusal, drift or an unusable store; 2 wrong arguments or settings."""
+    """Run a command. Returns 0: success or nothing to do; 1: faults, a refusal, drift or a failed store; 2: wrong arguments or settings."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:
@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (commands.CommandError, NoStore) as error:
         lines = [str(error)]
     except SettingsError as error:
-        print(f"bootstrap: {error}; docs/settings.md lists the settings and their values", file=sys.stderr)
+        print(f"bootstrap: {error}. docs/settings.md lists the settings and their values.", file=sys.stderr)
         return 2
     except dynamo.STORE_ERRORS as error:
-        otherwise = "Buyers see the old version or the new one, never a mixture. Run the command again to finish."
+        otherwise = "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."
         lines = [f"the store failed: {error}", aws_errors.advice(error) or otherwise]
     print("\n".join(lines), file=sys.stderr)
     return 1
@@ -57,8 +57,8 @@ def _parser() -> ArgumentParser:
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
         ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),
-        ("plan", commands.plan, "show what apply would change, and what that means for sold and held tickets"),
-        ("apply", commands.apply, "serve the content of the files to buyers, all of it or nothing"),
+        ("plan", commands.plan, "show what apply would change, also for sold and held tickets"),
+        ("apply", commands.apply, "put the content of the files on sale, all or nothing"),
         ("drift", commands.drift, "compare the store with the files; exits with 1 if they differ"),
     ):
         command = add(name, help=text, description=text)
@@ -71,38 +71,38 @@ def _parser() -> ArgumentParser:
     status = add("status", help="show which version is served, since when and by whom")
     status.set_defaults(run=commands.status)
     _add_common_options(status)
-    rollback = add("rollback", help="apply the document of an older version again, as a new version")
-    rollback.add_argument("version", type=int, metavar="VERSION", help="the number of the older version; `status` lists them")
+    rollback = add("rollback", help="apply the document of an older version as a new version")
+    rollback.add_argument("version", type=int, metavar="VERSION", help="number of the older version; `status` lists the versions")
     rollback.set_defaults(run=commands.rollback)
     _add_approval_option(rollback)
     _add_common_options(rollback)
-    export = add("export", help="write the document that is served, in the format of the file")
+    export = add("export", help="write the document on sale in the format of a bootstrap file")
     chosen = export.add_mutually_exclusive_group()
-    chosen.add_argument("--event", metavar="ID", help="only this event, as it is now; also one that was made through the API")
-    chosen.add_argument("--version", type=int, help="the version to write (default: the one that is served)")
+    chosen.add_argument("--event", metavar="ID", help="only this event in its current state; works for events of the API too")
+    chosen.add_argument("--version", type=int, help="version to write (default: the one on sale)")
     export.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     export.set_defaults(run=commands.export)
     _add_common_options(export)
-    text = "write the products and prices of a Stripe account as a file, and list what it lacks"
+    text = "write the products and prices of a Stripe account to a bootstrap file, and list what is missing"
     stripe = add("import-stripe", help=text, description=text)
-    stripe.add_argument("--date", help="when events are whose product does not say it in its metadata (`date`)")
-    stripe.add_argument("--venue", help="where they are (`venue`)")
-    stripe.add_argument("--capacity", type=int, help="how many tickets there are of each price whose product does not say it (`capacity`)")
+    stripe.add_argument("--date", help="date of events whose product has no `date` in its metadata")
+    stripe.add_argument("--venue", help="venue of events whose product has no `venue` in its metadata")
+    stripe.add_argument("--capacity", type=int, help="number of tickets per price whose product has no `capacity` in its metadata")
     stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     stripe.set_defaults(run=commands.import_stripe)
     _add_common_options(stripe)
-    text = "import the tickets that another system has sold, from a CSV file; without --apply it only shows what it would do"
+    text = "import tickets that another system sold from a CSV file; without --apply, only show what would be imported"
     tickets = add("import-tickets", help=text, description=text)
-    tickets.add_argument("file", metavar="FILE", help="a CSV file in UTF-8 with a header; docs/migration.md describes it")
-    tickets.add_argument("--event", required=True, metavar="ID", help="the event that the tickets are for")
-    map_help = f"the column of a field ({', '.join(FIELDS)}) that has another name"
+    tickets.add_argument("file", metavar="FILE", help="CSV file in UTF-8 with a header; docs/migration.md describes it")
+    tickets.add_argument("--event", required=True, metavar="ID", help="event of the tickets")
+    map_help = f"the column of a field ({', '.join(FIELDS)}), if it has another name"
     tickets.add_argument("--map", action="append", type=_pair, default=[], metavar="FIELD=COLUMN", help=map_help)
     tier_help = "the tier that the file calls NAME"
     tickets.add_argument("--tier", action="append", type=_pair, default=[], metavar="NAME=TIER_ID", help=tier_help)
-    tickets.add_argument("--apply", action="store_true", help="write the tickets, if no row has a fault")
+    tickets.add_argument("--apply", action="store_true", help="import the tickets, unless a row has a fault")
     tickets.set_defaults(run=commands.import_tickets)
     _add_common_options(tickets)
-    text = "write the JSON Schema of the format, for editors and CI"
+    text = "write the JSON Schema of the file format, for editors and CI"
     schema = add("schema", help=text, description=text)
     schema.set_defaults(run=commands.schema)
     return parser
@@ -116,11 +116,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _add_approval_option(command: ArgumentParser) -> None:
-    command.add_argument("--yes", "-y", action="store_true", help="do not ask before closing or shrinking what is on sale")
+    command.add_argument("--yes", "-y", action="store_true", help="close or shrink what is on sale without asking")
 
 
 def _add_common_options(command: ArgumentParser) -> None:
-    command.add_argument("--actor", default=_user_name(), help="the name that the audit records (default: the user of this machine)")
+    command.add_argument("--actor", default=_user_name(), help="name for the audit log (default: the user of this machine)")
     command.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
@@ -133,4 +133,4 @@ def _user_name() -> str:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(interrupts.run(main, "Buyers see the old version or the new one, never a mixture. Run the command again to finish."))
+    sys.exit(interrupts.run(main, "Buyers see either the old version or the new one, never a mixture. Run the command again to finish."))

@@ -1,4 +1,4 @@
-"""What people can do about an error of AWS or of the store, which its own text does not say."""
+"""Advice about errors of AWS and of the store, where their own texts do not say what to do."""
 
 from botocore import exceptions
 
@@ -24,7 +24,7 @@ _NOT_ACCEPTED = (
 
 
 def advice(error: BaseException) -> str:
-    """A sentence; empty if nothing more is known than what the error says."""
+    """Return a sentence of advice, or an empty string if the error's own text has to do."""
     if isinstance(error, _NO_LOG_IN):
         return LOG_IN
     if isinstance(error, exceptions.EndpointConnectionError):
@@ -42,5 +42,5 @@ def advice(error: BaseException) -> str:
 
 
 def store_failure(error: BaseException) -> str:
-    """What failed and what to do, for commands that work on a stage's tables."""
+    """Describe a failure of the store and what to do, for commands that work on a stage's tables."""
     return f"the store failed: {str(error).rstrip('.')}. {advice(error) or 'Check the stage and the region, then run the command again.'}"

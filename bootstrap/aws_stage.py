@@ -1,4 +1,4 @@
-"""The stage on AWS that a command is for: its name and its region have to be named, and spelled right, before AWS is asked anything."""
+"""The stage on AWS that a command works on. Its name and region must be given and valid before the command calls AWS."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,21 +8,21 @@ from infra.template.stages import LOCAL, deployed_stages
 
 
 def check_stage(name: str) -> None:
-    """Raise SettingsError if no stage of .chalice/config.json that is deployed has this name."""
+    """Raise SettingsError unless .chalice/config.json has a deployed stage of this name."""
     stages = deployed_stages()
     if name not in stages:
         nearest = nearest_name(name, stages)
         how = f"(with make: STAGE={nearest}; otherwise: {settings.PREFIX}STAGE={nearest})"
-        wrong = f"not {name!r}; the nearest name is {nearest} {how}" if name else f"and none is named {how}"
+        wrong = f"not {name!r}; the nearest name is {nearest} {how}" if name else f"but no stage was given {how}"
         raise settings.SettingsError(f"the stage must be {' or '.join(stages)}, {wrong}")
 
 
 def check_region(environment: Mapping[str, str]) -> str:
-    """The region that the environment names, as the functions read it. Raises SettingsError if AWS has none of that name."""
+    """Return the region that the environment names, as the functions read it. Raises SettingsError unless AWS has that region."""
     variable = next((name for name in settings.REGION_VARIABLES if environment.get(name)), None)
     if variable is None:
         raise settings.SettingsError(
-            "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (that of an AWS profile is not read)"
+            "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (the region of an AWS profile is not used)"
         )
     region, regions = environment[variable], _regions()
     if region not in regions:
@@ -33,9 +33,9 @@ def check_region(environment: Mapping[str, str]) -> str:
 
 
 def require(environment: Mapping[str, str]) -> None:
-    """Check the stage and the region of a command that works on the tables of a stage.
+    """Check the stage and the region of a command that works on a stage's tables.
 
-    Raises SettingsError. A store with an address of its own is of any stage and in no region.
+    Raises SettingsError. A store with its own address may have any stage, and has no region.
     """
     current = settings.current()
     if not current.store_endpoint:
@@ -44,13 +44,13 @@ def require(environment: Mapping[str, str]) -> None:
 
 
 def _regions() -> list[str]:
-    """The regions of all partitions that have DynamoDB, as AWS's SDK knows them."""
-    import boto3.session  # takes a moment, and a wrong stage needs none
+    """Return the regions of all partitions with DynamoDB, from AWS's SDK."""
+    import boto3.session  # slow to import, and not needed to report a wrong stage
 
     session = boto3.session.Session(region_name=settings.DEFAULT_REGION)
     return [region for partition in session.get_available_partitions() for region in session.get_available_regions("dynamodb", partition)]
 
 
 def nearest_name(name: str, names: list[str]) -> str:
-    """The one of the names that a wrong one probably means; the first if there is nothing to compare."""
+    """Return the name that a misspelled one probably means; the first name if the given one is empty."""
     return get_close_matches(name, names, n=1, cutoff=0)[0] if name else names[0]

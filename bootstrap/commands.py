@@ -1,4 +1,4 @@
-"""The commands: each from its arguments to what is printed and the exit code (0 done or nothing to do, 1 refusals or drift)."""
+"""The commands. Each takes its arguments, prints its result and returns the exit code (0 success or nothing to do, 1 refusals or drift)."""
 
 import json
 import sys
@@ -25,15 +25,15 @@ from chalicelib.rollouts.trees import Tree
 from chalicelib.rollouts.validation import ValidDocument, validate_files, validate_tree
 
 LISTED_VERSIONS = 10
-PROGRESS_TICKETS = 10_000  # between two lines that say how far an import is
+PROGRESS_TICKETS = 10_000  # tickets between two progress lines of an import
 
 
 class CommandError(Exception):
-    """The command cannot do anything with its arguments; the message says why and what to do."""
+    """The command cannot work with its arguments; the message names the reason and the remedy."""
 
 
 class NotApproved(Exception):
-    """Nobody agreed to the reductions of a plan, so nothing was applied."""
+    """Nobody approved the reductions of a plan, so nothing was applied."""
 
     def __init__(self, planned: Plan) -> None:
         self.plan = planned
@@ -78,7 +78,7 @@ def rollback(arguments: Namespace) -> int:
 def status(arguments: Namespace) -> int:
     head, served = catalog.load_head_and_catalog()
     if not head.version:
-        lines = ["nothing was applied yet; `make apply` does it"]
+        lines = ["no file was applied yet; run `make apply`"]
         return _print_result(arguments, {"version": 0, "revision": head.revision}, lines)
     counts = {
         "events": sum(event.managed_by == "bootstrap" and not event.removed for event in served.events.values()),
@@ -115,9 +115,9 @@ def status(arguments: Namespace) -> int:
 def drift(arguments: Namespace) -> int:
     planned = rollout.plan(_load_document(arguments))
     differs = not planned.is_empty
-    lines = ["no drift: the store is as the file says"]
+    lines = ["no drift: the store matches the file"]
     if differs:
-        lines = ["drift: the store is not as the file says; `apply` makes it so", *_diff(planned), *planned.reasons]
+        lines = ["drift: the store differs from the file; `apply` restores it", *_diff(planned), *planned.reasons]
     _print_result(arguments, {"drift": differs, "differences": [*planned.changes, *planned.reasons]}, lines)
     return 1 if differs else 0
 
@@ -127,7 +127,7 @@ def export(arguments: Namespace) -> int:
         return _export_event(arguments)
     version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
-        raise CommandError("nothing was applied yet, so there is nothing to export; `make apply` first")
+        raise CommandError("no file was applied yet, so there is nothing to export; run `make apply` first")
     _write(arguments.output, _version_tree(version))
     return 0
 
@@ -136,14 +136,14 @@ def _export_event(arguments: Namespace) -> int:
     current = catalog.load_current()
     event = current.events.get(arguments.event)
     if event is None or event.removed or event.deleted_at is not None:
-        raise CommandError(f"there is no event {quoted(arguments.event)} now; its id is in the address of its page")
+        raise CommandError(f"there is no event {quoted(arguments.event)}; copy the id from the address of its page")
     exported = event_export.to_document(current, event, promotions.list_codes(event.id), settings.current().stage)
     _write(arguments.output, exported.tree)
     return _print_faults(exported.tree, exported.differences, "Correct these in the file, then run `validate` with it.")
 
 
 def _print_faults(tree: Tree, notes: list[str], advice: str) -> int:
-    """Say what is to be known about a document that was written, and what is wrong with it. Returns the exit code."""
+    """Print the notes and the faults of a document that was written. Returns the exit code."""
     lines, code = notes, 0
     try:
         validate_tree(tree)
@@ -167,7 +167,7 @@ def import_stripe(arguments: Namespace) -> int:
         raise CommandError(str(error)) from None
     _write(arguments.output, imported.tree)
     notes = [f"left out: {line}" for line in imported.skipped]
-    return _print_faults(imported.tree, notes, "Stripe does not know these. Fill them in, then run `validate` with the file.")
+    return _print_faults(imported.tree, notes, "Stripe does not have these values. Fill them in, then run `validate` with the file.")
 
 
 def import_tickets(arguments: Namespace) -> int:
@@ -178,13 +178,13 @@ def import_tickets(arguments: Namespace) -> int:
     except (ticket_import.EventUnusable, FileUnusable) as error:
         raise CommandError(str(error)) from None
     except ticket_import.ImportStopped as stopped:
-        raise CommandError(f"Stopped: {stopped}. {stopped.written} tickets are imported; run the command again for the others.") from None
+        raise CommandError(f"Stopped: {stopped}. {stopped.written} tickets were imported. Run the command again for the others.") from None
     if report.is_refused:
-        end = "Nothing was imported. Correct what is listed, then run the command again."
+        end = "Nothing was imported. Correct the faults listed above, then run the command again."
     elif arguments.apply:
         end = f"imported {written} tickets"
     else:
-        end = "A dry run: nothing was written. To import them, add --apply."
+        end = "This was a dry run: nothing was imported. To import the tickets, add --apply."
     _print_result(arguments, {**msgspec.to_builtins(report), "imported": written}, [*_import_lines(report), end])
     return int(report.is_refused)
 
@@ -199,7 +199,7 @@ def _write_tickets(source: Source, report: ImportReport, actor: str) -> int:
 
 
 def _import_lines(report: ImportReport) -> list[str]:
-    """What people read about a checked file."""
+    """Return the lines that describe a checked file to the operator."""
     more = report.fault_count - len(report.faults)
     tiers = [
         f"tier {tier_id}: {tier.new} new, {'no limit of its own' if tier.available is None else f'{tier.available} left before'}"
@@ -210,7 +210,7 @@ def _import_lines(report: ImportReport) -> list[str]:
 
 
 def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:
-    """What people read about an invalid file. With --json, scripts get the faults on the standard output."""
+    """Return the lines about an invalid file. With --json, also print the faults as JSON to standard output."""
     if arguments.json:
         print(msgspec.json.encode({"valid": False, "faults": error.faults}).decode())
     count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
@@ -218,10 +218,10 @@ def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list
 
 
 def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
-    """The same about an apply that the present state of the store does not allow."""
+    """Return the lines about an apply that the current state of the store forbids; with --json, also print them."""
     if arguments.json:
         print(msgspec.json.encode({"result": "refused", "reasons": error.reasons, "changes": error.plan.changes}).decode())
-    return [*error.reasons, "Refused; nothing was applied. Resolve what is marked with ! and run the command again."]
+    return [*error.reasons, "Refused: nothing was applied. Resolve the lines marked with ! and run the command again."]
 
 
 def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any]) -> int:
@@ -229,23 +229,23 @@ def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dic
     applied = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited, approve=approve)
     summary = {
         "applied": f"applied as version {applied.version}",
-        "healed": f"version {applied.version} is served already; its stock was corrected",
-        "unchanged": f"version {applied.version} is served already; nothing to do",
+        "healed": f"version {applied.version} is already served; its stock was corrected",
+        "unchanged": f"version {applied.version} is already served; nothing to do",
     }[applied.result]
     details = {"result": applied.result, "version": applied.version, "checksum": valid.checksum, "changes": applied.plan.changes}
     return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), summary])
 
 
 def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:
-    """The same about an apply to whose reductions nobody agreed."""
+    """Return the lines about an apply whose reductions nobody approved; with --json, also print them."""
     if arguments.json:
         print(msgspec.json.encode({"result": "not_approved", "reductions": error.plan.reductions}).decode())
-    lines = [] if sys.stdin.isatty() and not arguments.json else error.plan.reductions  # who was asked has read them
-    return [*lines, "Nothing was applied, because this closes or shrinks what is on sale. To agree to it: --yes (with make: YES=1)."]
+    lines = [] if sys.stdin.isatty() and not arguments.json else error.plan.reductions  # the question has already shown them
+    return [*lines, "Nothing was applied, because this would close or shrink what is on sale. To approve it: --yes (with make: YES=1)."]
 
 
 def _write(output: str | None, tree: Tree) -> None:
-    """Write a document to a file, or else to the standard output."""
+    """Write a document to a file, or to standard output."""
     text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print(text, end="")
@@ -257,12 +257,12 @@ def _write(output: str | None, tree: Tree) -> None:
 
 
 def _approve(arguments: Namespace, planned: Plan) -> None:
-    """Ask a person about what a plan closes or shrinks; raises NotApproved if the answer is not yes, or if nobody can be asked."""
+    """Ask the operator to approve what a plan closes or shrinks. Raises NotApproved unless the answer is yes."""
     if not planned.reductions:
         return
     if arguments.json or not sys.stdin.isatty():
         raise NotApproved(planned)
-    print("\n".join(["This closes or shrinks what is on sale:", *planned.reductions]), file=sys.stderr)
+    print("\n".join(["This would close or shrink what is on sale:", *planned.reductions]), file=sys.stderr)
     print("Apply it? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotApproved(planned)
@@ -275,14 +275,14 @@ def _load_document(arguments: Namespace) -> ValidDocument:
 def _version_tree(version: int) -> Tree:
     document = catalog.load_document(version)
     if document is None:
-        raise CommandError(f"there is no version {version}; the command `status` lists the latest ones")
+        raise CommandError(f"there is no version {version}; the command `status` lists the latest versions")
     tree: Tree = msgspec.json.decode(document)
     return tree
 
 
 def _diff(planned: Plan) -> list[str]:
     compared = f"compared with version {planned.head.version}:" if planned.head.version else "compared with an empty catalog:"
-    return [compared, *planned.changes] if planned.changes else [f"{compared} nothing changes that buyers see"]
+    return [compared, *planned.changes] if planned.changes else [f"{compared} no change that buyers can see"]
 
 
 def _warnings(valid: ValidDocument) -> list[DocumentFault]:
@@ -294,8 +294,8 @@ def _warning_lines(valid: ValidDocument) -> list[str]:
 
 
 def _notes(valid: ValidDocument) -> list[str]:
-    """What a reader of the plan should know about keys that change nothing."""
-    text = "what is no longer in the file is closed, as in every apply; sold tickets stay valid"
+    """Return notes about keys of the file that have no effect."""
+    text = "has no effect: every apply closes what the file no longer contains, and sold tickets stay valid"
     return [f"{key}: {text}" for key in ("clear_existing", "clearExisting") if valid.tree.get(key)][:1]
 
 

@@ -1,4 +1,4 @@
-"""The demo catalog of ten events. Its dates move by whole days, so that the events are always in the near future."""
+"""The demo catalog of ten events. Its dates move by whole days, so that the events always lie in the near future."""
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,12 @@ FILE = Path(__file__).parent / "demo-tickets.json"
 
 
 def load() -> Tree:
-    """The demo as it is written; all of its dates are relative to its date `generated`."""
+    """Read the demo as it is stored; its dates are relative to its date `generated`."""
     return read_file(FILE)
 
 
 def shift_dates(document: Tree, today: date) -> Tree:
-    """A copy of a document in which `generated` is `today` and every other date and time is as many days away from it as before."""
+    """Return a copy of the document that is `generated` on `today`, with every other date moved by the same number of days."""
     days = today - date.fromisoformat(document["generated"][:10])
     shifted: Tree = _shift(document, days)
     return shifted
@@ -32,6 +32,6 @@ def _shift(value: Any, days: timedelta) -> Any:
         case str() if DAY.fullmatch(value):
             return (date.fromisoformat(value) + days).isoformat()
         case str() if DAY_AND_TIME.fullmatch(value):
-            # The day moves and the wall clock stays, so that a concert at 20:00 is at 20:00 on both sides of a change to summer time.
+            # The day moves but the wall clock stays, so that a concert at 20:00 starts at 20:00 in summer and in winter.
             return (datetime.fromisoformat(value[:10]) + days).date().isoformat() + value[10:]
     return value

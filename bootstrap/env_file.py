@@ -1,4 +1,4 @@
-"""The file `.env`: variables of the environment for `make run` and the bootstrap commands. The environment itself is preferred."""
+"""The file `.env`: environment variables for `make run` and the commands. The environment itself takes precedence."""
 
 import os
 import sys
@@ -10,14 +10,14 @@ DEFAULT_FILE = ".env"
 
 
 def find() -> Path:
-    """The file that ENV_FILE names, else `.env` in the working folder, where there may be none."""
+    """Return the file that ENV_FILE names, or `.env` in the working folder, which may not exist."""
     return Path(os.environ.get("ENV_FILE") or DEFAULT_FILE)
 
 
 def load() -> None:
-    """Set the variables of `.env` in the working folder, or of the file that ENV_FILE names, unless the environment has them.
+    """Set the variables of `.env`, or of the file that ENV_FILE names, unless the environment already has them.
 
-    Ends the process with exit code 2 if the file that ENV_FILE names cannot be read, or a line of the file sets nothing.
+    Ends the process with exit code 2 if the file that ENV_FILE names cannot be read, or if a line is not valid.
     """
     named, file = bool(os.environ.get("ENV_FILE")), find()
     if not named and not file.exists():
@@ -33,14 +33,14 @@ def load() -> None:
 
 
 def _read(file: Path) -> dict[str, str]:
-    """The variables of a file, with no `$` replaced. Raises OSError, or ValueError that names the line but not what is in it."""
+    """Read the variables of a file without expanding `$`. Raises OSError, or a ValueError that names the line but not its content."""
     variables = {}
     with file.open(encoding="utf-8") as text:
         for part in parse_stream(text):
             line = part.original.string
             if part.error or (part.key and part.value is None):
                 number = part.original.line + len(line) - len(line.lstrip("\n"))
-                raise ValueError(f"line {number} must be NAME=value, or begin with # (docs/settings.md lists the settings)")
+                raise ValueError(f"line {number} must be NAME=value or start with # (docs/settings.md lists the settings)")
             if part.key and part.value is not None:
                 variables[part.key] = part.value
     return variables

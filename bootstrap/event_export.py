@@ -1,4 +1,4 @@
-"""One event with its tiers, of the file or made through the API, in the format of the file, so that another stage can take it."""
+"""Export one event with its tiers in the format of the bootstrap file, so that another stage can import it."""
 
 from collections.abc import Container, Sequence
 from typing import Any
@@ -11,36 +11,36 @@ from chalicelib.promotions.model import PromoCode
 from chalicelib.promotions.views import promo_code_view
 from chalicelib.rollouts.trees import Tree
 
-# What the file cannot say. A copy has the default of each.
+# Fields that the file does not have. A copy of the event has their defaults.
 EVENT_FIELDS_LEFT_OUT = ("address", "category", "hold_seconds")
 MAX_VERSION_LENGTH = 50
-IMAGE_LEFT_OUT = "its uploaded image is left out, because it is in the bucket of this stage; set an `image_url` of another place"
+IMAGE_LEFT_OUT = "its uploaded image is left out, because only this stage's bucket has it; set an `image_url` elsewhere"
 
 
 class EventExport(Struct, frozen=True):
-    """A bootstrap document, and in what it differs from the event."""
+    """A bootstrap document, and its differences from the event."""
 
     tree: Tree
     differences: list[str]
 
 
 def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode], stage: str) -> EventExport:
-    """The document of an event, its promo codes and all its tiers that are still in the catalog. Stripe prices are those of `stage`."""
+    """Return the document of an event, its promo codes and its tiers in the catalog. Stripe prices are those of `stage`."""
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     differences = _left_out(event)
     if event.status == "draft":
-        differences.append(f"event {event.id}: is a draft, which the file cannot say; it is written as `test`, which is in no list")
+        differences.append(f"event {event.id}: is a draft, which the file does not support; it is written as `test`, which is not listed")
     if event.image:
         differences.append(f"event {event.id}: {IMAGE_LEFT_OUT}")
     for tier in tiers:
         if tier.hidden:
-            differences.append(f"tier {tier.id}: is hidden, which the file cannot say; it is written as `closed`")
+            differences.append(f"tier {tier.id}: is hidden, which the file does not support; it is written as `closed`")
         if tier.image:
             differences.append(f"tier {tier.id}: {IMAGE_LEFT_OUT}")
     tier_ids = {tier.id for tier in tiers}
     codes = [promo_code for promo_code in promo_codes if not promo_code.package_ids or tier_ids.intersection(promo_code.package_ids)]
     differences += [
-        f"promo code {promo_code.code}: is left out, because all that it is for was deleted"
+        f"promo code {promo_code.code}: is left out, because all its tiers were deleted"
         for promo_code in promo_codes
         if promo_code not in codes
     ]
@@ -54,12 +54,12 @@ def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode]
 
 def _left_out(event: Event) -> list[str]:
     values = {field: getattr(event, field) for field in EVENT_FIELDS_LEFT_OUT}
-    return [f"event {event.id}: `{field}` is left out, because the file does not have it" for field, value in values.items() if value]
+    return [f"event {event.id}: `{field}` is left out, because the file does not support it" for field, value in values.items() if value]
 
 
 def _event(event: Event) -> Tree:
     is_in_file = event.managed_by == "bootstrap"
-    # In the file `capacity` would be that of each tier; elsewhere it means nothing.
+    # In the file's metadata, `capacity` would set the capacity of each tier; in the API's it has no meaning.
     metadata = {key: value for key, value in event.metadata.items() if is_in_file or key != "capacity"}
     known = {
         "description": event.description,
@@ -134,7 +134,7 @@ def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
 
 
 def _set(**fields: Any) -> Tree:
-    """Those of the fields that say something; `false` of the waiting room does, and an alarm when 0 tickets are left."""
+    """Return the fields that are not empty. False and 0 are values: a disabled waiting room, an alarm at 0 tickets left."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 
 

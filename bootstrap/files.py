@@ -1,4 +1,4 @@
-"""Read bootstrap files into one JSON tree. Strict: what other JSON readers would guess, drop or change is a fault here."""
+"""Read bootstrap files into one JSON tree. Strict: anything that other JSON parsers would guess, drop or change is a fault."""
 
 import json
 import math
@@ -13,13 +13,13 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20
 MAX_INTEGER = 2**63 - 1
 
-# Several files must agree about these keys. Of the other keys outside the sections, the first file's value is taken.
+# All files must agree on these keys. For other keys outside the sections, the first file wins.
 _SAME_IN_ALL_FILES = ("environment",)
 _HALF_SURROGATE = "half of a surrogate pair, which is not a character"
 
 
 def load_files(paths: list[Path]) -> MergedFiles:
-    """Read and merge the files; raises InvalidDocument with the faults of all of them."""
+    """Read and merge the files. Raises InvalidDocument with the faults of all files."""
     trees: list[tuple[str, Tree]] = []
     faults: list[DocumentFault] = []
     for path in paths:
@@ -33,7 +33,7 @@ def load_files(paths: list[Path]) -> MergedFiles:
 
 
 def read_file(path: Path) -> Tree:
-    """The tree of one file; raises InvalidDocument."""
+    """Read one file. Raises InvalidDocument."""
     name = str(path)
     try:
         size = path.stat().st_size
@@ -53,7 +53,7 @@ def read_file(path: Path) -> Tree:
 
 
 def parse_json(raw: bytes) -> Tree:
-    """Parse the content of a file; raises InvalidDocument."""
+    """Parse the content of a file. Raises InvalidDocument."""
     try:
         tree = json.loads(_text(raw), object_pairs_hook=_Object, parse_constant=_Constant)
     except json.JSONDecodeError as error:
@@ -62,7 +62,7 @@ def parse_json(raw: bytes) -> Tree:
         ) from None
     except RecursionError:
         raise InvalidDocument([DocumentFault("$", f"nested deeper than the {MAX_DEPTH} levels allowed")]) from None
-    except ValueError:  # Python refuses to convert a number of thousands of digits
+    except ValueError:  # Python refuses to convert numbers of thousands of digits
         raise InvalidDocument([DocumentFault("$", f"a number has too many digits; the largest allowed is {MAX_INTEGER:,}")]) from None
     faults = _strictness_faults(tree)
     if not isinstance(tree, dict):
@@ -73,7 +73,7 @@ def parse_json(raw: bytes) -> Tree:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers its repeated keys; the parser's hook does not know the path, so they are reported later."""
+    """A JSON object that remembers its repeated keys. The parser's hook does not know the path, so they are reported later."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -83,7 +83,7 @@ class _Object(dict[str, Any]):
 
 
 class _Constant(str):
-    """NaN, Infinity or -Infinity, which JSON does not have."""
+    """NaN, Infinity or -Infinity, which are not JSON."""
 
 
 def _text(raw: bytes) -> str:
@@ -98,12 +98,12 @@ def _text(raw: bytes) -> str:
             [DocumentFault("$", f"the file is not UTF-8 (byte {error.start} is 0x{raw[error.start]:02x}); save it as UTF-8")]
         ) from None
     if "\0" in text:
-        raise InvalidDocument([DocumentFault("$", "the file has NUL characters, as UTF-16 has; save it as UTF-8")])
+        raise InvalidDocument([DocumentFault("$", "the file contains NUL characters, so it is probably UTF-16; save it as UTF-8")])
     return text
 
 
 def _strictness_faults(tree: Any) -> list[DocumentFault]:
-    """The faults that json.loads accepts, each with its path. A loop instead of recursion, so that no depth overflows the stack."""
+    """Return the faults that json.loads accepts, with their paths. Uses a loop, because recursion could overflow the stack."""
     faults: list[DocumentFault] = []
     pending: list[tuple[str, int, Any]] = [("$", 0, tree)]
     while pending:
@@ -131,7 +131,7 @@ def _has_half_surrogate(text: str) -> bool:
 
 
 def merge(trees: list[tuple[str, Tree]]) -> MergedFiles:
-    """One tree out of several (file, tree); raises InvalidDocument when two of them have the same entry or disagree."""
+    """Merge several (file, tree) pairs. Raises InvalidDocument if two files have the same entry or contradict each other."""
     first, whole = trees[0][0], dict(trees[0][1])
     origins = {(section, key): first for section in SECTIONS if isinstance(whole.get(section), dict) for key in whole[section]}
     faults: list[DocumentFault] = []
@@ -146,7 +146,7 @@ def merge(trees: list[tuple[str, Tree]]) -> MergedFiles:
                 wrong, source = (whole[key], first) if isinstance(value, dict) else (value, file)
                 faults.append(DocumentFault(member_path("$", key), f"must be a JSON object, not {quoted(wrong)}", source))
             elif key in _SAME_IN_ALL_FILES and value != whole[key]:
-                message = f"is {quoted(value)} here but {quoted(whole[key])} in {first}; use the same in all files"
+                message = f"is {quoted(value)} here but {quoted(whole[key])} in {first}; use the same value in all files"
                 faults.append(DocumentFault(member_path("$", key), message, file))
     if faults:
         raise InvalidDocument(faults)

@@ -1,15 +1,15 @@
-"""Ctrl-C in a command: it says what is so now instead of showing a traceback."""
+"""Ctrl-C in a command: report the current state instead of a traceback."""
 
 import sys
 from collections.abc import Callable
 
-STOPPED = 130  # the exit code of what a shell's Ctrl-C has ended
+INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 
 def run(main: Callable[[], int], if_stopped: str) -> int:
-    """Run a command; returns its exit code. `if_stopped` says what is so, and what to do next, when somebody stops it half-way."""
+    """Run a command and return its exit code. `if_stopped` describes the state after an interruption, and what to do next."""
     try:
         return main()
     except KeyboardInterrupt:
-        print(f"\nStopped. {if_stopped}", file=sys.stderr, flush=True)
-        return STOPPED
+        print(f"\nInterrupted. {if_stopped}", file=sys.stderr, flush=True)
+        return INTERRUPTED

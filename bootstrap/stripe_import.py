@@ -1,6 +1,7 @@
-"""The products and prices of a Stripe account as a bootstrap file: each product is an event, each of its prices a ticket type.
+"""Convert the products and prices of a Stripe account to a bootstrap file: a product becomes an event, a price a ticket type.
 
-What Stripe does not know, such as when an event is, comes from the product's metadata or from defaults; the rest is left to be filled in.
+Values that Stripe does not have, such as the date of an event, come from the product's metadata or from defaults. The operator fills in
+the rest.
 """
 
 import re
@@ -14,14 +15,14 @@ from chalicelib.payments import service as payments
 from chalicelib.rollouts.trees import Tree
 
 PAGE = 100
-# Keys in a product's metadata that become fields; all others are kept as metadata of the event.
+# Keys of a product's metadata that become fields; the others stay metadata of the event.
 EVENT_KEYS = ("event", "date", "venue", "timezone")
 CAPACITY_KEYS = ("capacity", "max_quantity", "quantity")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class ImportDefaults(Struct, frozen=True):
-    """For products whose metadata does not say it: `date` and `venue` as in the file, `capacity` of each ticket type."""
+    """Values for products whose metadata lacks them: `date` and `venue` as in the file, `capacity` per ticket type."""
 
     date: str | None = None
     venue: str | None = None
@@ -29,37 +30,37 @@ class ImportDefaults(Struct, frozen=True):
 
 
 class StripeImport(Struct, frozen=True):
-    """A bootstrap document, and why some prices are not in it."""
+    """A bootstrap document, and the reasons why some prices are not in it."""
 
     tree: Tree
     skipped: list[str]
 
 
 class AccountUnreadable(Exception):
-    """Stripe did not answer, or refused the key."""
+    """Stripe did not respond, or refused the key."""
 
 
 def load_prices() -> list[Any]:
-    """All active prices of the account, each with its product. Raises SettingsError without a usable key, and AccountUnreadable."""
-    import stripe  # heavy, and only this command needs it
+    """Load all active prices of the account with their products. Raises SettingsError without a usable key, and AccountUnreadable."""
+    import stripe  # slow to import, and only this command needs it
 
     key = secret_settings.optional_secret("stripe_api_key")
     if not key:
-        raise settings.SettingsError("FAIRGATE_STRIPE_API_KEY: is not set; the import reads the products of that account")
+        raise settings.SettingsError("FAIRGATE_STRIPE_API_KEY is not set; set it to a key of the account to import from")
     payments.check_key(key)
     base = settings.current().stripe_api_base
     client = stripe.StripeClient(key, base_addresses={"api": base} if base else {})
     try:
         prices = client.v1.prices.list({"active": True, "expand": ["data.product"], "limit": PAGE})
         return [price.to_dict() for price in prices.auto_paging_iter()]
-    except stripe.APIConnectionError:  # its text names our HTTP library, and an address for support
-        raise AccountUnreadable(f"Stripe does not answer at {base or stripe.DEFAULT_API_BASE}. Check the network and try again.") from None
+    except stripe.APIConnectionError:  # its text names the HTTP library and a support address
+        raise AccountUnreadable(f"Stripe does not respond at {base or stripe.DEFAULT_API_BASE}. Check the network and try again.") from None
     except stripe.StripeError as error:
-        raise AccountUnreadable(f"Stripe did not give the prices: {error}. Check the key and try again.") from None
+        raise AccountUnreadable(f"Stripe refused to list the prices: {error}. Check the key and try again.") from None
 
 
 def to_document(prices: Iterable[Any], stage: str, defaults: ImportDefaults) -> StripeImport:
-    """The document of these prices, oldest first. Products with the same `event` in their metadata are one event."""
+    """Convert prices to a document, oldest first. Products with the same `event` in their metadata become one event."""
     events: Tree = {}
     tickets: Tree = {}
     skipped = []

@@ -1,4 +1,4 @@
-"""Which store a command talks to: that of the settings or, if they name none, that of the running `make run`."""
+"""The store that a command works on: the one in the settings, else the one of the running `make run`."""
 
 import fcntl
 import os
@@ -14,40 +14,40 @@ from chalicelib.foundation import settings
 from infra.template import stages
 
 DEFAULT_DATA = ".data"
-# The local store accepts any credentials, but AWS's SDK wants some.
+# The local store accepts any credentials, but AWS's SDK requires some.
 _LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 class NoStore(Exception):
-    """No store is named and no local run was found; the message says what to do."""
+    """No store is configured and no local run was found; the message says what to do."""
 
 
 class Target(Struct, frozen=True):
-    """`files` are the bootstrap files of a command that names none; `name` is what people read."""
+    """`files` are the default bootstrap files; `name` describes the store to the operator."""
 
     name: str
     files: list[str]
 
 
 class _LocalRun(Struct):
-    """What is used of the demo.json of a data folder."""
+    """The fields used of a data folder's demo.json."""
 
     store_url: str
     stage: str = stages.LOCAL
 
 
 class _LocalSecrets(Struct):
-    """What is used of its secrets.json."""
+    """The fields used of a data folder's secrets.json."""
 
     ticket_keys: str
 
 
 @contextmanager
 def choose_target(default_file: Path) -> Iterator[Target]:
-    """The store that the settings name or, in stage `local`, that of the local run, which the block's settings then name.
+    """Choose the store of the settings or, in stage `local`, that of the local run, and set it for the block.
 
-    A local run serves the demo beside `default_file`, so its files are both. Raises NoStore, or SettingsError, also for a stage or a
-    region that there is not.
+    A local run also serves the demo, so its files are `default_file` and the demo. Raises NoStore, or SettingsError, for example for an
+    unknown stage or region.
     """
     current = settings.current()
     if current.store_endpoint:
@@ -71,14 +71,14 @@ def _find_local_run(folder: Path) -> tuple[_LocalRun, _LocalSecrets]:
     except (OSError, msgspec.DecodeError):
         pass
     raise NoStore(
-        f"There is no local run in {folder}. Start one in another terminal (make run), or name its folder (DATA=<folder>). "
-        "For a deployed stage, name that and its region (make plan STAGE=dev AWS_REGION=eu-central-1, "
+        f"No local run uses {folder}. Start one in another terminal (make run), or name its folder (DATA=<folder>). "
+        "For a deployed stage, name the stage and its region (make plan STAGE=dev AWS_REGION=eu-central-1, "
         f"or {settings.PREFIX}STAGE=dev AWS_REGION=eu-central-1 before the command)."
     )
 
 
 def _is_locked(marker: Path) -> bool:
-    """Whether a process uses the data folder of this marker; a run holds its lock for as long as it lives."""
+    """Whether a process uses the data folder of this marker. A run holds the lock on the marker until it ends."""
     with marker.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The CSV file of tickets that another system has sold: its columns, and what is wrong with a row."""
+"""The CSV file of tickets that another system sold: its columns, rows and faults."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from chalicelib.purchases.imports.model import CodeUnusable, SoldTicket, import_
 from chalicelib.rollouts.faults import quoted
 from chalicelib.tickets.model import Attendee
 
-# What is read of a row, and whether a file must have it. The columns have these names unless the command names others.
+# The fields of a row, and whether they are required. Columns have these names unless the command maps others.
 FIELDS = {"code": True, "tier": True, "name": False, "email": False}
 DELIMITERS = ",;\t"
 
 
 class FileUnusable(Exception):
-    """The file cannot be read as a whole; the message says why and what to do."""
+    """The file cannot be used at all; the message names the reason and the remedy."""
 
 
 class RowFault(Struct, frozen=True):
-    """Why the row that begins in line `line` cannot be imported: `field` is the one that is wrong."""
+    """The reason why the row that starts in line `line` cannot be imported; `field` is the wrong field."""
 
     line: int
     field: str
@@ -35,14 +35,14 @@ class RowFault(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """The ticket of the row that begins in line `line`."""
+    """The ticket of the row that starts in line `line`."""
 
     line: int
     ticket: SoldTicket
 
 
-def digest_of(file: Path) -> str:
-    """The SHA-256 of the file in hex. Raises FileUnusable."""
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of the file in hex. Raises FileUnusable."""
     try:
         with file.open("rb") as content:
             digest = sha256()
@@ -54,10 +54,10 @@ def digest_of(file: Path) -> str:
 
 
 def read_rows(file: Path, columns: Mapping[str, str], tiers: Mapping[str, Tier], tier_names: Mapping[str, str]) -> Iterator[Row | RowFault]:
-    """The rows of the file, one after the other, so that a large file needs no memory. Empty rows are left out.
+    """Yield the rows of the file one by one, so that large files fit into memory. Skips empty rows.
 
-    `columns` is field -> the name of its column, where that has another name. `tiers` are those of the event, by id, and `tier_names` is
-    what the file calls a tier -> its id here; a tier is also known by its id and its name. Raises FileUnusable.
+    `columns` maps a field to its column, if that has another name. `tiers` are the event's, by id. `tier_names` maps a name in the file to
+    a tier's id; the file may also use a tier's id or its name in the catalog. Raises FileUnusable.
     """
     known = _known_tiers(tiers, tier_names)
     try:
@@ -85,7 +85,7 @@ def _find_columns(header: list[str], columns: Mapping[str, str]) -> dict[str, in
     names = [name.strip().lower() for name in header]
     positions = {}
     if unknown := sorted(columns.keys() - FIELDS.keys()):
-        raise FileUnusable(f"--map {unknown[0]}=...: there is no such field; the fields are {', '.join(FIELDS)}")
+        raise FileUnusable(f"--map {unknown[0]}=...: this field does not exist; the fields are {', '.join(FIELDS)}")
     for field, is_required in FIELDS.items():
         name = columns.get(field, field)
         if names.count(name.strip().lower()) > 1:
@@ -94,7 +94,9 @@ def _find_columns(header: list[str], columns: Mapping[str, str]) -> dict[str, in
             positions[field] = names.index(name.strip().lower())
         elif is_required or field in columns:
             listed = ", ".join(map(quoted, header)) or "none"
-            raise FileUnusable(f"The file has no column {quoted(name)}. Its columns are: {listed}. Say which is it: --map {field}=COLUMN")
+            raise FileUnusable(
+                f"The file has no column {quoted(name)}. Its columns are: {listed}. Name the right one: --map {field}=COLUMN"
+            )
     return positions
 
 
@@ -114,7 +116,7 @@ def _read_row(line: int, values: Mapping[str, str], known_tiers: Mapping[str, st
         return RowFault(line, "code", f"{quoted(values['code'])} {error}")
     tier_id = known_tiers.get(values["tier"].lower())
     if tier_id is None:
-        return RowFault(line, "tier", f"{quoted(values['tier'])} is no tier of the event; say which one is meant: --tier NAME=TIER_ID")
+        return RowFault(line, "tier", f"{quoted(values['tier'])} is not a tier of the event; name the tier: --tier NAME=TIER_ID")
     name, email = values.get("name", ""), values.get("email", "")
     if email:
         try:

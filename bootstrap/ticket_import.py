@@ -1,6 +1,6 @@
-"""`import-tickets`: check a whole file against the event, then write its tickets. Nothing is written while a row has a fault.
+"""`import-tickets`: check the whole file against the event, then import its tickets. One faulty row stops the import of all.
 
-Of each row no more is kept than a digest of its code, so a file may have many rows.
+Only a digest of each row's code is kept in memory, so a file may have many rows.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from bootstrap.ticket_file import Row, RowFault, digest_of, read_rows
+from bootstrap.ticket_file import Row, RowFault, file_digest, read_rows
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
@@ -25,12 +25,12 @@ from chalicelib.tickets.model import may_be_own_code
 
 T = TypeVar("T")
 
-CHECKED = 100  # rows that are looked up in one round trip
-MAX_FAULTS = 1000  # that are listed
+CHECKED = 100  # rows looked up in one round trip
+MAX_FAULTS = 1000  # faults listed
 
 
 class Source(Struct, frozen=True):
-    """A file and how it is read (see `ticket_file.read_rows`), with the event that its tickets are for."""
+    """A file, the way to read it (see `ticket_file.read_rows`), and the event of its tickets."""
 
     file: Path
     columns: Mapping[str, str]
@@ -43,16 +43,16 @@ class Source(Struct, frozen=True):
 
 
 class TierReport(Struct, frozen=True):
-    """How many tickets of a tier are to be imported, and how many it has left; null: no limit of its own."""
+    """The number of tickets to import for a tier, and the number it has left; None: the tier has no limit of its own."""
 
     new: int
     available: int | None
 
 
 class ImportReport(Struct, frozen=True, kw_only=True):
-    """What a check has found. `known` rows were imported before. `faults` lists the first MAX_FAULTS of `fault_count`.
+    """The result of a check. `known` counts rows that were imported before. `faults` lists the first MAX_FAULTS of `fault_count`.
 
-    `shortages` says where fewer tickets are left than are to be imported.
+    `shortages` names the tiers that have fewer tickets left than the file needs.
     """
 
     digest: str
@@ -65,16 +65,16 @@ class ImportReport(Struct, frozen=True, kw_only=True):
 
     @property
     def is_refused(self) -> bool:
-        """Whether nothing of the file is imported."""
+        """Whether the check forbids the import."""
         return bool(self.fault_count or self.shortages)
 
 
 class EventUnusable(Exception):
-    """Tickets of this event cannot be imported; the message says why."""
+    """Tickets of this event cannot be imported; the message names the reason."""
 
 
 class ImportStopped(Exception):
-    """The stock ran out, or the file changed, while tickets were written. `written` of them are imported; a repetition goes on."""
+    """The stock ran out, or the file changed, during the import. `written` tickets are imported; a repetition imports the others."""
 
     def __init__(self, why: str, written: int) -> None:
         self.written = written
@@ -82,20 +82,20 @@ class ImportStopped(Exception):
 
 
 def find_source(file: Path, event_id: str, columns: Mapping[str, str], tier_names: Mapping[str, str]) -> Source:
-    """The file with its event, as the catalog has it now. Raises EventUnusable, and SettingsError without the keys that sign tickets."""
+    """Return the file with its event in the catalog. Raises EventUnusable, and SettingsError without the keys that sign tickets."""
     secret_settings.signing_keys("ticket_keys")
     current = catalog.load_current()
     event = current.events.get(event_id)
     if event is None or event.deleted_at is not None or event.removed:
-        raise EventUnusable(f"There is no event {quoted(event_id)}. Events: {', '.join(sorted(current.events)) or 'none'}")
+        raise EventUnusable(f"There is no event {quoted(event_id)}. The events are: {', '.join(sorted(current.events)) or 'none'}")
     if event.status == "cancelled":
-        raise EventUnusable(f"The event {quoted(event_id)} is cancelled, so its tickets would let nobody in.")
+        raise EventUnusable(f"The event {quoted(event_id)} is cancelled, so its tickets would admit nobody.")
     tiers = {tier.id: tier for tier in current.tiers_of(event_id) if not tier.removed}
     return Source(file, columns, tier_names, event, tiers)
 
 
 def check(source: Source) -> ImportReport:
-    """Compare every row with the event, with the other rows and with what was imported before. Writes nothing. Raises FileUnusable."""
+    """Check every row against the event, the other rows and earlier imports. Writes nothing. Raises FileUnusable."""
     lines_of_codes: dict[bytes, int] = {}
     faults: list[RowFault] = []
     fault_count = known = 0
@@ -119,7 +119,7 @@ def check(source: Source) -> ImportReport:
                 faults += [fault] if len(faults) < MAX_FAULTS else []
     stock = imports.EventStock(source.event, source.tiers)
     return ImportReport(
-        digest=digest_of(source.file),
+        digest=file_digest(source.file),
         new=new.total(),
         known=known,
         fault_count=fault_count,
@@ -130,9 +130,9 @@ def check(source: Source) -> ImportReport:
 
 
 def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
-    """Write the tickets that a check found to be new; yields from time to time how many are written so far.
+    """Import the tickets that the check found to be new; yields the number imported so far from time to time.
 
-    The first ones are written together with an entry of the audit. Raises ImportStopped.
+    The first batch also writes an entry to the audit log. Raises ImportStopped.
     """
     stock = imports.EventStock(source.event, source.tiers)
     details = {"file": source.file.name, "sha256": report.digest, "tickets": {tier_id: tier.new for tier_id, tier in report.tiers.items()}}
@@ -145,20 +145,22 @@ def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
         try:
             added = imports.import_batch(source.event, source.tiers, stock, batch, entry, clock.now())
         except NotEnoughTickets as error:
-            raise ImportStopped(f"tickets of the event were sold meanwhile, and {error.details['available']} are left", written) from None
+            raise ImportStopped(
+                f"other tickets of the event were sold meanwhile, and only {error.details['available']} are left", written
+            ) from None
         if added:
             written, entry = written + added, []
         yield written
 
 
 def _find_repetition(row: Row, lines_of_codes: dict[bytes, int]) -> RowFault | None:
-    """The fault of a row whose code an earlier row has, and remember its line."""
+    """Remember the row's code and line. Returns a fault if an earlier row has the same code."""
     first_line = lines_of_codes.setdefault(sha256(row.ticket.code.encode()).digest()[:16], row.line)
-    return None if first_line == row.line else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is in line {first_line} already")
+    return None if first_line == row.line else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is already in line {first_line}")
 
 
 def _find_own_code(row: Row) -> RowFault | None:
-    """The fault of a code that one of this shop's own tickets has: that of a file that was exported here."""
+    """Return a fault if a ticket of this shop has the code, as in a file that was exported here."""
     ticket_id = tickets.find_id_of_code(row.ticket.code) if may_be_own_code(row.ticket.code) else None
     return None if ticket_id is None else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is the code of the ticket {ticket_id}")
 

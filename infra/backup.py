@@ -1,7 +1,7 @@
-"""`python -m infra.backup save|load|drill FOLDER`: everything that a stage has stored, as files; see docs/backup.md.
+"""`python -m infra.backup save|load|drill FOLDER`: save all data of a stage to files, or load it; see docs/backup.md.
 
 `save` reads all tables of the stage that the environment names. `load` fills the empty tables of a stage, for example in another region.
-`drill` shows that a backup can be loaded: into tables of its own, which it deletes.
+`drill` proves that a backup can be loaded: it loads the files into new tables and deletes those tables again.
 """
 
 import gzip
@@ -23,14 +23,14 @@ from chalicelib.foundation import clock, settings
 from infra import tables
 
 FORMAT = 1
-# These two change with every sale. If neither changed while the others were read, nothing that belongs to them did.
+# Every sale changes these two. If neither changed while the others were read, the files fit together.
 WATCHED = ("purchases", "inventory")
 BATCH = 1000
 _MANIFEST = "manifest.json"
 
 
 class AttributeValue(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """A value as DynamoDB's API has it; bytes are base64 in the files."""
+    """A value in the format of DynamoDB's API; the files hold bytes in base64."""
 
     S: str | UnsetType = UNSET
     N: str | UnsetType = UNSET
@@ -46,21 +46,21 @@ class AttributeValue(Struct, omit_defaults=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for values in (self.SS, self.NS, self.BS):
             if values is not UNSET:
-                values.sort()  # the order of a set means nothing, and may be another one in the next scan
+                values.sort()  # sets have no order, and the next scan may return another one
 
 
 Item = dict[str, AttributeValue]
 
 
 class SavedTable(Struct, frozen=True):
-    """How many items a table had, and a digest of them that does not depend on their order."""
+    """The number of items in a table, and a digest of them that does not depend on their order."""
 
     items: int
     digest: str
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What `manifest.json` says of the other files: feature -> its table. `saved_at` is in epoch seconds."""
+    """The content of `manifest.json`. `tables` maps each feature to its table; `saved_at` is in epoch seconds."""
 
     format: Annotated[int, Meta(ge=1)]
     stage: str
@@ -69,7 +69,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BackupError(Exception):
-    """The message says why, and what to do."""
+    """The command cannot continue; the message names the reason and the remedy."""
 
 
 _decoder = msgspec.json.Decoder(Item)
@@ -77,12 +77,12 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def save(folder: Path) -> Manifest:
-    """Write each table of the current stage into a file of `folder`, which must be new or empty.
+    """Write each table of the current stage to a file in `folder`, which must be new or empty.
 
-    Raises BackupError, also if something was sold meanwhile: the files would then not belong together. If it fails, it leaves no file.
+    Raises BackupError, also after a sale during the run, because the files would then not fit together. A failed run leaves no file.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise BackupError(f"{folder} has files already. Name a new folder.")
+        raise BackupError(f"{folder} is not empty. Name a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _save_tables(folder)
@@ -101,46 +101,52 @@ def _save_tables(folder: Path) -> Manifest:
     changed = [feature for feature in WATCHED if _digest_of(_scan(feature)) != saved[feature]]
     if changed:
         what = " and ".join(changed)
-        raise BackupError(f"The stage was in use: {what} changed meanwhile. Pause all sales, wait until holds have ended, and save again.")
+        raise BackupError(
+            f"The stage was in use: {what} changed during the run. Pause all sales, wait until all holds have expired, and save again."
+        )
     manifest = Manifest(FORMAT, settings.current().stage, int(clock.now()), saved)
     (folder / _MANIFEST).write_bytes(msgspec.json.format(_encoder.encode(manifest)))
     return manifest
 
 
 def load(folder: Path) -> Manifest:
-    """Fill the tables of the current stage, which must exist and be empty, and compare what they then have with what was saved.
+    """Load the files into the tables of the current stage, which must exist and be empty, and compare the tables with the files.
 
-    Raises BackupError. If it is interrupted, delete the tables' items (or the tables) and begin again.
+    Raises BackupError. After an interrupted run, empty or delete the tables and start again.
     """
     manifest = read_manifest(folder)
     definitions = tables.definitions()
     if unknown := sorted(manifest.tables.keys() - definitions.keys()):
-        raise BackupError(f"This version of Fairgate has no table {', '.join(unknown)}. Load with the version that saved.")
+        raise BackupError(f"This version of Fairgate has no table {', '.join(unknown)}. Load with the version that saved this backup.")
     for feature in definitions:
         if next(_scan(feature), None) is not None:
-            raise BackupError(f"The table {dynamo.table_name(feature)} is not empty. Load into a stage whose tables are new.")
-    # Files that are damaged are found before anything is written.
+            raise BackupError(f"The table {dynamo.table_name(feature)} is not empty. Load into a stage with new tables.")
+    # Find damaged files before anything is written.
     for feature, expected in manifest.tables.items():
         if _digest_of(_read(_file(folder, feature))) != expected:
-            raise BackupError(f"{_file(folder, feature)} is not what was saved: it is damaged, or of another backup.")
+            raise BackupError(f"{_file(folder, feature)} differs from the saved file. It is damaged or belongs to another backup.")
     for feature in manifest.tables:
         _say(f"  {feature} ...")
         for batch in _batches(_read(_file(folder, feature))):
             dynamo.batch_put(dynamo.table_name(feature), (msgspec.to_builtins(item, builtin_types=(bytes,)) for item in batch))
     for feature, expected in manifest.tables.items():
         if _digest_of(_scan(feature)) != expected:
-            raise BackupError(f"The table {dynamo.table_name(feature)} changed while it was filled. Stop everything that uses the stage.")
+            raise BackupError(
+                f"The table {dynamo.table_name(feature)} changed during the load. Stop all use of the stage, empty its tables, load again."
+            )
     return manifest
 
 
 def drill(folder: Path) -> Manifest:
-    """Load a backup into new tables of the stage `<stage>-drill`, compare, and delete the tables. Raises BackupError."""
+    """Load a backup into new tables of the stage `<stage>-drill`, compare them, and delete them. Raises BackupError."""
     with settings.override(stage=f"{settings.current().stage}-drill"):
         definitions = tables.definitions()
         created = tables.create_all(dynamo.client())
         try:
             if len(created) < len(definitions):
-                raise BackupError(f"There are tables of the stage {settings.current().stage}. If no other drill runs, delete them.")
+                raise BackupError(
+                    f"Stage {settings.current().stage} already has tables. If no other drill is running, delete them and try again."
+                )
             return load(folder)
         finally:
             for name in created:
@@ -148,11 +154,11 @@ def drill(folder: Path) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Raises BackupError for a folder that is not a complete backup of this format."""
+    """Read a backup's manifest. Raises BackupError for a folder that is not a complete backup of this format."""
     try:
         manifest = msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise BackupError(f"{folder} has no {_MANIFEST}: it is not a backup, or its saving did not end.") from None
+        raise BackupError(f"{folder} has no {_MANIFEST}: it is not a backup, or saving it did not finish.") from None
     except msgspec.MsgspecError as error:
         raise BackupError(f"{folder / _MANIFEST}: {error}") from None
     if manifest.format != FORMAT:
@@ -179,7 +185,7 @@ def _scan(feature: str) -> Iterator[Item]:
 
 
 def _read(file: Path) -> Iterator[Item]:
-    """The items of a file. Raises BackupError for a line that is none."""
+    """Yield the items of a file. Raises BackupError for a line that is not an item."""
     try:
         with gzip.open(file, "rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -210,13 +216,13 @@ def _digest_of(items: Iterator[Item]) -> SavedTable:
 
 
 class _Digest:
-    """The sum of the items' SHA-256, modulo 2**256: the same in whatever order a scan has them, and it needs no memory."""
+    """The sum of the items' SHA-256 modulo 2**256. It does not depend on the order of the items, and takes constant memory."""
 
     def __init__(self) -> None:
         self._sum = self._count = 0
 
     def add(self, item: Item) -> bytes:
-        """Returns the item's line."""
+        """Add an item and return its line."""
         line = _encoder.encode(item)
         self._sum += int.from_bytes(sha256(line).digest(), "big")
         self._count += 1
@@ -230,7 +236,7 @@ _COMMANDS = {"save": save, "load": load, "drill": drill}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 if it failed, or 2 for wrong arguments or settings."""
+    """Run the command. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
     arguments = _parse(argv)
     try:
         aws_stage.require(os.environ)
@@ -244,21 +250,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BackupError as error:
         return _fail(str(error), 1)
     except dynamo.STORE_ERRORS as error:
-        return _fail(f"{store_failure(error)} A load begins with empty tables.", 1)
+        return _fail(f"{store_failure(error)} Before you load again, empty the tables.", 1)
     items = sum(table.items for table in manifest.tables.values())
-    print(f"Done: {items} items of {len(manifest.tables)} tables, all of them compared.")
+    print(f"Done: {items} items in {len(manifest.tables)} tables, all compared.")
     return 0
 
 
 def _parse(argv: Sequence[str] | None) -> Namespace:
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
-    parser = ArgumentParser(prog="python -m infra.backup", description="Save, load or try the tables of a stage; see docs/backup.md.")
+    parser = ArgumentParser(
+        prog="python -m infra.backup", description="Save the tables of a stage, load them, or test a backup; see docs/backup.md."
+    )
     parser.add_argument("command", choices=list(_COMMANDS))
-    parser.add_argument("folder", type=Path, help="where the files are")
-    parser.add_argument("--create-tables", action="store_true", help="before `load`: create the tables that the stage does not have")
+    parser.add_argument("folder", type=Path, help="folder with the files of the backup")
+    parser.add_argument("--create-tables", action="store_true", help="before `load`, create the tables that the stage lacks")
     arguments = parser.parse_args(argv)
     if arguments.create_tables and arguments.command != "load":
-        parser.error("--create-tables goes with `load` only")
+        parser.error("--create-tables works with `load` only")
     return arguments
 
 
@@ -274,7 +282,5 @@ def _fail(why: str, status: int) -> int:
 if __name__ == "__main__":
     env_file.load()
     sys.exit(
-        interrupts.run(
-            main, "A backup that was being saved has left no file; a load begins with empty tables, so empty them before the next one."
-        )
+        interrupts.run(main, "An interrupted `save` leaves no file. After an interrupted `load`, empty the tables before you load again.")
     )

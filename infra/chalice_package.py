@@ -1,4 +1,4 @@
-"""Runs `chalice package` for a stage: the template with our additions, and the zip of the functions."""
+"""Run `chalice package` for a stage: the template with Fairgate's additions, and the zip of the functions."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from infra.template import functions
 from infra.template.additions import template_additions
 from infra.template.stages import ROOT
 
-# What builds the folder; the Python version that it is called with is the one of the functions.
+# The program that builds the folder. The functions get the Python version that runs it.
 _CHALICE = "from chalice.cli import main; main()"
 _EMPTY_ZIP = """
 import pathlib
@@ -29,7 +29,7 @@ LambdaDeploymentPackager.create_deployment_package = write_empty_zip
 
 
 def write(stage: str, architecture: str, target: Path, *, snapstart: bool = False, template_alone: bool = False) -> None:
-    """Run `chalice package` on a clean copy, so that only the code of the repository gets into the zip.
+    """Run `chalice package` on a clean copy, so that the zip holds only the code of the repository.
 
     With `template_alone` the zip is empty, which takes two seconds instead of a minute.
     """
@@ -46,14 +46,14 @@ def write(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
         additions.write_text(json.dumps(template_additions(stage, app.app.routes, architecture, snapstart=snapstart)))
         program = _EMPTY_ZIP + _CHALICE if template_alone else _CHALICE
         command = [sys.executable, "-c", program, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
-        # Chalice requires a region, although the template does not have one.
+        # Chalice requires a region, although the template names none.
         subprocess.run(command, cwd=clean, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, stdout=subprocess.DEVNULL)
     written = target / "sam.json"
-    written.write_text(json.dumps(json.loads(written.read_bytes()), separators=(",", ":")))  # half as long as Chalice writes it
+    written.write_text(json.dumps(json.loads(written.read_bytes()), separators=(",", ":")))  # half the length of Chalice's format
 
 
 def _complete_config(folder: Path, stage: str, architecture: str) -> None:
-    """Add the architecture and the policy of each function, which Chalice reads from files."""
+    """Add the architecture, and the policy of each function in a file of its own, as Chalice expects."""
     file = folder / "config.json"
     config = json.loads(file.read_bytes())
     config["lambda_architecture"] = architecture
@@ -65,6 +65,6 @@ def _complete_config(folder: Path, stage: str, architecture: str) -> None:
 
 
 def _requirements() -> str:
-    """The requirements with the pins of what they require, without Chalice: its packager adds the few files that run on Lambda."""
+    """Return the pinned requirements without Chalice, whose packager adds the few files that run on Lambda."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     return "\n".join(["-c constraints.txt", *(line for line in lines if not line.startswith("chalice=="))]) + "\n"

@@ -1,6 +1,6 @@
-"""What each function loads at its start and by its first calls, each in a process of its own, compared with a budget of modules.
+"""Compare the modules that each function loads at its start and in its first calls with a budget. Each runs in its own process.
 
-Each module costs about a third of a millisecond of every cold start, so what few requests need is imported where it is used.
+Each module adds about a third of a millisecond to every cold start, so code that few requests need is imported where it is used.
 """
 
 import base64
@@ -40,7 +40,7 @@ SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-
 ACCOUNT = {"email": "ada@example.com", "password": "seven grey owls"}
 STRIPE = {"FAIRGATE_STRIPE_API_KEY": "sk_test_none", "FAIRGATE_STRIPE_WEBHOOK_SECRETS": "whsec_none"}
 
-# Large packages. A first call loads only those that its budget names.
+# Large packages. A first call loads one of these only if its budget names it.
 HEAVY = frozenset(
     ["PIL", "argon2", "iso4217", "jinja2", "jwt", "multipart", "prometheus_client", "qrcode", "reportlab", "requests", "stripe", "zxcvbn"]
 )
@@ -49,7 +49,7 @@ NEVER_LOADED = frozenset(["bootstrap", "devtools", "infra", "ministack", "moto",
 
 
 class Client:
-    """Sends requests to an instance of the API, as a user who is an admin too."""
+    """Sends requests to an instance of the API, as a user who is also an admin."""
 
     def __init__(self, instance: Instance) -> None:
         import app
@@ -137,7 +137,7 @@ def run_schedule(instance: Instance) -> FunctionReply:
 
 
 def project(instance: Instance) -> FunctionReply:
-    """Pass on the change that a new purchase would make, had it been deleted at once: nothing is read or written but the generation."""
+    """Pass on the change of a purchase that was created and deleted again: the function reads and writes only the generation."""
     table = f"arn:aws:dynamodb:us-east-1:000000000000:table/{dynamo.table_name('purchases')}/stream/1"
     tombstone = {"id": {"S": "none"}, "state": {"S": "expired"}, "version": {"N": "1"}}
     change = {"ApproximateCreationDateTime": 1, "SequenceNumber": "1", "NewImage": tombstone}
@@ -147,20 +147,20 @@ def project(instance: Instance) -> FunctionReply:
 
 
 def send_nothing(instance: Instance) -> FunctionReply:
-    """Pass on that a delivery was deleted."""
+    """Pass on the deletion of a delivery."""
     reply = instance.call({"Records": [{"dynamodb": {"OldImage": {"rounds": {"N": "1"}}}}]})
     assert reply.reply == {"batchItemFailures": []}, reply.reply
     return reply
 
 
 def refuse_image(instance: Instance) -> FunctionReply:
-    """Pass on that a scan has found something in a file: it is not read."""
+    """Pass on that a scan found a threat in a file, which the function therefore does not read."""
     detail = {"s3ObjectDetails": {"objectKey": "uploads/e/1"}, "scanResultDetails": {"scanResultStatus": "THREATS_FOUND"}}
     return instance.call({"detail": detail})
 
 
 class Budget(Struct, frozen=True):
-    """How many modules a function may have loaded after its first calls, and which heavy packages."""
+    """How many modules, and which heavy packages, a function may have loaded after its first calls."""
 
     handler: str
     first_calls: Callable[[Instance], FunctionReply]
@@ -173,8 +173,8 @@ def start(instance: Instance) -> FunctionReply:
     return instance.start
 
 
-# The numbers are 2 % above what was measured last (docs/performance.md). Each call of the API has its start's budget and what it loads
-# besides, so a new feature changes one number.
+# The numbers are 2 % above the last measurement (docs/performance.md). The budget of each call of the API is that of the start plus its
+# own modules, so a new feature changes one number.
 API_START = 784
 BUDGETS = {
     "api: start": Budget(API, start, API_START),
@@ -210,16 +210,16 @@ _ADVICE = "import it where it is used, or change the budget in infra/cold_starts
 
 
 def _advice(name: str, budget: Budget, loaded: int) -> str:
-    """What to write where, so that the budget is 2 % above what is loaded."""
+    """Return the advice for a budget that is too small: which numbers to write, 2 % above the measurement, and where."""
     of_api = budget.handler == API
     measured = loaded - (budget.max_modules - API_START) if of_api else loaded
     what = "API_START" if of_api else f'the budget of "{name}"'
     written = f"{round(1.02 * measured)} for {what} in infra/cold_starts.py, and {measured} in the table of docs/performance.md"
-    return f"import it where it is used, or write {written}"
+    return f"import the modules where they are used, or write {written}"
 
 
 def check(folder: Path, *, alone: bool = False) -> list[str]:
-    """What is wrong with what the functions load, if their code is that in `folder`; prints what they load.
+    """Return the violations of the budgets by the code in `folder`; prints what each function loads.
 
     With `alone`, they see no package that is not in the folder.
     """
@@ -241,7 +241,7 @@ def check(folder: Path, *, alone: bool = False) -> list[str]:
 
 @contextmanager
 def filled_store() -> Iterator[dict[str, str]]:
-    """A store in memory with tables and the demo's catalog; the value is the environment of functions that use it."""
+    """Run a store in memory with all tables and the demo's catalog; yields the environment of functions that use it."""
     environment = {f"FAIRGATE_{name.upper()}": value for name, value in SECRETS.items()}
     environment |= {"FAIRGATE_STAGE": STAGE, "FAIRGATE_PAYMENT_SIMULATION": "on"}
     os.environ.update(LOCAL_CREDENTIALS)

@@ -1,6 +1,7 @@
-"""`python -m infra.create_admin EMAIL`: make somebody an admin of the stage that the environment names. Nobody becomes one over HTTP.
+"""`python -m infra.create_admin EMAIL`: make a person an admin of the stage that the environment names. HTTP requests cannot do this.
 
-If the address has no account, one is created, with a password that is asked for (or read from standard input, if that is no terminal).
+If the address has no account, the command creates one and asks for its password, or reads the password from standard input if that is
+not a terminal.
 """
 
 import getpass
@@ -21,15 +22,15 @@ from chalicelib.foundation import clock, ids, settings
 
 
 class NotPossible(Exception):
-    """The admin could not be created; the message says why."""
+    """The admin was not created; the message names the reason."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Create the admin and say so. Returns the exit status: 0, or 2 if it failed."""
-    # Log lines go to standard error, so that standard output holds the result only.
+    """Create the admin and print the result. Returns the exit status: 0, or 2 after a failure."""
+    # Log lines go to standard error, so that standard output holds only the result.
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
-    parser = ArgumentParser(prog="python -m infra.create_admin", description="Make somebody an admin; see docs/accounts.md.")
-    parser.add_argument("email", help="the e-mail address of the admin")
+    parser = ArgumentParser(prog="python -m infra.create_admin", description="Make a person an admin; see docs/accounts.md.")
+    parser.add_argument("email", help="e-mail address of the person")
     try:
         address = parser.parse_args(argv).email
         aws_stage.require(os.environ)
@@ -50,19 +51,19 @@ def _read_address(text: str) -> str:
     try:
         return msgspec.convert(text, Email)
     except msgspec.ValidationError:
-        raise NotPossible(f"{text!r} is not an e-mail address; write it like ada@example.com") from None
+        raise NotPossible(f"{text!r} is not an e-mail address such as ada@example.com") from None
 
 
 def _make_admin(email: str) -> str:
-    """Returns what was done, for people."""
+    """Give the address the role. Returns a sentence for the operator."""
     stage, actor = settings.current().stage, f"command:{getpass.getuser()}"
     existing = service.add_role(email, "admin", actor, clock.now())
     if existing is None:
         account = Account(user_id=ids.new_id(), email=email, roles=("user",), created_at=clock.now(), verified_at=clock.now())
         service.create_account(account, _read_password(email))
         service.add_role(email, "admin", actor, clock.now())
-        return f"{email} has an account now, and is an admin of stage {stage}."
-    return f"{email} is an admin of stage {stage}. Sessions that began before have ended."
+        return f"Created an account for {email} and made it an admin of stage {stage}."
+    return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new log-in has the role."
 
 
 def _read_password(email: str) -> str:
@@ -75,7 +76,7 @@ def _read_password(email: str) -> str:
     try:
         passwords.refuse_common(msgspec.convert(password, NewPassword), email)
     except msgspec.ValidationError:
-        raise NotPossible("a password has 8 to 128 characters") from None
+        raise NotPossible("a password must have 8 to 128 characters") from None
     except CommonPassword as error:
         raise NotPossible(error.message) from None
     return password
@@ -88,4 +89,4 @@ def _failed(why: str) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(interrupts.run(main, "Run the command again to be sure: what is done already stays as it is."))
+    sys.exit(interrupts.run(main, "The admin may or may not have been created. Run the command again; repeating it is safe."))

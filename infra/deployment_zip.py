@@ -1,6 +1,7 @@
-"""What is in the zip that is deployed: only what is loaded, compiled, and as small as botocore can read it.
+"""Prepare the zip for Lambda: keep only the files that are loaded, compile the modules, and shrink botocore's data.
 
-Lambda's folder is read-only, so Python cannot keep what it compiles: without this, each cold start compiles all modules that it imports.
+Lambda's folder is read-only, so Python cannot cache compiled modules there: otherwise each cold start would compile every module that it
+imports.
 """
 
 import compileall
@@ -13,13 +14,13 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
 
-# botocore has descriptions of all AWS services, 15 of 19 MB; these are the services that we call.
+# Of botocore's 19 MB, 15 MB describe AWS services. These are the services that Fairgate calls.
 AWS_SERVICES = ("dynamodb", "s3", "secretsmanager", "sesv2")
 
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")
 
-# What Pillow brings for other formats and for text, as far as its core does not load it: half of it.
+# Half of Pillow: support for other formats and for text that its core does not load.
 PILLOW_EXTRAS = (
     "PIL/_avif",
     "PIL/_imagingft",
@@ -31,25 +32,25 @@ PILLOW_EXTRAS = (
     "pillow.libs/libpng",
 )
 
-# ReportLab's charts, layout and example fonts: documents are drawn on its canvas, in a font of their own.
+# ReportLab's charts, layout and example fonts. Fairgate draws documents on its canvas, in another font.
 REPORTLAB_EXTRAS = ("reportlab/fonts/", "reportlab/graphics/", "reportlab/platypus/")
 
-# The font of documents comes in twelve weights and two formats; these are the ones that they are written in.
+# The documents' font comes in twelve weights and two formats; they use these.
 FONT_PACKAGE = "font_source_sans_pro/files/"
 FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.ttf")
 
-# What builds compiled extensions, such as Argon2's: at run time they need its backend only.
+# Packages that build extensions such as Argon2's, which need only the backend at run time.
 BUILD_PACKAGES = ("cffi", "pycparser")
 
-# Code whose source is deployed too, so that a traceback in the log shows its lines. Of all other code the zip has only what Python
-# compiled: half the size, and msgspec's extension already ties the zip to one version of Python.
+# Code that is deployed with its source, so that a traceback in the log shows the lines. All other code is deployed only compiled, at half
+# the size; msgspec's extension already ties the zip to one version of Python.
 WITH_SOURCE = ("app.py", "chalicelib")
 
 _LAMBDA_FOLDER = "/var/task"
 
 
 def prepare(artefact: Path) -> None:
-    """Rewrite the zip that Chalice has made. The same code gives the same zip."""
+    """Rewrite the zip that Chalice built. The same code always gives the same zip."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with zipfile.ZipFile(artefact) as source:
@@ -61,7 +62,7 @@ def prepare(artefact: Path) -> None:
 
 
 def is_loaded(name: str) -> bool:
-    """Whether the file of this name in the zip is needed."""
+    """Whether the functions need the file of this name."""
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
@@ -73,7 +74,7 @@ def is_loaded(name: str) -> bool:
 
 
 def trim_aws_descriptions(data: Path) -> None:
-    """Leave out what botocore reads at each start and never uses: 1.2 MB of endpoints of other services, and documentation."""
+    """Remove data that botocore reads at each start and never uses: 1.2 MB of endpoints of other services, and documentation."""
     endpoints = json.loads((data / "endpoints.json").read_bytes())
     for partition in endpoints["partitions"]:
         partition["services"] = {name: service for name, service in partition["services"].items() if name in AWS_SERVICES}
@@ -81,13 +82,13 @@ def trim_aws_descriptions(data: Path) -> None:
     for file in data.rglob("*.json.gz"):
         description = _without_documentation(json.loads(gzip.decompress(file.read_bytes())))
         for parameter in description.get("clientContextParams", {}).values():
-            parameter["documentation"] = ""  # which botocore asks for at each call of S3
+            parameter["documentation"] = ""  # botocore reads this field in each call of S3
         file.write_bytes(gzip.compress(_encode(description), mtime=0))
 
 
 def _without_documentation(value: Any) -> Any:
     if isinstance(value, dict):
-        # An attribute of that name has a description; documentation is text.
+        # Documentation is text; an attribute with the name `documentation` is an object.
         return {key: _without_documentation(part) for key, part in value.items() if key != "documentation" or not isinstance(part, str)}
     if isinstance(value, list):
         return [_without_documentation(part) for part in value]
@@ -100,7 +101,7 @@ def _encode(value: Any) -> bytes:
 
 def _compile(folder: Path) -> None:
     """Compile all modules. Raises ValueError if one cannot be compiled."""
-    # "Unchecked": Python takes what is compiled as it is, and need not look at the source.
+    # "Unchecked": Python loads the compiled module without looking at the source.
     mode = PycInvalidationMode.UNCHECKED_HASH
     for path in sorted(folder.iterdir()):
         keeps_source = path.name in WITH_SOURCE
@@ -108,7 +109,7 @@ def _compile(folder: Path) -> None:
         if (path.is_dir() or path.suffix == ".py") and not compile_all(
             str(path), quiet=1, legacy=not keeps_source, invalidation_mode=mode, stripdir=str(folder), prependdir=_LAMBDA_FOLDER
         ):
-            raise ValueError(f"{path.name} cannot be compiled; the lines above say why")
+            raise ValueError(f"{path.name} cannot be compiled; see the errors above")
         if not keeps_source:
             for source in [path] if path.suffix == ".py" else path.rglob("*.py"):
                 source.unlink()

@@ -1,4 +1,4 @@
-"""A Lambda function that starts in a process of its own, and what it loads."""
+"""A Lambda function in a process of its own, and the modules that it loads."""
 
 import json
 import subprocess
@@ -10,11 +10,11 @@ from msgspec import Struct
 
 
 class InstanceFailed(Exception):
-    """The process of a function ended; it has written why to stderr."""
+    """The process of a function ended; its error is on stderr."""
 
 
 class FunctionReply(Struct, frozen=True):
-    """What a function returned, the modules that it has loaded by then, and its CPU time by then in seconds."""
+    """The reply of a function, and the modules loaded and the CPU seconds used until then."""
 
     reply: Any
     modules: list[str]
@@ -25,14 +25,14 @@ class FunctionReply(Struct, frozen=True):
         return frozenset(name.partition(".")[0] for name in self.modules)
 
     def json_body(self) -> Any:
-        """The body of an HTTP reply; raises ValueError unless it succeeded."""
+        """Return the body of an HTTP reply. Raises ValueError unless the request succeeded."""
         if self.reply["statusCode"] >= 300:
             raise ValueError(f"status {self.reply['statusCode']}: {self.reply['body']}")
         return json.loads(self.reply["body"])
 
 
 class Instance:
-    """A function that starts in a process of its own, from the code in `folder`. With `alone` it sees no package that is not there."""
+    """A function that runs in a process of its own, from the code in `folder`. With `alone` it can import nothing outside that folder."""
 
     def __init__(self, folder: Path, handler: str, environment: dict[str, str], *, alone: bool = False) -> None:
         self._process = subprocess.Popen(

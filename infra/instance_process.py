@@ -1,7 +1,7 @@
-"""A process that starts as an instance of a Lambda function does: `python instance_process.py FOLDER MODULE.HANDLER`.
+"""A process that starts like an instance of a Lambda function: `python instance_process.py FOLDER MODULE.HANDLER`.
 
-It imports the module from the folder, then reads events, one as JSON a line. For the start (the reply is null) and for each event it
-writes a line: the reply, the names of the modules that are loaded by then, and the CPU time until then in seconds.
+It imports the module from the folder, then reads events, one JSON object per line. After the start (with a null reply) and after each
+event it writes a line: the reply, the names of the modules loaded, and the CPU seconds used until then.
 """
 
 import json
@@ -18,7 +18,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # log lines
     sys.path[0] = folder
-    for name in ("cryptography", "httpx"):  # not deployed; PyJWT and Stripe's SDK would load them where developers have them
+    for name in ("cryptography", "httpx"):  # not deployed; PyJWT and Stripe's SDK would load them on a developer's machine
         sys.modules[name] = None  # type: ignore[assignment]
     before = _cpu_seconds()
 

@@ -1,6 +1,6 @@
-"""What CloudFormation would refuse in the template of a stage, and what is unwise in it, as cfn-lint finds it.
+"""Check the templates of all stages with cfn-lint: `python -m infra.lint`.
 
-`python -m infra.lint` looks at the templates of all stages, without building what they deploy.
+It finds errors that CloudFormation would reject, and warnings. It does not build the packages.
 """
 
 import sys
@@ -18,10 +18,10 @@ from bootstrap import interrupts
 from infra import chalice_package
 from infra.template.stages import ROOT, deployed_stages
 
-# CloudFormation takes a template of this size from a bucket, and a 20th of it without one.
+# CloudFormation accepts templates of this size from a bucket, and a 20th of it otherwise.
 MAX_TEMPLATE_BYTES = 1_000_000
-# Has an empty file for each template in which nothing was found: the same one is checked, packaged and tested in a run of everything, and a
-# look at it takes many seconds.
+# Holds an empty file for each template without problems: a full run checks, packages and tests the same template, and each check takes
+# many seconds.
 FAULTLESS = ROOT / ".build" / "faultless-templates"
 
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def template_problems(file: Path) -> list[str]:
-    """The errors and warnings of a template, each with its place; an empty list if there are none."""
+    """Return the errors and warnings of a template, each with its place."""
     text = file.read_text()
     known = FAULTLESS / sha256(f"cfn-lint {version('cfn-lint')}, {MAX_TEMPLATE_BYTES}: {text}".encode()).hexdigest()
     if known.exists():
@@ -48,7 +48,7 @@ def template_problems(file: Path) -> list[str]:
         for match in run_cfn_lint(text, config=ManualArgs(ignore_checks=["I"]))
     ]
     if len(text) > MAX_TEMPLATE_BYTES:
-        found.append(f"the template has {len(text):,} bytes, and CloudFormation takes {MAX_TEMPLATE_BYTES:,} at most")
+        found.append(f"the template has {len(text):,} bytes; CloudFormation accepts at most {MAX_TEMPLATE_BYTES:,}")
     if not found:
         known.parent.mkdir(parents=True, exist_ok=True)
         known.touch()

@@ -1,6 +1,6 @@
-"""`make package`: build what is deployed to AWS, and check its size against budgets.
+"""`make package`: build the package for AWS, and compare its size with the budgets.
 
-Writes .build/<stage>/{sam.json,deployment.zip,web}. Exits with 1 when the zip, or what a function loads, is above its budget.
+Writes .build/<stage>/{sam.json,deployment.zip,web}. Exits with 1 if the zip or the modules of a function exceed their budget.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
 from infra.template.stages import ROOT, deployed_stages
 
-# About a twentieth above what was measured last (docs/performance.md).
+# About 5 % above the last measurement (docs/performance.md).
 MAX_ZIP_BYTES = 14_900_000
 MAX_UNZIPPED_BYTES = 42_300_000
-# What the first calls of infra/cold_starts.py do not reach.
+# Imports that the first calls of infra/cold_starts.py do not reach.
 _RARE_IMPORTS = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -39,30 +39,34 @@ assert rendering.render(target.getvalue()).thumbnails
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
 """
 ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
-ELF_MACHINE = slice(18, 20)  # where an extension's header says for which processors it is
+ELF_MACHINE = slice(18, 20)  # the bytes of an extension's header that name its processors
 ELF_MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}
 MIN_SNAPSTART_PYTHON = (3, 12)
-_ADVICE = "remove what is not needed, or raise the budget in infra/package.py and docs/performance.md"
+_ADVICE = "remove unneeded files, or raise the budget in infra/package.py and docs/performance.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     usage = "make package STAGE=dev (or python -m infra.package; --help lists the options)"
     parser = argparse.ArgumentParser(prog="package", usage=usage, description=__doc__)
-    parser.add_argument("--imports-only", action="store_true", help="only check what the functions load; build nothing")
+    parser.add_argument("--imports-only", action="store_true", help="only check the modules that the functions load; build nothing")
+    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), choices=deployed_stages(), help="stage to build (default: dev)")
     parser.add_argument(
-        "--stage", default=os.environ.get("STAGE", "dev"), choices=deployed_stages(), help="the stage to build (default: dev)"
+        "--architecture",
+        default=os.environ.get("ARCH", "arm64"),
+        choices=ARCHITECTURES,
+        help="processor architecture of the functions (default: arm64)",
     )
     parser.add_argument(
-        "--architecture", default=os.environ.get("ARCH", "arm64"), choices=ARCHITECTURES, help="the processors of the functions (arm64)"
-    )
-    parser.add_argument(
-        "--snapstart", default=os.environ.get("SNAPSTART", "off"), choices=["on", "off"], help="start instances from a snapshot (off)"
+        "--snapstart",
+        default=os.environ.get("SNAPSTART", "off"),
+        choices=["on", "off"],
+        help="start instances from a snapshot (default: off)",
     )
     arguments = parser.parse_args(argv)
     _check_choices(parser, arguments)
     snapstart = arguments.snapstart == "on"
     if snapstart and sys.version_info < MIN_SNAPSTART_PYTHON:
-        parser.error("Lambda has SnapStart for Python 3.12 and later: build with such a version, or without SnapStart")
+        parser.error("SnapStart needs Python 3.12 or later: build with a newer Python, or without SnapStart")
     problems = cold_starts.check(ROOT)
     if not arguments.imports_only:
         try:
@@ -77,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """Refuse what argparse does not check: values that come from the variables STAGE, ARCH and SNAPSTART."""
+    """Check the values of the variables STAGE, ARCH and SNAPSTART, because argparse does not check defaults."""
     for action in parser._actions:
         value = getattr(arguments, action.dest, "")
         if action.choices is not None and value not in action.choices:
@@ -87,7 +91,7 @@ def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespac
 
 
 def build(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> Path:
-    """Write the package of a stage into the folder `target`, which is deleted first. Return the folder."""
+    """Build the package of a stage in the folder `target`, which is deleted first. Returns the folder."""
     shutil.rmtree(target, ignore_errors=True)
     chalice_package.write(stage, architecture, target, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
@@ -97,13 +101,13 @@ def build(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
 
 
 def package_problems(target: Path, architecture: str) -> list[str]:
-    """Return what is wrong with the package in the folder `target`."""
+    """Return the problems of the package in the folder `target`."""
     problems = lint.template_problems(target / "sam.json") + missing_requirements(target / "deployment.zip")
     return problems + check_artefact(target, architecture)
 
 
 def check_artefact(target: Path, architecture: str) -> list[str]:
-    """What is wrong with the zip in `target`: its size, its content, or that it does not run."""
+    """Return the problems of the zip in `target`: its size, its content, or a failure to run."""
     artefact = target / "deployment.zip"
     with zipfile.ZipFile(artefact) as zipped:
         entries = zipped.infolist()
@@ -112,15 +116,19 @@ def check_artefact(target: Path, architecture: str) -> list[str]:
     print(f"written to  {target.relative_to(ROOT)}")
     problems = []
     if packed > MAX_ZIP_BYTES:
-        problems.append(f"the zip has {packed:,} bytes, more than the budget of {MAX_ZIP_BYTES:,}: {_ADVICE}")
+        problems.append(f"the zip has {packed:,} bytes and exceeds its budget of {MAX_ZIP_BYTES:,}: {_ADVICE}")
     if unpacked > MAX_UNZIPPED_BYTES:
-        problems.append(f"the unpacked zip has {unpacked:,} bytes, more than the budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
+        problems.append(f"the unpacked zip has {unpacked:,} bytes and exceeds its budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
     unwanted = [entry.filename for entry in entries if entry.filename.startswith(("tests/", "infra/", "devtools/"))]
-    return problems + [f"the zip has {name}, which is not deployed" for name in unwanted[:5]] + _check_runs_alone(artefact, architecture)
+    return (
+        problems
+        + [f"the zip contains {name}, which must not be deployed" for name in unwanted[:5]]
+        + _check_runs_alone(artefact, architecture)
+    )
 
 
 def missing_requirements(artefact: Path) -> list[str]:
-    """The requirements that are not in the zip: Chalice leaves out what it finds no wheel of, and does not fail."""
+    """Return the requirements that the zip lacks: Chalice silently leaves out packages without a wheel."""
     with zipfile.ZipFile(artefact) as zipped:
         names = zipped.namelist()
     required = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
@@ -130,16 +138,16 @@ def missing_requirements(artefact: Path) -> list[str]:
 
 
 def _foreign_extensions(artefact: Path, architecture: str) -> list[str]:
-    """The compiled extensions of the zip that are for other machines, as their headers say."""
+    """Return the compiled extensions in the zip whose headers name other processors."""
     with zipfile.ZipFile(artefact) as zipped:
         machines = {name: zipped.read(name)[ELF_MACHINE] for name in zipped.namelist() if name.endswith(".so")}
     return [f"{name} is not for {architecture}" for name, machine in machines.items() if machine != ELF_MACHINES[architecture]]
 
 
 def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:
-    """Unpack the zip and call its functions, without any package that is installed here; they must find all modules compiled.
+    """Unpack the zip and call its functions without the packages installed here; every module must already be compiled.
 
-    On Linux and the architecture of the functions only, because the zip has compiled extensions.
+    Runs only on Linux with the functions' architecture, because the zip contains compiled extensions.
     """
     if sys.platform != "linux" or platform.machine() not in ARCHITECTURES[architecture]:
         print(f"not tried   the zip is for Linux on {architecture}, and this is {sys.platform} on {platform.machine()}")
@@ -152,10 +160,10 @@ def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:
             problems = cold_starts.check(Path(folder), alone=True)
             subprocess.run([sys.executable, "-I", "-S", "-c", _RARE_IMPORTS, folder], env={}, check=True)
         except (InstanceFailed, subprocess.CalledProcessError) as error:
-            return [f"the unpacked zip does not run by itself: {error}"]
+            return [f"the unpacked zip does not run on its own: {error}"]
         files = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
-    return problems + [f"{name} was compiled at the start, so the zip lacks it" for name in sorted(files - deployed)[:5]]
+    return problems + [f"{name} was compiled at start-up, so the zip lacks it" for name in sorted(files - deployed)[:5]]
 
 
 if __name__ == "__main__":
-    sys.exit(interrupts.run(main, "The package is not complete. Run the command again before you deploy."))
+    sys.exit(interrupts.run(main, "The package is incomplete. Run the command again before you deploy."))

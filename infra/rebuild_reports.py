@@ -1,6 +1,6 @@
-"""`python -m infra.rebuild_reports`: rebuild the figures, sales and lists of orders of all events from the tables; see docs/changes.md.
+"""`python -m infra.rebuild_reports`: rebuild the reports of all events (figures, sales, order lists) from the tables.
 
-It works on the stage that the environment names, while the stage is in use.
+It works on the stage that the environment names, which may be in use meanwhile; see docs/changes.md.
 """
 
 import os
@@ -18,7 +18,7 @@ from chalicelib.reports import rebuild
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Rebuild and print what was done. Returns the exit status: 0, 1 if it failed, or 2 for wrong arguments or settings."""
+    """Rebuild and print a summary. Returns the exit status: 0, 1 after a failure, or 2 for wrong arguments or settings."""
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     try:
         ArgumentParser(prog="python -m infra.rebuild_reports", description="Rebuild the reports; see docs/changes.md.").parse_args(argv)
@@ -27,16 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"Rebuilding the reports of stage {settings.current().stage}; this takes some minutes ...", flush=True)
             report = rebuild.rebuild(time.sleep)
     except rebuild.RebuildConflict:
-        return _fail("another rebuild has begun; wait until it is done", 1)
+        return _fail("another rebuild has started; wait until it has finished", 1)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
     except settings.SettingsError as error:
         return _fail(str(error), 2)
     except dynamo.STORE_ERRORS as error:
-        return _fail(f"{store_failure(error)} The reports are as they were.", 1)
+        return _fail(f"{store_failure(error)} The reports are unchanged.", 1)
     print(
-        f"Counted {report.purchases} purchases, {report.forgotten} that are deleted, {report.entries} entries of the ledger "
-        f"and {report.checked_in} tickets that people came in with."
+        f"Rebuilt the reports from {report.purchases} purchases, {report.forgotten} deleted purchases, {report.entries} ledger entries "
+        f"and {report.checked_in} checked-in tickets."
     )
     return 0
 
@@ -48,4 +48,4 @@ def _fail(why: str, status: int) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(interrupts.run(main, "The reports are as they were. Run the command again."))
+    sys.exit(interrupts.run(main, "The reports are unchanged. Run the command again."))

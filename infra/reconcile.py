@@ -1,6 +1,6 @@
-"""`python -m infra.reconcile --since TIME --until TIME`: compare our books with Stripe's for a range of time.
+"""`python -m infra.reconcile --since TIME --until TIME`: compare Fairgate's books with Stripe's for a period.
 
-It compares the stage that the environment names; see docs/reconciliation.md. The schedule is not affected, and may run at the same time.
+It compares the stage that the environment names; see docs/reconciliation.md. The scheduled comparison may run at the same time.
 """
 
 import json
@@ -23,30 +23,30 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport
 
-SPAN_SECONDS = 3600  # longer than the schedule's, as there is no time limit here
+SPAN_SECONDS = 3600  # longer than the schedule's, because this command has no time limit
 MAX_SECONDS = 31 * 86_400
 
 REPAIRED = {
-    "paid_without_tickets": "payments had come in without our knowing: each has its tickets now, or is refunded",
-    "payment_over": "payments could not be paid any more: their tickets are back in the stock",
-    "refunds_differ": "refunds, or their outcome, were unknown to us: recorded",
-    "disputes_differ": "disputes, or their outcome, were unknown to us: recorded",
+    "paid_without_tickets": "payments had arrived unnoticed: each one now has its tickets or is refunded",
+    "payment_over": "payments could no longer succeed: their tickets are back in stock",
+    "refunds_differ": "refunds or their outcomes were missing: recorded",
+    "disputes_differ": "disputes or their outcomes were missing: recorded",
 }
 FINDINGS = {
-    "amounts_differ": "Stripe's amount or currency differs from ours",
-    "tickets_without_payment": "tickets whose payment Stripe does not have",
-    "unknown_purchase": "money for a purchase that this store does not have",
-    "not_dealt_with": "failed with an error, which the log shows",
+    "amounts_differ": "Stripe's amount or currency differs from Fairgate's",
+    "tickets_without_payment": "tickets whose payment Stripe does not know",
+    "unknown_purchase": "a payment for a purchase that this store does not know",
+    "not_dealt_with": "failed with an error; see the log",
 }
 
 
 class ComparisonFailed(Exception):
-    """The comparison could not start or finish; the message says why and what to do."""
+    """The comparison could not start or finish; the message names the reason and the remedy."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare and print the report. Returns the exit status: 0, or 1 if findings or failed refunds are open, or 2 if it failed."""
-    # Log lines go to standard error, so that standard output holds nothing but the report.
+    """Compare and print the report. Returns the exit status: 0, 1 if findings or failed refunds are open, or 2 after a failure."""
+    # Log lines go to standard error, so that standard output holds only the report.
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     try:
         chosen = _parser().parse_args(argv)
@@ -60,17 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ComparisonFailed, settings.SettingsError) as error:
         return _failed(str(error))
     except dynamo.STORE_ERRORS as error:
-        return _failed(f"{store_failure(error)} What was repaired is saved.")
+        return _failed(f"{store_failure(error)} All repairs up to now are saved.")
     print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
     return 1 if open_cases else 0
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m infra.reconcile", description="Compare our books with Stripe's; see docs/reconciliation.md.")
-    parser.add_argument("--since", type=_time, required=True, metavar="TIME", help="first second to compare, e.g. 2026-11-01T00:00:00Z")
-    parser.add_argument("--until", type=_time, required=True, metavar="TIME", help="first second not to compare")
+    parser = ArgumentParser(
+        prog="python -m infra.reconcile", description="Compare Fairgate's books with Stripe's; see docs/reconciliation.md."
+    )
+    parser.add_argument("--since", type=_time, required=True, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
+    parser.add_argument("--until", type=_time, required=True, metavar="TIME", help="end of the period, not included")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-    parser.add_argument("--pay-back-unknown", action="store_true", help="refund payments of unknown purchases, however many there are")
+    parser.add_argument(
+        "--pay-back-unknown", action="store_true", help="refund the payments of unknown purchases, no matter how many there are"
+    )
     return parser
 
 
@@ -90,7 +94,7 @@ def _check_arguments(chosen: Namespace) -> None:
     if chosen.until > clock.now():
         raise ComparisonFailed(f"--until is in the future; it is {clock.iso(clock.now())}")
     if chosen.until - chosen.since > MAX_SECONDS:
-        raise ComparisonFailed("the range is longer than 31 days; compare it in parts")
+        raise ComparisonFailed("the period is longer than 31 days; compare it in parts")
 
 
 def _check_stage() -> None:
@@ -98,7 +102,7 @@ def _check_stage() -> None:
     stage = settings.current().stage
     if not secret_settings.optional_secret("stripe_api_key"):
         raise ComparisonFailed(f"stage {stage} has no Stripe key; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")
-    secret_settings.secret("ticket_keys")  # needed to issue tickets for payments that are found
+    secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that had arrived unnoticed
     if not catalog.load_current().events:
         raise ComparisonFailed(
             f"the store of stage {stage} has no events; set FAIRGATE_STAGE, FAIRGATE_REGION or FAIRGATE_STORE_ENDPOINT to use another store"
@@ -115,7 +119,7 @@ def _compare(chosen: Namespace) -> ReconciliationReport:
             report.add(compare.compare_span(report.until, until, now, max_unknown))
         except ProviderUnavailable:
             raise ComparisonFailed(
-                f"Stripe does not answer, or refuses the key. When it is available again, go on with --since {clock.iso(report.until)}"
+                f"Stripe does not respond, or refuses the key. Continue later with --since {clock.iso(report.until)}"
             ) from None
         except compare.StoreIsBehind as error:
             raise ComparisonFailed(
@@ -135,11 +139,11 @@ def _lines(report: ReconciliationReport, open_cases: list[Case]) -> list[str]:
         f"  payments {report.payments}, refunds {report.refunds}, disputes {report.disputes}, lost webhooks {report.unheard}",
         "Repaired:" if report.repaired else "Nothing had to be repaired.",
         *(f"  {number} {REPAIRED[kind]}" for kind, number in sorted(report.repaired.items())),
-        "Differences for a person to resolve:" if report.findings else "No differences are left to resolve.",
+        "Differences to resolve by hand:" if report.findings else "No differences are left to resolve.",
         *(f"  {number} {kind}: {FINDINGS[kind]}" for kind, number in sorted(report.findings.items())),
     ]
     if open_cases:
-        lines.append("Open cases, of any time, for a person to resolve:")
+        lines.append("Open cases of any period to resolve by hand:")
         lines += [f"  order {case.purchase_id}: {case.kind} {case.id} {json.dumps(case.details)}" for case in open_cases]
     return lines
 
@@ -151,4 +155,4 @@ def _failed(why: str) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(interrupts.run(main, "What was repaired is saved. Run the command again: it compares the same time once more, which is safe."))
+    sys.exit(interrupts.run(main, "All repairs up to now are saved. Run the command again; comparing the same period twice is safe."))

@@ -1,6 +1,7 @@
-"""`python -m infra.smoke_test URL [FILE ...]`: whether a stage serves and sells, as a buyer sees it. URL is that of the API, `.../api/v1`.
+"""`python -m infra.smoke_test URL [FILE ...]`: check as a buyer would that a stage serves and sells.
 
-Prints a line for each check. Exit code 0: all is well; 1: a check failed; 2: wrong arguments.
+URL is the address of the API, `.../api/v1`. Prints a line for each check. Exit code 0: all checks passed; 1: a check failed; 2: wrong
+arguments.
 """
 
 import sys
@@ -27,20 +28,20 @@ ROOT = Path(__file__).parents[1]
 DEFAULT_FILE = ROOT / "bootstrap" / "bootstrap-tickets.json"
 STRIPE_API = "https://api.stripe.com"
 TEST_CARD = "pm_card_visa"
-CATALOG_ATTEMPTS, CATALOG_PAUSE_SECONDS = 15, 2  # an instance notices a new version within `head_check_seconds` (5)
+CATALOG_ATTEMPTS, CATALOG_PAUSE_SECONDS = 15, 2  # instances notice a new version within `head_check_seconds` (5)
 TIMEOUT = urllib3.Timeout(connect=5, read=30)
-# A new stage may need a moment. Each POST has an Idempotency-Key or may be repeated anyway.
+# A new stage may need a moment. Repeating a POST is safe: each has an Idempotency-Key or does not need one.
 RETRIES = urllib3.Retry(
     total=4, backoff_factor=1, status_forcelist=(429, 502, 503, 504), allowed_methods=None, redirect=0, raise_on_status=False
 )
 
 
 class CheckFailed(Exception):
-    """The stage is not as it should be; the message says what was expected."""
+    """The stage does not work as it should; the message names the difference."""
 
 
 class NotTried(Exception):
-    """A check that does not apply to this stage; the message says why."""
+    """A check does not apply to this stage; the message names the reason."""
 
 
 class Answer(Struct, frozen=True):
@@ -49,7 +50,7 @@ class Answer(Struct, frozen=True):
 
 
 class Site(Struct, frozen=True):
-    """What is tested, and what it should serve."""
+    """The stage under test, and the catalog that it should serve."""
 
     url: str
     document: ValidDocument
@@ -58,16 +59,16 @@ class Site(Struct, frozen=True):
     http: urllib3.PoolManager = msgspec.field(default_factory=lambda: urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES))
 
     def call(self, method: str, path: str, body: Any = None, *, token: str = "", expected: Sequence[int] = (200, 201)) -> Answer:
-        """Call the API; raises CheckFailed for another status than the expected ones."""
+        """Call the API. Raises CheckFailed for a status that is not expected."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         answer = self._send(method, f"{self.url}{path}", headers, None if body is None else msgspec.json.encode(body))
         if answer.status not in expected:
-            raise CheckFailed(f"{method} {path} answers {answer.status}: {_shortened(answer.body)}")
+            raise CheckFailed(f"{method} {path} returned status {answer.status}: {_shortened(answer.body)}")
         return answer
 
     def call_stripe(self, path: str, fields: dict[str, str]) -> Answer:
-        """Call Stripe as a browser does, with a publishable key among the fields."""
+        """Call Stripe like a browser, with a publishable key among the fields."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Idempotency-Key": str(uuid4())}
         return self._send("POST", f"{self.stripe_api}{path}", headers, urlencode(fields).encode())
 
@@ -75,7 +76,7 @@ class Site(Struct, frozen=True):
         try:
             response = self.http.request(method, url, headers=headers, body=body)
         except urllib3.exceptions.HTTPError as error:
-            raise CheckFailed(f"{url} does not answer ({_cause(error)}). Check the address, and that the stage is deployed") from None
+            raise CheckFailed(f"{url} does not respond ({_cause(error)}). Check the address, and that the stage is deployed") from None
         try:
             return Answer(response.status, msgspec.json.decode(response.data))
         except msgspec.DecodeError:
@@ -83,7 +84,7 @@ class Site(Struct, frozen=True):
 
 
 def run_checks(site: Site) -> Iterator[tuple[str, str, str]]:
-    """Yield for each check its outcome (`ok`, `not tried`, `FAILED`), its name and what it found. Ends with the first that fails."""
+    """Yield the outcome (`ok`, `not tried`, `FAILED`), the name and the result of each check. Stops after the first failure."""
     for check in (check_health, check_document, check_catalog, check_events, check_purchase):
         name = check.__name__.removeprefix("check_")
         try:
@@ -94,7 +95,7 @@ def run_checks(site: Site) -> Iterator[tuple[str, str, str]]:
             yield "FAILED", name, str(error)
             return
         except (KeyError, TypeError, IndexError, AttributeError) as error:
-            yield "FAILED", name, f"an answer has another shape than the API's ({error!r}). Is this the address of the API, .../api/v1?"
+            yield "FAILED", name, f"a response does not have the API's format ({error!r}). Is this the address of the API, .../api/v1?"
             return
 
 
@@ -102,28 +103,28 @@ def check_health(site: Site) -> str:
     health = site.call("GET", "/health").body
     if health["status"] != "ok":
         raise CheckFailed(f"the status is {health['status']!r}, not 'ok'")
-    return f"stage {health['stage']} answers"
+    return f"stage {health['stage']} responds"
 
 
 def check_document(site: Site) -> str:
     document = site.call("GET", "/openapi.json").body
     if "/health" not in document["paths"]:
-        raise CheckFailed("the OpenAPI document does not have the API's own routes")
+        raise CheckFailed("the OpenAPI document lacks the API's own routes")
     return f"the OpenAPI document has {len(document['paths'])} paths"
 
 
 def check_catalog(site: Site) -> str:
-    """The served catalog is that of the file. Waits for an instance that has not noticed the new version yet."""
+    """Check that the served catalog is the file's. Waits until every instance has noticed the new version."""
     expected = site.document.checksum
     for attempt in range(CATALOG_ATTEMPTS):
         if attempt:
             sleep(CATALOG_PAUSE_SECONDS)
         served = site.call("GET", "/catalog").body
         if served["checksum"] == expected:
-            return f"version {served['version']} is served, as the file says (checksum {expected[:12]})"
+            return f"version {served['version']} is served, the same as in the file (checksum {expected[:12]})"
     raise CheckFailed(
-        f"version {served['version']} with checksum {served['checksum'][:12] or 'none'} is served, but the file has {expected[:12]}. "
-        "Apply the file (make apply), or name the files that were applied"
+        f"version {served['version']} with checksum {served['checksum'][:12] or 'none'} is served, but the file's checksum is "
+        f"{expected[:12]}. Apply the file (make apply), or name the files that were applied"
     )
 
 
@@ -141,10 +142,10 @@ def check_events(site: Site) -> str:
 def check_purchase(site: Site) -> str:
     """Buy one ticket of a test event as a guest: with a simulated payment, or with Stripe's test card."""
     if site.only_reads:
-        raise NotTried("only reads were asked for")
+        raise NotTried("--only-reads was given")
     stage = site.call("GET", "/health").body["stage"]
     if stage == settings.PRODUCTION:
-        raise NotTried(f"in stage {stage} test events cannot be bought")
+        raise NotTried(f"stage {stage} does not sell test events")
     tier = _find_test_tier(site.document.document)
     if tier is None:
         raise NotTried("the bootstrap file has no test event with a ticket type on sale")
@@ -162,18 +163,18 @@ def check_purchase(site: Site) -> str:
     owned = site.call("GET", "/me/tickets", token=token).body["tickets"]
     codes = [[ticket["code"] for ticket in tickets] for tickets in (first["tickets"], again["tickets"], owned)]
     if len(codes[0]) != 1 or codes != [codes[0]] * 3:
-        raise CheckFailed(f"order {first['order']['id']} should have one ticket, the same in each answer")
+        raise CheckFailed(f"order {first['order']['id']} should have one ticket, the same in every response")
     return f"one ticket of {tier.event_id} was sold, paid by {paid_by} (order {first['order']['id']})"
 
 
 def _pay(site: Site, token: str, reservation: str) -> tuple[dict[str, str], str]:
-    """Open the checkout and pay. Returns what the confirmation needs, and who was paid. Raises NotTried if real money would be needed."""
+    """Open the checkout and pay. Returns the confirmation's fields and the kind of payment. Raises NotTried if that takes real money."""
     body = {"reservation_id": reservation}
     simulated = site.call("POST", "/checkout/sessions", {**body, "provider": "simulated"}, token=token, expected=(200, 201, 400))
     if simulated.status != 400:
         return {"simulate": "success"}, "simulation"
     if simulated.body["error"] != "payment_provider_not_offered":
-        raise CheckFailed(f"POST /checkout/sessions answers {simulated.status}: {_shortened(simulated.body)}")
+        raise CheckFailed(f"POST /checkout/sessions returned status {simulated.status}: {_shortened(simulated.body)}")
     payment = site.call("POST", "/checkout/sessions", body, token=token).body["payment"]
     if payment["provider"] == "free":
         return {}, "nothing, because it is free"
@@ -183,12 +184,12 @@ def _pay(site: Site, token: str, reservation: str) -> tuple[dict[str, str], str]
     fields = {"key": key, "client_secret": secret, "payment_method": TEST_CARD, "return_url": f"{site.url}/health"}
     paid = site.call_stripe(f"/v1/payment_intents/{secret.partition('_secret_')[0]}/confirm", fields)
     if paid.status != 200 or paid.body["status"] != "succeeded":
-        raise CheckFailed(f"Stripe did not take the test card: {_shortened(paid.body)}")
+        raise CheckFailed(f"Stripe declined the test card: {_shortened(paid.body)}")
     return {}, "Stripe's test card"
 
 
 def _find_test_tier(document: BootstrapDocument) -> TicketEntry | None:
-    """A ticket type of a test event that can be bought; None if there is none."""
+    """Return a ticket type of a test event that is on sale, or None."""
     tests = {event.id for event in document.events.values() if event.status == "test" and event.waiting_room is None}
     tiers = (tier for tier in document.ticket_types.values() if tier.event_id in tests and tier.status in ("test", "available"))
     return min(tiers, key=lambda tier: tier.id, default=None)
@@ -198,7 +199,7 @@ def _is_address(url: str) -> bool:
     parts = urlsplit(url)
     try:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is none
+    except ValueError:  # not a valid port
         return False
 
 
@@ -214,14 +215,14 @@ def _cause(error: Exception) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="python -m infra.smoke_test", description="Check that a stage serves and sells; see docs/deployment.md.")
-    parser.add_argument("url", help="the address of the API, such as https://shop.example.com/api/v1")
-    parser.add_argument("files", nargs="*", metavar="FILE", help=f"the bootstrap files that were applied (default: {DEFAULT_FILE.name})")
+    parser.add_argument("url", help="address of the API, such as https://shop.example.com/api/v1")
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {DEFAULT_FILE.name})")
     parser.add_argument("--only-reads", action="store_true", help="buy nothing")
-    parser.add_argument("--stripe-api", default=STRIPE_API, help="the address of Stripe's API (default: Stripe itself)")
+    parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
     try:
         arguments = parser.parse_intermixed_args(argv)
         if not _is_address(arguments.url):
-            parser.error(f"the address must be one like https://shop.example.com/api/v1, not {arguments.url!r}")
+            parser.error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
         document = validate_files(load_files([Path(file) for file in arguments.files or [DEFAULT_FILE]]))
     except SystemExit as error:
         return int(error.code or 0)
@@ -237,4 +238,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(interrupts.run(main, "A ticket that was reserved goes back by itself when its hold ends."))
+    sys.exit(interrupts.run(main, "If a ticket was reserved, it returns to the stock when its hold expires."))

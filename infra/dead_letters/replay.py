@@ -1,4 +1,4 @@
-"""Does again what a letter is about: passes changes or an event to the function that gave it up, or a report to the API."""
+"""Replay letters: pass the changes or the event to the function again, or the report to the API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,48 +13,48 @@ from infra.dead_letters.letters import Kind, Letter
 from infra.event_sources import lambda_record
 
 GONE = ("TrimmedDataAccessException", "ResourceNotFoundException")
-# Lambda takes events of 6 MB, and a record has two items of 400 KB at most. The functions take what they are passed in one run.
+# Lambda accepts events of 6 MB, and a record holds at most two items of 400 KB. The functions process all records of one call.
 RECORDS_AT_ONCE = 5
 FUNCTION_SECONDS = 900
 REPORT_SECONDS = 30
 
 
-# Makes the client of an AWS service from the service's name.
+# Creates the client of an AWS service from the service's name.
 ClientOf = Callable[..., Any]
 
 
 class NotReplayed(Exception):
-    """A letter stays; the message says why and what to do."""
+    """The letter stays in its queue; the message names the reason and the remedy."""
 
 
 class TooOld(NotReplayed):
-    """DynamoDB has the changes of a letter no more."""
+    """DynamoDB no longer has the changes of a letter."""
 
     def __init__(self) -> None:
-        super().__init__("its changes are older than 24 hours and cannot be read any more")
+        super().__init__("its changes are older than 24 hours, and DynamoDB has deleted them")
 
 
 class Replay(Struct, frozen=True):
-    """Of the letters of one queue. `is_schedule`: each run of the function takes up all that was left."""
+    """Replays the letters of one queue. With `is_schedule`, one run of the function does all pending work."""
 
     client_of: ClientOf
     is_schedule: bool
 
     def describe(self, letter: Letter) -> str:
-        """What replaying a letter does. Raises NotReplayed if that is not possible; changes nothing."""
+        """Describe what replaying the letter does, without changing anything. Raises NotReplayed if it cannot be replayed."""
         match letter.kind:
             case Kind.CHANGES:
                 stream = letter.body[Kind.CHANGES.value]["streamArn"]
-                return f"{len(self._read_records(letter))} changes of {_table(stream)} are passed again"
+                return f"{len(self._read_records(letter))} changes of {_table(stream)} are passed to the function again"
             case Kind.EVENT:
-                return "the function runs once for all of them" if self.is_schedule else "the function gets the event again"
+                return "the function runs once for all letters" if self.is_schedule else "the event is passed to the function again"
             case Kind.REPORT:
                 return f"a report about a mail is sent to {self._report_address(letter)} again"
             case Kind.UNKNOWN:
-                raise NotReplayed("it is none that AWS writes; look at it in SQS")
+                raise NotReplayed("AWS did not write this letter; look at it in SQS")
 
     def run(self, letter: Letter) -> None:
-        """Replay a letter that `describe` describes; it is safe to do so twice. Raises NotReplayed if not all of it was done."""
+        """Replay a letter that `describe` accepts; repeating it is safe. Raises NotReplayed unless all of it succeeded."""
         match letter.kind:
             case Kind.CHANGES:
                 self._pass_on(letter)
@@ -68,7 +68,7 @@ class Replay(Struct, frozen=True):
         for start in range(0, len(records), RECORDS_AT_ONCE):
             reply = self._call(letter, {"Records": records[start : start + RECORDS_AT_ONCE]})
             if failed := reply.get("batchItemFailures"):
-                raise NotReplayed(f"the change {failed[0]['itemIdentifier']} failed again; the log of the function says why")
+                raise NotReplayed(f"the change {failed[0]['itemIdentifier']} failed again; see the log of the function")
 
     def _read_records(self, letter: Letter) -> list[dict[str, Any]]:
         batch, client = letter.body[Kind.CHANGES.value], self.client_of("dynamodbstreams")
@@ -97,7 +97,7 @@ class Replay(Struct, frozen=True):
         answer = msgspec.json.decode(reply["Payload"].read() or b"null")
         if reply.get("FunctionError"):
             kind = answer.get("errorType", "") if isinstance(answer, dict) else ""
-            raise NotReplayed(f"the function failed again ({kind or reply['FunctionError']}); its log says why")
+            raise NotReplayed(f"the function failed again ({kind or reply['FunctionError']}); see its log")
         return answer if isinstance(answer, dict) else {}
 
     def _report_address(self, letter: Letter) -> str:
@@ -105,7 +105,7 @@ class Replay(Struct, frozen=True):
         found = self.client_of("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         addresses = [subscription["Endpoint"] for subscription in found if subscription["Protocol"] == "https"]
         if not addresses:
-            raise NotReplayed(f"nobody hears the topic {topic}; is the stack deployed?")
+            raise NotReplayed(f"the topic {topic} has no subscription; is the stack deployed?")
         return str(addresses[0])
 
     def _post_report(self, letter: Letter) -> None:
@@ -115,9 +115,9 @@ class Replay(Struct, frozen=True):
                 "POST", self._report_address(letter), body=letter.text.encode(), headers=headers, timeout=REPORT_SECONDS, retries=False
             )
         except urllib3.exceptions.HTTPError as error:
-            raise NotReplayed(f"the API does not answer ({type(error).__name__})") from None
+            raise NotReplayed(f"the API does not respond ({type(error).__name__})") from None
         if reply.status >= 300:
-            raise NotReplayed(f"the API refused the report with status {reply.status}; its log says why")
+            raise NotReplayed(f"the API refused the report with status {reply.status}; see its log")
 
 
 def _table(stream: str) -> str:

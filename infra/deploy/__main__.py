@@ -1,4 +1,4 @@
-"""`make deploy STAGE=dev`: deploy a stage to AWS. Exit code 0: done; 1: failed; 2: wrong arguments."""
+"""`make deploy STAGE=dev`: deploy a stage to AWS. Exit code 0: success; 1: failure; 2: wrong arguments."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     deployment = Deployment(options, _confirm, lambda line: print(line, flush=True))
     if options.dry_run:
         show(deployment.steps())
-        print("Nothing was done (dry run).")
+        print("This was a dry run: nothing was changed.")
         return 0
     try:
         deployment.run()
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(explain(error))
     except KeyboardInterrupt:
         return _fail(
-            "Stopped before everything was taken back. What CloudFormation has begun goes on: look at the stack, then deploy again."
+            "Interrupted before the rollback was complete. CloudFormation may still be working: check the stack, then deploy again."
         )
     return 0
 

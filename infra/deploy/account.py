@@ -1,4 +1,4 @@
-"""The AWS account and the region that a deployment goes to, and what to do about AWS's errors."""
+"""The AWS account and region of a deployment, and advice about AWS's errors."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", 
 
 
 class AwsAccount(Struct, frozen=True):
-    """`user` is the ARN of who deploys."""
+    """`user` is the ARN of the deployer."""
 
     session: boto3.session.Session
     region: str
@@ -25,7 +25,7 @@ class AwsAccount(Struct, frozen=True):
 
 
 def open_account() -> AwsAccount:
-    """The account whose credentials the environment has. Raises SettingsError, or an error of AWS that `explain` explains."""
+    """Open the account whose credentials are in the environment. Raises SettingsError or an error of AWS for `explain`."""
     region = aws_stage.check_region(os.environ)
     session = boto3.session.Session(region_name=region)
     identity = session.client("sts", region_name=region).get_caller_identity()
@@ -33,7 +33,7 @@ def open_account() -> AwsAccount:
 
 
 def explain(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
-    """An error of AWS for people: what failed, and what to do."""
+    """Describe an error of AWS to the operator: what failed, and what to do."""
     if isinstance(error, exceptions.ClientError) and error.response["Error"]["Code"] in _FORBIDDEN:
-        return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists what the deployer must be allowed to do."
+        return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists the permissions that the deployer needs."
     return f"AWS failed: {str(error).rstrip('.')}. {aws_errors.advice(error)}".rstrip()

@@ -12,16 +12,16 @@ from infra.deploy.errors import DeploymentFailed
 
 
 class CatalogCommands:
-    """Runs the commands of `python -m bootstrap` for a stage, with the project's own file if there are no `files`.
+    """Runs the commands of `python -m bootstrap` for a stage, with the project's own file unless `files` are given.
 
-    Their methods print what the commands print, and raise DeploymentFailed if one fails.
+    The commands print as usual. Every method raises DeploymentFailed if its command fails.
     """
 
     def __init__(self, stage: str, region: str, files: Sequence[str]) -> None:
         self._stage, self._region, self._files = stage, region, files
 
     def validate(self) -> str:
-        """Returns the checksum of the files."""
+        """Validate the files and return their checksum."""
         self._run("validate", *self._files)
         checksum: str = self._read("validate", *self._files)["checksum"]
         return checksum
@@ -30,7 +30,7 @@ class CatalogCommands:
         self._run("plan", *self._files)
 
     def served(self) -> tuple[int, str]:
-        """The version that is served and its checksum; 0 if none was applied yet."""
+        """Return the version that is served and its checksum; version 0 before the first one is applied."""
         status = self._read("status")
         return int(status["version"]), status.get("checksum", "")
 
@@ -44,7 +44,7 @@ class CatalogCommands:
         with settings.override(stage=self._stage, region=self._region):
             code = run_bootstrap(words)
         if code:
-            raise DeploymentFailed(f"bootstrap {words[0]} failed; the reason is above.")
+            raise DeploymentFailed(f"bootstrap {words[0]} failed. The reason is above.")
 
     def _read(self, *words: str) -> Any:
         with redirect_stdout(io.StringIO()) as printed:

@@ -1,6 +1,6 @@
-"""The steps of a deployment, and the way back if one fails after the stage was changed.
+"""The steps of a deployment, and the rollback after a step that fails once the stage has changed.
 
-The pages come last: they need the new API, while the old pages work with it too, so there is never anything to take back.
+The pages come last, because they need the new API. The old pages work with the new API too, so pages never need a rollback.
 """
 
 import subprocess
@@ -25,12 +25,12 @@ from infra.template.stages import ROOT
 API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
 
 
-_ONLY_MADE = "The stage is as it was. A secret or a bucket may be new; the next run uses them."
-_TAKEN_BACK = "What this run has changed was taken back, as the lines above say. Run the command again."
+_STAGE_UNCHANGED = "The stage is unchanged. A secret or a bucket may be new; the next run uses them."
+_ROLLED_BACK = "The changes of this run were rolled back, as the lines above show. Run the command again."
 
 
 class Step(Struct, frozen=True):
-    """`text` says what it does, for people; it is all that a dry run shows. `if_stopped` says what is so if somebody stops it half-way."""
+    """`text` describes the step to the operator; a dry run prints only that. `if_stopped` is the stage's state after an interruption."""
 
     name: str
     text: str
@@ -39,14 +39,14 @@ class Step(Struct, frozen=True):
 
 
 class _Before(Struct, frozen=True):
-    """What the stage was before it was changed; `template` is None if there was no stack."""
+    """The stack before this run changed it; `template` is None if there was no stack."""
 
     template: str | None
     parameters: dict[str, str]
 
 
 class Deployment:
-    """One deployment. `confirm` asks a person a question and returns whether the answer was yes."""
+    """One deployment. `confirm` asks the operator a question and returns whether the answer was yes."""
 
     def __init__(self, options: Options, confirm: Callable[[str], bool], report: Callable[[str], None] = print) -> None:
         self._options, self._confirm, self._report = options, confirm, report
@@ -65,7 +65,7 @@ class Deployment:
         files = " ".join(self._options.files)
         build = f"make package STAGE={stage} ARCH={self._options.architecture}"
         steps = [
-            Step("account", "find the account, the region and the stack, and stop if they are not ready", self._open),
+            Step("account", "find the account, the region and the stack, and stop unless they are ready", self._open),
             Step("check", "make check", lambda: self._make("check")),
             Step("test", "make test", lambda: self._make("test")),
             Step("package", f"{build} (writes {folder})", lambda: self._make(*build.split()[1:])),
@@ -73,34 +73,37 @@ class Deployment:
             Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
             Step(
                 "secret",
-                f"create the secret {stage_secret.secret_name(stage)} with random keys, or add one that it lacks",
+                f"create the secret {stage_secret.secret_name(stage)} with random keys, or add a missing key",
                 self._create_secret,
-                _ONLY_MADE,
+                _STAGE_UNCHANGED,
             ),
-            Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload, _ONLY_MADE),
-            Step("review", f"make a change set of the stack {self._options.stack}, show it and ask", self._review, _ONLY_MADE),
+            Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload, _STAGE_UNCHANGED),
+            Step("review", f"create a change set of the stack {self._options.stack}, show it and ask", self._review, _STAGE_UNCHANGED),
             Step(
                 "stack",
-                "execute the change set; CloudFormation takes everything back if a part of it fails",
+                "execute the change set; CloudFormation rolls everything back if a part of it fails",
                 self._execute,
-                "CloudFormation goes on by itself. When it is ready, run the command again: it does what is left. "
-                f"To look: aws cloudformation describe-stacks --stack-name {self._options.stack}",
+                "CloudFormation continues on its own. When it has finished, run the command again to complete the deployment. "
+                f"To check its progress: aws cloudformation describe-stacks --stack-name {self._options.stack}",
             ),
             Step(
-                "apply", f"python -m bootstrap apply {files}".rstrip() + ", unless that version is served already", self._apply, _TAKEN_BACK
+                "apply",
+                f"python -m bootstrap apply {files}".rstrip() + ", unless that version is already served",
+                self._apply,
+                _ROLLED_BACK,
             ),
-            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test, _TAKEN_BACK),
+            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test, _ROLLED_BACK),
             Step(
                 "pages",
                 f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})",
                 self._publish_pages,
-                "The stage is deployed, but its pages may be those of before, which work too. Run the command again.",
+                "The stage is deployed, but may still serve the previous pages, which also work. Run the command again.",
             ),
         ]
         return [step for step in steps if step.name not in self._options.skip]
 
     def run(self) -> None:
-        """Run all steps. Raises DeploymentFailed or an error of AWS, after what was changed has been taken back."""
+        """Run all steps. Raises DeploymentFailed or an error of AWS, after rolling back the changes of this run."""
         steps = self.steps()
         for number, step in enumerate(steps, start=1):
             self._report(f"\n[{number}/{len(steps)}] {step.name}: {step.text}")
@@ -108,11 +111,11 @@ class Deployment:
                 step.run()
             except KeyboardInterrupt:
                 self._go_back()
-                raise DeploymentFailed(f"Stopped in the step {step.name}. {step.if_stopped}") from None
+                raise DeploymentFailed(f"Interrupted in the step {step.name}. {step.if_stopped}") from None
             except BaseException:
                 self._go_back()
                 raise
-            if step.name == "smoke test":  # from here on there is nothing to take back
+            if step.name == "smoke test":  # later steps need no rollback
                 self._before = self._version_before = None
         self._report(f"\nStage {self._options.stage} is deployed: {self._stack.outputs().get(SHOP_URL) or self._api_url()}")
 
@@ -125,14 +128,14 @@ class Deployment:
 
     def _make(self, *words: str) -> None:
         if subprocess.run(["make", "--no-print-directory", *words], cwd=ROOT, check=False).returncode:
-            raise DeploymentFailed(f"make {words[0]} failed; the reason is above. Nothing was deployed.")
+            raise DeploymentFailed(f"make {words[0]} failed. Nothing was deployed. The reason is above.")
 
     def _validate(self) -> None:
         self._checksum = self._catalog.validate()
 
     def _plan(self) -> None:
         if self._stack.describe() is None:
-            self._report("  the stage is new: everything in the files will be")
+            self._report("  the stage is new: everything in the files will be added")
         else:
             self._catalog.plan()
 
@@ -140,7 +143,7 @@ class Deployment:
         done = stage_secret.create_missing(self._account, self._options.stage)
         self._report(f"  {done}")
         if done == "created" and self._options.stage == settings.PRODUCTION:
-            self._report("  it has no keys of Stripe yet: add stripe_api_key and stripe_webhook_secrets before anything is sold")
+            self._report("  the secret has no Stripe keys yet: add stripe_api_key and stripe_webhook_secrets before you sell anything")
 
     def _upload(self) -> None:
         if not (self._options.folder / "sam.json").exists():
@@ -154,7 +157,7 @@ class Deployment:
     def _review(self) -> None:
         self._change_set = self._stack.create_change_set(self._template_url, self._options.parameters)
         if self._change_set is None:
-            self._report("  the stack has all of it already; nothing changes")
+            self._report("  the stack is up to date; nothing changes")
             return
         for line in self._change_set.lines:
             self._report(f"  {line}")
@@ -165,7 +168,7 @@ class Deployment:
             if not has_agreed:
                 self._stack.delete_change_set(self._change_set)
         if not has_agreed:
-            raise DeploymentFailed("Nothing was changed. To agree without being asked: make deploy YES=1")
+            raise DeploymentFailed("The stack was not changed, because nobody confirmed. To skip the question: make deploy YES=1")
 
     def _execute(self) -> None:
         if self._change_set is None:
@@ -178,14 +181,14 @@ class Deployment:
     def _apply(self) -> None:
         version, checksum = self._catalog.served()
         if checksum == self._checksum:
-            self._report(f"  version {version} is served already")
+            self._report(f"  version {version} is already served")
             return
         self._version_before = version
         self._catalog.apply(yes=self._options.yes)
 
     def _test(self) -> None:
         if smoke_test.main([self._api_url(), *self._options.files]):
-            raise DeploymentFailed("The smoke test failed; the reason is above.")
+            raise DeploymentFailed("The smoke test failed. The reason is above.")
 
     def _publish_pages(self) -> None:
         outputs, folder = self._stack.outputs(), self._options.folder / "web"
@@ -203,7 +206,7 @@ class Deployment:
         return self._options.url or f"{self._stack.outputs()[API_URL].rstrip('/')}/v1"
 
     def _go_back(self) -> None:
-        """Bring the catalog, then the stack, back to what they were. What cannot be taken back is reported."""
+        """Roll back the catalog, then the stack. Reports whatever cannot be rolled back."""
         for name, go_back in (("catalog", self._roll_catalog_back), ("stack", self._roll_stack_back)):
             try:
                 go_back()
@@ -223,9 +226,9 @@ class Deployment:
         if self._before is None:
             return
         if self._before.template is None:
-            self._report(f"\nThe stack {self._options.stack} stays: there was none before.")
+            self._report(f"\nThe new stack {self._options.stack} stays, because there is no earlier state to roll back to.")
             return
-        self._report(f"\nTaking the stack {self._options.stack} back to its last template.")
+        self._report(f"\nRolling the stack {self._options.stack} back to its previous template.")
         url = self._bucket.upload_text(self._before.template, f"{self._options.stage}/before.json")
         change_set = self._stack.create_change_set(url, self._before.parameters)
         if change_set is not None:
@@ -237,6 +240,6 @@ def _relative(path: Path) -> str:
 
 
 def show(steps: Sequence[Step], report: Callable[[str], None] = print) -> None:
-    """What a dry run prints."""
+    """Print the steps, for a dry run."""
     for number, step in enumerate(steps, start=1):
         report(f"[{number}/{len(steps)}] {step.name}: {step.text}")

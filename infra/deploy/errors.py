@@ -2,4 +2,4 @@
 
 
 class DeploymentFailed(Exception):
-    """A step failed, or somebody said no; the message says why and what to do."""
+    """A step failed, or the operator declined; the message names the reason and the remedy."""

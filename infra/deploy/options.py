@@ -1,4 +1,4 @@
-"""The options of `make deploy`: variables of the environment, which arguments replace."""
+"""The options of `make deploy`: environment variables, or the arguments that override them."""
 
 import os
 import re
@@ -15,12 +15,12 @@ from infra.package import ARCHITECTURES
 from infra.template.stages import ROOT
 
 SKIPPABLE = ("check", "test", "package")
-# What AWS takes for names of stacks and of buckets.
+# The names that AWS allows for stacks and for buckets.
 _STACK_NAME, _BUCKET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}"), re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Options(Struct, frozen=True):
-    """`folder` is what `make package` writes; `url` is the API's address if buyers use another than the stack's own."""
+    """`folder` is the output of `make package`. `url` is the API's address if buyers use another one than the stack's own."""
 
     stage: str
     stack: str
@@ -36,7 +36,7 @@ class Options(Struct, frozen=True):
 
 
 def read_options(argv: Sequence[str] | None) -> Options:
-    """The options; ends the process with exit code 2 if one is wrong. A dry run needs no region."""
+    """Read the options; ends the process with exit code 2 if one is wrong. A dry run needs no region."""
     parser = _parser()
     given = parser.parse_args(argv)
     skip, files, parameters = frozenset(given.skip.replace(",", " ").split()), tuple(given.files.split()), given.parameters.split()
@@ -47,9 +47,9 @@ def read_options(argv: Sequence[str] | None) -> Options:
     if given.architecture not in ARCHITECTURES:
         parser.error(f"ARCH must be {' or '.join(ARCHITECTURES)}, not {given.architecture!r}")
     if unknown := sorted(skip - set(SKIPPABLE)):
-        parser.error(f"SKIP may have {', '.join(SKIPPABLE)}, not {', '.join(unknown)}")
+        parser.error(f"SKIP must be a list of {', '.join(SKIPPABLE)}; it has {', '.join(unknown)}")
     if missing := [file for file in files if not Path(file).is_file()]:
-        parser.error(f"FILES: there is no file {missing[0]}")
+        parser.error(f"FILES names {missing[0]}, which is not a file")
     if wrong := [word for word in parameters if "=" not in word]:
         parser.error(f"PARAMETERS must be `Name=value`, separated by spaces, not {wrong[0]!r}")
     if given.stack and not _STACK_NAME.fullmatch(given.stack):
@@ -57,7 +57,7 @@ def read_options(argv: Sequence[str] | None) -> Options:
     if given.bucket and not _BUCKET_NAME.fullmatch(given.bucket):
         parser.error(f"BUCKET must be the name of a bucket (3 to 63 lowercase letters, digits, `.` and `-`), not {given.bucket!r}")
     if given.url and urlsplit(given.url).scheme not in ("http", "https"):
-        parser.error(f"API_URL must begin with https:// or http://, not be {given.url!r}")
+        parser.error(f"API_URL must start with https:// or http://, not be {given.url!r}")
     return Options(
         stage=given.stage,
         stack=given.stack or f"fairgate-{given.stage}",
@@ -79,22 +79,26 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="deploy", usage=usage, description=description)
     add = parser.add_argument
     variable = os.environ.get
-    add("--stage", default=variable("STAGE", ""), help="the stage (STAGE)")
-    add("--stack", default=variable("STACK", ""), help="the name of its CloudFormation stack (STACK; fairgate-STAGE)")
-    add("--bucket", default=variable("BUCKET", ""), help="the bucket for packages (BUCKET; one is made for the account and the region)")
-    add("--files", default=variable("FILES", ""), help="bootstrap files, separated by spaces (FILES; the project's own)")
-    add("--parameters", default=variable("PARAMETERS", ""), help="parameters of the template: 'Name=value Other=value' (PARAMETERS)")
-    add("--architecture", default=variable("ARCH", "arm64"), help="the processors of the functions (ARCH; arm64)")
-    add("--folder", default=variable("FOLDER", ""), help="what `make package` wrote (FOLDER; .build/STAGE)")
-    add("--url", default=variable("API_URL", ""), help="the API's address for the smoke test (API_URL; that of the stack)")
-    add("--skip", default=variable("SKIP", ""), help="steps that were done already: check, test, package (SKIP)")
-    add("--yes", action="store_const", const="1", default=variable("YES", ""), help="do not ask before something is changed (YES=1)")
+    add("--stage", default=variable("STAGE", ""), help="name of the stage (STAGE)")
+    add("--stack", default=variable("STACK", ""), help="name of its CloudFormation stack (STACK; default: fairgate-STAGE)")
+    add(
+        "--bucket",
+        default=variable("BUCKET", ""),
+        help="bucket for packages (BUCKET; default: one that is created for the account and region)",
+    )
+    add("--files", default=variable("FILES", ""), help="bootstrap files, separated by spaces (FILES; default: the project's own)")
+    add("--parameters", default=variable("PARAMETERS", ""), help="template parameters: 'Name=value Other=value' (PARAMETERS)")
+    add("--architecture", default=variable("ARCH", "arm64"), help="processor architecture of the functions (ARCH; default: arm64)")
+    add("--folder", default=variable("FOLDER", ""), help="output folder of `make package` (FOLDER; default: .build/STAGE)")
+    add("--url", default=variable("API_URL", ""), help="the API's address for the smoke test (API_URL; default: the stack's)")
+    add("--skip", default=variable("SKIP", ""), help="steps to leave out: check, test, package (SKIP)")
+    add("--yes", action="store_const", const="1", default=variable("YES", ""), help="make changes without asking (YES=1)")
     add(
         "--dry-run",
         action="store_const",
         const="1",
         default=variable("DRY_RUN", ""),
-        help="only show the steps; needs no account (DRY_RUN=1)",
+        help="only show the steps; needs no AWS account (DRY_RUN=1)",
     )
     return parser
 
@@ -108,6 +112,6 @@ def _check_stage_and_switches(given: Namespace) -> None:
 
 
 def _check_switch(variable: str, value: str, meaning: str) -> None:
-    """Raise SettingsError for anything but 1, 0 and nothing: who writes DRY_RUN=yes does not want to deploy."""
+    """Raise SettingsError unless the value is 1, 0 or empty: DRY_RUN=yes must not deploy."""
     if value not in ("", "0", "1"):
         raise SettingsError(f"{variable} must be 1 ({meaning}) or 0, not {value!r}")

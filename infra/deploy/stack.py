@@ -20,21 +20,21 @@ _TABLE = "AWS::DynamoDB::Table"
 
 
 class ChangeSet(Struct, frozen=True):
-    """`lines` are for people; those that begin with `!` replace or remove something that holds data."""
+    """`lines` describe the changes to the operator. A line that starts with `!` replaces or removes a resource that holds data."""
 
     name: str
     lines: list[str]
 
 
 class Stack:
-    """`report` prints a line."""
+    """One CloudFormation stack. `report` prints a line of progress."""
 
     def __init__(self, account: AwsAccount, name: str, report: Callable[[str], None]) -> None:
         self.name = name
         self._client, self._report = account.client("cloudformation"), report
 
     def describe(self) -> Any:
-        """CloudFormation's description; None if there is no stack, or nothing but change sets of one."""
+        """Return CloudFormation's description; None if the stack does not exist, or exists only as change sets."""
         try:
             (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as error:
@@ -44,21 +44,21 @@ class Stack:
         return None if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else stack
 
     def require_ready(self) -> None:
-        """Raise DeploymentFailed if CloudFormation would take no change set now."""
+        """Raise DeploymentFailed if CloudFormation would reject a change set now."""
         stack = self.describe()
         status = stack["StackStatus"] if stack else ""
         if status == "ROLLBACK_COMPLETE":
             raise DeploymentFailed(
-                f"The first deployment of {self.name} failed, so there is only the rest of it. Delete that, then run the command again "
+                f"The first deployment of {self.name} failed and left an empty stack. Delete the stack, then run the command again "
                 f"(tables stay): aws cloudformation delete-stack --stack-name {self.name}"
             )
         if status.endswith("_IN_PROGRESS"):
             raise DeploymentFailed(
-                f"Another deployment of {self.name} is under way ({status}). Wait for its end, then run the command again."
+                f"Another deployment of {self.name} is in progress ({status}). Wait until it has finished, then run the command again."
             )
         if status.endswith("_FAILED"):
             raise DeploymentFailed(
-                f"{self.name} is in the state {status}: {stack.get('StackStatusReason', 'no reason is given')}. Remove the cause, then: "
+                f"{self.name} is in the state {status}: {stack.get('StackStatusReason', 'no reason given')}. Fix the cause, then run: "
                 f"aws cloudformation continue-update-rollback --stack-name {self.name}"
             )
 
@@ -71,16 +71,16 @@ class Stack:
         return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])} if stack else {}
 
     def template(self) -> str | None:
-        """The template as it was deployed last; None if there is no stack."""
+        """Return the template of the last deployment; None if there is no stack."""
         if self.describe() is None:
             return None
         body = self._client.get_template(StackName=self.name, TemplateStage="Original")["TemplateBody"]
         return body if isinstance(body, str) else json.dumps(body)
 
     def create_change_set(self, template_url: str, parameters: Mapping[str, str]) -> ChangeSet | None:
-        """A change set, ready to be executed; None if nothing changes. Parameters that are not named keep their values.
+        """Create a change set, ready to be executed; returns None if nothing changes. Other parameters keep their values.
 
-        Tables that stayed when an earlier stack was deleted become part of the stack again. Raises DeploymentFailed.
+        Tables that outlived an earlier, deleted stack become part of this one. Raises DeploymentFailed.
         """
         is_new = self.describe() is None
         name = f"fairgate-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
@@ -102,20 +102,20 @@ class Stack:
             ],
             Tags=[{"Key": "service", "Value": "fairgate"}],
         )
-        made = self._wait_for_change_set(name)
-        if made["Status"] == "CREATE_COMPLETE":
-            return ChangeSet(name, [_change_line(change["ResourceChange"]) for change in made["Changes"]])
+        created = self._wait_for_change_set(name)
+        if created["Status"] == "CREATE_COMPLETE":
+            return ChangeSet(name, [_change_line(change["ResourceChange"]) for change in created["Changes"]])
         self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
-        reason = made.get("StatusReason", "")
+        reason = created.get("StatusReason", "")
         if any(text in reason for text in _NOTHING_CHANGES):
             return None
-        raise DeploymentFailed(f"CloudFormation refuses the template: {reason}")
+        raise DeploymentFailed(f"CloudFormation rejected the template: {reason}")
 
     def delete_change_set(self, change_set: ChangeSet) -> None:
         self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set.name)
 
     def execute(self, change_set: ChangeSet) -> None:
-        """Execute a change set and report what happens. Raises DeploymentFailed if CloudFormation has rolled it back."""
+        """Execute a change set and report its progress. Raises DeploymentFailed if CloudFormation rolls it back."""
         latest = self._client.describe_stack_events(StackName=self.name)["StackEvents"][:1]
         last: str = latest[0]["EventId"] if latest else ""
         self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set.name)
@@ -129,20 +129,20 @@ class Stack:
                 break
             sleep(POLL_SECONDS)
         if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            reasons = "; ".join(failures[:3]) or stack.get("StackStatusReason", "no reason is given")
-            raise DeploymentFailed(f"CloudFormation has rolled {self.name} back ({stack['StackStatus']}): {reasons}")
+            reasons = "; ".join(failures[:3]) or stack.get("StackStatusReason", "no reason given")
+            raise DeploymentFailed(f"CloudFormation rolled {self.name} back ({stack['StackStatus']}): {reasons}")
 
     def _wait_for_change_set(self, name: str) -> Any:
         while True:
             pages = self._client.get_paginator("describe_change_set").paginate(StackName=self.name, ChangeSetName=name)
-            made, *more = pages
-            if made["Status"] in ("CREATE_COMPLETE", "FAILED"):
-                made["Changes"] += [change for page in more for change in page["Changes"]]
-                return made
+            first, *others = pages
+            if first["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                first["Changes"] += [change for page in others for change in page["Changes"]]
+                return first
             sleep(POLL_SECONDS)
 
     def _events_since(self, last: str) -> list[Any]:
-        """The events after the one with this id, the oldest first; all events if there is none with it."""
+        """Return the events after the one with this id, oldest first; all events if no event has the id."""
         events: list[Any] = []
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self.name):
             for event in page["StackEvents"]:

@@ -1,4 +1,4 @@
-"""The secret of a stage: made with random values at the first deployment; afterwards a key that it lacks is added, and none changed."""
+"""The secret of a stage. The first deployment creates it with random values; later ones add missing keys and change none."""
 
 import json
 import secrets
@@ -16,9 +16,9 @@ def secret_name(stage: str) -> str:
 
 
 def create_missing(account: AwsAccount, stage: str) -> str:
-    """Create the stage's secret unless there is one, and add the CDN's key if an older one lacks it; returns what was done.
+    """Create the stage's secret, or add the CDN's key to a secret that lacks it; returns what was done.
 
-    Raises DeploymentFailed if CloudFormation or the API could not use what is there.
+    Raises DeploymentFailed if CloudFormation or the API could not use the existing secret.
     """
     client, name = account.client("secretsmanager"), secret_name(stage)
     try:
@@ -30,10 +30,12 @@ def create_missing(account: AwsAccount, stage: str) -> str:
     values = _parse(name, text)
     if values.get("edge_key"):
         if len(values["edge_key"]) < MIN_SECRET_LENGTH:
-            raise DeploymentFailed(f"edge_key of the secret {name} is too short: it needs {MIN_SECRET_LENGTH} characters or more.")
-        return "it is there; nothing was changed"
+            raise DeploymentFailed(
+                f"edge_key in the secret {name} is too short. Replace it with a value of at least {MIN_SECRET_LENGTH} characters."
+            )
+        return "exists; nothing was changed"
     client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "edge_key": _random()}))
-    return "it is there; edge_key, which CloudFront needs, was added"
+    return "exists; edge_key, which CloudFront needs, was added"
 
 
 def _random() -> str:
@@ -43,8 +45,8 @@ def _random() -> str:
 def _parse(name: str, text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
-    except ValueError:  # which would repeat a part of the secret
+    except ValueError:  # its message would repeat a part of the secret
         values = None
     if not isinstance(values, dict):
-        raise DeploymentFailed(f"The secret {name} must be text with a JSON object; docs/deployment.md says what is in it.")
+        raise DeploymentFailed(f"The secret {name} must be a JSON object. docs/deployment.md lists its keys.")
     return values

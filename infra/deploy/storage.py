@@ -1,4 +1,4 @@
-"""What a deployment uploads: the package to a bucket of the deployer, and the pages to the bucket of the stack."""
+"""Uploads of a deployment: the package to the deployer's bucket, and the pages to the stack's bucket."""
 
 import json
 import mimetypes
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from infra.deploy.account import AwsAccount
 from infra.deploy.errors import DeploymentFailed
 
-# Files whose name has a hash of their content never change; browsers ask about all others.
+# Files with a hash of their content in their name never change; browsers revalidate all other files.
 LASTING, CHECKED = "public, max-age=31536000, immutable", "no-cache"
 _HASHED_FOLDER = "assets"
 
@@ -21,30 +21,32 @@ def default_bucket(account: AwsAccount) -> str:
 
 
 class PackageBucket:
-    """The bucket that CloudFormation takes packages from. Nobody else's bucket of that name is ever used."""
+    """The bucket from which CloudFormation reads packages. A bucket of another account is never used, even if it has this name."""
 
     def __init__(self, account: AwsAccount, name: str) -> None:
-        """Without a `name` it is the default one, which is created if it is missing. Raises DeploymentFailed."""
+        """Open the bucket `name`; without a name open the default bucket, and create it if it is missing. Raises DeploymentFailed."""
         self._s3, self._owner = account.client("s3"), account.id
         self.name = name or default_bucket(account)
         status = self._status()
         if status == 404 and name:
-            raise DeploymentFailed(f"There is no bucket {name}. Create it (aws s3 mb s3://{name}), or leave BUCKET out: then one is made.")
+            raise DeploymentFailed(
+                f"The bucket {name} does not exist. Create it (aws s3 mb s3://{name}), or leave BUCKET out to have a bucket created."
+            )
         if status == 404:
             self._create(account.region)
         elif status != 200:
             raise DeploymentFailed(
-                f"The bucket {self.name} cannot be used ({status}): it belongs to another account, or the deployer may not use it. "
-                "Name another one: make deploy BUCKET=name"
+                f"The bucket {self.name} cannot be used ({status}): it belongs to another account, or the deployer has no access to it. "
+                "Name another bucket: make deploy BUCKET=name"
             )
 
     def upload(self, file: Path, key: str) -> str:
-        """Upload a file; returns its key."""
+        """Upload a file and return its key."""
         self._s3.upload_file(str(file), self.name, key, ExtraArgs={"ExpectedBucketOwner": self._owner})
         return key
 
     def upload_text(self, text: str, key: str) -> str:
-        """Upload a text; returns its URL, as CloudFormation wants it."""
+        """Upload a text and return its URL in the form that CloudFormation expects."""
         self._s3.put_object(Bucket=self.name, Key=key, Body=text.encode(), ExpectedBucketOwner=self._owner)
         signed: str = self._s3.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": key})
         return signed.partition("?")[0]
@@ -66,7 +68,7 @@ class PackageBucket:
 def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
     """Upload the zips that the template of `folder` names, and the template with their addresses; returns the template's URL.
 
-    Keys are hashes of the content, so an earlier template still finds its own zip.
+    Keys are hashes of the content, so an earlier template still finds its zip.
     """
     template = json.loads((folder / "sam.json").read_bytes())
     uploaded: dict[str, str] = {}
@@ -82,9 +84,9 @@ def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
 
 
 def upload_pages(account: AwsAccount, folder: Path, bucket: str) -> int:
-    """Upload the pages of `folder`; returns how many files they have. Files of earlier versions stay: open pages may still ask for them.
+    """Upload the pages in `folder` and return the number of files. Files of earlier versions stay, because open pages may request them.
 
-    What is referred to comes first, so no page is ever there without its files.
+    Pages come after the files that they refer to, so no page is ever served without its files.
     """
     s3 = account.client("s3")
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.suffix == ".html", str(path)))

@@ -47,7 +47,7 @@ def test_what_closes_or_shrinks_needs_a_yes(served, run, write, change):
     path = write(served)
     refused = run("apply", path, yes=False)
     assert refused.code == 1
-    assert "Nothing was applied, because this closes or shrinks what is on sale. To agree to it: --yes" in refused.err
+    assert "Nothing was applied, because this would close or shrink what is on sale. To approve it: --yes" in refused.err
     assert catalog.load_head_and_catalog()[0].version == 1
     assert stock_of("fest-pass").capacity == 10
     plan = run("plan", "--json", path).json

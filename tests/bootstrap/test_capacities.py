@@ -33,7 +33,7 @@ def test_the_types_of_an_event_share_its_capacity(api, time, run, write, limited
     assert builders.reserve(api, "bob", "fest", "fest-any", 3).status == 409
     assert builders.reserve(api, "bob", "fest", "fest-any", 2).status == 201
     assert (pool().sold, pool().held) == (4, 2)
-    assert run("apply", write(limited)).out == "version 1 is served already; nothing to do\n"
+    assert run("apply", write(limited)).out == "version 1 is already served; nothing to do\n"
     invariants.check(time.now)
 
 

@@ -24,7 +24,7 @@ def test_export_gives_the_file_back(store, run, write, tree, tmp_path):
 
 
 def test_status_says_what_is_served(store, run, write, tree):
-    assert "nothing was applied" in run("status").out
+    assert "no file was applied" in run("status").out
     run("apply", "--actor", "deploy-7", write(tree))
     shown = run("status", "--json").json
     assert (shown["version"], shown["applied_by"], shown["events"], shown["ticket_types"]) == (1, "deploy-7", 1, 1)
@@ -44,7 +44,7 @@ def test_status_shows_the_version_of_the_file_beside_that_of_the_store(store, ru
 class TestDrift:
     def test_none(self, store, run, write, tree):
         run("apply", write(tree))
-        assert run("drift", write(tree)).out == "no drift: the store is as the file says\n"
+        assert run("drift", write(tree)).out == "no drift: the store matches the file\n"
 
     def test_of_the_file(self, store, run, write, tree):
         run("apply", write(tree))

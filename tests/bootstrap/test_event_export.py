@@ -91,7 +91,7 @@ def test_an_event_of_the_api_is_the_same_in_another_stage(api, time, run, export
     assert api.get(f"/events/{event_id}").status == 404, "a plan changes nothing"
     assert run("apply", file).code == 0
     assert shown(api, event_id) == before
-    assert run("apply", file).out == "version 1 is served already; nothing to do\n"
+    assert run("apply", file).out == "version 1 is already served; nothing to do\n"
     invariants.check(time.now)
 
 
@@ -132,10 +132,10 @@ def test_what_a_file_cannot_say_is_listed(api, export):
     change(api, f"/tiers/{tier_id}", hidden=True)
     file, result = export(event_id)
     assert result.err.splitlines()[1:] == [
-        f"event {event_id}: `address` is left out, because the file does not have it",
-        f"event {event_id}: `hold_seconds` is left out, because the file does not have it",
-        f"event {event_id}: is a draft, which the file cannot say; it is written as `test`, which is in no list",
-        f"tier {tier_id}: is hidden, which the file cannot say; it is written as `closed`",
+        f"event {event_id}: `address` is left out, because the file does not support it",
+        f"event {event_id}: `hold_seconds` is left out, because the file does not support it",
+        f"event {event_id}: is a draft, which the file does not support; it is written as `test`, which is not listed",
+        f"tier {tier_id}: is hidden, which the file does not support; it is written as `closed`",
     ]
     document = json.loads(file.read_text())
     assert document["events"][event_id]["status"] == "test"

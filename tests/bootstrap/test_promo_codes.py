@@ -80,7 +80,7 @@ def test_a_declared_code_is_as_one_of_the_api(api, run, write, tree, shown):
     local_times = {"discount_value": 12.5, "starts_at": "2026-01-01T07:00:00Z", "expires_at": "2026-09-01T05:59:59Z"}
     assert {name: codes["FULL"][name] for name in full} == full | local_times
     assert run("drift", write(tree)).code == 0
-    assert run("apply", write(tree)).out == "version 1 is served already; nothing to do\n"
+    assert run("apply", write(tree)).out == "version 1 is already served; nothing to do\n"
     order = buy(api, "ada", "full").json["order"]
     assert (order["promo_code"], order["discount_cents"]) == ("FULL", 1250)
     assert shown()["FULL"]["times_used"] == 1
@@ -234,7 +234,7 @@ def test_drift_of_a_code_is_corrected_by_the_same_file(run, write, tree, shown):
     transactions.change(found, replace(found, max_total_uses=9), "somebody", 0)
     drift = run("drift", write(tree))
     assert (drift.code, "max_total_uses 9 -> 5" in drift.out) == (1, True)
-    assert "version 1 is served already" in run("apply", write(tree)).out
+    assert "version 1 is already served" in run("apply", write(tree)).out
     assert shown()["FEST"]["max_total_uses"] == 5
 
 
@@ -248,7 +248,7 @@ def test_an_event_takes_its_codes_to_another_stage(api, run, write, tree, tmp_pa
     file = tmp_path / "event.json"
     exported = run("export", "--event", event_id, "-o", file)
     assert exported.code == 0
-    assert "promo code GONE: is left out, because all that it is for was deleted" in exported.err
+    assert "promo code GONE: is left out, because all its tiers were deleted" in exported.err
     codes = json.loads(file.read_text())["events"][event_id]["promo_codes"]
     assert codes == [
         {"code": "EURO", "discount_type": "fixed_amount", "discount_value": 2.5, "max_total_uses": 5},

@@ -27,7 +27,7 @@ def test_applying_the_same_file_again_changes_nothing(store, run, write, tree):
     path = write(tree)
     assert "applied as version 1" in run("apply", path).out
     again = run("apply", path)
-    assert (again.code, again.out) == (0, "version 1 is served already; nothing to do\n")
+    assert (again.code, again.out) == (0, "version 1 is already served; nothing to do\n")
     assert catalog.load_head_and_catalog()[0].version == 1
 
 
@@ -94,7 +94,7 @@ def test_a_rollback_is_a_new_version_that_keeps_sold_tickets(store, run, write, 
     assert (stock_of("fest-pass").sold, stock_of("fest-pass").capacity) == (3, 10)
     entry = audit.list_entries("catalog")[0]
     assert (entry.action, entry.details["rolled_back_to"], entry.details["replaced"]) == ("catalog.rolled_back", 1, 2)
-    assert run("rollback", 9).err.splitlines()[1:] == ["there is no version 9; the command `status` lists the latest ones"]
+    assert run("rollback", 9).err.splitlines()[1:] == ["there is no version 9; the command `status` lists the latest versions"]
 
 
 def test_every_apply_is_audited(store, run, write, tree):

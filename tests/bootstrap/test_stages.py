@@ -42,7 +42,7 @@ class TestPrices:
         at_stage(stage)
         assert run("apply", path).code == 0
         assert catalog.load_current().tiers["fest-pass"].stripe_price_id == price_id
-        assert run("apply", path).out == "version 1 is served already; nothing to do\n"
+        assert run("apply", path).out == "version 1 is already served; nothing to do\n"
 
     def test_all_forms_are_valid_without_a_stage(self, run, write, tree):
         for name, prices in (("text", "price_3"), ("none", None), ("stages", self.PRICES), ("empty", {})):

@@ -74,7 +74,7 @@ def test_a_stripe_that_does_not_answer_is_one_clear_line(run):
     with settings.override(stripe_api_key="sk_test_any", stripe_api_base="http://127.0.0.1:9"):
         result = run("import-stripe")
     assert result.code == 1
-    assert result.err == "Stripe does not answer at http://127.0.0.1:9. Check the network and try again.\n"
+    assert result.err == "Stripe does not respond at http://127.0.0.1:9. Check the network and try again.\n"
 
 
 @pytest.mark.parametrize(("key", "code", "message"), [("", 2, "FAIRGATE_STRIPE_API_KEY"), ("sk_test_unknown", 1, "Check the key")])

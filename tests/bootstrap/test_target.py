@@ -46,16 +46,16 @@ def test_a_run_that_has_ended_is_not_taken_for_one_that_runs(folder, run, monkey
         for command in ("plan", "apply", "status", "drift", "export"):
             result = run(command)
             assert result.code == 1
-            assert f"There is no local run in {folder}. Start one in another terminal (make run)" in result.err
+            assert f"No local run uses {folder}. Start one in another terminal (make run)" in result.err
         monkeypatch.setenv("DATA", str(folder / "missing"))
-        assert "There is no local run in" in run("status").err
+        assert "No local run uses" in run("status").err
         assert run("validate").code == 0, "a file can be checked without a store"
 
 
 def test_a_run_that_has_not_said_its_address_yet_is_not_asked(running, run):
     (running / "demo.json").write_text("{")
     with settings.override(stage="local"):
-        assert "There is no local run in" in run("status").err
+        assert "No local run uses" in run("status").err
 
 
 def test_commands_say_which_store_they_talk_to(run):

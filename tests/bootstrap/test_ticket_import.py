@@ -93,7 +93,7 @@ def test_without_apply_nothing_is_written(api, import_file):
     assert result.out.splitlines() == [
         "tier fest-pass: 1 new, 10 left before",
         "1 new, 0 imported before, 0 with faults",
-        "A dry run: nothing was written. To import them, add --apply.",
+        "This was a dry run: nothing was imported. To import the tickets, add --apply.",
     ]
     assert stock_of("fest-pass").sold == 0
     assert scan(api, "A-0001").json["error"] == "code_unknown"
@@ -140,14 +140,14 @@ def test_every_fault_is_listed_with_its_line_and_nothing_is_imported(import_file
     ]
     assert "is in line 2 already" in result.out
     assert result.out.endswith(
-        "2 new, 0 imported before, 9 with faults\nNothing was imported. Correct what is listed, then run the command again.\n"
+        "2 new, 0 imported before, 9 with faults\nNothing was imported. Correct the faults listed above, then run the command again.\n"
     )
     assert stock_of("fest-pass").sold == 0
 
 
 def test_the_tier_and_the_address_are_checked(import_file):
     result = import_file("A-0001,balcony,,\nA-0002,fest-pass,,not an address\n")
-    assert 'line 2: tier: "balcony" is no tier of the event; say which one is meant: --tier NAME=TIER_ID' in result.out
+    assert 'line 2: tier: "balcony" is not a tier of the event; name the tier: --tier NAME=TIER_ID' in result.out
     assert 'line 3: email: "not an address" is not an e-mail address' in result.out
 
 
@@ -162,9 +162,9 @@ def test_other_names_of_columns_and_tiers_are_mapped(api, import_file):
 @pytest.mark.parametrize(
     ("options", "header", "message"),
     [
-        ((), "barcode,tier\n", 'The file has no column "code". Its columns are: "barcode", "tier". Say which is it: --map code=COLUMN'),
+        ((), "barcode,tier\n", 'The file has no column "code". Its columns are: "barcode", "tier". Name the right one: --map code=COLUMN'),
         ((), "code,tier,Code\n", 'The file has several columns "code". Rename all but one.'),
-        (("--map", "seat=Seat"), HEADER, "--map seat=...: there is no such field; the fields are code, tier, name, email"),
+        (("--map", "seat=Seat"), HEADER, "--map seat=...: this field does not exist; the fields are code, tier, name, email"),
         (("--map", "email=Mail"), HEADER, 'The file has no column "Mail"'),
         (("--tier", "VIP=vip"), HEADER, '--tier VIP=vip: the event has no tier "vip". Its tiers are: fest-pass, fest-table'),
         ((), "", 'The file has no column "code". Its columns are: none'),
@@ -240,7 +240,7 @@ def test_buyers_who_take_the_last_tickets_meanwhile_stop_the_import(api, import_
     monkeypatch.setattr(ticket_import, "check", check_and_sell)
     result = import_file("".join(f"A-{number:04},fest-pass,,\n" for number in range(7)))
     assert result.code == 1
-    assert "Stopped: tickets of the event were sold meanwhile, and 6 are left. 0 tickets are imported" in result.err
+    assert "Stopped: other tickets of the event were sold meanwhile, and only 6 are left. 0 tickets are imported" in result.err
 
 
 @pytest.mark.parametrize("capacity", [None, 10], ids=["tier", "event"])

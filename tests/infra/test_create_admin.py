@@ -29,7 +29,7 @@ def typed(monkeypatch):
 def test_a_new_admin_gets_an_account(api, typed, capsys):
     typed(f"{PASSWORD}\n")
     assert main([EMAIL]) == 0
-    assert "is an admin of stage" in capsys.readouterr().out
+    assert "made it an admin of stage" in capsys.readouterr().out
     user = log_in(api).json["user"]
     assert (user["roles"], user["email_verified"]) == (["admin", "user"], True)
     [entry] = audit.list_entries(f"account#{user['id']}")

@@ -129,13 +129,13 @@ def test_changes_that_were_given_up_are_passed_again(api, aws, time, capsys):
     assert main(["follow-changes"], aws.client) == 1
     shown = capsys.readouterr().out
     assert "follow-changes: 1 letters" in shown
-    assert f"(RetryAttemptsExhausted): 3 changes of {dynamo.table_name('tickets')} are passed again" in shown
+    assert f"(RetryAttemptsExhausted): 3 changes of {dynamo.table_name('tickets')} are passed to the function again" in shown
     assert (aws.functions.events, aws.count("follow-changes")) == ([], 1), "without --replay nothing is done"
 
     assert main(["follow-changes", "--replay"], aws.client) == 0
     assert sorted(ticket_numbers(api, order_id)) == ["NIG-0001", "NIG-0002", "NIG-0003"]
     assert aws.count("follow-changes") == 0
-    assert capsys.readouterr().out.endswith("are passed again: done\nNo letters are left.\n")
+    assert capsys.readouterr().out.endswith("are passed to the function again: done\nNo letters are left.\n")
 
 
 def test_many_changes_are_passed_in_parts_and_those_of_others_are_left_out(api, aws, time):
@@ -167,7 +167,7 @@ def test_what_fails_again_stays_and_nobody_is_named(api, aws, time, capsys):
     aws.functions.failing.add("process_image")
     assert main(["process-image", "--replay"], aws.client) == 1
     shown = capsys.readouterr().out
-    assert shown.count("stays: the function failed again (KeyError); its log says why") == 2
+    assert shown.count("stays: the function failed again (KeyError); see its log") == 2
     assert PERSON not in shown
     assert aws.count("process-image") == 2
     aws.functions.failing.clear()
@@ -213,7 +213,7 @@ def test_changes_that_are_too_old_stay_until_somebody_discards_them(api, aws, ti
     aws.put("project-reports", "not of AWS")
     aws.replaced["dynamodbstreams"] = NoStreams(code)
     assert main(["project-reports", "--replay"], aws.client) == 1
-    assert "its changes are older than 24 hours and cannot be read any more" in capsys.readouterr().out
+    assert "its changes are older than 24 hours, and DynamoDB has deleted them" in capsys.readouterr().out
     assert aws.count("project-reports") == 2
     assert main(["project-reports", "--discard"], aws.client) == 1
     assert aws.count("project-reports") == 1, "only what nobody can replay is discarded"
@@ -224,7 +224,7 @@ def test_reports_about_mails_are_sent_to_the_api_again(aws, monkeypatch, capsys)
     body = {"Type": "Notification", "TopicArn": topic, "Message": "{}", "Timestamp": "2026-11-21T03:00:00Z", "Signature": "x"}
     aws.put("mail-reports", body)
     assert main(["mail-reports", "--replay"], aws.client) == 1
-    assert "nobody hears the topic" in capsys.readouterr().out
+    assert "has no subscription" in capsys.readouterr().out
     aws.client("sns").subscribe(TopicArn=topic, Protocol="https", Endpoint="https://api.example/v1/webhooks/ses")
     sent, statuses = [], [403, 200]
     monkeypatch.setattr(replay.urllib3, "request", lambda *args, **more: sent.append((args, more["body"])) or Status(statuses.pop(0)))
@@ -250,7 +250,7 @@ def test_a_stage_that_is_not_deployed_is_named(store, capsys):
 
 def test_a_wrong_name_is_answered_with_the_right_ones(capsys):
     assert main(["swep"]) == 2
-    assert "there is no queue of swep; there are sweep, reconcile" in capsys.readouterr().err
+    assert "swep has no queue; the queues are sweep, reconcile" in capsys.readouterr().err
 
 
 def test_many_letters_are_taken_and_deleted(aws):

@@ -142,9 +142,9 @@ def test_the_same_again_changes_nothing(deploy, aws):
     secret = aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"]
     code, printed = deploy()
     assert code == 0, printed
-    assert "the stack has all of it already" in printed
-    assert "version 1 is served already" in printed
-    assert "nothing changes that buyers see" in printed  # the plan
+    assert "the stack is up to date" in printed
+    assert "version 1 is already served" in printed
+    assert "no change that buyers can see" in printed  # the plan
     assert aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"] == secret
 
 
@@ -166,9 +166,9 @@ def test_an_older_secret_gets_the_key_of_the_cdn_and_keeps_the_others(deploy, aw
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("not JSON", "The secret fairgate/dev must be text with a JSON object"),
-        ('["k"]', "The secret fairgate/dev must be text with a JSON object"),
-        ('{"edge_key": "short"}', "edge_key of the secret fairgate/dev is too short: it needs 32 characters or more."),
+        ("not JSON", "The secret fairgate/dev must be a JSON object"),
+        ('["k"]', "The secret fairgate/dev must be a JSON object"),
+        ('{"edge_key": "short"}', "edge_key in the secret fairgate/dev is too short. Replace it with a value of at least 32 characters."),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_named_before_anything_changes(deploy, aws, text, message):
@@ -201,10 +201,10 @@ def test_a_failed_smoke_test_takes_the_stack_and_the_catalog_back(deploy, aws, a
 @pytest.mark.parametrize(
     ("step", "message", "status"),
     [
-        ("validate", "Stopped in the step validate. Nothing was changed.", None),
-        ("upload", "Stopped in the step upload. The stage is as it was. A secret or a bucket may be new", None),
-        ("stack", "CloudFormation goes on by itself. When it is ready, run the command again", "CREATE_COMPLETE"),
-        ("pages", "The stage is deployed, but its pages may be those of before", "CREATE_COMPLETE"),
+        ("validate", "Interrupted in the step validate. Nothing was changed.", None),
+        ("upload", "Interrupted in the step upload. The stage is unchanged. A secret or a bucket may be new", None),
+        ("stack", "CloudFormation continues on its own. When it has finished, run the command again", "CREATE_COMPLETE"),
+        ("pages", "The stage is deployed, but may still serve the previous pages", "CREATE_COMPLETE"),
     ],
 )
 def test_a_stopped_deployment_reports_its_state_and_can_continue(deploy, aws, monkeypatch, step, message, status):
@@ -229,13 +229,13 @@ def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws,
     (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
     with monkeypatch.context() as patched:
         patched.setattr(command, "_confirm", _press_ctrl_c)
-        assert "Stopped in the step review. The stage is as it was." in deploy(yes=False)[1]
+        assert "Interrupted in the step review. The stage is unchanged." in deploy(yes=False)[1]
     assert _change_sets(aws) == before
     with monkeypatch.context() as patched:
         patched.setattr(deployment.smoke_test, "main", _press_ctrl_c)
         code, printed = deploy()
     assert code == 1
-    assert "Stopped in the step smoke test. What this run has changed was taken back" in printed
+    assert "Interrupted in the step smoke test. The changes of this run were rolled back" in printed
     assert not aws.client("sqs").list_queues().get("QueueUrls")
 
 
@@ -253,7 +253,7 @@ def test_tables_of_a_deleted_stack_are_taken_into_the_new_one(deploy, aws, api_u
     assert _stack_status(aws) in (None, "DELETE_COMPLETE")
     code, printed = deploy()
     assert code == 0, printed
-    assert "version 1 is served already" in printed
+    assert "version 1 is already served" in printed
 
 
 def test_who_is_not_asked_has_not_agreed(deploy, aws):
@@ -268,7 +268,7 @@ def test_a_failed_change_is_rolled_back_and_nothing_else_is_done(deploy, package
     (package / "sam.json").write_text(json.dumps(template(**NEVER_READY)))
     code, printed = deploy()
     assert code == 1
-    assert "CloudFormation has rolled fairgate-dev back (UPDATE_ROLLBACK_COMPLETE): NeverReady" in printed
+    assert "CloudFormation rolled fairgate-dev back (UPDATE_ROLLBACK_COMPLETE): NeverReady" in printed
     assert "smoke test:" not in printed
     assert _served_version(api_url) == 1
 
@@ -292,7 +292,7 @@ def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, pa
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
-        (("--bucket", "fairgate-none"), "There is no bucket fairgate-none. Create it (aws s3 mb s3://fairgate-none)"),
+        (("--bucket", "fairgate-none"), "The bucket fairgate-none does not exist. Create it (aws s3 mb s3://fairgate-none)"),
         (("--folder", "/none"), "There is no package in /none. Build it: make package STAGE=dev"),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, ca
         *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "stack", "apply", "smoke test", "pages")
     ]
     assert "fairgate-prod" in lines[8]
-    assert lines[-1] == "Nothing was done (dry run)."
+    assert lines[-1] == "This was a dry run: nothing was changed."
 
 
 def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monkeypatch):

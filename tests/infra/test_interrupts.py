@@ -32,6 +32,6 @@ def test_ctrl_c_says_what_is_so_now(file, monkeypatch, capsys):
         runpy.run_path(str(file), run_name="__main__")
     assert ended.value.code == 130
     printed = capsys.readouterr()
-    assert printed.err.startswith("\nStopped. ")
+    assert printed.err.startswith("\nInterrupted. ")
     assert printed.err.endswith(".\n")
     assert printed.out == ""

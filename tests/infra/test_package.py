@@ -32,7 +32,7 @@ def test_a_zip_that_does_not_run_or_is_too_large_is_a_problem(folder, monkeypatc
         pytest.skip("runs the zip on Linux")
     too_large, fails = package.check_artefact(folder, architecture)
     assert too_large.startswith("the zip has ")
-    assert fails.startswith("the unpacked zip does not run by itself: ")
+    assert fails.startswith("the unpacked zip does not run on its own: ")
 
 
 def test_snapstart_needs_a_version_of_python_that_has_it(monkeypatch, capsys):

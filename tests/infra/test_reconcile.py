@@ -51,7 +51,7 @@ def test_a_lost_webhook_is_repaired_and_the_schedule_keeps_its_place(shop, comma
     shop.time.advance(60)
     status, out, _ = command()
     assert (status, shop.purchase_state(session)) == (0, "paid")
-    assert "1 payments had come in" in out
+    assert "1 payments had arrived unnoticed" in out
     assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["last_run"] is None
     assert command()[0] == 0
 
@@ -108,7 +108,7 @@ def test_invalid_arguments_exit_with_2_and_a_message(shop, capsys, arguments, me
     [
         ({"stripe_api_key": ""}, "has no Stripe key; set FAIRGATE_STRIPE_API_KEY"),
         ({"stripe_api_key": "sk_live_x"}, "a live key takes real money; stage"),
-        ({"stripe_api_key": "sk_test_somebody_elses"}, "Stripe does not answer, or refuses the key"),
+        ({"stripe_api_key": "sk_test_somebody_elses"}, "Stripe does not respond, or refuses the key"),
         ({"ticket_keys": ""}, "FAIRGATE_TICKET_KEYS must be set"),
         ({"stage": "nowhere"}, "the store failed"),
     ],
@@ -137,7 +137,7 @@ def test_after_a_failure_it_prints_where_to_go_on(shop, command):
     shop.fake.fail_next_request("GET", "/v1/events", status=500, times=3)
     status, _, err = command()
     assert status == 2
-    assert f"go on with --since {clock.iso(shop.time.now - 7200)}" in err
+    assert f"Continue later with --since {clock.iso(shop.time.now - 7200)}" in err
 
 
 def test_many_unknown_purchases_are_refunded_only_if_an_option_says_so(shop, command):

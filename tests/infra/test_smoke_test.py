@@ -57,7 +57,7 @@ def test_a_stage_that_simulates_payments_sells_one_ticket(run, time):
     assert code == 0
     assert list(lines) == ["health", "document", "catalog", "events", "purchase"]
     assert all(line.startswith("ok") for line in lines.values())
-    assert "version 1 is served, as the file says" in lines["catalog"]
+    assert "version 1 is served, the same as in the file" in lines["catalog"]
     assert "one ticket of test-event-1 was sold, paid by simulation" in lines["purchase"]
     invariants.check(time.now)
 
@@ -129,12 +129,12 @@ def test_nothing_at_the_address_fails_and_says_so(run, monkeypatch):
     monkeypatch.setattr(smoke_test, "RETRIES", 0)
     code, lines = run(address="http://127.0.0.1:9/api/v1")
     assert code == 1
-    assert "does not answer" in lines["health"]
+    assert "does not respond" in lines["health"]
 
 
 def test_wrong_arguments_are_refused(run, tmp_path, capsys):
     assert smoke_test.main(["shop.example.com"]) == 2
-    assert "the address must be one like https://" in capsys.readouterr().err
+    assert "the address must be a URL such as https://" in capsys.readouterr().err
     (tmp_path / "wrong.json").write_text("{}")
     assert smoke_test.main(["http://127.0.0.1:9", str(tmp_path / "wrong.json")]) == 2
     assert smoke_test.main(["http://127.0.0.1:9", str(tmp_path / "none.json")]) == 2

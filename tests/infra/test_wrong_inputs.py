@@ -24,8 +24,8 @@ from infra.web import main as web
 from tests.repository import PAGES, ROOT
 
 TYPO = "the stage must be dev or prod, not 'porduction'; the nearest name is prod (with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
-NO_STAGE = "the stage must be dev or prod, and none is named (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"
-NO_REGION = "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (that of an AWS profile is not read)"
+NO_STAGE = "the stage must be dev or prod, but no stage was given (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"
+NO_REGION = "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (the region of an AWS profile is not used)"
 WRONG_REGION = "AWS_REGION must be a region of AWS, not 'eu-centrall-1'; the nearest name is eu-central-1"
 
 # The commands that work on the tables of a stage, each with arguments that are right.
@@ -43,24 +43,24 @@ WRONG_ARGUMENTS = [
     (deploy, ["--stage", "porduction"], TYPO),
     (deploy, ["--stage", ""], NO_STAGE),
     (deploy, ["--stage", "dev"], NO_REGION),
-    (deploy, ["--stage", "dev", "--skip", "tests"], "SKIP may have check, test, package, not tests"),
+    (deploy, ["--stage", "dev", "--skip", "tests"], "SKIP must be a list of check, test, package; it has tests"),
     (deploy, ["--stage", "dev", "--architecture", "arm"], "ARCH must be arm64 or x86_64, not 'arm'"),
     (deploy, ["--stage", "dev", "--parameters", "Domain"], "PARAMETERS must be `Name=value`, separated by spaces, not 'Domain'"),
-    (deploy, ["--stage", "dev", "--files", "none.json"], "FILES: there is no file none.json"),
+    (deploy, ["--stage", "dev", "--files", "none.json"], "FILES names none.json, which is not a file"),
     (deploy, ["--stage", "dev", "--stack", "1st"], "STACK must be letters, digits and `-`, a letter first"),
     (deploy, ["--stage", "dev", "--bucket", "s3://mine"], "BUCKET must be the name of a bucket"),
-    (deploy, ["--stage", "dev", "--url", "shop.example.com"], "API_URL must begin with https:// or http://"),
+    (deploy, ["--stage", "dev", "--url", "shop.example.com"], "API_URL must start with https:// or http://"),
     (package, ["--stage", "porduction"], "argument --stage: invalid choice: 'porduction' (choose from"),
     (package, ["--architecture", "arm"], "argument --architecture: invalid choice: 'arm' (choose from"),
     (emulation, ["--stage", "porduction"], TYPO),
     (create_admin, [], "the following arguments are required: email"),
     (backup, ["sav", "folder"], "invalid choice: 'sav'"),
     (backup, ["save"], "the following arguments are required: folder"),
-    (dead_letters, ["swep"], "there is no queue of swep; there are sweep, "),
+    (dead_letters, ["swep"], "swep has no queue; the queues are sweep, "),
     (rebuild_reports, ["dev"], "unrecognized arguments: dev"),
     (reconcile, ["--since", "monday", "--until", "2026-05-02T00:00:00Z"], "'monday' is not a time like 2026-11-01T00:00:00Z"),
-    (smoke_test, ["shop.example.com"], "the address must be one like https://shop.example.com/api/v1, not 'shop.example.com'"),
-    (smoke_test, ["https://shop.example.com:99999/api/v1"], "the address must be one like https://shop.example.com/api/v1, not"),
+    (smoke_test, ["shop.example.com"], "the address must be a URL such as https://shop.example.com/api/v1, not 'shop.example.com'"),
+    (smoke_test, ["https://shop.example.com:99999/api/v1"], "the address must be a URL such as https://shop.example.com/api/v1, not"),
     (fake_stripe, ["--port", "99999"], "argument --port: must be a number from 0 (any free port) to 65535, not '99999'"),
     (
         fake_stripe,
@@ -147,7 +147,7 @@ def test_wrong_variables_are_named(refused, monkeypatch, command, variables, exp
 def test_what_is_no_address_is_shown(refused, monkeypatch, email):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     with settings.override(stage="dev"):
-        assert f"{email!r} is not an e-mail address; write it like ada@example.com" in refused(create_admin, [email])
+        assert f"{email!r} is not an e-mail address such as ada@example.com" in refused(create_admin, [email])
 
 
 def test_commands_of_the_pages_name_the_region_of_their_stage():

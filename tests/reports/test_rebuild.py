@@ -102,7 +102,7 @@ def test_the_command_says_what_it_has_counted(api, poller, time, monkeypatch, ca
     builders.create_order(api, builders.create_shop(api))
     monkeypatch.setattr(rebuild, "WAIT_SECONDS", 0)
     assert rebuild_reports.main([]) == 0
-    assert "1 purchases, 0 that are deleted, 1 entries" in capsys.readouterr().out
+    assert "1 purchases, 0 deleted purchases, 1 ledger entries" in capsys.readouterr().out
 
 
 def test_the_command_says_that_the_store_failed(api, poller, time, capsys):
