@@ -96,7 +96,7 @@ def test_commands_that_use_a_local_run_work_as_printed(page, shell, copy, local_
 
 
 @pytest.mark.slow
-def test_a_machine_without_curl_is_told_the_same(copy, local_run, curl):
+def test_a_machine_without_curl_gets_the_same_output(copy, local_run, curl):
     page = ROOT / "README.md"
     script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
     check_the_readme(run_script("sh", script, copy, curl), copy)

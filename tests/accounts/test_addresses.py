@@ -76,7 +76,7 @@ def test_a_change_needs_the_password_and_another_address(api, time, mailbox, ema
     assert mailbox.kinds(EMAIL) == ["verify_email"]
 
 
-def test_who_has_no_account_has_no_address(api, time):
+def test_a_person_without_an_account_has_no_address(api, time):
     assert ask(api, api.post("/auth/guest").json).status == 404
 
 
@@ -120,7 +120,7 @@ def test_a_link_lasts_an_hour(api, time, mailbox):
     assert confirm(api, mailbox.token("change_email")).status == 410
 
 
-def test_an_address_that_somebody_has_registered_meanwhile_is_not_taken_away(api, time, mailbox):
+def test_an_address_registered_by_somebody_else_is_not_taken_away(api, time, mailbox):
     tokens = sign_up(api)
     ask(api, tokens)
     other = sign_up(api, NEW)

@@ -74,7 +74,7 @@ def test_an_erasure_at_the_same_moment_leaves_no_account(api, time, mailbox):
     assert len(explore(scenario)) > 5
 
 
-def test_a_refresh_while_the_others_are_ended_is_of_this_session_and_goes_on(api, time):
+def test_this_session_can_refresh_while_the_others_are_ended(api, time):
     def scenario(play):
         email = f"user{next(numbers)}@example.com"
         other, mine = sign_up(api, email), log_in(api, email).json

@@ -13,7 +13,7 @@ from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, ref
 from tests.simulation import faults
 
 
-def test_who_registers_can_log_in_and_is_known(api, time):
+def test_a_registered_user_can_log_in_and_is_known(api, time):
     reply = register(api, first_name="Ada", last_name="L", phone="+44 20 7946 0000", company="Engines")
     assert (reply.status, reply.json["email"], reply.json["verification_required"]) == (201, EMAIL, False)
     tokens = log_in(api).json
@@ -133,7 +133,7 @@ def test_a_profile_can_be_changed_in_part(api, time):
         assert api.patch("/auth/me", json=refused, token=token).status == 400
 
 
-def test_who_has_no_account_is_shown_and_cannot_be_changed(api, time):
+def test_a_person_without_an_account_is_shown_read_only(api, time):
     me = api.get("/auth/me", user="ada").json
     assert (me["id"], me["roles"], me["email"], me["created_at"]) == ("ada", ["user"], None, None)
     reply = api.patch("/auth/me", json={"first_name": "Ada"}, user="ada")
@@ -167,7 +167,7 @@ def test_a_guest_becomes_one_account_only(api, time):
     assert log_in(api, "eve@example.com").status == 401
 
 
-def test_who_is_no_guest_registers_somebody_new(api, time):
+def test_a_user_with_an_account_registers_somebody_new(api, time):
     """Otherwise the demo header would let anybody choose the id of another user, or a user would get a second account."""
     first = sign_up(api)
     second = sign_up(api, "eve@example.com", token=first["access_token"])
@@ -228,7 +228,7 @@ def test_links_expire_and_are_for_one_purpose(api, time, mailbox):
     assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
 
 
-def test_who_registers_twice_gets_a_link_to_their_account(api, time, mailbox):
+def test_registering_twice_mails_a_link_to_the_account(api, time, mailbox):
     register(api)
     register(api, password=OTHER_PASSWORD)
     reset = {"token": mailbox.token("already_registered"), "password": "a third good one"}

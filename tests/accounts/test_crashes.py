@@ -21,7 +21,7 @@ def _token(mailbox: Mailbox, email: str) -> tuple[str, str]:
     return kind, mailbox.token(kind)
 
 
-def test_who_registers_again_after_a_crash_gets_in(api, mailbox):
+def test_registering_again_after_a_crash_succeeds(api, mailbox):
     for number in count(1):
         email = f"user{number}@example.com"
         with faults.crash_after(number) as crash:

@@ -43,7 +43,7 @@ def test_an_old_cookie_ends_the_session(api, time):
     assert refresh(api, cookie_of(second)).status == 401
 
 
-def test_without_the_header_that_other_origins_cannot_send_no_cookie_is_looked_at_or_set(api, time):
+def test_without_the_header_no_cookie_is_read_or_set(api, time):
     sign_up(api)
     reply = log_in(api)
     assert "Set-Cookie" not in reply.headers
@@ -63,12 +63,12 @@ def test_no_other_kind_of_session_can_be_asked_for(api, time):
 
 
 @pytest.mark.parametrize("cookie", ["other=1", "fairgate-{stage}-session=", "fairgate-{stage}-session=none", '="', "\x00;;=="])
-def test_a_browser_without_a_session_is_told_to_sign_in(api, time, cookie):
+def test_a_browser_without_a_session_is_asked_to_sign_in(api, time, cookie):
     reply = refresh(api, cookie.format(stage=settings.current().stage))
     assert (reply.status, reply.json["error"]) == (401, "session_over")
 
 
-def test_who_logs_out_has_no_session_and_no_cookie(api, time):
+def test_logging_out_ends_the_session_and_the_cookie(api, time):
     cookie = cookie_of(api.post("/auth/guest", headers=BROWSER))
     reply = api.post("/auth/logout", json={}, headers={"Cookie": cookie, **BROWSER})
     assert reply.headers["Set-Cookie"] == f"fairgate-{settings.current().stage}-session=; Max-Age=0; {ATTRIBUTES}"

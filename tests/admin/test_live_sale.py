@@ -67,7 +67,7 @@ def test_the_line_is_shown_as_it_moves(api, time):
     assert (room["opened"], room["admitted"], room["queue_length"]) == (True, room["wave_size"], 8 - room["wave_size"])
 
 
-def test_who_watches_waits_for_two_trips_and_ten_who_watch_cost_as_one(api, time):
+def test_watching_takes_two_trips_and_ten_watchers_cost_as_one(api, time):
     event_id, _ = builders.create_shop(api)
     watch(api, event_id)
     time.advance(2)

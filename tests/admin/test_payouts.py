@@ -106,7 +106,7 @@ def test_payouts_of_who_pays_nothing_out_are_refused_by_name(shop, provider):
     assert (reply.status, reply.json["path"]) == (400, "provider")
 
 
-def test_a_provider_that_does_not_answer_is_said(shop):
+def test_a_silent_provider_is_reported(shop):
     shop.fake.fail_next_request("GET", "/v1/payouts", status=500, should_retry=False)
     reply = shop.api.get("/admin/payouts", token=builders.admin_token())
     assert (reply.status, reply.json["error"]) == (503, "payment_provider_unavailable")

@@ -52,7 +52,7 @@ def test_a_pause_does_not_count_as_time_without_sales():
     assert 25 <= judge(*running, *paused, *again)["rate"] <= 30
 
 
-def test_returned_tickets_are_no_sales():
+def test_returned_tickets_do_not_count_as_sales():
     assert judge(look(0, 20), look(60, 10))["rate"] == 0
 
 

@@ -84,7 +84,7 @@ def test_pages_of_all_entries_go_back_day_by_day_and_leave_nothing_out(store, ti
     assert found == sorted(found, reverse=True)
 
 
-def test_a_page_that_finds_little_ends_early_and_says_where_to_go_on(store, time, monkeypatch):
+def test_a_page_with_few_matches_ends_early_with_a_cursor(store, time, monkeypatch):
     monkeypatch.setattr(service, "MAX_ROWS_READ", 3)
     wanted = AuditFilter(subject="catalog", action="wanted")
     record(("catalog", "wanted", "root", time.now))

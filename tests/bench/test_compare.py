@@ -102,7 +102,7 @@ def test_when_the_time_is_up_nobody_new_begins(url):
     assert record.outcomes.total() == 0
 
 
-def test_who_is_not_admitted_in_time_gives_up(url):
+def test_buyers_who_are_not_admitted_in_time_give_up(url):
     target = parse_target(url)
     sale = create_sale(target, builders.admin_token(), 5)
     pause = exchange(target, "POST", f"/admin/events/{sale.event_id}/pause", {}, {"Authorization": f"Bearer {builders.admin_token()}"})

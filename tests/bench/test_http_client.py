@@ -77,7 +77,7 @@ def test_a_response_is_complete_with_its_last_byte(received, expected):
     "received",
     [b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", OK + b"x", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"x" * 70_000],
 )
-def test_what_is_no_response_is_refused(received):
+def test_an_invalid_response_is_refused(received):
     with pytest.raises(ValueError, match=r"."):
         parse_response(received)
 
@@ -98,7 +98,7 @@ def test_a_request_has_the_base_path_a_length_and_its_headers():
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x/", "http://"])
-def test_what_is_no_url_is_refused(url):
+def test_an_invalid_url_is_refused(url):
     with pytest.raises(ValueError, match="is not a URL"):
         parse_target(url)
 
@@ -139,7 +139,7 @@ def test_a_lost_connection_fails_only_its_request():
     assert len(addresses) == 3
 
 
-def test_bytes_that_nobody_asked_for_are_no_response():
+def test_unrequested_bytes_are_not_a_response():
     """The server sends a 408 on a connection that waits for its next request: that request goes over a new connection."""
     waiting, sent, results = threading.Event(), threading.Event(), []
 

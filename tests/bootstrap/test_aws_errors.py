@@ -14,7 +14,7 @@ def refused(code):
 @pytest.mark.parametrize(
     "error", [NoCredentialsError(), ProfileNotFound(profile="work"), refused("ExpiredTokenException"), refused("InvalidSignatureException")]
 )
-def test_who_is_not_logged_in_is_asked_to(error):
+def test_an_anonymous_visitor_is_asked_to_log_in(error):
     assert advice(error).startswith("Log in to AWS (for example: aws sso login)")
 
 

@@ -32,7 +32,7 @@ def test_the_environment_is_preferred(empty_environment):
     assert variables() == {"PORT": "7000", "DATA": "/some where", "MONEY": "$PORT"}
 
 
-def test_no_file_is_no_fault_and_another_one_can_be_named(empty_environment):
+def test_the_file_is_optional_and_can_be_another_one(empty_environment):
     env_file.load()
     assert variables() == {}
     (empty_environment / "other").write_text("PORT=1\n")

@@ -30,7 +30,7 @@ RAW = [
 
 
 @pytest.mark.parametrize(("raw", "message"), [pytest.param(*rest, id=name) for name, *rest in RAW])
-def test_a_file_that_is_no_strict_json_is_refused(run, write, raw, message):
+def test_a_file_that_is_not_strict_json_is_refused(run, write, raw, message):
     result = run("validate", write(raw))
     assert result.code == 1
     assert message in result.err

@@ -108,7 +108,7 @@ class TestShards:
 
 
 @pytest.mark.parametrize("key", ["clear_existing", "clearExisting"])
-def test_a_file_that_asks_to_clear_what_exists_is_told_what_happens_to_it(store, run, write, tree, key):
+def test_a_file_that_clears_data_gets_a_warning(store, run, write, tree, key):
     note = f"{key}: has no effect: every apply closes what the file no longer contains, and sold tickets stay valid"
     assert note not in run("plan", write(tree | {key: False})).out
     path = write(tree | {key: True})

@@ -232,7 +232,7 @@ def test_two_tabs_refresh_one_after_the_other_and_both_stay_signed_in(ada, time)
     assert other.problems == []
 
 
-def test_who_signs_out_is_signed_out_in_all_tabs(ada):
+def test_signing_out_reaches_all_tabs(ada):
     ada.page.goto("/sign-in")
     sign_in(ada)
     other = Buyer(ada.page.context.new_page())

@@ -119,7 +119,7 @@ def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
     expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
 
 
-def test_an_address_that_is_none_says_so(new_buyer, origin):
+def test_an_unknown_address_shows_an_error_page(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.goto("/nothing/here")
     expect(buyer.heading("There is no such page")).to_be_visible()

@@ -278,7 +278,7 @@ def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
     buyer.see("Reserve tickets")
 
 
-def test_a_language_that_the_browser_names_but_refuses_is_no_failure(new_buyer, event_id):
+def test_a_language_that_the_browser_refuses_causes_no_failure(new_buyer, event_id):
     """Chromium on a machine whose LANG is C or POSIX says en-US@posix."""
     buyer = new_buyer()
     buyer.page.add_init_script("Object.defineProperty(navigator, 'languages', { get: () => ['en-US@posix'] })")

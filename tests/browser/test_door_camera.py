@@ -94,7 +94,7 @@ def test_a_refused_camera_starts_when_it_is_allowed(door, new_staff):  # noqa: F
     expect(staff.page.get_by_text("Hold the code in front of the camera.")).to_be_visible()
 
 
-def test_a_camera_that_another_app_has_or_takes_is_said_and_started_again(door, new_staff):  # noqa: F811
+def test_a_camera_in_use_by_another_app_is_reported_and_restarted(door, new_staff):  # noqa: F811
     staff = with_cameras(new_staff())
     staff.page.evaluate("cameras.refusal = 'NotReadableError'")
     staff.press("Start the camera")

@@ -115,7 +115,7 @@ def test_the_page_can_be_installed(new_buyer):
     expect(page.locator("link[rel=manifest]")).to_have_count(0)
 
 
-def test_who_loses_the_role_loses_the_list(door, time, new_staff):  # noqa: F811
+def test_losing_the_role_deletes_the_list(door, time, new_staff):  # noqa: F811
     door.sell(name="Ada Lovelace")
     staff = new_staff()
     [member] = door.api.get(f"/events/{door.event_id}/members", token=builders.admin_token()).json["members"]

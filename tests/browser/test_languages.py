@@ -138,7 +138,7 @@ def test_a_search_and_its_results_stay_when_the_language_changes(new_buyer, api,
     expect(manager.page.get_by_label("Beginning of the email address")).to_have_value("ada@")
 
 
-def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, api, time):
+def test_the_new_place_of_a_tier_is_shown_in_the_current_language(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     event_id = manager.create_event(tiers=[FRONT_ROWS, {**FRONT_ROWS, "name": "Balcony"}])
@@ -150,7 +150,7 @@ def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, a
     expect(status.filter(has_text="Front rows ocupa ahora el puesto 2 de 2.")).to_be_attached()
 
 
-def test_what_a_plan_refuses_and_what_was_changed_is_said_in_spanish(new_buyer, api, time):
+def test_refusals_and_changes_of_a_plan_are_in_spanish(new_buyer, api, time):
     tickets = {"pass": ticket("pass", max_quantity=2)}
     tree = {"version": "1", "events": {"fest": event("fest", metadata={"capacity": 1})}, "ticket_types": tickets}
     rollout.apply(validate_tree(tree), "ada", time.now)

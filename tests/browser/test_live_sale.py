@@ -93,7 +93,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     invariants.check(manager.time.now)
 
 
-def test_the_other_pages_of_an_event_say_how_its_sale_stands_now(manager):
+def test_the_other_pages_of_an_event_show_the_state_of_its_sale(manager):
     drop = Drop(manager)
     drop.join(20)
     manager.time.advance(2)
@@ -120,7 +120,7 @@ def test_the_other_pages_of_an_event_say_how_its_sale_stands_now(manager):
     expect(beside).to_have_text("On sale")
 
 
-def test_a_page_that_is_hidden_asks_nothing_and_a_lost_network_is_said(manager):
+def test_a_hidden_page_is_silent_and_a_lost_network_is_shown(manager):
     drop = Drop(manager)
     asked: list[str] = []
     manager.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/live") else None)

@@ -103,7 +103,7 @@ def test_a_coordinator_compares_only_coordinated_events(new_buyer, api, time, ma
     person.see("Comparison")
 
 
-def test_who_manages_comes_back_from_the_door(new_buyer, api, time):
+def test_a_manager_comes_back_from_the_door(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     manager.page.get_by_role("link", name="Door", exact=True).click()

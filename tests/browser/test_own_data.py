@@ -55,7 +55,7 @@ def test_a_new_address_takes_the_password_and_the_mailed_link(at_home, api, mail
     at_home.see(NEW_EMAIL)
 
 
-def test_the_address_that_one_has_is_refused_at_its_field(at_home):
+def test_the_present_address_is_refused_at_its_field(at_home):
     at_home.page.get_by_text("Change the address").click()
     form = _section(at_home, "E-mail address")
     form.get_by_label("New e-mail address").fill(EMAIL.upper())
@@ -138,7 +138,7 @@ def test_a_guest_deletes_their_data_by_keyboard_in_spanish(new_buyer, time, even
     invariants.check(time.now)
 
 
-def test_a_promoter_whose_events_are_not_over_is_told_why_not(at_home):
+def test_a_promoter_with_current_events_learns_why_erasure_is_refused(at_home):
     refusal = {"error": "promoter_has_events", "message": "You have events.", "request_id": "1"}
     at_home.page.route(
         "**/api/v1/auth/me",

@@ -39,7 +39,7 @@ def test_every_page_about_payments_by_card_is_accessible_and_fits_a_phone(new_bu
 
 
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
-def test_every_page_for_those_who_manage_is_accessible_and_fits_a_phone(new_buyer, api, time, tour):
+def test_every_page_of_managers_is_accessible_and_fits_a_phone(new_buyer, api, time, tour):
     person = new_buyer(reduced_motion="reduce")
     manager = Manager(person.page, api, time)
     paths = set()

@@ -122,7 +122,7 @@ def test_the_card_form_changes_language_and_keeps_what_was_typed(new_buyer, shop
 
 
 @pytest.mark.usefixtures("own_page")
-def test_reload_and_a_second_tab_go_on_with_the_same_payment(new_buyer, shop):
+def test_a_reload_and_a_second_tab_continue_the_same_payment(new_buyer, shop):
     buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.reload()
     expect(buyer.page.get_by_label("Card")).to_be_visible()

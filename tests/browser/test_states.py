@@ -10,7 +10,7 @@ from tests.browser.buyers import Buyer
 FAILURE = {"error": "internal_error", "message": "Something went wrong.", "request_id": "01JXB2M4ZK8T9Q"}
 
 
-def test_a_slow_shop_is_said_until_it_answers(new_buyer, api):
+def test_a_slow_shop_is_shown_until_it_answers(new_buyer, api):
     event_id = builders.create_event(api)
     buyer = new_buyer()
     held: list[Route] = []

@@ -62,7 +62,7 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     buyer.see("It is your turn")
 
 
-def test_back_and_forward_keep_the_place_of_who_is_in_line(new_buyer, api, time, drop_id):
+def test_back_and_forward_keep_the_place_in_line(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     _pass(buyer, time, OPENS_AFTER + 1)
     _join_others(api, drop_id, 2)

@@ -41,7 +41,7 @@ def bring_offer(buyer: Buyer, api, order_id: str) -> None:
 
 
 @pytest.mark.journey
-def test_who_waits_gets_the_ticket_that_comes_back_and_pays_for_it(new_buyer, api, time, sold_out):
+def test_a_person_on_the_waitlist_gets_and_pays_a_returned_ticket(new_buyer, api, time, sold_out):
     event_id, orders = sold_out
     lines.join(api, "eve", event_id, 2)
     ada = new_buyer()
@@ -84,7 +84,7 @@ def test_an_offer_that_was_taken_up_can_still_be_declined(ada, api, sold_out):
     expect(ada.heading("Your tickets are waiting")).to_have_count(0)
 
 
-def test_who_leaves_may_join_again(ada, api, sold_out):
+def test_a_person_who_left_may_rejoin(ada, api, sold_out):
     ada.page.get_by_text("Leave the waitlist").click()
     ada.press("Leave now")
     ada.see("You have left the waitlist.")
@@ -156,7 +156,7 @@ def test_a_stranger_signs_in_and_comes_back_to_join(new_buyer, api, mailbox, sol
     expect(ada.page.get_by_text("You have not confirmed")).to_have_count(0)
 
 
-def test_who_has_no_address_is_not_promised_a_mail(ada):
+def test_a_person_without_an_address_is_not_promised_a_mail(ada):
     ada.see("There is no mail, because a demo identity has no address")
     expect(ada.page.get_by_text("We also mail the offer")).to_have_count(0)
 

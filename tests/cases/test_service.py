@@ -183,7 +183,7 @@ def test_a_due_case_goes_behind_the_others_when_it_is_postponed():
     assert [case.purchase_id for case in cases.list_due("refund", NOW, 10)] == ["p2", "p1"]
 
 
-def test_a_case_that_waits_for_a_person_is_not_due_any_more():
+def test_a_case_that_waits_for_a_person_is_no_longer_due():
     open_case(next_at=NOW)
     open_case(next_at=None)
     assert cases.list_due("refund", NOW, 10) == []

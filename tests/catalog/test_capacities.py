@@ -70,7 +70,7 @@ def test_a_sold_out_event_says_so_though_its_tiers_have_tickets(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_one_purchase_of_several_tiers_takes_all_its_tickets_from_the_event(api, time):
+def test_a_purchase_of_several_tiers_takes_all_tickets_from_the_event(api, time):
     event_id, floor, balcony = create_shared(api, capacity=5)
     reply = builders.order(api, "ada", event_id, {floor: 2, balcony: 2})
     assert reply.status == 201
@@ -168,7 +168,7 @@ def test_the_first_capacity_needs_a_draft(api, time):
     invariants.check(time.now)
 
 
-def test_an_instance_that_does_not_know_of_the_capacity_sells_nothing_without_it(api, time, monkeypatch):
+def test_an_instance_unaware_of_the_capacity_sells_nothing_without_it(api, time, monkeypatch):
     event_id, tier_id = create_published(api)
     old = catalog.snapshot()
     api.post(f"/events/{event_id}/unpublish", **promoter())
@@ -188,7 +188,7 @@ def test_an_instance_that_does_not_know_of_the_capacity_sells_nothing_without_it
     invariants.check(time.now)
 
 
-def test_a_change_that_crashed_anywhere_leaves_no_more_tickets_than_the_event_says_and_is_completed(api, time, monkeypatch):
+def test_a_crashed_change_never_adds_tickets_to_an_event_and_is_completed(api, time, monkeypatch):
     monkeypatch.setattr(capacities, "MAX_SHARDS_IN_TRANSACTION", 1)
 
     def set_capacity(event_id: str, capacity: int) -> None:
@@ -223,7 +223,7 @@ def test_a_change_that_crashed_anywhere_leaves_no_more_tickets_than_the_event_sa
     invariants.check(time.now)
 
 
-def test_a_draft_whose_first_capacity_was_interrupted_is_not_published_before_it_is_set_again(api, time):
+def test_an_interrupted_first_capacity_must_be_set_before_publishing(api, time):
     event_id = create_draft(api)["id"]
     create_kind(api, event_id)
     (tier,) = catalog.load_current().tiers_of(event_id)
@@ -316,7 +316,7 @@ def test_a_tier_gets_a_limit_and_loses_it(api, time):
     invariants.check(time.now)
 
 
-def test_an_event_with_unlimited_tiers_is_deleted_and_cancelled_like_others(api, time):
+def test_an_event_with_unlimited_tiers_can_be_deleted_and_cancelled(api, time):
     draft = create_draft(api, capacity=5)["id"]
     create_kind(api, draft, capacity=None)
     assert api.delete(f"/events/{draft}", **promoter()).status == 200

@@ -105,7 +105,7 @@ def test_what_a_draft_lacks_is_listed_all_at_once(api, time):
     assert api.post(f"/events/{event_id}/publish", **promoter()).json["status"] == "on_sale"
 
 
-def test_a_publication_opens_the_stock_of_a_draft_and_its_repetition_changes_nothing(api):
+def test_publishing_opens_the_stock_and_can_be_repeated(api):
     event_id = create_draft(api)["id"]
     tier_id = create_kind(api, event_id, capacity=150)["id"]
     assert open_flags(event_id) == {False}
@@ -116,7 +116,7 @@ def test_a_publication_opens_the_stock_of_a_draft_and_its_repetition_changes_not
     assert builders.buy(api, "ada", event_id, tier_id).status == 201
 
 
-def test_a_publication_that_crashed_at_any_call_is_finished_by_the_sweep_or_a_repetition(api, time):
+def test_a_crashed_publication_is_finished_by_the_sweep_or_a_retry(api, time):
     event_id = create_draft(api)["id"]
     create_kind(api, event_id, capacity=150)
     with record_calls() as calls:
@@ -148,7 +148,7 @@ def test_an_event_with_sales_stays_published(api):
     assert open_flags(event_id) == {True}
 
 
-def test_a_buyer_who_is_faster_than_an_unpublication_keeps_the_event_published(api, time):
+def test_a_purchase_before_an_unpublication_keeps_the_event_published(api, time):
     event_id, tier_id = create_published(api)
     held = []
 
@@ -178,7 +178,7 @@ def test_a_cancelled_event_sells_nothing_more_and_stays_cancelled(api, time):
         assert api.post(f"/events/{event_id}/{action}", **promoter()).json["error"] == "event_cancelled"
 
 
-def test_a_cancelled_event_sells_nothing_even_on_an_instance_that_has_not_heard_of_it(api, time):
+def test_a_cancelled_event_sells_nothing_on_any_instance(api, time):
     event_id, tier_id = create_published(api)
     api.get(f"/events/{event_id}")
     with separate_memories(), InstanceMemory().active():

@@ -12,7 +12,7 @@ def caller(user_id, *roles, **events):
     return Identity(user_id, frozenset(roles), events)
 
 
-def test_an_event_is_managed_by_admins_and_its_coordinators_and_its_door_by_its_staff_too(api, time):
+def test_admins_and_coordinators_manage_an_event_and_staff_its_door(api, time):
     event_id = builders.create_event(api)
     admin, promoter = caller("root", "admin"), caller("pia", "user", "promoter")
     coordinator, staff = Identity("cleo", frozenset(), {event_id: "coordinator"}), Identity("door", frozenset(), {event_id: "staff"})

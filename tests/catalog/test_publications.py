@@ -55,7 +55,7 @@ def test_a_published_version_is_not_discarded(time):
     assert catalog.load_document(number) == b"{}"
 
 
-def test_the_sweep_deletes_the_stock_of_a_publication_after_an_hour_and_not_before(time):
+def test_the_sweep_deletes_abandoned_stock_only_after_an_hour(time):
     number = store.begin_publication(time.now)
     write_stock(catalog.new_stock_id("t", number))
     time.advance(3600)
@@ -66,7 +66,7 @@ def test_the_sweep_deletes_the_stock_of_a_publication_after_an_hour_and_not_befo
     assert invariants.find_unpublished() == []
 
 
-def test_a_publication_that_never_ended_is_counted_once_and_one_that_failed_by_itself_is_not(time):
+def test_only_an_abandoned_publication_is_counted_once(time):
     before = log.total("publications_abandoned")
     store.begin_publication(time.now)
     with pytest.raises(ZeroDivisionError), catalog.open_publication(time.now):
@@ -98,7 +98,7 @@ def test_the_sweep_deletes_stock_whose_publication_is_not_known(time):
     assert builders.run_sweep()["shards_deleted"] == 3
 
 
-def test_the_sweep_deletes_no_shard_that_was_ever_used_and_no_stock_of_another_name():
+def test_the_sweep_deletes_no_used_shard_and_no_other_stock():
     write_stock("t@7")
     (held,) = inventory.hold("t@7", 1, 1, "p", 4_000_000_000, 0)
     inventory.release_holds([held])

@@ -78,7 +78,7 @@ def test_a_lost_race_is_a_412_with_if_match_and_a_409_with_a_version(api):
             assert (reply.status, reply.json["version"]) == (200, version + 1)
 
 
-def test_of_many_editors_of_one_version_one_succeeds_and_the_others_learn_the_present_version(threaded_store, api, time):
+def test_one_of_many_editors_succeeds_and_the_others_learn_the_version(threaded_store, api, time):
     event_id = create_draft(api)["id"]
     start = Barrier(8)
 
@@ -109,7 +109,7 @@ def test_editors_of_different_fields_lose_nothing(threaded_store, api, time):
     assert (event["venue"], event["category"], event["city"], event["version"]) == ("Halle", "music", "Bern", 4)
 
 
-def test_after_each_change_the_instance_that_made_it_has_the_catalog_of_the_store(api, time):
+def test_after_a_change_its_instance_has_the_catalog_of_the_store(api, time):
     """It does not load it again: it knows what it has changed."""
 
     def check():

@@ -91,7 +91,7 @@ def test_the_pages_of_a_list_have_each_event_once(api, query):
 
 
 @pytest.mark.usefixtures("_events")
-def test_a_catalog_that_does_not_fit_one_reply_goes_on_on_the_next_page(api, monkeypatch):
+def test_a_catalog_too_large_for_one_reply_has_a_next_page(api, monkeypatch):
     expected = names(api)
     monkeypatch.setattr(response_cache, "MAX_LISTED", 2)
     publish(api, "Fourth", starts_at="2026-09-01T20:00:00Z")  # a new revision, so nothing is cached

@@ -38,7 +38,7 @@ def refusal_of(time, kind, *tier_ids, event_id="fest"):
     return error.value.details
 
 
-def test_sellable_tiers_come_in_the_requested_order_and_without_a_call_to_the_store(apply_document, time):
+def test_sellable_tiers_keep_their_order_and_need_no_store_call(apply_document, time):
     apply_document(None, [ticket("a"), ticket("b")])
     sold_event, tiers = catalog.get_sellable_tiers("fest", ["b", "a"], time.now)
     assert (sold_event.id, [tier.id for tier in tiers]) == ("fest", ["b", "a"])

@@ -10,7 +10,7 @@ from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 
-def test_the_head_is_read_every_few_seconds_and_an_unchanged_one_loads_nothing(api, apply_document, time):
+def test_the_head_is_read_regularly_and_unchanged_loads_nothing(api, apply_document, time):
     apply_document()
     api.get("/events")
     reads_of_the_head = []
@@ -67,9 +67,7 @@ def test_unknown_ids_cost_one_read_of_the_head_a_second(api, apply_document, tim
     assert calls == ["GetItem"]
 
 
-def test_an_event_that_was_asked_for_before_it_existed_is_seen_at_once_where_it_was_made_and_elsewhere_a_second_later(
-    api, apply_document, time
-):
+def test_a_new_event_is_seen_at_once_locally_and_elsewhere_a_second_later(api, apply_document, time):
     apply_document()
     here, elsewhere = InstanceMemory(), InstanceMemory()
     with separate_memories():
@@ -85,7 +83,7 @@ def test_an_event_that_was_asked_for_before_it_existed_is_seen_at_once_where_it_
             assert api.get("/events/new").status == 200
 
 
-def test_a_catalog_is_loaded_again_after_some_minutes_even_if_the_revision_is_unchanged(api, apply_document, time):
+def test_an_unchanged_catalog_is_loaded_again_after_some_minutes(api, apply_document, time):
     apply_document()
     api.get("/events")
     time.advance(settings.current().cache_seconds)

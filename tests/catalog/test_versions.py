@@ -7,7 +7,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 
 
-def test_a_version_is_not_published_if_the_head_has_changed_since_it_was_read(apply_document, time):
+def test_a_version_is_not_published_over_a_changed_head(apply_document, time):
     apply_document()
     read, _ = catalog.load_head_and_catalog()
     catalog.set_paused("fest", True, "root", time.now)

@@ -19,7 +19,7 @@ def test_events_are_an_array_in_display_order(api, apply_document):
     assert all(fields <= set(listed) and not INTERNAL & set(listed) for listed in reply.json)
 
 
-def test_a_ticket_type_has_the_fields_of_the_file_with_its_event_and_availability(api, apply_document):
+def test_a_ticket_type_has_its_fields_event_and_availability(api, apply_document):
     tickets = [ticket("late", display_order=2, sold_count=3), ticket("early", display_order=1)]
     apply_document([event("fest"), event("other", display_order=9)], [*tickets, ticket("x", "other")])
     reply = api.get("/tickets/types", query={"event_id": "fest"}).json
@@ -108,7 +108,7 @@ def test_the_figures_of_availability_add_up(api, apply_document, time):
     }
 
 
-def test_the_display_states_of_the_file_decide_what_is_visible_and_its_message(api, apply_document):
+def test_display_states_decide_visibility_and_message(api, apply_document):
     states = {
         "closed": {"purchasable": False, "display": True, "message": "Gone"},
         "coming-soon": {"purchasable": True, "display": True, "message": "Presale"},

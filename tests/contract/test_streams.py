@@ -50,7 +50,7 @@ def test_writes_that_change_nothing_make_no_record(db, assert_matches):
     assert_matches([event for event, *_ in seen(db, 2)], ["INSERT", "REMOVE"])
 
 
-def test_the_order_of_a_set_is_no_change(db, assert_matches):
+def test_the_order_of_a_set_is_not_a_change(db, assert_matches):
     for members in (["a", "b"], ["b", "a"]):
         db.put({"tags": RawValue(SS=members)})
     assert_matches([event for event, *_ in seen(db, 1)], ["INSERT"])

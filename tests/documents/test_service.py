@@ -86,7 +86,7 @@ def test_the_receipt_counts_refunds(api, time, shop):
     assert "Left 0.00 EUR" in text_of(receipt(api, order_id, user="ada"))
 
 
-def test_a_fee_that_was_kept_stands_in_the_receipt(api, time, shop):
+def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
     order_id = builders.create_order(api, shop, 1)
     with settings.override(refund_fee_percent=10):
         assert builders.refund(api, order_id, reason="requested_by_customer").status == 201
@@ -108,7 +108,7 @@ def test_the_seller_is_the_promoter_once_verified(api, time):
     ("caller", "status"),
     [("eve", 404), ("nora", 200), ("root", 200), ("olaf", 404)],
 )
-def test_who_manages_the_event_may_have_the_receipt_and_nobody_the_tickets(api, time, caller, status):
+def test_managers_may_have_the_receipt_but_not_the_tickets(api, time, caller, status):
     builders.create_promoted_shop("nora")
     order_id = builders.create_order(api, ("fest", "fest-pass"), 1)
     token = {

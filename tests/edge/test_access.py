@@ -26,7 +26,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("name", CALLERS)
 @pytest.mark.parametrize("of", ALLOWED)
-def test_each_access_lets_in_those_whom_the_table_names(of, name):
+def test_each_access_admits_the_callers_of_the_table(of, name):
     if name in ALLOWED[of]:
         access.check(of, CALLERS[name])
     else:

@@ -44,7 +44,7 @@ def test_a_first_write_that_is_refused_leaves_everything_unchanged(shop):
     assert fault.was_triggered
 
 
-def test_our_own_bookkeeping_is_no_effect(shop):
+def test_our_own_bookkeeping_does_not_count_as_an_effect(shop):
     """The row of the key is written before anything else."""
     with faults.lose_answer(1, table="idempotency"):
         assert_unavailable(reserve(shop), "unchanged")
@@ -68,7 +68,7 @@ def test_without_a_key_the_caller_is_told_to_look_first(shop):
     assert http.LOOK_FIRST in reply.json["message"]
 
 
-def test_a_key_is_no_advice_where_it_is_not_used(shop, api):
+def test_a_key_is_not_recommended_where_it_is_not_used(shop, api):
     """More buyers would be let in again."""
     with faults.lose_answer(1, operation="TransactWriteItems"):
         reply = api.post(f"/admin/events/{shop.event_id}/pause", token=builders.admin_token(), headers={"Idempotency-Key": "k"})
@@ -76,7 +76,7 @@ def test_a_key_is_no_advice_where_it_is_not_used(shop, api):
     assert http.LOOK_FIRST in reply.json["message"]
 
 
-def test_an_error_after_a_write_is_no_unchanged_one(shop):
+def test_an_error_after_a_write_is_not_reported_as_unchanged(shop):
     """The hold is written, then the transaction is throttled; whether the hold could be released is not certain."""
     with faults.fail(1, faults.throttled, operation="TransactWriteItems"):
         assert_unavailable(reserve(shop), "unknown")

@@ -301,7 +301,7 @@ def test_after_a_fault_a_client_that_tries_again_succeeds(api, time, name, kind)
 
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without a key"])
-def test_a_buyer_who_has_the_last_tickets_never_hears_that_there_are_none(api, time, kind, has_key):
+def test_the_holder_of_the_last_tickets_never_gets_sold_out(api, time, kind, has_key):
     with shops.isolated_shop(api) as shop:
         moment = Moment(time)
         with faults.record_calls() as calls:

@@ -23,7 +23,7 @@ def with_field(value):
     return {"S": msgspec.json.encode(msgspec.json.decode(text) | {"added_later": 1}).decode()}
 
 
-def test_a_sale_goes_on(api, store, time):
+def test_a_sale_continues(api, store, time):
     event_id, tier_id = shop = builders.create_shop(api, capacity=20)
     first = builders.create_order(api, shop)
     reservation = builders.reserve(api, "bob", event_id, tier_id, 2).json["id"]

@@ -36,7 +36,7 @@ def test_a_file_is_written_again(bucket):
     assert store.find("media/e/1.jpg", 100).body == b"second"
 
 
-def test_a_file_that_is_missing_is_none_and_can_be_deleted(bucket):
+def test_a_missing_file_reads_as_none_and_can_be_deleted(bucket):
     assert store.find("uploads/e/1", 100) is None
     store.delete("uploads/e/1")
 

@@ -36,7 +36,7 @@ def new_stage(saved):
     memory.forget_everything()
 
 
-def test_a_loaded_stage_goes_on_where_it_was(api, time, saved, new_stage, capsys):
+def test_a_loaded_stage_continues_where_it_was(api, time, saved, new_stage, capsys):
     folder, (event_id, tier_id), paid, checkout = saved
     assert main(["load", str(folder)]) == 0
     assert "all compared" in capsys.readouterr().out
@@ -159,7 +159,7 @@ def test_every_type_of_value_comes_back(store, tmp_path):
     assert [set(next(iter(loaded[name].values()))) for name in sets] == [{"a", "b"}, {"1", "2"}, {b"1", b"2"}]
 
 
-def test_a_missing_table_is_said(saved, capsys):
+def test_a_missing_table_is_reported(saved, capsys):
     with settings.override(stage="nowhere"):
         assert main(["load", str(saved[0])]) == 1
     assert "the store failed" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_a_new_admin_gets_an_account(api, typed, capsys):
     assert entry.actor.startswith("command:")
 
 
-def test_who_has_an_account_keeps_their_password_and_logs_in_again(api, typed):
+def test_an_existing_account_keeps_its_password_and_logs_in_again(api, typed):
     before = sign_up(api)
     typed("")
     assert main([EMAIL.upper()]) == 0
@@ -60,7 +60,7 @@ def test_what_cannot_be_is_refused(api, typed, capsys, email, password, why):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_who_is_not_logged_in_to_aws_learns_it(typed, capsys, monkeypatch):
+def test_missing_aws_credentials_are_reported(typed, capsys, monkeypatch):
     monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(NoCredentialsError()))
     typed(f"{PASSWORD}\n")
     assert main([EMAIL]) == 2

@@ -256,7 +256,7 @@ def test_tables_of_a_deleted_stack_are_taken_into_the_new_one(deploy, aws, api_u
     assert "version 1 is already served" in printed
 
 
-def test_who_is_not_asked_has_not_agreed(deploy, aws):
+def test_a_deployment_that_cannot_ask_is_not_confirmed(deploy, aws):
     code, printed = deploy(yes=False)
     assert code == 1
     assert "make deploy YES=1" in printed

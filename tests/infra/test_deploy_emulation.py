@@ -55,7 +55,7 @@ def test_a_function_gets_its_events_and_what_aws_says_of_them(start):
         assert function.call(event) == {"event": event, "region": "eu-central-1", "arn": ARN, "in_time": True}
 
 
-def test_a_function_that_raises_goes_on_with_the_next_event(start):
+def test_a_function_that_raises_continues_with_the_next_event(start):
     function = start("fail")
     for name in ("event", "tier"):
         with pytest.raises(FunctionFailed, match=f"no such {name}"):

@@ -130,7 +130,7 @@ def test_cloudformation_may_make_change_and_delete_each_resource(needed):
     assert len({type_name for types in needed.values() for type_name in types}) > 30
 
 
-def test_what_is_said_not_to_be_used_is_neither_forgotten_nor_allowed(needed):
+def test_deliberately_missing_rights_are_real_and_denied(needed):
     for reason, patterns in NOT_USED.items():
         for pattern in patterns:
             assert any(fnmatchcase(action, pattern) and not is_allowed(action) for action in needed), f"{reason}: {pattern}"

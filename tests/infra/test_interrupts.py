@@ -20,7 +20,7 @@ COMMANDS = sorted(
 
 
 @pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_ctrl_c_says_what_is_so_now(file, monkeypatch, capsys):
+def test_ctrl_c_reports_the_state(file, monkeypatch, capsys):
     def press_ctrl_c(*_, **__):
         raise KeyboardInterrupt
 

@@ -35,7 +35,7 @@ def test_a_call_that_a_role_does_not_allow_fails(store):
     dynamo.client().get_item(TableName=dynamo.table_name("accounts"), Key=key)  # of no function
 
 
-def test_who_reads_a_secret_or_sends_mails_needs_the_right_to():
+def test_reading_secrets_and_sending_mails_need_their_rights():
     with store_calls.made_by("sweep"):
         secret_settings.secret("ticket_keys")
         with pytest.raises(store_calls.AccessRefused, match="sweep may not SendEmail mails"):

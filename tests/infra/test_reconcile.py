@@ -133,7 +133,7 @@ def test_a_month_is_the_longest_span(shop, command, monkeypatch):
     assert command(since=shop.time.now - MAX_SECONDS)[0] == 0
 
 
-def test_after_a_failure_it_prints_where_to_go_on(shop, command):
+def test_after_a_failure_it_prints_where_to_continue(shop, command):
     shop.fake.fail_next_request("GET", "/v1/events", status=500, times=3)
     status, _, err = command()
     assert status == 2

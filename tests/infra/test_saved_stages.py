@@ -63,7 +63,7 @@ def test_every_reply_is_what_it_was(folder, api):
     assert {path: lines for path, lines in changed.items() if lines} == {}
 
 
-def test_the_invariants_hold_and_the_sale_goes_on(folder, api, time):
+def test_the_invariants_hold_and_the_sale_continues(folder, api, time):
     invariants.check(time.now)
     [event_id] = [event["id"] for event in api.get("/events").json if event["name"] == "Gala"]
     tiers = {tier["name"]: tier["id"] for tier in api.get(f"/events/{event_id}").json["tiers"]}
@@ -82,7 +82,7 @@ def test_the_invariants_hold_and_the_sale_goes_on(folder, api, time):
 
 
 @since_the_features
-def test_who_chose_waits_or_was_invited_goes_on(folder, api, time):
+def test_choosing_waiting_and_invited_people_continue(folder, api, time):
     [ball] = [event["id"] for event in api.get("/events").json if event["name"] == "Ball"]
     [choosing] = api.get("/orders", user="choosing").json["orders"]
     paid = builders.confirm(api, "choosing", choosing["id"])

@@ -144,7 +144,7 @@ def test_wrong_variables_are_named(refused, monkeypatch, command, variables, exp
 
 
 @pytest.mark.parametrize("email", ["ada", "", "ada@", "ada lovelace@example.com"])
-def test_what_is_no_address_is_shown(refused, monkeypatch, email):
+def test_an_invalid_address_is_quoted_in_the_error(refused, monkeypatch, email):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     with settings.override(stage="dev"):
         assert f"{email!r} is not an e-mail address such as ada@example.com" in refused(create_admin, [email])

@@ -46,7 +46,7 @@ def calls_of(action):
 READ_ITEM, READ_SHARDS, WRITE_ITEM = ("BatchGetItem", "stock-display"), ("BatchGetItem", "inventory"), ("UpdateItem", "stock-display")
 
 
-def test_the_first_instance_takes_the_lease_and_the_others_read_what_it_wrote():
+def test_the_holder_of_the_lease_writes_what_other_instances_read():
     create_stock(10, 2)
     first, second = DisplayingInstance(), DisplayingInstance()
     assert calls_of(lambda: first.show(NOW)) == [READ_ITEM, WRITE_ITEM, READ_SHARDS, WRITE_ITEM]
@@ -55,7 +55,7 @@ def test_the_first_instance_takes_the_lease_and_the_others_read_what_it_wrote():
     assert second.show(NOW).available == 10
 
 
-def test_the_instance_that_refreshed_last_goes_on_without_a_lease():
+def test_the_instance_that_refreshed_last_continues_without_a_lease():
     create_stock(10, 2)
     first, second = DisplayingInstance(), DisplayingInstance()
     first.show(NOW)
@@ -67,7 +67,7 @@ def test_the_instance_that_refreshed_last_goes_on_without_a_lease():
     assert second.show(NOW + 4).available == first.show(NOW + 4).available == 1
 
 
-def test_figures_that_have_just_become_stale_are_shown_while_another_thread_reads_newer_ones():
+def test_stale_figures_are_shown_while_another_thread_reads_new_ones():
     create_stock(10, 2)
     instance = DisplayingInstance()
     instance.show(NOW)
@@ -92,7 +92,7 @@ def test_figures_that_do_not_change_are_read_a_third_as_often():
     assert instance.show(NOW + 16).available == 6
 
 
-def test_an_instance_that_moves_tickets_shows_them_a_second_later_also_after_a_quiet_time():
+def test_an_instance_shows_its_own_sales_after_a_second():
     create_stock(10, 2)
     instance = DisplayingInstance()
     for now in range(NOW, NOW + 7):
@@ -103,7 +103,7 @@ def test_an_instance_that_moves_tickets_shows_them_a_second_later_also_after_a_q
     assert instance.show(NOW + 7).available == 8
 
 
-def test_another_instance_takes_over_when_the_one_that_refreshes_falls_silent():
+def test_another_instance_takes_over_from_a_silent_one():
     create_stock(10, 2)
     gone, other = DisplayingInstance(), DisplayingInstance()
     gone.show(NOW)
@@ -113,7 +113,7 @@ def test_another_instance_takes_over_when_the_one_that_refreshes_falls_silent():
     assert calls_of(lambda: other.show(NOW + 3))[1:] == [READ_SHARDS, WRITE_ITEM]
 
 
-def test_figures_that_nobody_has_read_for_long_are_refreshed_by_the_first_who_does():
+def test_the_first_reader_refreshes_figures_that_were_long_unread():
     create_stock(10, 2)
     DisplayingInstance().show(NOW)
     sell(3)
@@ -133,7 +133,7 @@ def test_the_lease_of_an_instance_that_crashed_ends(crash_after):
     assert [other.show(NOW + 10).available, other.show(NOW + 11).available, other.show(NOW + 12).available] == [10, 10, 7]
 
 
-def test_the_first_figures_of_all_are_read_by_each_instance_while_another_one_writes_them():
+def test_each_instance_reads_the_very_first_figures_itself():
     create_stock(10, 2)
     with faults.crash_after(2):
         DisplayingInstance().show(NOW)
@@ -152,7 +152,7 @@ def test_only_some_of_many_instances_try_to_take_over_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("skew", [-1, 1])
-def test_a_clock_that_is_a_second_off_neither_stops_the_refreshes_nor_doubles_them(skew):
+def test_a_clock_off_by_a_second_neither_stops_nor_doubles_refreshes(skew):
     create_stock(10, 2)
     right, wrong = DisplayingInstance(), DisplayingInstance()
     right.show(NOW)
@@ -184,7 +184,7 @@ def test_a_slow_refresh_does_not_replace_the_figures_of_a_later_one(monkeypatch)
     assert slow.show(NOW + 5).available == 7
 
 
-def test_after_an_invalidation_the_shards_are_read_at_once_and_the_others_soon_show_it():
+def test_an_invalidation_reads_shards_at_once_and_reaches_all_soon():
     create_stock(10, 2)
     admins, other = DisplayingInstance(), DisplayingInstance()
     with clock.override(lambda: NOW):

@@ -110,7 +110,7 @@ def test_a_resize_reads_again_the_shards_that_it_did_not_write(monkeypatch):
     assert read_stock(3).capacity == 31
 
 
-def test_a_new_shard_that_another_resize_has_created_and_filled_is_read_again(monkeypatch):
+def test_a_shard_created_by_another_resize_is_read_again(monkeypatch):
     create_stock(10, 1)
     create_shard, created = store.create_shard, []
 
@@ -126,7 +126,7 @@ def test_a_new_shard_that_another_resize_has_created_and_filled_is_read_again(mo
 
 
 @pytest.mark.parametrize("capacity", [30, 40])
-def test_a_resize_that_knows_an_earlier_stock_reaches_its_capacity_nevertheless(capacity):
+def test_a_resize_from_an_outdated_stock_reaches_its_capacity(capacity):
     create_stock(30, 3)
     known = inventory.read_shards([f"t#{number}" for number in range(3)])
     hold(9, 3)

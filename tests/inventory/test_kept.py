@@ -16,7 +16,7 @@ def take_kept(quantity, shard_count, purchase_id="offer"):
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
-def test_kept_tickets_are_taken_only_by_those_who_say_so(shard_count):
+def test_kept_tickets_are_taken_only_on_request(shard_count):
     create_stock(8, shard_count)
     inventory.set_kept("t", shard_count, True)
     with pytest.raises(NotEnoughTickets) as refusal:
@@ -47,7 +47,7 @@ def test_a_shard_that_a_crash_left_unkept_is_kept_by_a_repetition():
     assert all(shard.is_kept for shard in inventory.read_shards(shard_ids("t", 4)))
 
 
-def test_a_pause_stops_those_who_take_kept_tickets_too():
+def test_a_pause_also_stops_people_who_take_kept_tickets():
     create_stock(2, 1)
     inventory.set_kept("t", 1, True)
     inventory.set_open({"t": 1}, False)

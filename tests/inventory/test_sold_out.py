@@ -80,7 +80,7 @@ def test_figures_refuse_only_who_wants_more_than_there_is():
 
 
 @pytest.mark.parametrize("shard_count", [1, 8])
-def test_tickets_that_come_back_are_sold_at_once_where_they_were_released_and_soon_elsewhere(shard_count):
+def test_returned_tickets_are_sold_at_once_locally_and_soon_elsewhere(shard_count):
     holds = sell_out(8, shard_count, expires_at=EXPIRES_AT)
     here, elsewhere, silent = DisplayingInstance(), DisplayingInstance(), DisplayingInstance()
     for instance in (here, elsewhere, silent):
@@ -104,7 +104,7 @@ def test_figures_that_a_display_has_refreshed_let_buyers_in_earlier():
     assert buy(seller, NOW + 1)[1][0].quantity == 1
 
 
-def test_the_last_tickets_are_found_by_the_figures_without_a_read_of_all_shards():
+def test_the_figures_lead_to_the_last_tickets_without_reading_all_shards():
     create_stock(250, 250)
     sold = inventory.hold("t", 250, 246, "first", EXPIRES_AT, NOW)
     inventory.convert_holds(sold)
@@ -117,7 +117,7 @@ def test_the_last_tickets_are_found_by_the_figures_without_a_read_of_all_shards(
     assert READ_SHARDS not in calls or calls.count(READ_SHARDS) == 3, "its shards may have been the one that was sold just now"
 
 
-def test_while_another_instance_reads_all_shards_a_buyer_waits_for_its_figures(monkeypatch):
+def test_a_buyer_waits_for_the_figures_that_another_instance_reads(monkeypatch):
     sell_out()
     other, waits = DisplayingInstance(), []
 
@@ -135,7 +135,7 @@ def test_while_another_instance_reads_all_shards_a_buyer_waits_for_its_figures(m
     assert calls[:3] == [TRY_SHARD, TRY_SHARD, READ_ITEM]
 
 
-def test_a_buyer_reads_all_shards_when_the_instance_that_should_has_crashed():
+def test_a_buyer_reads_all_shards_if_the_reading_instance_crashed():
     sell_out()
     with DisplayingInstance().active():
         (display,) = displays.read_displays(["g"]).values()
@@ -146,7 +146,7 @@ def test_a_buyer_reads_all_shards_when_the_instance_that_should_has_crashed():
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_at_any_call_of_a_refusal_neither_sells_too_much_nor_keeps_anything_from_the_next_buyers(kind):
+def test_a_fault_during_a_refusal_neither_oversells_nor_blocks_tickets(kind):
     """Two tries of a shard, the item, its lease, all shards, the figures."""
     for number in range(1, 7):
         holds = sell_out(8, 8, expires_at=EXPIRES_AT)
@@ -160,7 +160,7 @@ def test_a_fault_at_any_call_of_a_refusal_neither_sells_too_much_nor_keeps_anyth
         assert read_stock(8).available == 0
 
 
-def test_a_refused_buyer_looks_at_a_few_shards_with_expired_holds_and_hears_of_some():
+def test_a_refused_buyer_checks_a_few_shards_for_expired_holds():
     sell_out(60, 8, expires_at=NOW + 1)
     reader, buyer = DisplayingInstance(), DisplayingInstance()
     buy(reader)
@@ -174,7 +174,7 @@ def test_a_refused_buyer_looks_at_a_few_shards_with_expired_holds_and_hears_of_s
     assert released >= 7
 
 
-def test_expired_holds_that_a_request_cannot_recover_are_left_alone_for_a_second():
+def test_unrecoverable_holds_are_left_alone_for_a_second():
     sell_out(8, 8, expires_at=NOW + 1)
     buyer = DisplayingInstance()
     buy(buyer)

@@ -42,7 +42,7 @@ def test_a_repeated_hour_means_the_first_and_a_skipped_one_moves_later():
     assert run("fromLocal", "2027-03-28T02:30", "Europe/Berlin") == "2027-03-28T01:30:00Z"
 
 
-def test_no_time_is_none():
+def test_an_empty_time_is_null():
     assert (run("fromLocal", "", "UTC"), run("toLocal", None, "UTC")) == (None, "")
 
 

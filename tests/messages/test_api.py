@@ -53,7 +53,7 @@ def test_an_admin_lets_an_address_get_mails_again(post, api, time):
     assert (entry.action, entry.actor, entry.details) == ("address.released", "root", {})
 
 
-def test_the_mails_of_an_event_come_in_pages_to_who_manages_it_and_nobody_else(post, api, time):
+def test_only_managers_of_an_event_see_the_pages_of_its_mails(post, api, time):
     shop = builders.create_promoted_shop("nora")
     other = builders.create_shop(api)
     for number in range(5):

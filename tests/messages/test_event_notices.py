@@ -88,7 +88,7 @@ def test_changes_that_come_twice_and_in_another_order_make_one_mail(post, api, t
     assert "Where: C hall" in text_of(mail)
 
 
-def test_another_change_later_makes_another_mail_in_the_language_of_the_buyer(post, api, time):
+def test_a_later_change_makes_another_mail_in_the_buyers_language(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop, headers=SPANISH)
     time.advance(5)
@@ -100,7 +100,7 @@ def test_another_change_later_makes_another_mail_in_the_language_of_the_buyer(po
     assert ("Dónde: B hall" in second.partition("Hasta ahora")[0], "Dónde: A hall" in second.partition("Hasta ahora")[2]) == (True, True)
 
 
-def test_who_was_given_a_ticket_gets_the_mail_in_the_language_in_which_they_accepted_it(post, api, time):
+def test_a_new_owner_gets_mail_in_the_language_of_their_acceptance(post, api, time):
     shop = builders.create_shop(api)
     create_account("max", time)
     given = buy(api, shop, user="ida")
@@ -142,7 +142,7 @@ def test_what_holders_need_not_know_makes_no_mail(post, api, time, changes):
     assert [found.kind for found in outbox.query_event(shop[0], 10, None)[0]] == ["order_confirmed"]
 
 
-def test_who_buys_after_the_change_knows_it_already(post, api, time):
+def test_later_buyers_get_no_mail_about_the_change(post, api, time):
     shop = builders.create_shop(api)
     change(api, shop[0], venue="The other hall")
     post.follow()
@@ -152,7 +152,7 @@ def test_who_buys_after_the_change_knows_it_already(post, api, time):
     assert changed(post) == []
 
 
-def test_an_event_that_is_cancelled_before_the_mails_are_queued_or_sent_makes_none(post, api, time):
+def test_cancelling_the_event_first_prevents_its_mails(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop)
     time.advance(5)
@@ -163,7 +163,7 @@ def test_an_event_that_is_cancelled_before_the_mails_are_queued_or_sent_makes_no
     assert changed(post) == []
 
 
-def test_the_mails_are_queued_in_portions_and_a_run_does_not_do_all_of_a_large_event(post, api, time, monkeypatch):
+def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, api, time, monkeypatch):
     monkeypatch.setattr(event_notices, "PORTION", 2)
     monkeypatch.setattr(event_notices, "MAX_PORTIONS", 2)
     shop = builders.create_shop(api, capacity=50)

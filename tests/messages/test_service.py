@@ -76,7 +76,7 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     invariants.check(time.now)
 
 
-def test_changes_that_come_twice_and_in_another_order_are_told_once(post, api, time):
+def test_changes_repeated_or_reordered_are_announced_once(post, api, time):
     shop = builders.create_shop(api)
     for user in ("ada", "bob"):
         order_id = buy(api, shop, 2, user)
@@ -101,7 +101,7 @@ def test_a_mail_is_in_the_language_that_the_buyer_preferred(post, api, time):
     assert subjects == {"ada@home.test": "Tus entradas para Night", "bob@home.test": "Your tickets for Night"}
 
 
-def test_without_an_address_of_the_order_it_is_that_of_the_account_and_without_any_nobody_is_told(post, api, time):
+def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api, time):
     shop = builders.create_shop(api)
     create_account("bob", time)
     buy(api, shop, user="bob", customer_email=None)
@@ -111,7 +111,7 @@ def test_without_an_address_of_the_order_it_is_that_of_the_account_and_without_a
     assert statuses[nobody] == "dropped"
 
 
-def test_a_refund_says_how_much_goes_back_and_a_cancelled_event_is_told_with_it(post, api, time):
+def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, time):
     shop = builders.create_shop(api)
     first = buy(api, shop, 2)
     buy(api, shop, 1, "bob")
@@ -137,7 +137,7 @@ def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, 
     assert [mail["Subject"] for mail in post.deliver()[2:]] == ["Your refund for Night"]
 
 
-def test_a_transfer_is_told_to_both_and_the_old_codes_are_in_no_mail(post, api, time):
+def test_both_sides_get_mail_about_a_transfer_without_the_old_codes(post, api, time):
     shop = builders.create_shop(api)
     create_account("bob", time)
     create_account("ada", time)
@@ -158,7 +158,7 @@ def test_a_transfer_is_told_to_both_and_the_old_codes_are_in_no_mail(post, api, 
     assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
 
 
-def test_a_transfer_is_told_to_each_in_their_own_language_also_the_next_one(post, api, time):
+def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):
     shop = builders.create_shop(api)
     for user in ("ada", "bob", "eve"):
         create_account(user, time)
@@ -179,7 +179,7 @@ def test_a_transfer_is_told_to_each_in_their_own_language_also_the_next_one(post
     assert {mail["Subject"] for mail in post.deliver() if mail["To"] == "eve@example.com"} >= {"Tu entrada para Night ya no es válida"}
 
 
-def test_a_ticket_from_before_it_had_a_language_changes_hands_and_its_giver_is_told_in_english(post, api, time):
+def test_the_transfer_of_an_old_ticket_is_announced_in_english(post, api, time):
     shop = builders.create_shop(api)
     order_id = buy(api, shop, headers=SPANISH)
     dynamo.update_if(TicketRow(f"{order_id}-1"), {"language": None}, "attribute_exists(id)")
@@ -190,7 +190,7 @@ def test_a_ticket_from_before_it_had_a_language_changes_hands_and_its_giver_is_t
     assert found == {"order_confirmed": "es", "ticket_given": "en", "ticket_received": "es"}
 
 
-def test_changes_of_long_ago_are_not_told(post, api, time):
+def test_old_changes_are_not_announced(post, api, time):
     buy(api, builders.create_shop(api))
     found = records("purchases")
     for record in found:
@@ -200,7 +200,7 @@ def test_changes_of_long_ago_are_not_told(post, api, time):
 
 
 @pytest.mark.parametrize("header", ["", ";;q=,", "es;q=0", "x" * 5000, "en;q=abc"])
-def test_a_header_that_says_nothing_useful_is_no_language(post, api, time, header):
+def test_a_meaningless_header_names_no_language(post, api, time, header):
     shop = builders.create_shop(api)
     buy(api, shop, headers={"Accept-Language": header})
     assert [mail["Subject"] for mail in post.deliver()] == ["Your tickets for Night"]
@@ -257,7 +257,7 @@ def reminders(post):
     return [mail for mail in post.deliver() if mail["Subject"].startswith("Your tickets are set aside for a little while only")]
 
 
-def test_somebody_with_an_offer_is_reminded_once_before_its_end_and_until_then_nothing_is_late(post, api, time):
+def test_an_offer_is_followed_by_one_reminder_before_its_end(post, api, time):
     offer_to(api, time, "ada")
     post.follow()
     report = post.send()
@@ -289,7 +289,7 @@ def test_nobody_is_reminded_of_an_offer_that_was_paid_declined_or_is_over(post, 
     assert found == ["dropped"] * 3
 
 
-def test_one_click_in_the_mail_of_an_offer_stops_its_reminder_and_keeps_the_offer(post, api, time):
+def test_unsubscribing_stops_the_reminder_and_keeps_the_offer(post, api, time):
     offer_to(api, time, "ada", "bob")
     mails = {mail["To"]: mail for mail in post.deliver() if mail["Subject"].startswith("There are tickets for you")}
     ada = mails["ada@example.com"]

@@ -43,7 +43,7 @@ def test_what_is_queued_is_sent_once(store, time, provider):
     assert found.provider_id.startswith("provider-")
 
 
-def test_a_provider_that_fails_three_of_ten_calls_gets_every_mail_once_and_the_backlog_is_measured(store, time, monkeypatch):
+def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, time, monkeypatch):
     chance = random.Random(7)  # the same faults in each run
     fake = FakeProvider(lambda _: MailFailed("no answer") if chance.random() < 0.3 else None)
     monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
@@ -62,7 +62,7 @@ def test_a_provider_that_fails_three_of_ten_calls_gets_every_mail_once_and_the_b
     assert set(statuses(*users)) == {"sent"}
 
 
-def test_a_mail_that_fails_again_and_again_is_given_up_after_hours_and_stays_visible(store, time, monkeypatch):
+def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, monkeypatch):
     fake = FakeProvider(lambda _: MailFailed("no answer"))
     monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
     queue(time.now, "ada")
@@ -110,7 +110,7 @@ def test_two_runs_at_once_do_not_send_the_same_mail(threaded_store, time, provid
     assert sorted(provider.ids) == sorted(f"order_confirmed.p-{user}.1" for user in users)
 
 
-def test_a_crash_after_the_mail_was_taken_sends_it_once_more_with_the_same_message_id(store, time, provider, monkeypatch):
+def test_a_crash_after_sending_repeats_the_mail_with_its_message_id(store, time, provider, monkeypatch):
     """At least once: the provider cannot be asked whether it has taken a mail."""
     queue(time.now, "ada")
 
@@ -155,7 +155,7 @@ def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provi
     assert outbox.get("order_confirmed.p-ada.1").failure == "ValueError"
 
 
-def test_what_has_become_moot_is_dropped_and_an_address_that_bounced_gets_nothing(store, time, provider):
+def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, provider):
     queue(time.now, "ada", "bob")
     suppression.suppress("Bob@Example.com", "bounced", time.now)
     report = send(lambda notification: None if notification.user_id == "ada" else compose(notification))
@@ -172,7 +172,7 @@ def test_without_a_provider_everything_waits(store, time, monkeypatch):
     assert (report.sent, report.backlog, report.oldest_seconds) == (0, 1, 30)
 
 
-def test_what_is_due_later_waits_and_is_no_backlog_before_its_time(store, time, provider):
+def test_mail_due_later_waits_and_is_not_part_of_the_backlog(store, time, provider):
     later = outbox.new_notification("offer_expiring", "p", 1, user_id="ada", event_id="e", now=time.now, due_at=time.now + 600)
     assert outbox.queue(later)
     queue(time.now, "bob")

@@ -62,7 +62,7 @@ def test_a_server_that_does_not_answer_fails_no_request(store, lines):
     assert lines == ["mail.failed {'kind': 'reset_password', 'error': 'ConnectionRefusedError'}"]
 
 
-def test_who_asks_for_a_link_gets_it_in_their_language_unless_the_address_is_suppressed(api, store, time, provider):
+def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, time, provider):
     def ask(address):
         reply = api.post("/auth/password/forgot", json={"email": address}, headers={"Accept-Language": "es-MX, en;q=0.5"})
         assert (reply.status, reply.json) == (200, {"message": "We have sent a mail to this address."})

@@ -22,7 +22,7 @@ def send(mail=MAIL):
     return protocol.find_provider().send(mail)
 
 
-def test_a_mail_is_handed_over_with_its_configuration_set_and_the_id_of_what_it_tells(ses):
+def test_a_mail_carries_its_configuration_set_and_notification_id(ses):
     expected = {
         "FromEmailAddress": "tickets@shop.test",
         "Destination": {"ToAddresses": ["ada@example.com"]},
@@ -52,7 +52,7 @@ def test_a_mail_without_a_notification_has_no_tag(ses):
         ("InternalFailure", MailFailed),
     ],
 )
-def test_what_ses_refuses_is_told_apart_and_no_address_is_repeated(ses, code, error):
+def test_refusals_of_ses_are_told_apart_without_repeating_addresses(ses, code, error):
     ses.add_client_error("send_email", code, "ada@example.com is not verified")
     with pytest.raises(MailFailed) as raised:
         send()

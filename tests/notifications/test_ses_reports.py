@@ -111,7 +111,7 @@ def test_a_mail_that_ses_refused_to_send_is_listed_and_no_failure_of_ours(topic,
     assert [found.id for found in outbox.query_problem("failed", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
-def test_an_address_that_bounced_for_good_gets_no_mails_any_more_and_is_listed(topic, notification):
+def test_a_permanent_bounce_suppresses_and_lists_the_address(topic, notification):
     topic.post(bounce("Transient"))
     assert (notification(), suppression.is_suppressed("ada@example.com")) == ("bounced", False)
     topic.post(bounce())
@@ -167,7 +167,7 @@ def test_without_a_topic_everything_is_refused(topic, notification):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"Type": "Notification"}'])
-def test_what_is_no_message_is_refused(topic, body):
+def test_an_invalid_message_is_refused(topic, body):
     assert topic.api.request("POST", "/webhooks/ses", body=body).json["error"] == "sns_message_refused"
 
 

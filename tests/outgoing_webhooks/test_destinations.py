@@ -76,7 +76,7 @@ def test_public_addresses_are_used_ipv4_first(names):
     assert resolve(NAME) == ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"]
 
 
-def test_a_name_without_addresses_is_said_to_be_unknown(names):
+def test_a_name_without_addresses_is_reported_as_unknown(names):
     with pytest.raises(DestinationRefused, match="could not be found") as refused:
         resolve(NAME)
     assert refused.value.unresolved

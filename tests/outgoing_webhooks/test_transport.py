@@ -120,7 +120,7 @@ def test_a_body_that_does_not_come_does_not_undo_a_success():
     ],
     ids=["nonsense", "no number", "many headers", "long header"],
 )
-def test_a_reply_that_is_not_http_is_said_to_be(reply):
+def test_a_reply_that_is_not_http_is_reported(reply):
     with raw_server(reply) as destination, pytest.raises(SendFailed) as failed:
         post(destination, HERE, {}, b"")
     assert failed.value.error == "bad_reply"
@@ -132,13 +132,13 @@ def test_a_chunked_reply_with_a_wrong_length_is_a_success_without_a_body():
         assert post(destination, HERE, {}, b"").body == b""
 
 
-def test_a_server_that_hangs_up_is_no_connection():
+def test_a_server_that_hangs_up_counts_as_no_connection():
     with raw_server(then_wait=False) as destination, pytest.raises(SendFailed) as failed:
         post(destination, HERE, {}, b"")
     assert failed.value.error == "connection_failed"
 
 
-def test_nobody_there_is_no_connection(receiver):
+def test_nobody_there_counts_as_no_connection(receiver):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens there
         for addresses in (HERE, []):

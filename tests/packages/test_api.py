@@ -215,7 +215,7 @@ def test_the_public_list_is_cached_and_a_warm_instance_reads_nothing(api, event)
     assert (again.status, len(calls)) == (304, 0)
 
 
-def test_packages_of_a_draft_are_for_those_who_manage_it(api, time):
+def test_only_managers_see_packages_of_a_draft(api, time):
     draft = api.post("/events", json={"name": "Draft"}, token=promoter()).json["id"]
     create_package(api, draft)
     assert api.get(f"/events/{draft}/tickets/packages").status == 404

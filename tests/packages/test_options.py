@@ -81,7 +81,7 @@ def test_a_change_must_leave_an_option_that_can_be(api, package):
     assert call(api, "PATCH", *package, "options", option["id"], json={"option_type": "boolean", "choices": []}).status == 200
 
 
-def test_an_unknown_option_is_a_404_and_a_stale_change_is_told(api, package):
+def test_an_unknown_option_is_a_404_and_a_stale_change_a_conflict(api, package):
     option = create_option(api, *package)
     assert call(api, "PATCH", *package, "options", "nothing", json={"label": "New"}).status == 404
     stale = call(api, "PATCH", *package, "options", option["id"], json={"label": "New", "version": 1})

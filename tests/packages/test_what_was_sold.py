@@ -160,7 +160,7 @@ def test_what_was_bought_cannot_be_deleted(sale, operation):
     assert sale.as_bought() == before
 
 
-def test_no_route_of_those_who_manage_is_left_out(sale):
+def test_no_route_of_managers_is_left_out(sale):
     tried = {operation for operation, _, _ in edits(sale)} | REFUSED.keys()
     theirs = {
         name

@@ -105,7 +105,7 @@ def test_only_stripe_is_an_external_provider(provider, is_external):
     assert payments.is_external(provider) == is_external
 
 
-def test_a_provider_that_does_not_exist_is_no_external_one():
+def test_an_unknown_provider_is_not_external():
     assert not payments.is_external("cash")
 
 

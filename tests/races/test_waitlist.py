@@ -215,7 +215,7 @@ def test_two_allocators_and_the_end_of_an_offer(play_sold_out, end):
     play_sold_out(scenario)
 
 
-def test_who_accepts_at_the_moment_in_which_the_offer_expires(play_sold_out):
+def test_accepting_an_offer_as_it_expires(play_sold_out):
     """It is paid, or goes to the next; the payment that comes too late is given back, or takes a ticket that is still there."""
 
     def scenario(play, sold_out):
@@ -322,7 +322,7 @@ def test_an_allocator_the_last_who_leaves_and_the_next_who_joins(play_sold_out):
 
 
 @pytest.mark.parametrize("number", range(1, 16))
-def test_who_joins_and_leaves_on_another_device_at_any_step_leaves_no_mark(api, time, number):
+def test_joining_and_leaving_on_two_devices_leaves_no_mark(api, time, number):
     """Nobody would wait for what comes back then, and passers-by would be refused."""
     with shops.isolated_shop(api) as shop:
         order_id = builders.create_order(api, (shop.event_id, shop.balcony), 4)

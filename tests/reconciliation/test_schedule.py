@@ -102,7 +102,7 @@ def test_after_days_without_a_run_the_schedule_catches_up(shop):
     assert load_position() == shop.time.now - BEHIND
 
 
-def test_the_next_run_goes_on_where_stripe_failed(shop, monkeypatch):
+def test_the_next_run_continues_where_stripe_failed(shop, monkeypatch):
     start_schedule(shop)
     session, since = pay_without_webhooks(shop), load_position()
     shop.time.advance(3600)

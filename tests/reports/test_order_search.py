@@ -149,7 +149,7 @@ def test_a_new_name_replaces_the_old_one_and_a_transfer_takes_it_away(api, shop,
     assert find(api, shop[0], "nunez") == [orders["ada"]]
 
 
-def test_a_buyer_is_found_by_the_account_and_not_any_more_once_erased(api, shop, poller, time, mailbox):  # noqa: F811
+def test_a_buyer_is_found_by_the_account_until_erased(api, shop, poller, time, mailbox):  # noqa: F811
     tokens = sign_up(api, email="kay@example.com", first_name="Kay", last_name="McNulty")
     bought = order(api, shop, "kay", ["Jean Bartik"], "other@example.com", token=tokens["access_token"])
     poller.drain()

@@ -25,7 +25,7 @@ def test_only_who_manages_an_event_sees_its_orders(api, poller, time):
     assert api.get("/orders?event_id=nowhere", token=builders.admin_token()).status == 404
 
 
-def test_a_page_that_finds_little_ends_early_and_says_where_to_go_on(api, poller, time, monkeypatch):
+def test_a_page_with_few_matches_ends_early_with_a_cursor(api, poller, time, monkeypatch):
     from chalicelib.reports import orders
 
     monkeypatch.setattr(orders, "MAX_ROWS_READ", 2)

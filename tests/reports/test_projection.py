@@ -113,7 +113,7 @@ def deliver(batches):
         assert app.app.handler_map["project_reports"]({"Records": batch}, None) == {"batchItemFailures": []}
 
 
-def test_the_projector_goes_on_wherever_it_crashes(api, poller, time):
+def test_the_projector_continues_after_a_crash_anywhere(api, poller, time):
     play_sale(api, time, 12, seed=4)
     records = change_records()
     with faults.record_calls() as calls:

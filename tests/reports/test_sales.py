@@ -137,7 +137,7 @@ def test_sales_are_filtered_by_promo_code_tier_and_status(api, promoted):
         assert [sale["order_id"] for sale in list_sales(api, event_id, **query)] == orders, query
 
 
-def test_guests_are_shown_to_those_who_ask(api, promoted):
+def test_guests_are_shown_on_request(api, promoted):
     event_id = promoted[0]
     shown = [sale["guests"] for sale in list_sales(api, event_id, guests="true")]
     assert shown == [[], [{"number": "NIG-0004", "name": "=cmd"}], []]

@@ -53,7 +53,7 @@ for await (const line of createInterface({ input: process.stdin })) console.log(
 """
 
 
-def test_who_came_in_adds_up_over_the_hours_of_the_door():
+def test_admissions_add_up_over_the_hours_of_the_door():
     hours = [
         {"hour": clock.iso(START + 3600 * hour), "tier_id": tier, "people_admitted": people}
         for hour, tier, people in ((0, "a", 0), (9, "a", 5), (9, "b", 1), (11, "a", 2))

@@ -148,7 +148,7 @@ def test_a_version_that_has_too_few_tickets_is_refused_with_the_reason(admin, ap
     assert stock_of("gold").capacity == 10
 
 
-def test_what_comes_back_is_told_from_what_was_never_there(admin):
+def test_a_plan_tells_restored_tiers_from_new_ones(admin):
     [back] = [change for change in admin.plan(1)["changes"] if change["id"] == "silver" and change["action"] == "create"]
     assert (back["is_back"], back["fields"]) == (True, [])
     apply_file(gold={}, silver={}, bronze={"max_quantity": 5, "price_cents": 700})

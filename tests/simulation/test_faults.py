@@ -45,7 +45,7 @@ def test_a_crash_before_a_call_leaves_nothing_of_it():
     assert stored_ids() == ["p1"]
 
 
-def test_a_crash_is_no_exception_that_code_handles():
+def test_a_crash_is_not_an_exception_that_code_handles():
     with faults.crash_after(1):
         try:
             put(1)

@@ -55,7 +55,7 @@ def test_seeds_find_a_lost_update_and_name_the_seed_and_the_schedule():
         replay(two_increments(increment_blindly), order)
 
 
-def test_seeds_find_no_race_where_there_is_none():
+def test_seeds_find_no_race_in_correct_code():
     assert len(run_seeds(30, two_increments(increment))) == seeds.count(30)
 
 

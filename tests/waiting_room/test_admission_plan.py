@@ -106,7 +106,7 @@ def test_no_change_sends_back_anybody_who_was_admitted(plan, change_list):
 @pytest.mark.no_cover
 @given(plans, change_lists)
 @effort(max_examples=300)
-def test_a_change_admits_nobody_at_once_except_those_who_are_let_in(plan, change_list):
+def test_a_change_admits_at_once_only_the_people_let_in_by_hand(plan, change_list):
     simulation = Simulation(plan)
     for seconds, arrivals, (name, *arguments) in change_list:
         seconds = abs(seconds)

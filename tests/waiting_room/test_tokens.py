@@ -19,7 +19,7 @@ def test_a_signed_token_is_read_back():
 
 
 @pytest.mark.parametrize("payload", ["", "e30", "!", "bnVsbA", "x" * tokens.MAX_LENGTH, "é"])
-def test_a_signed_payload_that_is_no_arrival_is_not_read(payload):
+def test_a_signed_payload_that_is_not_an_arrival_is_not_read(payload):
     assert tokens.read_token(signed(payload)) is None
 
 

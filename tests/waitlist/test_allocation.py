@@ -34,11 +34,11 @@ def offered(made: OfferPlan) -> list[tuple[int, str]]:
     return [(int(offer.entry.id[2:]), offer.tier.id) for offer in made.offers]
 
 
-def test_who_came_first_gets_the_first_tickets():
+def test_the_first_in_line_gets_the_first_tickets():
     assert offered(plan([place(1, 2), place(2, 1), place(3, 1)], {"a": 3})) == [(1, "a"), (2, "a")]
 
 
-def test_who_asks_for_more_than_there_is_is_passed_over_and_that_is_noted():
+def test_a_party_too_large_for_the_stock_is_passed_over_and_noted():
     made = plan([place(1, 4), place(2, 2), place(3, 2)], {"a": 3})
     assert offered(made) == [(2, "a")]
     assert [entry.id for entry in made.passed] == ["e.0001", "e.0003"]
@@ -63,7 +63,7 @@ def test_tiers_of_a_pool_share_what_it_has():
     assert offered(plan(places, {"a": 5, "b": 5, "pool": 3}, supplies=supplies)) == [(1, "a"), (3, "b")]
 
 
-def test_who_cannot_have_an_offer_now_takes_nothing_from_the_next():
+def test_a_person_without_an_offer_takes_nothing_from_the_next():
     assert offered(plan([place(1, 2), place(2, 2)], {"a": 2}, skipped={"e.0001"})) == [(2, "a")]
 
 

@@ -60,7 +60,7 @@ def test_tickets_are_kept_back_for_a_large_party_and_not_for_ever(api, sold_out,
     assert statuses(api, "w1", "w2") == ["offered", "offered"]
 
 
-def test_what_comes_back_is_for_those_who_wait_until_nobody_does(api, sold_out):
+def test_returned_tickets_go_to_the_waitlist_until_it_is_empty(api, sold_out):
     event_id, tier_id, orders = sold_out
     entry_id = lines.join(api, "w1", event_id, 3).json["id"]
     lines.give_back(api, orders[0])
@@ -104,7 +104,7 @@ def test_a_buyer_who_is_buying_something_else_is_passed_over_for_now(api, sold_o
     assert statuses(api, "w1", "w2") == ["offered", "offered"]
 
 
-def test_who_has_bought_as_much_as_they_may_is_passed_over(api, sold_out):
+def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
     event_id, tier_id, orders = sold_out
     other = builders.create_tier(api, event_id, "Balcony", per_user_limit=6)
     lines.join(api, "w1", event_id, tier_ids=[tier_id])
@@ -113,7 +113,7 @@ def test_who_has_bought_as_much_as_they_may_is_passed_over(api, sold_out):
     assert lines.run_allocator() == {"offered": 0, "ended": 0, "deferred": 1}
 
 
-def test_more_capacity_is_for_those_who_wait(api, sold_out):
+def test_more_capacity_goes_to_the_waitlist(api, sold_out):
     event_id, tier_id, _ = sold_out
     lines.join(api, "w1", event_id, 2)
     api.patch(f"/tiers/{tier_id}", json={"capacity": 7}, token=builders.admin_token())

@@ -20,7 +20,7 @@ def sold_out(api, time):
     return lines.sold_out_shop(api, time)
 
 
-def test_who_waits_gets_an_entry_with_an_honest_position(api, sold_out):
+def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
     event_id, tier_id, _ = sold_out
     first = lines.join(api, "w1", event_id, 2)
     assert first.status == 201
@@ -52,7 +52,7 @@ def test_joining_twice_gives_the_same_entry(api, sold_out):
     assert [entry["id"] for entry in lines.own(api, "w1")] == [first.json["id"]]
 
 
-def test_who_left_may_join_again_at_the_end(api, sold_out):
+def test_a_person_who_left_may_rejoin_at_the_end(api, sold_out):
     entry_id = lines.join(api, "w1", sold_out[0]).json["id"]
     lines.join(api, "w2", sold_out[0])
     left = api.delete(f"/waitlist/{entry_id}", user="w1")
@@ -167,7 +167,7 @@ def test_an_offer_takes_a_promo_code(api, sold_out):
 
 
 @pytest.mark.parametrize("way", ["waitlist", "reservations"])
-def test_who_declines_an_offer_passes_it_on(api, sold_out, way):
+def test_a_declined_offer_is_passed_on(api, sold_out, way):
     event_id, _, orders = sold_out
     entry_id = lines.join(api, "w1", event_id).json["id"]
     lines.join(api, "w2", event_id)

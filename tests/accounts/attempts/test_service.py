@@ -41,7 +41,7 @@ def test_a_delay_holds_for_the_right_password_too_and_ends_with_it(api, time):
     assert [log_in(api, password=WRONG).status for _ in range(FREE_ATTEMPTS)] == [401] * FREE_ATTEMPTS
 
 
-def test_a_counter_begins_anew_after_its_window(api, time, email):
+def test_a_counter_restarts_after_its_window(api, time, email):
     for _ in range(FREE_ATTEMPTS):
         log_in(api, email, WRONG)
     time.advance(WINDOW_SECONDS)

@@ -93,13 +93,13 @@ def test_a_new_address_is_found_instead_of_the_old_one(api, mailbox):
     assert (addresses(api, search="ada"), addresses(api, search="zoe")) == ([], ["zoe@example.com"])
 
 
-def test_who_erases_their_account_is_not_found(api):
+def test_an_erased_person_is_not_found(api):
     tokens = sign_up(api)
     assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
     assert addresses(api, search="ada") == []
 
 
-def test_who_is_locked_cannot_log_in_or_go_on(api):
+def test_a_locked_account_cannot_log_in_or_continue(api):
     tokens = sign_up(api)
     user_id = tokens["user"]["id"]
     reply = change(api, user_id, locked=True, reason="sells places in line")
@@ -109,12 +109,12 @@ def test_who_is_locked_cannot_log_in_or_go_on(api):
     assert entries(user_id) == [("account.rights_changed", {"locked": (False, True)}, {"reason": "sells places in line"})]
 
 
-def test_that_an_account_is_locked_is_said_to_its_owner_alone(api):
+def test_only_its_owner_learns_that_an_account_is_locked(api):
     change(api, sign_up(api)["user"]["id"], locked=True)
     assert log_in(api, password=OTHER_PASSWORD).json["error"] == "login_failed"
 
 
-def test_a_locked_account_begins_no_session_with_an_access_token_that_lasts(api):
+def test_a_locked_account_starts_no_session_with_a_valid_token(api):
     tokens = sign_up(api)
     change(api, tokens["user"]["id"], locked=True)
     body = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
@@ -131,7 +131,7 @@ def test_a_password_by_mail_does_not_unlock(api, mailbox):
     assert log_in(api, password=OTHER_PASSWORD).json["error"] == "account_locked"
 
 
-def test_who_is_unlocked_can_log_in(api):
+def test_an_unlocked_account_can_log_in(api):
     user_id = sign_up(api)["user"]["id"]
     change(api, user_id, locked=True)
     assert change(api, user_id, locked=False).json["locked_at"] is None
@@ -151,7 +151,7 @@ def test_a_new_promoter_gets_a_profile_and_the_right(api):
     assert entries(user_id) == [("account.rights_changed", {"roles": (["user"], ["promoter", "user"])}, {})]
 
 
-def test_who_is_no_promoter_any_more_keeps_the_profile_for_when_they_are_again(api):
+def test_a_former_promoter_keeps_the_profile(api):
     user_id = sign_up(api, role="promoter", company="Nova")["user"]["id"]
     assert change(api, user_id, roles=["user"]).json["roles"] == ["user"]
     event = {"name": "New", "venue": "Hall", "starts_at": clock.iso(clock.now() + 86_400)}
@@ -177,7 +177,7 @@ def test_another_admin_takes_the_role_of_an_admin_away_but_not_their_own(api):
     assert change(api, user_id, roles=["user"]).json["roles"] == ["user"]
 
 
-def test_what_is_so_already_changes_nothing(api):
+def test_a_change_to_the_same_value_changes_nothing(api):
     tokens = sign_up(api)
     assert change(api, tokens["user"]["id"], locked=False, roles=["user"]).status == 200
     assert change(api, tokens["user"]["id"]).status == 200
@@ -194,7 +194,7 @@ def test_all_sessions_of_somebody_end(api):
     assert entries(user_id) == [("account.sessions_ended", {}, {})]
 
 
-def test_who_has_no_account_is_not_found(api):
+def test_a_person_without_an_account_is_not_found(api):
     guest = api.post("/auth/guest").json["user"]["id"]
     calls = [("GET", f"/admin/users/{guest}", {}), ("PATCH", f"/admin/users/{guest}", {"locked": True})]
     for method, path, body in [*calls, ("DELETE", f"/admin/users/{guest}/sessions", {})]:
@@ -228,7 +228,7 @@ def test_changes_at_once_are_all_made(api):
     assert len(entries(user_id)) == 2
 
 
-def test_who_is_a_promoter_no_more_is_verified_no_more_and_has_to_be_looked_at_again(api):
+def test_removing_the_role_also_removes_the_verification(api):
     user_id = sign_up(api, "nights@example.com", role="promoter", company="Nights Ltd")["user"]["id"]
     path = f"/promoters/{user_id}"
     assert api.put(path, json={"name": "Nights Ltd", "verified": True}, token=builders.admin_token()).status == 200

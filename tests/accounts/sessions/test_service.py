@@ -66,7 +66,7 @@ def test_two_tabs_that_refresh_at_once_get_the_same_token(api, time, threaded_st
     assert refresh(api, token).status == 200
 
 
-def test_a_refresh_token_lasts_seven_days_and_each_use_begins_them_anew(api, time):
+def test_a_refresh_token_lasts_seven_days_from_its_last_use(api, time):
     token = sign_up(api)["refresh_token"]
     time.advance(REFRESH_SECONDS - 1)
     token = refresh(api, token).json["refresh_token"]
@@ -77,7 +77,7 @@ def test_a_refresh_token_lasts_seven_days_and_each_use_begins_them_anew(api, tim
 
 
 @pytest.mark.parametrize("change", ["secret", "session", "empty", "dot", "long", "access token"])
-def test_what_is_no_refresh_token_is_refused(api, time, change):
+def test_an_invalid_refresh_token_is_refused(api, time, change):
     tokens = sign_up(api)
     session_id, _, secret = tokens["refresh_token"].partition(".")
     forged = {
@@ -115,7 +115,7 @@ def test_the_store_has_no_token(api, time):
     assert row.ttl == row.expires_at == time.now + REFRESH_SECONDS
 
 
-def test_a_token_whose_successor_cannot_be_made_again_is_refused_without_ending_the_session(api, time):
+def test_a_token_without_its_successor_is_refused_and_the_session_stays(api, time):
     first = sign_up(api)["refresh_token"]
     second = refresh(api, first).json["refresh_token"]
     with settings.override(jwt_secret="another-secret-that-was-put-in-its-place"):

@@ -70,7 +70,7 @@ def test_a_session_that_is_ended_gets_no_new_tokens(api, time):
     assert end(api, laptop, other).status == 404
 
 
-def test_all_others_end_and_this_one_goes_on(api, time):
+def test_all_other_sessions_end_and_this_one_continues(api, time):
     others = [sign_up(api), *(log_in(api).json for _ in range(2))]
     mine = log_in(api).json
     assert end(api, mine).status == 200

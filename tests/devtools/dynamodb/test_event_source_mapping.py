@@ -57,7 +57,7 @@ def test_changes_are_batched_for_a_while_or_until_a_batch_is_full(store, client,
     assert handler.batches == [["0", "1", "2"], ["3"], ["4", "5"]]
 
 
-def test_a_store_that_fails_under_a_handler_is_no_fault_of_the_handler(tmp_path, clients, poll_clock, caplog):
+def test_a_store_failure_is_not_an_error_of_the_handler(tmp_path, clients, poll_clock, caplog):
     def break_store(event, context):
         store._journal.failure = OSError("no space left")
         put(client, "2")

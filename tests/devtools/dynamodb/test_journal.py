@@ -111,7 +111,7 @@ def test_other_threads_do_not_wait_for_those_that_share_commits(shared, monkeypa
     assert [put.result(30) for put in puts] == [{}, {}, {}]
 
 
-def test_threads_that_hold_answers_back_go_on_before_the_commit(tmp_path, monkeypatch):
+def test_threads_with_held_answers_continue_before_the_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
     with open_store(tmp_path) as store, ThreadPoolExecutor(1, thread_name_prefix="sharing") as pool:
         write_load.create_tables(store)

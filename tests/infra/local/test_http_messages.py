@@ -66,7 +66,7 @@ PIPELINED = (
 
 
 @given(st.sets(st.integers(1, len(PIPELINED) - 1)))
-def test_it_does_not_matter_in_which_parts_bytes_arrive(cuts):
+def test_bytes_may_arrive_in_any_parts(cuts):
     ends = [0, *sorted(cuts), len(PIPELINED)]
     found = read(*(PIPELINED[start:end] for start, end in pairwise(ends)))
     assert [(request.method, request.target, request.body) for request in found] == [
@@ -143,14 +143,14 @@ def test_a_head_has_limits():
     assert len(read(b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * MAX_HEADERS + b"\r\n")[0].headers) == MAX_HEADERS
 
 
-def test_a_head_that_goes_on_and_on_is_refused_before_its_end():
+def test_an_endless_head_is_refused_early():
     assert refusal(b"GET / HTTP/1.1\r\nA: ", *[b"x" * 1024] * 64) == 431
     assert refusal(b"GET /", *[b"x" * 1024] * 64) == 431
     assert refusal(*[b"\r\n" * 1024] * 33) == 400
 
 
 @pytest.mark.parametrize("start", [b"0", b"1;", b"1;a=", b"0\r\nT: ", b"0\r\nT"])
-def test_what_goes_on_and_on_between_the_chunks_is_refused(start):
+def test_endless_data_between_chunks_is_refused(start):
     part = (b"0" if start == b"0" else b"x") * 1024
     assert refusal(CHUNKED + start, *[part] * 65) == 400
 

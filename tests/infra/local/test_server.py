@@ -185,7 +185,7 @@ TRUNCATED = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_http_gets_an_error_and_the_server_goes_on(server, app, name):
+def test_hostile_http_gets_an_error_and_the_server_continues(server, app, name):
     sent, expected = HOSTILE[name]
     assert status(server, sent) in expected
     assert set(app.bodies) <= {b"{}"}

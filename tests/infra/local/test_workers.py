@@ -153,7 +153,7 @@ def test_tasks_that_wait_for_anything_else_lose_their_turn(desk):
     assert [desk.next_result() for _ in range(3)] == [True, True, True]
 
 
-def test_when_all_threads_wait_the_first_that_has_finished_goes_on(desk):
+def test_when_all_threads_wait_the_first_finished_one_continues(desk):
     lock = threading.Semaphore(0)
     for _ in range(4):
         desk.tasks.put(lambda: lock.acquire(timeout=SECONDS))
@@ -184,7 +184,7 @@ def test_other_threads_have_no_event(desk):
     assert desk.workers.new_event() is None
 
 
-def test_the_journal_commits_when_no_thread_can_go_on(desk):
+def test_the_journal_commits_when_no_thread_can_continue(desk):
     waiting = SimpleQueue()
 
     def wait() -> str:
@@ -203,7 +203,7 @@ def test_the_journal_commits_when_no_thread_can_go_on(desk):
     assert [desk.next_result() for _ in range(10)] == ["went on"] * 10
 
 
-def test_it_commits_also_when_a_task_that_lost_its_turn_waits(desk):
+def test_it_commits_even_if_a_task_that_lost_its_turn_waits(desk):
     committed, began = SimpleQueue(), threading.Semaphore(0)
 
     def wait() -> str:

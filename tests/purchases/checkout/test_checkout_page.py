@@ -20,7 +20,7 @@ def test_a_hosted_page_is_opened_when_a_buyer_asks_for_it(shop, options):
     assert shop.fake.request_log.counts == {"POST /v1/checkout/sessions": 1}
 
 
-def test_the_shops_own_page_is_the_default_for_tiers_without_prices_at_stripe(shop):
+def test_the_own_page_is_the_default_for_tiers_without_stripe_prices(shop):
     assert "client_secret" in shop.open_checkout()["payment"]
     assert "client_secret" in shop.open_checkout("bob", cancel_url=RETURN_URL)["payment"]
 
@@ -38,7 +38,7 @@ def test_the_hosted_page_is_the_default_for_tiers_with_prices_at_stripe(shop):
     assert shop.confirm(own, "bob").status == 201
 
 
-def test_the_shops_own_page_is_the_default_for_several_tiers_of_which_one_has_no_price_at_stripe(shop):
+def test_the_own_page_is_the_default_if_one_tier_has_no_stripe_price(shop):
     shop.sell_tiers(ticket("floor"), ticket("box", stripe_price_id=None))
     reservation_id = builders.reserve_items(shop.api, "ada", "fest", {"box": 1, "floor": 2}).json["id"]
     assert "client_secret" in shop.request_checkout(reservation_id).json["payment"]
@@ -50,7 +50,7 @@ def test_a_shop_without_origins_has_no_hosted_page_by_default(shop):
         assert "client_secret" in shop.open_checkout()["payment"]
 
 
-def test_with_either_page_the_shop_decides_and_its_own_needs_a_publishable_key(shop):
+def test_with_either_page_the_settings_of_the_shop_decide(shop):
     addresses = {"page": "either", "success_url": RETURN_URL, "cancel_url": RETURN_URL}
     assert "url" in shop.open_checkout(**addresses)["payment"]
     with settings.override(stripe_publishable_key=shop.fake.publishable_key):
@@ -76,7 +76,7 @@ def test_a_free_order_has_no_page(shop):
 # What the hosted page shows, and how long.
 
 
-def test_each_tier_is_a_line_of_the_hosted_page_with_or_without_a_price_at_stripe(shop):
+def test_each_tier_is_a_line_of_the_hosted_page(shop):
     shop.sell_tiers(ticket("floor"), ticket("balcony", price_cents=3000), ticket("box", price_cents=12_000, stripe_price_id=None))
     reservation_id = builders.reserve_items(shop.api, "ada", "fest", {"box": 1, "balcony": 3, "floor": 2}).json["id"]
     session = shop.request_checkout(reservation_id, page="hosted").json
@@ -91,7 +91,7 @@ def test_each_tier_is_a_line_of_the_hosted_page_with_or_without_a_price_at_strip
     assert shop.received_and_kept() == (31_000, 31_000)
 
 
-def test_a_repeated_checkout_shows_the_same_page_after_stripe_has_forgotten_the_idempotency_key(shop):
+def test_a_repeated_checkout_shows_the_same_page_after_stripes_key_expired(shop):
     with settings.override(checkout_seconds=86_400):
         session = shop.open_checkout(page="hosted")
         shop.time.advance(86_400 - 1)
@@ -111,12 +111,12 @@ def test_a_second_tab_finds_the_page_paid(shop):
     assert (late.status, late.json["error"]) == (409, "reservation_converted")
 
 
-def test_the_page_expires_by_itself_half_an_hour_after_the_hold_as_stripe_demands(shop):
+def test_the_page_expires_half_an_hour_after_the_hold(shop):
     page = shop.fetch_hosted_page(shop.open_checkout(page="hosted"))
     assert page.expires_at == shop.time.now + 180 + 1800 + 60
 
 
-def test_the_page_expires_after_stripes_maximum_of_a_day_when_the_hold_is_as_long(shop):
+def test_the_page_of_a_long_hold_expires_after_stripes_maximum(shop):
     with settings.override(checkout_seconds=86_400):
         assert shop.fetch_hosted_page(shop.open_checkout(page="hosted")).expires_at == shop.time.now + 86_400
 

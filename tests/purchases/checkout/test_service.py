@@ -35,7 +35,7 @@ def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, hel
     invariants.check(time.now)
 
 
-def test_a_reservation_has_one_checkout_whatever_idempotency_key_asks_for_it(api, time, held):
+def test_a_reservation_has_one_checkout_whatever_the_key(api, time, held):
     _, _, reservation_id = held
     first = builders.start_checkout(api, "ada", reservation_id)
     same = builders.start_checkout(api, "ada", reservation_id)
@@ -47,7 +47,7 @@ def test_a_reservation_has_one_checkout_whatever_idempotency_key_asks_for_it(api
     invariants.check(time.now)
 
 
-def test_a_checkout_needs_an_idempotency_key_and_an_active_reservation_of_the_user(api, time, held):
+def test_a_checkout_needs_a_key_and_an_active_reservation_of_the_user(api, time, held):
     _, _, reservation_id = held
     no_key = api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user="ada")
     assert (no_key.status, no_key.json["error"], no_key.json["path"]) == (400, "idempotency_key_required", "Idempotency-Key")
@@ -205,7 +205,7 @@ def test_a_checkout_can_extend_the_hold(api, time, held):
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_confirmation_gets_503_if_the_store_fails_before_the_order_is_saved_and_can_be_tried_again(api, time, held, call):
+def test_a_confirmation_gets_503_while_the_store_fails_and_can_retry(api, time, held, call):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     memory.forget_everything()

@@ -67,7 +67,7 @@ def test_more_than_four_kilobytes_are_refused_with_the_field(api, time, reservat
     assert open_checkout(api, reservation_id, **LONG_DETAILS).status == 201
 
 
-def test_they_make_the_purchase_no_larger_and_the_confirm_dearer_by_a_read_and_their_expiry(api, time, reservation_id):
+def test_details_add_only_a_read_and_their_expiry_to_the_confirm(api, time, reservation_id):
     assert open_checkout(api, reservation_id, **LONG_DETAILS).status == 201
     (purchase,) = store.PurchaseRow.scan()
     assert capacity.item_size(purchase.serialize()) < 1024

@@ -49,7 +49,7 @@ def expire(api, time, checkout_id):
 
 
 @pytest.mark.parametrize("happens", [do_nothing, confirm, decline, release, refund, expire])
-def test_a_repeated_request_gets_the_first_reply_whatever_has_happened_since(api, time, reservation_id, happens):
+def test_a_repeated_request_gets_the_first_reply(api, time, reservation_id, happens):
     first = builders.start_checkout(api, "ada", reservation_id)
     happens(api, time, reservation_id)
     time.advance(30)
@@ -140,7 +140,7 @@ def test_a_repeated_request_shows_the_same_payment_at_the_provider(shop, page):
 
 
 @on_either_page
-def test_after_the_provider_has_failed_the_repeated_request_opens_the_payment_at_once(shop, page):
+def test_after_a_provider_failure_a_repetition_opens_the_payment(shop, page):
     reservation_id = shop.reserve()
     with settings.override(stripe_api_base="http://127.0.0.1:9"):
         assert shop.request_checkout(reservation_id, page=page).status == 503

@@ -36,7 +36,7 @@ def elsewhere(action):
     return result
 
 
-def test_the_instance_that_reserved_opens_the_checkout_and_confirms_it_without_reading(api, time, reservation_id):
+def test_the_instance_that_reserved_needs_no_read_to_finish_the_order(api, time, reservation_id):
     assert calls(start_checkout(api, reservation_id), 201) == ["UpdateItem"]
     assert calls(confirm(api, reservation_id), 201) == ["TransactWriteItems", "UpdateItem"]
     assert calls(confirm(api, reservation_id), 200) == ["GetItem", "BatchGetItem"]

@@ -43,7 +43,7 @@ def test_the_first_confirmation_is_one_also_if_the_webhook_was_faster(shop, page
     assert_confirmed_once(shop, session)
 
 
-def test_the_first_confirmation_is_one_also_if_the_webhook_comes_while_it_asks_the_provider(shop, monkeypatch):
+def test_the_first_confirmation_counts_although_the_webhook_came_first(shop, monkeypatch):
     session = shop.open_checkout()
     shop.pay(session)
     fetch_payment = payments.fetch_payment
@@ -57,7 +57,7 @@ def test_the_first_confirmation_is_one_also_if_the_webhook_comes_while_it_asks_t
     assert_confirmed_once(shop, session)
 
 
-def test_the_first_confirmation_is_one_also_if_the_sweep_has_found_the_money(shop):
+def test_the_first_confirmation_counts_although_the_sweep_came_first(shop):
     session = shop.open_checkout()
     shop.pay(session)
     shop.time.advance(181)
@@ -67,7 +67,7 @@ def test_the_first_confirmation_is_one_also_if_the_sweep_has_found_the_money(sho
 
 
 @pytest.mark.parametrize(("call", "status"), [(1, 201), (2, 200), (3, 200)])
-def test_after_a_crash_of_the_first_confirmation_another_one_shows_the_tickets(shop, call, status):
+def test_after_a_crashed_confirmation_another_one_shows_the_tickets(shop, call, status):
     session = shop.open_checkout()
     shop.pay(session)
     shop.fake.deliver()
@@ -98,7 +98,7 @@ def test_checkout_and_confirmation_call_stripe_once_each(shop, page):
 
 
 @on_either_page
-def test_a_repeated_checkout_shows_the_same_payment_whatever_key_and_options(shop, page):
+def test_a_repeated_checkout_shows_the_same_payment(shop, page):
     session = shop.open_checkout(page=page)
     other_options = {"page": "own" if page == "hosted" else "hosted", "success_url": "https://evil.test"}
     for again in (
@@ -149,7 +149,7 @@ def test_a_payment_by_stripe_cannot_be_simulated(shop):
 
 
 @on_either_page
-def test_a_buyer_who_returns_too_late_while_stripe_is_down_gets_503_and_keeps_the_hold(shop, page):
+def test_a_late_buyer_gets_503_while_stripe_is_down_and_keeps_the_hold(shop, page):
     session = shop.open_checkout(page=page)
     shop.time.advance(181)
     with settings.override(stripe_api_base="http://127.0.0.1:9"):

@@ -74,7 +74,7 @@ def test_the_events_of_a_dispute_have_one_effect_in_any_order_and_number(shop, w
         (15_000, ["void", "void", "void"], "refunded"),
     ],
 )
-def test_a_lost_dispute_of_a_part_voids_the_fewest_tickets_that_cost_as_much(shop, cents, after, state):
+def test_a_partly_lost_dispute_voids_the_fewest_tickets_of_that_value(shop, cents, after, state):
     order_id = shop.buy(quantity=3)
     dispute_id = shop.create_dispute(order_id, cents)
     assert shop.ticket_states(order_id) == ["frozen"] * 3
@@ -96,7 +96,7 @@ def test_a_lost_dispute_of_the_whole_payment_voids_free_tickets_too(shop):
 
 
 @pytest.mark.parametrize(("won", "after"), [(True, ["void", "valid", "valid"]), (False, ["void", "void", "void"])])
-def test_a_dispute_about_a_partially_refunded_order_leaves_the_refunded_tickets_void(shop, won, after):
+def test_a_dispute_leaves_refunded_tickets_void(shop, won, after):
     order_id = shop.buy(quantity=3)
     builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"])
     dispute_id = shop.create_dispute(order_id, 10_000)

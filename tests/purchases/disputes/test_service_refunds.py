@@ -7,7 +7,7 @@ from tests import builders
 HOUR, DAY = 3600, 86_400
 
 
-def test_a_late_payment_that_is_disputed_is_refunded_after_the_dispute_is_won(shop):
+def test_a_disputed_late_payment_is_refunded_once_the_dispute_is_won(shop):
     """Too few tickets are left, and Stripe refuses the refund while the dispute is open. It is made when the dispute is won."""
     session = shop.open_checkout()
     shop.pay(session)
@@ -55,7 +55,7 @@ def fail_refund_by_dispute(shop, tickets):
 
 
 @pytest.mark.parametrize("tickets", [None, [1]])
-def test_a_refund_that_failed_because_of_a_dispute_is_made_when_the_dispute_is_won(shop, tickets):
+def test_a_refund_blocked_by_a_dispute_is_made_once_it_is_won(shop, tickets):
     order_id, dispute_id = fail_refund_by_dispute(shop, tickets)
     shop.close_dispute(dispute_id, won=True)
     shop.time.advance(60)
@@ -67,7 +67,7 @@ def test_a_refund_that_failed_because_of_a_dispute_is_made_when_the_dispute_is_w
 
 
 @pytest.mark.parametrize("tickets", [None, [1]])
-def test_a_refund_that_failed_because_of_a_dispute_stays_open_when_the_dispute_is_lost_until_an_admin_closes_it(shop, tickets):
+def test_a_refund_blocked_by_a_lost_dispute_stays_open_until_closed(shop, tickets):
     order_id, dispute_id = fail_refund_by_dispute(shop, tickets)
     shop.close_dispute(dispute_id, won=False)
     shop.time.advance(DAY)

@@ -55,7 +55,7 @@ def test_only_who_manages_an_event_may_cancel_it(api, time):
     assert store.find(event_id) is None
 
 
-def test_an_event_of_the_bootstrap_file_must_be_cancelled_there_before_its_orders_are_refunded(api, time):
+def test_a_bootstrapped_event_is_cancelled_in_its_file_first(api, time):
     builders.create_promoted_shop("pia")
     order_id = builders.create_order(api, ("fest", "fest-pass"))
     admin = {"token": builders.admin_token()}
@@ -79,7 +79,7 @@ def test_an_order_that_is_paid_after_the_cancellation_is_refunded_too(api, time)
     invariants.check(time.now, recovered=True)
 
 
-def test_an_order_that_was_being_paid_while_the_others_were_refunded_is_refunded_too(api, time, monkeypatch):
+def test_an_order_paid_during_the_refunds_is_refunded_too(api, time, monkeypatch):
     """As with a bank that takes its time: the reservation cannot end in the first pass, and is paid after it."""
     event_id, tier_id = create_published(api)
     first = builders.create_order(api, (event_id, tier_id))
@@ -109,7 +109,7 @@ def test_many_orders_are_refunded_in_several_runs(api, time, monkeypatch):
     invariants.check(time.now)
 
 
-def test_an_order_with_too_many_tickets_for_one_transaction_is_refunded_in_two(api, time, monkeypatch):
+def test_an_order_too_large_for_one_transaction_is_refunded_in_two(api, time, monkeypatch):
     event_id, tier_id = create_published(api)
     order_id = builders.create_order(api, (event_id, tier_id), 4)
     cancel(api, event_id)
@@ -137,7 +137,7 @@ def test_a_crash_at_any_call_loses_no_refund_and_makes_none_twice(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_cancellation_that_crashed_at_any_call_is_finished_by_the_sweep_or_a_repetition(api, time):
+def test_a_crashed_cancellation_is_finished_by_the_sweep_or_a_retry(api, time):
     number, finished = 0, False
     while not finished:
         number += 1

@@ -117,7 +117,7 @@ def test_after_a_crash_at_any_call_the_repetition_orders_once(buyer, time, fault
     assert buyer.pages(10) == [[reply.json["order"]["id"]]]
 
 
-def test_a_repetition_after_the_hold_has_expired_is_refused_and_the_next_orders_again(buyer, time):
+def test_a_repetition_after_the_hold_is_refused_and_a_new_key_orders(buyer, time):
     with faults.crash_after(3):  # held, and no checkout yet
         buyer.order()
     time.advance(200)
@@ -133,7 +133,7 @@ def test_a_refused_checkout_gives_the_tickets_back(buyer):
     assert buyer.order(key="again").status == 201
 
 
-def test_a_checkout_that_fails_for_the_moment_keeps_the_tickets_for_the_repetition(buyer, monkeypatch):
+def test_a_temporary_failure_keeps_the_tickets_for_the_repetition(buyer, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("broken")
 
@@ -158,7 +158,7 @@ def test_what_is_wrong_with_an_order_is_refused_before_anything_is_held(buyer):
     assert buyer.pages(10) == [[]]
 
 
-def test_a_cancelled_order_releases_its_tickets_and_a_paid_one_says_how_refunds_work(buyer):
+def test_an_unpaid_order_can_be_cancelled_and_a_paid_one_explains_refunds(buyer):
     order_id = buyer.create_order(balcony=4, floor=1)
     assert buyer.cancel(order_id, user="bob").json["error"] == "order_not_found"
     cancelled = buyer.cancel(order_id)

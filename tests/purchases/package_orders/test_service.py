@@ -66,7 +66,7 @@ def test_a_package_that_costs_nothing_is_paid_at_once(api, time, table):
     assert len(bought["assigned_tickets"]) == 8
 
 
-def test_of_many_seats_the_first_hundred_are_listed_and_the_way_to_the_others(api, time, table):
+def test_a_hundred_seats_are_listed_with_a_link_to_the_others(api, time, table):
     hall = create_package(api, table[0], name="Hall", price=0, seats_per_package=80)["id"]
     bought = buy(api, (table[0], hall), quantity=2)
     first, rest = bought.json["assigned_tickets"], seats_of(api, bought, bought.json["next_cursor"])
@@ -95,7 +95,7 @@ def test_a_declined_payment_gives_the_package_back(api, time, table):
     invariants.check(time.now)
 
 
-def test_at_an_external_provider_the_payment_is_pending_and_cannot_be_simulated(shop):
+def test_an_external_payment_is_pending_and_cannot_be_simulated(shop):
     event = create_event(shop.api)
     table = event, create_package(shop.api, event)["id"]
     with record_calls() as log:

@@ -55,7 +55,7 @@ def test_the_events_of_a_dispute_end_the_same_in_every_order(shop, event_types, 
     assert entries == {"opened": 1, "captured": 1, "disputed": 1, **({"dispute_won": 1} if won else {})}
 
 
-def test_a_dispute_about_a_second_payment_may_come_before_the_event_of_that_payment(shop):
+def test_a_dispute_may_come_before_the_event_of_its_second_payment(shop):
     order_id = shop.buy()
     intent_id = shop.pay_in_dashboard(order_id)
     shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(intent_id).latest_charge)

@@ -123,7 +123,7 @@ def test_repeated_deliveries_in_reverse_order_make_one_order(shop):
 
 @pytest.mark.parametrize("first", [["payment_intent.succeeded"], ["payment_intent.succeeded", "checkout.session.completed"], []])
 @pytest.mark.parametrize("copies", [1, 3])
-def test_the_events_of_a_hosted_page_make_one_order_in_any_order_and_number(shop, first, copies):
+def test_events_of_a_hosted_page_make_one_order_in_any_sequence(shop, first, copies):
     session = shop.open_checkout(page="hosted")
     shop.pay(session)
     for event_type in first * copies:
@@ -205,7 +205,7 @@ def test_an_event_of_another_stage_is_ignored_without_asking_stripe(shop):
     shop.fake.deliver()
 
 
-def test_an_event_of_another_shop_on_the_same_account_is_ignored_without_asking_stripe(shop):
+def test_an_event_of_another_shop_is_ignored_without_asking_stripe(shop):
     intent = shop.dashboard.v1.payment_intents.create({"amount": 900, "currency": "usd"})
     shop.dashboard.v1.payment_intents.cancel(intent.id)
     shop.fake.request_log.clear()
@@ -224,7 +224,7 @@ def test_the_webhooks_after_the_confirmation_do_not_ask_stripe(shop, page):
     assert shop.fake.request_log.counts == {}
 
 
-def test_the_event_of_a_payment_that_the_shop_cancelled_does_not_ask_stripe(shop):
+def test_the_event_of_our_own_cancellation_does_not_ask_stripe(shop):
     session = shop.open_checkout()
     assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
     shop.fake.request_log.clear()

@@ -34,7 +34,7 @@ def count_left_to_recovery():
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
-def test_a_paid_order_is_answered_as_paid_although_its_hold_cannot_be_converted(api, checkout, error):
+def test_an_order_is_paid_although_its_hold_cannot_be_converted(api, checkout, error):
     before = count_left_to_recovery()
     with faults.fail_from(1, error, table="inventory") as fault:
         reply = builders.confirm(api, "ada", checkout)
@@ -51,19 +51,19 @@ def test_a_conversion_whose_answer_is_lost_is_not_repeated(api, time, checkout):
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
-def test_a_cancelled_checkout_is_answered_as_cancelled_although_its_hold_cannot_be_released(api, checkout, error):
+def test_a_checkout_is_cancelled_although_its_hold_cannot_be_released(api, checkout, error):
     with faults.fail_from(1, error, table="inventory"):
         assert api.delete(f"/reservations/{checkout}", user="ada").status == 200
     assert store.load(checkout).state == "cancelled"
 
 
-def test_a_declined_payment_is_answered_as_declined_although_its_hold_cannot_be_released(api, checkout):
+def test_a_payment_is_declined_although_its_hold_cannot_be_released(api, checkout):
     with faults.fail(1, faults.throttled, table="inventory"):
         reply = builders.confirm(api, "ada", checkout, "fail")
     assert (reply.status, store.load(checkout).state) == (200, "cancelled")
 
 
-def test_a_hold_that_cannot_be_converted_does_not_keep_the_others_of_its_order(api, time):
+def test_an_unconvertible_hold_does_not_stop_the_others_of_its_order(api, time):
     event_id, floor = builders.create_shop(api)
     balcony = builders.create_tier(api, event_id, "Balcony")
     reservation_id = builders.reserve_items(api, "ada", event_id, {floor: 2, balcony: 1}).json["id"]
@@ -76,7 +76,7 @@ def test_a_hold_that_cannot_be_converted_does_not_keep_the_others_of_its_order(a
     invariants.check(time.now, recovered=True)
 
 
-def test_a_checkout_is_answered_as_open_although_its_hold_cannot_be_extended(api, time):
+def test_a_checkout_is_open_although_its_hold_cannot_be_extended(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     with settings.override(checkout_seconds=600), faults.fail(1, faults.throttled, table="inventory") as fault:
@@ -88,7 +88,7 @@ def test_a_checkout_is_answered_as_open_although_its_hold_cannot_be_extended(api
     invariants.check(time.now, recovered=True)
 
 
-def test_a_refused_payment_is_refunded_although_its_hold_cannot_be_released(shop):
+def test_a_payment_is_refunded_although_its_hold_cannot_be_released(shop):
     session = shop.open_checkout()
     shop.dashboard.v1.payment_intents.update(shop.fetch_payment_intent(session).id, {"amount": 100})
     shop.pay(session)

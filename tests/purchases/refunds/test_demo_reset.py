@@ -128,7 +128,7 @@ def test_a_transaction_that_meets_another_one_is_repeated(api, time, call):
     invariants.check(time.now)
 
 
-def test_an_order_with_too_many_tickets_for_one_transaction_is_reset_in_two(api, time, monkeypatch):
+def test_an_order_too_large_for_one_transaction_is_reset_in_two(api, time, monkeypatch):
     event_id, tier_id = builders.create_shop(api)
     for user in ("ada", "bob"):
         builders.buy(api, user, event_id, tier_id, 4)

@@ -160,7 +160,7 @@ def test_the_webhook_may_report_a_refund_whose_response_was_lost(shop):
     assert (status_and_attempt(order_id), list_cases(shop)) == (("succeeded", 1), [])
 
 
-def test_a_slow_execution_that_makes_a_refused_attempt_again_makes_the_only_refund(shop):
+def test_a_slow_repetition_of_a_refused_attempt_makes_the_only_refund(shop):
     """Stripe refused the first attempt because of a dispute. The dispute is won before the slow execution makes that attempt again."""
     session = shop.open_checkout(quantity=2)
     shop.pay(session)

@@ -67,7 +67,7 @@ def test_money_refunded_externally_is_not_refunded_again(shop):
     assert (second.json["order"]["status"], dict(shop.fake.request_log.counts)) == ("refunded", {})
 
 
-def test_an_external_refund_of_what_is_left_of_a_partially_refunded_order_voids_the_other_tickets(shop):
+def test_an_external_refund_of_the_rest_voids_the_other_tickets(shop):
     order_id = shop.buy()
     builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"], fee_cents=500)
     refund_and_deliver(shop, order_id, 5000)
@@ -76,7 +76,7 @@ def test_an_external_refund_of_what_is_left_of_a_partially_refunded_order_voids_
     assert (shop.load_purchase(order_id).state, list_ticket_states(shop)) == ("refunded", [])
 
 
-def test_a_refund_that_is_due_fails_after_an_external_one_of_the_whole_payment(shop):
+def test_a_due_refund_fails_after_an_external_full_refund(shop):
     """Stripe refuses ours three times, and then an admin closes it."""
     order_id = shop.buy()
     shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
@@ -93,7 +93,7 @@ def test_a_refund_that_is_due_fails_after_an_external_one_of_the_whole_payment(s
     assert list_cases(shop) == []
 
 
-def test_an_external_refund_that_fails_is_shown_and_leaves_the_tickets_void(shop):
+def test_a_failed_external_refund_is_shown_and_leaves_tickets_void(shop):
     order_id = shop.buy(card=REFUNDS_FAIL)
     refund_id = refund_and_deliver(shop, order_id, 10_000)
     assert shop.load_purchase(order_id).state == "refunded"

@@ -12,7 +12,7 @@ from tests.purchases.stock import sold_and_available
 from tests.simulation import faults
 
 
-def test_a_refund_of_the_whole_order_returns_its_money_and_tickets_and_its_buyer_can_buy_again(shop):
+def test_a_full_refund_returns_money_and_tickets_and_allows_a_new_purchase(shop):
     order_id = shop.buy(quantity=4)
     shop.fake.request_log.clear()
     reply = builders.refund(shop.api, order_id)
@@ -100,7 +100,7 @@ def test_refunded_tickets_may_stay_out_of_the_sale(api, event_and_tier):
 
 
 @pytest.mark.parametrize("return_seats", [True, False])
-def test_holds_that_a_crash_left_unconverted_are_converted_before_the_refund(api, time, event_and_tier, return_seats):
+def test_unconverted_holds_are_converted_before_the_refund(api, time, event_and_tier, return_seats):
     order_id = builders.reserve(api, "ada", *event_and_tier, 2).json["id"]
     builders.start_checkout(api, "ada", order_id)
     with faults.crash_before(1, table="inventory"):
@@ -179,7 +179,7 @@ def test_the_largest_order_can_be_refunded_at_once(api, time, monkeypatch):
         invariants.check(time.now)
 
 
-def test_a_refund_too_large_for_one_transaction_is_refused_and_can_be_made_in_two_parts(api, event_and_tier, monkeypatch):
+def test_a_refund_too_large_for_one_transaction_takes_two_requests(api, event_and_tier, monkeypatch):
     order_id = builders.create_order(api, event_and_tier, 4)
     monkeypatch.setattr(requests, "MAX_RETURN_ITEMS", 4)
     refused = builders.refund(api, order_id)

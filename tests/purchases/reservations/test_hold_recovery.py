@@ -28,7 +28,7 @@ def test_a_hold_without_a_purchase_is_released_behind_a_tombstone(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(api, time):
+def test_the_hold_of_a_paid_purchase_is_converted_after_a_crash(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     builders.start_checkout(api, "ada", reservation_id)
@@ -44,7 +44,7 @@ def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(ap
     invariants.check(time.now, recovered=True)
 
 
-def test_a_hold_is_extended_if_its_checkout_crashed_before_it_had_extended_it(api, time):
+def test_a_hold_is_extended_after_a_crash_of_its_checkout(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     with settings.override(checkout_seconds=600), faults.crash_after(1, table="purchases"):
@@ -67,7 +67,7 @@ def test_a_second_hold_of_an_active_purchase_is_released_alone(api, time):
     invariants.check(time.now)
 
 
-def test_a_purchase_that_has_ended_gets_a_new_version_before_its_hold_is_released(api, time):
+def test_an_ended_purchase_gets_a_new_version_before_its_hold_is_released(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     with faults.crash_after(2):
@@ -84,7 +84,7 @@ def test_a_purchase_that_has_ended_gets_a_new_version_before_its_hold_is_release
 
 
 @on_either_page
-def test_a_checkout_stays_open_while_stripe_cannot_be_asked_and_expires_later(shop, page):
+def test_a_checkout_stays_open_while_stripe_is_unreachable(shop, page):
     session = shop.open_checkout(page=page)
     shop.time.advance(181)
     shop.fake.fail_next_request("POST", f"{PATH[page]}/*/{'cancel' if page == 'own' else 'expire'}", status=500, times=3)
@@ -95,7 +95,7 @@ def test_a_checkout_stays_open_while_stripe_cannot_be_asked_and_expires_later(sh
     assert (shop.purchase_state(session), shop.is_payment_closed(session)) == ("expired", True)
 
 
-def test_a_payment_that_stripe_does_not_know_keeps_no_other_purchase_from_expiring(shop):
+def test_a_payment_unknown_to_stripe_does_not_stop_other_expiries(shop):
     unknown, other = shop.open_checkout("ada"), shop.open_checkout("bob")
     purchase = shop.load_purchase(unknown["id"])
     store.save(purchase, replace(purchase, payment=replace(purchase.payment, provider_id="pi_gone")))
@@ -110,7 +110,7 @@ def test_a_payment_that_stripe_does_not_know_keeps_no_other_purchase_from_expiri
     assert builders.run_sweep()["expired"] == 1
 
 
-def test_a_checkout_that_stripe_does_not_answer_about_goes_behind_the_others(shop):
+def test_a_checkout_without_an_answer_of_stripe_goes_behind_the_others(shop):
     for user in ("ada", "bob"):
         shop.open_checkout(user, quantity=1)
     shop.reserve("eve", 1)
@@ -151,7 +151,7 @@ def debit_bank_account(shop, page="own", *, fails=False):
 
 
 @on_either_page
-def test_a_payment_that_the_bank_decides_about_is_looked_at_every_three_hours(shop, slow_bank, page):
+def test_a_payment_at_the_bank_is_checked_every_three_hours(shop, slow_bank, page):
     session = debit_bank_account(shop, page)
     assert builders.run_sweep()["undecided"] == 1
     looks = count_calls(shop)
@@ -164,7 +164,7 @@ def test_a_payment_that_the_bank_decides_about_is_looked_at_every_three_hours(sh
     assert (count_calls(shop), shop.purchase_state(session), shop.available_tickets()) == (4, "paying", 2)
 
 
-def test_a_refused_buyer_asks_nobody_about_a_payment_that_the_bank_decides_about(shop, slow_bank):
+def test_a_refused_buyer_does_not_ask_about_a_payment_at_the_bank(shop, slow_bank):
     debit_bank_account(shop)
     builders.run_sweep()
     shop.fake.request_log.clear()
@@ -199,7 +199,7 @@ def test_an_old_event_of_a_declined_card_leaves_a_payment_to_its_bank(shop, slow
     assert (shop.purchase_state(session), shop.available_tickets()) == ("paying", 2)
 
 
-def test_buyers_learn_at_once_what_the_bank_has_decided_about_their_own_payment(shop, slow_bank):
+def test_buyers_learn_the_banks_decision_on_their_payment_at_once(shop, slow_bank):
     """The webhook is lost, and the next look of the sweep is hours away."""
     session = debit_bank_account(shop, fails=True)
     builders.run_sweep()
@@ -209,7 +209,7 @@ def test_buyers_learn_at_once_what_the_bank_has_decided_about_their_own_payment(
     assert (shop.purchase_state(session), shop.available_tickets()) == ("expired", 2)
 
 
-def test_a_payment_that_the_bank_makes_late_becomes_the_order_with_the_tickets_that_were_kept(shop, slow_bank):
+def test_a_late_bank_payment_becomes_the_order_with_the_kept_tickets(shop, slow_bank):
     session = debit_bank_account(shop)
     builders.run_sweep()
     shop.fake.complete_pending()

@@ -102,7 +102,7 @@ def test_the_buyers_own_payment_that_has_come_in_is_found_with_two_calls(shop, c
 
 
 @pytest.mark.parametrize("quantity", [4, 2], ids=["sold out", "tickets left"])
-def test_the_buyers_own_payment_that_the_bank_decides_about_takes_two_calls(shop, calls, quantity):
+def test_the_buyers_own_payment_at_the_bank_takes_two_calls(shop, calls, quantity):
     session = shop.open_checkout("ada", quantity)
     shop.pay(session, BANK_SUCCEEDS, expect="processing")
     let_time_pass(shop, calls)
@@ -110,7 +110,7 @@ def test_the_buyers_own_payment_that_the_bank_decides_about_takes_two_calls(shop
     assert (calls(), shop.purchase_state(session)) == (2, "paying")
 
 
-def test_twelve_payments_that_banks_decide_about_cost_a_refused_buyer_no_call(shop, calls):
+def test_a_dozen_payments_at_banks_cost_a_refused_buyer_no_call(shop, calls):
     shop.tier_id = builders.create_tier(shop.api, shop.event_id, "Balcony", capacity=12)
     for number in range(12):
         shop.pay(shop.open_checkout(f"stranger-{number}", 1), BANK_SUCCEEDS, expect="processing")

@@ -32,7 +32,7 @@ def die_with_a_use(api, user, reservation_id):
     assert crash.was_triggered
 
 
-def test_a_use_that_no_purchase_lists_is_released_after_its_purchase_was_written(api, time, shop):
+def test_an_unlisted_use_is_released_after_its_purchase_was_written(api, time, shop):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     version = store.load(reservation_id).version
     promo_code = promotions.find(shop[0], "SAVE")
@@ -44,7 +44,7 @@ def test_a_use_that_no_purchase_lists_is_released_after_its_purchase_was_written
     invariants.check(time.now)
 
 
-def test_a_checkout_that_goes_on_after_its_use_was_released_takes_another(api, time, shop):
+def test_a_checkout_whose_use_was_released_takes_another(api, time, shop):
     """In every order of a checkout and a sweep that finds its use expired at once."""
 
     def scenario(play):
@@ -66,7 +66,7 @@ def test_a_checkout_that_goes_on_after_its_use_was_released_takes_another(api, t
     explore(scenario, preemptions=1)
 
 
-def test_the_last_use_is_there_for_the_buyer_whose_first_checkout_died_with_it(api, time, shop):
+def test_the_last_use_survives_a_crash_of_its_buyers_checkout(api, time, shop):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     die_with_a_use(api, "ada", reservation_id)
     assert uses(shop[0]) == (0, 1)
@@ -84,7 +84,7 @@ def test_a_use_that_nobody_listed_goes_back_when_its_time_is_over(api, time, sho
     invariants.check(time.now, recovered=True)
 
 
-def test_the_use_of_an_order_that_is_refunded_stays_used_although_a_crash_left_it_unconverted(api, time, shop):
+def test_the_use_of_a_refunded_order_stays_used_after_a_crash(api, time, shop):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")
     with faults.crash_before(1, table="inventory"):
@@ -98,7 +98,7 @@ def test_the_use_of_an_order_that_is_refunded_stays_used_although_a_crash_left_i
     invariants.check(time.now, recovered=True)
 
 
-def test_a_use_that_a_checkout_did_not_extend_is_extended_with_its_purchase(api, time, shop):
+def test_an_unextended_use_is_extended_with_its_purchase(api, time, shop):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")
     [use] = store.load(reservation_id).promo_holds

@@ -119,7 +119,7 @@ def test_a_request_repeated_with_its_idempotency_key_holds_once(api, time):
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_reservation_gets_503_and_holds_nothing_while_the_store_throttles(api, time, call):
+def test_a_throttled_reservation_gets_503_and_holds_nothing(api, time, call):
     event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")
     with faults.refuse_from(call):

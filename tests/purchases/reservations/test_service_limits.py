@@ -62,7 +62,7 @@ def test_a_whole_purchase_writes_no_counter(api, shop):
 
 
 @pytest.mark.parametrize("between", [stay, use_new_instance])
-def test_a_cycle_of_reserve_and_release_is_limited_on_however_many_instances(api, time, shop, between):
+def test_cycles_of_reserve_and_release_are_limited_across_instances(api, time, shop, between):
     assert reserve_and_release(api, shop, 8, between) == {201: 5, 429: 3}
     time.advance(11)
     assert reserve_and_release(api, shop, 1, between) == {429: 1}
@@ -80,7 +80,7 @@ def test_without_the_condition_of_the_record_new_instances_get_on(api, time, sho
     assert reserve_and_release(api, shop, 8, use_new_instance) == {201: 8}
 
 
-def test_the_refusal_by_the_record_says_when_to_try_again_and_leaves_no_hold(api, time, shop):
+def test_a_refusal_by_the_record_says_when_to_retry_and_leaves_no_hold(api, time, shop):
     reserve_and_release(api, shop, 5, use_new_instance)
     use_new_instance()
     refused = builders.reserve(api, "ada", *shop)
@@ -97,7 +97,7 @@ def test_the_refusal_by_the_record_says_when_to_try_again_and_leaves_no_hold(api
     invariants.check(time.now)
 
 
-def test_a_reserve_soon_after_another_one_writes_twice_on_an_instance_that_does_not_know_it(api, time, shop):
+def test_a_second_reserve_on_another_instance_writes_twice(api, time, shop):
     reserve_and_release(api, shop, 1)
     use_new_instance()
     with record_calls() as log:
@@ -146,7 +146,7 @@ def test_refusals_are_counted_in_the_store(api, time):
     invariants.check(time.now)
 
 
-def test_a_refusal_that_gave_its_hold_back_is_said_once_on_each_instance(api, time, shop):
+def test_each_instance_reports_a_returned_hold_once(api, time, shop):
     """It has changed something, so the limit does not hide it; but from then on the instance knows that the limit is exceeded."""
     builders.reserve(api, "ada", *shop)
     assert [builders.reserve(api, "ada", *shop).status for _ in range(7)] == [409] * 4 + [429] * 3

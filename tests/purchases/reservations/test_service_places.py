@@ -47,7 +47,7 @@ def test_joining_again_after_an_order_gives_a_new_place_at_the_end(api, time, dr
     invariants.check(time.now)
 
 
-def test_a_reservation_that_is_not_paid_yet_or_was_released_keeps_the_place(api, time, drop):
+def test_an_unpaid_or_released_reservation_keeps_the_place(api, time, drop):
     event_id, tier_id, token = drop
     reserved = sale.reserve(api, event_id, tier_id, "ada", token)
     assert sale.join(api, event_id, "ada") == token
@@ -62,7 +62,7 @@ def test_the_place_of_an_order_that_was_refunded_whole_can_buy_again(api, time, 
     assert sale.reserve(api, event_id, tier_id, "ada", token).status == 201
 
 
-def test_a_buyer_at_the_limit_hears_of_the_limit_and_not_of_the_used_place(api, time):
+def test_a_buyer_at_the_limit_gets_the_error_of_the_limit(api, time):
     event_id, tier_id, token = drop = open_drop(api, time)
     buy(api, drop, token, 4)
     over_limit = sale.reserve(api, event_id, tier_id, "ada", token, 3)

@@ -17,7 +17,7 @@ def test_a_refusal_for_lack_of_tickets_says_how_many_are_left(api, time):
     invariants.check(time.now)
 
 
-def test_expired_holds_are_released_before_a_buyer_is_refused_for_lack_of_tickets(api, time):
+def test_expired_holds_are_released_before_a_buyer_is_refused(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=2)
     first = builders.reserve(api, "ada", event_id, tier_id, 2)
     time.advance(179)

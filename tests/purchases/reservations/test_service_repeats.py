@@ -41,7 +41,7 @@ def resume_nothing(api, time, event_id):
 
 
 @pytest.mark.parametrize("happens", [resume_nothing, pause])
-def test_a_retry_with_the_key_returns_the_reservation_whatever_would_be_refused_now(api, time, last_tickets, happens):
+def test_a_retry_with_the_key_returns_the_reservation_despite_refusals(api, time, last_tickets, happens):
     lose_answer_of_reserve(api, last_tickets)
     happens(api, time, last_tickets[0])
     again = reserve(api, last_tickets, key="k")
@@ -51,7 +51,7 @@ def test_a_retry_with_the_key_returns_the_reservation_whatever_would_be_refused_
     invariants.check(time.now)
 
 
-def test_a_retry_after_a_crash_returns_the_reservation_once_the_lock_is_over(api, time, last_tickets):
+def test_a_retry_after_a_crash_returns_the_reservation_after_the_lock(api, time, last_tickets):
     api.get(f"/events/{last_tickets[0]}")
     with faults.crash_after(1, operation="TransactWriteItems"):
         reserve(api, last_tickets, key="k")
@@ -90,7 +90,7 @@ def test_a_retry_whose_reservation_has_ended_says_so(api, time, last_tickets):
     invariants.check(time.now)
 
 
-def test_a_retry_whose_reservation_was_paid_meanwhile_says_that_it_is_an_order(api, time, last_tickets):
+def test_a_retry_for_a_paid_reservation_says_that_it_is_an_order(api, time, last_tickets):
     lose_answer_of_reserve(api, last_tickets)
     reservation_id = api.get(PATH.format(last_tickets[0]), user="ada").json["id"]
     builders.start_checkout(api, "ada", reservation_id)
@@ -100,14 +100,14 @@ def test_a_retry_whose_reservation_was_paid_meanwhile_says_that_it_is_an_order(a
     invariants.check(time.now)
 
 
-def test_a_slow_execution_whose_twin_was_faster_returns_its_purchase_although_nothing_is_left(api, time, last_tickets):
+def test_the_slower_of_two_executions_returns_the_same_purchase(api, time, last_tickets):
     requested = [reservations.RequestedItem(last_tickets[1], 2)]
     first = reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now)
     assert reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now) == first
     invariants.check(time.now)
 
 
-def test_the_holder_of_the_last_tickets_who_asks_again_without_a_key_hears_of_the_reservation(api, time, last_tickets):
+def test_a_holder_who_reserves_again_learns_of_their_reservation(api, time, last_tickets):
     first = reserve(api, last_tickets)
     refused = reserve(api, last_tickets)
     assert (refused.status, refused.json["error"]) == (409, "active_reservation_exists")
@@ -121,7 +121,7 @@ def test_the_holder_of_the_last_tickets_who_asks_again_without_a_key_hears_of_th
     invariants.check(time.now)
 
 
-def test_the_holder_hears_of_the_reservation_also_once_the_sale_is_over(api, time):
+def test_the_holder_learns_of_the_reservation_after_the_sale_too(api, time):
     event_id = builders.create_event(api, starts_at=builders.clock.iso(time.now + 60))
     shop = event_id, builders.create_tier(api, event_id)
     first = reserve(api, shop)
@@ -149,7 +149,7 @@ def let_the_bank_keep_all_tickets(shop, monkeypatch, *, card):
     return session
 
 
-def test_a_buyer_whose_bank_decides_about_the_last_tickets_hears_of_the_reservation(shop, monkeypatch):
+def test_a_buyer_waiting_for_the_bank_learns_of_their_reservation(shop, monkeypatch):
     session = let_the_bank_keep_all_tickets(shop, monkeypatch, card=BANK_SUCCEEDS)
     refused = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)
     assert (refused.json["error"], refused.json.get("reservation_id")) == ("active_reservation_exists", session["id"])

@@ -38,7 +38,7 @@ def test_a_hosted_page_that_waits_for_3d_secure_is_closed_with_its_hold(shop):
 
 
 @on_either_page
-def test_a_checkout_paid_in_the_last_second_becomes_an_order_when_it_would_expire(shop, page):
+def test_a_checkout_paid_in_the_last_second_becomes_an_order(shop, page):
     """A new reservation of its buyer, another request for it, and the sweep: each of them finds the payment."""
     sessions = [shop.open_checkout(user, 1, page=page) for user in ("ada", "bob", "eve")]
     for session in sessions:
@@ -111,7 +111,7 @@ def test_a_purchase_read_before_its_checkout_extended_it_cannot_be_expired(api, 
 # Payments that are closed at Stripe.
 
 
-def test_expiring_a_hosted_page_in_the_dashboard_returns_the_tickets_at_once(shop):
+def test_expiring_a_hosted_page_by_hand_returns_the_tickets_at_once(shop):
     session = shop.open_checkout(page="hosted")
     shop.dashboard.v1.checkout.sessions.expire(shop.fetch_hosted_page(session).id)
     shop.fake.deliver()
@@ -127,7 +127,7 @@ def test_a_hosted_page_closes_by_itself_when_the_sweep_does_not_run(shop):
     assert shop.purchase_state(session) == "cancelled"
 
 
-def test_cancelling_another_payment_intent_with_the_same_metadata_changes_nothing(shop):
+def test_cancelling_another_payment_of_the_purchase_changes_nothing(shop):
     session = shop.open_checkout(page="hosted")
     params = {"amount": 10_000, "currency": "usd", "metadata": shop.fetch_hosted_page(session).metadata.to_dict()}
     shop.dashboard.v1.payment_intents.cancel(shop.dashboard.v1.payment_intents.create(params).id)

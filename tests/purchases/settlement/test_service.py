@@ -38,7 +38,7 @@ def test_a_late_payment_is_refunded_when_too_few_tickets_are_left(shop, page):
         assert (refused.status, refused.json["error"]) == (409, "payment_refunded")
 
 
-def test_a_late_payment_is_refunded_when_the_buyer_has_reached_the_limit_meanwhile(shop):
+def test_a_late_payment_over_the_buyers_limit_is_refunded(shop):
     with settings.override(event_purchase_limit=2):
         session = pay_and_expire(shop)
         other = shop.open_checkout()

@@ -61,7 +61,7 @@ def test_a_late_payment_is_refunded_when_no_use_is_left(shop, code):
     assert (shop.purchase_state(session), shop.received_and_kept(), uses(shop)) == ("refunded", (7500, 0), (0, 1))
 
 
-def test_a_late_payment_is_refunded_when_its_code_was_deleted_and_made_again(shop, code):
+def test_a_late_payment_is_refunded_if_its_code_was_recreated(shop, code):
     session = pay_and_expire(shop)
     path = f"/admin/events/{shop.event_id}/promo-codes"
     assert shop.api.delete(f"{path}/SAVE", token=builders.admin_token()).json["deleted"]

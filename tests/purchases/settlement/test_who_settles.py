@@ -57,7 +57,7 @@ def test_a_late_payment_takes_its_tickets_from_wherever_some_are_left(shop, some
 
 
 @pytest.mark.parametrize("function", ["webhooks", "sweep", "reconcile"])
-def test_each_may_look_everywhere_for_a_use_of_the_promo_code_of_a_late_payment(shop, function):
+def test_every_function_finds_a_use_for_a_late_payment(shop, function):
     """The sweep finds one only if it is late at the same moment at which it asks, so here each settles it by itself."""
     builders.create_promo_code(shop.api, shop.event_id, max_total_uses=100)  # in two shards
     code = f"/admin/events/{shop.event_id}/promo-codes/SAVE"
@@ -78,7 +78,7 @@ def leave_one_in_each_of_two_shards():
         store.hold_in_shard(shard.id, f"others.{number}", shard.available - (number < 2), 4_000_000_000, False)
 
 
-def test_the_sweep_goes_on_if_a_webhook_was_quicker_while_it_asked_stripe(shop, monkeypatch):
+def test_the_sweep_continues_if_a_webhook_was_faster(shop, monkeypatch):
     session = shop.open_checkout()
     shop.pay(session)
     shop.time.advance(181)

@@ -5,7 +5,7 @@ from tests import builders, invariants
 from tests.simulation import faults
 
 
-def test_the_sweep_expires_reservations_whose_time_is_over_and_leaves_the_others(api, time):
+def test_the_sweep_expires_only_reservations_whose_time_is_over(api, time):
     event_id, tier_id = builders.create_shop(api)
     builders.reserve(api, "ada", event_id, tier_id, 2)
     time.advance(100)
@@ -17,7 +17,7 @@ def test_the_sweep_expires_reservations_whose_time_is_over_and_leaves_the_others
     invariants.check(time.now, recovered=True)
 
 
-def test_the_sweep_finishes_a_pause_that_crashed_before_it_reached_the_shards(api, time):
+def test_the_sweep_finishes_a_pause_that_missed_the_shards(api, time):
     event_id, _ = builders.create_shop(api)
     builders.create_tier(api, event_id, "Balcony")
     with faults.crash_after(1, operation="TransactWriteItems"):

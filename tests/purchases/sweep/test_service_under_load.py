@@ -98,7 +98,7 @@ def test_broken_payments_go_behind_the_others(shop, time, slow_stripe):
     assert not_looked_at(debits[30:], time.now) == set()
 
 
-def test_one_shard_that_cannot_be_written_keeps_no_other_from_being_recovered(api, time):
+def test_an_unwritable_shard_does_not_stop_the_recovery_of_others(api, time):
     event_id, floor = builders.create_shop(api)
     balcony = builders.create_tier(api, event_id, "Balcony")
     builders.reserve(api, "ada", event_id, floor, 2)
@@ -136,7 +136,7 @@ def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, m
     assert builders.run_sweep()["remaining"] == 0
 
 
-def test_a_payment_that_came_in_is_settled_by_the_next_run_if_the_store_fails(shop, time):
+def test_the_next_run_settles_a_payment_after_a_store_failure(shop, time):
     session = shop.open_checkout()
     shop.pay(session)
     shop.lose_webhooks()

@@ -58,7 +58,7 @@ def test_the_shards_of_an_event_on_sale_are_read_in_every_run(api, time, small_s
         assert builders.run_sweep()["expired"] == 1
 
 
-def test_the_shards_of_an_event_are_read_in_every_run_until_a_day_after_its_last_hold(api, time, small_slice):
+def test_shards_are_read_until_a_day_after_the_last_hold(api, time, small_slice):
     for _ in range(4):
         builders.create_shop(api)
     time.advance(30 * DAY + 180 + DAY)
@@ -76,7 +76,7 @@ def test_an_event_that_is_not_on_sale_yet_is_not_read_in_every_run(api, time, mo
     assert len(swept_shards.read_shards(time.now).shards) == 2
 
 
-def test_a_run_in_which_nothing_is_to_do_costs_what_is_on_sale_and_one_slice(api, time):
+def test_an_idle_run_reads_what_is_on_sale_and_one_slice(api, time):
     """The head, the shards on sale, the cursor, a slice; cancelled events, due refunds, open publications: no catalog, no purchase.
 
     At the end that it ran.

@@ -141,7 +141,7 @@ def test_naming_again_sends_the_mail_that_a_crash_or_the_server_prevented(table,
         ({"name": "Bob", "phone": "1"}, "$.phone"),
     ],
 )
-def test_what_is_wrong_with_a_guest_is_said_by_its_field(table, body, path):
+def test_a_fault_of_a_guest_names_its_field(table, body, path):
     reply = table.api.put(f"/seats/{table.seat(1)}/guest", json=body, user="ada")
     assert (reply.status, reply.json["path"]) == (400, path)
     assert table.names() == {}
