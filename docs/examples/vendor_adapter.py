@@ -1,7 +1,6 @@
-"""Reads and writes the words of other ticket APIs in front of Fairgate's: an example to copy from (docs/api.md).
+"""Translate the names of other ticket APIs to and from Fairgate's: an example to copy from (docs/api.md).
 
-to_vendor(kind, entity) renames the fields of an entity that Fairgate returned; from_vendor(kind, fields) makes a body for it.
-Amounts are decimal text with the vendor and whole cents here. Only the standard library is used.
+Amounts are decimal text at the vendor and whole cents here. Only the standard library is used.
 """
 
 from decimal import Decimal
@@ -28,7 +27,7 @@ VALUES = {("order", "status"): {"cancelled": "canceled"}, ("ticket", "state"): {
 
 
 def to_vendor(kind: str, entity: dict[str, Any]) -> dict[str, Any]:
-    """An entity of Fairgate's with the vendor's names. Fields that the vendor has no name for keep theirs."""
+    """Rename the fields of an entity that Fairgate returned. Fields without a vendor's name keep their own."""
     renamed: dict[str, Any] = {}
     for name, value in entity.items():
         shown = VALUES.get((kind, name), {}).get(value, value) if isinstance(value, str) else value
@@ -37,7 +36,7 @@ def to_vendor(kind: str, entity: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_vendor(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """A body for Fairgate's API from fields with the vendor's names."""
+    """Return a request body for Fairgate's API from fields with the vendor's names."""
     ours = {theirs: name for name, theirs in NAMES[kind].items()}
     body: dict[str, Any] = {}
     for theirs, value in fields.items():

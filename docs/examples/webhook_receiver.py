@@ -1,4 +1,4 @@
-"""Receives webhooks and verifies them, an example to copy from: `python3 webhook_receiver.py PORT SECRET`. It needs no packages."""
+"""Receive and verify webhooks: `python3 webhook_receiver.py PORT SECRET`. An example to copy from; it needs no packages."""
 
 import hmac
 import json
@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-SEEN: set[str] = set()  # a real receiver keeps the ids with what they did, for a month
+SEEN: set[str] = set()  # a real receiver stores the ids with their effects, for a month
 
 
 def is_genuine(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> bool:
@@ -16,7 +16,7 @@ def is_genuine(headers: Mapping[str, str], body: bytes, secret: str, now: float)
     signed = hmac.digest(b64decode(secret.removeprefix("whsec_")), f"{message}.{sent_at}.".encode() + body, "sha256")
     expected = f"v1,{b64encode(signed).decode()}"
     known = any(hmac.compare_digest(given, expected) for given in headers.get("webhook-signature", "").split())
-    return known and abs(now - int(sent_at)) < 300  # an old request that somebody sends again is none
+    return known and abs(now - int(sent_at)) < 300  # refuses old requests that somebody sends again
 
 
 class Receiver(BaseHTTPRequestHandler):
