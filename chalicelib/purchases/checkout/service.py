@@ -128,7 +128,7 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         has_details=not details.is_empty,
         language=options.language,
     )
-    if promo_code is not None:  # under the version that was read before: see `use fence` in docs/concurrency.md
+    if promo_code is not None:  # under the version that was read before: see `use fence` in docs/protocol.md
         paying = replace(paying, promo_holds=promo_uses.hold_use(purchase, promo_code, expires_at, now))
     try:
         saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])

@@ -1,4 +1,4 @@
-"""Recovery of the uses of promo codes, which a purchase comes to list only when its checkout opens. See docs/concurrency.md."""
+"""Recovery of the uses of promo codes, which a purchase comes to list only when its checkout opens. See docs/protocol.md."""
 
 import pytest
 
