@@ -133,7 +133,7 @@ class VerificationBody(Struct, forbid_unknown_fields=True):
     errors=(Unauthenticated, CommonPassword, AlreadyRegistered, RateLimited),
 )
 def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationView]:
-    """Register an account; the answer is the same whether or not the address has one already."""
+    """Register an account; the reply is the same whether or not the address already has one."""
     identity = request.identity
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
@@ -174,7 +174,7 @@ def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
 
 @route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
 def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
-    """End a session, or all sessions of its user; access tokens that are out end by themselves within 15 minutes."""
+    """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
     is_cookie = session_cookie.is_requested(request)
     service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
     return Reply(Done("You are logged out."), headers=session_cookie.forget() if is_cookie else {})
@@ -204,7 +204,7 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     errors=(NoAccount, AccountLocked, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
-    """Change your password; all other sessions of yours end."""
+    """Change your password; your other sessions end."""
     user_id, is_cookie = request.require_user().user_id, session_cookie.is_requested(request)
     return _tokens_reply(service.change_password(request, user_id, body.current_password, body.password), is_cookie)
 
@@ -226,7 +226,7 @@ def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request the mail that verifies an address again."""
+    """Request another mail to verify an address."""
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_verification(body.email, request.language, request.now)
     return Reply(Done("We have sent a mail to this address."))
@@ -234,7 +234,7 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
 
 @route(bp, "POST", "/auth/email/verify", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired, AccountChanging))
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
-    """Verify an address with the token of a mailed link, and make it the account's if it is a new one."""
+    """Verify an address with the token of a mailed link; a new address becomes the account's address."""
     link = addresses.verify_email(body.token, request.language, request.now)
     is_new = link.purpose == "change_email"
     return Reply(Done("Your e-mail address is changed. Log in with it." if is_new else "Your e-mail address is verified. You can log in."))
@@ -249,7 +249,7 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
-    """Mail a link to another address, which then becomes that of your account; the answer is the same if it has an account."""
+    """Mail a link to a new address, which then becomes your account's address; the reply is the same if the address has an account."""
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent a mail to the new address. Follow the link in it within an hour."))
@@ -273,7 +273,7 @@ def end_session(request: RequestContext, session_id: str) -> Reply[Done]:
 
 @route(bp, "DELETE", "/auth/sessions", access="user", errors=(AccountChanging,))
 def end_other_sessions(request: RequestContext) -> Reply[Done]:
-    """End all of your sessions but this one; their access tokens last up to 15 minutes longer."""
+    """End all of your other sessions; their access tokens last up to 15 minutes longer."""
     service.end_other_sessions(request.require_user(), request.now)
     return Reply(Done("Your other sessions are over."))
 

@@ -75,14 +75,14 @@ def resume_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
 
 @route(bp, "GET", "/admin/events/{event_id}/status", access="manager")
 def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatusView]:
-    """Show the status of an event's sale: what is sold, held and available, and who waits."""
+    """Show the status of an event's sale: sold, held and available tickets, and the people waiting."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(sale_status.sale_status(event_id, request.now))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/live", access="manager")
 def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView]:
-    """Show a sale while it runs, for who watches it: what the status has, the money, and how attempts to buy have ended."""
+    """Show a running sale for a dashboard: its status, the money, and the outcomes of attempts to buy."""
     return Reply(live_sale.live_sale(permissions.require_manager(request.require_user(), event_id), request.now))
 
 
@@ -120,7 +120,7 @@ def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Re
     errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed),
 )
 def preview_refund(request: RequestContext, order_id: str, body: RefundBody) -> Reply[RefundPreviewView]:
-    """Show what a refund would pay its buyer and which tickets it would take back. Changes nothing; the same request then refunds."""
+    """Show how much a refund would pay and which tickets it would take back. Changes nothing; the same request then refunds."""
     order = _get_order(request, order_id)
     return Reply(refund_previews.preview_refund(order, _refund_request(body), request.require_user().user_id, request.now))
 
@@ -133,7 +133,7 @@ def preview_refund(request: RequestContext, order_id: str, body: RefundBody) -> 
     errors=(OrderNotFound, NotRefundable, OrderDisputed, *PROVIDER_ERRORS),
 )
 def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply[AdminOrderView]:
-    """Try a refund again that has failed."""
+    """Retry a failed refund."""
     order = _get_order(request, order_id)
     return _refund_reply(*refund_requests.retry_refund(order, refund_id, request.require_user().user_id, request.now), 200)
 
@@ -147,19 +147,19 @@ def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
 
 @route(bp, "GET", "/admin/reconciliation", access="admin")
 def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[OpenCasesView]:  # noqa: ARG001
-    """List the open cases: unfinished refunds, undecided disputes, and differences from the books of the provider."""
+    """List the open cases: unfinished refunds, undecided disputes, and differences from the provider's books."""
     return Reply(open_cases.list_open_cases(query))
 
 
 @route(bp, "GET", "/admin/payouts", access="admin", errors=PROVIDER_ERRORS)
 def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsView]:  # noqa: ARG001
-    """List what the payment provider has paid out to the account's bank, with the state of the comparison of books."""
+    """List the payment provider's payouts to the account's bank, with the state of the comparison of books."""
     return Reply(payouts.list_payouts(query))
 
 
 @route(bp, "GET", "/admin/system", access="admin")
 def show_system(request: RequestContext) -> Reply[SystemView]:
-    """Show what the scheduled jobs have before them, and the limits of this stage."""
+    """Show the scheduled jobs, their backlogs, and the limits of this stage."""
     return Reply(load_system(request.now))
 
 

@@ -70,7 +70,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 @route(bp, "GET", "/events", access="public")
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[EventView]]:
-    """List the public events, in their display order; with filters those that match, page by page."""
+    """List the public events in display order, or, page by page, those that match the filters."""
     if query == NO_FILTERS:
         return response_cache.events_reply(request.now)
     return response_cache.filtered_events_reply(query, request.now)
@@ -86,7 +86,7 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
     errors=(CatalogChanging, EventIncomplete),
 )
 def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:
-    """Create an event as a draft: a promoter's own, or any for admins."""
+    """Create a draft event: promoters their own, admins any."""
     caller = request.require_user()
     if not caller.roles & {"admin", "promoter"}:
         raise Forbidden("Only promoters and admins may create events.")
@@ -102,7 +102,7 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
 
 @route(bp, "GET", "/events/{event_id}", access="public")
 def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWithTiersView]:
-    """Show an event with its tiers, the cheapest first. Who manages it sees drafts and figures too."""
+    """Show an event with its tiers, cheapest first. Its managers also see drafts and figures."""
     if _is_manager(request, event_id):
         return admin_queries.managed_event_reply(event_id, request.now)
     return response_cache.event_reply(event_id, request.now)
@@ -117,7 +117,7 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
 )
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
-    """Replace the fields of an event; those that are left out get their defaults."""
+    """Replace the fields of an event; omitted fields get their defaults."""
     return _update_event(request, event_id, body)
 
 
@@ -136,7 +136,7 @@ def change_event(request: RequestContext, event_id: str, body: EventChanges) -> 
 
 @route(bp, "DELETE", "/events/{event_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, EventHasSales, EventNotDraft))
 def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
-    """Delete a draft; it is in no list any more."""
+    """Delete a draft."""
     actor = permissions.require_actor(request.require_user(), event_id)
     event = event_management.delete_event(event_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=event_id, deleted_at=clock.iso(event.updated_at), message="The event is deleted."))
@@ -151,7 +151,7 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete),
 )
 def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
-    """Publish a draft. What it lacks is listed all at once."""
+    """Publish a draft. The error lists everything that is missing."""
     state = event_states.publish(
         event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request)
     )
@@ -176,7 +176,7 @@ def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventW
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")
 def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersView]:
-    """List the tiers of an event in the order of their positions. Who manages it sees hidden ones too."""
+    """List the tiers of an event by position. Its managers also see hidden tiers."""
     if _is_manager(request, event_id):
         return admin_queries.managed_tiers_reply(event_id, request.now)
     return response_cache.tiers_reply(event_id, request.now)
@@ -214,7 +214,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
 )
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[AdminTierView]:
-    """Replace the fields of a tier; those that are left out get their defaults."""
+    """Replace the fields of a tier; omitted fields get their defaults."""
     return _update_tier(request, tier_id, body)
 
 
@@ -253,13 +253,13 @@ def show_availability(request: RequestContext, event_id: str) -> CacheableReply[
 
 @route(bp, "GET", "/tickets/types", access="public")
 def list_ticket_types(request: RequestContext, query: TicketTypesQuery) -> CacheableReply[TicketTypesView]:
-    """List the tiers of all events, as in the bootstrap file."""
+    """List the tiers of all events in the shape of the bootstrap file."""
     return response_cache.ticket_types_reply(query, request.now)
 
 
 @route(bp, "GET", "/admin/events", access="admin")
 def list_events_for_admins(request: RequestContext, query: CatalogListQuery) -> Reply[list[AdminEventView]]:
-    """List all events, drafts too."""
+    """List all events, including drafts."""
     events, next_cursor = admin_queries.list_events(query.limit, query.cursor, request.now)
     return Reply(events, headers=cursors.link_headers(query, next_cursor))
 
@@ -279,7 +279,7 @@ def create_event_for_admins(request: RequestContext, body: NewEvent) -> Reply[Ad
 
 @route(bp, "GET", "/admin/events/{event_id}", access="admin")
 def show_event_for_admins(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
-    """Show an event, also a draft, with all its tiers."""
+    """Show an event with all its tiers, including drafts."""
     return Reply(admin_queries.get_event(event_id, request.now))
 
 
@@ -306,13 +306,13 @@ def create_tier_for_admins(request: RequestContext, body: NewTier) -> Reply[Admi
 
 @route(bp, "GET", "/admin/tiers/{tier_id}", access="admin")
 def show_tier_for_admins(request: RequestContext, tier_id: str) -> Reply[AdminTierView]:
-    """Show a tier with the tickets that are held and sold."""
+    """Show a tier with its held and sold tickets."""
     return Reply(admin_queries.get_tier(tier_id, request.now))
 
 
 @route(bp, "POST", "/admin/catalog/invalidate", access="admin", errors=(CatalogChanging,))
 def invalidate_catalog(request: RequestContext) -> Reply[Done]:
-    """Let all instances load the catalog again."""
+    """Make all instances load the catalog again."""
     admin = request.require_user()
     revisions.invalidate_everywhere(admin.user_id, request.now)
     return Reply(Done("All instances will reload the catalog within a few seconds."))

@@ -101,19 +101,19 @@ _UNDO_LAST = UndoBody()
 
 @route(bp, "POST", "/checkin", access="door", errors=(*ADMIT_ERRORS, NotFound))
 def check_in(request: RequestContext, body: CheckInBody) -> Reply[CheckInReplyView]:
-    """Let people in with the ticket that was scanned, exactly once."""
+    """Admit people with a scanned ticket, exactly once."""
     return _admit(request, body, None)
 
 
 @route(bp, "POST", "/tickets/{ticket_id}/validate", access="door", errors=ADMIT_ERRORS)
 def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _NOTHING_SENT) -> Reply[CheckInReplyView]:
-    """Let people in with a ticket that was found by its id, as a check-in does."""
+    """Admit people with a ticket that was found by its id, like a check-in."""
     return _admit(request, body, ticket_id)
 
 
 @route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, TicketVoid, TicketFrozen, TicketRefunded))
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
-    """Take back a check-in, so that its people may come in again."""
+    """Undo a check-in, so that its people can enter again."""
     result = service.undo(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
     message = "The check-in is undone. Its people may come in again."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
@@ -121,7 +121,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
 
 @route(bp, "POST", "/checkin/sync", access="door", errors=(NotFound,))
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
-    """Take over the scans of a device that had no network, and report those that conflict with others."""
+    """Upload the scans of an offline device, and report those that conflict with others."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
     request.is_repeatable = True
     return Reply(views.sync_view(service.sync(request.require_user(), scans, request.now), catalog.snapshot()))
@@ -129,7 +129,7 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
 
 @route(bp, "GET", "/events/{event_id}/manifest", access="door")
 def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) -> Reply[ManifestView]:
-    """List the tickets of an event for a device that is to scan without a network, or what has changed since it got them."""
+    """List the tickets of an event for an offline scanner, or the changes since its last request."""
     event = permissions.require_door(request.require_user(), event_id)
     since = _epoch_seconds(query.since, "since") if query.since is not None else None
     return Reply(manifest.read_manifest(event, since, query.limit, query.cursor, request.now))

@@ -30,7 +30,7 @@ class DocumentQuery(Struct, forbid_unknown_fields=True):
     errors=(OrderNotFound, NotPaid),
 )
 def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
-    """Return the receipt of an order as PDF, to its buyer and to those who manage its event."""
+    """Return the receipt of an order as PDF, for its buyer and the event's managers."""
     from chalicelib.documents import service  # few requests make documents
 
     content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)

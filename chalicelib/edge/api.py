@@ -33,14 +33,14 @@ class HealthView(Struct, frozen=True):
 
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
-    """Report that this instance responds. Does not call the store, so that instances are not restarted when the store is down."""
+    """Report that this instance responds. Does not call the store, so a store failure restarts no instances."""
     current = settings.current()
     return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, clock.iso(request.now)))
 
 
 @route(bp, "GET", "/metrics", access="public", media_types=("text/plain",))
 def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
-    """Return this instance's metrics in Prometheus' text format. CloudWatch has those of all instances."""
+    """Return this instance's metrics in Prometheus' text format. CloudWatch has the metrics of all instances."""
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     registry: Any = _Metrics()

@@ -59,7 +59,7 @@ class MessagesView(Struct, frozen=True, kw_only=True):
 
 @route(bp, "GET", "/admin/messages", access="manager", errors=(NotFound,))
 def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[MessagesView]:
-    """List the mails about an event, or those of all events that did not arrive."""
+    """List the mails about an event, or the undelivered mails of all events."""
     identity = request.require_user()
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
     if query.event_id is not None:
@@ -74,7 +74,7 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
-    """Send a mail once more, within a minute, whatever has become of it."""
+    """Send a mail again within a minute, whatever its status."""
     identity = request.require_user()
     notification = outbox.get(message_id)
     if not permissions.may_manage(identity, notification.event_id):

@@ -21,7 +21,7 @@ class ReportReceiptView(Struct, frozen=True):
 
 @route(bp, "POST", "/webhooks/ses", access="public", errors=(SnsRefused, BodyTooLarge))
 def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
-    """Receive a message of the SNS topic to which SES reports deliveries, bounces and complaints."""
+    """Receive a message of the SNS topic where SES reports deliveries, bounces and complaints."""
     from chalicelib.notifications import ses_reports
 
     return Reply(ReportReceiptView(ses_reports.handle(request.read_body(), request.now)))
@@ -41,7 +41,7 @@ class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
 
 @route(bp, "GET", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",))
 def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> Reply[str]:
-    """Return a page with a button that unsubscribes. Opening the link changes nothing."""
+    """Return a page with an unsubscribe button. Opening the link changes nothing."""
     from chalicelib.notifications import unsubscription, unsubscription_page
 
     unsubscription.read_token(query.token)
@@ -52,7 +52,7 @@ def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> R
     bp, "POST", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",)
 )
 def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done | str]:
-    """Get no more mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058).
+    """Unsubscribe from mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058).
 
     Who asks for HTML, as browsers do, gets a page.
     """
@@ -66,7 +66,7 @@ def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done 
 
 @route(bp, "POST", "/admin/suppressed-addresses/release", access="admin", errors=(NotSuppressed,))
 def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[Done]:
-    """Send mails again to an address that got none any more."""
+    """Allow mails to a suppressed address again."""
     from chalicelib.notifications import suppression
 
     suppression.release(body.email, request.require_user().user_id, request.now)

@@ -70,7 +70,7 @@ def list_webhook_endpoints(request: RequestContext, promoter_id: str) -> Reply[E
     errors=(TooManyEndpoints, RateLimited),
 )
 def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: NewEndpoint) -> Reply[EndpointView]:
-    """Create a webhook endpoint. The reply has its secret, which no other reply shows."""
+    """Create a webhook endpoint. Only this reply shows its secret."""
     actor = _require_owner(request, promoter_id)
     created: list[Endpoint] = []
 
@@ -91,7 +91,7 @@ def show_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 
 @route(bp, "PATCH", _ENDPOINT, access="manager", headers=(IF_MATCH,), errors=(*_CHANGE_ERRORS, RateLimited))
 def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str, body: EndpointChanges) -> Reply[EndpointView]:
-    """Change some fields of a webhook endpoint, disable it, or enable it again."""
+    """Change some fields of a webhook endpoint, disable it or enable it."""
     actor = _require_owner(request, promoter_id)
     expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
     with limited(request, WEBHOOK, actor):
@@ -101,7 +101,7 @@ def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
 
 @route(bp, "DELETE", _ENDPOINT, access="manager", headers=(IF_MATCH,), errors=(VersionConflict, PreconditionFailed))
 def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[Done]:
-    """Delete a webhook endpoint, with what was still to be sent to it."""
+    """Delete a webhook endpoint and its pending deliveries."""
     actor = _require_owner(request, promoter_id)
     endpoints.delete(promoter_id, endpoint_id, actor, request.now, Expected(None, request.header("if-match")))
     return Reply(Done("The webhook endpoint was deleted. Nothing more is sent to it."))
@@ -109,7 +109,7 @@ def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
 
 @route(bp, "POST", f"{_ENDPOINT}/rotate-secret", access="manager", headers=(IDEMPOTENCY_KEY,), errors=(EndpointChanging,))
 def rotate_webhook_secret(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[EndpointView]:
-    """Give a webhook endpoint a new secret. The present one signs too for 24 hours more."""
+    """Give a webhook endpoint a new secret. The previous secret also signs for another 24 hours."""
     actor = _require_owner(request, promoter_id)
     rotated: list[Endpoint] = []
 
@@ -130,7 +130,7 @@ def rotate_webhook_secret(request: RequestContext, promoter_id: str, endpoint_id
     errors=(EndpointDisabled, RateLimited),
 )
 def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[DeliveryView]:
-    """Send a `ping` to a webhook endpoint. Its delivery shows how that went, a moment later."""
+    """Send a `ping` to a webhook endpoint. Its delivery shows the outcome a moment later."""
     actor = _require_owner(request, promoter_id)
 
     def execute(nonce: str) -> Reply[DeliveryView]:
@@ -145,7 +145,7 @@ def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 
 @route(bp, "GET", f"{_ENDPOINT}/deliveries", access="manager")
 def list_webhook_deliveries(request: RequestContext, promoter_id: str, endpoint_id: str, query: DeliveriesQuery) -> Reply[DeliveriesView]:
-    """List what was sent to a webhook endpoint, or is to be sent, of the last 30 days."""
+    """List the deliveries of a webhook endpoint in the last 30 days, including pending ones."""
     endpoint = _get(request, promoter_id, endpoint_id)
     before = None if query.cursor is None else cursors.decode(query.cursor, _DELIVERY_ID)
     page = outbox.list_page(endpoint, query.state, query.limit, before)
@@ -155,7 +155,7 @@ def list_webhook_deliveries(request: RequestContext, promoter_id: str, endpoint_
 
 @route(bp, "GET", f"{_ENDPOINT}/deliveries/{{delivery_id}}", access="manager")
 def show_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id: str, delivery_id: str) -> Reply[FullDeliveryView]:
-    """Show what is sent, each attempt, and the beginning of the last reply."""
+    """Show a delivery with its attempts and the beginning of the last reply."""
     return Reply(full_delivery_view(outbox.get_delivery(_get(request, promoter_id, endpoint_id), delivery_id)))
 
 
@@ -169,7 +169,7 @@ def show_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id
     errors=(EndpointDisabled, AttemptUnderWay, RateLimited),
 )
 def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id: str, delivery_id: str) -> Reply[DeliveryView]:
-    """Send a message again, with the same id and body. Its attempts begin anew."""
+    """Send a message again with the same id and body. Its attempts start from zero."""
     actor = _require_owner(request, promoter_id)
 
     def execute(_: str) -> Reply[DeliveryView]:
@@ -192,7 +192,7 @@ def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_
     errors=(EndpointDisabled, RateLimited),
 )
 def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_id: str, body: FailedDeliveries) -> Reply[ReplayedView]:
-    """Send messages again that failed for good: up to 100 with each call, those of a time range if it is given."""
+    """Send messages again that failed for good, up to 100 with each call, optionally of a time range."""
     actor = _require_owner(request, promoter_id)
     since, until = body.seconds(request.now)
     before = None if body.cursor is None else cursors.decode(body.cursor, _DELIVERY_ID)

@@ -44,13 +44,13 @@ class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 @route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
 def list_public_packages(request: RequestContext, event_id: str) -> CacheableReply[PublicPackagesView]:
-    """List the packages of an event that can be bought, and what is left of each."""
+    """List the packages of an event that are on sale, and how many are left."""
     return service.public_packages_reply(event_id, request.now)
 
 
 @route(bp, "GET", PACKAGES, access="manager")
 def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]:
-    """List all packages of an event, disabled ones too."""
+    """List all packages of an event, including disabled ones."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(service.list_packages(event_id))
 
@@ -99,7 +99,7 @@ def change_package(request: RequestContext, event_id: str, package_id: str, body
 
 @route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
 def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
-    """Delete a package of which nothing is sold or reserved."""
+    """Delete a package without sales or reservations."""
     actor = _require_actor(request, event_id, package_id)
     tier = service.delete_package(package_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
@@ -107,14 +107,14 @@ def delete_package(request: RequestContext, event_id: str, package_id: str) -> R
 
 @route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
-    """Let buyers buy a package."""
+    """Put a package on sale."""
     actor = _require_actor(request, event_id, package_id)
     return versioned_reply(service.set_enabled(package_id, True, actor, request.now, expected_version(request)))
 
 
 @route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
-    """Take a package off sale. What is sold or reserved stays."""
+    """Take a package off sale. Sold and reserved packages stay valid."""
     actor = _require_actor(request, event_id, package_id)
     return versioned_reply(service.set_enabled(package_id, False, actor, request.now, expected_version(request)))
 
@@ -129,7 +129,7 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
     errors=(*CHANGE_ERRORS, TooManyTiers),
 )
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
-    """Create a package like another one, disabled and with its options."""
+    """Copy a package with its options; the copy is disabled."""
     actor = _require_actor(request, event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
@@ -148,7 +148,7 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
     file=IMAGE_FILE,
 )
 def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
-    """Make an uploaded picture the image of a package, as of an event."""
+    """Upload the image of a package."""
     actor = _require_actor(request, event_id, package_id)
     return versioned_reply(service.set_image(event_id, package_id, file, actor, request.now, expected_version(request)))
 
@@ -162,28 +162,28 @@ def remove_package_image(request: RequestContext, event_id: str, package_id: str
 
 @route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
 def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
-    """Get a form that sends a picture of a package straight to the bucket, as of an event."""
+    """Get a form that uploads the image of a package directly to the bucket."""
     actor = _require_actor(request, event_id, package_id)
     return Reply(image_uploads.begin_upload(ImageOwner(event_id, package_id), body.content_type, actor, request.now), 201)
 
 
 @route(bp, "GET", f"{PACKAGE}/image/upload/{{upload_id}}", access="manager")
 def show_package_image_upload(request: RequestContext, event_id: str, package_id: str, upload_id: str) -> Reply[UploadStateView]:
-    """Show what came of an upload."""
+    """Show the outcome of an upload."""
     service.require_package(request.require_user(), event_id, package_id)
     return Reply(image_uploads.get_upload(ImageOwner(event_id, package_id), upload_id))
 
 
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")
 def list_package_history(request: RequestContext, event_id: str, package_id: str, query: HistoryQuery) -> Reply[PackageAuditView]:
-    """List who has changed what of a package, also of a deleted one."""
+    """List the changes of a package, even a deleted one."""
     service.require_package(request.require_user(), event_id, package_id)
     return Reply(service.list_history(package_id, query.limit, query.cursor))
 
 
 @route(bp, "GET", f"{PACKAGE}/options", access="manager")
 def list_options(request: RequestContext, event_id: str, package_id: str) -> Reply[OptionsView]:
-    """List what buyers of a package are asked."""
+    """List the questions that buyers of a package are asked."""
     service.require_package(request.require_user(), event_id, package_id)
     return Reply(OptionsView(service.list_options(package_id)))
 
@@ -198,7 +198,7 @@ def list_options(request: RequestContext, event_id: str, package_id: str) -> Rep
     errors=(*CHANGE_ERRORS, TooManyOptions),
 )
 def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
-    """Ask buyers of a package something: four options at most."""
+    """Add a question for buyers of a package, four at most."""
     actor = _require_actor(request, event_id, package_id)
 
     def execute(option_id: str) -> Reply[CustomOption]:
@@ -209,14 +209,14 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
 
 @route(bp, "PATCH", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
-    """Change some fields of an option. Answers that were given stay as they were asked for."""
+    """Change some fields of a question. Earlier answers keep the question as it was asked."""
     actor = _require_actor(request, event_id, package_id)
     return Reply(service.update_option(package_id, option_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
-    """Delete an option. Answers that were given stay."""
+    """Delete a question. Earlier answers stay."""
     actor = _require_actor(request, event_id, package_id)
     service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))

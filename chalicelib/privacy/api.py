@@ -36,13 +36,13 @@ _NO_PASSWORD = ErasureBody()
 
 @route(bp, "GET", "/me/export", access="user", errors=(NoAccount,))
 def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
-    """Get everything that is kept about you: your account, and page by page your orders with their tickets."""
+    """Export your personal data: your account, and page by page your orders with their tickets."""
     before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
     return Reply(service.export(request.require_user(), query.limit, before, request.now))
 
 
 @route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents, AccountChanging))
 def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply[Done]:
-    """Delete your account and what is kept about you; your orders stay for the books, without your name."""
+    """Delete your account and your personal data. Your orders stay for the books, without your name."""
     service.erase(request, request.require_user(), body.password)
     return Reply(Done("Your account is deleted."))

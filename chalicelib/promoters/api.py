@@ -120,7 +120,7 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
 
 @route(bp, "GET", "/promoters/{promoter_id}/events", access="public")
 def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQuery) -> Reply[PromoterEventsView]:
-    """List the events of a promoter, the earliest first; the promoter also sees drafts."""
+    """List the events of a promoter, earliest first; the promoter also sees drafts."""
     catalog, events = service.list_events(request.identity, promoter_id)
     if (position := _after(query.cursor, _EVENT_POSITION)) is not None:
         starts_at, _, event_id = position.partition("#")
@@ -141,7 +141,7 @@ def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQ
     errors=(MemberChanging, TooManyEvents, RateLimited),
 )
 def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> Reply[MemberView]:
-    """Invite somebody to work at an event, or give a member another role."""
+    """Invite a person to work at an event, or change a member's role."""
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
@@ -163,7 +163,7 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 
 @route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="manager", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
-    """Take somebody's role at an event away; it takes up to 15 minutes, until their access token has expired."""
+    """Remove a member's role at an event; it ends within 15 minutes, when their access token expires."""
     return Reply(member_view(service.remove(request.require_user(), event_id, member_id, request.now)))
 
 

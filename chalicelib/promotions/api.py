@@ -93,7 +93,7 @@ def change_promo_code(request: RequestContext, event_id: str, code_id: str, body
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
-    """Delete a promo code that nobody has used; one that was used is deactivated instead."""
+    """Delete an unused promo code; a used one is deactivated instead."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
     promo_code, is_deleted = management.delete(event.id, code_id, caller.user_id, request.now, expected_version(request))
@@ -103,7 +103,7 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
 
 @route(bp, "GET", "/events/{event_id}/promo-codes/{code}/validate", access="public", errors=(NotFound, rate_limits.RateLimited))
 def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
-    """Say whether a promo code can be used now, and what it takes off."""
+    """Tell whether a promo code can be used now, and its discount."""
     with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
         found = management.validate(event_id, code, request.now)
     if found.promo_code is None:

@@ -32,7 +32,7 @@ class SeenPlan(Struct, forbid_unknown_fields=True):
 
 @route(bp, "GET", "/admin/catalog/versions", access="admin")
 def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Reply[VersionsView]:  # noqa: ARG001
-    """List the versions of the bootstrap file that were served, the newest first."""
+    """List the versions of the bootstrap file that were on sale, newest first."""
     from chalicelib.rollouts import versions  # with the planner, which few requests need
 
     return Reply(versions.list_versions(query.limit, query.cursor))
@@ -51,7 +51,7 @@ def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPla
 
 @route(bp, "POST", f"{_VERSION}/apply", access="admin", errors=(NotFound, VersionUnusable, PlanOutdated, VersionRefused))
 def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan) -> Reply[AppliedView]:
-    """Apply the file of a version again, as a new version, if its plan still is the one that was seen."""
+    """Apply the file of an earlier version again, as a new version, if its plan has not changed since it was shown."""
     from chalicelib.rollouts import versions
 
     return Reply(versions.apply_version(_number(version), body.plan, request.require_user().user_id, request.now))

@@ -23,14 +23,14 @@ class AttendeeBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "GET", "/tickets/{ticket_id}", access="user")
 def show_ticket(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
-    """Show a ticket to its owner, and to those who admit people to its event."""
+    """Show a ticket to its owner and to the staff of its event."""
     ticket = _get_visible_ticket(request, ticket_id)
     return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
 
 @route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
-    """Change the name on a ticket; only its owner may, until shortly before the event."""
+    """Change the name on a ticket, until shortly before the event. Owners only."""
     ticket = service.get_owned(request.require_user().user_id, ticket_id)
     changed = service.change_attendee(ticket, body.attendee, request.now)
     return Reply(ticket_view(changed, catalog.snapshot(), request.now))

@@ -56,13 +56,13 @@ class ClearedView(Struct, frozen=True):
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/state", access="public", errors=(NoWaitingRoom,))
 def show_waiting_room(request: RequestContext, event_id: str) -> CacheableReply[RoomState]:
-    """Show the public state of a waiting room, from which everybody can compute their own place."""
+    """Show the public state of a waiting room, from which browsers compute their own place."""
     return room_cache.get_room(event_id, request.now).document
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/status", access="public", errors=(TokenUnknown, RoomCleared))
 def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery) -> Reply[QueueStatusView]:
-    """Show the place in the queue of a token's holder."""
+    """Show the place of a token's holder in the queue."""
     try:
         return Reply(service.status(event_id, query.token, request.now))
     except NoWaitingRoom:
@@ -77,7 +77,7 @@ def show_draw_proof(request: RequestContext, event_id: str) -> Reply[ProofView]:
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))
 def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Reply[PlanView]:
-    """Change how many buyers are admitted and how often, from now on."""
+    """Change how many buyers are admitted, and how often, from now on."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
     room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, manager.user_id, request.now)
@@ -86,7 +86,7 @@ def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Rep
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="manager", errors=(NoWaitingRoom, TooManyChanges))
 def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Reply[PlanView]:
-    """Admit some buyers at once."""
+    """Admit some buyers immediately."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
     room = admin_controls.let_in(event_id, body.count, manager.user_id, request.now)

@@ -77,7 +77,7 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ),
 )
 def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntryView]:
-    """Wait for tickets that are sold out or not on sale yet; repeated, it returns the same entry."""
+    """Join the waitlist for tickets that are sold out or not on sale yet. A repeated request returns the same entry."""
     request.is_repeatable = True
     user_id = request.require_user().user_id
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
@@ -91,7 +91,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
 
 @route(bp, "GET", "/waitlist", access="user")
 def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
-    """List what the caller waits for, or has waited for, with positions and offers."""
+    """List the caller's entries on waitlists, past ones too, with positions and offers."""
     own = service.list_own(request.require_user().user_id)
     return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
 
@@ -104,14 +104,14 @@ def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     errors=(EntryNotFound, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
-    """Leave a waitlist, or decline its offer, which goes to the next one then."""
+    """Leave a waitlist or decline its offer, which then goes to the next person."""
     own = service.leave(request.require_user().user_id, entry_id, request.now)
     return Reply(own_entry_view(own, request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
-    """Show who waits for an event, or who has an offer, in order of arrival, and how many wait for which tier."""
+    """List the people on the waitlist of an event, or those with an offer, by arrival, and count them by tier."""
     event = permissions.require_manager(request.require_user(), event_id)
     seen = service.show_line(event.id)
     if query.status == "offered":
@@ -153,7 +153,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
     ),
 )
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:
-    """Offer free tickets to somebody who waits, out of their turn."""
+    """Offer free tickets to a person on the waitlist out of turn."""
     identity = request.require_user()
     if permissions.find_event(event_id_of(entry_id)) is None:
         raise EntryNotFound()

@@ -63,13 +63,13 @@ def list_users(_: RequestContext, query: UsersQuery) -> Reply[AccountsView]:
 
 @route(bp, "GET", "/admin/users/{user_id}", access="admin")
 def show_user(_: RequestContext, user_id: str) -> Reply[AccountView]:
-    """Show somebody's account."""
+    """Show an account."""
     return Reply(account_view(service.get(user_id)))
 
 
 @route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))
 def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Reply[AccountView]:
-    """Change somebody's roles, or lock or unlock their account; a change ends all of their sessions."""
+    """Change the roles of an account, or lock or unlock it; a change ends all of its sessions."""
     roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
     change = RightsChange(roles, body.locked, body.reason)
     return Reply(account_view(service.change_rights(user_id, change, request.require_user().user_id, request.now)))
@@ -77,6 +77,6 @@ def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Rep
 
 @route(bp, "DELETE", "/admin/users/{user_id}/sessions", access="admin", errors=(UserChanging,))
 def end_user_sessions(request: RequestContext, user_id: str) -> Reply[Done]:
-    """End all sessions of somebody; their access tokens last up to 15 minutes longer."""
+    """End all sessions of an account; its access tokens last up to 15 minutes longer."""
     service.end_sessions(user_id, request.require_user().user_id, request.now)
     return Reply(Done("This person is signed out everywhere."))

@@ -26,7 +26,7 @@ bp = Blueprint(__name__)
     file=IMAGE_FILE,
 )
 def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Reply[AdminEventWithTiersView]:
-    """Make an uploaded picture the image of an event.
+    """Upload the image of an event.
 
     The picture is drawn anew, without its metadata. On AWS a form may have some 4.5 MB; a larger picture goes by `.../image/upload`.
     """
@@ -45,7 +45,7 @@ def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEve
 
 @route(bp, "POST", "/events/{event_id}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
 def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUploadBody) -> Reply[UploadView]:
-    """Get a form that sends a picture of an event straight to the bucket.
+    """Get a form that uploads the image of an event directly to the bucket.
 
     It is checked there, and becomes the image of the event a few seconds later; `GET .../image/upload/{upload_id}` says how it went.
     """
@@ -55,7 +55,7 @@ def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUp
 
 @route(bp, "GET", "/events/{event_id}/image/upload/{upload_id}", access="manager")
 def show_event_image_upload(request: RequestContext, event_id: str, upload_id: str) -> Reply[UploadStateView]:
-    """Show what came of an upload."""
+    """Show the outcome of an upload."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(service.get_upload(ImageOwner(event_id), upload_id))
 

@@ -16,7 +16,7 @@ bp = Blueprint(__name__)
 
 @route(bp, "GET", "/events/{event_id}/calendar.ics", access="public", media_types=(calendar_file.MEDIA_TYPE,))
 def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
-    """Return an event as a file for calendar programs."""
+    """Return an event as a calendar file."""
     catalog, event = service.get_visible_event(event_id)
     shop_url = _shop_url()
     host = urlsplit(shop_url).hostname or "fairgate"
@@ -30,7 +30,7 @@ def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
 
 @route(bp, "GET", "/events/{event_id}/preview", access="public", media_types=(preview_page.MEDIA_TYPE,))
 def show_preview_page(_: RequestContext, event_id: str) -> Reply[str]:
-    """Return an event as HTML for programs that draw a preview of its link."""
+    """Return an event as HTML for programs that draw link previews."""
     _catalog, event = service.get_visible_event(event_id)
     shop_url = _shop_url()
     headers = {

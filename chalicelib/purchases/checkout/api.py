@@ -62,7 +62,7 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "POST", "/checkout/sessions", access="user", statuses=(201, 200), headers=(idempotency.REQUIRED_KEY,), errors=CHECKOUT_ERRORS)
 def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[CheckoutSessionView]:
-    """Open the checkout of a reservation, and its payment."""
+    """Open the checkout of a reservation and its payment."""
     user_id = request.require_user().user_id
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:

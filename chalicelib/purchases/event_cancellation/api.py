@@ -30,7 +30,7 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 
 @route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap))
 def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationView]:
-    """Cancel an event for good. Its orders are refunded in the next minutes; send it again to see how many were."""
+    """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
     cancellation = service.cancel_event(event_id, caller.user_id, request.now)

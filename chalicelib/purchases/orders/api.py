@@ -96,7 +96,7 @@ def confirm_order(request: RequestContext, order_id: str, body: PayBody = _NOT_S
     errors=(OrderNotFound, OrderAlreadyPaid, ReservationEnded, PaymentRefunded, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def cancel_order(request: RequestContext, order_id: str) -> Reply[CancelledOrderView]:
-    """Cancel an order that is not paid, and give its tickets back."""
+    """Cancel an unpaid order and release its tickets."""
     purchase = service.cancel_order(request.require_user().user_id, order_id, request.now)
     return Reply(CancelledOrderView(views.order_view(purchase), "The order is cancelled and its tickets are released."))
 

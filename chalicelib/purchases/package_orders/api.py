@@ -58,7 +58,7 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     errors=(*RESERVE_ERRORS, *CHECKOUT_ERRORS, SimulationRefused),
 )
 def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
-    """Buy a package: hold it, open its payment, and pay at once what costs nothing."""
+    """Buy a package: hold it and open its payment. A free package is paid immediately."""
     user_id = request.require_user().user_id
     order = NewOrder(
         user_id=user_id,

@@ -47,14 +47,14 @@ class NewestOrderQuery(Struct, forbid_unknown_fields=True):
 
 @route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound,))
 def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
-    """Show the caller's newest order of an event."""
+    """Show the caller's newest order for an event."""
     user_id = request.require_user().user_id
     return _order_reply(*queries.get_newest_order(user_id, query.event_id))
 
 
 @route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))
 def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
-    """Show one of the caller's orders with its tickets, also a refunded one."""
+    """Show one of the caller's orders with its tickets, including refunded orders."""
     return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
 
 
@@ -69,14 +69,14 @@ def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuer
 
 @route(bp, "GET", "/me/tickets", access="user")
 def list_my_tickets(request: RequestContext, query: MyTicketsQuery) -> Reply[TicketListView]:
-    """List the caller's tickets, those of the newest order first, as `GET /tickets` but in another shape."""
+    """List the caller's tickets, newest order first; like `GET /tickets`, in another shape."""
     tickets, next_cursor = _list_tickets(request, query)
     return Reply(TicketListView(tickets=tickets, count=len(tickets)), headers=cursors.link_headers(query, next_cursor))
 
 
 @route(bp, "GET", "/tickets", access="user")
 def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPageView]:
-    """List the caller's tickets, those of the newest order first."""
+    """List the caller's tickets, newest order first."""
     tickets, next_cursor = _list_tickets(request, query)
     return Reply(TicketPageView(tickets=tickets, next_cursor=next_cursor))
 

@@ -21,7 +21,7 @@ class ResetView(Struct, frozen=True):
 
 @route(bp, "DELETE", "/admin/events/{event_id}/orders", access="admin")
 def reset_orders(request: RequestContext, event_id: str) -> Reply[ResetView]:
-    """Refund all orders of an event and give their seats back; only in a demo stage."""
+    """Refund all orders of an event and return their seats to the stock. Demo stages only."""
     admin = request.require_user()
     if settings.current().identity != "demo":
         raise NotFound("Orders can be reset only in a demo stage (FAIRGATE_IDENTITY=demo). Refund them one by one instead.")

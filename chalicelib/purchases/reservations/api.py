@@ -83,7 +83,7 @@ class ReleaseView(Struct, frozen=True):
     errors=(Unauthenticated, UserRequired, JoiningStopped, ChallengeRequired, ChallengeInvalid, ChallengeExpired, RateLimited),
 )
 def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
-    """Join the waiting room of an event, or get the place again that one has."""
+    """Join the waiting room of an event, or get the place that you already have."""
     # Not a route of the waiting room, which cannot know what was bought with the place that the user has.
     user_id = _joining_user_id(request)
     solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
@@ -125,7 +125,7 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
 
 @route(bp, "GET", "/events/{event_id}/reservations", access="public", errors=(Unauthenticated, UserRequired, ReservationNotFound))
 def show_active_reservation(request: RequestContext, event_id: str, query: ActiveReservationQuery) -> Reply[ReservationView]:
-    """Show the caller's active reservation of an event."""
+    """Show the caller's active reservation for an event."""
     user_id = _require_buyer(request, query.token)
     return Reply(views.reservation_view(service.get_active_reservation(user_id, event_id, request.now), request.now))
 
@@ -138,7 +138,7 @@ def show_active_reservation(request: RequestContext, event_id: str, query: Activ
     errors=(ReservationNotFound, ReservationConverted, ReservationEnded, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def release_reservation(request: RequestContext, reservation_id: str) -> Reply[ReleaseView]:
-    """Give a reservation back."""
+    """Release a reservation."""
     purchase = service.release(request.require_user().user_id, reservation_id, request.now)
     status = views.reservation_status(purchase, request.now)
     return Reply(ReleaseView(purchase.id, status, "The reservation is cancelled and its tickets are released."))

@@ -34,7 +34,7 @@ class TransferView(Struct, frozen=True):
     errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed),
 )
 def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
-    """Offer a ticket to another person by a link; repeated, it returns the same link until that expires or is cancelled."""
+    """Offer a ticket to another person by a link. A repeated request returns the same link until it expires or is cancelled."""
     request.is_repeatable = True
     result = service.offer(request.require_user().user_id, ticket_id, request.now)
     url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # behind the #, which no server's log shows
@@ -50,7 +50,7 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
 )
 def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
-    """Cancel the offer of a ticket, so that its link is worth nothing."""
+    """Cancel the transfer of a ticket; its link stops working."""
     ticket = service.cancel(request.require_user().user_id, ticket_id, request.now)
     return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
@@ -65,7 +65,7 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
 )
 def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
-    """Get the ticket of a link, with a new code; the old code is worth nothing from then on."""
+    """Accept a transferred ticket, with a new code; the old code stops working."""
     request.is_repeatable = True
     result = service.accept(request.require_user().user_id, token, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)

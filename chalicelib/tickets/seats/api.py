@@ -41,7 +41,7 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     bp, "PUT", "/seats/{seat_id}/guest", access="user", headers=(ACCEPT_LANGUAGE,), errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited)
 )
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
-    """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest are worth nothing then."""
+    """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
         seat = service.assign(user_id, seat_id, body, request.language, request.now)
@@ -50,7 +50,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
 
 @route(bp, "DELETE", "/seats/{seat_id}/guest", access="user", errors=_CHANGE_ERRORS)
 def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
-    """Take a seat back from its guest, whose code and link are worth nothing then."""
+    """Take a seat back from its guest, whose code and link stop working."""
     user_id = request.require_user().user_id
     return Reply(views.seat_view(service.remove(user_id, seat_id, request.now), user_id))
 
@@ -64,7 +64,7 @@ def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited),
 )
 def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
-    """Mail the invitation to the guest of a seat again."""
+    """Mail the invitation for a seat again."""
     user_id = request.require_user().user_id
     seat, email = service.get_invited(user_id, seat_id)
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):
@@ -74,7 +74,7 @@ def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
 
 @route(bp, "GET", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView]:  # noqa: ARG001
-    """Show a guest their seat, with their code for the door."""
+    """Show a guest their seat and their code for the door."""
     return Reply(views.invitation_view(service.open_invitation(token), catalog.snapshot()))
 
 
@@ -98,6 +98,6 @@ def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> R
 
 @route(bp, "DELETE", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
-    """Give a seat back, as its guest, and delete what is kept of you; a guest who is in keeps the seat, without a name."""
+    """Decline a seat as its guest and delete your data. A guest who is already in keeps the seat, without a name."""
     service.erase(token, request.now)
     return Reply(Done("Your name, your address and your answers are deleted."))
