@@ -138,7 +138,7 @@ def test_every_fault_is_listed_with_its_line_and_nothing_is_imported(import_file
         ["line 14", " tier"],
         ["tier fest-pass", " 2 new, 10 left before"],
     ]
-    assert "is in line 2 already" in result.out
+    assert "is already in line 2" in result.out
     assert result.out.endswith(
         "2 new, 0 imported before, 9 with faults\nNothing was imported. Correct the faults listed above, then run the command again.\n"
     )
