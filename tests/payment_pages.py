@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import stripe
 
-from devtools.stripe.cards import CARDS
+from devtools.stripe.payment_methods import CARDS
 from tests.devtools.stripe.browser import visit
 
 # Test payment methods.

@@ -1,15 +1,57 @@
-"""The state of the fake's one Stripe account: tables of objects in wire format under one lock, optionally with a journal on disk."""
+"""The state of the fake's one Stripe account: tables of objects in wire format under one lock, optionally with a journal on disk.
 
+The events that record changes of objects, and the outcomes that banks report later, are part of the state.
+"""
+
+import json
 import pickle
 import random
 import string
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
-from devtools.stripe.errors import no_such_object
-from devtools.stripe.objects import StripeObject
-from devtools.stripe.state_journal import StateJournal, Tables
+from devtools.stripe.wire_format import StripeObject, no_such_object, public_copy
+
+Tables = dict[str, dict[str, StripeObject]]
+
+
+class StateJournal:
+    def __init__(self, path: Path, tables: Tables) -> None:
+        """Read the file into `tables`, rewrite it as one line, and append from then on."""
+        if path.exists():
+            _read(path, tables)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new_file = path.with_name(path.name + ".new")
+        entries = [[table, key, obj] for table, rows in tables.items() for key, obj in rows.items()]
+        new_file.write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
+        new_file.chmod(0o600)
+        new_file.replace(path)
+        self._file: IO[str] = path.open("a", encoding="utf-8")
+
+    def append(self, changes: Iterable[tuple[str, str, StripeObject | None]]) -> None:
+        """Write table, key and object of each change; no object: it was removed."""
+        self._file.write(json.dumps(list(changes), separators=(",", ":")) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _read(path: Path, tables: Tables) -> None:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entries = json.loads(line)
+        except ValueError:
+            return  # the last line, cut off when the process was killed during the write
+        for table, key, obj in entries:
+            rows = tables.setdefault(table, {})
+            if obj is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = obj
+
 
 ID_CHARACTERS = string.ascii_letters + string.digits
 # Table -> how Stripe's error messages call its objects.
@@ -99,3 +141,47 @@ class AccountState:
             if self._journal is not None:
                 self._journal.close()
                 self._journal = None
+
+
+API_VERSION = "2026-10-28.endive"
+EVENT_RETENTION_SECONDS = 30 * 86400
+
+
+def emit_event(state: AccountState, kind: str, obj: StripeObject, previous: StripeObject | None = None) -> StripeObject:
+    """Store an event of this type and pass it to the listeners. `previous`: the fields that changed, with their old values."""
+    data: StripeObject = {"object": public_copy(obj)}
+    if previous is not None:
+        data["previous_attributes"] = public_copy(previous)
+    event = {
+        "id": state.new_id("evt", 24),
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": state.now(),
+        "data": data,
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": dict(state.request),
+        "type": kind,
+        "_delivered": True,
+    }
+    state.put("event", event)
+    for listener in state.event_listeners:
+        listener(event)
+    return event
+
+
+OUTCOME_DELAY_SECONDS = 10
+
+
+def schedule_outcome(state: AccountState, kind: str, object_id: str, *, fails: bool) -> None:
+    """`kind`: "refund" or "debit"; `object_id`: the id of the refund, or of the debit's payment intent."""
+    due_at = state.now() + OUTCOME_DELAY_SECONDS
+    state.put("_due", {"id": f"{kind}:{object_id}", "at": due_at, "what": kind, "target": object_id, "fails": fails})
+
+
+def take_outcomes(state: AccountState, *, due_at: int | None) -> list[StripeObject]:
+    """Remove and return the outcomes that are due at this time; None: all of them."""
+    due = [outcome for outcome in state.oldest_first("_due") if due_at is None or outcome["at"] <= due_at]
+    for outcome in due:
+        state.remove("_due", outcome["id"])
+    return due

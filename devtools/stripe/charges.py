@@ -1,23 +1,23 @@
 """Charges: one for each attempt to take money."""
 
-from devtools.stripe import cards, events
+from devtools.stripe import account_state, payment_methods
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.balance_transactions import create_balance_transaction
-from devtools.stripe.objects import StripeObject
+from devtools.stripe.balance import create_balance_transaction
 from devtools.stripe.payment_methods import billing_details
+from devtools.stripe.wire_format import StripeObject
 
 FEE_FIXED = 30
 
 
 def create_card_charge(state: AccountState, intent: StripeObject, method: StripeObject, *, authenticated: bool) -> StripeObject:
     """Charge a card: the charge succeeds or fails as Stripe documents it for this test card."""
-    card = cards.card_by_number(method["_number"])
+    card = payment_methods.card_by_number(method["_number"])
     assert card is not None
     charge = _new_charge(state, intent, method)
     charge["payment_method_details"] = {"type": "card", "card": _card_details(method, intent["amount"], card, authenticated=authenticated)}
     if card.error_code:
-        _mark_failed(charge, card.error_code, card.decline_code, cards.DECLINE_MESSAGES[card.decline_code])
-        events.emit(state, "charge.failed", state.put("charge", charge))
+        _mark_failed(charge, card.error_code, card.decline_code, payment_methods.DECLINE_MESSAGES[card.decline_code])
+        account_state.emit_event(state, "charge.failed", state.put("charge", charge))
         return charge
     mark_succeeded(state, charge)
     return charge
@@ -25,12 +25,12 @@ def create_card_charge(state: AccountState, intent: StripeObject, method: Stripe
 
 def create_unauthenticated_charge(state: AccountState, intent: StripeObject, method: StripeObject, code: str, message: str) -> StripeObject:
     """Create a failed charge: the card's issuer refused it because it was not authenticated."""
-    card = cards.card_by_number(method["_number"])
+    card = payment_methods.card_by_number(method["_number"])
     assert card is not None
     charge = _new_charge(state, intent, method)
     charge["payment_method_details"] = {"type": "card", "card": _card_details(method, intent["amount"], card, authenticated=False)}
     _mark_failed(charge, code, code, message)
-    events.emit(state, "charge.failed", state.put("charge", charge))
+    account_state.emit_event(state, "charge.failed", state.put("charge", charge))
     return charge
 
 
@@ -40,7 +40,7 @@ def create_pending_debit(state: AccountState, intent: StripeObject, method: Stri
     charge["status"] = "pending"
     details = {name: value for name, value in method["us_bank_account"].items() if name not in ("networks", "status_details")}
     charge["payment_method_details"] = {"type": "us_bank_account", "us_bank_account": details}
-    events.emit(state, "charge.pending", state.put("charge", charge))
+    account_state.emit_event(state, "charge.pending", state.put("charge", charge))
     return charge
 
 
@@ -51,13 +51,13 @@ def mark_succeeded(state: AccountState, charge: StripeObject) -> None:
     fee = round(charge["amount"] * 29 / 1000) + FEE_FIXED
     transaction = create_balance_transaction(state, "charge", charge["id"], charge["amount"], charge["currency"], fee)
     charge["balance_transaction"] = transaction["id"]
-    events.emit(state, "charge.succeeded", state.put("charge", charge))
+    account_state.emit_event(state, "charge.succeeded", state.put("charge", charge))
 
 
 def mark_debit_failed(state: AccountState, charge: StripeObject) -> None:
     """The bank refused the pending debit."""
     _mark_failed(charge, "account_closed", "", "The customer's bank account has been closed.")
-    events.emit(state, "charge.failed", state.put("charge", charge))
+    account_state.emit_event(state, "charge.failed", state.put("charge", charge))
 
 
 def charges_of_intent(state: AccountState, intent_id: str) -> list[StripeObject]:
@@ -67,7 +67,7 @@ def charges_of_intent(state: AccountState, intent_id: str) -> list[StripeObject]
 
 def _mark_failed(charge: StripeObject, code: str, decline_code: str, message: str) -> None:
     charge.update(status="failed", paid=False, captured=False, failure_code=code, failure_message=message)
-    advice = cards.ADVICE_CODES.get(decline_code)
+    advice = payment_methods.ADVICE_CODES.get(decline_code)
     reason = "blocked" if decline_code == "fraudulent" else "issuer_declined"
     status = "not_sent_to_network" if reason == "blocked" else "declined_by_network"
     charge["outcome"] = _outcome(reason, status, "The bank did not accept the payment.", decline_code or code, advice)
@@ -87,7 +87,7 @@ def _outcome(kind: str, network_status: str, seller_message: str, reason: str | 
     }
 
 
-def _card_details(method: StripeObject, amount: int, card: cards.Card, *, authenticated: bool) -> StripeObject:
+def _card_details(method: StripeObject, amount: int, card: payment_methods.Card, *, authenticated: bool) -> StripeObject:
     copied = {
         name: method["card"][name] for name in ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
     }

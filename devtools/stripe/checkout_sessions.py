@@ -1,13 +1,10 @@
 """Checkout Sessions: hosted pages that sell line items until they are paid or expire."""
 
-from devtools.stripe import confirmation, coupons, events, payment_intents
+from devtools.stripe import account_state, payment_intents, prices
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.currencies import check_amount
-from devtools.stripe.errors import invalid_request
-from devtools.stripe.line_items import create_line_items, spread_discount
-from devtools.stripe.metadata import updated_metadata
-from devtools.stripe.objects import StripeObject
 from devtools.stripe.payment_methods import billing_details
+from devtools.stripe.prices import check_amount, create_line_items, spread_discount
+from devtools.stripe.wire_format import StripeObject, invalid_request, updated_metadata
 
 MIN_LIFETIME_SECONDS = 30 * 60
 MAX_LIFETIME_SECONDS = 24 * 3600
@@ -19,7 +16,7 @@ def create(state: AccountState, params: StripeObject, origin: str) -> StripeObje
     lines = create_line_items(state, params["line_items"])
     subtotal = sum(line["amount_subtotal"] for line in lines)
     currency = lines[0]["currency"]
-    discount = coupons.redeem(state, params.get("discounts", []), subtotal, currency)
+    discount = prices.redeem(state, params.get("discounts", []), subtotal, currency)
     spread_discount(lines, discount)
     if subtotal > discount:
         check_amount(subtotal - discount, currency)
@@ -80,7 +77,7 @@ def pay(state: AccountState, session: StripeObject, params: StripeObject, email:
         return _complete(state, session, "no_payment_required")
     intent = _payment_intent(state, session)
     return_url = f"{_page_url(session, origin)}/done"
-    confirmation.confirm(state, intent, {**params, "return_url": return_url, "_by_session": True}, from_browser=True, origin=origin)
+    payment_intents.confirm(state, intent, {**params, "return_url": return_url, "_by_session": True}, from_browser=True, origin=origin)
     return update_from_intent(state, intent)
 
 
@@ -95,7 +92,7 @@ def update_from_intent(state: AccountState, intent: StripeObject) -> StripeObjec
         paid = intent["status"] == "succeeded"
         session["payment_status"] = "paid" if paid else "unpaid"
         state.put("checkout.session", session)
-        events.emit(state, f"checkout.session.async_payment_{'succeeded' if paid else 'failed'}", session)
+        account_state.emit_event(state, f"checkout.session.async_payment_{'succeeded' if paid else 'failed'}", session)
     return session
 
 
@@ -106,7 +103,7 @@ def expire(state: AccountState, session: StripeObject) -> StripeObject:
     intent = state.find("payment_intent", session["payment_intent"] or "")
     if intent is not None and intent["status"] in payment_intents.OPEN_STATUSES:
         payment_intents.cancel(state, intent, "expired")
-    events.emit(state, "checkout.session.expired", state.put("checkout.session", session))
+    account_state.emit_event(state, "checkout.session.expired", state.put("checkout.session", session))
     return session
 
 
@@ -130,7 +127,7 @@ def _page_url(session: StripeObject, origin: str) -> str:
 
 def _complete(state: AccountState, session: StripeObject, payment_status: str) -> StripeObject:
     session.update(status="complete", payment_status=payment_status, url=None)
-    events.emit(state, "checkout.session.completed", state.put("checkout.session", session))
+    account_state.emit_event(state, "checkout.session.completed", state.put("checkout.session", session))
     return session
 
 

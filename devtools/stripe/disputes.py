@@ -1,11 +1,9 @@
 """Disputes: the buyer's bank takes the money back until the dispute is decided."""
 
-from devtools.stripe import events
+from devtools.stripe import account_state
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.balance_transactions import create_balance_transaction
-from devtools.stripe.errors import invalid_request
-from devtools.stripe.metadata import updated_metadata
-from devtools.stripe.objects import StripeObject
+from devtools.stripe.balance import create_balance_transaction
+from devtools.stripe.wire_format import StripeObject, invalid_request, updated_metadata
 
 FEE = 1500
 EVIDENCE_SECONDS = 9 * 86400
@@ -56,8 +54,8 @@ def create(state: AccountState, charge: StripeObject, reason: str, amount: int |
     }
     charge["disputed"] = True
     state.put("charge", charge)
-    events.emit(state, "charge.dispute.created", state.put("dispute", dispute))
-    events.emit(state, "charge.dispute.funds_withdrawn", dispute)
+    account_state.emit_event(state, "charge.dispute.created", state.put("dispute", dispute))
+    account_state.emit_event(state, "charge.dispute.funds_withdrawn", dispute)
     return dispute
 
 
@@ -74,7 +72,7 @@ def update(state: AccountState, dispute: StripeObject, params: StripeObject) -> 
                 submission_count=dispute["evidence_details"]["submission_count"] + 1, submission_method="manual"
             )
             dispute["status"] = "under_review"
-    events.emit(state, "charge.dispute.updated", state.put("dispute", dispute), before)
+    account_state.emit_event(state, "charge.dispute.updated", state.put("dispute", dispute), before)
     decisive_text = dispute["evidence"]["uncategorized_text"]
     if dispute["status"] == "under_review" and decisive_text in ("winning_evidence", "losing_evidence"):
         return close(state, dispute, won=decisive_text == "winning_evidence")
@@ -89,9 +87,9 @@ def close(state: AccountState, dispute: StripeObject, *, won: bool) -> StripeObj
     if won:
         reinstated = create_balance_transaction(state, "adjustment", dispute["id"], dispute["amount"], dispute["currency"], -FEE)
         dispute["balance_transactions"].append(reinstated)
-    events.emit(state, "charge.dispute.closed", state.put("dispute", dispute), before)
+    account_state.emit_event(state, "charge.dispute.closed", state.put("dispute", dispute), before)
     if won:
-        events.emit(state, "charge.dispute.funds_reinstated", dispute)
+        account_state.emit_event(state, "charge.dispute.funds_reinstated", dispute)
     return dispute
 
 

@@ -9,20 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from devtools.stripe import checkout_sessions, disputes, events, pages, payouts, prices, refunds
+from devtools.stripe import account_state, balance, checkout_sessions, disputes, pages, prices, refunds
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.authentication import complete_authentication
-from devtools.stripe.checkout_page import confirmation_params
-from devtools.stripe.elapsed_time import apply_elapsed_time, complete_pending
-from devtools.stripe.faults import FaultQueue, HeldRequest
 from devtools.stripe.http_server import StripeHttpServer
-from devtools.stripe.objects import StripeObject, public_copy
-from devtools.stripe.request_handler import RequestHandler
-from devtools.stripe.request_log import RequestLog
-from devtools.stripe.webhook_requests import Receiver, webhook_headers
-from devtools.stripe.webhook_signature import signature_header
-from devtools.stripe.webhook_worker import WebhookWorker
-from devtools.stripe.webhooks import DeliveryAttempt, DeliveryOrder, DeliveryRule, WebhookEndpoint, WebhookQueue
+from devtools.stripe.outcomes import apply_elapsed_time, complete_authentication, complete_pending
+from devtools.stripe.pages import confirmation_params
+from devtools.stripe.request_handler import FaultQueue, HeldRequest, RequestHandler, RequestLog
+from devtools.stripe.webhooks import (
+    DeliveryAttempt,
+    DeliveryOrder,
+    DeliveryRule,
+    Receiver,
+    WebhookEndpoint,
+    WebhookQueue,
+    WebhookWorker,
+    signature_header,
+    webhook_headers,
+)
+from devtools.stripe.wire_format import StripeObject, public_copy
 
 API_KEY = "sk_test_fairgate_local_fake"
 PUBLISHABLE_KEY = "pk_test_fairgate_local_fake"
@@ -49,7 +53,7 @@ class FakeStripe:
         seed: int | None = None,
     ) -> None:
         self.api_key, self.publishable_key, self.webhook_secret = API_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET
-        self.api_version = events.API_VERSION
+        self.api_version = account_state.API_VERSION
         self.request_log = RequestLog()
         self._state = AccountState(clock, journal, seed)
         self._faults = FaultQueue(sleep)
@@ -130,11 +134,11 @@ class FakeStripe:
     def create_payout(self, currency: str = "usd") -> StripeObject:
         """Pay out the balance of a currency, as Stripe does each day."""
         with self._state.lock:
-            return self._committed("payout", payouts.create(self._state, currency)["id"])
+            return self._committed("payout", balance.create(self._state, currency)["id"])
 
     def finish_payout(self, payout_id: str, *, arrives: bool = True) -> StripeObject:
         with self._state.lock:
-            payouts.finish(self._state, self._state.get("payout", payout_id), arrives=arrives)
+            balance.finish(self._state, self._state.get("payout", payout_id), arrives=arrives)
             return self._committed("payout", payout_id)
 
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from devtools.stripe.page_layout import Page
+from devtools.stripe.pages import Page
 from devtools.stripe.request_handler import StripeRequest, StripeResponse
 
 HOST = "127.0.0.1"

@@ -1,11 +1,17 @@
-"""Payment Intents: creation, update and cancellation. `confirmation.py` is how they are paid."""
+"""Payment Intents: creation, update, cancellation, and payment: confirmation, authentication, and the outcome of the charge."""
 
-from devtools.stripe import events, payment_methods
-from devtools.stripe.account_state import AccountState
-from devtools.stripe.currencies import check_amount
-from devtools.stripe.errors import unexpected_intent_state
-from devtools.stripe.metadata import updated_metadata
-from devtools.stripe.objects import StripeObject
+from devtools.stripe import account_state, charges, disputes, payment_methods
+from devtools.stripe.account_state import AccountState, schedule_outcome
+from devtools.stripe.prices import check_amount
+from devtools.stripe.wire_format import (
+    StripeApiError,
+    StripeObject,
+    card_error,
+    invalid_request,
+    public_copy,
+    unexpected_intent_state,
+    updated_metadata,
+)
 
 OPEN_STATUSES = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELABLE_STATUSES = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing")
@@ -49,7 +55,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         "_session": params.get("_session"),
     }
     state.put("payment_intent", intent)
-    events.emit(state, "payment_intent.created", intent)
+    account_state.emit_event(state, "payment_intent.created", intent)
     return intent
 
 
@@ -91,7 +97,7 @@ def cancel(state: AccountState, intent: StripeObject, reason: str | None) -> Str
         message = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent with one "
         raise unexpected_intent_state(f"{message}of the following statuses may be canceled: {', '.join(CANCELABLE_STATUSES)}.", intent)
     intent.update(status="canceled", canceled_at=state.now(), cancellation_reason=reason, next_action=None)
-    events.emit(state, "payment_intent.canceled", state.put("payment_intent", intent))
+    account_state.emit_event(state, "payment_intent.canceled", state.put("payment_intent", intent))
     return intent
 
 
@@ -100,3 +106,152 @@ def _automatic_payment_methods(params: StripeObject) -> StripeObject | None:
         return None
     requested = params.get("automatic_payment_methods", {"enabled": True})
     return {"allow_redirects": requested.get("allow_redirects", "always"), "enabled": requested["enabled"]}
+
+
+def confirm(state: AccountState, intent: StripeObject, params: StripeObject, *, from_browser: bool, origin: str) -> StripeObject:
+    """Charge the payment method, or request authentication. Raises StripeApiError 402 for a decline, which is recorded first."""
+    if intent["_session"] is not None and not params.get("_by_session"):
+        raise unexpected_intent_state("You cannot confirm this PaymentIntent because it was created by a Checkout Session.", intent)
+    if intent["status"] in ("succeeded", "canceled", "processing"):
+        reason = (
+            "it has already succeeded after being previously confirmed"
+            if intent["status"] == "succeeded"
+            else f"it has a status of {intent['status']}"
+        )
+        raise unexpected_intent_state(f"You cannot confirm this PaymentIntent because {reason}.", intent)
+    method_id = payment_methods.resolve_payment_method(state, params) or intent["payment_method"]
+    if method_id is None:
+        message = (
+            "You cannot confirm this PaymentIntent because it's missing a payment method. Update the PaymentIntent with a payment method "
+        )
+        raise unexpected_intent_state(f"{message}or provide one in the confirm request.", intent)
+    if params.get("return_url"):
+        intent["_return_url"] = params["return_url"]
+    _check_redirects(intent, from_browser=from_browser)
+    method = state.get("payment_method", method_id)
+    if method["type"] not in intent["payment_method_types"]:
+        message = f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent."
+        raise invalid_request(message, code="payment_intent_incompatible_payment_method", param="payment_method", payment_intent=intent)
+    intent.update(payment_method=method_id, next_action=None, last_payment_error=None)
+    if method["type"] == "us_bank_account":
+        return _debit(state, intent, method)
+    card = payment_methods.card_by_number(method["_number"])
+    assert card is not None
+    if card.requires_authentication:
+        return _request_authentication(state, intent, method, params, origin)
+    return _charge(state, intent, method, authenticated=False)
+
+
+def authenticate(state: AccountState, intent: StripeObject, *, ok: bool) -> StripeObject:
+    """Go on after the buyer completed 3D Secure, or failed it. Raises StripeApiError 402 when the charge is then declined."""
+    if intent["status"] != "requires_action":
+        raise unexpected_intent_state(
+            f"This PaymentIntent does not wait for authentication: it has a status of {intent['status']}.", intent
+        )
+    method = state.get("payment_method", intent["payment_method"])
+    intent["next_action"] = None
+    if ok:
+        return _charge(state, intent, method, authenticated=True)
+    message = "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new "
+    error = {
+        "code": "payment_intent_authentication_failure",
+        "message": f"{message}PaymentMethod to attempt to fulfill this PaymentIntent again.",
+        "type": "invalid_request_error",
+    }
+    return _fail(state, intent, {**error, "payment_method": public_copy(method)})
+
+
+def complete_debit(state: AccountState, intent: StripeObject, *, ok: bool) -> StripeObject:
+    """Record the outcome of a pending bank debit."""
+    if intent["status"] != "processing":
+        return intent
+    charge = state.get("charge", intent["latest_charge"])
+    intent["processing"] = None
+    if ok:
+        charges.mark_succeeded(state, charge)
+        return _succeed(state, intent, charge)
+    charges.mark_debit_failed(state, charge)
+    error = {"charge": charge["id"], "code": "payment_method_provider_decline", "message": charge["failure_message"], "type": "card_error"}
+    return _fail(state, intent, error)
+
+
+def _charge(state: AccountState, intent: StripeObject, method: StripeObject, *, authenticated: bool) -> StripeObject:
+    charge = charges.create_card_charge(state, intent, method, authenticated=authenticated)
+    intent["latest_charge"] = charge["id"]
+    if charge["status"] == "succeeded":
+        return _succeed(state, intent, charge)
+    card = payment_methods.card_by_number(method["_number"])
+    assert card is not None
+    raise _decline(state, intent, method, charge, card.error_code, card.decline_code)
+
+
+def _request_authentication(
+    state: AccountState, intent: StripeObject, method: StripeObject, params: StripeObject, origin: str
+) -> StripeObject:
+    if params.get("off_session") or params.get("error_on_requires_action"):
+        charge = charges.create_unauthenticated_charge(
+            state, intent, method, "authentication_required", "Your card was declined. This transaction requires authentication."
+        )
+        intent["latest_charge"] = charge["id"]
+        raise _decline(state, intent, method, charge, "authentication_required", "authentication_required")
+    if params.get("use_stripe_sdk") or not intent["_return_url"]:
+        sdk = {"type": "three_d_secure_redirect", "stripe_js": _authentication_url(origin, intent), "source": state.new_id("src_1")}
+        intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": sdk}
+    else:
+        redirect = {"return_url": intent["_return_url"], "url": _authentication_url(origin, intent)}
+        intent["next_action"] = {"type": "redirect_to_url", "redirect_to_url": redirect}
+    intent["status"] = "requires_action"
+    account_state.emit_event(state, "payment_intent.requires_action", state.put("payment_intent", intent))
+    return intent
+
+
+def _authentication_url(origin: str, intent: StripeObject) -> str:
+    return f"{origin}/3d_secure/{intent['client_secret']}"
+
+
+def _debit(state: AccountState, intent: StripeObject, method: StripeObject) -> StripeObject:
+    charge = charges.create_pending_debit(state, intent, method)
+    intent.update(status="processing", latest_charge=charge["id"])
+    account = payment_methods.bank_account_by_number(method["_account"])
+    schedule_outcome(state, "debit", intent["id"], fails=account is not None and account.debits == "fails")
+    account_state.emit_event(state, "payment_intent.processing", state.put("payment_intent", intent))
+    return intent
+
+
+def _succeed(state: AccountState, intent: StripeObject, charge: StripeObject) -> StripeObject:
+    intent.update(status="succeeded", amount_received=intent["amount"])
+    account_state.emit_event(state, "payment_intent.succeeded", state.put("payment_intent", intent))
+    card = payment_methods.card_by_number(charge["_number"] or "")
+    if card is not None and card.dispute_reason:
+        disputes.create(state, charge, card.dispute_reason)
+    return intent
+
+
+def _decline(
+    state: AccountState, intent: StripeObject, method: StripeObject, charge: StripeObject, code: str, decline_code: str
+) -> StripeApiError:
+    error: StripeObject = {"charge": charge["id"], "code": code, "message": charge["failure_message"], "type": "card_error"}
+    error |= {"decline_code": decline_code} if decline_code else {}
+    error |= {"advice_code": payment_methods.ADVICE_CODES[decline_code]} if decline_code in payment_methods.ADVICE_CODES else {}
+    error |= {"param": {"incorrect_cvc": "cvc", "expired_card": "exp_month"}[code]} if code in ("incorrect_cvc", "expired_card") else {}
+    _fail(state, intent, {**error, "payment_method": public_copy(method)})
+    details = {name: value for name, value in error.items() if name not in ("type", "message", "code")}
+    return card_error(error["message"], code=code, **details, payment_intent=intent, payment_method=public_copy(method))
+
+
+def _fail(state: AccountState, intent: StripeObject, error: StripeObject) -> StripeObject:
+    if error.get("code"):
+        error = {**error, "doc_url": f"https://stripe.com/docs/error-codes/{error['code'].replace('_', '-')}"}
+    intent.update(status="requires_payment_method", payment_method=None, next_action=None, last_payment_error=error)
+    account_state.emit_event(state, "payment_intent.payment_failed", state.put("payment_intent", intent))
+    return intent
+
+
+def _check_redirects(intent: StripeObject, *, from_browser: bool) -> None:
+    automatic = intent["automatic_payment_methods"]
+    redirects = automatic is not None and automatic["enabled"] and automatic["allow_redirects"] == "always"
+    if redirects and not from_browser and not intent["_return_url"] and intent["_session"] is None:
+        message = "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these "
+        message += "payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to "
+        message += "accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and "
+        raise invalid_request(f"{message}`automatic_payment_methods[allow_redirects]` to `never`.")

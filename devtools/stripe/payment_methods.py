@@ -1,12 +1,119 @@
-"""Payment methods: made from test aliases (pm_card_visa), card numbers, or test bank accounts."""
+"""Payment methods, made from test aliases (pm_card_visa), card numbers or test bank accounts, with the outcomes that Stripe documents."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Literal
 
-from devtools.stripe import cards
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.errors import StripeApiError, card_error, invalid_request
-from devtools.stripe.objects import StripeObject
+from devtools.stripe.wire_format import StripeApiError, StripeObject, card_error, invalid_request
+
+RefundOutcome = Literal["succeeds", "pending", "fails"]
+DebitOutcome = Literal["succeeds", "fails"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """`error_code` and `decline_code` are those of a failed charge; they are "" when the charge succeeds.
+
+    `requires_authentication`: 3D Secure comes before the charge. `dispute_reason`: a dispute with this reason follows the charge.
+    `refunds`: whether refunds succeed at once, are pending and then succeed, or succeed and then fail.
+    """
+
+    number: str
+    error_code: str = ""
+    decline_code: str = ""
+    requires_authentication: bool = False
+    dispute_reason: str = ""
+    refunds: RefundOutcome = "succeeds"
+    brand: str = "visa"
+
+
+@dataclass(frozen=True)
+class BankAccount:
+    """Debits of it are accepted at once; their outcome comes later."""
+
+    number: str
+    debits: DebitOutcome = "succeeds"
+
+
+_DECLINED = "card_declined"
+CARDS: dict[str, Card] = {
+    "pm_card_visa": Card("4242424242424242"),
+    "pm_card_visa_debit": Card("4000056655665556"),
+    "pm_card_mastercard": Card("5555555555554444", brand="mastercard"),
+    "pm_card_amex": Card("378282246310005", brand="amex"),
+    "pm_card_visa_chargeDeclined": Card("4000000000000002", _DECLINED, "generic_decline"),
+    "pm_card_visa_chargeDeclinedInsufficientFunds": Card("4000000000009995", _DECLINED, "insufficient_funds"),
+    "pm_card_visa_chargeDeclinedLostCard": Card("4000000000009987", _DECLINED, "lost_card"),
+    "pm_card_visa_chargeDeclinedStolenCard": Card("4000000000009979", _DECLINED, "stolen_card"),
+    "pm_card_visa_chargeDeclinedVelocityLimitExceeded": Card("4000000000006975", _DECLINED, "card_velocity_exceeded"),
+    "pm_card_radarBlock": Card("4100000000000019", _DECLINED, "fraudulent"),
+    "pm_card_chargeDeclinedExpiredCard": Card("4000000000000069", "expired_card", "expired_card"),
+    "pm_card_chargeDeclinedIncorrectCvc": Card("4000000000000127", "incorrect_cvc", "incorrect_cvc"),
+    "pm_card_chargeDeclinedProcessingError": Card("4000000000000119", "processing_error", "processing_error"),
+    "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", requires_authentication=True),
+    "pm_card_authenticationRequired": Card("4000002760003184", requires_authentication=True),
+    "pm_card_threeDSecure2Required": Card("4000000000003220", requires_authentication=True),
+    "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(
+        "4000008260003178", _DECLINED, "insufficient_funds", requires_authentication=True
+    ),
+    "pm_card_threeDSecureRequiredChargeDeclined": Card("4000008400001629", _DECLINED, "generic_decline", requires_authentication=True),
+    "pm_card_createDispute": Card("4000000000000259", dispute_reason="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": Card("4000000000002685", dispute_reason="product_not_received"),
+    "pm_card_pendingRefund": Card("4000000000007726", refunds="pending"),
+    "pm_card_refundFail": Card("4000000000005126", refunds="fails"),
+}
+BANK_ACCOUNTS: dict[str, BankAccount] = {
+    "pm_usBankAccount": BankAccount("000123456789"),
+    "pm_usBankAccount_success": BankAccount("000123456789"),
+    "pm_usBankAccount_accountClosed": BankAccount("000111111113", "fails"),
+    "pm_usBankAccount_insufficientFunds": BankAccount("000222222227", "fails"),
+}
+
+# An alias that Stripe no longer documents, kept because much code still uses it.
+CARDS["pm_card_threeDSecureRequired"] = CARDS["pm_card_threeDSecure2Required"]
+
+_CARDS_BY_NUMBER = {card.number: card for card in CARDS.values()}
+_BANK_ACCOUNTS_BY_NUMBER = {account.number: account for account in BANK_ACCOUNTS.values()}
+
+DECLINE_MESSAGES = {
+    "generic_decline": "Your card was declined.",
+    "insufficient_funds": "Your card has insufficient funds.",
+    "lost_card": "Your card was declined.",
+    "stolen_card": "Your card was declined.",
+    "fraudulent": "Your card was declined.",
+    "card_velocity_exceeded": "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
+    "expired_card": "Your card has expired.",
+    "incorrect_cvc": "Your card's security code is incorrect.",
+    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
+}
+ADVICE_CODES = {
+    "insufficient_funds": "try_again_later",
+    "processing_error": "try_again_later",
+    "card_velocity_exceeded": "try_again_later",
+    "incorrect_cvc": "confirm_card_data",
+    "expired_card": "confirm_card_data",
+    "lost_card": "do_not_try_again",
+    "stolen_card": "do_not_try_again",
+}
+
+
+def card_by_number(number: str) -> Card | None:
+    """None: the number is not one of a test card."""
+    return _CARDS_BY_NUMBER.get(number.replace(" ", ""))
+
+
+def bank_account_by_number(number: str) -> BankAccount | None:
+    return _BANK_ACCOUNTS_BY_NUMBER.get(number)
+
+
+def is_valid_number(number: str) -> bool:
+    """Whether the check digit (Luhn's) is right."""
+    digits = [int(digit) for digit in number.replace(" ", "")][::-1]
+    doubled = [sum(divmod(2 * digit, 10)) if index % 2 else digit for index, digit in enumerate(digits)]
+    return sum(doubled) % 10 == 0
+
 
 _ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
@@ -32,10 +139,10 @@ def resolve_payment_method(state: AccountState, params: StripeObject) -> str | N
     if "payment_method" not in params:
         return None
     alias = params["payment_method"]
-    if alias in cards.CARDS:
-        return str(_create_card(state, cards.CARDS[alias], {"exp_month": 12, "exp_year": _current_year(state) + 1}, {})["id"])
-    if alias in cards.BANK_ACCOUNTS:
-        return str(_create_bank_account(state, cards.BANK_ACCOUNTS[alias], {})["id"])
+    if alias in CARDS:
+        return str(_create_card(state, CARDS[alias], {"exp_month": 12, "exp_year": _current_year(state) + 1}, {})["id"])
+    if alias in BANK_ACCOUNTS:
+        return str(_create_bank_account(state, BANK_ACCOUNTS[alias], {})["id"])
     return str(state.get("payment_method", alias, param="payment_method", status=400)["id"])
 
 
@@ -46,14 +153,14 @@ def create(state: AccountState, data: StripeObject, prefix: str = "") -> StripeO
         name = f"{prefix}[{kind}]" if prefix else kind
         raise invalid_request(f"Missing required param: {name}.", param=name, code="parameter_missing")
     if kind == "us_bank_account":
-        account = cards.bank_account_by_number(data[kind]["account_number"])
+        account = bank_account_by_number(data[kind]["account_number"])
         if account is None:
             raise invalid_request(
                 "You must use a test bank account number in test mode.", code="account_number_invalid", param=f"{kind}[account_number]"
             )
         return _create_bank_account(state, account, billing)
     _check_card(state, data["card"])
-    card = cards.card_by_number(data["card"]["number"])
+    card = card_by_number(data["card"]["number"])
     if card is None:
         message = "Your card was declined. Your request was in test mode, but used a non test card."
         raise card_error(message, code="card_declined", decline_code="test_mode_live_card", param="number")
@@ -63,7 +170,7 @@ def create(state: AccountState, data: StripeObject, prefix: str = "") -> StripeO
 def _check_card(state: AccountState, card: StripeObject) -> None:
     today = datetime.fromtimestamp(state.now(), UTC)
     year = _full_year(card)
-    if not cards.is_valid_number(card["number"]):
+    if not is_valid_number(card["number"]):
         raise card_error("Your card number is incorrect.", code="incorrect_number", param="number")
     if not 1 <= card["exp_month"] <= 12:
         raise card_error("Your card's expiration month is invalid.", code="invalid_expiry_month", param="exp_month")
@@ -72,7 +179,7 @@ def _check_card(state: AccountState, card: StripeObject) -> None:
 
 
 def _create_card(
-    state: AccountState, card: cards.Card, data: StripeObject, billing: StripeObject, metadata: StripeObject | None = None
+    state: AccountState, card: Card, data: StripeObject, billing: StripeObject, metadata: StripeObject | None = None
 ) -> StripeObject:
     details = {
         "brand": card.brand,
@@ -93,7 +200,7 @@ def _create_card(
     return _create(state, "card", details, billing, metadata, {"_number": card.number})
 
 
-def _create_bank_account(state: AccountState, account: cards.BankAccount, billing: StripeObject) -> StripeObject:
+def _create_bank_account(state: AccountState, account: BankAccount, billing: StripeObject) -> StripeObject:
     details = {
         "account_holder_type": "individual",
         "account_type": "checking",

@@ -1,9 +1,45 @@
-"""Prices of products, made in the dashboard or inline by a line item."""
+"""Prices of products, line items of Checkout Sessions, coupons, and the currencies that the fake knows."""
 
 from typing import Any
 
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.objects import StripeObject
+from devtools.stripe.wire_format import StripeObject, invalid_request, updated_metadata
+
+MIN_AMOUNTS = {
+    **dict.fromkeys("usd eur chf aud cad nzd sgd brl".split(), 50),  # noqa: SIM905
+    "jpy": 50,
+    "gbp": 30,
+    "dkk": 250,
+    "sek": 300,
+    "nok": 300,
+    "pln": 200,
+    "czk": 1500,
+    "huf": 17500,
+    "mxn": 1000,
+    "hkd": 400,
+    "inr": 50,
+}
+MAX_AMOUNT = 99_999_999
+
+
+def check_amount(amount: int, currency: str) -> str:
+    """Return the currency in lower case. Raises StripeApiError for an unknown currency or an amount that cannot be charged."""
+    currency = currency.lower()
+    if currency not in MIN_AMOUNTS:
+        known = ", ".join(sorted(MIN_AMOUNTS))
+        raise invalid_request(f"Invalid currency: {currency}. Stripe currently supports these currencies: {known}", param="currency")
+    if amount < MIN_AMOUNTS[currency]:
+        minimum = formatted_amount(MIN_AMOUNTS[currency], currency)
+        raise invalid_request(f"Amount must be at least {minimum}", param="amount", code="amount_too_small")
+    if amount > MAX_AMOUNT:
+        maximum = formatted_amount(MAX_AMOUNT, currency)
+        raise invalid_request(f"Amount must be no more than {maximum}", param="amount", code="amount_too_large")
+    return currency
+
+
+def formatted_amount(amount: int, currency: str) -> str:
+    """Such as "12.50 usd"."""
+    return f"{amount} {currency}" if currency == "jpy" else f"{amount / 100:,.2f} {currency}"
 
 
 def create_price(
@@ -60,3 +96,104 @@ def _product(product_id: str, name: str, created: int) -> StripeObject:
         "updated": created,
         "url": None,
     }
+
+
+def create_line_items(state: AccountState, items: list[StripeObject]) -> list[StripeObject]:
+    """Line items without discounts. Raises StripeApiError when they are not all in one currency."""
+    lines = [_create_line_item(state, item, f"line_items[{index}]") for index, item in enumerate(items)]
+    if len({line["currency"] for line in lines}) > 1:
+        raise invalid_request("All line items must have the same currency.", param="line_items")
+    return lines
+
+
+def spread_discount(lines: list[StripeObject], amount: int) -> None:
+    """Share a discount among the line items in proportion to their amounts; the last one takes the remainder of the rounding."""
+    remaining, subtotal = amount, sum(line["amount_subtotal"] for line in lines)
+    for index, line in enumerate(lines):
+        share = remaining if index == len(lines) - 1 else amount * line["amount_subtotal"] // subtotal if subtotal else 0
+        line.update(amount_discount=share, amount_total=line["amount_subtotal"] - share)
+        remaining -= share
+
+
+def _create_line_item(state: AccountState, params: StripeObject, prefix: str) -> StripeObject:
+    if ("price" in params) == ("price_data" in params):
+        message = "You must specify either `price` or `price_data` when creating a line item."
+        raise invalid_request(message, param=prefix, code="parameter_missing" if "price" not in params else "parameters_exclusive")
+    if "quantity" not in params:
+        raise invalid_request(f"Missing required param: {prefix}[quantity].", param=f"{prefix}[quantity]", code="parameter_missing")
+    if "price" in params:
+        price = state.get("price", params["price"], param=f"{prefix}[price]", status=400)
+    else:
+        price = _create_inline_price(state, params["price_data"], prefix)
+    amount = price["unit_amount"] * params["quantity"]
+    return {
+        "id": state.new_id("li_1"),
+        "object": "item",
+        "adjustable_quantity": None,
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": price["currency"],
+        "description": price["_name"],
+        "metadata": updated_metadata({}, params.get("metadata", {})),
+        "price": price,
+        "quantity": params["quantity"],
+    }
+
+
+def _create_inline_price(state: AccountState, data: StripeObject, prefix: str) -> StripeObject:
+    for name in ("product_data", "unit_amount"):
+        if name not in data:
+            param = f"{prefix}[price_data][{name}]"
+            raise invalid_request(f"Missing required param: {param}.", param=param, code="parameter_missing")
+    return create_price(
+        state, state.new_id("price_1"), unit_amount=data["unit_amount"], currency=data["currency"], name=data["product_data"]["name"]
+    )
+
+
+def create_coupon(state: AccountState, params: StripeObject) -> StripeObject:
+    if ("amount_off" in params) == ("percent_off" in params):
+        raise invalid_request("You must pass exactly one of percent_off, amount_off.", param="percent_off", code="parameter_missing")
+    if "amount_off" in params and "currency" not in params:
+        raise invalid_request("You must pass currency when passing amount_off.", param="currency", code="parameter_missing")
+    coupon_id = params.get("id") or state.new_id("coupon", 8)[7:]
+    if state.find("coupon", coupon_id) is not None:
+        raise invalid_request("Coupon already exists.", param="id", code="resource_already_exists")
+    coupon = {
+        "id": coupon_id,
+        "object": "coupon",
+        "amount_off": params.get("amount_off"),
+        "created": state.now(),
+        "currency": params["currency"].lower() if "amount_off" in params else None,
+        "duration": params.get("duration", "once"),
+        "duration_in_months": None,
+        "livemode": False,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": updated_metadata({}, params.get("metadata", {})),
+        "name": params.get("name"),
+        "percent_off": params.get("percent_off"),
+        "redeem_by": params.get("redeem_by"),
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    return state.put("coupon", coupon)
+
+
+def redeem(state: AccountState, discounts: list[StripeObject], subtotal: int, currency: str) -> int:
+    """Count a use of the coupon in `discounts`, if there is one; returns what it takes off, in the currency's smallest unit."""
+    if not discounts or "coupon" not in discounts[0]:
+        return 0
+    coupon = state.get("coupon", discounts[0]["coupon"], param="discounts[0][coupon]", status=400)
+    is_used_up = coupon["max_redemptions"] is not None and coupon["times_redeemed"] >= coupon["max_redemptions"]
+    is_expired = coupon["redeem_by"] is not None and coupon["redeem_by"] < state.now()
+    if is_used_up or is_expired:
+        raise invalid_request(
+            f"Coupon {coupon['id']} is used up or expired, so it can't be applied.", param="discounts[0][coupon]", code="coupon_expired"
+        )
+    if coupon["currency"] not in (None, currency):
+        raise invalid_request(f"The coupon's currency {coupon['currency']} does not match {currency}.", param="discounts[0][coupon]")
+    coupon["times_redeemed"] += 1
+    state.put("coupon", coupon)
+    reduction = coupon["amount_off"] if coupon["amount_off"] is not None else round(subtotal * coupon["percent_off"] / 100)
+    return min(int(reduction), subtotal)

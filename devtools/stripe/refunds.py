@@ -1,12 +1,9 @@
 """Refunds: they succeed at once, are pending for a while, or fail after they had succeeded."""
 
-from devtools.stripe import cards, charges, events
-from devtools.stripe.account_state import AccountState
-from devtools.stripe.balance_transactions import create_balance_transaction
-from devtools.stripe.errors import invalid_request, unexpected_intent_state
-from devtools.stripe.metadata import updated_metadata
-from devtools.stripe.objects import StripeObject
-from devtools.stripe.pending_outcomes import schedule_outcome
+from devtools.stripe import account_state, charges, payment_methods
+from devtools.stripe.account_state import AccountState, schedule_outcome
+from devtools.stripe.balance import create_balance_transaction
+from devtools.stripe.wire_format import StripeObject, invalid_request, unexpected_intent_state, updated_metadata
 
 
 def create(state: AccountState, params: StripeObject) -> StripeObject:
@@ -21,7 +18,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
         message = f"Refund amount ({_formatted(amount)}) is greater than unrefunded amount on charge ({_formatted(refundable)})"
         raise invalid_request(message, param="amount")
     refund = _new_refund(state, charge, amount, params)
-    card = cards.card_by_number(charge["_number"] or "")
+    card = payment_methods.card_by_number(charge["_number"] or "")
     outcome = card.refunds if card is not None else "succeeds"
     if outcome == "pending":
         refund.update(status="pending", pending_reason="processing")
@@ -29,8 +26,8 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
     before = {name: charge[name] for name in ("amount_refunded", "refunded")}
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    events.emit(state, "refund.created", refund)
-    events.emit(state, "charge.refunded", state.put("charge", charge), before)
+    account_state.emit_event(state, "refund.created", refund)
+    account_state.emit_event(state, "charge.refunded", state.put("charge", charge), before)
     if outcome != "succeeds":
         schedule_outcome(state, "refund", refund["id"], fails=outcome == "fails")
     return refund
@@ -46,16 +43,16 @@ def complete(state: AccountState, refund: StripeObject, *, ok: bool) -> StripeOb
         state.put("refund", refund)
     else:
         _fail(state, refund)
-        events.emit(state, "refund.failed", refund, before)
-    events.emit(state, "refund.updated", refund, before)
-    events.emit(state, "charge.refund.updated", refund, before)
+        account_state.emit_event(state, "refund.failed", refund, before)
+    account_state.emit_event(state, "refund.updated", refund, before)
+    account_state.emit_event(state, "charge.refund.updated", refund, before)
     return refund
 
 
 def update(state: AccountState, refund: StripeObject, params: StripeObject) -> StripeObject:
     before = {"metadata": refund["metadata"]}
     refund["metadata"] = updated_metadata(refund["metadata"], params.get("metadata", {}))
-    events.emit(state, "refund.updated", state.put("refund", refund), before)
+    account_state.emit_event(state, "refund.updated", state.put("refund", refund), before)
     return refund
 
 

@@ -1,26 +1,221 @@
-"""One API request, from its parameters to its response: key, version, route, faults, idempotency, validation, execution."""
+"""One API request, from its parameters to its response: key, version, route, faults, idempotency, validation, execution, log."""
 
 import base64
 import json
 import re
 import sys
+import threading
 import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from devtools.stripe import payment_methods, rendering
-from devtools.stripe.account_state import AccountState
-from devtools.stripe.elapsed_time import apply_elapsed_time
-from devtools.stripe.errors import StripeApiError, injected_error, invalid_request, secret_key_required, unauthorized, unknown_url
-from devtools.stripe.events import API_VERSION
-from devtools.stripe.faults import FaultQueue, RequestFault
-from devtools.stripe.form_encoding import decode_form
-from devtools.stripe.idempotency_keys import IdempotencyKeys, SavedResponse
-from devtools.stripe.objects import StripeObject, public_copy
-from devtools.stripe.request_log import LoggedRequest, RequestLog, redacted
+from devtools.stripe.account_state import API_VERSION, AccountState
+from devtools.stripe.outcomes import apply_elapsed_time
 from devtools.stripe.routes import ROUTES, ApiCall, Route
-from devtools.stripe.schema import parse_parameters
+from devtools.stripe.schema import decode_form, parse_parameters
+from devtools.stripe.wire_format import (
+    StripeApiError,
+    StripeObject,
+    idempotency_error,
+    injected_error,
+    invalid_request,
+    public_copy,
+    secret_key_required,
+    unauthorized,
+    unknown_url,
+)
+
+MAX_ENTRIES = 10_000
+_SECRET_PARAMETERS = frozenset({"number", "cvc", "account_number", "client_secret", "key"})
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """`route` has `:id` in place of ids. `status` 0: no response was sent. `params` contain no card numbers and no secrets."""
+
+    method: str
+    path: str
+    route: str
+    params: dict[str, Any]
+    idempotency_key: str | None
+    status: int
+    error: str | None
+    replayed: bool
+    at: float
+    request_id: str
+
+
+class RequestLog:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: deque[LoggedRequest] = deque(maxlen=MAX_ENTRIES)
+        self._counts: Counter[str] = Counter()
+
+    def add(self, request: LoggedRequest) -> None:
+        with self._lock:
+            self._entries.append(request)
+            self._counts[f"{request.method} {request.route}"] += 1
+
+    def __iter__(self) -> Iterator[LoggedRequest]:
+        with self._lock:
+            return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(self._counts.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Requests by "METHOD /v1/route/:id", since the start or the last `clear`."""
+        with self._lock:
+            return dict(self._counts)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._counts.clear()
+
+
+def redacted(params: Any) -> Any:
+    """The parameters with secrets replaced, at any depth."""
+    if isinstance(params, dict):
+        return {name: "[redacted]" if name in _SECRET_PARAMETERS else redacted(value) for name, value in params.items()}
+    return params
+
+
+FaultKind = Literal["status", "close", "hang", "slow", "hold"]
+
+
+@dataclass
+class HeldRequest:
+    """`arrived` is set when the request is being held; it goes on after `release`."""
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    _released: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        self._released.set()
+
+    def wait(self) -> None:
+        self.arrived.set()
+        self._released.wait()
+
+
+@dataclass
+class RequestFault:
+    """What goes wrong with the next `remaining` requests that match. `execute`: the request is executed before the fault strikes."""
+
+    kind: FaultKind
+    method: str
+    pattern: re.Pattern[str]
+    remaining: int
+    status: int = 0
+    seconds: float = 0
+    execute: bool = False
+    should_retry: bool | None = None
+    held: HeldRequest | None = None
+
+
+class FaultQueue:
+    """Each request takes the first fault that matches it, if there is one; a fault with no requests remaining is removed."""
+
+    def __init__(self, sleep: Callable[[float], object]) -> None:
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._faults: list[RequestFault] = []
+
+    def add(self, kind: FaultKind, method: str, path: str, times: int, **more: object) -> RequestFault:
+        """`path` may have `*` in place of one part, as in /v1/payment_intents/*/confirm."""
+        pattern = re.compile("[^/]+".join(re.escape(part) for part in path.split("*")))
+        fault = RequestFault(kind, method.upper(), pattern, times, **more)  # type: ignore[arg-type]
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def take(self, method: str, path: str) -> RequestFault | None:
+        with self._lock:
+            for fault in self._faults:
+                if fault.method in (method, "*") and fault.pattern.fullmatch(path):
+                    fault.remaining -= 1
+                    if fault.remaining == 0:
+                        self._faults.remove(fault)
+                    return fault
+        return None
+
+    def delay(self, fault: RequestFault) -> None:
+        """Sleep, or wait for the release, if the fault says so. Callers hold no lock."""
+        if fault.kind == "slow":
+            self._sleep(fault.seconds)
+        elif fault.held is not None:
+            fault.held.wait()
+
+    def clear(self) -> None:
+        """Remove all faults, and release the requests that would have been held."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.held is not None:
+                    fault.held.release()
+            self._faults.clear()
+
+
+KEY_RETENTION_SECONDS = 24 * 3600
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class SavedResponse:
+    status: int
+    body: str
+    request_id: str
+
+
+class IdempotencyKeys:
+    """Callers hold the state's lock."""
+
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
+        self._in_progress: set[str] = set()
+
+    def begin(self, key: str, path: str, fingerprint: str) -> SavedResponse | None:
+        """Return the saved response; None: the caller must process the request and call `finish`. Raises StripeApiError for misuse."""
+        if len(key) > MAX_KEY_LENGTH:
+            raise idempotency_error(f"Idempotency keys must be at most {MAX_KEY_LENGTH} characters long.")
+        if key in self._in_progress:
+            message = "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, "
+            message += f"and the other request is still going through): {key}."
+            raise idempotency_error(message, status=409, code="idempotency_key_in_use")
+        saved = self._state.find("_key", key)
+        if saved is not None and saved["at"] + KEY_RETENTION_SECONDS > self._state.now():
+            advice = f"Try using a key other than '{key}' if you meant to execute a different request."
+            if saved["path"] != path:
+                endpoints = f"the same endpoint they were first used for ('{path}' vs '{saved['path']}')"
+                raise idempotency_error(f"Keys for idempotent requests can only be used for {endpoints}. {advice}")
+            if saved["fingerprint"] != fingerprint:
+                raise idempotency_error(
+                    f"Keys for idempotent requests can only be used with the same parameters they were first used with. {advice}"
+                )
+            return SavedResponse(saved["status"], saved["body"], saved["request_id"])
+        self._in_progress.add(key)
+        return None
+
+    def finish(self, key: str, path: str, fingerprint: str, response: SavedResponse | None) -> None:
+        """Save the response; None: processing did not begin, and the key stays free."""
+        self._in_progress.discard(key)
+        if response is not None:
+            entry = {"id": key, "at": self._state.now(), "path": path, "fingerprint": fingerprint}
+            self._state.put("_key", {**entry, "status": response.status, "body": response.body, "request_id": response.request_id})
+
+    def delete_expired(self) -> None:
+        now = self._state.now()
+        for entry in self._state.oldest_first("_key"):
+            if entry["at"] + KEY_RETENTION_SECONDS > now:
+                return  # entries are in the order of their times
+            self._state.remove("_key", entry["id"])
+
 
 _ROUTE_PATTERNS = [(re.compile(f"{route.method} {route.pattern.pattern}"), route) for route in ROUTES]
 

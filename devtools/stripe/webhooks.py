@@ -1,18 +1,62 @@
-"""The queue of webhook deliveries: which endpoint gets which event when, and retries until it responds with 2xx."""
+"""Webhooks: the queue of deliveries (which endpoint gets which event when), signed requests, and retries until a response with 2xx."""
 
+import hmac
 import json
 import random
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Literal
+from http.client import HTTPException
+from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.objects import StripeObject, public_copy
-from devtools.stripe.webhook_requests import Receiver, send, webhook_headers
-from devtools.stripe.webhook_signature import signature_header
+from devtools.stripe.wire_format import StripeObject, public_copy
+
+
+def signature_header(body: bytes, secrets: Sequence[str], at: int) -> str:
+    """The `v0` part, which Stripe adds to test events, is no signature: receivers must ignore it."""
+    signatures = [f"v1={_digest(body, secret, at)}" for secret in secrets]
+    return ",".join([f"t={at}", *signatures, f"v0={sha256(body).hexdigest()}"])
+
+
+def _digest(body: bytes, secret: str, at: int) -> str:
+    return hmac.new(secret.encode(), f"{at}.".encode() + body, sha256).hexdigest()
+
+
+TIMEOUT_SECONDS = 20
+
+Receiver = Callable[[bytes, Mapping[str, str]], int]
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """A redirect is a failed delivery, as it is for Stripe."""
+
+
+def webhook_headers(signature: str | None) -> dict[str, str]:
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
+    return headers if signature is None else {**headers, "Stripe-Signature": signature}
+
+
+def send(target: str | Receiver, body: bytes, headers: Mapping[str, str]) -> int:
+    """Post to a URL, or call a function; returns the HTTP status, 0 when there was no response."""
+    if callable(target):
+        return target(body, headers)
+    opener = build_opener(ProxyHandler({}), _NoRedirects)
+    try:
+        with opener.open(Request(target, data=body, headers=dict(headers), method="POST"), timeout=TIMEOUT_SECONDS) as response:
+            return int(response.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
+    except (OSError, HTTPException):
+        return 0
+
 
 # Seconds between attempts, about three days in all. After the last one the delivery is given up.
 RETRY_SECONDS = (300, 1800, 7200, 18000, 36000, *[43200] * 4)
@@ -180,3 +224,33 @@ class WebhookQueue:
                     self.rules.remove(rule)
                 return rule
         return None
+
+
+MAX_WAIT_SECONDS = 1.0
+
+
+class WebhookWorker:
+    """Wakes up for each event, and every second for retries and for the effects of elapsed time."""
+
+    def __init__(self, webhooks: WebhookQueue, apply_elapsed_time: Callable[[], None]) -> None:
+        self._webhooks, self._apply_elapsed_time = webhooks, apply_elapsed_time
+        self._wake = threading.Event()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="fake-stripe-webhooks", daemon=True)
+        webhooks.on_enqueue = self._wake.set
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._wake.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._wake.wait(MAX_WAIT_SECONDS)
+            self._wake.clear()
+            if not self._is_stopping:
+                self._apply_elapsed_time()
+                self._webhooks.deliver()

@@ -7,7 +7,7 @@ from typing import Any
 import urllib3
 
 from chalicelib.foundation import ids
-from devtools.stripe.webhook_signature import signature_header
+from devtools.stripe.webhooks import signature_header
 from infra.deploy.stage_secret import secret_name
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack

@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from devtools.stripe.errors import StripeApiError
+from devtools.stripe.wire_format import StripeApiError
 from tests.devtools.stripe.browser import CARD_FORM, visit
 
 

@@ -3,11 +3,11 @@
 import pytest
 import stripe
 
-from devtools.stripe import cards
+from devtools.stripe import payment_methods
 
 
 def test_card_numbers_have_the_outcomes_of_their_test_methods(shop):
-    for name, card in cards.CARDS.items():
+    for name, card in payment_methods.CARDS.items():
         form = {"type": "card", "card": {"number": card.number, "exp_month": 12, "exp_year": 2034, "cvc": "123"}}
         outcomes = []
         for given in ({"payment_method": name}, {"payment_method_data": form}):

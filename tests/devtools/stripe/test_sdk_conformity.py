@@ -8,7 +8,7 @@ import typing
 import pytest
 import stripe
 
-from devtools.stripe import parameters
+from devtools.stripe import routes
 from devtools.stripe.routes import ROUTES
 
 PARAMETERS = {
@@ -63,7 +63,7 @@ def _check_names(module, cls, fields):
 
 
 def test_required_parameters():
-    for cls, fields in ((stripe.params.PaymentIntentCreateParams, parameters.INTENT_CREATE),):
+    for cls, fields in ((stripe.params.PaymentIntentCreateParams, routes.INTENT_CREATE),):
         required = {name for name, kind in cls.__annotations__.items() if "NotRequired" not in str(kind) and name in fields}
         assert required == {name for name, field in fields.items() if field.is_required}
 

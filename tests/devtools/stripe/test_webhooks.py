@@ -1,13 +1,63 @@
-"""Webhook deliveries: retries, their order, and deliveries that go wrong on request."""
+"""Webhooks: signatures as the SDK verifies them, deliveries, retries and their order, and automatic delivery."""
 
 import json
 
+import pytest
 import stripe
 
 from devtools.stripe.fake import FakeStripe
 from devtools.stripe.webhooks import RETRY_SECONDS
 from tests.devtools.stripe.sdk_shop import SdkShop
-from tests.devtools.stripe.webhook_inbox import WebhookInbox
+from tests.devtools.stripe.webhook_inbox import WebhookInbox, serve, verified_event
+
+
+@pytest.mark.usefixtures("sdk_clock")
+def test_two_secrets_while_one_is_rolled_over(shop, fake):
+    inbox = WebhookInbox()
+    fake.add_webhook_endpoint(inbox, secret="whsec_old").secrets.append("whsec_new")
+    shop.create_intent()
+    fake.deliver()
+    for secret in ("whsec_old", "whsec_new"):
+        assert verified_event(inbox.received[0], secret).type == "payment_intent.created"
+    with pytest.raises(stripe.SignatureVerificationError):
+        verified_event(inbox.received[0], "whsec_other")
+
+
+@pytest.mark.usefixtures("sdk_clock")
+@pytest.mark.parametrize("forgery", ["wrong_secret", "no_signature", "tampered", "stale", "garbled"])
+def test_the_sdk_refuses_forgeries(shop, fake, forgery):
+    shop.create_intent()
+    event = fake.events()[0]
+    assert verified_event(fake.signed_delivery(event["id"]), fake.webhook_secret).id == event["id"]
+    with pytest.raises(stripe.SignatureVerificationError):
+        verified_event(fake.forged_delivery(event["id"], forgery), fake.webhook_secret)
+
+
+@pytest.mark.usefixtures("sdk_clock")
+def test_delivery_over_http(shop, fake):
+    inbox = WebhookInbox()
+    with serve(inbox) as url:
+        fake.add_webhook_endpoint(url)
+        intent = shop.pay()
+        attempts = fake.deliver()
+    assert [(attempt.type, attempt.status, attempt.attempt) for attempt in attempts] == [(kind, 200, 1) for kind in shop.event_types()]
+    event = verified_event(inbox.received[-1], fake.webhook_secret)
+    assert (event.type, event.data.object.id, event.data.object.status) == ("payment_intent.succeeded", intent.id, "succeeded")
+    assert inbox.received[0][1]["Content-Type"] == "application/json; charset=utf-8"
+    assert fake.deliver() == []
+    assert fake.pending_deliveries == []
+
+
+def test_redirects_are_not_followed_and_unreachable_endpoints_fail(shop, fake):
+    inbox = WebhookInbox()
+    inbox.status = 302
+    with serve(inbox) as url:
+        fake.add_webhook_endpoint(url)
+        shop.create_intent()
+        assert [attempt.status for attempt in fake.deliver()] == [302]
+    assert len(inbox.received) == 1
+    fake.resend_event(fake.events()[0]["id"])
+    assert [attempt.status for attempt in fake.deliver()] == [0]
 
 
 def test_retries_until_success(shop, fake, clock, inbox):
@@ -148,3 +198,20 @@ def test_a_delivery_that_a_power_cut_interrupted_is_sent_again(tmp_path, clock):
         fake.add_webhook_endpoint(lambda body, _: got.append(json.loads(body)["type"]) or 200, name="shop")
         fake.deliver()
         assert (got, fake.pending_deliveries) == (["payment_intent.created"], [])
+
+
+def test_webhooks_are_delivered_automatically():
+    inbox = WebhookInbox()
+    with serve(inbox) as url, FakeStripe(webhook_delivery="automatic") as fake:
+        fake.add_webhook_endpoint(url)
+        SdkShop(fake).create_intent()
+        assert inbox.arrived.wait(60)
+    assert inbox.event_types == ["payment_intent.created"]
+
+
+def test_stop_webhooks():
+    with FakeStripe(webhook_delivery="automatic") as fake:
+        fake.add_webhook_endpoint(lambda *_: 200)
+        fake.stop_webhooks()
+        SdkShop(fake).create_intent()
+        assert len(fake.pending_deliveries) == 1

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from chalicelib.payments import service as payments
 from chalicelib.purchases.record import store
 from chalicelib.purchases.refunds.due_refunds import RETRY_SECONDS
-from devtools.stripe import pending_outcomes
+from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import REFUNDS_PENDING
 from tests.purchases.refunds.progress import (
@@ -23,7 +23,7 @@ from tests.purchases.refunds.progress import (
 @pytest.fixture
 def pending(shop, monkeypatch):
     """A refund whose bank takes thirteen hours."""
-    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 13 * HOUR)
+    monkeypatch.setattr(account_state, "OUTCOME_DELAY_SECONDS", 13 * HOUR)
     order_id = shop.buy(card=REFUNDS_PENDING)
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "pending"
     shop.fake.deliver()

@@ -7,7 +7,7 @@ from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS
-from devtools.stripe import pending_outcomes
+from devtools.stripe import account_state
 from tests import builders, invariants
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, DECLINED, PATH, on_either_page
 from tests.simulation import faults
@@ -129,7 +129,7 @@ def test_a_checkout_without_an_answer_of_stripe_goes_behind_the_others(shop):
 @pytest.fixture
 def slow_bank(monkeypatch):
     """Banks decide when the test says so."""
-    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
+    monkeypatch.setattr(account_state, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
 
 
 def count_calls(shop):

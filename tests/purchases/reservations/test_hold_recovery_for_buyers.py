@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from chalicelib.purchases.record import store
-from devtools.stripe import pending_outcomes
+from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import BANK_SUCCEEDS
 
@@ -15,7 +15,7 @@ STRANGERS = ("cid", "dan", "eve", "fay")
 @pytest.fixture
 def calls(shop, monkeypatch):
     """Counts the calls to Stripe since the last count; banks take days."""
-    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
+    monkeypatch.setattr(account_state, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
 
     def count():
         total = sum(shop.fake.request_log.counts.values())

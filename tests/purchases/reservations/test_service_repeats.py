@@ -5,7 +5,7 @@ import pytest
 from chalicelib.edge import idempotency
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.reservations import service as reservations
-from devtools.stripe import pending_outcomes
+from devtools.stripe import account_state
 from tests import builders, invariants
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
 from tests.simulation import faults
@@ -141,7 +141,7 @@ def test_a_reservation_that_has_expired_is_in_nobodys_way(api, time, last_ticket
 
 def let_the_bank_keep_all_tickets(shop, monkeypatch, *, card):
     """Ada pays for all tickets by a bank account. Her time passes, and the sweep keeps her tickets until the bank decides."""
-    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
+    monkeypatch.setattr(account_state, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
     session = shop.open_checkout(quantity=4)
     shop.pay(session, card, expect="processing")
     shop.time.advance(181)

@@ -14,7 +14,7 @@ from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.model import LineItem, Purchase
-from devtools.stripe import pending_outcomes
+from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import BANK_SUCCEEDS
 from tests.stripe_shop import StripeShop
@@ -25,7 +25,7 @@ CALL_SECONDS = 0.8
 @pytest.fixture
 def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
     """Each call of the shop to Stripe takes 0.8 s, one call at a time. Banks take weeks; webhooks are lost."""
-    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 30 * 86_400)
+    monkeypatch.setattr(account_state, "OUTCOME_DELAY_SECONDS", 30 * 86_400)
     shop.lose_webhooks()
     original, lock = stripe.call, threading.Lock()
 

@@ -1,10 +1,37 @@
-"""Payouts: the balance of a currency goes to the bank of the account."""
+"""The balance of the account: a transaction for each movement of money, and payouts to the account's bank."""
 
-from devtools.stripe import events
+from devtools.stripe import account_state
 from devtools.stripe.account_state import AccountState
-from devtools.stripe.balance_transactions import create_balance_transaction
-from devtools.stripe.errors import invalid_request
-from devtools.stripe.objects import StripeObject
+from devtools.stripe.wire_format import StripeObject, invalid_request
+
+AVAILABLE_AFTER_SECONDS = 2 * 86400
+
+
+def create_balance_transaction(state: AccountState, kind: str, source_id: str, amount: int, currency: str, fee: int = 0) -> StripeObject:
+    """Move `amount` into the balance, or out of it when it is negative; `fee` is taken from it. In the currency's smallest unit."""
+    fee_details = [
+        {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee"}
+    ]
+    transaction = {
+        "id": state.new_id("txn_3"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": state.now() + AVAILABLE_AFTER_SECONDS,
+        "balance_type": "payments",
+        "created": state.now(),
+        "currency": currency,
+        "description": None,
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": fee_details if fee else [],
+        "net": amount - fee,
+        "reporting_category": "dispute" if kind == "adjustment" else kind,
+        "source": source_id,
+        "status": "pending",
+        "type": kind,
+    }
+    return state.put("balance_transaction", transaction)
+
 
 ARRIVES_AFTER_SECONDS = 2 * 86_400
 
@@ -44,7 +71,7 @@ def create(state: AccountState, currency: str) -> StripeObject:
         "trace_id": None,
         "type": "bank_account",
     }
-    events.emit(state, "payout.created", state.put("payout", payout))
+    account_state.emit_event(state, "payout.created", state.put("payout", payout))
     return payout
 
 
@@ -61,5 +88,5 @@ def finish(state: AccountState, payout: StripeObject, *, arrives: bool) -> Strip
             "failure_code": "account_closed",
             "failure_message": "The bank account has been closed.",
         }
-    events.emit(state, "payout.paid" if arrives else "payout.failed", state.put("payout", payout), before)
+    account_state.emit_event(state, "payout.paid" if arrives else "payout.failed", state.put("payout", payout), before)
     return payout

@@ -1,8 +1,18 @@
-"""Stripe's errors, in Stripe's words: HTTP status, type, code, parameter, and the objects that come with them."""
+"""Stripe's wire format: objects, and errors in Stripe's words. Fields whose name starts with `_` are the fake's own and never leave it."""
 
+import copy
 from typing import Any
 
-from devtools.stripe.objects import StripeObject
+StripeObject = dict[str, Any]
+
+
+def public_copy(value: Any) -> Any:
+    """A copy without the fake's own fields, at any depth."""
+    if isinstance(value, dict):
+        return {name: public_copy(inner) for name, inner in value.items() if not name.startswith("_")}
+    if isinstance(value, list):
+        return [public_copy(inner) for inner in value]
+    return copy.copy(value)
 
 
 class StripeApiError(Exception):
@@ -66,3 +76,10 @@ def injected_error(status: int) -> StripeApiError:
         message = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
         return StripeApiError(429, "invalid_request_error", message, code="rate_limit", is_saved=False)
     return StripeApiError(status, "api_error", "An unknown error occurred (injected by the fake Stripe).", is_saved=False)
+
+
+def updated_metadata(current: StripeObject, changes: StripeObject) -> StripeObject:
+    """The metadata after an update: an empty value removes its key, and {"": ""} removes all keys."""
+    if changes == {"": ""}:
+        return {}
+    return {name: value for name, value in {**current, **changes}.items() if value != ""}
