@@ -1,4 +1,4 @@
-/** A question before something that others feel: what it does stands in it, and the way back comes first for the keyboard. */
+/** A confirmation dialog that explains the effects of an action. The keyboard reaches the way back first. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
@@ -8,12 +8,12 @@ import { useTexts } from "../../texts";
 
 interface Props {
   title: string;
-  /** What the button that does it says. */
+  /** The label of the confirming button. */
   action: string;
   back: string;
   isOpen: boolean;
   close: () => void;
-  /** Does it; when it is done, the question closes. Refused, it says why and stays. */
+  /** Runs the action. The dialog closes on success and shows the reason on failure. */
   onConfirm: () => Promise<void>;
   children: ComponentChildren;
 }
@@ -21,19 +21,32 @@ interface Props {
 export function Confirm({ title, action, back, isOpen, close, onConfirm, children }: Props) {
   const { t } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
+  const isClosing = useRef(false);
   const id = useId();
   const { isWorking, failure, run } = useAction();
   useEffect(() => {
     if (isOpen) dialog.current?.showModal();
-    else dialog.current?.close();
+    else if (dialog.current?.open) {
+      isClosing.current = true;
+      dialog.current.close();
+    }
   }, [isOpen]);
+  const cancel = (event: Event) => {
+    event.preventDefault(); // the dialog closes with its state
+    close();
+  };
+  // The event of our own close() may come after the dialog was opened again.
+  const onClose = () => {
+    if (isClosing.current) isClosing.current = false;
+    else close();
+  };
   const confirm = () =>
     run(async () => {
       await onConfirm();
       close();
     });
   return (
-    <dialog class="confirm" ref={dialog} aria-labelledby={id} onClose={close}>
+    <dialog class="confirm" ref={dialog} aria-labelledby={id} onCancel={cancel} onClose={onClose}>
       {isOpen && (
         <div class="confirm-content">
           <h2 id={id}>{title}</h2>
