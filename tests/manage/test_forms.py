@@ -64,7 +64,7 @@ def test_edits_that_meet_lose_nothing():
     base = {"name": "Night", "venue": "Hall", "city": "Bonn", "open": False}
     mine = base | {"name": "My night", "city": "Köln"}
     theirs = base | {"name": "Their night", "venue": "Great hall", "city": "Köln", "open": True}
-    assert run("merged", base, mine, theirs) == {"name": "My night", "venue": "Great hall", "city": "Köln", "open": True}
+    assert run("merge", base, mine, theirs) == {"name": "My night", "venue": "Great hall", "city": "Köln", "open": True}
     assert run("theirChanges", base, mine, theirs) == [
         {"field": "name", "before": "Night", "theirs": "Their night", "mine": "My night"},
         {"field": "venue", "before": "Hall", "theirs": "Great hall"},

@@ -48,8 +48,8 @@ def test_nothing_sold_is_nothing_drawn():
 
 DOOR_SCRIPT = """
 import { createInterface } from "node:readline";
-import { cameInOverTime } from "$WEB/src/manage/sales/series.ts";
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(cameInOverTime(JSON.parse(line))));
+import { checkInsOverTime } from "$WEB/src/manage/sales/series.ts";
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(checkInsOverTime(JSON.parse(line))));
 """
 
 

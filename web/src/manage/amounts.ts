@@ -1,11 +1,11 @@
-/** Amounts as people type them, in major units, and as the API has them, in the currency's smallest unit. */
+/** Converts amounts between what people type (major units) and what the API uses (the currency's smallest unit). */
 
-/** How many digits a currency has after the point: 2 for EUR, 0 for JPY. */
+/** The number of decimals of a currency: 2 for EUR, 0 for JPY. */
 export function digitsOf(currency: string): number {
   try {
     return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
   } catch {
-    return 2; // no currency yet, while somebody types it
+    return 2; // not a currency yet, while someone is typing it
   }
 }
 
@@ -15,7 +15,7 @@ export function fromCents(cents: number, currency: string): string {
   return (cents / 10 ** digits).toFixed(digits);
 }
 
-/** "89.5" or "89,50" -> 8950; null for what is no amount of this currency. */
+/** "89.5" or "89,50" -> 8950; null if the text is not an amount in this currency. */
 export function toCents(text: string, currency: string): number | null {
   const digits = digitsOf(currency);
   const match = /^(\d{1,9})(?:[.,](\d+))?$/.exec(text.trim());

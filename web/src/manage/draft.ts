@@ -1,8 +1,8 @@
-/** What somebody types into a form beside what others have saved meanwhile: three versions of the same fields. */
+/** A three-way merge of a form: the loaded values, the typed values, and the values that others saved in the meantime. */
 
 export type Values = Record<string, string | boolean>;
 
-/** A field that somebody else has changed. `mine` is there if it was changed here too, to something else. */
+/** A field that someone else changed. `mine` is set if this form changed it to something else. */
 export interface TheirChange {
   field: string;
   before: string | boolean;
@@ -10,7 +10,7 @@ export interface TheirChange {
   mine?: string | boolean;
 }
 
-/** What others have changed since `base` was loaded, in the order of the fields. What both have changed alike is no conflict. */
+/** List the fields that others changed since `base` was loaded, in form order. The same change on both sides is not a conflict. */
 export function theirChanges(base: Values, mine: Values, theirs: Values): TheirChange[] {
   return Object.keys(theirs).flatMap((field) => {
     const [before, typed, saved] = [base[field]!, mine[field]!, theirs[field]!];
@@ -19,12 +19,12 @@ export function theirChanges(base: Values, mine: Values, theirs: Values): TheirC
   });
 }
 
-/** What the form shows after it: theirs where nothing was typed, else what was typed. */
-export function merged(base: Values, mine: Values, theirs: Values): Values {
+/** Merge the values: what was typed, and their values where nothing was typed. */
+export function merge(base: Values, mine: Values, theirs: Values): Values {
   return Object.fromEntries(Object.keys(theirs).map((field) => [field, mine[field] === base[field] ? theirs[field]! : mine[field]!]));
 }
 
-/** The entries of `after` that differ from those of `before`. */
+/** Return the entries of `after` that differ from `before`. */
 export function differences<T extends object>(before: T, after: T): Partial<T> {
   const changed = Object.entries(after).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name as keyof T]));
   return Object.fromEntries(changed) as Partial<T>;

@@ -1,4 +1,4 @@
-/** What surrounds the pages for those who manage: the navigation names what the person may open, and the event that the page is of. */
+/** The frame of the pages for managers. The navigation lists the pages that the user may open, and those of the current event. */
 
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
@@ -15,9 +15,9 @@ import { useRoomTexts } from "./texts";
 import { useEventState } from "./who";
 
 interface LayoutProps {
-  /** Null for somebody who is not signed in, or not known yet. */
+  /** Null while the user is unknown or not signed in. */
   me: Me | null;
-  /** On a demo stage alone people may look at the shop as a buyer; the shop has the way back (parts/layout.tsx). */
+  /** Only demo stages let managers view the shop as a buyer; parts/layout.tsx has the way back. */
   isDemoStage?: boolean;
   children: ComponentChildren;
 }
@@ -55,36 +55,36 @@ export function Layout({ me, isDemoStage = false, children }: LayoutProps) {
   );
 }
 
-/** The pages beside their navigation. Drawn where `useMe` and `useEventState` know who asks and what is managed. */
+/** The page with its navigation. Needs the contexts of `useMe` and `useEventState`. */
 export function Beside({ me, children }: { me: Me; children: ComponentChildren }) {
   const own = useRoomTexts("shell");
   const { value: event, eventId, failure } = useEventState();
   const { path } = useLocation();
   const isFor = ({ right }: Page) => right === null || mayAnywhere(right, me);
   const isForEvent = ({ right }: Page) => right === null || may(right, me, event ?? undefined);
-  const listed = PAGES.filter((page) => page.isListed && (isOfEvent(page) ? isForEvent(page) : isFor(page)));
-  const ofEvent = event ? listed.filter(isOfEvent) : [];
+  const listed = PAGES.filter((page) => page.isListed && (isEventPage(page) ? isForEvent(page) : isFor(page)));
+  const eventPages = event ? listed.filter(isEventPage) : [];
   const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
-  const ofOverview = path === `/manage/events/${eventId}` ? " side-of-overview" : "";
+  const overviewClass = path === `/manage/events/${eventId}` ? " side-of-overview" : "";
   const current = nearest(path, listed.map(addressOf));
   return (
     <div class="beside">
       <div class="side">
         <nav aria-label={own.navigation}>
           <ul>
-            {listed.filter((page) => !isOfEvent(page)).map((page) => (
+            {listed.filter((page) => !isEventPage(page)).map((page) => (
               <Entry key={page.path} page={page} address={page.path} current={current} />
             ))}
           </ul>
         </nav>
-        {eventId && !event && !failure && <div class={`side-placeholder${ofOverview}`} />}
-        {event && ofEvent.length > 0 && (
-          <nav aria-label={own.ofEvent}>
-            <p class={`side-event${ofOverview}`}>
-              {event.name} <EventStatus event={event} of="span" />
+        {eventId && !event && !failure && <div class={`side-placeholder${overviewClass}`} />}
+        {event && eventPages.length > 0 && (
+          <nav aria-label={own.thisEvent}>
+            <p class={`side-event${overviewClass}`}>
+              {event.name} <EventStatus event={event} as="span" />
             </p>
             <ul>
-              {ofEvent.map((page) => (
+              {eventPages.map((page) => (
                 <Entry key={page.path} page={page} address={addressOf(page)} current={current} />
               ))}
             </ul>
@@ -97,14 +97,14 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   );
 }
 
-/** `current`: the address of the listed page that is shown, or that the shown one belongs to. */
+/** `current`: the address of the listed page that is shown, or that the shown page belongs to. */
 function Entry({ page, address, current }: { page: Page; address: string; current: string | null }) {
   const name = useRoomTexts("pages")[page.name];
   const { path } = useLocation();
   const link = useRef<HTMLAnchorElement>(null);
   const isCurrent = address === current;
   useEffect(() => {
-    if (isCurrent) link.current?.scrollIntoView({ inline: "center", block: "nearest" }); // on a phone the row of pages is wider than it
+    if (isCurrent) link.current?.scrollIntoView({ inline: "center", block: "nearest" }); // on a phone the navigation is wider than the screen
   }, [isCurrent, name]);
   return (
     <li>
@@ -115,10 +115,10 @@ function Entry({ page, address, current }: { page: Page; address: string; curren
   );
 }
 
-/** Of these addresses the longest that a path is, or lies below; null for none. */
+/** The longest address that equals the path or is a parent of it; null if there is none. */
 function nearest(path: string, addresses: string[]): string | null {
-  const above = addresses.filter((address) => path === address || path.startsWith(`${address}/`));
-  return above.toSorted((one, other) => other.length - one.length)[0] ?? null;
+  const matches = addresses.filter((address) => path === address || path.startsWith(`${address}/`));
+  return matches.toSorted((a, b) => b.length - a.length)[0] ?? null;
 }
 
-const isOfEvent = (page: Page) => page.path.includes(":eventId");
+const isEventPage = (page: Page) => page.path.includes(":eventId");

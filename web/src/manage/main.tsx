@@ -1,4 +1,4 @@
-/** The pages for those who manage events: an entry of its own, so that buyers load nothing of it. */
+/** The entry of the pages for managers. It is separate from the shop's, so that buyers load none of it. */
 
 import { render, type ComponentType, type JSX } from "preact";
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
@@ -64,7 +64,7 @@ function SignedIn() {
   if (!hasWork(me)) {
     return (
       <Layout me={me}>
-        <Nothing />
+        <NothingToManage />
       </Layout>
     );
   }
@@ -90,23 +90,23 @@ function SignedIn() {
 
 const ROUTES = PAGES.map((page) => {
   const Content = lazy<ComponentType>(() => page.load().catch(() => LoadFailed));
-  return { page, component: () => <Opened page={page} content={<Content />} /> };
+  return { page, component: () => <GuardedPage page={page} content={<Content />} /> };
 });
 
-/** A page, if it is for the person, when its event is there. */
-function Opened({ page, content }: { page: Page; content: JSX.Element }) {
+/** Shows a page once its event is loaded and if the user's role allows it. */
+function GuardedPage({ page, content }: { page: Page; content: JSX.Element }) {
   const name = useRoomTexts("pages")[page.name];
   const own = useRoomTexts("shell");
   const may = useMay();
   const me = useMe();
   const { value: event, failure, reload } = useEventState();
-  const isOfEvent = page.path.includes(":eventId");
+  const isEventPage = page.path.includes(":eventId");
   useTitle(event ? `${name} · ${event.name}` : name);
-  if (isOfEvent && !event) {
-    if (failure?.status === 404) return <Sentence title={own.noEventTitle} text={own.noEventText} />;
+  if (isEventPage && !event) {
+    if (failure?.status === 404) return <Message title={own.noEventTitle} text={own.noEventText} />;
     return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
   }
-  if (page.right && !(isOfEvent ? may(page.right) : mayAnywhere(page.right, me))) return <Sentence title={own.mayNotTitle} text={own.mayNotText} />;
+  if (page.right && !(isEventPage ? may(page.right) : mayAnywhere(page.right, me))) return <Message title={own.noAccessTitle} text={own.noAccessText} />;
   return content;
 }
 
@@ -127,16 +127,16 @@ function LoadFailed() {
 function NoPage() {
   const own = useRoomTexts("shell");
   useTitle(own.noPageTitle);
-  return <Sentence title={own.noPageTitle} text={own.noPageText} />;
+  return <Message title={own.noPageTitle} text={own.noPageText} />;
 }
 
-function Nothing() {
+function NothingToManage() {
   const own = useRoomTexts("shell");
   useTitle(own.product);
-  return <Sentence title={own.nothingTitle} text={own.nothingText} />;
+  return <Message title={own.nothingTitle} text={own.nothingText} />;
 }
 
-function Sentence({ title, text }: { title: string; text: string }) {
+function Message({ title, text }: { title: string; text: string }) {
   const own = useRoomTexts("shell");
   return (
     <div class="page page-narrow">

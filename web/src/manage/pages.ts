@@ -1,6 +1,6 @@
 /**
- * The pages for those who manage: one entry each. To add a page, write its component in a folder of its room and add it here; the navigation,
- * the check of rights and the loading follow from that (docs/web.md).
+ * The list of all pages for managers. To add a page, write its component in the folder of its room and add it here; navigation, access
+ * checks and loading follow from the entry (docs/web.md).
  */
 
 import type { ComponentType } from "preact";
@@ -8,13 +8,13 @@ import type { Right } from "./rights";
 import type { RoomTexts } from "./texts";
 
 export interface Page {
-  /** The address; `:eventId` makes it a page of an event, which `useManagedEvent` has then loaded. */
+  /** The address. With `:eventId`, it is a page of an event, and `useManagedEvent` returns that event. */
   path: string;
-  /** What the navigation and the title of the window call it. */
+  /** The name in the navigation and the window title. */
   name: keyof RoomTexts["pages"];
-  /** Who may not do this neither sees nor opens the page. */
+  /** The right that is needed to see and open the page; null for everyone. */
   right: Right | null;
-  /** Whether the navigation lists it. */
+  /** Whether the page is in the navigation. */
   isListed: boolean;
   load: () => Promise<ComponentType>;
 }

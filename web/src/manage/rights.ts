@@ -1,4 +1,4 @@
-/** What people may do here. The API decides; the table only keeps controls from people who would be refused. A test compares both. */
+/** What each role may do. The API decides; this table only hides controls that the API would refuse. A test compares both. */
 
 import type { ManagedEvent, Me } from "./api";
 import table from "./rights.json";
@@ -6,7 +6,7 @@ import table from "./rights.json";
 export type Right = keyof typeof table;
 export type Role = "staff" | "coordinator" | "promoter" | "admin";
 
-/** The roles of somebody, at an event or, without one, at whatever they create. */
+/** A user's roles at an event; without an event, the roles that need none. */
 export function rolesOf(me: Me, event?: Pick<ManagedEvent, "id" | "promoter_id">): Role[] {
   const roles: Role[] = [];
   if (me.roles.includes("admin")) roles.push("admin");
@@ -19,9 +19,9 @@ export function may(right: Right, me: Me, event?: Pick<ManagedEvent, "id" | "pro
   return rolesOf(me, event).some((role) => table[right].roles.includes(role));
 }
 
-/** Whether they may do it at any event: for the pages that are about several. */
+/** Whether the user has the right at any event, for pages about several events. */
 export const mayAnywhere = (right: Right, me: Me): boolean =>
   may(right, me) || Object.keys(me.events).some((id) => may(right, me, { id, promoter_id: null }));
 
-/** Whether there is anything here for them. */
+/** Whether the user has anything to manage. */
 export const hasWork = (me: Me) => rolesOf(me).length > 0 || Object.keys(me.events).length > 0;

@@ -1,4 +1,4 @@
-/** Texts of these pages: a file for each language, which has a file for each room, in the same type. */
+/** The texts of the pages for managers: one file per language, with one file per room. All languages have the type of the English texts. */
 
 import { useTexts, type InEachLanguage } from "../texts";
 import type { en } from "./texts/en";
@@ -10,7 +10,7 @@ export const TEXTS: InEachLanguage<RoomTexts> = {
   es: async () => (await import("./texts/es")).es,
 };
 
-/** A room's texts in the language that was chosen for all pages. */
+/** A room's texts in the chosen language. */
 export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {
   return useTexts<RoomTexts>().own[room];
 }

@@ -1,4 +1,4 @@
-/** Who manages, and which event: for all pages; the event is loaded again when one of its pages is opened. */
+/** The signed-in user and the managed event, for all pages. The event is reloaded whenever one of its pages is opened. */
 
 import { createContext, type ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
@@ -10,7 +10,7 @@ import { may, type Right } from "./rights";
 const MeContext = createContext<Me | null>(null);
 
 interface EventState extends Loaded<ManagedEvent> {
-  /** What the address names; null on a page of no event. */
+  /** The event id or slug in the address; null on pages without an event. */
   eventId: string | null;
   replace: (event: ManagedEvent) => void;
 }
@@ -18,17 +18,17 @@ const EventContext = createContext<EventState | null>(null);
 
 export const MeProvider = MeContext.Provider;
 
-/** The person who is signed in. Only pages that are registered in pages.ts are drawn when there is one. */
+/** The signed-in user. Pages in pages.ts are only shown to signed-in users. */
 export const useMe = (): Me => useContext(MeContext)!;
 
-/** Loads the event of the page, and again for its next page: tickets sell meanwhile. Null for a page of no event. */
+/** Loads the event of the page, and reloads it for the event's next page, because tickets sell in the meantime. */
 export function EventProvider({ eventId, children }: { eventId: string | null; children: ComponentChildren }) {
   const [changed, setChanged] = useState<ManagedEvent | null>(null);
   const changes = useRef(0);
   const loaded = useLoaded(async () => {
     const before = changes.current;
     const event = eventId === null ? null : await getEvent(eventId);
-    if (changes.current === before) setChanged(null); // else this answer may be older than the change
+    if (changes.current === before) setChanged(null); // otherwise this reply may be older than the change
     return event;
   }, eventId ?? "");
   const { path } = useLocation();
@@ -45,16 +45,16 @@ export function EventProvider({ eventId, children }: { eventId: string | null; c
   return <EventContext.Provider value={{ ...loaded, eventId, value, replace }}>{children}</EventContext.Provider>;
 }
 
-/** The event of the page, while it is loaded and if that failed. */
+/** The event of the page, or the state of its loading. */
 export const useEventState = (): EventState => useContext(EventContext)!;
 
-/** The event of a page whose address has `:eventId`; `replace` takes what the API has answered to a change. */
+/** The event of a page whose address has `:eventId`. `replace` takes the API's reply to a change. */
 export function useManagedEvent(): { event: ManagedEvent; replace: (event: ManagedEvent) => void; reload: () => Promise<void> } {
   const { value, replace, reload } = useEventState();
   return { event: value!, replace, reload };
 }
 
-/** Whether the person may do this, at the event of the page if it has one. */
+/** Whether the user has a right, at the event of the page if it has one. */
 export function useMay(): (right: Right) => boolean {
   const me = useMe();
   const { value: event } = useEventState();

@@ -1,6 +1,6 @@
-/** Times as `<input type="datetime-local">` has them, on the clocks of a place, and as the API has them. */
+/** Converts times between `<input type="datetime-local">`, in a time zone, and the API, in UTC. */
 
-/** "2027-07-01T20:00" for a moment on the clocks of an IANA zone; "" for none. */
+/** The local time in an IANA zone, such as "2027-07-01T20:00"; "" for no time. */
 export function toLocal(iso: string | null | undefined, timezone: string): string {
   if (!iso) return "";
   const shown = Object.fromEntries(parts(timezone).formatToParts(new Date(iso)).map(({ type, value }) => [type, value]));
@@ -8,14 +8,14 @@ export function toLocal(iso: string | null | undefined, timezone: string): strin
 }
 
 /**
- * The moment, as ISO 8601 in UTC, at which the clocks of an IANA zone show this; null for "". Of an hour that clocks show twice the first one
- * is meant; one that they leave out is taken as much later as they jump.
+ * Return the moment, as ISO 8601 in UTC, when clocks in an IANA zone show `local`; null for "". If clocks show the time twice, the first
+ * moment counts. If clocks skip it, the moment is later by the length of the jump.
  */
 export function fromLocal(local: string, timezone: string): string | null {
   if (!local) return null;
   const wanted = Date.parse(`${local}Z`);
   const shownAt = (moment: number) => Date.parse(`${toLocal(new Date(moment).toISOString(), timezone)}Z`);
-  // The clocks' distance from UTC a day before and a day after: whatever changes in between, it is one of both.
+  // The offsets from UTC a day before and a day after: even if the clocks change in between, one of the two is right.
   const offsets = [-86_400_000, 86_400_000].map((days) => shownAt(wanted + days) - (wanted + days));
   const candidates = offsets.map((offset) => wanted - offset);
   const moment = candidates.toSorted((a, b) => a - b).find((candidate) => shownAt(candidate) === wanted) ?? candidates[0]!;
@@ -27,6 +27,6 @@ function parts(timezone: string): Intl.DateTimeFormat {
   try {
     return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: timezone });
   } catch {
-    return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }); // a zone that this browser does not know
+    return new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }); // the browser does not know the zone
   }
 }

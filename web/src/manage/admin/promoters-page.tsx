@@ -1,4 +1,4 @@
-/** Promoters whom nobody has looked at yet, and those who are verified: an admin says which is which. */
+/** Unverified and verified promoters; an admin verifies them or removes the verification. */
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
@@ -13,7 +13,7 @@ import { useRoomTexts } from "../texts";
 type Promoter = Schemas["PromoterView"];
 
 const listPromoters = (verified: boolean, cursor?: string) => content(manager.GET("/promoters", { params: { query: { verified, limit: 50, cursor } } }));
-/** The profile as it is, with another word about it. */
+/** Save the unchanged profile with another `verified`. */
 const verify = ({ id, name, company, description, website, email, version }: Promoter, verified: boolean) =>
   content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified, version } }));
 
@@ -33,12 +33,12 @@ export function PromotersPage() {
           </select>
         </label>
       </div>
-      <Listed key={String(isVerified)} isVerified={isVerified} />
+      <PromoterList key={String(isVerified)} isVerified={isVerified} />
     </div>
   );
 }
 
-function Listed({ isVerified }: { isVerified: boolean }) {
+function PromoterList({ isVerified }: { isVerified: boolean }) {
   const own = useRoomTexts("admin");
   const found = usePages((cursor) => listPromoters(isVerified, cursor), "promoters");
   return (
@@ -68,7 +68,7 @@ function Entry({ promoter, reload }: { promoter: Promoter; reload: () => Promise
       {promoter.website && <p class="code">{promoter.website}</p>}
       {promoter.description && <p>{promoter.description}</p>}
       <p class="small code">{promoter.id}</p>
-      <Confirmed label={promoter.verified ? own.unverify : own.verify} of={promoter.name} confirm={promoter.verified ? own.unverify : own.verify} act={change}>
+      <Confirmed label={promoter.verified ? own.unverify : own.verify} subject={promoter.name} confirm={promoter.verified ? own.unverify : own.verify} act={change}>
         <p>{promoter.verified ? own.unverifyText : own.verifyText}</p>
       </Confirmed>
     </li>

@@ -1,4 +1,4 @@
-/** What an instance says of itself, what the jobs have before them, and the limits. */
+/** The state of the stage: its background jobs, their due work, and the rate limits. */
 
 import { anybody, content, type Schemas } from "../../client";
 import { dayAndTime } from "../../formats";
@@ -46,7 +46,7 @@ export function SystemPage() {
   );
 }
 
-/** What runs by itself: how each job ended last, and what is due. What is due for long says that one does not run. */
+/** The background jobs with the result of their last run, and the due work. Work that stays due shows that a job is not running. */
 function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: { system: System }) {
   const own = useRoomTexts("admin");
   const { locale } = useTexts();

@@ -1,4 +1,4 @@
-/** Open cases of money, for admins: each with what to do about it, and the last comparison with the provider's books. */
+/** Open money cases for admins, each with advice, and the last reconciliation with the provider's books. */
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
@@ -15,7 +15,7 @@ import { useRoomTexts } from "../texts";
 import { referenceOf, suggestionFor } from "./suggestions";
 
 type Cases = Schemas["OpenCasesView"];
-/** The details depend on the kind; these are what all or some have. */
+/** The details depend on the kind of case; these are the ones that the page shows. */
 type OpenCase = Cases["open"][number] & { event_id?: string; status?: string; amount_cents?: number; kept_cents?: number; currency?: string; reason?: string };
 
 const listCases = (cursor?: string) => content(manager.GET("/admin/reconciliation", { params: { query: { limit: 50, cursor } } }));
@@ -37,8 +37,8 @@ export function CasesPage() {
       >
         {(open) => (
           <ul class="cases">
-            {open.map((one) => (
-              <Case key={`${one.order_id}/${one.kind}/${one.id}`} found={one} reload={found.reload} />
+            {open.map((openCase) => (
+              <Case key={`${openCase.order_id}/${openCase.kind}/${openCase.id}`} openCase={openCase} reload={found.reload} />
             ))}
           </ul>
         )}
@@ -47,42 +47,42 @@ export function CasesPage() {
   );
 }
 
-function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> }) {
+function Case({ openCase, reload }: { openCase: OpenCase; reload: () => Promise<void> }) {
   const own = useRoomTexts("cases");
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
-  const [isAsked, setAsked] = useState(false);
-  const cents = found.amount_cents ?? found.kept_cents;
-  const suggestion = suggestionFor(found);
-  const isByHand = found.next_try_at === null && found.kind !== "dispute";
+  const [isConfirming, setConfirming] = useState(false);
+  const cents = openCase.amount_cents ?? openCase.kept_cents;
+  const suggestion = suggestionFor(openCase);
+  const isByHand = openCase.next_try_at === null && openCase.kind !== "dispute";
   const retry = () =>
     run(async () => {
-      await retryRefund(found.order_id, found.id);
+      await retryRefund(openCase.order_id, openCase.id);
       await reload();
     });
   return (
     <li class="panel">
       <h2>{own.names[suggestion]}</h2>
       <p class="order-end">
-        <span class="small">{own.since(dayAndTime(found.since, undefined, locale))}</span>
-        {cents !== undefined && found.currency && <strong class="numbers">{money(cents, found.currency, locale)}</strong>}
+        <span class="small">{own.since(dayAndTime(openCase.since, undefined, locale))}</span>
+        {cents !== undefined && openCase.currency && <strong class="numbers">{money(cents, openCase.currency, locale)}</strong>}
       </p>
       <p>
-        {found.event_id ? (
-          <a class="code" href={`/manage/events/${found.event_id}/orders/${found.order_id}`}>
-            {own.order(found.order_id)}
+        {openCase.event_id ? (
+          <a class="code" href={`/manage/events/${openCase.event_id}/orders/${openCase.order_id}`}>
+            {own.order(openCase.order_id)}
           </a>
         ) : (
-          <span class="code">{own.order(found.order_id)}</span>
+          <span class="code">{own.order(openCase.order_id)}</span>
         )}{" "}
         <span class="small">
-          {own.reference} <span class="code">{referenceOf(found)}</span>
+          {own.reference} <span class="code">{referenceOf(openCase)}</span>
         </span>
       </p>
       <p>
         <strong>{own.suggestion}</strong> {own.suggestions[suggestion]}
       </p>
-      {found.next_try_at && <p class="small">{own.nextTry(dayAndTime(found.next_try_at, undefined, locale))}</p>}
+      {openCase.next_try_at && <p class="small">{own.nextTry(dayAndTime(openCase.next_try_at, undefined, locale))}</p>}
       {failure && <Failure failure={failure} />}
       <div class="row">
         {suggestion === "refund_failed" && (
@@ -91,7 +91,7 @@ function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> 
           </button>
         )}
         {isByHand && (
-          <button type="button" class="button button-quiet" onClick={() => setAsked(true)}>
+          <button type="button" class="button button-quiet" onClick={() => setConfirming(true)}>
             {own.close}
           </button>
         )}
@@ -100,10 +100,10 @@ function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> 
         title={own.closeQuestion}
         action={own.close}
         back={own.back}
-        isOpen={isAsked}
-        close={() => setAsked(false)}
+        isOpen={isConfirming}
+        close={() => setConfirming(false)}
         onConfirm={async () => {
-          await closeCase(found.order_id, found.id);
+          await closeCase(openCase.order_id, openCase.id);
           await reload();
         }}
       >
@@ -123,7 +123,7 @@ function LastRun({ run }: { run: Cases["last_run"] }) {
       <h2>{own.lastRun}</h2>
       <p>{own.compared(dayAndTime(run.at, undefined, locale), run.payments, run.refunds, run.disputes)}</p>
       <p>{own.result(sum(run.repaired), sum(run.findings))}</p>
-      {run.unheard > 0 && <p class="notice">{own.unheard(run.unheard)}</p>}
+      {run.unheard > 0 && <p class="notice">{own.withoutWebhook(run.unheard)}</p>}
     </section>
   );
 }

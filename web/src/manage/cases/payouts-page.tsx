@@ -1,4 +1,4 @@
-/** What the payment provider has paid out to the bank, for admins, and how far the books are compared. */
+/** The payment provider's payouts to the bank, and the state of the reconciliation, for admins. */
 
 import { useRef, useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
@@ -22,7 +22,7 @@ export function PayoutsPage() {
   const [provider, setProvider] = useState<Provider>();
   const found = usePages((cursor) => listPayouts(provider, cursor), provider ?? "");
   const first = found.pages?.[0];
-  const known = useRef(first); // the choice stays where it is while another list is loaded
+  const known = useRef(first); // keeps the select on the page while another list loads
   known.current = first ?? known.current;
   return (
     <div class="page page-narrow">
@@ -47,7 +47,7 @@ export function PayoutsPage() {
   );
 }
 
-/** Whose payouts are shown, where several providers take payments: each has its own list. */
+/** Selects the provider whose payouts are listed, on stages with several providers. */
 function Choice({ payouts: { provider, providers }, chosen, choose }: { payouts: Payouts; chosen?: Provider; choose: (provider: Provider) => void }) {
   const own = useRoomTexts("payouts");
   const names = useRoomTexts("providers");
@@ -66,7 +66,7 @@ function Choice({ payouts: { provider, providers }, chosen, choose }: { payouts:
   );
 }
 
-/** The state of the books beside the money: up to when they are compared, and whether a difference was found. */
+/** Up to when the books are reconciled, and whether there are differences. */
 function Comparison({ payouts: { provider, compared_until, findings } }: { payouts: Payouts }) {
   const own = useRoomTexts("payouts");
   const { locale } = useTexts();

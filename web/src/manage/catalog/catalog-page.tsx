@@ -1,4 +1,4 @@
-/** The catalog: which version of the file is served, where the shop differs from it, the versions before, and who did what. */
+/** The catalog: the live version of the bootstrap file, the shop's drift from it, earlier versions, and the activity log. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
@@ -12,7 +12,7 @@ import { useRoomTexts } from "../texts";
 import { Changes, PlannedChanges, Refusals } from "./planned-changes";
 import { applyVersion, getCatalog, getPlan, listLog, listVersions, loadAgain, type LogEntry, type PlannedChange, type PlanRefusal, type Version } from "./versions";
 
-/** What the audit log has of an apply, as far as it is shown. Older entries have lines alone, in English. */
+/** The shown part of an apply's audit log entry. Entries of older releases have only `diff`, in English. */
 interface Applied {
   version?: number;
   diff?: string[];
@@ -77,7 +77,7 @@ export function CatalogPage() {
   );
 }
 
-/** Where the shop is not as the served file says, looked up when the page is opened and when somebody asks again. */
+/** The shop's differences from the live file, loaded when the page opens and on request. */
 function Drift({ version, onCorrected }: { version: number; onCorrected: () => Promise<void> }) {
   const own = useRoomTexts("catalog");
   const { value: plan, failure, reload } = useLoaded(() => getPlan(version), String(version));
@@ -98,11 +98,11 @@ function Drift({ version, onCorrected }: { version: number; onCorrected: () => P
       {plan && <PlannedChanges plan={plan} />}
       <div class="row">
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(reload)}>
-          {own.look}
+          {own.checkAgain}
         </button>
         {plan && !plan.is_empty && plan.refusals.length === 0 && (
-          <Confirmed label={own.correct} confirm={own.correct} act={correct}>
-            <p>{own.correctText}</p>
+          <Confirmed label={own.removeDrift} confirm={own.removeDrift} act={correct}>
+            <p>{own.removeDriftText}</p>
           </Confirmed>
         )}
       </div>
@@ -173,7 +173,7 @@ function Diff({ applied }: { applied?: Applied }) {
     <details>
       <summary>{refusals ? own.whyRefused : own.whatChanged}</summary>
       {changes && <Changes changes={changes} />}
-      {changes && more > 0 && <p>{own.moreOfLog(more)}</p>}
+      {changes && more > 0 && <p>{own.moreInLog(more)}</p>}
       {refusals && <Refusals refusals={refusals} />}
       {!changes && !refusals && (
         <pre class="code" lang="en">

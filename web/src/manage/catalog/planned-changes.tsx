@@ -1,4 +1,4 @@
-/** What a plan changes: each entry of the file with its fields before and after, and the tickets that are sold and held. */
+/** The changes of a plan: each changed entry of the file with its fields before and after, and its sold and held tickets. */
 
 import { dayAndTime, money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -33,7 +33,7 @@ export function PlannedChanges({ plan: { changes, more, refusals, warnings } }: 
   );
 }
 
-/** Why nothing can be, or could be, applied. */
+/** The reasons why a plan was refused. */
 export function Refusals({ refusals }: { refusals: PlanRefusal[] }) {
   const own = useRoomTexts("catalog");
   return (
@@ -106,7 +106,7 @@ function Change({ change: { action, kind, id, fields, sold, held, reduces, curre
   );
 }
 
-/** A text of the file without the quotes around it, if it was not cut off. */
+/** Remove the quotes around a value of the file, unless the value was cut off. */
 function unquoted(value: string): string {
   return /^".*"$/.test(value) ? (JSON.parse(value) as string) : value;
 }

@@ -1,4 +1,4 @@
-/** Restoring an older version: what that would change now, and the button that does it after a question. */
+/** Restores an older version: shows what would change now, and applies the version after a confirmation. */
 
 import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -19,7 +19,7 @@ export function VersionPage() {
     try {
       setDone(await applyVersion(plan!));
     } catch (error) {
-      if (error instanceof ApiFailure) await reload(); // what is said of the refusal is then about the plan that can be seen
+      if (error instanceof ApiFailure) await reload(); // so that the refusal and the shown plan belong together
       throw error;
     }
   };

@@ -1,53 +1,53 @@
-/** The calls that change events. */
+/** API calls that change events. */
 
 import { content, type Schemas } from "../../client";
 import { ifVersion, manager, withKey, type ManagedEvent } from "../api";
 
 export type EventChanges = Schemas["EventChanges"];
 
-const ofEvent = (event_id: string) => ({ path: { event_id } });
+const eventPath = (event_id: string) => ({ path: { event_id } });
 
-/** Create a draft; repeated with the same key, it returns the same one. */
+/** Create a draft. A repeated call with the same key returns the same draft. */
 export const createEvent = (fields: Schemas["EventFields"], key: string): Promise<ManagedEvent> =>
   content(manager.POST("/events", { params: { header: withKey(key) }, body: fields }));
-/** Change fields of the version that was seen; raises ApiFailure `version_conflict` if it is no longer the present one. */
+/** Change fields of the loaded version. Throws ApiFailure `version_conflict` if the event has a newer version. */
 export const changeEvent = (event_id: string, changes: EventChanges): Promise<ManagedEvent> =>
-  content(manager.PATCH("/events/{event_id}", { params: ofEvent(event_id), body: changes }));
+  content(manager.PATCH("/events/{event_id}", { params: eventPath(event_id), body: changes }));
 export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
-  content(manager.POST("/events/{event_id}/publish", { params: ofEvent(event_id) }));
+  content(manager.POST("/events/{event_id}/publish", { params: eventPath(event_id) }));
 export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
-  content(manager.POST("/events/{event_id}/unpublish", { params: ofEvent(event_id) }));
-export const cancelEvent = (event_id: string) => content(manager.POST("/events/{event_id}/cancel", { params: ofEvent(event_id) }));
+  content(manager.POST("/events/{event_id}/unpublish", { params: eventPath(event_id) }));
+export const cancelEvent = (event_id: string) => content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id) }));
 export const deleteEvent = ({ id, version }: ManagedEvent) =>
-  content(manager.DELETE("/events/{event_id}", { params: { ...ofEvent(id), header: ifVersion(version) } }));
+  content(manager.DELETE("/events/{event_id}", { params: { ...eventPath(id), header: ifVersion(version) } }));
 
 export const uploadEventImage = (event_id: string, file: File): Promise<ManagedEvent> =>
   content(
-    manager.POST("/events/{event_id}/image", { params: ofEvent(event_id), body: { image: "" }, bodySerializer: () => formOf(file) }),
+    manager.POST("/events/{event_id}/image", { params: eventPath(event_id), body: { image: "" }, bodySerializer: () => toFormData(file) }),
   );
 export const removeEventImage = (event_id: string): Promise<ManagedEvent> =>
-  content(manager.DELETE("/events/{event_id}/image", { params: ofEvent(event_id) }));
+  content(manager.DELETE("/events/{event_id}/image", { params: eventPath(event_id) }));
 
-/** A file as a form sends it. */
-export function formOf(file: File): FormData {
+/** Wrap an image file as form data. */
+export function toFormData(file: File): FormData {
   const form = new FormData();
   form.set("image", file);
   return form;
 }
 
-/** All fields, so that a new one is an error of the types until a copy names it: `undefined` is what a copy begins without. */
+/** Requires all fields, so that a new field is a type error until the copy names it. `undefined` means that copies start without it. */
 type Copied<T> = { [field in keyof Required<T>]: T[field] };
 
 /**
- * Copy an event with its tickets and what their buyers are asked, as a draft without dates, pictures and sales. Repeated with the same key, it
- * finishes what was interrupted.
+ * Copy an event with its tickets and questions, as a draft without dates, pictures and sales. A repeated call with the same key finishes an
+ * interrupted copy.
  */
 export async function duplicateEvent(event: ManagedEvent, name: string, key: string): Promise<ManagedEvent> {
   const copy = await createEvent(copiedEvent(event, name), key);
-  for (const tier of event.tiers.toSorted((one, other) => one.position - other.position)) {
+  for (const tier of event.tiers.toSorted((a, b) => a.position - b.position)) {
     const created = await content(
       manager.POST("/events/{event_id}/tiers", {
-        params: { ...ofEvent(copy.id), header: withKey(`${key}-${tier.id}`.slice(0, 255)) },
+        params: { ...eventPath(copy.id), header: withKey(`${key}-${tier.id}`.slice(0, 255)) },
         body: copiedTier(tier),
       }),
     );
@@ -95,7 +95,7 @@ const copiedTier = (tier: ManagedEvent["tiers"][number]): Copied<Schemas["TierFi
   hidden: tier.hidden,
   is_sponsorship: tier.is_sponsorship,
   low_stock_at: tier.low_stock_at,
-  per_user_limit: undefined, // a tier shows the one that applies, which may be that of the stage
+  per_user_limit: undefined, // a tier shows the effective limit, which may come from the stage's settings
   position: undefined,
   on_sale: undefined,
   sale_starts_at: undefined,

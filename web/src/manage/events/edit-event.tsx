@@ -1,4 +1,4 @@
-/** The facts of an event. */
+/** The details of an event, for editing. */
 
 import { Outcome } from "../../parts/failure";
 import { getEvent } from "../api";

@@ -1,4 +1,4 @@
-/** The fields of an event, beside the event as its buyers see it. */
+/** The form for an event's details, beside a preview of the event in the shop. */
 
 import { useState } from "preact/hooks";
 import { day } from "../../formats";
@@ -88,7 +88,7 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
   );
 }
 
-/** The event's card as the shop draws it. */
+/** The event's card as it appears in the shop. */
 function Preview({ values, event }: { values: EventValues; event: ManagedEvent | null }) {
   const { t, locale } = useTexts();
   const own = useRoomTexts("events");
@@ -114,7 +114,7 @@ function Preview({ values, event }: { values: EventValues; event: ManagedEvent |
   );
 }
 
-/** The zones that the browser knows, and the one that is set if it does not. */
+/** The time zones that the browser knows, and the chosen one even if the browser does not know it. */
 function timezones(chosen: string): [string, string][] {
   const known = ["UTC", ...Intl.supportedValuesOf("timeZone")];
   return (known.includes(chosen) ? known : [chosen, ...known]).map((zone) => [zone, zone.replaceAll("_", " ")]);

@@ -1,4 +1,4 @@
-/** The events that the person sells or works at; admins see all. */
+/** The events that the user sells or works at; admins see all events. */
 
 import { useState } from "preact/hooks";
 import { day } from "../../formats";
@@ -24,7 +24,7 @@ export function EventList() {
   const groups = [
     { title: own.drafts, events: shown?.filter(({ status }) => status === "draft" || status === "test") },
     { title: own.upcoming, events: shown?.filter(({ status }) => status !== "draft" && status !== "test" && !OVER.includes(status)) },
-    { title: own.over, events: shown?.filter(({ status }) => OVER.includes(status)) },
+    { title: own.past, events: shown?.filter(({ status }) => OVER.includes(status)) },
   ];
   return (
     <div class="page">
@@ -46,7 +46,7 @@ export function EventList() {
       {events && events.length > 5 && (
         <input type="search" aria-label={own.search} placeholder={own.search} value={words} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
       )}
-      {events && events.length > 0 && shown?.length === 0 && <p role="status">{own.noneFits}</p>}
+      {events && events.length > 0 && shown?.length === 0 && <p role="status">{own.noMatch}</p>}
       {groups.map(
         ({ title, events: listed }) =>
           listed &&

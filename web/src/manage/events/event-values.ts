@@ -1,4 +1,4 @@
-/** An event as a form has it, and as the API takes it. */
+/** Converts an event between the form and the API. */
 
 import type { Schemas } from "../../client";
 import type { ManagedEvent } from "../api";
@@ -6,7 +6,7 @@ import { fromLocal, toLocal } from "../zoned-time";
 
 export type EventFields = Schemas["EventFields"];
 
-/** Times are those of clocks at the event; numbers are as they were typed, "" for none. */
+/** Times are local to the event; numbers are as typed, "" for none. */
 export type EventValues = {
   name: string;
   venue: string;
@@ -75,7 +75,7 @@ export function toValues(event: ManagedEvent): EventValues {
   };
 }
 
-/** What the API takes. Fields that are left empty are null, so that the stage's settings count. */
+/** Convert the form to the API's fields. Empty fields become null, so that the stage's settings apply. */
 export function toFields(values: EventValues): EventFields {
   const { timezone } = values;
   const [wave_size, wave_seconds, pass_seconds] = [values.wave_size, values.wave_seconds, values.pass_seconds].map(number);

@@ -13,12 +13,12 @@ export function NewEvent() {
   const { route } = useLocation();
   const [loaded] = useState(() => ({ version: 0, values: emptyValues() }));
   const draft = useDraft("new-event", loaded, async () => loaded);
-  const [key, setKey] = useState<{ of: string; key: string } | null>(null);
+  const [key, setKey] = useState<{ content: string; key: string } | null>(null);
   const create = () =>
     draft.save(async (values) => {
       const fields = toFields(values);
       const content = JSON.stringify(fields);
-      const attempt = key?.of === content ? key : { of: content, key: crypto.randomUUID() };
+      const attempt = key?.content === content ? key : { content, key: crypto.randomUUID() };
       setKey(attempt);
       const { id } = await createEvent(fields, attempt.key);
       route(`/manage/events/${id}/tickets`);

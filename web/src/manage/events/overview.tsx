@@ -1,4 +1,4 @@
-/** One event at a glance: where it stands, what can be done next, and what is sold. */
+/** One event at a glance: its status, the next steps, and its sales. */
 
 import { useLocation } from "preact-iso";
 import { useRef, useState } from "preact/hooks";
@@ -28,7 +28,7 @@ export function Overview() {
     <div class="page">
       <div class="page-head">
         <div>
-          <EventStatus event={event} of="p" />
+          <EventStatus event={event} as="p" />
           <h1>{event.name}</h1>
           <p class="small date-first">{[event.starts_at ? dayAndTime(event.starts_at, event.timezone, locale) : own.noDate, event.venue || own.noPlace].join(" · ")}</p>
         </div>
@@ -49,12 +49,12 @@ export function Overview() {
       {event.managed_by === "api" && may("publishEvent") && <State />}
       {isShown && event.status !== "cancelled" && <Tasks />}
       {may("managePackages") && <Figures />}
-      {event.managed_by === "api" && may("editEvent") && <Further />}
+      {event.managed_by === "api" && may("editEvent") && <MoreActions />}
     </div>
   );
 }
 
-/** What the event is now, and the way to the next state. */
+/** The status of the event and the button for the next one. */
 function State() {
   const own = useRoomTexts("events");
   const { t, locale } = useTexts();
@@ -88,13 +88,13 @@ interface Problem {
   message: string;
 }
 
-/** What keeps a draft from being published, each with the way to where it is corrected. */
+/** What prevents a draft from being published, each with a link to the page that fixes it. */
 function Problems({ problems }: { problems: Problem[] }) {
   const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   return (
     <div class="notice notice-bad" role="alert">
-      <p class="notice-title">{own.missing}</p>
+      <p class="notice-title">{own.problemsTitle}</p>
       <ul class="problems">
         {problems.map(({ path, message }) => (
           <li key={path}>
@@ -121,9 +121,9 @@ function Cancelled() {
       {state && state.disputed_orders > 0 && <p>{own.disputed(state.disputed_orders)}</p>}
       {failure && <Failure failure={failure} />}
       {may("cancelEvent") && (
-        // The API answers a repeated cancellation with how far the first one has come.
+        // The API answers a repeated cancellation with the progress of the first one.
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => setState(await cancelEvent(event.id)))}>
-          {own.howMany}
+          {own.checkRefunds}
         </button>
       )}
     </Outcome>
@@ -135,7 +135,7 @@ function Figures() {
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();
-  const tiers = event.tiers.toSorted((one, other) => one.position - other.position);
+  const tiers = event.tiers.toSorted((a, b) => a.position - b.position);
   return (
     <section class="panel">
       <h2>{own.figures}</h2>
@@ -182,8 +182,8 @@ function Figures() {
   );
 }
 
-/** What is done seldom, with what it does to whom. */
-function Further() {
+/** Rare actions, each with an explanation of its effects. */
+function MoreActions() {
   const own = useRoomTexts("events");
   const { event, replace } = useManagedEvent();
   const may = useMay();
@@ -229,9 +229,9 @@ function Duplicate() {
   const { route } = useLocation();
   const [isOpen, setOpen] = useState(false);
   const [values, setValues] = useState({ name: own.copyOf(event.name).slice(0, 200) });
-  const key = useRef({ of: "", key: "" });
+  const key = useRef({ content: "", key: "" });
   const copy = async () => {
-    if (key.current.of !== values.name) key.current = { of: values.name, key: crypto.randomUUID() };
+    if (key.current.content !== values.name) key.current = { content: values.name, key: crypto.randomUUID() };
     const { id } = await duplicateEvent(event, values.name.trim(), key.current.key);
     route(`/manage/events/${id}`);
   };

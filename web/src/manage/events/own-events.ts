@@ -1,9 +1,9 @@
-/** Which events are somebody's: for the list of those who manage, and for the door. */
+/** Finds the events of a person, for the pages for managers and for the door. */
 
 import { ApiFailure, getEvent, listAllEvents, listPromotersEvents, type ListedEvent, type Me } from "../api";
 import { may, type Right } from "../rights";
 
-/** What the person sells, then where they work and may do this, each once. */
+/** List the events that the person sells, then those where they work and have the right, without duplicates. */
 export async function listEvents(me: Me, right: Right = "seeEvent"): Promise<ListedEvent[]> {
   if (may("listAllEvents", me)) return (await listAllEvents()).filter((event) => !event.removed);
   const sold = may("createEvents", me) ? await listSold(me.id) : [];
@@ -17,7 +17,7 @@ async function listSold(promoterId: string): Promise<ListedEvent[]> {
   let cursor: string | undefined;
   do {
     const page = await listPromotersEvents(promoterId, cursor).catch(missing);
-    events.push(...(page?.events ?? [])); // a promoter whose profile was never written has none
+    events.push(...(page?.events ?? [])); // a promoter without a profile has no events
     cursor = page?.next_cursor ?? undefined;
   } while (cursor);
   return events;

@@ -1,4 +1,4 @@
-/** What people come for, in their own words, with the way to where it is done. */
+/** Links to common tasks, in the words of the people who do them. */
 
 import { useRoomTexts, type RoomTexts } from "../texts";
 import type { Right } from "../rights";

@@ -1,12 +1,12 @@
-/** What an entry of the audit log says to people: the fields that were changed, each with its value before and after. Pure. */
+/** Selects the changed fields of an audit log entry that people can read, with the values before and after. Pure. */
 
-/** Of the store and of bookkeeping: nobody sets them on a page, and nobody can tell what they mean. */
+/** Fields for storage and bookkeeping, which no page sets and which mean nothing to people. */
 export const HIDDEN = [
   ...["id", "event_id", "stock_id", "shards", "pool_id", "pool_shards", "promoter_id", "slug", "removed", "version"],
   ...["created_at", "updated_at", "deleted_at", "stripe_price_id", "date", "end_date"],
 ];
 
-/** `isLong`: what was there is too long for a line, so only the field is named. */
+/** `isLong`: the values do not fit a line, so the page only names the field. */
 export interface ShownChange {
   name: string;
   before: unknown;
@@ -16,7 +16,7 @@ export interface ShownChange {
 
 type Values = Record<string, unknown>;
 
-/** Fields whose values are settings of several parts become one change for each part that differs: `waiting_room` -> `wave_size`. */
+/** List the visible changes. A field that holds several settings becomes one change per changed setting: `waiting_room` -> `wave_size`. */
 export function changesOf(changes: Record<string, { before: unknown; after: unknown }>): ShownChange[] {
   const known = Object.entries(changes).filter(([name]) => !HIDDEN.includes(name));
   return known.flatMap(([name, { before, after }]) => (isSettings(name) ? partsOf(name, before, after) : [change(name, before, after)]));

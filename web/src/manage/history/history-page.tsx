@@ -1,4 +1,4 @@
-/** Who has changed what of an event, with the values before and after. */
+/** The audit log of an event: who changed what, with the values before and after. */
 
 import { useLocation } from "preact-iso";
 import { content, type Schemas } from "../../client";
@@ -16,7 +16,7 @@ type Entry = Schemas["EventAuditEntryView"];
 
 const PAGE = 50;
 const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"];
-/** What a part of the history is called in the address of the page -> the only action that it has. */
+/** Maps the page's `show` parameter to the only action that is listed then. */
 const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone" };
 type Part = keyof typeof PARTS | "";
 const load = (event_id: string, action?: string, cursor?: string) =>
@@ -46,7 +46,7 @@ export function HistoryPage() {
       <PagedList
         found={found}
         itemsOf={(page) => page.entries}
-        none={part ? { title: own.noneOfPart, text: own.noneOfPartText } : { title: own.none, text: own.noneText }}
+        none={part ? { title: own.noCheckIns, text: own.noCheckInsText } : { title: own.none, text: own.noneText }}
       >
         {(entries) => (
           <ol class="history">
@@ -76,7 +76,7 @@ function Row({ entry }: { entry: Entry }) {
   const where = [
     [own.gate, entry.details.gate],
     [own.device, entry.details.device],
-  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // of a scan
+  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans have them
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
   const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");
   return (
@@ -117,11 +117,11 @@ interface Reader {
   locale: string;
   timezone: string;
   currency: string | null;
-  /** The names of the tickets by their ids. */
+  /** Ticket names by tier id. */
   tiers: Map<string, string>;
 }
 
-/** A value as people read it: the log has times in epoch seconds, and prices in the currency's smallest unit. */
+/** Format a value for people. The log has times in epoch seconds and prices in the currency's smallest unit. */
 function shown(value: unknown, name: string, { own, locale, timezone, currency, tiers }: Reader): string {
   if (value === null || value === undefined || value === "") return own.nothing;
   if (typeof value === "boolean") return value ? own.yes : own.no;

@@ -1,4 +1,4 @@
-/** What steers a running sale. Beside each button stands what it does to the people in line; each asks first, and says how to take it back. */
+/** The controls of a running sale. Each button explains its effect on the people in line, asks for confirmation, and offers to undo it. */
 
 import { useState, type Dispatch, type StateUpdater } from "preact/hooks";
 import { useRoomTexts, type RoomTexts } from "../texts";
@@ -11,23 +11,23 @@ interface Rate {
   seconds: number;
 }
 
-/** What is asked before it is done. */
+/** An action that waits for confirmation. */
 type Question = { kind: "pause" } | { kind: "resume" } | { kind: "rate"; rate: Rate } | { kind: "letIn"; count: number };
 
-/** What was done, and what takes it back; null for what nothing takes back. */
+/** A finished action and the action that undoes it; null if it cannot be undone. */
 interface Done {
-  what: Question;
+  action: Question;
   undo: Question | null;
 }
 
 interface Props {
   eventId: string;
   sale: LiveSale["sale"];
-  /** Look at the sale at once. */
-  look: () => void;
+  /** Polls the sale at once. */
+  poll: () => void;
 }
 
-export function Controls({ eventId, sale, look }: Props) {
+export function Controls({ eventId, sale, poll }: Props) {
   const own = useRoomTexts("live");
   const { reload } = useManagedEvent();
   const [question, setQuestion] = useState<Question | null>(null);
@@ -35,17 +35,17 @@ export function Controls({ eventId, sale, look }: Props) {
   const room = sale.waiting_room;
   const rate = room && { size: room.wave_size, seconds: room.wave_seconds };
 
-  const act = async (asked: Question) => {
-    await perform(eventId, asked);
-    setDone({ what: asked, undo: undoing(asked, rate) });
-    look();
-    void reload(); // the navigation says whether the sale is paused
+  const act = async (action: Question) => {
+    await perform(eventId, action);
+    setDone({ action, undo: inverse(action, rate) });
+    poll();
+    void reload(); // the navigation shows whether the sale is paused
   };
   return (
     <section class="panel controls" aria-labelledby="controls-title">
       <h2 id="controls-title">{own.controls}</h2>
       <p class="controls-done" role="status">
-        {done && report(done.what, own)}{" "}
+        {done && report(done.action, own)}{" "}
         {done?.undo && (
           <button type="button" class="link" onClick={() => setQuestion(done.undo)}>
             {own.undo}
@@ -113,8 +113,8 @@ function perform(eventId: string, question: Question): Promise<unknown> {
   }
 }
 
-/** `before`: the rate until then. */
-function undoing(done: Question, before: Rate | null): Question | null {
+/** The action that undoes another. `before`: the rate before the change. */
+function inverse(done: Question, before: Rate | null): Question | null {
   switch (done.kind) {
     case "pause":
       return { kind: "resume" };
@@ -127,7 +127,7 @@ function undoing(done: Question, before: Rate | null): Question | null {
   }
 }
 
-/** What is said once it is done. */
+/** The message after an action. */
 function report(done: Question, own: OwnTexts): string {
   switch (done.kind) {
     case "pause":

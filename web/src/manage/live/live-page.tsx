@@ -1,4 +1,4 @@
-/** A sale while it runs: its figures, how they move, when it is sold out at this rate, and what steers it. */
+/** A running sale: its figures, charts and sell-out forecast, and the controls. */
 
 import { useMemo } from "preact/hooks";
 import { clock, money } from "../../formats";
@@ -13,16 +13,16 @@ import { Controls } from "./controls";
 import { mainTakings, sampleOf, useLiveSale, type LiveSale } from "./sale";
 import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sample";
 
-/** A reply that is older than this many seconds is called old. */
+/** Figures older than this are marked as out of date. */
 const OLD_SECONDS = 10;
 
 export function LivePage() {
   const own = useRoomTexts("live");
   const { event } = useManagedEvent();
   const may = useMay();
-  const { sale: live, samples, failure, look } = useLiveSale(event.id);
-  const isDraft = event.status === "draft"; // nothing is on sale, and nobody waits
-  if (!live) return <div class="page">{failure ? <Failure failure={failure} retry={look} /> : <Skeleton lines={8} />}</div>;
+  const { sale: live, samples, failure, poll } = useLiveSale(event.id);
+  const isDraft = event.status === "draft"; // nothing is on sale, and nobody is in line
+  if (!live) return <div class="page">{failure ? <Failure failure={failure} retry={poll} /> : <Skeleton lines={8} />}</div>;
   return (
     <div class="page">
       <div class="page-head">
@@ -32,7 +32,7 @@ export function LivePage() {
       {isDraft && <p class="notice">{own.draft}</p>}
       <Age live={live} isLost={failure !== null} />
       <Figures live={live} samples={samples} />
-      {!isDraft && may("steerSale") && <Controls eventId={event.id} sale={live.sale} look={look} />}
+      {!isDraft && may("steerSale") && <Controls eventId={event.id} sale={live.sale} poll={poll} />}
       <Charts live={live} samples={samples} />
       <Tiers live={live} />
     </div>
@@ -43,10 +43,10 @@ function Status({ live, isDraft }: { live: LiveSale; isDraft: boolean }) {
   const own = useRoomTexts("live");
   const { t } = useTexts();
   const status = isDraft ? "draft" : live.sale.paused ? "paused" : live.sale.status;
-  return <p class={`status status-${status}`}>{status === "paused" ? own.isPaused : t.status[status]}</p>;
+  return <p class={`status status-${status}`}>{status === "paused" ? own.pausedStatus : t.status[status]}</p>;
 }
 
-/** How old the figures are; a lost network is said, because old figures look like new ones. */
+/** The time of the figures, and a warning when the connection is lost, because old figures poll like new ones. */
 function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
   const own = useRoomTexts("live");
   const { locale } = useTexts();
@@ -90,7 +90,7 @@ function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
       value: number(purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected),
       note: own.failedNote(purchases.declined, purchases.expired, purchases.cancelled, purchases.rejected),
     },
-    { name: own.forecast, ...tellForecast(forecastSellOut(samples), own) },
+    { name: own.forecast, ...describeForecast(forecastSellOut(samples), own) },
   ];
   return (
     <dl class="figures" aria-label={own.figures}>
@@ -105,7 +105,7 @@ function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   );
 }
 
-function tellForecast(forecast: Forecast, own: RoomTexts["live"]): { value: string; note?: string } {
+function describeForecast(forecast: Forecast, own: RoomTexts["live"]): { value: string; note?: string } {
   return forecast.kind === "sells_out" ? { value: clock(forecast.seconds), note: own.forecastNote } : { value: "–", note: own.forecasts[forecast.kind] };
 }
 
@@ -117,13 +117,13 @@ function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   const times = useMemo(() => samples.map(({ at }) => at), [samples]);
   const number = (value: number) => value.toLocaleString(locale, { notation: "compact" });
   const charts = useMemo(() => {
-    const of = (name: string, read: (sample: Sample, index: number) => number | null) => ({ name, values: samples.map(read) });
+    const series = (name: string, read: (sample: Sample, index: number) => number | null) => ({ name, values: samples.map(read) });
     return {
-      line: [of(own.waiting, ({ waiting }) => waiting), of(own.admitted, ({ admitted }) => admitted)],
-      tickets: [of(own.sold, ({ sold }) => sold), of(own.held, ({ held }) => held)],
-      rate: [of(own.perMinute, (_, index) => soldPerMinute(samples, index))],
-      money: [of(own.money, ({ cents }) => cents / 100)],
-      failed: [of(own.failed, ({ failed }) => failed)],
+      line: [series(own.waiting, ({ waiting }) => waiting), series(own.admitted, ({ admitted }) => admitted)],
+      tickets: [series(own.sold, ({ sold }) => sold), series(own.held, ({ held }) => held)],
+      rate: [series(own.perMinute, (_, index) => soldPerMinute(samples, index))],
+      money: [series(own.money, ({ cents }) => cents / 100)],
+      failed: [series(own.failed, ({ failed }) => failed)],
     };
   }, [samples, own]);
   return (

@@ -1,4 +1,4 @@
-/** The running sale of an event: looked at every two seconds while somebody looks, and steered. */
+/** API calls for a running sale, and a hook that polls it every two seconds while the page is visible. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, content, type Schemas } from "../../client";
@@ -8,79 +8,79 @@ import { withSample, type Sample } from "./sample";
 export type LiveSale = Schemas["LiveSaleView"];
 
 const SECONDS = 2;
-const MAX_SECONDS = 16; // between two looks while the API does not answer
+const MAX_SECONDS = 16; // between two polls while the API does not answer
 
-const ofEvent = (event_id: string) => ({ params: { path: { event_id } } });
+const eventParams = (event_id: string) => ({ params: { path: { event_id } } });
 
-export const getLiveSale = (event_id: string) => content(manager.GET("/admin/events/{event_id}/live", ofEvent(event_id)));
-export const pauseSale = (event_id: string) => content(manager.POST("/admin/events/{event_id}/pause", ofEvent(event_id)));
-export const resumeSale = (event_id: string) => content(manager.POST("/admin/events/{event_id}/resume", ofEvent(event_id)));
+export const getLiveSale = (event_id: string) => content(manager.GET("/admin/events/{event_id}/live", eventParams(event_id)));
+export const pauseSale = (event_id: string) => content(manager.POST("/admin/events/{event_id}/pause", eventParams(event_id)));
+export const resumeSale = (event_id: string) => content(manager.POST("/admin/events/{event_id}/resume", eventParams(event_id)));
 export const setRate = (event_id: string, wave_size: number, wave_seconds: number) =>
-  content(manager.POST("/admin/events/{event_id}/waiting-room/rate", { ...ofEvent(event_id), body: { wave_size, wave_seconds } }));
+  content(manager.POST("/admin/events/{event_id}/waiting-room/rate", { ...eventParams(event_id), body: { wave_size, wave_seconds } }));
 export const letIn = (event_id: string, count: number) =>
-  content(manager.POST("/admin/events/{event_id}/waiting-room/let-in", { ...ofEvent(event_id), body: { count } }));
+  content(manager.POST("/admin/events/{event_id}/waiting-room/let-in", { ...eventParams(event_id), body: { count } }));
 
-interface Watched {
+interface PolledSale {
   sale: LiveSale | null;
   samples: Sample[];
-  /** Why the last look had no answer; null if it had one. */
+  /** The error of the last poll; null if it succeeded. */
   failure: ApiFailure | null;
-  /** Look at once, after a change. */
-  look: () => void;
+  /** Poll at once, after a change. */
+  poll: () => void;
 }
 
-/** Look again and again while the page is seen, one request at a time; a hidden page asks nothing. */
-export function useLiveSale(eventId: string): Watched {
-  const [state, setState] = useState<Omit<Watched, "look">>({ sale: null, samples: [], failure: null });
-  const lookNow = useRef(() => {});
+/** Poll the sale while the page is visible, one request at a time. A hidden page sends no requests. */
+export function useLiveSale(eventId: string): PolledSale {
+  const [state, setState] = useState<Omit<PolledSale, "poll">>({ sale: null, samples: [], failure: null });
+  const pollNow = useRef(() => {});
   useEffect(() => {
-    let isOver = false;
-    let isAsking = false;
-    let mustAskAgain = false;
-    let pause = SECONDS;
+    let hasEnded = false;
+    let isPolling = false;
+    let mustPollAgain = false;
+    let delay = SECONDS;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = async () => {
+    const poll = async () => {
       clearTimeout(timer);
-      if (isAsking) {
-        mustAskAgain = true;
+      if (isPolling) {
+        mustPollAgain = true;
         return;
       }
-      isAsking = true;
-      mustAskAgain = false;
+      isPolling = true;
+      mustPollAgain = false;
       try {
         const sale = await getLiveSale(eventId);
-        pause = SECONDS;
-        if (!isOver) setState(({ samples }) => ({ sale, samples: withSample(samples, sampleOf(sale)), failure: null }));
+        delay = SECONDS;
+        if (!hasEnded) setState(({ samples }) => ({ sale, samples: withSample(samples, sampleOf(sale)), failure: null }));
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        pause = Math.min(2 * pause, MAX_SECONDS);
-        if (!isOver) setState((before) => ({ ...before, failure: error }));
+        delay = Math.min(2 * delay, MAX_SECONDS);
+        if (!hasEnded) setState((before) => ({ ...before, failure: error }));
       } finally {
-        isAsking = false;
-        if (!isOver && document.visibilityState === "visible") {
-          if (mustAskAgain) void look();
-          else timer = setTimeout(() => void look(), 1000 * pause);
+        isPolling = false;
+        if (!hasEnded && document.visibilityState === "visible") {
+          if (mustPollAgain) void poll();
+          else timer = setTimeout(() => void poll(), 1000 * delay);
         }
       }
     };
-    const onVisible = () => (document.visibilityState === "visible" ? void look() : clearTimeout(timer));
-    lookNow.current = () => void look();
-    void look();
+    const onVisible = () => (document.visibilityState === "visible" ? void poll() : clearTimeout(timer));
+    pollNow.current = () => void poll();
+    void poll();
     document.addEventListener("visibilitychange", onVisible);
     addEventListener("online", onVisible);
     return () => {
-      isOver = true;
+      hasEnded = true;
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", onVisible);
       removeEventListener("online", onVisible);
     };
   }, [eventId]);
-  const look = useCallback(() => lookNow.current(), []);
-  return { ...state, look };
+  const poll = useCallback(() => pollNow.current(), []);
+  return { ...state, poll };
 }
 
-/** The currency in which most of the money came in. */
-export const mainTakings = ({ takings }: LiveSale) => takings.toSorted((one, other) => other.captured_cents - one.captured_cents)[0];
+/** The takings in the currency with the most revenue. */
+export const mainTakings = ({ takings }: LiveSale) => takings.toSorted((a, b) => b.captured_cents - a.captured_cents)[0];
 
 export function sampleOf(live: LiveSale): Sample {
   const { sale, purchases } = live;

@@ -1,6 +1,6 @@
-/** What is kept of each look at a running sale, for the charts and the forecast: pure, so that tests run it without a browser. */
+/** Samples of a running sale for the charts and the forecast. Pure, so that tests run it without a browser. */
 
-/** Numbers of one moment, at `at` in epoch seconds. `capacity` is null without a limit. */
+/** The figures at one moment, `at` in epoch seconds. `capacity` is null without a limit. */
 export interface Sample {
   at: number;
   waiting: number;
@@ -9,15 +9,15 @@ export interface Sample {
   sold: number;
   capacity: number | null;
   cents: number;
-  /** Attempts to buy that ended without tickets: declined, expired, given up, paid too late. */
+  /** Purchases that ended without tickets: declined, expired, abandoned or paid too late. */
   failed: number;
   isPaused: boolean;
 }
 
-/** So many are kept: half an hour at one in two seconds. */
+/** Half an hour of samples, one every two seconds. */
 export const MAX_SAMPLES = 900;
 
-/** The samples with another one. One of the same moment takes the place of the last, and one that is older is left out. */
+/** Append a sample. A sample of the same moment replaces the last one; an older sample is dropped. */
 export function withSample(samples: Sample[], sample: Sample): Sample[] {
   const last = samples.at(-1);
   if (last && sample.at < last.at) return samples;
@@ -25,12 +25,12 @@ export function withSample(samples: Sample[], sample: Sample): Sample[] {
   return [...before, sample].slice(-MAX_SAMPLES);
 }
 
-/** Over so many seconds a rate is measured: long enough for waves of half a minute, short enough to follow a new rate. */
+/** The period over which rates are measured: long enough for waves of half a minute, short enough to follow a new rate. */
 export const RATE_SECONDS = 120;
-/** Before so many seconds were seen there is no rate. */
+/** The shortest period that gives a rate. */
 const MIN_SECONDS = 10;
 
-/** Tickets that were sold in a minute, measured over the last two minutes in which the sale was not paused; null if too little was seen. */
+/** Tickets sold per minute over the last two minutes without a pause; null if the samples cover too little time. */
 export function soldPerMinute(samples: Sample[], end = samples.length - 1): number | null {
   let seconds = 0;
   let sold = 0;
@@ -45,10 +45,10 @@ export function soldPerMinute(samples: Sample[], end = samples.length - 1): numb
 
 export type Forecast =
   | { kind: "nothing" | "sold_out" | "unlimited" | "paused" | "too_early" | "not_selling" }
-  /** In `seconds` all is sold, if it goes on as in the last two minutes. */
+  /** The sale sells out in `seconds` at the rate of the last two minutes. */
   | { kind: "sells_out"; seconds: number };
 
-/** When everything is sold. What is held counts as unsold: some of it comes back. */
+/** Forecast when the event sells out. Held tickets count as unsold, because some of them come back. */
 export function forecastSellOut(samples: Sample[]): Forecast {
   const last = samples.at(-1);
   if (!last) return { kind: "too_early" };

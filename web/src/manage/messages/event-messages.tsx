@@ -1,15 +1,15 @@
-/** The mails that people got about an event, the newest first. */
+/** Emails about an event, newest first. */
 
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { MessageList } from "./message-list";
-import { listOfEvent } from "./messages";
+import { listEventMessages } from "./messages";
 
 export function EventMessages() {
   const own = useRoomTexts("messages");
   const { event } = useManagedEvent();
-  const found = usePages((cursor) => listOfEvent(event.id, cursor), event.id);
+  const found = usePages((cursor) => listEventMessages(event.id, cursor), event.id);
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>

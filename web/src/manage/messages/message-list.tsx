@@ -1,9 +1,9 @@
-/** Mails with the state of each, and a question before one is sent again. */
+/** Emails with their states, and a confirmed button to resend each. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
 import { useTexts } from "../../texts";
-import { orderOf } from "../orders/orders";
+import { parseOrderId } from "../orders/orders";
 import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import type { Pages } from "../parts/use-pages";
@@ -13,10 +13,10 @@ import { resend, type Message } from "./messages";
 
 const OFFERS = ["waitlist_offer", "offer_expiring"];
 
-/** `noneText`: what is said when there are none. */
+/** `noneText`: shown when there are no emails. */
 export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
   const own = useRoomTexts("messages");
-  const [sent, setSent] = useState<string | null>(null); // the kind of the mail
+  const [sent, setSent] = useState<string | null>(null); // the kind of the resent email
   const sendAgain = async (message: Message) => {
     await resend(message.id);
     setSent(message.kind);
@@ -39,7 +39,7 @@ function Row({ message, sendAgain }: { message: Message; sendAgain: (message: Me
   const own = useRoomTexts("messages");
   const { locale } = useTexts();
   const may = useMay();
-  const subject = addressOf(message);
+  const subject = subjectAddress(message);
   const kind = own.kinds[message.kind] ?? message.kind;
   const when = (iso: string) => dayAndTime(iso, undefined, locale);
   return (
@@ -57,7 +57,7 @@ function Row({ message, sendAgain }: { message: Message; sendAgain: (message: Me
         <p class="small code">{subject ? <a href={subject}>{message.subject_id}</a> : message.subject_id}</p>
       </div>
       {message.status !== "queued" && may("resendMessages") && (
-        <Confirmed label={own.resend} of={`${kind}, ${message.subject_id}`} confirm={own.resendConfirm} class="link" act={() => sendAgain(message)}>
+        <Confirmed label={own.resend} subject={`${kind}, ${message.subject_id}`} confirm={own.resendConfirm} class="link" act={() => sendAgain(message)}>
           <p>{own.resendText}</p>
           <p>{own.resendRecorded}</p>
         </Confirmed>
@@ -66,9 +66,9 @@ function Row({ message, sendAgain }: { message: Message; sendAgain: (message: Me
   );
 }
 
-/** The page that has what a mail is about. An offer is no order before it is paid. */
-function addressOf({ kind, event_id, subject_id }: Message): string | null {
+/** The address of the page about the email's subject. An offer is not an order until it is paid. */
+function subjectAddress({ kind, event_id, subject_id }: Message): string | null {
   if (OFFERS.includes(kind)) return `/manage/events/${event_id}/waitlist`;
-  const order = orderOf(subject_id);
+  const order = parseOrderId(subject_id);
   return order && `/manage/events/${event_id}/orders/${order}`;
 }

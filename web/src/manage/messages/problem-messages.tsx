@@ -1,16 +1,16 @@
-/** The mails of all events that did not arrive, or were not wanted, for admins. */
+/** Emails from all events that did not arrive or were not wanted, for admins. */
 
 import { useState } from "preact/hooks";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { MessageList } from "./message-list";
-import { listWithProblem, PROBLEMS, type Problem } from "./messages";
+import { listProblemMessages, PROBLEMS, type Problem } from "./messages";
 import { ReleaseForm } from "./release-form";
 
 export function ProblemMessages() {
   const own = useRoomTexts("messages");
   const [problem, setProblem] = useState<Problem>("failed");
-  const found = usePages((cursor) => listWithProblem(problem, cursor), problem);
+  const found = usePages((cursor) => listProblemMessages(problem, cursor), problem);
   return (
     <div class="page page-narrow">
       <h1>{own.problems}</h1>

@@ -1,4 +1,4 @@
-/** Letting an address get mails again that came back or was complained from. Addresses are kept as hashes, so there is no list of them. */
+/** Unblocks an address after a bounce or a complaint. Blocked addresses are stored as hashes, so they cannot be listed. */
 
 import { useState } from "preact/hooks";
 import { content } from "../../client";
@@ -23,16 +23,16 @@ export function ReleaseForm() {
   };
   return (
     <>
-      <Form onSubmit={submit} button={own.release}>
+      <Form onSubmit={submit} button={own.unblock}>
         {(errorOf) => (
           <>
-            <h2>{own.releaseTitle}</h2>
-            <p>{own.releaseText}</p>
+            <h2>{own.unblockTitle}</h2>
+            <p>{own.unblockText}</p>
             <TextField name="email" label={own.address} type="email" required maxLength={254} draft={draft} errorOf={errorOf} />
           </>
         )}
       </Form>
-      <div role="status">{released && <p class="notice">{own.released(released)}</p>}</div>
+      <div role="status">{released && <p class="notice">{own.unblocked(released)}</p>}</div>
     </>
   );
 }

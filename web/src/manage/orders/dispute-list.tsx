@@ -1,4 +1,4 @@
-/** What banks claim back of an event's orders: how much, why, until when to answer, and with what. */
+/** An event's disputes: amount, reason, deadline, and advice for the response. */
 
 import { dayAndTime, money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -45,7 +45,7 @@ function Entry({ dispute }: { dispute: Dispute }) {
   );
 }
 
-/** The claim itself, also on the page of its order. */
+/** The details of a dispute, also shown on the page of its order. */
 export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "amount_cents" | "currency" | "reason" | "at" | "due_at"> }) {
   const own = useRoomTexts("disputes");
   const { locale } = useTexts();

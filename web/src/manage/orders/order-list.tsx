@@ -1,4 +1,4 @@
-/** The orders of an event: by state, and by what people know of one. */
+/** An event's orders, filtered by status and found by number, code, email or name. */
 
 import { useState } from "preact/hooks";
 import { day, money } from "../../formats";
@@ -45,15 +45,15 @@ export function OrderList() {
       </form>
       <p class="small">{own.searchNote}</p>
       {filters.status === "failed" && <p class="small">{own.failedNote}</p>}
-      {filters.status === "disputed" && !filters.search ? <DisputeList /> : <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
+      {filters.status === "disputed" && !filters.search ? <DisputeList /> : <OrderResults key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
     </div>
   );
 }
 
-function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
+function OrderResults({ eventId, filters }: { eventId: string; filters: Filters }) {
   const own = useRoomTexts("orders");
   const found = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
-  const noneText = filters.search || filters.status ? own.noneFits : own.noneText;
+  const noneText = filters.search || filters.status ? own.noMatch : own.noneText;
   return (
     <PagedList found={found} itemsOf={(page) => page.orders} none={{ title: own.none, text: noneText }}>
       {(orders) => <OrderTable eventId={eventId} orders={orders} />}

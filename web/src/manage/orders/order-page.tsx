@@ -1,4 +1,4 @@
-/** One order with everything that happened to it, and its refund. */
+/** One order with its tickets, history and refund form. */
 
 import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -109,7 +109,7 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
             {ticket.transferred && <span class="chip">{own.transferred}</span>}
             {ticket.checkins.map((checkin) => (
               <span class="small" key={checkin.id}>
-                {own.letIn(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
+                {own.checkedIn(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
               </span>
             ))}
           </li>
@@ -128,13 +128,13 @@ interface Entry {
   at: string;
   key: string;
   text: string;
-  /** What the money did, in cents; null for what moved none. */
+  /** The moved amount in cents; null if no money moved. */
   cents: number | null;
   note: string;
   failedRefund?: string;
 }
 
-/** Payments, refunds and disputes in the order in which they happened. */
+/** Payments, refunds and disputes in chronological order. */
 function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
   const providers = useRoomTexts("providers");
@@ -164,7 +164,7 @@ function History({ shown, replace }: OrderProps) {
       cents: null,
       note: money(dispute.amount_cents, dispute.currency, locale),
     })),
-  ].sort((one, other) => one.at.localeCompare(other.at));
+  ].sort((a, b) => a.at.localeCompare(b.at));
   const retry = (refundId: string) => run(async () => replace(await retryRefund(shown.order.id, refundId)));
   return (
     <section class="panel">

@@ -1,4 +1,4 @@
-/** The orders of an event, and what a manager does with one. */
+/** API calls for an event's orders, disputes and refunds. */
 
 import { content, type Schemas } from "../../client";
 import { manager, withKey } from "../api";
@@ -10,11 +10,11 @@ export type Preview = Schemas["RefundPreviewView"];
 
 export interface Filters {
   status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed";
-  /** What people know of an order, as the API takes it; empty for all. */
+  /** A number, code, email address or name; empty for all orders. */
   search: string;
 }
 
-const ofOrder = (order_id: string) => ({ params: { path: { order_id } } });
+const orderParams = (order_id: string) => ({ params: { path: { order_id } } });
 
 export const listEventOrders = (event_id: string, { status, search }: Filters, cursor?: string) =>
   content(
@@ -22,13 +22,13 @@ export const listEventOrders = (event_id: string, { status, search }: Filters, c
   );
 export type Dispute = Schemas["EventDisputeView"];
 
-/** What banks claim back, by their orders. */
+/** List an event's disputes. */
 export const listDisputes = (event_id: string, cursor?: string) =>
   content(manager.GET("/events/{event_id}/disputes", { params: { path: { event_id }, query: { limit: 50, cursor } } }));
-export const getManagedOrder = (order_id: string) => content(manager.GET("/admin/orders/{order_id}", ofOrder(order_id)));
+export const getManagedOrder = (order_id: string) => content(manager.GET("/admin/orders/{order_id}", orderParams(order_id)));
 export const previewRefund = (order_id: string, body: RefundRequest) =>
-  content(manager.POST("/admin/orders/{order_id}/refunds/preview", { ...ofOrder(order_id), body }));
-/** Refund; repeated with the same key, it refunds once. */
+  content(manager.POST("/admin/orders/{order_id}/refunds/preview", { ...orderParams(order_id), body }));
+/** Refund an order. A repeated call with the same key refunds once. */
 export const refundOrder = (order_id: string, body: RefundRequest, key: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds", { params: { path: { order_id }, header: withKey(key) }, body }));
 export const retryRefund = (order_id: string, refund_id: string) =>
@@ -36,5 +36,5 @@ export const retryRefund = (order_id: string, refund_id: string) =>
 
 const ORDER_ID = /^([0-9A-HJKMNP-TV-Z]{26})(-\d{1,2})?$/;
 
-/** The order that somebody means by the number of an order or a ticket; null for anything else. */
-export const orderOf = (words: string): string | null => ORDER_ID.exec(words.trim().toUpperCase())?.[1] ?? null;
+/** The order id in an order or ticket number; null for anything else. */
+export const parseOrderId = (words: string): string | null => ORDER_ID.exec(words.trim().toUpperCase())?.[1] ?? null;

@@ -1,4 +1,4 @@
-/** A refund: which tickets, why, with which fee. What the buyer gets is asked of the API at each change, by the code of the refund itself. */
+/** The form for a refund: tickets, reason and fee. After each change, the API previews the amount with the code that also refunds. */
 
 import { useId, useState } from "preact/hooks";
 import { money } from "../../formats";
@@ -12,7 +12,7 @@ import { previewRefund, refundOrder, type ManagedOrder, type Preview, type Refun
 
 interface Props {
   shown: ManagedOrder;
-  /** With the order after it, which has the refund. */
+  /** Gets the order as it is after the refund. */
   onRefunded: (order: ManagedOrder) => void;
 }
 
@@ -25,12 +25,12 @@ export function RefundForm({ shown, onRefunded }: Props) {
   return (
     <section class="panel">
       <h2>{own.refund}</h2>
-      {canRefund ? <Open key={kept.length} shown={shown} kept={kept.map(({ id }) => id)} onRefunded={onRefunded} /> : <p>{own.noRefund(shown.order.disputed)}</p>}
+      {canRefund ? <RefundFields key={kept.length} shown={shown} kept={kept.map(({ id }) => id)} onRefunded={onRefunded} /> : <p>{own.noRefund(shown.order.disputed)}</p>}
     </section>
   );
 }
 
-function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
+function RefundFields({ shown, kept, onRefunded }: Props & { kept: string[] }) {
   const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const { order } = shown;
@@ -41,8 +41,8 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
   const [feeText, setFeeText] = useState("");
   const [returnsSeats, setReturnsSeats] = useState(true);
   const [note, setNote] = useState("");
-  const [isAsked, setAsked] = useState(false);
-  const [key] = useState(() => crypto.randomUUID()); // a repeated click, or an answer that got lost, refunds once
+  const [isConfirming, setConfirming] = useState(false);
+  const [key] = useState(() => crypto.randomUUID()); // a repeated click, or a retry after a lost reply, refunds once
   const name = useId();
 
   const fees = { settings: undefined, none: 0, own: toCents(feeText, order.currency) }[fee];
@@ -65,13 +65,13 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
       class="refund-form"
       onSubmit={(event) => {
         event.preventDefault();
-        setAsked(true);
+        setConfirming(true);
       }}
     >
       <fieldset>
-        <legend>{own.which}</legend>
+        <legend>{own.whatToRefund}</legend>
         <label class="choice">
-          <input type="radio" name={name} checked={isWhole} onChange={() => setWhole(true)} /> {own.whole(kept.length)}
+          <input type="radio" name={name} checked={isWhole} onChange={() => setWhole(true)} /> {own.everything(kept.length)}
         </label>
         <label class="choice">
           <input type="radio" name={name} checked={!isWhole} onChange={() => setWhole(false)} /> {own.some}
@@ -122,12 +122,12 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
         {own.note}
         <input type="text" maxLength={500} value={note} onInput={({ currentTarget }) => setNote(currentTarget.value)} />
       </label>
-      <div role="status">{preview ? <Outlook preview={preview} /> : !isWhole && chosen.length === 0 && <p class="small">{own.chooseSome}</p>}</div>
+      <div role="status">{preview ? <PreviewLines preview={preview} /> : !isWhole && chosen.length === 0 && <p class="small">{own.chooseSome}</p>}</div>
       {failure && <Failure failure={failure} />}
       <button type="submit" class="button" disabled={!preview}>
         {preview ? own.refundAmount(amount) : own.refund}
       </button>
-      <Confirm title={own.question(amount)} action={own.refundAmount(amount)} back={own.back} isOpen={isAsked && preview !== null} close={() => setAsked(false)} onConfirm={refund}>
+      <Confirm title={own.question(amount)} action={own.refundAmount(amount)} back={own.back} isOpen={isConfirming && preview !== null} close={() => setConfirming(false)} onConfirm={refund}>
         {preview && <p>{own.questionText(preview.tickets.length)}</p>}
       </Confirm>
     </form>
@@ -136,8 +136,8 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
 
 const REASONS = ["requested_by_customer", "goodwill", "event_changed", "event_cancelled", "duplicate", "fraudulent"] as const;
 
-/** What the buyer gets, line by line. */
-function Outlook({ preview }: { preview: Preview }) {
+/** How the refunded amount is calculated, line by line. */
+function PreviewLines({ preview }: { preview: Preview }) {
   const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const amount = (cents: number) => money(cents, preview.currency, locale);

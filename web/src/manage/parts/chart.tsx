@@ -1,4 +1,4 @@
-/** A chart of series over time. It is a picture: what it shows is said in words beside it, and by its label. */
+/** A chart of series over time. It is only a picture: the page and the label say the same in words. */
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
@@ -10,13 +10,13 @@ export interface Series {
 }
 
 interface Props {
-  /** What it shows, in words, for those who do not see it. */
+  /** What the chart shows, for screen readers. */
   label: string;
   /** Epoch seconds, ascending. */
   times: number[];
   series: Series[];
   kind?: "lines" | "bars";
-  /** How a value is written at the axis. */
+  /** Formats a value for the axis. */
   write?: (value: number) => string;
   /** In pixels. */
   height?: number;
@@ -26,7 +26,7 @@ interface Props {
 const SERIES_CLASSES = ["chart-0", "chart-1", "chart-2", "chart-3", "chart-4", "chart-5"];
 export const MAX_SERIES = SERIES_CLASSES.length;
 const HALF_HOUR = 1800; // in seconds
-/** What lies between two marks of the axis of values: all are whole numbers. */
+/** The possible distances between two marks of the value axis: whole numbers only. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
 export function Chart({ label, times, series, kind = "lines", write, height = 180 }: Props) {
@@ -45,7 +45,7 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
     const options: uPlot.Options = {
       width: Math.max(element.clientWidth, 200),
       height,
-      padding: [null, 36, null, null], // the last time is as wide on both sides of its mark
+      padding: [null, 36, null, null], // the label of the last time is centered on its mark
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { range: (plot, first, last) => widen(plot.data[0], first, last, kind) }, y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
@@ -95,14 +95,14 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
   );
 }
 
-/** Room for the whole first and last bar; lines need none. Around one moment an hour is shown: uPlot would show years. */
+/** Widen the time axis so that the first and last bars fit. A single moment gets an hour around it, because uPlot would show years. */
 function widen(times: ArrayLike<number>, first: number, last: number, kind: Props["kind"]): [number, number] {
   if (times.length === 1) return [times[0]! - HALF_HOUR, times[0]! + HALF_HOUR];
   const margin = kind === "bars" && times.length > 1 ? (times[1]! - times[0]!) / 2 : 0;
   return [first - margin, last + margin];
 }
 
-/** `step` seconds lie between two marks. */
+/** `step`: the seconds between two marks. */
 function writeTime(at: number, step: number, locale: string): string {
   const options: Intl.DateTimeFormatOptions =
     step >= 86_400

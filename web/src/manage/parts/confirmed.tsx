@@ -1,4 +1,4 @@
-/** A button that asks before it does anything, and says what that does to whom. */
+/** A button that opens a confirmation dialog before it acts. */
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -6,20 +6,20 @@ import { useRoomTexts } from "../texts";
 import { Confirm } from "./confirm";
 
 interface Props {
-  /** What the button says, and the one that does it. */
+  /** The labels of the button and of the confirming button. */
   label: string;
   confirm: string;
-  /** What it is about, for those who hear the button without what stands beside it. */
-  of?: string;
+  /** The name of the affected thing, for screen readers. */
+  subject?: string;
   children: ComponentChildren;
   act: () => Promise<void>;
   class?: string;
 }
 
-export function Confirmed({ label, of, confirm, children, act, class: look = "button button-quiet" }: Props) {
+export function Confirmed({ label, subject, confirm, children, act, class: look = "button button-quiet" }: Props) {
   const own = useRoomTexts("forms");
   const [isOpen, setOpen] = useState(false);
-  const title = of ? `${label}: ${of}` : label;
+  const title = subject ? `${label}: ${subject}` : label;
   return (
     <>
       <button type="button" class={look} aria-label={title} onClick={() => setOpen(true)}>

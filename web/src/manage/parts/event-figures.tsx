@@ -1,4 +1,4 @@
-/** How far buyers came, and money by provider: figures of one event that several pages show. */
+/** The sales funnel and the revenue by provider of one event, for several pages. */
 
 import { money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -12,7 +12,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   const own = useRoomTexts("sales");
   const providers = useRoomTexts("providers");
   const { locale } = useTexts();
-  if (revenue.length === 0) return <p>{own.noMoney}</p>;
+  if (revenue.length === 0) return <p>{own.noPayments}</p>;
   return (
     <TablePlace label={own.money}>
       <table>
@@ -44,7 +44,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   );
 }
 
-/** Each step with its count and its share of the first; the bar is decoration. */
+/** Each step with its count and its share of the previous step. The bar is decoration. */
 export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
   const own = useRoomTexts("sales");
   const { locale } = useTexts();
@@ -63,7 +63,7 @@ export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
           <progress max={most} value={count} aria-hidden="true" />
           <span class="numbers">
             {count.toLocaleString(locale)}
-            {index > 0 && steps[index - 1]![1] > 0 && <span class="small"> {own.ofBefore(share(count / steps[index - 1]![1], locale))}</span>}
+            {index > 0 && steps[index - 1]![1] > 0 && <span class="small"> {own.shareOfPrevious(share(count / steps[index - 1]![1], locale))}</span>}
           </span>
         </li>
       ))}

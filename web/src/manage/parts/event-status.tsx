@@ -1,10 +1,10 @@
-/** How the sale of an event stands, as a label: a pause comes before what its dates say. */
+/** The status of an event's sale as a label. A pause takes precedence over the dates. */
 
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
 import { useRoomTexts } from "../texts";
 
-export function EventStatus({ event: { status, paused }, of: Element }: { event: ManagedEvent; of: "p" | "span" }) {
+export function EventStatus({ event: { status, paused }, as: Element }: { event: ManagedEvent; as: "p" | "span" }) {
   const { t } = useTexts();
   const own = useRoomTexts("shell");
   const isPaused = paused && (status === "on_sale" || status === "scheduled" || status === "sold_out");

@@ -1,4 +1,4 @@
-/** The controls of forms whose values are a draft (use-draft.ts): each is named as its field in the API, so that refusals find it. */
+/** Form controls for the values of a draft (use-draft.ts). Each has the name of its API field, so that refusals find it. */
 
 import type { ComponentChildren } from "preact";
 import { Labelled } from "../../parts/form";

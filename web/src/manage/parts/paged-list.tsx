@@ -1,4 +1,4 @@
-/** A list that is loaded a page at a time: what is said while it loads, when it is empty and when it fails, what was done, and the way to more. */
+/** A paginated list with its loading, empty and failed states, a status message, and a button for more. */
 
 import type { ComponentChildren } from "preact";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
@@ -8,11 +8,11 @@ import type { Pages } from "./use-pages";
 interface Props<P, T> {
   found: Pages<P>;
   itemsOf: (page: P) => T[];
-  /** What was done to one of them. */
+  /** What was done to an item. */
   said?: string;
-  /** What is said when there are none. */
+  /** Shown when the list is empty. */
   none: { title: string; text: string };
-  /** What stands above them; drawn with the first page. */
+  /** Shown above the items, once the first page is loaded. */
   above?: (first: P) => ComponentChildren;
   children: (items: T[]) => ComponentChildren;
 }

@@ -1,4 +1,4 @@
-/** A picture that can be chosen or dropped, and removed. */
+/** A picture that people can choose, drop or remove. */
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -8,7 +8,7 @@ import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
 import { ApiFailure } from "../api";
 
-/** A form to the API takes some 4.5 MB (docs/events.md); a larger picture is drawn smaller before it is sent. */
+/** The API accepts forms of about 4.5 MB (docs/events.md), so larger pictures are scaled down before they are sent. */
 const MAX_BYTES = 4_000_000;
 const MAX_SIDE = 3200;
 const TYPES = ["image/jpeg", "image/png", "image/webp"];
@@ -61,7 +61,7 @@ export function PictureField({ title, picture, hasPicture, upload, remove }: Pro
             disabled={isWorking}
             onChange={({ currentTarget }) => {
               send(currentTarget.files?.[0]);
-              currentTarget.value = ""; // so that the same file can be tried again
+              currentTarget.value = ""; // so that the same file can be chosen again
             }}
           />
         </label>
@@ -75,7 +75,7 @@ export function PictureField({ title, picture, hasPicture, upload, remove }: Pro
   );
 }
 
-/** The file, drawn smaller if it is too large to be sent. Raises ApiFailure for what is no picture. */
+/** Scale the picture down if the file is too large to send. Throws ApiFailure if the file is not a picture. */
 async function prepare(file: File): Promise<File> {
   if (!TYPES.includes(file.type)) throw new ApiFailure("image_refused", 400, "", null, { reason: "unknown_type" });
   if (file.size <= MAX_BYTES) return file;

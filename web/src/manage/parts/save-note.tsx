@@ -1,4 +1,4 @@
-/** Says beside the button that what was typed is saved, or kept in this tab, with a way to discard it. */
+/** A note beside the save button: saved, or kept in this tab with a button to discard it. */
 
 import { useEffect, useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
@@ -24,7 +24,7 @@ export function SaveNote<V extends Values>({ draft, isSaved }: { draft: Draft<V>
   );
 }
 
-/** Say "Saved" until something is typed again. */
+/** Whether to show "Saved": from a save until the next change. */
 export function useSaved(isChanged: boolean): [boolean, () => void] {
   const [isSaved, setSaved] = useState(false);
   useEffect(() => {

@@ -1,10 +1,10 @@
-/** The place of a table. One that is wider than the page is scrolled sideways, also with the keyboard, and says so above it. */
+/** A container that scrolls a wide table sideways, also with the keyboard, and says so above the table. */
 
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
 
-/** `label`: what the table shows, for those who do not see it. */
+/** `label`: the name of the table, for screen readers. */
 export function TablePlace({ label, children }: { label: string; children: ComponentChildren }) {
   const own = useRoomTexts("forms");
   const place = useRef<HTMLDivElement>(null);
@@ -22,7 +22,7 @@ export function TablePlace({ label, children }: { label: string; children: Compo
     <div class="wide">
       {isCut && (
         <p class="small" aria-hidden="true">
-          {own.moreBeside} →
+          {own.scrollSideways} →
         </p>
       )}
       <div class="table-place" tabIndex={isCut ? 0 : undefined} role="region" aria-label={label} ref={place}>

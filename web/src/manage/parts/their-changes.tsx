@@ -1,10 +1,10 @@
-/** What somebody else has saved while a form was open: nothing that was typed is lost, and nothing of theirs is overwritten unseen. */
+/** Shows what someone else saved while the form was open, so that nobody's changes are lost or overwritten unseen. */
 
 import type { TheirChange, Values } from "../draft";
 import { useRoomTexts } from "../texts";
 import type { Draft } from "./use-draft";
 
-/** `labels`: what the form calls its fields. */
+/** `labels`: the form's labels by field. */
 export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft<V>; labels: Record<string, string> }) {
   const own = useRoomTexts("forms");
   if (draft.theirs.length === 0) return null;
@@ -12,8 +12,8 @@ export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft
   const take = ({ field, theirs }: TheirChange) => draft.set({ [field]: theirs } as Partial<V>);
   return (
     <section class="notice" role="alert">
-      <h2 class="notice-title">{own.changedMeanwhile}</h2>
-      <p>{own.changedMeanwhileText}</p>
+      <h2 class="notice-title">{own.conflictTitle}</h2>
+      <p>{own.conflictText}</p>
       <ul class="their-changes">
         {draft.theirs.map((change) => (
           <li key={change.field}>

@@ -1,8 +1,8 @@
-/** The values of a form: kept in this tab until they are saved, and beside what others save meanwhile. */
+/** The values of a form: kept in this tab until they are saved, and merged with what others save in the meantime. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure } from "../../client";
-import { merged, theirChanges, type TheirChange, type Values } from "../draft";
+import { merge, theirChanges, type TheirChange, type Values } from "../draft";
 
 interface Kept<V> {
   version: number;
@@ -14,16 +14,16 @@ export interface Draft<V extends Values> {
   values: V;
   set: (changes: Partial<V>) => void;
   isChanged: boolean;
-  /** What somebody else has changed since this form was opened, until it is saved. */
+  /** Changes that someone else saved since this form was opened. Empty again after a save. */
   theirs: TheirChange[];
-  /** Save by `send`, which gets the values, those that were loaded, and their version. A lost race shows what the other one did. */
+  /** Save with `send`, which gets the values, the loaded values and their version. A version conflict loads and shows the other person's changes. */
   save: (send: (values: V, base: V, version: number) => Promise<void>) => Promise<void>;
   discard: () => void;
 }
 
 const CONFLICTS = ["version_conflict", "precondition_failed"];
 
-/** `key` names the form in this tab; `loaded` is what is saved, with its version; `load` gets it anew. */
+/** `key` names the form in this tab; `loaded` has the saved values with their version; `load` loads them again. */
 export function useDraft<V extends Values>(key: string, loaded: { version: number; values: V }, load: () => Promise<{ version: number; values: V }>): Draft<V> {
   const address = `fairgate.manage.${key}`;
   const [kept, setKept] = useState<Kept<V>>(() => {
@@ -42,7 +42,7 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
     const { base, values, version } = latest.current;
     if (present.version === version) return;
     setTheirs(theirChanges(base, values, present.values));
-    update({ version: present.version, base: present.values, values: merged(base, values, present.values) as V });
+    update({ version: present.version, base: present.values, values: merge(base, values, present.values) as V });
   };
   useEffect(() => follow(loaded), [loaded.version]);
   return {

@@ -1,4 +1,4 @@
-/** A list that the API answers a page at a time: those that were loaded, and the next one when it is asked for. */
+/** The loaded pages of a paginated list, and a function that loads the next one. */
 
 import { useState } from "preact/hooks";
 import type { ApiFailure } from "../../client";
@@ -9,15 +9,15 @@ interface Cursored {
 }
 
 export interface Pages<P> {
-  /** Null until the first one is there. */
+  /** Null until the first page is loaded. */
   pages: P[] | null;
   failure: ApiFailure | null;
-  /** Ask again for what could not be loaded. */
+  /** Load the failed page again. */
   retry: () => void;
   isWorking: boolean;
-  /** Null when there are no more. */
+  /** Loads the next page; null after the last one. */
   more: (() => void) | null;
-  /** Begin again with the first page, because something has changed. */
+  /** Start again with the first page, after a change. */
   reload: () => Promise<void>;
 }
 

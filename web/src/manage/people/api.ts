@@ -1,4 +1,4 @@
-/** The calls about the people who work at an event. */
+/** API calls for the people who work at an event. */
 
 import { content, type Schemas } from "../../client";
 import { manager } from "../api";
@@ -6,7 +6,7 @@ import { manager } from "../api";
 export type Member = Schemas["MemberView"];
 export type EventRole = Member["role"];
 
-/** All people of an event, from all pages. */
+/** List all people of an event, from all pages. */
 export async function listMembers(event_id: string): Promise<Member[]> {
   const members: Member[] = [];
   let cursor: string | undefined;
@@ -17,7 +17,7 @@ export async function listMembers(event_id: string): Promise<Member[]> {
   } while (cursor);
   return members;
 }
-/** Invite somebody by mail, or give a member another role. Repeated, it changes nothing. */
+/** Invite someone by email, or change a member's role. A repeated call changes nothing. */
 export const invite = (event_id: string, email: string, role: EventRole): Promise<Member> =>
   content(manager.POST("/events/{event_id}/members", { params: { path: { event_id } }, body: { email, role } }));
 export const removeMember = ({ event_id, id: member_id }: Member) =>

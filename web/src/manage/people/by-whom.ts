@@ -1,19 +1,19 @@
-/** Who has done something at an event, as those who manage it know them. */
+/** Names the person who did something at an event, for the event's managers. */
 
 import { useRoomTexts } from "../texts";
 import type { Role } from "../rights";
 import { useMe } from "../who";
 
-interface Doer {
+interface Actor {
   id: string;
   /** Null for buyers, admins and programs, whose names are not shown. */
   name: string | null;
-  /** Null also for who works at the event no more. */
+  /** Also null for former team members. */
   role: Role | null;
 }
 
-/** Says by whom: a name with its role, an admin, or the id of a buyer or a program. */
-export function useByWhom(): (doer: Doer) => string {
+/** Returns a function that names a person: a name with the role, an admin, or the id of a buyer or a program. */
+export function useByWhom(): (actor: Actor) => string {
   const own = useRoomTexts("people");
   const { roles } = useRoomTexts("shell");
   const me = useMe();

@@ -89,14 +89,14 @@ function Row({ member, roles, onChanged }: { member: Member; roles: EventRole[];
             <button
               type="button"
               class="link"
-              aria-label={`${own.make[other]}: ${member.email}`}
+              aria-label={`${own.changeTo[other]}: ${member.email}`}
               disabled={isWorking}
               onClick={() => run(async () => void (await invite(member.event_id, member.email, other), await onChanged()))}
             >
-              {own.make[other]}
+              {own.changeTo[other]}
             </button>
           )}
-          <Confirmed label={own.remove} of={member.email} confirm={own.removeNow} class="link" act={async () => void (await removeMember(member), await onChanged())}>
+          <Confirmed label={own.remove} subject={member.email} confirm={own.removeNow} class="link" act={async () => void (await removeMember(member), await onChanged())}>
             <p>{own.removeText}</p>
           </Confirmed>
         </div>

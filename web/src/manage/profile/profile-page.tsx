@@ -1,4 +1,4 @@
-/** What buyers read about a promoter, for the promoter to write. */
+/** The promoter's own public profile. */
 
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
@@ -19,7 +19,7 @@ const path = (promoter_id: string) => ({ params: { path: { promoter_id } } });
 const getProfile = (promoter_id: string) => content(manager.GET("/promoters/{promoter_id}", path(promoter_id)));
 const toValues = ({ name, company, description, website, email }: Profile) => ({ name, company: company ?? "", description, website: website ?? "", email: email ?? "" });
 
-/** As browsers read an address without one. */
+/** Add https:// to an address without a scheme, as browsers do. */
 const withScheme = (address: string) => (address && !/^https?:\/\//i.test(address) ? `https://${address}` : address);
 
 export function ProfilePage() {
@@ -51,7 +51,7 @@ function Editor({ loaded }: { loaded: Profile }) {
   const losesVerification = profile.verified && (["name", "company", "website"] as const).some((name) => saved[name] !== draft.values[name].trim());
   const save = () => {
     const { name, company, website, email } = draft.values;
-    draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // as it is saved
+    draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // show the values as they are saved
     return draft.save(async ({ name, company, description, website, email }, _, version) => {
       const body = { name, company: company || null, description, website: website || null, email: email || null, version };
       setProfile(await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body })));

@@ -1,4 +1,4 @@
-/** The calls about promo codes. */
+/** API calls for promo codes. */
 
 import { content, type Schemas } from "../../client";
 import { ifVersion, manager, withKey } from "../api";
@@ -6,9 +6,9 @@ import { ifVersion, manager, withKey } from "../api";
 export type PromoCode = Schemas["PromoCodeView"];
 export type NewPromoCode = Schemas["NewPromoCode"];
 
-const ofCode = ({ event_id, id: code_id }: PromoCode) => ({ path: { event_id, code_id } });
+const codePath = ({ event_id, id: code_id }: PromoCode) => ({ path: { event_id, code_id } });
 
-/** All codes of an event, from all pages. */
+/** List all codes of an event, from all pages. */
 export async function listCodes(event_id: string): Promise<PromoCode[]> {
   const codes: PromoCode[] = [];
   let cursor: string | undefined;
@@ -21,13 +21,13 @@ export async function listCodes(event_id: string): Promise<PromoCode[]> {
 }
 export const createCode = (event_id: string, code: NewPromoCode, key: string): Promise<PromoCode> =>
   content(manager.POST("/admin/events/{event_id}/promo-codes", { params: { path: { event_id }, header: withKey(key) }, body: code }));
-/** Change fields of the version that was seen; raises ApiFailure `version_conflict` if it is no longer the present one. */
+/** Change fields of the loaded version. Throws ApiFailure `version_conflict` if the code has a newer version. */
 export const changeCode = (code: PromoCode, changes: Schemas["PromoCodeChanges"]): Promise<PromoCode> =>
-  content(manager.PATCH("/admin/events/{event_id}/promo-codes/{code_id}", { params: ofCode(code), body: changes }));
+  content(manager.PATCH("/admin/events/{event_id}/promo-codes/{code_id}", { params: codePath(code), body: changes }));
 export const deleteCode = (code: PromoCode) =>
   content(
-    manager.DELETE("/admin/events/{event_id}/promo-codes/{code_id}", { params: { ...ofCode(code), header: ifVersion(code.version) } }),
+    manager.DELETE("/admin/events/{event_id}/promo-codes/{code_id}", { params: { ...codePath(code), header: ifVersion(code.version) } }),
   );
-/** What a code has sold. */
+/** Load the sales with a code. */
 export const getStats = (code: PromoCode) =>
-  content(manager.GET("/admin/events/{event_id}/promo-codes/{code_id}/stats", { params: ofCode(code) }));
+  content(manager.GET("/admin/events/{event_id}/promo-codes/{code_id}/stats", { params: codePath(code) }));

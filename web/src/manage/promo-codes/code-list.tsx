@@ -1,4 +1,4 @@
-/** The promo codes of an event, how often each is used, and what it has sold. */
+/** An event's promo codes with their uses and sales. */
 
 import { useRef, useState } from "preact/hooks";
 import { dayAndTime, money } from "../../formats";
@@ -56,7 +56,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
   const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
   const amount = code.discount_type === "percentage" ? percent.format(code.discount_value / 100) : inCurrency(code.discount_value, code.currency, locale);
   const facts = [
-    own.takesOff(amount),
+    own.discountOf(amount),
     own.used(code.times_used, code.max_total_uses),
     code.times_held > 0 && own.held(code.times_held),
     code.expires_at && own.until(dayAndTime(code.expires_at, event.timezone, locale)),
@@ -89,7 +89,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
             {code.is_active ? own.stop : own.start}
           </button>
           {code.times_used + code.times_held === 0 && (
-            <Confirmed label={own.delete} of={code.code} confirm={own.deleteNow} class="link" act={async () => void (await deleteCode(code), await onChanged())}>
+            <Confirmed label={own.delete} subject={code.code} confirm={own.deleteNow} class="link" act={async () => void (await deleteCode(code), await onChanged())}>
               <p>{own.deleteText}</p>
             </Confirmed>
           )}
@@ -101,7 +101,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
   );
 }
 
-/** What a code has sold, asked for when somebody wants to know. */
+/** The sales with a code, loaded on request. */
 function Stats({ code }: { code: PromoCode }) {
   const own = useRoomTexts("promoCodes");
   const { locale } = useTexts();
@@ -120,7 +120,7 @@ function Stats({ code }: { code: PromoCode }) {
   const amount = (cents: number) => money(cents, stats.currency, locale);
   const figures: [string, string][] = [
     [own.ticketsSold, stats.tickets_sold.toLocaleString(locale)],
-    [own.takenOff, amount(stats.discount_cents)],
+    [own.discounts, amount(stats.discount_cents)],
     [own.revenue, amount(stats.revenue_cents)],
     [own.refunded, amount(stats.refunded_cents)],
   ];
@@ -160,7 +160,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
     minimum_total: String(code?.minimum_total ?? ""),
     ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
   }));
-  const key = useRef({ of: "", key: "" });
+  const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
   const submit = async () => {
     const chosen = tiers.filter(({ id }) => values[`tier-${id}`]).map(({ id }) => id);
@@ -177,7 +177,7 @@ function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Prom
     if (code) await changeCode(code, { ...fields, version: code.version });
     else {
       const body = { ...fields, code: values.code.trim() };
-      if (key.current.of !== JSON.stringify(body)) key.current = { of: JSON.stringify(body), key: crypto.randomUUID() };
+      if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
       await createCode(event.id, body, key.current.key);
     }
     await onDone();

@@ -1,4 +1,4 @@
-/** Several events side by side: what they sold and brought in, at which rates, and who came. */
+/** Several events side by side: their sales, revenue, rates and check-ins. */
 
 import { useMemo, useState } from "preact/hooks";
 import { money } from "../../formats";
@@ -55,13 +55,13 @@ function Compared({ events }: { events: ListedEvent[] }) {
   if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   const rows: [string, (figures: Figures) => string][] = [
     [own.sold, ({ tickets_sold }) => tickets_sold.toLocaleString(locale)],
-    [own.filled, (figures) => share(filled(figures), locale)],
+    [own.capacitySold, (figures) => share(filled(figures), locale)],
     [own.balance, ({ revenue }) => revenue.map((of) => money(of.balance_cents, of.currency, locale)).join(", ") || "–"],
     [own.orders, ({ funnel }) => funnel.orders.toLocaleString(locale)],
     [own.holdToOrder, ({ conversion }) => share(conversion.hold_to_order, locale)],
-    [own.paymentsThatWorked, ({ payment_success_rate }) => share(payment_success_rate, locale)],
+    [own.paymentSuccess, ({ payment_success_rate }) => share(payment_success_rate, locale)],
     [own.returned, ({ refunds }) => refunds.tickets.toLocaleString(locale)],
-    [own.in, ({ admission }) => share(admission.progress, locale)],
+    [own.checkedIn, ({ admission }) => share(admission.progress, locale)],
   ];
   return (
     <section class="panel">
@@ -96,7 +96,7 @@ function Compared({ events }: { events: ListedEvent[] }) {
   );
 }
 
-/** The share of all tickets that is sold and kept; null for an event without a limit. */
+/** The sold share of an event's tickets, less returned tickets; null for an event without a limit. */
 function filled({ capacity, tiers }: Figures): number | null {
   const kept = tiers.reduce((sum, tier) => sum + tier.kept, 0);
   const limits = tiers.map((tier) => tier.capacity);

@@ -1,4 +1,4 @@
-/** Sales and money of an event: what came in, over time and by ticket, how far buyers came, who has come in; and the file for the books. */
+/** An event's sales and revenue: by provider, over time and by ticket type, the sales funnel, the check-ins, and the CSV file. */
 
 import { useMemo, useState } from "preact/hooks";
 import { money } from "../../formats";
@@ -13,7 +13,7 @@ import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { daysAgo, exportSales, getFigures, type Figures } from "./figures";
-import { cameInOverTime, soldOverTime } from "./series";
+import { checkInsOverTime, soldOverTime } from "./series";
 
 const SPANS = [7, 31, 90, 366] as const;
 const REFRESH_SECONDS = 60;
@@ -88,19 +88,19 @@ function Shown({ figures }: { figures: Figures }) {
       </section>
       <section class="panel">
         <h2>{own.door}</h2>
-        <p>{own.cameIn(figures.admission.people_admitted, figures.admission.people_expected, share(figures.admission.progress, locale))}</p>
+        <p>{own.checkedInSummary(figures.admission.people_admitted, figures.admission.people_expected, share(figures.admission.progress, locale))}</p>
         <Door figures={figures} write={number} />
       </section>
     </>
   );
 }
 
-/** Who came in, over time and by gate; nothing before the first. */
+/** Check-ins over time and by gate; empty before the first one. */
 function Door({ figures, write }: { figures: Figures; write: (value: number) => string }) {
   const own = useRoomTexts("sales");
   const { locale } = useTexts();
-  const { times, people } = useMemo(() => cameInOverTime(figures.by_hour), [figures]);
-  const series = useMemo(() => [{ name: own.cameInSoFar, values: people }], [people, own]);
+  const { times, people } = useMemo(() => checkInsOverTime(figures.by_hour), [figures]);
+  const series = useMemo(() => [{ name: own.peopleCheckedIn, values: people }], [people, own]);
   return (
     <>
       {times.length > 0 && <Chart label={own.chartDoor(people.at(-1)!)} times={times} series={series} write={write} />}
@@ -110,7 +110,7 @@ function Door({ figures, write }: { figures: Figures; write: (value: number) => 
             <thead>
               <tr>
                 <th scope="col">{own.gate}</th>
-                <th scope="col" class="number">{own.in}</th>
+                <th scope="col" class="number">{own.checkedIn}</th>
               </tr>
             </thead>
             <tbody>
@@ -142,7 +142,7 @@ function Tiers({ figures }: { figures: Figures }) {
             <th scope="col" class="number">{own.kept}</th>
             <th scope="col" class="number">{own.capacity}</th>
             <th scope="col" class="number">{own.gross}</th>
-            <th scope="col" class="number">{own.in}</th>
+            <th scope="col" class="number">{own.checkedIn}</th>
           </tr>
         </thead>
         <tbody>
@@ -158,7 +158,7 @@ function Tiers({ figures }: { figures: Figures }) {
                   .map(([currency, cents]) => money(cents, currency, locale))
                   .join(", ") || "–"}
               </td>
-              <td class="number">{own.inOf(tier.people_admitted, tier.people_expected)}</td>
+              <td class="number">{own.checkedInCount(tier.people_admitted, tier.people_expected)}</td>
             </tr>
           ))}
         </tbody>

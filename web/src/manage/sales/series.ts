@@ -1,8 +1,8 @@
-/** What was sold over time, as series for charts: pure, so that tests run it without a browser. */
+/** Sales over time as series for charts. Pure, so that tests run it without a browser. */
 
 import type { Series } from "../parts/chart";
 
-/** What was sold of one tier within the hour that begins at `hour`. */
+/** The sales of one tier within the hour that begins at `hour`. */
 export interface Hour {
   hour: string;
   tier_id: string;
@@ -17,21 +17,21 @@ export interface Tier {
 
 const HOUR = 3600;
 const DAY = 86_400;
-/** Series of more days than these have a value for each day, others for each hour. */
+/** Longer series have one value per day, shorter ones one per hour. */
 const MAX_DAYS_BY_HOUR = 4;
 
 /**
- * Tickets that were sold in each hour or day, and sold until then of each tier, the largest first; the last of too many is all others. `hours`
- * are in their order.
+ * Return the tickets sold per hour or day, and the running total of each tier, largest first. If there are more than `max` tiers, the last
+ * series sums up the rest. `hours` must be in ascending order.
  */
-export function soldOverTime(hours: Hour[], tiers: Tier[], others: string, most: number): { times: number[]; sold: Series[]; total: (number | null)[] } {
+export function soldOverTime(hours: Hour[], tiers: Tier[], others: string, max: number): { times: number[]; sold: Series[]; total: (number | null)[] } {
   const times = hours.map(({ hour }) => Date.parse(hour) / 1000);
   const [earliest = 0, latest = 0] = [times[0], times.at(-1)];
   const step = latest - earliest > MAX_DAYS_BY_HOUR * DAY ? DAY : 3600;
   const first = Math.floor(earliest / step) * step;
   const places = times.length > 0 ? Array.from({ length: Math.floor((latest - first) / step) + 1 }, (_, index) => first + index * step) : [];
-  const ranked = tiers.toSorted((one, other) => other.sold - one.sold);
-  const named = ranked.slice(0, ranked.length > most ? most - 1 : most);
+  const ranked = tiers.toSorted((a, b) => b.sold - a.sold);
+  const named = ranked.slice(0, ranked.length > max ? max - 1 : max);
   const counts = new Map<string, number[]>();
   const total = places.map(() => 0);
   hours.forEach((hour, index) => {
@@ -48,8 +48,8 @@ export function soldOverTime(hours: Hour[], tiers: Tier[], others: string, most:
   return { times: places, sold, total };
 }
 
-/** How many people had come in by the end of each hour of the door, from the first one to the last. `hours` are in their order. */
-export function cameInOverTime(hours: { hour: string; people_admitted: number }[]): { times: number[]; people: number[] } {
+/** The running total of people checked in, by the end of each hour from the first to the last. `hours` must be in ascending order. */
+export function checkInsOverTime(hours: { hour: string; people_admitted: number }[]): { times: number[]; people: number[] } {
   const byHour = new Map<number, number>();
   for (const { hour, people_admitted } of hours) {
     const at = Date.parse(hour) / 1000;

@@ -1,4 +1,4 @@
-/** Everything that only the pages for those who manage say, in English: a file for each room. */
+/** The English texts of the pages for managers. */
 
 import { adminTexts } from "./en/admin";
 import { casesTexts } from "./en/cases";

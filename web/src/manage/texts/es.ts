@@ -1,6 +1,6 @@
-/** Everything that only the pages for those who manage say, in Spanish. */
+/** The Spanish texts of the pages for managers. */
 
-import type { RoomTexts } from "../texts";
+import type { en } from "./en";
 import { adminTexts } from "./es/admin";
 import { casesTexts } from "./es/cases";
 import { catalogTexts } from "./es/catalog";
@@ -27,7 +27,7 @@ import { usersTexts } from "./es/users";
 import { waitlistTexts } from "./es/waitlist";
 import { webhookTexts } from "./es/webhooks";
 
-export const es: RoomTexts = {
+export const es: typeof en = {
   admin: adminTexts,
   cases: casesTexts,
   catalog: catalogTexts,

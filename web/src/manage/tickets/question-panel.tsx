@@ -1,4 +1,4 @@
-/** What buyers of a ticket or package are asked: four questions at most. */
+/** The questions for buyers of a ticket type or package: four at most. */
 
 import { useRef, useState } from "preact/hooks";
 import { Form } from "../../parts/form";
@@ -20,8 +20,8 @@ export function QuestionPanel({ tier, onChanged }: Props) {
   const [edited, setEdited] = useState<string | null>(null);
   return (
     <section class="panel">
-      <h2>{own.asked}</h2>
-      <p class="small">{own.askedNote}</p>
+      <h2>{own.questionsTitle}</h2>
+      <p class="small">{own.questionsNote}</p>
       {tier.options.length > 0 && (
         <ul class="questions">
           {tier.options.map((option) => (
@@ -34,7 +34,7 @@ export function QuestionPanel({ tier, onChanged }: Props) {
                     <strong>{option.label}</strong>
                   </p>
                   <p class="small">
-                    {[own.kinds[option.option_type], option.is_required ? own.required : own.voluntary, { purchase: own.once, ticket: own.eachTicket, guest: own.eachGuest }[option.per ?? "purchase"]]
+                    {[own.kinds[option.option_type], option.is_required ? own.required : own.optional, { purchase: own.once, ticket: own.eachTicket, guest: own.eachGuest }[option.per ?? "purchase"]]
                       .concat(option.choices ? [option.choices.join(", ")] : [])
                       .join(" · ")}
                   </p>
@@ -42,7 +42,7 @@ export function QuestionPanel({ tier, onChanged }: Props) {
                     <button type="button" class="link" aria-label={`${own.change}: ${option.label}`} onClick={() => setEdited(option.id)}>
                       {own.change}
                     </button>
-                    <Confirmed label={own.delete} of={option.label} confirm={own.deleteQuestion} class="link" act={async () => void (await deleteOption(tier, option.id), await onChanged())}>
+                    <Confirmed label={own.delete} subject={option.label} confirm={own.deleteQuestion} class="link" act={async () => void (await deleteOption(tier, option.id), await onChanged())}>
                       <p>{own.deleteQuestionText}</p>
                     </Confirmed>
                   </div>
@@ -76,7 +76,7 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
     is_required: option?.is_required ?? true,
     per: option?.per ?? "purchase",
   }));
-  const key = useRef({ of: "", key: "" });
+  const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<QuestionValues>) => setValues({ ...values, ...changes }) };
   const submit = async () => {
     const choices = values.choices.split(",").map((choice) => choice.trim()).filter(Boolean);
@@ -87,13 +87,13 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
       per: values.per,
       ...(values.option_type === "multi_select" && { choices }),
     } as NewOption;
-    if (key.current.of !== JSON.stringify(body)) key.current = { of: JSON.stringify(body), key: crypto.randomUUID() };
+    if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
     if (option) await changeOption(tier, option.id, body);
     else await createOption(tier, body, key.current.key);
     await onDone();
   };
   return (
-    <Form onSubmit={submit} button={option ? own.changeNow : own.ask} class="question-form">
+    <Form onSubmit={submit} button={option ? own.saveChanges : own.saveQuestion} class="question-form">
       {(errorOf) => (
         <>
           <TextField name="label" label={own.question} placeholder={own.questionExample} required maxLength={200} draft={draft} errorOf={errorOf} />
@@ -104,7 +104,7 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
           {values.option_type === "multi_select" && (
             <TextField name="choices" label={own.choices} note={own.choicesNote} required maxLength={1100} draft={draft} errorOf={errorOf} />
           )}
-          <CheckField name="is_required" label={own.mustAnswer} draft={draft} />
+          <CheckField name="is_required" label={own.answerRequired} draft={draft} />
           <button type="button" class="link" onClick={onClose}>
             {own.close}
           </button>

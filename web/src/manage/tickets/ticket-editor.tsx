@@ -1,4 +1,4 @@
-/** One ticket or package: its facts, what its buyers are asked, its picture. */
+/** One ticket type or package: its details, questions and picture. */
 
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -34,8 +34,8 @@ export function TicketEditor() {
         <New key={params.tierId} isPackage={params.tierId === "new-package"} />
       ) : (
         <>
-          <h1>{own.goneTitle}</h1>
-          <p class="lead">{own.goneText}</p>
+          <h1>{own.notFoundTitle}</h1>
+          <p class="lead">{own.notFoundText}</p>
         </>
       )}
     </div>
@@ -49,12 +49,12 @@ function New({ isPackage }: { isPackage: boolean }) {
   const first = event.tiers[0];
   const [loaded] = useState(() => ({ version: 0, values: emptyValues(first?.currency ?? "USD", isPackage) }));
   const draft = useDraft(`new-tier.${event.id}.${isPackage}`, loaded, async () => loaded);
-  const [key, setKey] = useState({ of: "", key: "" });
+  const [key, setKey] = useState({ content: "", key: "" });
   const create = () =>
     draft.save(async (values) => {
       const fields = requireFields(values, event.timezone);
       const content = JSON.stringify(fields);
-      const attempt = key.of === content ? key : { of: content, key: crypto.randomUUID() };
+      const attempt = key.content === content ? key : { content, key: crypto.randomUUID() };
       setKey(attempt);
       const { id } = await createTier(event.id, fields, attempt.key);
       replace(await getEvent(event.id));
@@ -111,7 +111,7 @@ function Existing({ tier }: { tier: Tier }) {
   );
 }
 
-/** What the API takes; raises ApiFailure that names the price if it is no amount. */
+/** Convert the form to the API's fields. Throws ApiFailure at the price field if the price is not an amount. */
 function requireFields(values: TierValues, timezone: string): TierFields {
   const fields = toFields(values, timezone);
   if (fields === null) throw new ApiFailure("invalid_amount", 400, "", null, { path: "$.price_cents" });

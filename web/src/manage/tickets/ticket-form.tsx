@@ -1,4 +1,4 @@
-/** The fields of a ticket or a package. */
+/** The form for a ticket type or a package. */
 
 import { Form } from "../../parts/form";
 import { AreaField, CheckField, TextField } from "../parts/fields";
@@ -13,7 +13,7 @@ interface Props {
   draft: Draft<TierValues>;
   tier: Tier | null;
   isPackage: boolean;
-  /** Whether another ticket of the event decides the currency. */
+  /** Whether another ticket type of the event determines the currency. */
   hasCurrency: boolean;
   button: string;
   isSaved?: boolean;

@@ -1,4 +1,4 @@
-/** What an event sells, in the order in which buyers see it: by dragging, or by buttons. */
+/** An event's tickets in the order that buyers see. People reorder them by dragging or with buttons. */
 
 import { useRef, useState } from "preact/hooks";
 import { money } from "../../formats";
@@ -13,12 +13,12 @@ import { changeTier, deleteTier, duplicateTier, orderTiers, type Tier } from "./
 
 export function TicketList() {
   const own = useRoomTexts("tickets");
-  const ofEvent = useRoomTexts("events");
+  const eventTexts = useRoomTexts("events");
   const { event, reload } = useManagedEvent();
   const address = `/manage/events/${event.id}/tickets`;
-  const saved = event.tiers.toSorted((one, other) => one.position - other.position);
+  const saved = event.tiers.toSorted((a, b) => a.position - b.position);
   const isFixed = event.managed_by === "bootstrap";
-  const [moved, setMoved] = useState<string[] | null>(null); // the order on the screen until the API has it
+  const [moved, setMoved] = useState<string[] | null>(null); // the order on the screen until the API has saved it
   const [dragged, setDragged] = useState<string | null>(null);
   const [placed, setPlaced] = useState<{ name: string; place: number; count: number } | null>(null);
   const list = useRef<HTMLUListElement>(null);
@@ -44,7 +44,7 @@ export function TicketList() {
   };
   const move = (tier: Tier, by: number) => {
     save(place(tier.id, order.indexOf(tier.id) + by), tier);
-    // The button may be disabled now, at an end of the list; then the other one is where the keyboard goes on.
+    // At an end of the list this button is now disabled, so the focus moves to the other one.
     requestAnimationFrame(() => {
       const buttons = list.current?.querySelectorAll<HTMLButtonElement>(`[data-tier="${CSS.escape(tier.id)}"] .mover`);
       const next = [...(buttons ?? [])].find((button) => button.getAttribute("aria-disabled") !== "true" && button.dataset.by === String(by));
@@ -74,8 +74,8 @@ export function TicketList() {
         )}
       </div>
       {isFixed && (
-        <Outcome tone="calm" title={ofEvent.bootstrapTitle}>
-          <p>{ofEvent.bootstrapText}</p>
+        <Outcome tone="calm" title={eventTexts.bootstrapTitle}>
+          <p>{eventTexts.bootstrapText}</p>
         </Outcome>
       )}
       {failure && <Failure failure={failure} />}
@@ -127,7 +127,7 @@ export function TicketList() {
         </>
       )}
       <p class="hidden" role="status">
-        {placed && own.isNow(placed.name, placed.place, placed.count)}
+        {placed && own.movedTo(placed.name, placed.place, placed.count)}
       </p>
     </div>
   );
@@ -135,7 +135,7 @@ export function TicketList() {
 
 function Mover({ tier, by, isOff, isWorking, move }: { tier: Tier; by: 1 | -1; isOff: boolean; isWorking: boolean; move: (tier: Tier, by: number) => void }) {
   const own = useRoomTexts("tickets");
-  const isInert = isOff || isWorking; // not `disabled`: it would lose the focus while the order is saved
+  const isInert = isOff || isWorking; // not `disabled`, because the button would lose the focus while the order is saved
   return (
     <button
       type="button"
@@ -154,7 +154,7 @@ function Facts({ tier, address }: { tier: Tier; address: string | null }) {
   const { t, locale } = useTexts();
   const own = useRoomTexts("tickets");
   const price = tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale);
-  const sold = tier.capacity === null ? own.soldOf(tier.sold) : own.soldOfAll(tier.sold, tier.capacity);
+  const sold = tier.capacity === null ? own.soldUnlimited(tier.sold) : own.soldOfCapacity(tier.sold, tier.capacity);
   return (
     <div class="row-text">
       <h2>{address ? <a href={address}>{tier.name}</a> : tier.name}</h2>
@@ -201,7 +201,7 @@ function Actions({ tier }: { tier: Tier }) {
         {own.duplicate}
       </button>
       {tier.sold + tier.reserved === 0 && (
-        <Confirmed label={own.delete} of={tier.name} confirm={own.deleteNow} act={remove} class="link">
+        <Confirmed label={own.delete} subject={tier.name} confirm={own.deleteNow} act={remove} class="link">
           <p>{own.deleteText}</p>
         </Confirmed>
       )}

@@ -1,10 +1,10 @@
-/** A ticket as a form has it, and as the API takes it. */
+/** Converts a ticket type between the form and the API. */
 
 import { fromCents, toCents } from "../amounts";
 import { fromLocal, toLocal } from "../zoned-time";
 import type { Tier, TierFields } from "./api";
 
-/** Times are those of clocks at the event; the price is in major units; numbers are as they were typed, "" for none. */
+/** Times are local to the event; the price is in major units; numbers are as typed, "" for none. */
 export type TierValues = {
   name: string;
   description: string;
@@ -54,7 +54,7 @@ export function toValues(tier: Tier, timezone: string): TierValues {
   };
 }
 
-/** What the API takes; null if the price is no amount. */
+/** Convert the form to the API's fields; null if the price is not an amount. */
 export function toFields(values: TierValues, timezone: string): TierFields | null {
   const currency = values.currency.trim().toUpperCase();
   const price_cents = toCents(values.price_cents, currency);

@@ -1,4 +1,4 @@
-/** What admins have done to an account, when it is asked for. */
+/** What admins did to an account, loaded when the panel is opened. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
@@ -8,7 +8,7 @@ import { useTexts } from "../../texts";
 import { useRoomTexts, type RoomTexts } from "../texts";
 import { listChanges } from "./accounts";
 
-type Changes = Record<string, { before: unknown; after: unknown }>;
+type ChangedFields = Record<string, { before: unknown; after: unknown }>;
 
 export function AccountChanges({ userId }: { userId: string }) {
   const own = useRoomTexts("users");
@@ -16,12 +16,12 @@ export function AccountChanges({ userId }: { userId: string }) {
   return (
     <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>{own.changes}</summary>
-      {isOpen && <Listed userId={userId} />}
+      {isOpen && <Changes userId={userId} />}
     </details>
   );
 }
 
-function Listed({ userId }: { userId: string }) {
+function Changes({ userId }: { userId: string }) {
   const own = useRoomTexts("users");
   const { locale } = useTexts();
   const { value: entries, failure, reload } = useLoaded(() => listChanges(userId), userId);
@@ -34,7 +34,7 @@ function Listed({ userId }: { userId: string }) {
           <time class="small" dateTime={entry.at}>
             {dayAndTime(entry.at, undefined, locale)}
           </time>
-          <span>{saying(entry.action, entry.changes as Changes, own)}</span>
+          <span>{describe(entry.action, entry.changes as ChangedFields, own)}</span>
           {typeof entry.details.reason === "string" && <span>{own.because(entry.details.reason)}</span>}
           <span class="small">{own.by(entry.actor)}</span>
         </li>
@@ -43,7 +43,7 @@ function Listed({ userId }: { userId: string }) {
   );
 }
 
-function saying(action: string, changes: Changes, own: RoomTexts["users"]): string {
+function describe(action: string, changes: ChangedFields, own: RoomTexts["users"]): string {
   if (action !== "account.rights_changed") return own.actions[action as keyof typeof own.actions] ?? action;
   const { locked, roles } = changes;
   const names = (value: unknown) => (value as string[]).map((role) => own.roles[role as keyof typeof own.roles]).join(", ");

@@ -1,4 +1,4 @@
-/** The accounts of people: an admin finds one, gives and takes the role of a promoter, locks it, ends its sessions. */
+/** The accounts of the shop: admins search them, lock them, change their roles and end their sessions. */
 
 import { useState } from "preact/hooks";
 import { day } from "../../formats";
@@ -45,21 +45,21 @@ export function UsersPage() {
           </select>
         </label>
       </form>
-      <Found key={JSON.stringify(wanted)} {...wanted} />
+      <AccountList key={JSON.stringify(wanted)} {...wanted} />
     </div>
   );
 }
 
-function Found({ search, group }: { search: string; group: Group }) {
+function AccountList({ search, group }: { search: string; group: Group }) {
   const own = useRoomTexts("users");
   const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
-  const [last, setLast] = useState<{ deed: Deed; email: string } | null>(null);
-  const done = async (deed: Deed, email: string) => {
-    setLast({ deed, email });
+  const [last, setLast] = useState<{ action: ActionText; email: string } | null>(null);
+  const done = async (action: ActionText, email: string) => {
+    setLast({ action, email });
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.users} said={last ? own[last.deed](last.email) : ""} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.users} said={last ? own[last.action](last.email) : ""} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
       {(accounts) => (
         <ul class="cases">
           {accounts.map((account) => (
@@ -71,13 +71,13 @@ function Found({ search, group }: { search: string; group: Group }) {
   );
 }
 
-/** What was done to an account: the text that says so. */
-type Deed = "lockedNow" | "unlocked" | "promoterMade" | "promoterTaken" | "adminTaken" | "sessionsEnded";
+/** A finished action, named by the text that reports it. */
+type ActionText = "accountLocked" | "accountUnlocked" | "promoterMade" | "promoterRemoved" | "adminRemoved" | "sessionsEnded";
 
 interface EntryProps {
   account: Account;
-  /** Says what was done to whom, and shows the accounts as they are now. */
-  done: (deed: Deed, email: string) => Promise<void>;
+  /** Report the action and reload the accounts. */
+  done: (action: ActionText, email: string) => Promise<void>;
 }
 
 function Entry({ account, done }: EntryProps) {
@@ -88,9 +88,9 @@ function Entry({ account, done }: EntryProps) {
   const name = [account.first_name, account.last_name].filter(Boolean).join(" ");
   const facts = [name, account.company, own.since(day(account.created_at, undefined, locale)), !account.email_verified && own.unverified];
   const isPromoter = roles.includes("promoter");
-  const change = async (changes: Parameters<typeof changeAccount>[1], deed: Deed) => {
+  const change = async (changes: Parameters<typeof changeAccount>[1], action: ActionText) => {
     await changeAccount(id, changes);
-    await done(deed, email);
+    await done(action, email);
   };
   const withRole = (role: "promoter" | "admin", has: boolean) => [...roles.filter((other) => other !== role), ...(has ? [role] : [])] as ("user" | "promoter" | "admin")[];
   return (
@@ -112,19 +112,19 @@ function Entry({ account, done }: EntryProps) {
         <div class="row">
           <Lock account={account} change={change} />
           <Confirmed
-            label={isPromoter ? own.takePromoter : own.makePromoter}
-            of={email}
-            confirm={isPromoter ? own.takePromoter : own.makePromoter}
-            act={() => change({ roles: withRole("promoter", !isPromoter) }, isPromoter ? "promoterTaken" : "promoterMade")}
+            label={isPromoter ? own.removePromoter : own.makePromoter}
+            subject={email}
+            confirm={isPromoter ? own.removePromoter : own.makePromoter}
+            act={() => change({ roles: withRole("promoter", !isPromoter) }, isPromoter ? "promoterRemoved" : "promoterMade")}
           >
-            <p>{isPromoter ? own.takePromoterText : own.makePromoterText}</p>
+            <p>{isPromoter ? own.removePromoterText : own.makePromoterText}</p>
           </Confirmed>
           {roles.includes("admin") && (
-            <Confirmed label={own.takeAdmin} of={email} confirm={own.takeAdmin} act={() => change({ roles: withRole("admin", false) }, "adminTaken")}>
-              <p>{own.takeAdminText}</p>
+            <Confirmed label={own.removeAdmin} subject={email} confirm={own.removeAdmin} act={() => change({ roles: withRole("admin", false) }, "adminRemoved")}>
+              <p>{own.removeAdminText}</p>
             </Confirmed>
           )}
-          <Confirmed label={own.endSessions} of={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done("sessionsEnded", email))}>
+          <Confirmed label={own.endSessions} subject={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done("sessionsEnded", email))}>
             <p>{own.endSessionsText}</p>
           </Confirmed>
         </div>
@@ -143,18 +143,18 @@ function Entry({ account, done }: EntryProps) {
 
 interface LockProps {
   account: Account;
-  change: (changes: Parameters<typeof changeAccount>[1], deed: Deed) => Promise<void>;
+  change: (changes: Parameters<typeof changeAccount>[1], action: ActionText) => Promise<void>;
 }
 
-/** Locks an account with a reason for other admins, or unlocks it. */
+/** Locks an account, with a reason for other admins, or unlocks it. */
 function Lock({ account: { email, locked_at }, change }: LockProps) {
   const own = useRoomTexts("users");
   const [reason, setReason] = useState("");
   const isLocked = locked_at !== null;
   const label = isLocked ? own.unlock : own.lock;
-  const act = () => change({ locked: !isLocked, reason: reason.trim() || undefined }, isLocked ? "unlocked" : "lockedNow");
+  const act = () => change({ locked: !isLocked, reason: reason.trim() || undefined }, isLocked ? "accountUnlocked" : "accountLocked");
   return (
-    <Confirmed label={label} of={email} confirm={label} act={act}>
+    <Confirmed label={label} subject={email} confirm={label} act={act}>
       <p>{isLocked ? own.unlockText : own.lockText}</p>
       <label class="field">
         {own.reason}

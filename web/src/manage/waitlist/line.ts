@@ -1,4 +1,4 @@
-/** Who waits for an event, and an offer to one of them by hand. */
+/** API calls for an event's waitlist. */
 
 import { content, type Schemas } from "../../client";
 import { manager } from "../api";
@@ -9,5 +9,5 @@ export type Shown = "waiting" | "offered";
 
 export const listLine = (event_id: string, status: Shown, cursor?: string) =>
   content(manager.GET("/events/{event_id}/waitlist", { params: { path: { event_id }, query: { status, limit: 50, cursor } } }));
-/** Offer free tickets to this one, before those who came earlier. */
+/** Offer free tickets to one person, out of turn. */
 export const offerNow = (entry_id: string) => content(manager.POST("/waitlist/{entry_id}/notify", { params: { path: { entry_id } } }));

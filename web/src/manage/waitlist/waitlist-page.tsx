@@ -1,4 +1,4 @@
-/** Who waits for tickets of an event, for which, how offers have ended, and an offer to somebody before their turn. */
+/** An event's waitlist: its figures, the demand by ticket type, the people in order, and offers out of turn. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime, money } from "../../formats";
@@ -29,12 +29,12 @@ export function WaitlistPage() {
           </select>
         </label>
       </div>
-      <Listed key={shown} shown={shown} />
+      <People key={shown} shown={shown} />
     </div>
   );
 }
 
-function Listed({ shown }: { shown: Shown }) {
+function People({ shown }: { shown: Shown }) {
   const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
@@ -125,10 +125,10 @@ function Demand({ line }: { line: Line }) {
   );
 }
 
-/** Whether two people wait for some of the same tickets. */
+/** Whether two people wait for at least one common ticket type. */
 const competes = (one: Entry, other: Entry) => one.tier_ids.some((id) => other.tier_ids.includes(id));
 
-/** `before`: how many came earlier for some of the same tickets. */
+/** `before`: how many people joined earlier for at least one common ticket type. */
 function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (entry: Entry) => Promise<void> }) {
   const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
@@ -144,7 +144,7 @@ function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (e
         <h3>{wish}</h3>
         <p class="small">
           {own.joined(when(entry.joined_at))}
-          {entry.max_price_cents !== null && currency && <> · {own.most(money(entry.max_price_cents, currency, locale))}</>}
+          {entry.max_price_cents !== null && currency && <> · {own.maxPrice(money(entry.max_price_cents, currency, locale))}</>}
         </p>
         <p class="small code">{entry.user_id}</p>
         <p class="chips">
@@ -153,7 +153,7 @@ function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (e
         </p>
       </div>
       {entry.status === "waiting" && may("offerTickets") && (
-        <Confirmed label={own.offer} of={`${wish}, ${entry.user_id}`} confirm={own.offerConfirm} class="link" act={() => offer(entry)}>
+        <Confirmed label={own.offer} subject={`${wish}, ${entry.user_id}`} confirm={own.offerConfirm} class="link" act={() => offer(entry)}>
           <p>{own.offerText(entry.quantity)}</p>
           {before > 0 && <p>{own.overtakes(before)}</p>}
           <p>{own.offerRecorded}</p>
@@ -163,7 +163,7 @@ function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (e
   );
 }
 
-/** The name of a ticket of the event; its id when it was deleted. */
+/** Returns a function for the name of a ticket type; a deleted one is named by its id. */
 function useTierName(): (id: string) => string {
   const { event } = useManagedEvent();
   return (id) => event.tiers.find((tier) => tier.id === id)?.name ?? id;

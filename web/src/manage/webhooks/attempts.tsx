@@ -1,4 +1,4 @@
-/** When something was sent to an address, how often it was tried, and what the last attempt came to, in a line. */
+/** One line about a delivery: its time, the number of attempts, and the result of the last one. */
 
 import { dayAndTime } from "../../formats";
 import { useTexts } from "../../texts";

@@ -1,4 +1,4 @@
-/** Sending again what an address did not take, after its server was down: all of it, or what happened in a time. */
+/** Resends failed deliveries after an outage of the receiving server: all of them, or those of a period. */
 
 import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -39,10 +39,10 @@ export function ReplayPage() {
   );
 }
 
-/** A time as the field has it, on the clocks of this browser, as the API has it. */
+/** Convert a field's time, in the browser's time zone, to the API's format. */
 const asIso = (time: string) => (time ? new Date(time).toISOString() : null);
 
-/** What was sent again so far; `cursor`: where a call goes on that did not come to the end. */
+/** The progress of a resend. `cursor` continues a run that was interrupted. */
 interface Sent {
   count: number;
   range: string;

@@ -1,4 +1,4 @@
-/** The addresses of a promoter's own software that are called when something happens at their events. */
+/** A promoter's webhook endpoints. */
 
 import { useRoute } from "preact-iso";
 import { useRef, useState } from "preact/hooks";
@@ -15,7 +15,7 @@ import { createEndpoint, deleteEndpoint, listDeliveries, listEndpoints, replay, 
 import { Attempts } from "./attempts";
 
 type EventType = NonNullable<NewEndpoint["event_types"]>[number];
-/** As the form lists them; to leave one out is an error of the types. */
+/** In the order of the form. A missing event type is a type error. */
 const LISTED: Record<EventType, true> = {
   "order.paid": true,
   "order.refunded": true,
@@ -26,7 +26,7 @@ const LISTED: Record<EventType, true> = {
 };
 const TYPES = Object.keys(LISTED) as EventType[];
 
-/** A secret that has just been made: shown until the page is left, and by nobody ever again. */
+/** A new secret, shown until the user leaves the page and never again. */
 interface Secret {
   url: string;
   secret: string;
@@ -35,7 +35,7 @@ interface Secret {
 export function WebhooksPage() {
   const own = useRoomTexts("webhooks");
   const me = useMe();
-  const promoterId = useRoute().params.promoterId ?? me.id; // in the address for admins, who help others
+  const promoterId = useRoute().params.promoterId ?? me.id; // admins open the page of another promoter by its address
   const [secret, setSecret] = useState<Secret | null>(null);
   const { value: endpoints, failure, reload } = useLoaded(() => listEndpoints(promoterId), promoterId);
   const keep = async (endpoint: Endpoint) => {
@@ -45,7 +45,7 @@ export function WebhooksPage() {
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
-      <p class="lead">{promoterId === me.id ? own.lead : own.leadOfAnother}</p>
+      <p class="lead">{promoterId === me.id ? own.lead : own.leadForOtherPromoter}</p>
       {promoterId !== me.id && <p class="code">{promoterId}</p>}
       {secret && (
         <Outcome tone="good" title={own.secretTitle}>
@@ -73,14 +73,14 @@ function NewForm({ promoterId, onCreated }: { promoterId: string; onCreated: (en
   const own = useRoomTexts("webhooks");
   const empty: Values = { url: "", description: "", ...Object.fromEntries(TYPES.map((type) => [`type-${type}`, false])) };
   const [values, setValues] = useState(empty);
-  const key = useRef({ of: "", key: "" });
+  const key = useRef({ content: "", key: "" });
   const draft = { values, set: (changes: Partial<Values>) => setValues({ ...values, ...changes } as Values) };
   const submit = async () => {
     const event_types = TYPES.filter((type) => values[`type-${type}`]);
     const body: NewEndpoint = { url: values.url.trim(), description: values.description.trim(), event_types };
-    if (key.current.of !== JSON.stringify(body)) key.current = { of: JSON.stringify(body), key: crypto.randomUUID() };
+    if (key.current.content !== JSON.stringify(body)) key.current = { content: JSON.stringify(body), key: crypto.randomUUID() };
     await onCreated(await createEndpoint(promoterId, body, key.current.key));
-    key.current = { of: "", key: "" };
+    key.current = { content: "", key: "" };
     setValues(empty);
   };
   return (
@@ -147,10 +147,10 @@ function Row({ endpoint, onChanged, onSecret }: { endpoint: Endpoint; onChanged:
         <a class="link" href={`/manage/webhooks/${endpoint.promoter_id}/${endpoint.id}/failed`} aria-label={named(own.replayLink)}>
           {own.replayLink}
         </a>
-        <Confirmed label={own.rotate} of={endpoint.url} confirm={own.rotateNow} class="link" act={async () => onSecret(await rotateSecret(endpoint))}>
+        <Confirmed label={own.rotate} subject={endpoint.url} confirm={own.rotateNow} class="link" act={async () => onSecret(await rotateSecret(endpoint))}>
           <p>{own.rotateText}</p>
         </Confirmed>
-        <Confirmed label={own.delete} of={endpoint.url} confirm={own.deleteNow} class="link" act={async () => void (await deleteEndpoint(endpoint), await onChanged())}>
+        <Confirmed label={own.delete} subject={endpoint.url} confirm={own.deleteNow} class="link" act={async () => void (await deleteEndpoint(endpoint), await onChanged())}>
           <p>{own.deleteText}</p>
         </Confirmed>
       </div>

@@ -1,4 +1,4 @@
-/** What only admins see: promoters to verify, and the system. */
+/** Promoters and the system, for admins. */
 
 const jobs: Record<string, string> = {
   sweep: "Expires reservations and sends refunds",

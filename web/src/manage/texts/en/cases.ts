@@ -1,4 +1,4 @@
-/** Open cases of money. The suggestions say what docs/reconciliation.md says. */
+/** Open money cases. The suggestions match docs/reconciliation.md. */
 
 export const casesTexts = {
   title: "Open cases",
@@ -44,5 +44,5 @@ export const casesTexts = {
   compared: (when: string, payments: number, refunds: number, disputes: number) =>
     `${when}. Payments: ${payments}, refunds: ${refunds}, disputes: ${disputes}.`,
   result: (repaired: number, findings: number) => `Repaired: ${repaired}. Needs attention: ${findings}.`,
-  unheard: (count: number) => `Payment events that never arrived by webhook: ${count}. Check the endpoint in the provider's dashboard.`,
+  withoutWebhook: (count: number) => `Payment events that never arrived by webhook: ${count}. Check the endpoint in the provider's dashboard.`,
 };

@@ -1,4 +1,4 @@
-/** The catalog, its versions, and what restoring one changes. */
+/** The catalog, its versions, and the plan for restoring one. */
 
 const fields: Record<string, string> = {
   name: "Name",
@@ -30,7 +30,7 @@ const fields: Record<string, string> = {
 
 type Figures = Record<string, number | string>;
 
-/** Why nothing can be applied, by the code of the reason. */
+/** Reasons why a version cannot be applied, by code. */
 const refusals: Record<string, (figures: Figures) => string> = {
   event_of_api: () => "An event with this ID was created on the web pages. Use another ID in the file.",
   tier_of_api: () => "A ticket type with this ID was created on the web pages. Use another ID in the file.",
@@ -47,7 +47,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   applied_meanwhile: ({ by, version }) => `${by} has applied version ${version} in the meantime. Review the plan again.`,
   kept_changing: () => "The catalog kept being changed by others. Try again.",
 };
-/** What is allowed, but perhaps a mistake, by the code of the warning. */
+/** Warnings about possible mistakes, by code. */
 const advice: Record<string, (figures: Figures) => string> = {
   capacity_below_tickets: ({ capacity, tickets }) => `Its capacity of ${capacity} is below the ${tickets} tickets of its ticket types. Lower their numbers, or raise the capacity.`,
   few_shards: ({ shards, holds, default: usual }) => `With ${shards} stock shards, ${holds} purchases can hold tickets at the same time. Without this field, the stock gets ${usual}.`,
@@ -63,9 +63,9 @@ export const catalogTexts = {
   driftText: "Where the shop differs from the last applied file: stock, pauses, promo codes and event details.",
   noDrift: "No differences: the shop matches the file.",
   differs: (count: number) => (count === 1 ? "One difference from the file." : `${count} differences from the file.`),
-  look: "Check again",
-  correct: "Make the shop match the file",
-  correctText: "Stock, pauses and promo codes become what the list says. Tickets that are sold or on hold stay as they are. The audit log records this with your name.",
+  checkAgain: "Check again",
+  removeDrift: "Make the shop match the file",
+  removeDriftText: "Stock, pauses and promo codes become what the list says. Tickets that are sold or on hold stay as they are. The audit log records this with your name.",
   versions: "Versions",
   versionsText: "Each time the file is applied, a version is kept. To go back to an earlier one, choose Restore beside it. You first see what would change, and then that version is applied again as a new one.",
   versionNumber: (version: number) => `Version ${version}`,
@@ -98,7 +98,7 @@ export const catalogTexts = {
   refused: "This version cannot be applied at the moment:",
   warnings: "Allowed, but possibly a mistake:",
   more: (count: number) => `And ${count} more. This command lists them all: python -m bootstrap plan`,
-  moreOfLog: (count: number) => `And ${count} more.`,
+  moreInLog: (count: number) => `And ${count} more.`,
   refusals,
   advice,
   actions: { create: "New", change: "Changes", close: "Closes" },

@@ -1,4 +1,4 @@
-/** The list of events that somebody manages or works at. */
+/** The list of events that a person sells or works at. */
 
 export const eventListTexts = {
   title: "Your events",
@@ -7,9 +7,9 @@ export const eventListTexts = {
   search: "Search events",
   none: "No events yet",
   noneText: "Create your first event. It stays a draft, which only you and your team can see, until you publish it.",
-  noneFits: "No matching events",
+  noMatch: "No matching events",
   noDate: "No date yet",
   upcoming: "Upcoming and on sale",
   drafts: "Drafts",
-  over: "Past or cancelled",
+  past: "Past or cancelled",
 };

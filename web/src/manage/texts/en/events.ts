@@ -1,4 +1,4 @@
-/** The facts of an event, and its way from a draft to a sale. */
+/** The details of an event, and its life from draft to sale. */
 
 const problems: Record<string, string> = {
   "$.venue": "Add a venue.",
@@ -61,7 +61,7 @@ export const eventTexts = {
   publish: "Publish",
   publishedTitle: "Published",
   publishedText: "Everyone can see the event. Your changes appear in the shop within seconds.",
-  missing: "Before you can publish:",
+  problemsTitle: "Before you can publish:",
   problems,
   fix: "Fix",
   unpublish: "Return to draft",
@@ -73,7 +73,7 @@ export const eventTexts = {
   cancelNow: "Yes, cancel the event",
   cancelledTitle: "This event is cancelled",
   cancelledText: (refunded: number, isFinished: boolean) => (isFinished ? `Orders refunded: ${refunded.toLocaleString("en")}.` : `Orders refunded so far: ${refunded.toLocaleString("en")}. The rest follow in the next few minutes.`),
-  howMany: "Check the refunds",
+  checkRefunds: "Check the refunds",
   disputed: (count: number) => `Disputed by a bank and kept as open cases: ${count === 1 ? "1 order" : `${count.toLocaleString("en")} orders`}.`,
   delete: "Delete the draft",
   deleteText: "It disappears from all lists.",

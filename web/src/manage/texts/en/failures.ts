@@ -1,4 +1,4 @@
-/** What is said about refusals that only these pages meet, by the API's codes: what it means, and what to do. */
+/** Messages for refusals that only managers meet, by the API's codes: what happened, and what to do. */
 
 export const failureTexts: Record<string, string> = {
   offline: "We cannot reach the shop. Check your connection and try again. Everything you saved is safe, and the sale continues without this page.",
@@ -45,7 +45,7 @@ export const failureTexts: Record<string, string> = {
   promoter_changing: "Someone else is changing this profile right now. Try again.",
   waitlist_entry_not_found: "This person is no longer on the waitlist.",
   waitlist_entry_not_waiting: "This person is no longer waiting: they have an offer, or have left the waitlist.",
-  // Rules that a field breaks, of `invalid_input`.
+  // The rules of `invalid_input`.
   opens_after_start: "The sale must open before the event starts.",
   ends_before_start: "The event must end after it starts.",
   sale_ends_before_start: "The sale must end after it opens.",

@@ -1,4 +1,4 @@
-/** What all forms of these pages say. */
+/** Texts that all forms share. */
 
 export const formTexts = {
   save: "Save",
@@ -8,13 +8,13 @@ export const formTexts = {
   yes: "Yes",
   no: "No",
   nothing: "nothing",
-  changedMeanwhile: "Someone else has saved changes",
-  changedMeanwhileText: "Their changes are now in the form. Where you typed something different, your text is still there. Compare both, then save again.",
+  conflictTitle: "Someone else has saved changes",
+  conflictText: "Their changes are now in the form. Where you typed something different, your text is still there. Compare both, then save again.",
   mineKept: (mine: string) => `You typed: ${mine}.`,
   theirsTaken: "You are using their version.",
   takeTheirs: "Use theirs",
   unsaved: "Not saved yet. This tab keeps your changes until you save them.",
   optional: (label: string) => `${label} (optional)`,
   more: "Show more",
-  moreBeside: "This table is wider than the screen: scroll sideways",
+  scrollSideways: "This table is wider than the screen: scroll sideways",
 };

@@ -1,4 +1,4 @@
-/** Who has changed what. */
+/** The audit log of an event. */
 
 import { eventTexts } from "./events";
 import { ticketTexts } from "./tickets";
@@ -40,7 +40,7 @@ const actions: Record<string, string> = {
   "ticket.guest_removed": "Guest removed from a ticket",
   "ticket.guest_erased": "Guest's data deleted from a ticket",
 };
-/** What the forms of an event and its tickets call otherwise, or do not have. */
+/** Fields that the forms of an event and its tickets do not have, or name differently. */
 export const ownFields = {
   status: "Status",
   paused: "Paused",
@@ -74,7 +74,7 @@ export const ownFields = {
   minimum_total_cents: "Minimum purchase",
   package_ids: "Only for these tickets",
 };
-/** Numbers of what was done once, which has nothing before it. */
+/** Numbers of one-off actions, which have no value before. */
 const details: Record<string, string> = {
   wave_size: "People per wave",
   wave_seconds: "Seconds between waves",
@@ -92,8 +92,8 @@ export const historyTexts = {
   everything: "All changes",
   scans: "Check-ins at the door",
   undone: "Undone check-ins",
-  noneOfPart: "Nothing yet",
-  noneOfPartText: "Check-ins appear here as soon as people are let in at the door.",
+  noCheckIns: "Nothing yet",
+  noCheckInsText: "Check-ins appear here as soon as people are let in at the door.",
   none: "No changes yet",
   noneText: "Changes to the event appear here.",
   nothing: "nothing",

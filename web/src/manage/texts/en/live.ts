@@ -1,10 +1,10 @@
-/** The sale while it runs. What a button does to the people in line is said as docs/promoters.md says it. */
+/** The running sale. The effects of each button match docs/promoters.md. */
 
 const people = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}`;
 
 export const liveTexts = {
   title: "Live sale",
-  isPaused: "Paused",
+  pausedStatus: "Paused",
   asOf: (time: string) => `As of ${time}. Updates every two seconds while you are on this page.`,
   lost: (time: string) => `No connection since ${time}, so these figures are out of date. The sale continues, and this page keeps trying to connect.`,
   figures: "Current figures",

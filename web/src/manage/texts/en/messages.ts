@@ -1,4 +1,4 @@
-/** Mails to people, and their states. */
+/** Emails and their states. */
 
 const kinds: Record<string, string> = {
   order_confirmed: "Order confirmation",
@@ -48,10 +48,10 @@ export const messagesTexts = {
   resendConfirm: "Yes, resend it",
   resendText: "The person gets this email once more, within a minute. We write it again with the tickets, names and times as they are by then. A blocked address does not get it either.",
   resendRecorded: "The event's history records this with your name. An email cannot be recalled.",
-  releaseTitle: "Unblock an email address",
-  releaseText: "We stop emailing an address when an email bounces permanently or the recipient complains. Unblock the address when its owner asks for it, for example after a full mailbox. Also remove it from the email provider's own list. You can resend missed emails from the list above.",
+  unblockTitle: "Unblock an email address",
+  unblockText: "We stop emailing an address when an email bounces permanently or the recipient complains. Unblock the address when its owner asks for it, for example after a full mailbox. Also remove it from the email provider's own list. You can resend missed emails from the list above.",
   address: "Email address",
-  release: "Unblock",
-  released: (address: string) => `${address} gets emails again.`,
+  unblock: "Unblock",
+  unblocked: (address: string) => `${address} gets emails again.`,
   done: (kind: string) => `Will be resent within a minute: ${kind}.`,
 };

@@ -1,4 +1,4 @@
-/** What the navigation and the title of the window call each page. */
+/** The names of the pages in the navigation and the window title. */
 
 export const pageNames = {
   events: "Events",

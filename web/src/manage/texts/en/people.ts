@@ -18,7 +18,7 @@ export const peopleTexts = {
     staff: "Checks tickets at the door. Sees tickets, but no prices or orders, and cannot change anything.",
     coordinator: "Manages the event and its sale, sees and refunds orders, and invites staff.",
   },
-  make: { staff: "Make staff", coordinator: "Make coordinator" },
+  changeTo: { staff: "Make staff", coordinator: "Make coordinator" },
   invited: (email: string) => `Invitation sent to ${email}`,
   since: (role: string, when: string) => `${role}, invited ${when}`,
   remove: "Remove",

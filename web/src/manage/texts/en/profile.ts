@@ -1,4 +1,4 @@
-/** What buyers read about a promoter. */
+/** A promoter's public profile. */
 
 export const profileTexts = {
   title: "Your profile",

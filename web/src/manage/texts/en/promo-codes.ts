@@ -23,7 +23,7 @@ export const promoTexts = {
   minimum: (currency: string) => `Minimum purchase (${currency})`,
   minimumNote: "The minimum price of all tickets together, before the discount.",
   forTickets: "Only for these tickets. If you choose none, the code is valid for all.",
-  takesOff: (amount: string) => `${amount} off`,
+  discountOf: (amount: string) => `${amount} off`,
   used: (times: number, limit: number | null) => (limit === null ? `uses: ${times.toLocaleString("en")}` : `uses: ${times.toLocaleString("en")} of ${limit.toLocaleString("en")}`),
   held: (count: number) => `${count.toLocaleString("en")} being paid for now`,
   until: (when: string) => `until ${when}`,
@@ -39,7 +39,7 @@ export const promoTexts = {
   deleteText: "Nobody has used it. Deleting it is final.",
   stats: "Sales with this code",
   ticketsSold: "Tickets sold",
-  takenOff: "Discounts",
+  discounts: "Discounts",
   revenue: "Revenue",
   refunded: "Refunded",
 };

@@ -1,4 +1,4 @@
-/** How people paid: a name for each provider that the API has, and none for one of a newer version. */
+/** The names of payment providers. A provider that only a newer API has is shown by its code. */
 
 import type { Schemas } from "../../../client";
 

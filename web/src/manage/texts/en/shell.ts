@@ -1,9 +1,9 @@
-/** What surrounds the pages for those who manage. */
+/** The frame of the pages for managers. */
 
 export const shellTexts = {
   product: "Manage",
   navigation: "Manage",
-  ofEvent: "This event",
+  thisEvent: "This event",
   shop: "View shop",
   door: "Door",
   account: "Account",
@@ -15,8 +15,8 @@ export const shellTexts = {
   signInText: "These pages are for people who sell tickets or work at events.",
   nothingTitle: "Nothing to manage yet",
   nothingText: "You are signed in, but you have no events to sell or work at yet. If someone invited you, sign out and sign in again with the address they invited.",
-  mayNotTitle: "You don't have access to this page",
-  mayNotText: "If you need it, ask the event's promoter.",
+  noAccessTitle: "You don't have access to this page",
+  noAccessText: "If you need it, ask the event's promoter.",
   noEventTitle: "Event not found",
   noEventText: "It may have been deleted, or the address is incomplete.",
   noPageTitle: "Page not found",

@@ -1,4 +1,4 @@
-/** The accounts of people. */
+/** Accounts. */
 
 export const usersTexts = {
   title: "Users",
@@ -24,17 +24,17 @@ export const usersTexts = {
   unlock: "Unlock",
   unlockText: "They can sign in again.",
   reason: "Reason, for other admins (optional)",
-  lockedNow: (who: string) => `Account locked: ${who}`,
-  unlocked: (who: string) => `Account unlocked: ${who}`,
+  accountLocked: (who: string) => `Account locked: ${who}`,
+  accountUnlocked: (who: string) => `Account unlocked: ${who}`,
   makePromoter: "Make promoter",
   makePromoterText: "They can create events and sell tickets, and get a profile that you can verify under Promoters. They have to sign in again.",
   promoterMade: (who: string) => `${who} is now a promoter.`,
-  takePromoter: "Remove promoter role",
-  takePromoterText: "They can no longer manage their events; coordinators and admins still can. What is on sale stays on sale. They have to sign in again.",
-  promoterTaken: (who: string) => `${who} is no longer a promoter.`,
-  takeAdmin: "Remove admin role",
-  takeAdminText: "They lose all admin rights within 15 minutes. Only the command “make admin” can restore them.",
-  adminTaken: (who: string) => `${who} is no longer an admin.`,
+  removePromoter: "Remove promoter role",
+  removePromoterText: "They can no longer manage their events; coordinators and admins still can. What is on sale stays on sale. They have to sign in again.",
+  promoterRemoved: (who: string) => `${who} is no longer a promoter.`,
+  removeAdmin: "Remove admin role",
+  removeAdminText: "They lose all admin rights within 15 minutes. Only the command “make admin” can restore them.",
+  adminRemoved: (who: string) => `${who} is no longer an admin.`,
   endSessions: "Sign out everywhere",
   endSessionsText: "They are signed out on all devices within 15 minutes and can sign in again. Do this if someone else may have their device or password.",
   sessionsEnded: (who: string) => `Signed out everywhere: ${who}`,

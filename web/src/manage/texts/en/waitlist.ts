@@ -1,4 +1,4 @@
-/** Who waits for tickets of an event. */
+/** The waitlist of an event. */
 
 const listed = (names: string[]) => new Intl.ListFormat("en", { type: "disjunction" }).format(names);
 const tickets = (count: number) => (count === 1 ? "1 ticket" : `${count.toLocaleString("en")} tickets`);
@@ -28,7 +28,7 @@ export const waitlistTexts = {
   },
   wish: (count: number, tiers: string[]) => `${count.toLocaleString("en")} × ${listed(tiers)}`,
   joined: (when: string) => `Joined ${when}`,
-  most: (price: string) => `up to ${price} each`,
+  maxPrice: (price: string) => `up to ${price} each`,
   passedOver: (when: string) => `Not enough tickets for this request since ${when}`,
   until: (when: string) => `Offer ends ${when}`,
   offer: "Offer tickets now",

@@ -1,4 +1,4 @@
-/** Webhooks: what is sent to a promoter's own software. */
+/** Webhooks to a promoter's own software. */
 
 const types: Record<string, string> = {
   "order.paid": "Order paid",
@@ -22,7 +22,7 @@ const errors: Record<string, string> = {
 export const webhookTexts = {
   title: "Webhooks",
   lead: "We notify your own software when something happens at your events. Each request is signed, and retried for three days until your server accepts it.",
-  leadOfAnother: "These endpoints belong to another promoter: their software is notified when something happens at their events. Any change you make here as an admin affects them.",
+  leadForOtherPromoter: "These endpoints belong to another promoter: their software is notified when something happens at their events. Any change you make here as an admin affects them.",
   newTitle: "New endpoint",
   create: "Add endpoint",
   url: "URL",

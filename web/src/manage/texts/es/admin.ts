@@ -1,4 +1,4 @@
-/** What only admins see: promoters to verify, and the system. */
+/** Promoters and the system, for admins. */
 
 import type { adminTexts as english } from "../en/admin";
 

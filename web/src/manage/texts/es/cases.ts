@@ -1,4 +1,4 @@
-/** Open cases of money. The suggestions say what docs/reconciliation.md says. */
+/** Open money cases. The suggestions match docs/reconciliation.md. */
 
 import type { casesTexts as english } from "../en/cases";
 
@@ -45,5 +45,5 @@ export const casesTexts: typeof english = {
   lastRun: "Última conciliación con el proveedor",
   compared: (when, payments, refunds, disputes) => `${when}. Pagos: ${payments}, reembolsos: ${refunds}, disputas: ${disputes}.`,
   result: (repaired, findings) => `Reparado: ${repaired}. Requiere atención: ${findings}.`,
-  unheard: (count) => `Eventos de pago que no llegaron por webhook: ${count}. Revisa el endpoint en el panel del proveedor.`,
+  withoutWebhook: (count) => `Eventos de pago que no llegaron por webhook: ${count}. Revisa el endpoint en el panel del proveedor.`,
 };

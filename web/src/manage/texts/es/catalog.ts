@@ -1,4 +1,4 @@
-/** The catalog, its versions, and what restoring one changes. */
+/** The catalog, its versions, and the plan for restoring one. */
 
 import type { catalogTexts as english } from "../en/catalog";
 
@@ -61,9 +61,9 @@ export const catalogTexts: typeof english = {
   driftText: "En qué se diferencia la tienda del último archivo aplicado: cupos, pausas, códigos y datos de los eventos.",
   noDrift: "Sin diferencias: la tienda coincide con el archivo.",
   differs: (count) => (count === 1 ? "Una diferencia con el archivo." : `${count} diferencias con el archivo.`),
-  look: "Comprobar de nuevo",
-  correct: "Ajustar la tienda al archivo",
-  correctText: "Los cupos, las pausas y los códigos quedarán como indica la lista. Las entradas vendidas o reservadas no cambian. Queda en el registro de auditoría con tu nombre.",
+  checkAgain: "Comprobar de nuevo",
+  removeDrift: "Ajustar la tienda al archivo",
+  removeDriftText: "Los cupos, las pausas y los códigos quedarán como indica la lista. Las entradas vendidas o reservadas no cambian. Queda en el registro de auditoría con tu nombre.",
   versions: "Versiones",
   versionsText: "Cada vez que se aplica el archivo se guarda una versión. Para volver a una anterior, elige Restaurar a su lado. Primero ves qué cambiaría y después se aplica de nuevo, como versión nueva.",
   versionNumber: (version) => `Versión ${version}`,
@@ -96,7 +96,7 @@ export const catalogTexts: typeof english = {
   refused: "Ahora mismo no se puede aplicar esta versión:",
   warnings: "Permitido, pero puede ser un error:",
   more: (count) => `Y ${count} más. Este comando los muestra todos: python -m bootstrap plan`,
-  moreOfLog: (count) => `Y ${count} más.`,
+  moreInLog: (count) => `Y ${count} más.`,
   refusals,
   advice,
   actions: { create: "Nuevo", change: "Cambia", close: "Se cierra" },

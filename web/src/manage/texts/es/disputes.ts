@@ -1,4 +1,4 @@
-/** Disputes: what a bank says, and what helps against it. The reasons are those of the provider. */
+/** Disputes: the bank's reasons, by the provider's codes, and advice for the response. */
 
 import type { disputeTexts as english } from "../en/disputes";
 

@@ -1,4 +1,4 @@
-/** The list of events that somebody manages or works at. */
+/** The list of events that a person sells or works at. */
 
 import type { eventListTexts as english } from "../en/event-list";
 
@@ -9,9 +9,9 @@ export const eventListTexts: typeof english = {
   search: "Buscar un evento",
   none: "Todavía no hay eventos",
   noneText: "Crea el primero. Será un borrador, que solo veis tú y tu equipo, hasta que lo publiques.",
-  noneFits: "Ningún evento coincide con la búsqueda",
+  noMatch: "Ningún evento coincide con la búsqueda",
   noDate: "Sin fecha todavía",
   upcoming: "Próximos y a la venta",
   drafts: "Borradores",
-  over: "Pasados o cancelados",
+  past: "Pasados o cancelados",
 };

@@ -1,4 +1,4 @@
-/** The facts of an event, and its way from a draft to a sale. */
+/** The details of an event, and its life from draft to sale. */
 
 import type { eventTexts as english } from "../en/events";
 
@@ -63,7 +63,7 @@ export const eventTexts: typeof english = {
   publish: "Publicar",
   publishedTitle: "Publicado",
   publishedText: "Todo el mundo puede ver el evento. Tus cambios aparecen en la tienda en segundos.",
-  missing: "Antes de publicar:",
+  problemsTitle: "Antes de publicar:",
   problems,
   fix: "Corregir",
   unpublish: "Volver a borrador",
@@ -75,7 +75,7 @@ export const eventTexts: typeof english = {
   cancelNow: "Sí, cancelar el evento",
   cancelledTitle: "Evento cancelado",
   cancelledText: (refunded: number, isFinished: boolean) => (isFinished ? `Pedidos reembolsados: ${refunded.toLocaleString("es")}.` : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás se reembolsarán en los próximos minutos.`),
-  howMany: "Ver los reembolsos",
+  checkRefunds: "Ver los reembolsos",
   disputed: (count: number) => `En disputa con un banco, quedan como incidencias abiertas: ${count === 1 ? "1 pedido" : `${count.toLocaleString("es")} pedidos`}.`,
   delete: "Eliminar el borrador",
   deleteText: "Desaparece de todas las listas.",

@@ -1,4 +1,4 @@
-/** What is said about refusals that only these pages meet, by the API's codes: what it means, and what to do. */
+/** Messages for refusals that only managers meet, by the API's codes: what happened, and what to do. */
 
 import type { failureTexts as english } from "../en/failures";
 
@@ -47,7 +47,7 @@ export const failureTexts: typeof english = {
   promoter_changing: "Otra persona está cambiando este perfil ahora mismo. Vuelve a intentarlo.",
   waitlist_entry_not_found: "Esta persona ya no está en la lista de espera.",
   waitlist_entry_not_waiting: "Esta persona ya no está en espera: tiene una oferta o ha dejado la lista.",
-  // Rules that a field breaks, of `invalid_input`.
+  // The rules of `invalid_input`.
   opens_after_start: "La venta debe abrir antes de que empiece el evento.",
   ends_before_start: "El evento debe terminar después de empezar.",
   sale_ends_before_start: "La venta debe terminar después de abrir.",

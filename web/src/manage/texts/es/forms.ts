@@ -1,4 +1,4 @@
-/** What all forms of these pages say. */
+/** Texts that all forms share. */
 
 import type { formTexts as english } from "../en/forms";
 
@@ -10,13 +10,13 @@ export const formTexts: typeof english = {
   yes: "Sí",
   no: "No",
   nothing: "nada",
-  changedMeanwhile: "Otra persona ha guardado cambios",
-  changedMeanwhileText: "Sus cambios ya están en el formulario. Donde habías escrito otra cosa, se mantiene lo tuyo. Compara ambas versiones y vuelve a guardar.",
+  conflictTitle: "Otra persona ha guardado cambios",
+  conflictText: "Sus cambios ya están en el formulario. Donde habías escrito otra cosa, se mantiene lo tuyo. Compara ambas versiones y vuelve a guardar.",
   mineKept: (mine: string) => `Has escrito: ${mine}.`,
   theirsTaken: "Usas su versión.",
   takeTheirs: "Usar la suya",
   unsaved: "Sin guardar. Esta pestaña conserva tus cambios hasta que los guardes.",
   optional: (label: string) => `${label} (opcional)`,
   more: "Mostrar más",
-  moreBeside: "La tabla es más ancha que la pantalla: desplázala hacia un lado",
+  scrollSideways: "La tabla es más ancha que la pantalla: desplázala hacia un lado",
 };

@@ -1,4 +1,4 @@
-/** Who has changed what. */
+/** The audit log of an event. */
 
 import type { historyTexts as english, ownFields as englishFields } from "../en/history";
 import { eventTexts } from "./events";
@@ -91,8 +91,8 @@ export const historyTexts: typeof english = {
   everything: "Todos los cambios",
   scans: "Accesos en la puerta",
   undone: "Accesos anulados",
-  noneOfPart: "Nada todavía",
-  noneOfPartText: "Los accesos aparecen aquí en cuanto entra gente por la puerta.",
+  noCheckIns: "Nada todavía",
+  noCheckInsText: "Los accesos aparecen aquí en cuanto entra gente por la puerta.",
   none: "Todavía no hay cambios",
   noneText: "Los cambios del evento aparecen aquí.",
   nothing: "nada",

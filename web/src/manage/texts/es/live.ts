@@ -1,4 +1,4 @@
-/** The sale while it runs. What a button does to the people in line is said as docs/promoters.md says it. */
+/** The running sale. The effects of each button match docs/promoters.md. */
 
 import type { liveTexts as english } from "../en/live";
 
@@ -6,7 +6,7 @@ const persons = (count: number) => `${count.toLocaleString("es")} ${count === 1 
 
 export const liveTexts: typeof english = {
   title: "Venta en directo",
-  isPaused: "En pausa",
+  pausedStatus: "En pausa",
   asOf: (time) => `Datos de las ${time}. Se actualizan cada dos segundos mientras ves esta página.`,
   lost: (time) => `Sin conexión desde las ${time}: estas cifras no están actualizadas. La venta continúa y esta página sigue intentando conectarse.`,
   figures: "Cifras actuales",

@@ -1,4 +1,4 @@
-/** Mails to people, and their states. */
+/** Emails and their states. */
 
 import type { messagesTexts as english } from "../en/messages";
 
@@ -50,10 +50,10 @@ export const messagesTexts: typeof english = {
   resendConfirm: "Sí, reenviarlo",
   resendText: "La persona recibirá este correo otra vez en menos de un minuto. Lo redactamos de nuevo con las entradas, los nombres y los horarios de ese momento. Una dirección bloqueada tampoco lo recibe.",
   resendRecorded: "Quedará en el historial del evento con tu nombre. Un correo enviado no se puede retirar.",
-  releaseTitle: "Desbloquear una dirección de correo",
-  releaseText: "Dejamos de escribir a una dirección cuando un correo es rechazado definitivamente o el destinatario se queja. Desbloquéala cuando lo pida su dueño, por ejemplo tras un buzón lleno. Quítala también de la lista del proveedor de correo. Los correos que no llegaron se pueden reenviar desde la lista de arriba.",
+  unblockTitle: "Desbloquear una dirección de correo",
+  unblockText: "Dejamos de escribir a una dirección cuando un correo es rechazado definitivamente o el destinatario se queja. Desbloquéala cuando lo pida su dueño, por ejemplo tras un buzón lleno. Quítala también de la lista del proveedor de correo. Los correos que no llegaron se pueden reenviar desde la lista de arriba.",
   address: "Correo electrónico",
-  release: "Desbloquear",
-  released: (address) => `${address} vuelve a recibir correos.`,
+  unblock: "Desbloquear",
+  unblocked: (address) => `${address} vuelve a recibir correos.`,
   done: (kind) => `Se reenviará en menos de un minuto: ${kind}.`,
 };

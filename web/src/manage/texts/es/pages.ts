@@ -1,4 +1,4 @@
-/** What the navigation and the title of the window call each page. */
+/** The names of the pages in the navigation and the window title. */
 
 import type { pageNames as english } from "../en/pages";
 
@@ -12,7 +12,7 @@ export const pageNames: typeof english = {
   facts: "Datos",
   tickets: "Entradas",
   ticket: "Entrada",
-  promoCodes: "Códigos promocionales",
+  promoCodes: "Códigos",
   people: "Equipo",
   history: "Historial",
   live: "Venta en directo",

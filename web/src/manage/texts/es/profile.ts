@@ -1,4 +1,4 @@
-/** What buyers read about a promoter. */
+/** A promoter's public profile. */
 
 import type { profileTexts as english } from "../en/profile";
 

@@ -25,7 +25,7 @@ export const promoTexts: typeof english = {
   minimum: (currency: string) => `Compra mínima (${currency})`,
   minimumNote: "El precio mínimo de todas las entradas juntas, antes del descuento.",
   forTickets: "Solo para estas entradas. Si no eliges ninguna, vale para todas.",
-  takesOff: (amount: string) => `${amount} de descuento`,
+  discountOf: (amount: string) => `${amount} de descuento`,
   used: (times: number, limit: number | null) => (limit === null ? `usos: ${times.toLocaleString("es")}` : `usos: ${times.toLocaleString("es")} de ${limit.toLocaleString("es")}`),
   held: (count: number) => `${count.toLocaleString("es")} en proceso de pago`,
   until: (when: string) => `hasta el ${when}`,
@@ -41,7 +41,7 @@ export const promoTexts: typeof english = {
   deleteText: "Nadie lo ha usado. Se elimina para siempre.",
   stats: "Ventas con este código",
   ticketsSold: "Entradas vendidas",
-  takenOff: "Descuentos",
+  discounts: "Descuentos",
   revenue: "Ingresos",
   refunded: "Reembolsado",
 };

@@ -1,4 +1,4 @@
-/** How people paid. */
+/** The names of payment providers. */
 
 import type { providerTexts as english } from "../en/providers";
 

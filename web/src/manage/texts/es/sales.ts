@@ -1,4 +1,4 @@
-/** Sales, money and figures of events. */
+/** Sales, revenue and figures of events. */
 
 import type { salesTexts as english } from "../en/sales";
 
@@ -9,7 +9,7 @@ export const salesTexts: typeof english = {
   days: (count) => `${count} días`,
   money: "Ingresos",
   moneyNote: "Según el registro de pagos, al céntimo y antes de las comisiones del proveedor. El proveedor transfiere el dinero a tu cuenta; las fechas están en su panel.",
-  noMoney: "Todavía no hay pagos.",
+  noPayments: "Todavía no hay pagos.",
   provider: "Proveedor",
   captured: "Cobrado",
   refunded: "Reembolsado",
@@ -27,21 +27,21 @@ export const salesTexts: typeof english = {
   kept: "Netas",
   capacity: "Aforo",
   gross: "Importe bruto, antes de reembolsos",
-  in: "Accesos",
-  inOf: (count, all) => `${count.toLocaleString("es")} de ${all.toLocaleString("es")}`,
+  checkedIn: "Accesos",
+  checkedInCount: (count, all) => `${count.toLocaleString("es")} de ${all.toLocaleString("es")}`,
   funnel: "Embudo de ventas",
   joined: "En la sala de espera",
   admitted: "Con turno para comprar",
   reservations: "Reservaron",
   checkouts: "Empezaron a pagar",
   orders: "Pedidos",
-  ofBefore: (share) => `${share} del paso anterior`,
+  shareOfPrevious: (share) => `${share} del paso anterior`,
   endings: (expired, cancelled, declined, rejected) => `Terminaron sin entradas: ${expired} fuera de tiempo, ${cancelled} abandonadas, ${declined} rechazadas por el banco, ${rejected} pagadas tarde y devueltas.`,
   payments: (share) => `Pagos completados: ${share}.`,
-  paymentsThatWorked: "Pagos completados",
+  paymentSuccess: "Pagos completados",
   door: "En la puerta",
-  cameIn: (count, all, share) => `Han accedido ${count.toLocaleString("es")} de ${all.toLocaleString("es")} personas (${share}).`,
-  cameInSoFar: "Personas que han accedido",
+  checkedInSummary: (count, all, share) => `Han accedido ${count.toLocaleString("es")} de ${all.toLocaleString("es")} personas (${share}).`,
+  peopleCheckedIn: "Personas que han accedido",
   chartDoor: (count) => `Gráfico: personas que habían accedido al final de cada hora, ${count.toLocaleString("es")} en total`,
   byGate: "Por puerta",
   gate: "Puerta",
@@ -49,6 +49,6 @@ export const salesTexts: typeof english = {
   compare: "Comparar eventos",
   choose: (count) => `Elige hasta ${count} eventos`,
   comparison: "Comparación",
-  filled: "Porcentaje del aforo vendido",
+  capacitySold: "Porcentaje del aforo vendido",
   holdToOrder: "Reservas convertidas en pedidos",
 };

@@ -1,11 +1,11 @@
-/** What surrounds the pages for those who manage. */
+/** The frame of the pages for managers. */
 
 import type { shellTexts as english } from "../en/shell";
 
 export const shellTexts: typeof english = {
   product: "Gestión",
   navigation: "Gestión",
-  ofEvent: "Este evento",
+  thisEvent: "Este evento",
   shop: "Ver la tienda",
   door: "Puerta",
   account: "Cuenta",
@@ -17,8 +17,8 @@ export const shellTexts: typeof english = {
   signInText: "Estas páginas son para quienes venden entradas o trabajan en un evento.",
   nothingTitle: "Todavía no hay nada que gestionar",
   nothingText: "Has iniciado sesión, pero todavía no vendes ningún evento ni trabajas en ninguno. Si te han invitado, cierra la sesión y entra con la dirección en la que recibiste la invitación.",
-  mayNotTitle: "No tienes acceso a esta página",
-  mayNotText: "Si lo necesitas, pídeselo al promotor del evento.",
+  noAccessTitle: "No tienes acceso a esta página",
+  noAccessText: "Si lo necesitas, pídeselo al promotor del evento.",
   noEventTitle: "No encontramos este evento",
   noEventText: "Puede que se haya eliminado o que la dirección esté incompleta.",
   noPageTitle: "No encontramos esta página",

@@ -1,4 +1,4 @@
-/** The accounts of people. */
+/** Accounts. */
 
 import type { usersTexts as english } from "../en/users";
 
@@ -26,17 +26,17 @@ export const usersTexts: typeof english = {
   unlock: "Desbloquear",
   unlockText: "Podrá volver a iniciar sesión.",
   reason: "Motivo, para otros administradores (opcional)",
-  lockedNow: (who) => `Cuenta bloqueada: ${who}`,
-  unlocked: (who) => `Cuenta desbloqueada: ${who}`,
+  accountLocked: (who) => `Cuenta bloqueada: ${who}`,
+  accountUnlocked: (who) => `Cuenta desbloqueada: ${who}`,
   makePromoter: "Hacer promotor",
   makePromoterText: "Podrá crear eventos y vender entradas, y tendrá un perfil que puedes verificar en Promotores. Tiene que volver a iniciar sesión.",
   promoterMade: (who) => `${who} ya es promotor.`,
-  takePromoter: "Quitar el rol de promotor",
-  takePromoterText: "Dejará de poder gestionar sus eventos; los coordinadores y administradores sí podrán. Lo que está a la venta sigue a la venta. Tiene que volver a iniciar sesión.",
-  promoterTaken: (who) => `${who} ya no es promotor.`,
-  takeAdmin: "Quitar el rol de administrador",
-  takeAdminText: "Perderá todos los permisos de administrador en un máximo de 15 minutos. Solo el comando «make admin» puede devolvérselos.",
-  adminTaken: (who) => `${who} ya no es administrador.`,
+  removePromoter: "Quitar el rol de promotor",
+  removePromoterText: "Dejará de poder gestionar sus eventos; los coordinadores y administradores sí podrán. Lo que está a la venta sigue a la venta. Tiene que volver a iniciar sesión.",
+  promoterRemoved: (who) => `${who} ya no es promotor.`,
+  removeAdmin: "Quitar el rol de administrador",
+  removeAdminText: "Perderá todos los permisos de administrador en un máximo de 15 minutos. Solo el comando «make admin» puede devolvérselos.",
+  adminRemoved: (who) => `${who} ya no es administrador.`,
   endSessions: "Cerrar todas sus sesiones",
   endSessionsText: "Se cerrará su sesión en todos los dispositivos en un máximo de 15 minutos; después podrá volver a entrar. Hazlo si otra persona puede tener su dispositivo o su contraseña.",
   sessionsEnded: (who) => `Sesiones cerradas: ${who}`,

@@ -1,4 +1,4 @@
-/** Who waits for tickets of an event. */
+/** The waitlist of an event. */
 
 import type { waitlistTexts as english } from "../en/waitlist";
 
@@ -30,7 +30,7 @@ export const waitlistTexts: typeof english = {
   },
   wish: (count, tiers) => `${count.toLocaleString("es")} × ${listed(tiers)}`,
   joined: (when) => `En la lista desde el ${when}`,
-  most: (price) => `hasta ${price} cada una`,
+  maxPrice: (price) => `hasta ${price} cada una`,
   passedOver: (when) => `Sin entradas suficientes para su petición desde el ${when}`,
   until: (when) => `La oferta termina el ${when}`,
   offer: "Ofrecer entradas ahora",

@@ -1,4 +1,4 @@
-/** Webhooks: what is sent to a promoter's own software. */
+/** Webhooks to a promoter's own software. */
 
 import type { webhookTexts as english } from "../en/webhooks";
 
@@ -24,7 +24,7 @@ const errors: Record<string, string> = {
 export const webhookTexts: typeof english = {
   title: "Webhooks",
   lead: "Avisamos a tu propio software cuando pasa algo en tus eventos. Cada petición va firmada y se reintenta durante tres días hasta que tu servidor la acepta.",
-  leadOfAnother: "Estos endpoints son de otro promotor: su software recibe un aviso cuando pasa algo en sus eventos. Lo que cambies aquí como administrador le afecta.",
+  leadForOtherPromoter: "Estos endpoints son de otro promotor: su software recibe un aviso cuando pasa algo en sus eventos. Lo que cambies aquí como administrador le afecta.",
   newTitle: "Nuevo endpoint",
   create: "Añadir endpoint",
   url: "URL",
