@@ -44,7 +44,7 @@ class Buyer:
     def register(self, email: str, password: str) -> None:
         """Create an account on the page for it."""
         self.page.goto("/register")
-        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("Email address").fill(email)
         self.page.get_by_label("Password", exact=True).fill(password)
         self.press("Create account")
 

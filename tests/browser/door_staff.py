@@ -42,7 +42,7 @@ class DoorStaff:
 
     def sign_in_again(self, email: str = "door@example.com") -> None:
         """Where the page asks for it."""
-        self.page.get_by_label(re.compile("E-mail address|Correo electrónico")).fill(email)
+        self.page.get_by_label(re.compile("Email address|Correo electrónico")).fill(email)
         self.page.get_by_label(re.compile("^(Password|Contraseña)$")).fill(PASSWORD)
         self.page.locator("main button[type=submit]").click()
         self.page.wait_for_url("**/door")
@@ -101,7 +101,7 @@ class DoorStaff:
         """The network is gone; what the browser has kept is not."""
         self.wait_until_kept()
         self.page.context.set_offline(True)
-        self.see_state("No network")
+        self.see_state("Offline")
 
     def find_network(self) -> None:
         self.page.context.set_offline(False)

@@ -38,7 +38,7 @@ class Manager:
     def sign_in(self, email: str, address: str = "/manage") -> None:
         """Sign in as who goes on to `address`."""
         self.page.goto(f"/sign-in?next={address}")
-        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("Email address").fill(email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.press("Sign in")
         self.page.wait_for_url(lambda url: urlsplit(url).path == address)

@@ -29,7 +29,7 @@ def ada(api, new_buyer) -> Buyer:
 
 
 def sign_in(buyer: Buyer, password: str = PASSWORD) -> None:
-    buyer.page.get_by_label("E-mail address").fill(EMAIL)
+    buyer.page.get_by_label("Email address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(password)
     with buyer.page.expect_response(re.compile("/auth/login$")):
         buyer.press("Sign in")
@@ -53,7 +53,7 @@ def test_signing_in_returns_to_the_same_page_and_survives_a_reload(ada, event_id
     ada.follow("Sign in")
     sign_in(ada, "wrong password")
     ada.see("The address or the password is wrong.")
-    expect(ada.page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    expect(ada.page.get_by_label("Email address")).to_have_value(EMAIL)
     sign_in(ada)
     expect(ada.heading("Night of the Proms")).to_be_visible()
     ada.follow("Account")
@@ -79,9 +79,9 @@ def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer
     buyer = new_buyer()
     buy(buyer, event_id)
     buyer.follow("Account")
-    buyer.see("You are a guest")
+    buyer.see("You are shopping as a guest")
     buyer.follow("Create an account")
-    buyer.page.get_by_label("E-mail address").fill(EMAIL)
+    buyer.page.get_by_label("Email address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
     buyer.press("Create account")
     expect(buyer.heading("My details")).to_be_visible()
@@ -102,10 +102,10 @@ def test_the_link_in_the_mail_verifies_an_address(new_buyer, mailbox: Mailbox, m
     buyer = new_buyer()
     with settings.override(email_verification="required"):
         buyer.register(EMAIL, PASSWORD)
-        buyer.see("Look into your mail")
+        buyer.see("Check your inbox")
         buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
         sign_in(buyer)
-        buyer.see("open the link in our mail first")
+        buyer.see("open the link in our email first")
         buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
         buyer.press("Confirm")
         buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
@@ -119,9 +119,9 @@ def test_a_link_to_confirm_the_address_that_has_expired_is_mailed_again(ada, tim
     time.advance(86_401)
     ada.page.goto(link)
     ada.press("Confirm")
-    ada.see("This link has expired or was used already.")
-    ada.press("Ask for a new link")
-    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.see("This link has expired or has already been used.")
+    ada.press("Request a new link")
+    ada.page.get_by_label("Email address").fill(EMAIL)
     ada.press("Send the link")
     ada.see(f"We have sent a link to {EMAIL}")
     ada.page.goto("/")
@@ -133,11 +133,11 @@ def test_a_link_to_confirm_the_address_that_has_expired_is_mailed_again(ada, tim
 @pytest.mark.journey
 def test_a_forgotten_password_is_replaced_by_mail(ada, mailbox: Mailbox):  # noqa: F811
     ada.page.goto("/sign-in")
-    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.page.get_by_label("Email address").fill(EMAIL)
     ada.follow("Forgot your password?")
-    expect(ada.page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    expect(ada.page.get_by_label("Email address")).to_have_value(EMAIL)
     ada.press("Send the link")
-    ada.see("Look into your mail")
+    ada.see("Check your inbox")
     ada.page.goto(f"/reset-password#token={mailbox.token('reset_password')}")
     ada.page.get_by_label("New password", exact=True).fill("password1")
     ada.press("Save")
@@ -166,7 +166,7 @@ def test_details_and_password_are_changed_and_other_devices_are_signed_out(ada, 
     expect(ada.page.get_by_label("Current password", exact=True)).to_be_focused()
     ada.page.get_by_label("Current password", exact=True).fill(PASSWORD)
     ada.press("Change password")
-    ada.see("Your password is changed.")
+    ada.see("Your password has been changed.")
     ada.page.reload()
     expect(ada.page.get_by_label("Last name")).to_have_value("Lovelace")
     assert api.post("/auth/refresh", json={"refresh_token": elsewhere}).status == 401
@@ -203,7 +203,7 @@ def test_signing_in_in_spanish_by_the_keyboard_alone(ada, new_buyer):
     page.keyboard.press("Tab")
     page.keyboard.type("not this one")
     page.keyboard.press("Enter")
-    buyer.see("La dirección o la contraseña no es correcta.")
+    buyer.see("El correo o la contraseña no son correctos.")
     expect(page.get_by_label("Contraseña", exact=True)).to_be_focused()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type(PASSWORD)
@@ -268,10 +268,10 @@ def test_a_guest_who_was_away_for_a_week_is_told_and_can_buy_again(new_buyer, ti
     buy(buyer, event_id)
     time.advance(REFRESH_SECONDS)
     buyer.page.goto("/tickets")
-    buyer.see("You were a guest here, and this browser no longer knows you")
-    buyer.see("What you bought stays valid.")
+    buyer.see("Your guest visit has ended. We recognise this browser for seven days")
+    buyer.see("What you bought is still valid.")
     expect(buyer.page.get_by_text("Your session has ended.")).to_have_count(0)
-    buyer.press("Go on without an account")
+    buyer.press("Continue without an account")
     buyer.see("No tickets yet")
     buy(buyer, event_id)
 
@@ -284,9 +284,9 @@ def test_an_account_with_an_ended_session_never_buys_as_a_guest(ada, time, event
     ada.page.goto(f"/events/{event_id}")
     ada.page.get_by_label(f"Number of tickets: {TIER}").select_option("1")
     ada.press("Reserve tickets")
-    ada.see("Sign in again; what you typed is kept.")
+    ada.see("Sign in again; what you entered is saved.")
     ada.follow("Sign in again")
-    ada.press("Go on without an account")
+    ada.press("Continue without an account")
     ada.press("Reserve tickets")
     expect(ada.heading("Checkout")).to_be_visible()
 
@@ -294,9 +294,9 @@ def test_an_account_with_an_ended_session_never_buys_as_a_guest(ada, time, event
 def test_a_demo_stage_offers_its_identity_by_that_name(new_buyer, event_id):
     buyer = new_buyer()
     buyer.page.goto("/sign-in")
-    buyer.see("This shop is a demonstration.")
+    buyer.see("This shop is a demo.")
     buyer.press("Use a demo identity")
-    buyer.see("You are a made-up buyer")
+    buyer.see("You are using this demo as a made-up buyer")
     buy(buyer, event_id)
     buyer.follow("Account")
     buyer.press("Leave the demo identity")
@@ -312,7 +312,7 @@ def test_a_stage_where_people_sign_in_offers_no_demo_identity(new_buyer, event_i
         buyer.page.goto("/sign-in")
         with buyer.page.expect_response(re.compile("/health")):
             buyer.page.reload()
-        expect(buyer.page.get_by_text("This shop is a demonstration.")).to_have_count(0)
+        expect(buyer.page.get_by_text("This shop is a demo.")).to_have_count(0)
         buy(buyer, event_id)
 
 
@@ -331,8 +331,8 @@ def test_an_order_has_a_receipt_that_says_what_was_refunded(new_buyer, api, even
     assert builders.refund(api, order_id).status == 201
     buyer.page.reload()
     buyer.see("Refunded")
-    expect(receipt.get_by_role("row", name=re.compile("Refund of .* -\\$100"))).to_be_visible()
-    expect(receipt.get_by_role("row", name="Paid after refunds $0")).to_be_visible()
+    expect(receipt.get_by_role("row", name=re.compile("Refund on .* -\\$100"))).to_be_visible()
+    expect(receipt.get_by_role("row", name="Total after refunds $0")).to_be_visible()
     buyer.page.emulate_media(media="print")
     expect(buyer.page.get_by_role("navigation")).to_have_count(0)
 

@@ -46,8 +46,8 @@ def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
     expect(names).to_have_count(3)
     buyer.page.get_by_label("City").select_option("Porto")
     expect(names).to_have_text(["Soon"])
-    buyer.page.get_by_label("Only with tickets now").check()
-    buyer.see("No event fits")
+    buyer.page.get_by_label("On sale now").check()
+    buyer.see("No matching events")
     buyer.press("All events")
     expect(names).to_have_count(3)
     buyer.page.get_by_role("searchbox").fill("open denver")
@@ -104,7 +104,7 @@ def test_tickets_that_others_have_on_hold_are_not_called_sold(new_buyer, api, ti
     time.advance(60)
     buyer = new_buyer()
     buyer.page.goto(f"/events/{events['Open Air']}")
-    expect(buyer.heading("No tickets are free now")).to_be_visible()
+    expect(buyer.heading("No tickets available right now")).to_be_visible()
     expect(buyer.page.locator(".status")).to_have_text("All on hold")
 
 
@@ -113,16 +113,16 @@ def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
     time.advance(60)
     buyer = new_buyer()
     buyer.page.goto(f"/events/{events['Open Air']}")
-    expect(buyer.heading("This event is cancelled")).to_be_visible()
-    expect(buyer.page.get_by_text("No longer on sale")).to_have_count(2)
-    buyer.see("Who has bought some gets the money back, without asking")
+    expect(buyer.heading("This event has been cancelled")).to_be_visible()
+    expect(buyer.page.get_by_text("No longer on sale", exact=True)).to_have_count(2)
+    buyer.see("If you bought tickets, we are refunding you automatically.")
     expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
 
 
 def test_an_unknown_address_shows_an_error_page(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.goto("/nothing/here")
-    expect(buyer.heading("There is no such page")).to_be_visible()
+    expect(buyer.heading("Page not found")).to_be_visible()
 
 
 def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, events):

@@ -48,7 +48,7 @@ def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buy
     first.see("It is your turn")
     expect(first.page).to_have_title(re.compile("Your turn!"))
     first.page.get_by_text("Check the draw").click()
-    first.see("Its SHA-256 is that fingerprint.")
+    first.see("The SHA-256 hash of the key matches the fingerprint.")
     first.choose(TIER, 2)
     first.page.get_by_label("Ticket 1, Floor").fill("Ada Lovelace")
     first.pay()
@@ -62,7 +62,7 @@ def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buy
     second.page.get_by_label("Ticket 1, Floor").fill("Bob")
     second.pay("Card is declined")
     second.see("The payment was declined")
-    second.see("Nothing was charged")
+    second.see("You have not been charged")
     time.advance(5)  # figures that are shown may be some seconds old
     line = api.get(f"/events/{drop_id}/availability").json["availability"][0]
     assert (line["available"], line["reserved"], line["sold"]) == (8, 0, 2)
@@ -85,7 +85,7 @@ def test_an_expired_hold_is_explained_and_the_tickets_are_back(new_buyer, api, t
     buyer.see("Less than a minute left")
     time.advance(51)
     buyer.page.clock.fast_forward(51_000)
-    buyer.see("The time is over")
+    buyer.see("Your time ran out")
     buyer.follow("Choose again")
     buyer.choose(TIER, 2)
     invariants.check(time.now)
@@ -116,7 +116,7 @@ def test_reload_back_and_double_clicks_change_nothing(new_buyer, api, time, even
     buyer.page.go_back()
     expect(buyer.heading("Night of the Proms")).to_be_visible()
     buyer.page.goto(f"/events/{event_id}/checkout")
-    buyer.see("No tickets are on hold")
+    buyer.see("You have no tickets on hold")
     time.advance(5)  # figures that are shown may be some seconds old
     assert api.get(f"/events/{event_id}/availability").json["availability"][0]["sold"] == 2
     invariants.check(time.now)
@@ -161,7 +161,7 @@ def test_the_purchase_limit_is_shown_before_anything_is_reserved(new_buyer, api,
     buyer.page.goto(f"/events/{event_id}")
     for tier in (TIER, "Balcony"):
         buyer.page.get_by_label(f"Number of tickets: {tier}").select_option("4")
-    buyer.see("These are 8 tickets, and you can buy up to 6. Choose fewer.")
+    buyer.see("You have chosen 8 tickets, but you can buy only 6. Choose fewer.")
     expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_disabled()
     buyer.page.get_by_label("Number of tickets: Balcony").select_option("2")
     buyer.press("Reserve tickets")
@@ -220,10 +220,10 @@ def test_tickets_returned_in_another_tab_are_not_a_late_payment(new_buyer, api, 
     buyer.see("Night of the Proms")  # what is paid for
     other = new_buyer(beside=buyer)
     other.page.goto(f"/events/{event_id}/checkout")
-    other.press("Give the tickets back")
-    other.see("No tickets are on hold")
+    other.press("Cancel the reservation")
+    other.see("You have no tickets on hold")
     buyer.press("Continue to payment")
-    buyer.see("No tickets are on hold")
+    buyer.see("You have no tickets on hold")
     buyer.follow("Choose again")
     buyer.choose(TIER, 1)
     invariants.check(time.now)
@@ -248,7 +248,7 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
     buyer.page.get_by_label(f"Number of tickets: {TIER}").select_option("1")
     api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
     buyer.press("Reserve tickets")
-    buyer.see("The sale is paused at the moment.")
+    buyer.see("The sale is paused for everyone at the moment.")
     with buyer.page.expect_response("**/availability"):
         buyer.page.clock.fast_forward(6_000)  # the page asks by itself
     expect(buyer.heading("The sale is paused")).to_be_visible()

@@ -68,13 +68,13 @@ def test_screenshots_of_codes_are_admitted_online_and_offline(door, film, new_bu
     staff.lose_network()
     camera.show(film, pictures[1])
     staff.press("Start the camera")
-    staff.see_verdict("Come in", "Decided on this device")
+    staff.see_verdict("Come in", "Decided offline, from this device's list.")
     assert door.admitted(second) == 0
     staff.press("Stop the camera")
     staff.type(second.code)
     staff.see_verdict("Already in", "gate North")
     staff.find_network()
-    expect(staff.page.get_by_text("1 scan to be sent.")).to_have_count(0)
+    expect(staff.page.get_by_text("Not sent yet: 1 scan.")).to_have_count(0)
     assert (door.admitted(first), door.admitted(second)) == (1, 1)
     camera.show(film, None)
 
@@ -92,24 +92,24 @@ def test_offline_scans_survive_a_reload_and_duplicates_are_reported(door, new_st
     south.lose_network()
     for staff in (north, south):
         staff.type(qr.text(good))
-        staff.see_verdict("Come in", "Ada Lovelace", "Decided on this device")
+        staff.see_verdict("Come in", "Ada Lovelace", "Decided offline, from this device's list.")
     north.type(void.code)
     north.see_verdict("Refunded")
     [sold] = door.sell("late")
     north.type(qr.text(sold))
-    north.see_verdict("Not on the list", "after this list was loaded")
+    north.see_verdict("Not on the list", "after this list was downloaded")
 
     north.page.reload()
-    north.see_state("No network")
-    expect(north.page.get_by_text("1 scan to be sent.")).to_be_visible()
+    north.see_state("Offline")
+    expect(north.page.get_by_text("Not sent yet: 1 scan.")).to_be_visible()
     north.type(good.code)
     north.see_verdict("Already in", "gate North")
     expect(north.page.locator(".gates")).to_contain_text("North1")
 
     north.find_network()
-    expect(north.page.get_by_text("1 scan to be sent.")).to_have_count(0)
+    expect(north.page.get_by_text("Not sent yet: 1 scan.")).to_have_count(0)
     south.find_network()
-    conflict = south.page.get_by_role("region", name="Look into these")
+    conflict = south.page.get_by_role("region", name="Check these")
     expect(conflict).to_contain_text("Already in · Ada Lovelace")
     expect(conflict).to_contain_text("gate North")
     south.press("Noted: Ada Lovelace")
@@ -135,11 +135,11 @@ def test_two_devices_admit_a_ticket_once_and_an_undo_readmits_it(door, new_staff
     south.see_verdict("Come in")
     south.lose_network()
     south.press("Undo: Ada Lovelace")
-    expect(south.page.get_by_text("undo to be sent")).to_be_visible()
+    expect(south.page.get_by_text("undo not sent yet")).to_be_visible()
     south.type(ticket.code)
-    south.see_verdict("Come in", "Decided on this device")
+    south.see_verdict("Come in", "Decided offline, from this device's list.")
     south.find_network()
-    expect(south.page.get_by_text("to be sent")).to_have_count(0)
+    expect(south.page.get_by_text("not sent yet")).to_have_count(0)
     assert [checkin.gate for checkin in tickets.get_ticket(ticket.id).checkins] == ["South"]
 
 
@@ -154,12 +154,12 @@ def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: 
     staff.wait_until_kept()
     staff.page.route("**/api/v1/checkin", lose_answer)
     staff.type(first.code)
-    staff.see_verdict("Come in", "Decided on this device")
+    staff.see_verdict("Come in", "Decided offline, from this device's list.")
     assert door.admitted(first) == 1
     staff.page.unroute("**/api/v1/checkin")
     staff.find_network()
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
-    expect(staff.page.get_by_role("region", name="Look into these")).to_have_count(0)
+    expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
+    expect(staff.page.get_by_role("region", name="Check these")).to_have_count(0)
     assert (door.admitted(first), tickets.get_ticket(first.id).duplicates) == (1, [])
 
 
@@ -194,7 +194,7 @@ def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):  
     seen = {}
     for code, title in {
         refunded.code: "Refunded",
-        elsewhere.code: "Other event",
+        elsewhere.code: "Wrong event",
         "7K3MX-0QWZ9-H4TRB-V81CD": "Unknown",
         good.code: "Come in",
     }.items():
@@ -215,7 +215,7 @@ def test_an_idle_camera_sleeps_and_a_busy_one_keeps_the_screen_on(door, film, ne
     staff.page.get_by_text("Hold the code in front of the camera.").wait_for()
     assert staff.page.evaluate("() => screenLocks") == ["screen"]
     staff.page.clock.fast_forward(121_000)
-    staff.page.get_by_text("The camera sleeps, to save the battery.").wait_for()
+    staff.page.get_by_text("The camera is asleep to save battery.").wait_for()
     staff.page.wait_for_function("() => screenLocks.length === 0")
     assert staff.page.locator("video").evaluate("video => video.srcObject") is None
 
@@ -228,14 +228,14 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     page.get_by_label("Acceso", exact=True).focus()
     page.keyboard.type("Norte")
     page.keyboard.press("Enter")
-    staff.see_state("Con red: decide la tienda")
+    staff.see_state("Con conexión: decide la tienda")
     page.get_by_label("Código, nombre o número").focus()
     page.keyboard.type(ticket.code)
     page.keyboard.press("Enter")
     staff.see_verdict("Adelante", "José Núñez")
     page.keyboard.type(ticket.code)  # the field is empty again, and still the one that is typed into
     page.keyboard.press("Enter")
-    staff.see_verdict("Ya está dentro", "acceso Norte", "Fue este dispositivo.")
+    staff.see_verdict("Ya está dentro", "acceso Norte", "En este dispositivo.")
     for _ in range(30):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Deshacer: José Núñez":

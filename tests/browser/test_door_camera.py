@@ -86,7 +86,7 @@ def test_a_refused_camera_starts_when_it_is_allowed(door, new_staff):  # noqa: F
     staff = with_cameras(new_staff())
     staff.page.evaluate("cameras.refusal = 'NotAllowedError'")
     staff.press("Start the camera")
-    expect(staff.page.get_by_text("Allow it in the settings of the browser")).to_be_visible()
+    expect(staff.page.get_by_text("Allow it in the browser settings")).to_be_visible()
     check(staff.page, "door_camera_refused")
     staff.page.evaluate(
         "cameras.refusal = null, cameras.permission.state = 'granted', cameras.permission.dispatchEvent(new Event('change'))"
@@ -98,11 +98,11 @@ def test_a_camera_in_use_by_another_app_is_reported_and_restarted(door, new_staf
     staff = with_cameras(new_staff())
     staff.page.evaluate("cameras.refusal = 'NotReadableError'")
     staff.press("Start the camera")
-    expect(staff.page.get_by_text("another app has it")).to_be_visible()
+    expect(staff.page.get_by_text("another app is using it")).to_be_visible()
     staff.page.evaluate("cameras.refusal = null")
     start(staff)
     staff.page.evaluate("cameras.track.dispatchEvent(new Event('ended'))")
-    expect(staff.page.get_by_text("another app has it")).to_be_visible()
+    expect(staff.page.get_by_text("another app is using it")).to_be_visible()
     start(staff)
 
 

@@ -25,7 +25,7 @@ def test_stored_data_is_deleted_on_sign_out_and_a_day_after_closing(door, time, 
     staff.press("Leave the door and delete the list")
     staff.page.get_by_text("Not sent yet: 1 scan.").wait_for()
     staff.find_network()
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
     kept = staff.kept()
     assert (kept["setup"], kept["tickets"], kept["scans"]) == (1, 2, 1)
     assert kept["files"] > 0
@@ -42,7 +42,7 @@ def test_stored_data_is_deleted_on_sign_out_and_a_day_after_closing(door, time, 
     staff.page.context.set_offline(False)
     staff.page.clock.set_system_time((time.now + later) * 1000)
     staff.page.reload()
-    expect(staff.page.get_by_text("1 scan to be sent.")).to_be_visible()
+    expect(staff.page.get_by_text("Not sent yet: 1 scan.")).to_be_visible()
     assert (staff.kept()["tickets"], staff.kept()["scans"]) == (0, 1)  # who came in is never forgotten
     assert door.admitted(second) == 0
 
@@ -59,15 +59,15 @@ def test_another_account_sees_the_list_only_if_it_works_there(door, new_staff, n
     staff.page.unroute("**/checkin/sync")
     stranger = DoorStaff(staff.page, api, door.event_id, mailbox)
     stranger.sign_in("bob@example.com", is_invited=False)
-    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
-    staff.see_state("Your account does not work at this event")
+    expect(staff.page.get_by_role("heading", name="Is this account assigned to this event?")).to_be_visible()
+    staff.see_state("Your account is not assigned to this event")
     expect(staff.page.get_by_text("Ada Lovelace")).to_have_count(0)
     assert door.admitted(ticket) == 0, "what waits is kept for somebody who works there"
     staff.sign_out()
     staff.sign_in("shift2@example.com")
     staff.see_state("Online")
     expect(staff.page.get_by_text("Come in · Ada Lovelace")).to_be_visible()
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
     assert door.admitted(ticket) == 1
 
 
@@ -82,11 +82,11 @@ def test_scans_of_an_ended_session_are_sent_after_signing_in_again(door, new_sta
     staff.page.reload()
     staff.see_state("Signed out")
     staff.type(ticket.code)
-    staff.see_verdict("Come in", "Decided on this device")
+    staff.see_verdict("Come in", "Decided offline, from this device's list.")
     staff.page.get_by_role("link", name="Sign in again").click()
     staff.sign_in_again()
     staff.see_state("Online")
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    expect(staff.page.get_by_text("not sent yet")).to_have_count(0)
     assert door.admitted(ticket) == 1
 
 
@@ -124,7 +124,7 @@ def test_losing_the_role_deletes_the_list(door, time, new_staff):  # noqa: F811
     time.advance(ACCESS_SECONDS + 1)
     # Asked for as often as it takes: a question that is under way may have been sent before, and the button goes with the list.
     wait_until(staff.page, "async () => dispatchEvent(new Event('online')) && !document.querySelector('.connection-online')")
-    staff.see_state("Your account does not work at this event")
-    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
+    staff.see_state("Your account is not assigned to this event")
+    expect(staff.page.get_by_role("heading", name="Is this account assigned to this event?")).to_be_visible()
     wait_until(staff.page, f"async () => (await ({COUNT_KEPT})()).tickets === 0")
     expect(staff.page.get_by_text("Ada Lovelace")).to_have_count(0)

@@ -43,7 +43,7 @@ def test_an_event_is_run_from_start_to_end_by_keyboard(new_buyer, api, time):
     api.post("/auth/register", json={"email": "promoter@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"})
     manager, keyboard = Manager(page, api, time), Keyboard(page)
     page.goto("/sign-in?next=/manage")
-    keyboard.fill("E-mail address", "promoter@example.com")
+    keyboard.fill("Email address", "promoter@example.com")
     keyboard.fill("Password", PASSWORD)
     page.keyboard.press("Enter")
     manager.see_heading("No events yet")

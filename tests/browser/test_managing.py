@@ -119,7 +119,7 @@ def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_bu
     event_id = builders.create_event(api, name="Night of Songs")
     builders.create_tier(api, event_id)
     admin.press("View the shop as a buyer")
-    admin.see("You see this demonstration as a made-up buyer.")
+    admin.see("You are viewing this demo as a made-up buyer.")
     expect(buyer.page.get_by_role("link", name="Manage")).to_have_count(0)
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose("Floor", 1)

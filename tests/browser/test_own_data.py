@@ -29,9 +29,9 @@ def _section(buyer: Buyer, heading: str) -> Locator:
 
 
 def test_a_new_address_takes_the_password_and_the_mailed_link(at_home, api, mailbox: Mailbox):  # noqa: F811
-    at_home.page.get_by_text("Change the address").click()
-    form = _section(at_home, "E-mail address")
-    form.get_by_label("New e-mail address").fill(NEW_EMAIL)
+    at_home.page.get_by_text("Change email address").click()
+    form = _section(at_home, "Email address")
+    form.get_by_label("New email address").fill(NEW_EMAIL)
     password = form.get_by_label("Current password", exact=True)
     password.fill("not this one")
     at_home.press("Send the link")
@@ -49,20 +49,20 @@ def test_a_new_address_takes_the_password_and_the_mailed_link(at_home, api, mail
     assert log_in(api, NEW_EMAIL).status == 200
     at_home.page.goto("/account")
     at_home.see("Your session has ended.")
-    at_home.page.get_by_label("E-mail address").fill(NEW_EMAIL)
+    at_home.page.get_by_label("Email address").fill(NEW_EMAIL)
     at_home.page.get_by_label("Password", exact=True).fill(PASSWORD)
     at_home.page.get_by_role("main").get_by_role("button", name="Sign in").click()
     at_home.see(NEW_EMAIL)
 
 
 def test_the_present_address_is_refused_at_its_field(at_home):
-    at_home.page.get_by_text("Change the address").click()
-    form = _section(at_home, "E-mail address")
-    form.get_by_label("New e-mail address").fill(EMAIL.upper())
+    at_home.page.get_by_text("Change email address").click()
+    form = _section(at_home, "Email address")
+    form.get_by_label("New email address").fill(EMAIL.upper())
     form.get_by_label("Current password", exact=True).fill(PASSWORD)
     at_home.press("Send the link")
-    at_home.see("This is your address already.")
-    expect(form.get_by_label("New e-mail address")).to_be_focused()
+    at_home.see("This is already your address.")
+    expect(form.get_by_label("New email address")).to_be_focused()
 
 
 def test_all_that_is_kept_can_be_downloaded(at_home, event_id):  # noqa: F811
@@ -97,16 +97,16 @@ def test_the_download_has_all_pages_of_the_orders(new_buyer, event_id):  # noqa:
 
 def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, event_id):  # noqa: F811
     buy(at_home, event_id)
-    at_home.see("This browser keeps your tickets")
+    at_home.see("This browser saves your tickets")
     at_home.page.goto("/account")
     at_home.page.get_by_text("Delete my account").click()
-    form = _section(at_home, "What we keep about you")
+    form = _section(at_home, "The data we hold about you")
     form.get_by_label("Current password", exact=True).fill(PASSWORD)
-    at_home.press("Delete for good")
+    at_home.press("Delete permanently")
     assert form.get_by_label("I have saved what I need").evaluate("box => box.validity.valueMissing")
     form.get_by_label("I have saved what I need").check()
-    at_home.press("Delete for good")
-    at_home.see("Your data is deleted")
+    at_home.press("Delete permanently")
+    at_home.see("Your data has been deleted")
     assert log_in(api).status == 401
     assert at_home.page.evaluate("async () => [await caches.keys(), localStorage.getItem('fairgate.buyer')]") == [[], None]
     at_home.follow("My tickets")
@@ -121,8 +121,8 @@ def test_a_guest_deletes_their_data_by_keyboard_in_spanish(new_buyer, time, even
     page.get_by_label(f"Número de entradas: {TIER}").select_option("1")
     buyer.press("Reservar entradas")
     buyer.see("Compras como invitado")
-    buyer.press("Devolver las entradas")
-    buyer.see("No hay entradas reservadas")
+    buyer.press("Cancelar la reserva")
+    buyer.see("No tienes entradas reservadas")
     page.goto("/account")
     page.get_by_text("Eliminar mis datos").focus()
     page.keyboard.press("Enter")
@@ -134,7 +134,7 @@ def test_a_guest_deletes_their_data_by_keyboard_in_spanish(new_buyer, time, even
     with page.expect_response(re.compile("/auth/me$")) as response:
         page.keyboard.press("Enter")
     assert (response.value.request.method, response.value.status) == ("DELETE", 200)
-    buyer.see("Tus datos están eliminados")
+    buyer.see("Hemos eliminado tus datos")
     invariants.check(time.now)
 
 
@@ -145,10 +145,10 @@ def test_a_promoter_with_current_events_learns_why_erasure_is_refused(at_home):
         lambda route: route.fulfill(status=409, json=refusal) if route.request.method == "DELETE" else route.continue_(),
     )
     at_home.page.get_by_text("Delete my account").click()
-    form = _section(at_home, "What we keep about you")
+    form = _section(at_home, "The data we hold about you")
     form.get_by_label("Current password", exact=True).fill(PASSWORD)
     form.get_by_label("I have saved what I need").check()
-    at_home.press("Delete for good")
+    at_home.press("Delete permanently")
     at_home.see("Cancel them first")
     expect(form.get_by_label("I have saved what I need")).to_be_checked()
 
@@ -157,9 +157,9 @@ def test_a_guest_learns_how_long_tickets_stay_and_registers(new_buyer, time, eve
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
-    buyer.see("the tickets belong to this browser for seven days after your last visit")
+    buyer.see("Your tickets stay in this browser for seven days after your last visit")
     buyer.follow("Create an account")
-    buyer.page.get_by_label("E-mail address").fill(EMAIL)
+    buyer.page.get_by_label("Email address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
     buyer.press("Create account")
     expect(buyer.heading("Checkout")).to_be_visible()
@@ -175,11 +175,11 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer.page.goto(f"/events/{event_id}")
         buyer.choose(TIER, 1)
         buyer.follow("Create an account")
-        buyer.page.get_by_label("E-mail address").fill(EMAIL)
+        buyer.page.get_by_label("Email address").fill(EMAIL)
         buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
         buyer.press("Create account")
-        buyer.see("Look into your mail")
-        buyer.follow("Go on meanwhile")
+        buyer.see("Check your inbox")
+        buyer.follow("Continue in the meantime")
         buyer.pay()
         buyer.see_tickets(1)
         buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")

@@ -92,7 +92,7 @@ def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buye
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Fail authentication")
     buyer.see("The payment was not completed.")
-    buyer.see("Nothing was charged. Try again, or pay in another way.")
+    buyer.see("You have not been charged. Try again, or pay another way.")
     assert "secret" not in buyer.page.url
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Complete authentication")
@@ -107,8 +107,8 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
     buyer.press("Fail authentication")
     buyer.see("The payment was not completed.")
     buyer.page.get_by_label("Language").select_option("es")
-    buyer.see("El pago no se completó.")
-    buyer.see("No se ha cobrado nada.")
+    buyer.see("El pago no se ha completado.")
+    buyer.see("No te hemos cobrado nada.")
 
 
 @pytest.mark.usefixtures("own_page")
@@ -156,8 +156,8 @@ def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buy
     buyer.page.route("**/checkout/confirm", lambda route: route.abort())
     _pay(buyer, VISA)
     buyer.see("Checking your payment")
-    buyer.see("We cannot reach the shop at the moment. This page goes on asking.")
-    buyer.see("A payment that was made is not lost")
+    buyer.see("We cannot reach the shop at the moment, but this page keeps trying.")
+    buyer.see("If you have paid, your payment is safe")
     buyer.page.unroute("**/checkout/confirm")
     buyer.see_tickets(2)
 
@@ -166,7 +166,7 @@ def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buy
 def test_a_bank_that_takes_days_is_explained_and_the_tickets_come_later(new_buyer, shop):
     buyer = _buyer_with_element(new_buyer, shop)
     _pay(buyer, BANK_SUCCEEDS)
-    buyer.see("Your bank has your payment")
+    buyer.see("Your bank is processing the payment")
     shop.fake.complete_pending()
     shop.fake.deliver()
     buyer.page.clock.fast_forward(31_000)
@@ -181,9 +181,9 @@ def test_a_late_payment_is_explained_with_the_state_of_its_refund(new_buyer, sho
     shop.expire_without_asking_stripe(purchase.id)
     shop.buy("bob", LAST_TIER_TICKETS)
     _pay(buyer, VISA)
-    buyer.see("The payment came too late")
+    buyer.see("Your payment arrived too late")
     buyer.see("$100")
-    buyer.see("The money was sent back to the card or account that you paid with.")
+    buyer.see("We have sent the money back to the card or account you paid with.")
     invariants.check(time.now)
 
 
@@ -193,7 +193,7 @@ def test_a_declined_card_and_3d_secure_on_the_hosted_page(new_buyer, shop):
     buyer = new_buyer()
     _reserve(buyer, shop)
     buyer.press("Continue to payment")
-    buyer.see("You pay on the page of our payment provider")
+    buyer.see("You pay on our payment provider's page")
     buyer.press("Pay $100")
     buyer.pay_by_card("4000 0000 0000 0002")
     buyer.see("Your card was declined.")

@@ -19,7 +19,7 @@ def test_a_slow_shop_is_shown_until_it_answers(new_buyer, api):
     expect(buyer.page.locator(".skeleton")).to_be_visible()
     expect(buyer.page.get_by_text("The shop is slow")).to_have_count(0)
     buyer.page.clock.fast_forward(7_000)
-    buyer.see("The shop is slow at the moment. This page goes on by itself; nothing is lost.")
+    buyer.see("The shop is slow at the moment. This page keeps trying, and nothing is lost.")
     for route in held:
         route.continue_()
     expect(buyer.page.get_by_role("heading", level=1)).to_be_visible()
@@ -31,8 +31,8 @@ def test_a_failure_says_what_to_do_and_shows_the_request_id(new_buyer, origin):
     buyer.page.route("**/api/v1/events", lambda route: route.fulfill(status=500, json=FAILURE))
     buyer.page.goto("/")
     buyer.see("Something went wrong on our side. Try again in a moment.")
-    buyer.see("What you bought and your place in line stay yours, and tickets on hold until their time is over.")
-    buyer.see("If you ask for help, give this number: 01JXB2M4ZK8T9Q")
+    buyer.see("Your tickets and your place in line are safe. Tickets on hold stay yours until your time runs out.")
+    buyer.see("If you contact us, please quote this number: 01JXB2M4ZK8T9Q")
     buyer.page.unroute("**/api/v1/events")
     buyer.press("Try again")
     buyer.see("There are no events at the moment")
@@ -47,12 +47,12 @@ def test_a_waiting_room_that_could_not_be_loaded_is_tried_again(new_buyer, api, 
     buyer.see("The sale opens in")
     fail(buyer, "**/waiting-room/state")
     buyer.press("Join the waiting room")
-    buyer.see("No connection. Your place is kept")
+    buyer.see("No connection. Your place is safe")
     try_again(buyer, "**/waiting-room/state")
     buyer.see("You are in.")
     fail(buyer, "**/waiting-room/state")
     buyer.look_again()
-    buyer.see("No connection. Your place is kept")
+    buyer.see("No connection. Your place is safe")
     try_again(buyer, "**/waiting-room/state")
     expect(buyer.page.get_by_text("No connection.")).to_have_count(0)
     fail(buyer, "**/waiting-room/state")
@@ -75,7 +75,7 @@ def test_the_end_of_a_hold_that_could_not_be_asked_for_is_tried_again(new_buyer,
     buyer.see("Something went wrong on our side.")
     try_again(buyer, "**/checkout/sessions/*")
     buyer.page.clock.run_for(500)
-    buyer.see("The time is over")
+    buyer.see("Your time ran out")
 
 
 def test_a_qr_code_that_could_not_be_loaded_is_tried_again(new_buyer, api):
@@ -96,7 +96,7 @@ def test_a_link_that_could_not_be_mailed_is_asked_for_again(new_buyer, origin):
     with settings.override(email_verification="required"):
         buyer.register(EMAIL, PASSWORD)
         fail(buyer, "**/auth/email/resend")
-        buyer.press("Send the mail again")
+        buyer.press("Send the email again")
         try_again(buyer, "**/auth/email/resend")
         buyer.see("Sent.")
 
@@ -116,7 +116,7 @@ def test_links_that_are_not_complete_lead_on(new_buyer, origin):
     buyer = new_buyer()
     for path in ("/transfer", "/guest"):
         buyer.page.goto(path)
-        expect(buyer.heading("This link is not complete")).to_be_visible()
+        expect(buyer.heading("This link is incomplete")).to_be_visible()
         expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
         buyer.page.get_by_role("main").get_by_role("link", name="All events").click()
         buyer.see("There are no events at the moment")

@@ -59,7 +59,7 @@ def codes(buyer) -> list[str]:
 
 
 def wait_until_kept(buyer) -> None:
-    buyer.see("This browser keeps your tickets")
+    buyer.see("This browser saves your tickets")
     buyer.page.wait_for_function("() => navigator.serviceWorker.controller !== null")
 
 
@@ -72,9 +72,9 @@ def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, serve
     holder.see("We cannot reach the shop")
     holder.see_tickets(2)
     assert codes(holder) == before
-    holder.see("unless they were given away or refunded since")
+    holder.see("unless they have been transferred or refunded since")
     holder.page.get_by_role("button", name="Show at the door").first.click()
-    expect(holder.page.get_by_role("dialog")).to_contain_text("Last checked:")
+    expect(holder.page.get_by_role("dialog")).to_contain_text("Last updated:")
     holder.press("Close")
     expect(holder.page.get_by_text("Add a name")).to_have_count(0)  # nothing can be changed now
     holder.page.goto("/")
@@ -138,7 +138,7 @@ def test_kept_tickets_are_shown_while_the_shop_is_slow(holder):
 def test_a_ticket_of_a_past_event_is_kept_apart(holder, time):
     time.advance(32 * 86_400)
     holder.page.reload()
-    holder.see("No tickets for events to come")
+    holder.see("No tickets for upcoming events")
     holder.page.get_by_text("Tickets for past events (2)").click()
     expect(holder.page.get_by_text("Event over")).to_have_count(2)
     expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
@@ -180,25 +180,25 @@ def test_a_ticket_changes_hands_and_its_old_code_dies(holder, new_buyer, api, or
     with settings.override(shop_url=origin):
         old = codes(holder)
         given = holder.page.locator(".pass").first
-        given.get_by_text("Give this ticket away").click()
-        given.get_by_role("button", name="Make a link").click()
+        given.get_by_text("Transfer this ticket").click()
+        given.get_by_role("button", name="Create a link").click()
         taken_back = given.get_by_label("Link to this ticket").input_value()
-        given.get_by_role("button", name="Take the link back").click()
-        expect(given.get_by_text("Give this ticket away")).to_be_visible()
-        given.get_by_role("button", name="Make a link").click()
+        given.get_by_role("button", name="Cancel the transfer").click()
+        expect(given.get_by_text("Transfer this ticket")).to_be_visible()
+        given.get_by_role("button", name="Create a link").click()
         expect(given.get_by_label("Link to this ticket")).not_to_have_value(taken_back)
         link = given.get_by_label("Link to this ticket").input_value()
-        mail = given.get_by_role("link", name="Send by e-mail").get_attribute("href")
+        mail = given.get_by_role("link", name="Send by email").get_attribute("href")
     assert re.match(r"mailto:\?subject=A%20ticket%20for%20Night%20of%20the%20Proms&body=http", mail)
 
     friend = new_buyer()
     friend.page.goto(taken_back)
     friend.press("Accept the ticket")
-    friend.see("This link was used or taken back.")
+    friend.see("This link has been used or cancelled.")
     friend.page.goto("/")
     friend.page.goto(link)
     friend.press("Accept the ticket")
-    friend.see("It is yours")
+    friend.see("The ticket is yours")
     friend.page.get_by_role("main").get_by_role("link", name="My tickets").click()
     friend.see_tickets(1)
     (new,) = codes(friend)
@@ -223,7 +223,7 @@ def test_a_refunded_ticket_says_where_its_money_is(holder, api, time):
     refunds = holder.page.get_by_role("region", name="Refunded tickets")
     expect(refunds).to_contain_text("Ticket 2, Floor")
     expect(refunds).to_contain_text("$50")
-    expect(refunds).to_contain_text("In the demonstration, so no money moved.")
+    expect(refunds).to_contain_text("This is a demo, so no money moved.")
 
 
 def test_the_event_and_the_ticket_offer_the_calendar_file(holder, shop):
@@ -237,10 +237,10 @@ def test_the_event_and_the_ticket_offer_the_calendar_file(holder, shop):
 def test_the_wallet_speaks_spanish(new_buyer):
     buyer = new_buyer(locale="es-ES")
     buyer.page.goto("/tickets")
-    buyer.see("Aún no hay entradas")
+    buyer.see("Aún no tienes entradas")
     buyer.page.goto("/transfer#token=none")
     buyer.press("Aceptar la entrada")
-    buyer.see("Este enlace ya se usó o se retiró.")
+    buyer.see("Este enlace ya se ha usado o se ha cancelado.")
 
 
 def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_buyer, shop):
@@ -255,9 +255,9 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     host.see_tickets(1)
     host.page.get_by_text("Guests", exact=True).click()
     third = host.page.locator(".seats > li").nth(2)
-    third.get_by_label("Name of the guest").fill("Bob")
+    third.get_by_label("Guest's name").fill("Bob")
     third.get_by_label("Vegan").check()
-    third.get_by_role("button", name="Give the seat").click()
+    third.get_by_role("button", name="Assign the seat").click()
     expect(third).to_contain_text("Bob")
     link = third.get_by_role("link", name="Link for the guest").get_attribute("href")
     guest.page.goto(f"/guest{link.partition('/guest')[2]}")
@@ -270,12 +270,12 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     seat = tickets.get_ticket(ticket["id"]).guest_of(3)
     assert codes_on(guest) == [seat.code]
     expect(guest.page.get_by_role("img", name="QR code of ticket")).to_have_count(1)
-    guest.page.get_by_text("Give the seat back", exact=True).click()
-    guest.press("Give back and delete")
-    guest.see("The seat is given back")
+    guest.page.get_by_text("Give up my seat", exact=True).click()
+    guest.press("Give up and delete")
+    guest.see("You have given up your seat")
     host.page.reload()
     host.page.get_by_text("Guests", exact=True).click()
-    expect(host.page.get_by_label("Name of the guest")).to_have_count(4)
+    expect(host.page.get_by_label("Guest's name")).to_have_count(4)
     invariants.check(time.now)
 
 

@@ -43,13 +43,13 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     _join_others(api, drop_id, 2)
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.press("Join the waiting room")
-    buyer.see("1 person before you")
-    expect(buyer.page).to_have_title(re.compile(r"^1 person before you"))
+    buyer.see("1 person ahead of you")
+    expect(buyer.page).to_have_title(re.compile(r"^1 person ahead of you"))
     expect(buyer.page.get_by_role("progressbar")).to_be_visible()
-    buyer.see("Let in already: place 1")
+    buyer.see("Let in so far: place 1")
     buyer.see("Your turn in less than a minute")
     buyer.page.reload()
-    buyer.see("1 person before you")
+    buyer.see("1 person ahead of you")
     assert buyer.page.evaluate("tones") == 0
     buyer.page.get_by_label("Play a sound when it is my turn").check()
     assert buyer.page.evaluate("tones") == 3  # so that the buyer knows the sound
@@ -69,17 +69,17 @@ def test_back_and_forward_keep_the_place_in_line(new_buyer, api, time, drop_id):
     buyer.page.goto(f"/events/{drop_id}")
     buyer.follow("Go to the waiting room")
     buyer.press("Join the waiting room")
-    buyer.see("1 person before you")
+    buyer.see("1 person ahead of you")
     joins: list[str] = []
     buyer.page.on("request", lambda request: request.url.endswith("/join") and joins.append(request.url))
     buyer.page.go_back()
     expect(buyer.page.get_by_role("link", name="Go to the waiting room")).to_be_visible()
-    expect(buyer.page).not_to_have_title(re.compile("before you"))
+    expect(buyer.page).not_to_have_title(re.compile("ahead of you"))
     buyer.page.go_forward()
-    buyer.see("1 person before you")
+    buyer.see("1 person ahead of you")
     buyer.page.get_by_role("link", name="Back to the event").click()
     buyer.follow("Go to the waiting room")
-    buyer.see("1 person before you")
+    buyer.see("1 person ahead of you")
     _pass(buyer, time, 90)
     buyer.see("It is your turn")
     assert joins == []
@@ -103,12 +103,12 @@ def test_a_lost_network_keeps_the_place_and_says_so(new_buyer, api, time, drop_i
     buyer.join(drop_id)
     buyer.page.context.set_offline(True)
     _pass(buyer, time, 20)
-    buyer.see("Your place is kept; this page goes on counting")
+    buyer.see("Your place is safe: this page keeps counting")
     expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"^0:[0-4]\d$"))  # the page counts on by itself
     time.advance(OPENS_AFTER)
     buyer.page.context.set_offline(False)
     buyer.see("It is your turn")
-    expect(buyer.page.get_by_text("Your place is kept; this page")).to_have_count(0)
+    expect(buyer.page.get_by_text("Your place is safe: this page")).to_have_count(0)
 
 
 def test_a_phone_with_a_wrong_clock_counts_down_correctly(new_buyer, time, drop_id):
@@ -172,7 +172,7 @@ def test_a_pause_during_the_choice_says_that_the_clock_is_stopped(new_buyer, api
     buyer.see("It is your turn")
     api.post(f"/admin/events/{drop_id}/pause", token=builders.admin_token())
     _pass(buyer, time, 6)
-    buyer.see("You have been let in")
+    buyer.see("Your turn is paused")
     expect(buyer.page).to_have_title(re.compile("^The sale is paused: The Drop"))
     left = buyer.page.get_by_role("timer").inner_text()
     _pass(buyer, time, 30)
@@ -196,8 +196,8 @@ def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_bu
     with buyer.page.expect_response("**/waiting-room/state"):
         buyer.page.clock.fast_forward(6_000)  # the page asks by itself
     buyer.see("The sale is paused")
-    buyer.see("Nobody loses their place")
-    buyer.see("How long you wait is shown again when the sale goes on.")
+    buyer.see("Your place is safe and the clock is stopped.")
+    buyer.see("We will show your estimated wait again when the sale resumes.")
     expect(buyer.page.get_by_text("Your turn in")).to_have_count(0)
     api.post(f"/admin/events/{drop_id}/resume", token=builders.admin_token())
     tier = api.patch(f"/tiers/{api.get(f'/events/{drop_id}').json['tiers'][0]['id']}", json={"capacity": 1}, token=builders.admin_token())
@@ -206,8 +206,8 @@ def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_bu
     assert buyer_in_turn
     for _ in range(2):  # the first to ask is answered with figures that are a little old, while they are read anew
         _pass(buyer, time, 6)
-    buyer.see("Everything is sold")
-    buyer.see("Tickets that come back are offered to those on the waitlist")
+    buyer.see("All tickets are sold")
+    buyer.see("Returned tickets are offered to people on the waitlist")
     buyer.see("You keep your place")
     expect(buyer.page.get_by_role("link", name="All events")).to_be_visible()
 
@@ -229,15 +229,17 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     _join_others(api, drop_id, 3)
     buyer.join(drop_id)
     buyer.page.get_by_text("Check the draw").click()
-    buyer.see("Your browser has noted it.")
+    buyer.see("Your browser has saved the fingerprint.")
     _pass(buyer, time, OPENS_AFTER + 1)
-    buyer.see("Before the opening your browser noted this fingerprint")
-    buyer.see("Its SHA-256 is that fingerprint.")
-    buyer.see("You were number 4 of the 4 people who joined before the opening.")
-    position = int(re.search(r"place (\d+):", buyer.page.get_by_text("From key and number your browser computes").inner_text())[1])
+    buyer.see("Before the sale opened, your browser saved this fingerprint")
+    buyer.see("The SHA-256 hash of the key matches the fingerprint.")
+    buyer.see("You were number 4 of the 4 people who joined before the sale opened.")
+    position = int(
+        re.search(r"place (\d+),", buyer.page.get_by_text("From the key and your number, your browser calculates").inner_text())[1]
+    )
     places = []
     for number in range(1, 5):
-        buyer.page.get_by_label("Compute the place of any number from 1 to 4").fill(str(number))
+        buyer.page.get_by_label("Calculate the place of any number from 1 to 4").fill(str(number))
         result = buyer.page.get_by_text(re.compile(rf"Number {number} has place \d\."))
         expect(result).to_be_visible()
         places.append(int(result.inner_text()[-2]))
@@ -245,7 +247,7 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     assert places[3] == position
     buyer.page.reload()
     buyer.page.get_by_text("Check the draw").click()
-    buyer.see("Before the opening your browser noted this fingerprint")
+    buyer.see("Before the sale opened, your browser saved this fingerprint")
 
 
 def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_id):
@@ -254,7 +256,7 @@ def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_i
     api.delete(f"/events/{drop_id}/waiting-room/clear", token=builders.admin_token())
     time.advance(2)
     buyer.look_again()
-    buyer.see("The waiting room was started anew")
+    buyer.see("The waiting room was reset")
     buyer.press("Join the waiting room")
     buyer.see("You are in.")
 
@@ -263,6 +265,7 @@ def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, dr
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.see("Join the waiting room")
+    buyer.see("The Drop")  # the event is loaded as well
     asked: list[str] = []
     buyer.page.on("request", lambda request: "/api/" in request.url and asked.append(f"{request.method} {request.url.rpartition('/')[2]}"))
     buyer.press("Join the waiting room")

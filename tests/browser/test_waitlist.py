@@ -47,15 +47,15 @@ def test_a_person_on_the_waitlist_gets_and_pays_a_returned_ticket(new_buyer, api
     ada = new_buyer()
     ada.use_demo_identity()
     join(ada, event_id)
-    ada.see("Before you: 1 person waiting for 2 tickets.")
+    ada.see("Ahead of you: 1 person waiting for 2 tickets.")
     bring_offer(ada, api, orders[0])
     expect(ada.heading("There is a ticket for you")).to_be_visible()
     ada.see("1 × Floor")
-    ada.follow("Take up the offer")
+    ada.follow("Accept the offer")
     ada.pay()
     ada.see_tickets(1)
     ada.page.goto("/account")
-    ada.see("You have bought the tickets that you waited for.")
+    ada.see("You have bought the tickets you were waiting for.")
     time.advance(5)
     invariants.check(time.now)
 
@@ -63,7 +63,7 @@ def test_a_person_on_the_waitlist_gets_and_pays_a_returned_ticket(new_buyer, api
 def test_the_account_shows_the_offer_which_can_be_declined_there(ada, api, sold_out):
     _, orders = sold_out
     ada.page.goto("/account")
-    ada.see("Nobody is before you.")
+    ada.see("Nobody is ahead of you.")
     bring_offer(ada, api, orders[0])
     ada.page.get_by_text("Decline the offer").click()
     ada.press("Decline now")
@@ -75,7 +75,7 @@ def test_the_account_shows_the_offer_which_can_be_declined_there(ada, api, sold_
 def test_an_offer_that_was_taken_up_can_still_be_declined(ada, api, sold_out):
     event_id, orders = sold_out
     bring_offer(ada, api, orders[0])
-    ada.follow("Take up the offer")
+    ada.follow("Accept the offer")
     expect(ada.heading("Checkout")).to_be_visible()
     ada.page.goto(f"/events/{event_id}")
     ada.page.get_by_text("Decline the offer").click()
@@ -97,7 +97,7 @@ def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     expect(ada.heading("There is a ticket for you")).to_be_visible()
     time.advance(86_500)
     ada.look_again()
-    ada.see("Your offer was not paid in time.")
+    ada.see("You did not pay for your offer in time.")
 
 
 def test_a_screen_reader_hears_the_time_left_more_often_near_the_end(ada, api, time, sold_out):
@@ -134,31 +134,31 @@ def test_several_wishes_are_sent_in_their_order(new_buyer, api, time, sold_out):
     ada.page.get_by_label("Which tickets?").select_option(balcony)
     ada.page.get_by_label("Choice 2").select_option(index=1)
     ada.press("Join the waitlist")
-    ada.see("You wait for 2 tickets: Balcony, Floor")
+    ada.see("You are waiting for 2 tickets: Balcony, Floor")
 
 
 def test_a_stranger_signs_in_and_comes_back_to_join(new_buyer, api, mailbox, sold_out):  # noqa: F811
     assert register(api).status == 201
     ada = new_buyer()
     ada.page.goto(f"/events/{sold_out[0]}")
-    ada.see("To join, you need an account.")
-    expect(ada.page.get_by_text("tickets appear here again")).to_have_count(0)
+    ada.see("You need an account to join.")
+    expect(ada.page.get_by_text("If tickets are returned, they appear here")).to_have_count(0)
     ada.follow("Sign in to join")
-    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.page.get_by_label("Email address").fill(EMAIL)
     ada.page.get_by_label("Password", exact=True).fill(PASSWORD)
     ada.press("Sign in")
     ada.press("Join the waitlist")
     expect(ada.heading("You are on the waitlist")).to_be_visible()
-    ada.see(f"We also mail the offer to {EMAIL}. You have not confirmed this address yet")
+    ada.see(f"We also email the offer to {EMAIL}. You have not confirmed this address yet")
     assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
     ada.page.reload()
-    ada.see(f"We also mail the offer to {EMAIL}.")
+    ada.see(f"We also email the offer to {EMAIL}.")
     expect(ada.page.get_by_text("You have not confirmed")).to_have_count(0)
 
 
 def test_a_person_without_an_address_is_not_promised_a_mail(ada):
-    ada.see("There is no mail, because a demo identity has no address")
-    expect(ada.page.get_by_text("We also mail the offer")).to_have_count(0)
+    ada.see("A demo identity has no email address")
+    expect(ada.page.get_by_text("We also email the offer")).to_have_count(0)
 
 
 def test_an_event_without_a_waitlist_says_that_tickets_may_come_back(new_buyer, api, time):
@@ -167,5 +167,5 @@ def test_an_event_without_a_waitlist_says_that_tickets_may_come_back(new_buyer, 
     time.advance(5)
     ada = new_buyer()
     ada.page.goto(f"/events/{event_id}")
-    ada.see("tickets appear here again")
+    ada.see("If tickets are returned, they appear here")
     expect(ada.heading("Waitlist")).to_have_count(0)

@@ -16,12 +16,12 @@ def reset_password(stage: Stage) -> None:
 
 def sign_in(stage: Stage) -> None:
     stage.open("/sign-in?next=/orders")
-    stage.buyer.see("This shop is a demonstration.")
+    stage.buyer.see("This shop is a demo.")
 
 
 def sign_in_refused(stage: Stage) -> None:
     stage.open("/sign-in")
-    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
     stage.page.get_by_label("Password", exact=True).fill("not this one")
     stage.page.get_by_role("button", name="Show: Password").click()
     stage.buyer.press("Sign in")
@@ -30,7 +30,7 @@ def sign_in_refused(stage: Stage) -> None:
 
 def register_refused(stage: Stage) -> None:
     stage.open("/register")
-    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
     stage.page.get_by_label("Password", exact=True).fill("password1")
     stage.buyer.press("Create account")
     stage.buyer.see("This password is easy to guess.")
@@ -38,14 +38,14 @@ def register_refused(stage: Stage) -> None:
 
 def forgot_password(stage: Stage) -> None:
     stage.open("/forgot-password")
-    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
     stage.buyer.press("Send the link")
-    stage.buyer.see("Look into your mail")
+    stage.buyer.see("Check your inbox")
 
 
 def account(stage: Stage) -> None:
     stage.open("/register")
-    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
     stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
     stage.page.get_by_label("First name").fill("Ada")
     stage.buyer.press("Create account")
@@ -55,7 +55,7 @@ def account(stage: Stage) -> None:
 def account_of_a_guest(stage: Stage) -> None:
     stage.checkout()
     stage.open("/account")
-    stage.buyer.see("You are a guest")
+    stage.buyer.see("You are shopping as a guest")
 
 
 def session_over(stage: Stage) -> None:
@@ -69,14 +69,14 @@ def guest_who_stayed_away(stage: Stage) -> None:
     wallet(stage)
     stage.time.advance(8 * 86_400)
     stage.page.reload()
-    stage.buyer.see("this browser no longer knows you")
+    stage.buyer.see("We recognise this browser for seven days")
 
 
 def guest_who_stayed_away_looks_at_an_event(stage: Stage) -> None:
     stage.checkout()
     stage.time.advance(8 * 86_400)
     stage.open(f"/events/{stage.event}")
-    stage.buyer.see("Your visit as a guest has ended.")
+    stage.buyer.see("Your guest visit has ended.")
 
 
 def orders(stage: Stage) -> None:
@@ -103,11 +103,11 @@ def orders_of_a_stranger(stage: Stage) -> None:
 
 def account_with_another_address(stage: Stage) -> None:
     account(stage)
-    stage.page.get_by_text("Change the address").click()
-    stage.page.get_by_label("New e-mail address").fill("ada@new.example")
+    stage.page.get_by_text("Change email address").click()
+    stage.page.get_by_label("New email address").fill("ada@new.example")
     stage.page.get_by_role("main").locator("details").get_by_label("Current password", exact=True).fill("seven grey owls")
     stage.buyer.press("Send the link")
-    stage.buyer.see("Look into your new mailbox")
+    stage.buyer.see("Check your new inbox")
 
 
 def account_about_to_be_deleted(stage: Stage) -> None:
@@ -116,7 +116,7 @@ def account_about_to_be_deleted(stage: Stage) -> None:
     form = stage.page.locator("details").filter(has=stage.page.get_by_text("Delete my account"))
     form.get_by_label("Current password", exact=True).fill("not this one")
     form.get_by_label("I have saved what I need").check()
-    stage.buyer.press("Delete for good")
+    stage.buyer.press("Delete permanently")
     stage.buyer.see("This is not your current password.")
 
 
@@ -124,8 +124,8 @@ def account_of_a_guest_deleted(stage: Stage) -> None:
     account_of_a_guest(stage)
     stage.page.get_by_text("Delete my data").click()
     stage.page.get_by_label("I have saved what I need").check()
-    stage.buyer.press("Delete for good")
-    stage.buyer.see("Your data is deleted")
+    stage.buyer.press("Delete permanently")
+    stage.buyer.see("Your data has been deleted")
 
 
 def account_of_a_demonstration(stage: Stage) -> None:
@@ -149,7 +149,7 @@ def account_of_a_stranger(stage: Stage) -> None:
 def register_as_a_guest(stage: Stage) -> None:
     stage.checkout()
     stage.open("/register")
-    stage.buyer.see("come along")
+    stage.buyer.see("move to your account")
 
 
 def verify_email(stage: Stage) -> None:
@@ -159,7 +159,7 @@ def verify_email(stage: Stage) -> None:
 
 def verify_email_again(stage: Stage) -> None:
     stage.open("/verify-email")
-    stage.buyer.see("we send you a new link")
+    stage.buyer.see("we will send you a new link")
 
 
 def orders_empty(stage: Stage) -> None:

@@ -14,7 +14,7 @@ def storefront(stage: Stage) -> None:
 def storefront_without_a_match(stage: Stage) -> None:
     stage.open("/")
     stage.page.get_by_role("searchbox").fill("opera")
-    stage.buyer.see("No event fits")
+    stage.buyer.see("No matching events")
 
 
 def storefront_of_a_city(stage: Stage) -> None:
@@ -63,7 +63,7 @@ def event_sold_out(stage: Stage) -> None:
 
 def unknown_event(stage: Stage) -> None:
     stage.open("/events/none")
-    stage.buyer.see("There is no such event")
+    stage.buyer.see("Event not found")
 
 
 def shop_unreachable(stage: Stage) -> None:
@@ -128,7 +128,7 @@ def hold_expired(stage: Stage) -> None:
     stage.checkout()
     stage.time.advance(181)
     stage.page.clock.fast_forward(181_000)
-    stage.buyer.see("The time is over")
+    stage.buyer.see("Your time ran out")
 
 
 def storefront_loading(stage: Stage) -> None:
@@ -175,14 +175,14 @@ def event_on_hold(stage: Stage) -> None:
     assert builders.reserve(stage.api, "somebody", event_id, tier_id, 2).status == 201
     stage.time.advance(60)
     stage.open(f"/events/{event_id}")
-    stage.buyer.see("No tickets are free now")
+    stage.buyer.see("No tickets available right now")
 
 
 def event_cancelled(stage: Stage) -> None:
     stage.as_admin(f"/events/{stage.event}/cancel")
     stage.time.advance(5)
     stage.open(f"/events/{stage.event}")
-    stage.buyer.see("This event is cancelled")
+    stage.buyer.see("This event has been cancelled")
 
 
 def event_reserved_in_another_tab(stage: Stage) -> None:
@@ -213,19 +213,19 @@ def checkout_for_free(stage: Stage) -> None:
 
 def checkout_given_back(stage: Stage) -> None:
     checkout(stage)
-    stage.buyer.press("Give the tickets back")
-    stage.buyer.see("No tickets are on hold")
+    stage.buyer.press("Cancel the reservation")
+    stage.buyer.see("You have no tickets on hold")
 
 
 def checkout_given_back_in_another_tab(stage: Stage) -> None:
     checkout(stage)
     first, tab = stage.buyer, stage.page
     stage.open_second_tab(f"/events/{stage.event}/checkout")
-    stage.buyer.press("Give the tickets back")
-    stage.buyer.see("No tickets are on hold")
+    stage.buyer.press("Cancel the reservation")
+    stage.buyer.see("You have no tickets on hold")
     stage.buyer, stage.page = first, tab
     first.press("Continue to payment")
-    first.see("No tickets are on hold")
+    first.see("You have no tickets on hold")
 
 
 def checkout_with_the_api_down(stage: Stage) -> None:
@@ -244,7 +244,7 @@ def failure_with_a_request_id(stage: Stage) -> None:
 
 def unknown_page(stage: Stage) -> None:
     stage.open("/nothing-here")
-    stage.buyer.see("There is no such page")
+    stage.buyer.see("Page not found")
 
 
 SCENES: list[Scene] = [

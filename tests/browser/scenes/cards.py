@@ -49,19 +49,19 @@ def card_failed_3d_secure(stage: CardStage) -> None:
 def card_on_the_providers_page(stage: CardStage) -> None:
     with settings.override(checkout_page="hosted"):
         stage.buyer.press("Continue to payment")
-        stage.buyer.see("You pay on the page of our payment provider")
+        stage.buyer.see("You pay on our payment provider's page")
 
 
 def card_checked_while_the_api_is_down(stage: CardStage) -> None:
     stage.page.route("**/checkout/confirm", abort)
     stage.pay(VISA)
-    stage.buyer.see("This page goes on asking.")
+    stage.buyer.see("this page keeps trying.")
     stage.shop.fake.deliver()  # the shop learns of the payment all the same
 
 
 def bank_has_the_payment(stage: CardStage) -> None:
     stage.pay(BANK_SUCCEEDS)
-    stage.buyer.see("Your bank has your payment")
+    stage.buyer.see("Your bank is processing the payment")
 
 
 def card_was_late(stage: CardStage) -> None:
@@ -80,7 +80,7 @@ def _pay_late(stage: CardStage, card: str) -> None:
     stage.shop.buy("bob", LAST_TICKETS)
     stage.page.get_by_label("Card").fill(card)
     stage.page.get_by_role("button", name="Pay $").click()
-    stage.buyer.see("The payment came too late")
+    stage.buyer.see("Your payment arrived too late")
     stage.buyer.see("The money ")
 
 
@@ -97,7 +97,7 @@ def order_with_a_refund_that_is_tried_again(stage: CardStage) -> None:
     stage.shop.fake.complete_pending()
     stage.shop.fake.deliver()
     stage.page.reload()
-    stage.buyer.see("Refund of")
+    stage.buyer.see("Refund on")
 
 
 def wallet_with_a_refund_on_its_way(stage: CardStage) -> None:
@@ -113,7 +113,7 @@ def _refund(stage: CardStage, card: str) -> None:
     reply = builders.refund(stage.shop.api, purchase.id)
     assert reply.status == 201, reply.json
     stage.page.goto(f"/orders/{purchase.id}")
-    stage.buyer.see("Refund of")
+    stage.buyer.see("Refund on")
 
 
 SCENES: list[CardScene] = [

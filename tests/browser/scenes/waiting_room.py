@@ -24,7 +24,7 @@ def waiting_room_in_line(stage: Stage) -> None:
     stage.page.evaluate("localStorage.clear()")
     stage.open(f"/events/{stage.drop}/line")
     stage.buyer.press("Join the waiting room")
-    stage.buyer.see("before you")
+    stage.buyer.see("ahead of you")
     stage.page.get_by_text("Check the draw").click()
 
 
@@ -40,7 +40,7 @@ def waiting_room_closed(stage: Stage) -> None:
     stage.line(arrivals=2)
     stage.as_admin(f"/events/{stage.drop}/cancel")
     stage.pass_time(6)
-    stage.buyer.see("This event is cancelled")
+    stage.buyer.see("This event has been cancelled")
 
 
 def waiting_room_turn(stage: Stage) -> None:
@@ -60,7 +60,7 @@ def waiting_room_sold_out_in_line(stage: Stage) -> None:
     assert any(_buy_all(stage, f"other-{number}") for number in range(4))
     for _ in range(2):  # the first to ask is answered with figures that are a little old, while they are read anew
         stage.pass_time(6)
-    stage.buyer.see("Everything is sold")
+    stage.buyer.see("All tickets are sold")
 
 
 def _buy_all(stage: Stage, user: str) -> bool:
@@ -92,7 +92,7 @@ def waiting_room_without_a_network(stage: Stage) -> None:
     waiting_room_before_the_draw(stage)
     stage.lose_network()
     stage.page.clock.fast_forward(60_000)
-    stage.buyer.see("Your place is kept")
+    stage.buyer.see("Your place is safe")
 
 
 def waiting_room_started_anew(stage: Stage) -> None:
@@ -100,7 +100,7 @@ def waiting_room_started_anew(stage: Stage) -> None:
     reply = stage.api.delete(f"/events/{stage.drop}/waiting-room/clear", token=builders.admin_token())
     assert reply.status == 200, reply.json
     stage.pass_time(2)
-    stage.buyer.see("The waiting room was started anew")
+    stage.buyer.see("The waiting room was reset")
 
 
 SCENES: list[Scene] = [

@@ -8,7 +8,7 @@ from tests.waitlist import lines
 
 def waitlist_of_a_stranger(stage: Stage) -> None:
     stage.open(f"/events/{stage.sold_out}")
-    stage.buyer.see("To join, you need an account.")
+    stage.buyer.see("You need an account to join.")
 
 
 def waitlist_to_join(stage: Stage) -> None:
@@ -27,7 +27,7 @@ def waitlist_to_join(stage: Stage) -> None:
 def waitlist_waiting(stage: Stage) -> None:
     lines.join(stage.api, "eve", stage.sold_out, 2)
     _join(stage)
-    stage.buyer.see("Before you: 1 person")
+    stage.buyer.see("Ahead of you: 1 person")
 
 
 def waitlist_left(stage: Stage) -> None:
@@ -46,7 +46,7 @@ def waitlist_offered(stage: Stage) -> None:
 def waitlist_expired(stage: Stage) -> None:
     waitlist_offered(stage)
     stage.pass_time(86_500)
-    stage.buyer.see("Your offer was not paid in time.")
+    stage.buyer.see("You did not pay for your offer in time.")
 
 
 def account_with_a_waitlist(stage: Stage) -> None:

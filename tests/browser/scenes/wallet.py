@@ -22,8 +22,8 @@ def wallet_with_an_offer(stage: Stage) -> None:
     wallet(stage)
     first = stage.page.locator(".pass").first
     first.get_by_text("Change the name").click()
-    first.get_by_text("Give this ticket away").click()
-    first.get_by_role("button", name="Make a link").click()
+    first.get_by_text("Transfer this ticket").click()
+    first.get_by_role("button", name="Create a link").click()
     expect(first.get_by_label("Link to this ticket")).to_be_visible()
 
 
@@ -40,7 +40,7 @@ def wallet_with_a_refund(stage: Stage) -> None:
 
 def wallet_without_a_network(stage: Stage) -> None:
     wallet(stage)
-    stage.buyer.see("This browser keeps your tickets")
+    stage.buyer.see("This browser saves your tickets")
     stage.lose_api()
     stage.page.reload()
     stage.buyer.see("These are your tickets as of")
@@ -54,18 +54,18 @@ def wallet_empty(stage: Stage) -> None:
 
 def transfer(stage: Stage) -> None:
     stage.open("/transfer#token=none")
-    stage.buyer.see("Somebody has a ticket for you")
+    stage.buyer.see("Someone has a ticket for you")
 
 
 def transfer_that_is_over(stage: Stage) -> None:
     transfer(stage)
     stage.buyer.press("Accept the ticket")
-    stage.buyer.see("This link was used or taken back")
+    stage.buyer.see("This link has been used or cancelled")
 
 
 def transfer_without_a_token(stage: Stage) -> None:
     stage.open("/transfer")
-    stage.buyer.see("This link is not complete")
+    stage.buyer.see("This link is incomplete")
 
 
 def wallet_of_a_past_event(stage: Stage) -> None:
@@ -98,7 +98,7 @@ def transfer_accepted(stage: Stage) -> None:
     reply = stage.api.post(f"/tickets/{builders.ticket_ids(buy, 1)[0]}/transfer", user="ada")
     stage.open(f"/transfer#token={reply.json['url'].partition('token=')[2]}")
     stage.buyer.press("Accept the ticket")
-    stage.buyer.see("It is yours")
+    stage.buyer.see("The ticket is yours")
 
 
 def wallet_with_guests(stage: Stage) -> None:
@@ -111,8 +111,8 @@ def wallet_with_guests(stage: Stage) -> None:
     stage.buyer.see_tickets(1)
     stage.page.get_by_text("Guests", exact=True).click()
     second = stage.page.locator(".seats > li").nth(1)
-    second.get_by_label("Name of the guest").fill("Grace Hopper")
-    second.get_by_role("button", name="Give the seat").click()
+    second.get_by_label("Guest's name").fill("Grace Hopper")
+    second.get_by_role("button", name="Assign the seat").click()
     expect(second).to_contain_text("Grace Hopper")
 
 
@@ -126,14 +126,14 @@ def guest_seat(stage: Stage) -> None:
 
 def guest_seat_given_back(stage: Stage) -> None:
     guest_seat(stage)
-    stage.page.get_by_text("Give the seat back", exact=True).click()
-    stage.buyer.press("Give back and delete")
-    stage.buyer.see("The seat is given back")
+    stage.page.get_by_text("Give up my seat", exact=True).click()
+    stage.buyer.press("Give up and delete")
+    stage.buyer.see("You have given up your seat")
 
 
 def guest_seat_without_a_token(stage: Stage) -> None:
     stage.open("/guest")
-    stage.buyer.see("This link is not complete")
+    stage.buyer.see("This link is incomplete")
 
 
 SCENES: list[Scene] = [

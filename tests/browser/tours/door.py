@@ -23,7 +23,7 @@ def entering(staff: DoorStaff) -> Iterator[str]:
     staff.page.route("**/manifest*", lambda request: request.abort())
     staff.page.get_by_label("Gate", exact=True).fill("North")
     staff.press("Open the door")
-    expect(staff.page.get_by_role("alert")).to_contain_text("without the list the door cannot open")
+    expect(staff.page.get_by_role("alert")).to_contain_text("the door cannot open without the list")
     yield "without_its_list"
     staff.page.unroute("**/manifest*")
     other_tab = staff.page.context.new_page()
@@ -37,7 +37,7 @@ def entering(staff: DoorStaff) -> Iterator[str]:
 
 def without_work(staff: DoorStaff) -> Iterator[str]:
     staff.sign_in(is_invited=False)
-    expect(staff.page.get_by_role("heading", name="You do not work at any event yet")).to_be_visible()
+    expect(staff.page.get_by_role("heading", name="You are not assigned to any event yet")).to_be_visible()
     yield "nothing"
 
 
@@ -69,23 +69,23 @@ def scanning(staff: DoorStaff) -> Iterator[str]:
     staff.see_verdict("Refunded")
     yield "void"
     staff.type(*staff.codes(builders.ticket_ids(elsewhere, 1)))
-    staff.see_verdict("Other event")
+    staff.see_verdict("Wrong event")
     yield "elsewhere"
     staff.type("7K3MX-0QWZ9-H4TRB-V81CD")
     staff.see_verdict("Unknown")
     yield "unknown"
     staff.press("Start the camera")
-    expect(staff.page.get_by_text("There is no camera here.")).to_be_visible()
+    expect(staff.page.get_by_text("This device has no camera.")).to_be_visible()
     staff.lose_network()
     staff.type(codes[1])
-    staff.see_verdict("Come in", "Decided on this device")
+    staff.see_verdict("Come in", "Decided offline, from this device's list.")
     staff.press("Leave the door and delete the list")
     staff.page.get_by_text("Not sent yet: 1 scan.").wait_for()
     yield "offline"
     staff.admit_elsewhere(codes[1], gate="South", count="all")
     staff.find_network()
     staff.press("Next")
-    expect(staff.page.get_by_role("region", name="Look into these")).to_contain_text("gate South")
+    expect(staff.page.get_by_role("region", name="Check these")).to_contain_text("gate South")
     yield "conflict"
 
 
@@ -95,7 +95,7 @@ def too_early(staff: DoorStaff) -> Iterator[str]:
     staff.sign_in()
     staff.open_door()
     staff.type(code)
-    staff.see_verdict("Other day", "The doors open on")
+    staff.see_verdict("Wrong day", "The doors open on")
     yield "early"
 
 
@@ -110,8 +110,8 @@ def without_session(staff: DoorStaff) -> Iterator[str]:
     staff.see_verdict("Not on the list")
     yield "signed_out"
     staff.sign_in("bob@example.com", is_invited=False)
-    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
-    staff.see_state("Your account does not work at this event")
+    expect(staff.page.get_by_role("heading", name="Is this account assigned to this event?")).to_be_visible()
+    staff.see_state("Your account is not assigned to this event")
     yield "locked"
 
 

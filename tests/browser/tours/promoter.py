@@ -167,7 +167,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
 def as_a_buyer(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     manager.press("View the shop as a buyer")
-    manager.see("You see this demonstration as a made-up buyer.")
+    manager.see("You are viewing this demo as a made-up buyer.")
     manager.page.wait_for_load_state("networkidle")
     yield "shop"
 

@@ -12,14 +12,14 @@ const LANGUAGES = {
   en: {
     name: "English",
     load: async () => (await import("./en")).en,
-    missing: "The page could not be loaded completely. Check your connection and load it again.",
-    again: "Load again",
+    missing: "This page did not load completely. Check your connection and reload.",
+    again: "Reload",
   },
   es: {
     name: "Español",
     load: async () => (await import("./es")).es,
-    missing: "La página no se ha cargado por completo. Comprueba tu conexión y cárgala otra vez.",
-    again: "Cargar otra vez",
+    missing: "La página no se ha cargado por completo. Comprueba tu conexión y vuelve a cargarla.",
+    again: "Volver a cargar",
   },
 };
 const KEY = "fairgate.language";
