@@ -1,4 +1,4 @@
-"""Documents in English."""
+"""The texts of documents in English."""
 
 from chalicelib.documents.wording import Wording
 
@@ -33,20 +33,20 @@ WORDING = Wording(
     price="Price",
     total="Total",
     discount="Promo code {code}",
-    refund="Refund of {day}: {state}",
-    refund_states={"due": "on its way", "pending": "on its way", "succeeded": "paid back", "failed": "failed, so nothing was paid back"},
-    fee_kept="a fee of {amount} was kept",
-    dispute="Taken back by the buyer's bank on {day}",
-    left="Left",
+    refund="Refund on {day}: {state}",
+    refund_states={"due": "on its way", "pending": "on its way", "succeeded": "completed", "failed": "failed, nothing was refunded"},
+    fee_kept="a fee of {amount} was deducted",
+    dispute="Reversed by the buyer's bank on {day}",
+    left="Balance",
     paid="Paid.",
     payments={
-        "free": "Nothing was to be paid.",
-        "simulated": "The payment was simulated: no money has moved.",
-        "imported": "Sold and paid elsewhere.",
+        "free": "There was nothing to pay.",
+        "simulated": "This was a demo payment: no money moved.",
+        "imported": "Sold and paid for elsewhere.",
     },
-    reference="Reference of the payment: {reference}",
+    reference="Payment reference: {reference}",
     ticket_numbers="Tickets: {numbers}",
-    issued_at="Written on {moment}.",
+    issued_at="Issued on {moment}.",
     tickets="Tickets",
     ticket_of="Ticket {number} of {count}",
     admits_one="Admits one person",
@@ -56,5 +56,5 @@ WORDING = Wording(
     seats="Seats",
     seat="Seat {seat}",
     order="Order {order}",
-    warning="Show this code at the door. It is good once: do not give copies of it away.",
+    warning="Show this code at the door. It works only once, so do not share it.",
 )

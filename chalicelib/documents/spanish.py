@@ -1,4 +1,4 @@
-"""Documents in Spanish."""
+"""The texts of documents in Spanish."""
 
 from chalicelib.documents.wording import Wording
 
@@ -34,27 +34,27 @@ WORDING = Wording(
     total="Total",
     discount="Código promocional {code}",
     refund="Reembolso del {day}: {state}",
-    refund_states={"due": "en camino", "pending": "en camino", "succeeded": "devuelto", "failed": "fallido, no se devolvió nada"},
-    fee_kept="se retuvo un cargo de {amount}",
-    dispute="Retirado por el banco del comprador el {day}",
-    left="Restante",
+    refund_states={"due": "en camino", "pending": "en camino", "succeeded": "realizado", "failed": "fallido, no se ha devuelto nada"},
+    fee_kept="se ha descontado un cargo de {amount}",
+    dispute="Revertido por el banco del comprador el {day}",
+    left="Importe final",
     paid="Pagado.",
     payments={
         "free": "No había nada que pagar.",
-        "simulated": "El pago fue simulado: no se ha movido dinero.",
-        "imported": "Vendido y pagado en otro lugar.",
+        "simulated": "Pago de demostración: no se ha movido dinero.",
+        "imported": "Vendido y pagado en otro sitio.",
     },
-    reference="Referencia del pago: {reference}",
+    reference="Referencia de pago: {reference}",
     ticket_numbers="Entradas: {numbers}",
-    issued_at="Escrito el {moment}.",
+    issued_at="Emitido el {moment}.",
     tickets="Entradas",
     ticket_of="Entrada {number} de {count}",
     admits_one="Válida para una persona",
     admits="Válida para {count} personas",
     attendee="A nombre de {name}",
     code="Código",
-    seats="Asientos",
-    seat="Asiento {seat}",
+    seats="Plazas",
+    seat="Plaza {seat}",
     order="Pedido {order}",
-    warning="Muestra este código en la puerta. Vale una sola vez: no entregues copias.",
+    warning="Muestra este código en la puerta. Vale una sola vez, así que no lo compartas.",
 )

@@ -1,4 +1,4 @@
-"""What documents say, in the language of their reader: texts, amounts of money and times. Each language is a module beside this one."""
+"""The texts, amounts and times of documents in the language of their reader. Each language has its own module in this folder."""
 
 from importlib import import_module
 
@@ -13,9 +13,9 @@ _MODULES: dict[Language, str] = {"en": "english", "es": "spanish"}
 
 
 class Wording(Struct, frozen=True, kw_only=True):
-    """The texts of one language, with the names of what is filled in. `date` is how a day is written.
+    """The texts of one language, with placeholders. `date` is the format of a day.
 
-    `payments` are those that are not simply `paid`.
+    `payments` has the providers whose text differs from `paid`.
     """
 
     language: Language
@@ -66,12 +66,12 @@ class Wording(Struct, frozen=True, kw_only=True):
         return f"{'-' if cents < 0 else ''}{text} {currency}"
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
-        """The day of a moment in a timezone, given by its IANA name."""
+        """The day of a time in a timezone, given by its IANA name."""
         local = clock.local(epoch_seconds, timezone)
         return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
 
     def time(self, epoch_seconds: int, timezone: str) -> str:
-        """A moment on the clocks of a timezone, with the name of the zone."""
+        """A local time in a timezone, with the name of the zone."""
         local = clock.local(epoch_seconds, timezone)
         zone = str(local.tzinfo).replace("_", " ")
         return self.moment.format(day=self.day(epoch_seconds, timezone), time=f"{local:%H:%M}", zone=zone)

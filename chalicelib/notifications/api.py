@@ -61,7 +61,7 @@ def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done 
     unsubscription.unsubscribe(query.token, request.now)
     if unsubscription_page.MEDIA_TYPE in (request.header("accept") or ""):
         return Reply(unsubscription_page.confirm(request.language), headers={**unsubscription_page.HEADERS})
-    return Reply(Done("You get no more mails about this offer. It stays in your account until it ends."))
+    return Reply(Done("You will not receive any more emails about this offer. The offer stays in your account until it expires."))
 
 
 @route(bp, "POST", "/admin/suppressed-addresses/release", access="admin", errors=(NotSuppressed,))

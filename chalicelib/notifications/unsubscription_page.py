@@ -1,7 +1,7 @@
-"""A small HTML page for people who open the link to unsubscribe: a button that posts, and what it has done.
+"""A small HTML page behind the unsubscribe link: a button that posts, and a confirmation.
 
-Opening the link changes nothing, because programs that look for harmful links open it too (RFC 8058, 4). The form posts to the page's own
-address, so nothing of the link is written into the page.
+Opening the link changes nothing, because programs that look for harmful links open it too (RFC 8058, section 4). The form posts to the
+page's own address, so the page contains no part of the link.
 """
 
 from html import escape
@@ -30,16 +30,16 @@ class Words(Struct, frozen=True):
 
 WORDS: dict[Language, Words] = {
     "en": Words(
-        "Mails about your offer",
-        "Do you want no more mails about this offer of tickets? The offer stays in your account until it ends.",
-        "Send me no more mails about it",
-        "You get no more mails about this offer. It stays in your account until it ends.",
+        "Emails about your offer",
+        "Do you want to stop receiving emails about this ticket offer? The offer stays in your account until it expires.",
+        "Stop these emails",
+        "You will not receive any more emails about this offer. The offer stays in your account until it expires.",
     ),
     "es": Words(
         "Correos sobre tu oferta",
-        "¿No quieres más correos sobre esta oferta de entradas? La oferta sigue en tu cuenta hasta que termine.",
-        "No recibir más correos sobre ella",
-        "No recibirás más correos sobre esta oferta. Sigue en tu cuenta hasta que termine.",
+        "¿Quieres dejar de recibir correos sobre esta oferta de entradas? La oferta seguirá en tu cuenta hasta que caduque.",
+        "Dejar de recibir estos correos",
+        "No recibirás más correos sobre esta oferta. La oferta seguirá en tu cuenta hasta que caduque.",
     ),
 }
 
@@ -55,7 +55,7 @@ def ask(language: Language) -> str:
 
 
 def confirm(language: Language) -> str:
-    """The page after that."""
+    """The page that confirms it."""
     return _page(language, WORDS[language].done)
 
 

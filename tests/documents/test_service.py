@@ -69,7 +69,7 @@ def test_the_receipt_has_the_lines_as_they_were_sold(api, time, shop):
         "3 × Floor 50.00 EUR 150.00 EUR",
         "Promo code EARLY -15.00 EUR",
         "Total 135.00 EUR",
-        "The payment was simulated: no money has moved.",
+        "This was a demo payment: no money moved.",
     ):
         assert part in text, part
     assert "Refund" not in text
@@ -81,9 +81,9 @@ def test_the_receipt_counts_refunds(api, time, shop):
     first, _, _ = builders.ticket_ids(order_id, 1, 2, 3)
     assert builders.refund(api, order_id, tickets=[first]).status == 201
     text = text_of(receipt(api, order_id, user="ada"))
-    assert "Refund of Monday, 1 June 2026: paid back -50.00 EUR Left 100.00 EUR" in text
+    assert "Refund on Monday, 1 June 2026: completed -50.00 EUR Balance 100.00 EUR" in text
     assert builders.refund(api, order_id, key="rest").status == 201
-    assert "Left 0.00 EUR" in text_of(receipt(api, order_id, user="ada"))
+    assert "Balance 0.00 EUR" in text_of(receipt(api, order_id, user="ada"))
 
 
 def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
@@ -91,7 +91,7 @@ def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
     with settings.override(refund_fee_percent=10):
         assert builders.refund(api, order_id, reason="requested_by_customer").status == 201
     text = text_of(receipt(api, order_id, user="ada"))
-    assert "a fee of 5.00 EUR was kept -45.00 EUR Left 5.00 EUR" in text
+    assert "a fee of 5.00 EUR was deducted -45.00 EUR Balance 5.00 EUR" in text
 
 
 def test_the_seller_is_the_promoter_once_verified(api, time):

@@ -61,9 +61,9 @@ def test_all_holders_get_one_mail_about_several_edits_with_what_was_before(post,
     assert [to for to, _ in found] == ["ada@home.test", "bob@home.test", "max@example.com"]
     text = text_of(found[0][1])
     assert found[0][1]["Subject"] == "Changed: Night of Jazz"
-    assert "Event: Night of Jazz" in text.partition("Until now")[0]
-    assert "When: Thursday, 2 July 2026, 19:00" in text.partition("Until now")[0]
-    assert "Event: Night\n" in text.partition("Until now")[2]
+    assert "Event: Night of Jazz" in text.partition("The previous details were")[0]
+    assert "When: Thursday, 2 July 2026, 19:00" in text.partition("The previous details were")[0]
+    assert "Event: Night\n" in text.partition("The previous details were")[2]
     [calendar] = [part for part in found[0][1].iter_attachments() if part.get_content_type() == "text/calendar"]
     [entry] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
     assert str(entry["SUMMARY"]) == "Night of Jazz"
@@ -96,8 +96,11 @@ def test_a_later_change_makes_another_mail_in_the_buyers_language(post, api, tim
         change(api, shop[0], venue=venue)
         pass_time(post, time, 360)
     [first, second] = [text_of(mail) for _, mail in changed(post, "Cambios: ")]
-    assert "Dónde: A hall" in first.partition("Hasta ahora")[0]
-    assert ("Dónde: B hall" in second.partition("Hasta ahora")[0], "Dónde: A hall" in second.partition("Hasta ahora")[2]) == (True, True)
+    assert "Dónde: A hall" in first.partition("Los datos anteriores eran")[0]
+    assert (
+        "Dónde: B hall" in second.partition("Los datos anteriores eran")[0],
+        "Dónde: A hall" in second.partition("Los datos anteriores eran")[2],
+    ) == (True, True)
 
 
 def test_a_new_owner_gets_mail_in_the_language_of_their_acceptance(post, api, time):

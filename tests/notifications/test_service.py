@@ -31,13 +31,13 @@ def test_a_mail_arrives_as_text_and_html(tmp_path, store, time):
     assert (mail["From"], mail["To"], mail["Subject"], mail["Auto-Submitted"]) == (
         "Shop <s@shop.test>",
         MAIL.to,
-        "Elige otra contraseña",
+        "Elige una contraseña nueva",
         "auto-generated",
     )
     assert mail["Date"].datetime.isoformat() == "2026-06-01T12:00:00"
     assert mail.get_body(("plain",)).get_content().splitlines() == composed.text.splitlines()
     assert mail.get_body(("html",)).get_content().splitlines() == composed.html.splitlines()
-    assert lines[0] == f"Mail to ada@example.com: Elige otra contraseña  https://shop.test/x#token=secret-token  ({first})"
+    assert lines[0] == f"Mail to ada@example.com: Elige una contraseña nueva  https://shop.test/x#token=secret-token  ({first})"
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_a_link_that_is_not_ours_has_no_page(api, time, token):
 def test_a_mail_program_still_gets_json(api, reminder):
     reply = api.post("/unsubscribe", query={"token": unsubscription.token(OFFER)})
     assert reply.status == 200
-    assert "no more mails" in reply.json["message"]
+    assert "any more emails" in reply.json["message"]
 
 
 @pytest.mark.parametrize("language", get_args(Language))

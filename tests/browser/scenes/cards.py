@@ -81,7 +81,7 @@ def _pay_late(stage: CardStage, card: str) -> None:
     stage.page.get_by_label("Card").fill(card)
     stage.page.get_by_role("button", name="Pay $").click()
     stage.buyer.see("Your payment arrived too late")
-    stage.buyer.see("The money ")
+    stage.buyer.see("money ")
 
 
 def order_refunded(stage: CardStage) -> None:
