@@ -21,7 +21,7 @@ def test_a_paused_sale_takes_no_reservations_until_it_is_resumed(api, time):
 
 
 @pytest.mark.parametrize(("method", "action"), [("POST", "pause"), ("POST", "resume"), ("GET", "status")])
-def test_only_who_manages_the_event_may_pause_resume_and_see_the_status(api, time, method, action):
+def test_only_managers_may_pause_resume_and_see_the_status(api, time, method, action):
     event_id, _ = builders.create_promoted_shop("nora")
     path = f"/admin/events/{event_id}/{action}"
     assert api.request(method, path).status == 401

@@ -54,7 +54,7 @@ def test_an_order_is_shown_with_its_payment_refunds_disputes_and_ledger(shop):
     assert shown["balance_cents"] == sum(entry["amount_cents"] for entry in shown["transactions"]) == 500
 
 
-def test_a_refund_says_who_of_the_event_asked_for_it(api, time):
+def test_a_refund_names_the_member_who_requested_it(api, time):
     event_id, tier_id = builders.create_shop(api)
     order_id = builders.create_order(api, (event_id, tier_id), quantity=2)
     account = Account(user_id="cleo", email="cleo@example.com", roles=("user",), created_at=time.now, first_name="Cleo")

@@ -101,7 +101,7 @@ def test_of_several_providers_each_has_a_list_of_its_own(shop, monkeypatch):
 
 
 @pytest.mark.parametrize("provider", ["free", "simulated", "imported", "cash"])
-def test_payouts_of_who_pays_nothing_out_are_refused_by_name(shop, provider):
+def test_payouts_of_a_provider_without_any_are_refused(shop, provider):
     reply = shop.api.get("/admin/payouts", query={"provider": provider}, token=builders.admin_token())
     assert (reply.status, reply.json["path"]) == (400, "provider")
 

@@ -60,7 +60,7 @@ def test_a_preview_names_tickets_prices_and_fees(api, order_id):
     }
 
 
-def test_what_was_refunded_at_the_provider_is_taken_off(shop):
+def test_refunds_made_at_the_provider_are_subtracted(shop):
     order_id = shop.buy("ada", 2)
     shop.refund_in_dashboard(order_id, 2000)
     shop.fake.deliver()

@@ -56,7 +56,7 @@ def test_returned_tickets_do_not_count_as_sales():
     assert judge(look(0, 20), look(60, 10))["rate"] == 0
 
 
-def test_what_cannot_be_said_is_not_said():
+def test_an_impossible_forecast_says_why():
     assert judge()["forecast"] == {"kind": "too_early"}
     assert judge(look(0, 1))["forecast"] == {"kind": "too_early"}
     assert judge(look(0, 0), look(5, 1))["forecast"] == {"kind": "too_early"}

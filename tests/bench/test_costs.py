@@ -62,7 +62,7 @@ def test_a_cdn_makes_waiting_cheaper(tmp_path):
     assert measures["behind a CDN"] < measures["without a CDN"]
 
 
-def test_what_follows_a_sale_is_counted():
+def test_the_work_after_a_sale_is_counted():
     counts = follow_up_costs.count_usage()
     assert counts.waiting.write_units > 0  # the lease
     assert counts.offer.transactions == 1
@@ -72,7 +72,7 @@ def test_what_follows_a_sale_is_counted():
     assert counts.due.write_units == 0
 
 
-def test_what_is_measured_in_process_still_works(monkeypatch, tmp_path):
+def test_measures_in_process_still_work(monkeypatch, tmp_path):
     monkeypatch.setattr(purchase_calls, "ROUNDS", 1)
     monkeypatch.setattr(purchase_calls, "ROUND_SECONDS", 0.02)
     monkeypatch.setattr(bootstrap_apply, "TIERS", (200,))

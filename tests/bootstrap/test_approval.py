@@ -42,7 +42,7 @@ def _cancel_event(tree):
 
 
 @pytest.mark.parametrize("change", [_shrink, _remove_event, _close_tier, _cancel_event])
-def test_what_closes_or_shrinks_needs_a_yes(served, run, write, change):
+def test_closing_or_shrinking_needs_approval(served, run, write, change):
     change(served)
     path = write(served)
     refused = run("apply", path, yes=False)
@@ -58,7 +58,7 @@ def test_what_closes_or_shrinks_needs_a_yes(served, run, write, change):
     assert catalog.load_head_and_catalog()[0].version == 2
 
 
-def test_what_adds_and_grows_needs_none(served, run, write):
+def test_adding_and_growing_need_no_approval(served, run, write):
     served["ticket_types"]["fest-pass"] |= {"max_quantity": 12, "price_cents": 7000}
     served["ticket_types"]["fest-late"] = ticket("fest-late")
     assert run("apply", write(served), yes=False).code == 0

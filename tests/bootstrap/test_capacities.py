@@ -37,7 +37,7 @@ def test_the_types_of_an_event_share_its_capacity(api, time, run, write, limited
     invariants.check(time.now)
 
 
-def test_what_was_sold_elsewhere_counts(api, run, write, limited):
+def test_tickets_sold_elsewhere_count(api, run, write, limited):
     limited["ticket_types"]["fest-pass"]["sold_count"] = 4
     run("apply", write(limited))
     assert (pool().sold, pool().available) == (4, 2)

@@ -125,7 +125,7 @@ def test_it_joins_the_files_of_a_stage_and_conflicts_are_refused(api, time, run,
     assert "$.events.fest" in twice.err
 
 
-def test_what_a_file_cannot_say_is_listed(api, export):
+def test_fields_that_a_file_lacks_are_listed(api, export):
     event_id = builders.create_event(api, status="draft")
     tier_id = builders.create_tier(api, event_id)
     change(api, f"/events/{event_id}", address="Main Street 1", hold_seconds=600)

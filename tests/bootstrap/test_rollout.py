@@ -107,7 +107,7 @@ def test_every_apply_is_audited(store, run, write, tree):
     assert any("fest-pass" in line for line in first.details["diff"])
 
 
-def test_what_the_api_created_is_not_touched(api, run, write, tree):
+def test_events_created_through_the_api_stay(api, run, write, tree):
     event_id, tier_id = builders.create_shop(api)
     run("apply", write(tree))
     tree["events"]["b"] = event("b")

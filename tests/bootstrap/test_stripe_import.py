@@ -36,7 +36,7 @@ def test_products_and_prices_become_events_and_ticket_types(run, fake, tmp_path)
     assert json.loads(file.read_text())["events"]["summer-fest"]["metadata"] == {"stand": "left", "timezone": "Europe/Madrid"}
 
 
-def test_what_stripe_does_not_know_is_listed_or_given(run, fake):
+def test_fields_unknown_to_stripe_are_listed_or_given(run, fake):
     fake.add_price("price_1", unit_amount=4500, currency="usd", name="Floor")
     result = run("import-stripe")
     assert result.code == 1
@@ -50,7 +50,7 @@ def test_what_stripe_does_not_know_is_listed_or_given(run, fake):
     assert given.json["ticket_types"]["price_1"]["max_quantity"] == 50
 
 
-def test_what_cannot_be_a_ticket_is_left_out(run, fake):
+def test_prices_that_cannot_be_tickets_are_left_out(run, fake):
     fake.add_price("price_1", unit_amount=500, currency="usd", name="Club", type="recurring", recurring={"interval": "month"})
     fake.add_price("price_2", unit_amount=None, currency="usd", name="Gift", billing_scheme="tiered")
     fake.add_price("price_3", unit_amount=500, currency="usd", name="Old", product={"active": False})

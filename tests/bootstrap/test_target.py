@@ -52,7 +52,7 @@ def test_a_run_that_has_ended_is_not_taken_for_one_that_runs(folder, run, monkey
         assert run("validate").code == 0, "a file can be checked without a store"
 
 
-def test_a_run_that_has_not_said_its_address_yet_is_not_asked(running, run):
+def test_a_run_without_an_address_yet_is_not_called(running, run):
     (running / "demo.json").write_text("{")
     with settings.override(stage="local"):
         assert "No local run uses" in run("status").err

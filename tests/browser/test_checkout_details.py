@@ -48,7 +48,7 @@ def test_a_code_for_everything_needs_no_payment(new_buyer, api, time, tier):
     invariants.check(time.now)
 
 
-def test_what_a_package_asks_is_answered_and_survives_a_reload(new_buyer, api, time, tier):
+def test_answers_to_a_package_survive_a_reload(new_buyer, api, time, tier):
     dinner = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"]}
     step_free = {"label": "Step-free access?", "option_type": "boolean", "per": "ticket"}
     note = {"label": "Note to the kitchen", "option_type": "text_input", "is_required": False}

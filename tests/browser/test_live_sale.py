@@ -150,7 +150,7 @@ def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
     assert [text for text in manager.page.evaluate("written") if "Jan" in text] == []
 
 
-def test_a_draft_is_not_said_to_be_on_sale_and_has_nothing_to_steer(manager):
+def test_a_draft_is_not_shown_as_on_sale_and_has_no_controls(manager):
     manager.open(f"/events/{manager.create_event(tiers=())}/live")
     manager.see("This event is a draft: nothing is on sale")
     expect(manager.page.locator(".page-head .status")).to_have_text("Draft")

@@ -146,7 +146,7 @@ def test_without_demo_identities_the_view_of_a_buyer_is_not_offered(new_buyer, a
         expect(admin.page.get_by_role("button", name="View the shop as a buyer")).to_have_count(0)
 
 
-def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time):
+def test_typed_text_survives_a_reload_without_a_layout_shift(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     event_id = manager.create_event()

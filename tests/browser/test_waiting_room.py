@@ -184,7 +184,7 @@ def test_a_pause_during_the_choice_says_that_the_clock_is_stopped(new_buyer, api
     buyer.see("It is your turn")
 
 
-def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_buyer, api, time, drop_id):
+def test_a_pause_and_a_sold_out_sale_say_what_comes_next(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     _join_others(api, drop_id, 3)
     _pass(buyer, time, OPENS_AFTER + 1)

@@ -92,7 +92,7 @@ def test_a_concurrent_pause_and_resume_leave_the_stock_as_the_flag_says(api, tim
         assert open_flags(event_id) == {not catalog.load_current().events[event_id].paused}
 
 
-def test_what_a_draft_lacks_is_listed_all_at_once(api, time):
+def test_everything_that_a_draft_lacks_is_listed(api, time):
     event_id = api.post("/events", json={"name": "Night"}, **promoter()).json["id"]
     reply = api.post(f"/events/{event_id}/publish", **promoter())
     assert (reply.status, reply.json["error"]) == (409, "event_incomplete")

@@ -113,7 +113,7 @@ def test_a_device_may_send_the_id_of_the_ticket_with_the_code_of_a_guest(table):
     assert table.refusal(table.code(2), qr_sig=table.ticket.guest_of(1).qr_sig) == (409, "signature_invalid")
 
 
-def test_a_guest_who_is_in_keeps_the_seat_until_the_check_in_is_undone(table):
+def test_an_admitted_guest_keeps_the_seat_until_the_check_in_is_undone(table):
     table.scan(table.code(1))
     with settings.override(attendee_lock_seconds=0):
         refused = table.api.put(f"/seats/{table.seat(1)}/guest", json={"name": "Zed"}, user="ada")

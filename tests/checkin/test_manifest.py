@@ -150,7 +150,7 @@ def test_a_device_gets_what_has_changed_and_nothing_else(door, time, change):
     assert device.update() == set()
 
 
-def test_what_an_undo_takes_back_is_a_change(door, time):
+def test_an_undo_is_listed_as_a_change(door, time):
     door.scan()
     time.advance(OVERLAP_SECONDS + 1)
     device = Device(door, "north")

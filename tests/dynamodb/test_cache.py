@@ -130,7 +130,7 @@ def test_an_error_of_our_own_is_raised_despite_an_old_value():
         cache.get(110, "a", source)
 
 
-def test_what_is_forgotten_during_a_fetch_stays_forgotten():
+def test_a_value_forgotten_during_its_fetch_stays_forgotten():
     """The fetch began before the change: threads that waited for it get its value, later ones do not."""
     cache, source = TtlCache(lambda: 10), Source()
     source.go.clear()

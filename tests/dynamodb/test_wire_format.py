@@ -58,7 +58,7 @@ def test_rows_are_serialized_and_read_as_by_pynamodb(values):
     assert wire_format.serialize_key(row) == {"id": {"S": values["id"]}, "at": {"N": str(values["at"])}}
 
 
-def test_what_the_table_does_not_know_is_left_out():
+def test_unknown_attributes_are_left_out():
     row = Note.from_raw_data({"id": {"S": "a"}, "other": {"S": "b"}, "text": {"NULL": True}})
     assert (row.id, row.text, row.at) == ("a", None, None)
 

@@ -21,7 +21,7 @@ def test_health_reports_service_stage_and_time(api, time):
 
 
 @pytest.mark.parametrize("identity", ["demo", "jwt"])
-def test_health_says_how_the_stage_knows_who_asks(api, identity):
+def test_health_shows_how_the_stage_identifies_callers(api, identity):
     with settings.override(identity=identity):
         assert api.get("/health").json["identity"] == identity
 

@@ -38,13 +38,13 @@ def test_only_listed_origins_may_read_replies_and_send_credentials(edge, send):
     assert all("Origin" in reply.headers["vary"] for reply in replies.values())
 
 
-def test_what_the_reply_depends_on_besides_is_kept(edge):
+def test_other_values_of_vary_are_kept(edge):
     with settings.override(cors_origins=LISTED):
         assert edge.get("/small").headers["vary"] == "Origin, Accept-Encoding"
 
 
 @pytest.mark.parametrize("send", [ask, lambda edge, origin: edge.get("/small", headers={"Origin": origin})], ids=["preflight", "request"])
-def test_where_all_origins_are_allowed_none_may_send_credentials(edge, send):
+def test_with_all_origins_allowed_none_may_send_credentials(edge, send):
     reply = send(edge, "https://b.example")
     assert reply.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in reply.headers

@@ -30,7 +30,7 @@ def test_no_more_requests_than_the_limit_are_under_way_at_once():
     assert counter().wait() == 12_000
 
 
-def test_what_is_withdrawn_does_not_count():
+def test_a_withdrawn_request_does_not_count():
     for _ in range(20):
         assert counter().begin()
         counter().withdraw()
@@ -58,7 +58,7 @@ def test_requests_are_reported_together_once_too_many_are_unreported():
     assert counter().remaining() == 1  # three were reported, and this one
 
 
-def test_what_is_unreported_is_forgotten_after_a_period():
+def test_unreported_requests_are_forgotten_after_a_period():
     for seconds, calls in ((0, 0), (59, 1), (119, 0), (179, 0)):
         with record_calls() as log:
             assert counter(seconds).begin()

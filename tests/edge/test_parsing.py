@@ -126,7 +126,7 @@ class Typed(Struct, forbid_unknown_fields=True):
         ({"other": 1}, (None, None)),
     ],
 )
-def test_what_people_type_wrong_has_the_name_of_its_rule_and_its_number(body, rule):
+def test_a_typing_error_names_the_rule_and_its_limit(body, rule):
     with pytest.raises(InvalidInput) as refused:
         parse_json(json.dumps(body).encode(), Typed)
     assert (refused.value.details.get("rule"), refused.value.details.get("limit")) == rule

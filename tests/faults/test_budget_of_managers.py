@@ -98,7 +98,7 @@ def test_a_login_reads_while_its_attempt_is_counted(api):
     assert trips(lambda: log_in(api, password=OTHER_PASSWORD), 401) == 2
 
 
-def test_what_asks_for_a_password_reads_the_account_before(api):
+def test_a_change_with_a_password_reads_the_account_first(api):
     """The account, the two counters, the counters again; then the change. What is kept of the person is read meanwhile, then deleted."""
     register(api)
     api.get("/events")

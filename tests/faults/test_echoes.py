@@ -171,7 +171,7 @@ def test_a_refund_that_is_tried_again_is_shown(shop, time):
     assert (reply.status, reply.json["refund"]["id"]) == (200, refund_id), reply.json
 
 
-def test_a_reply_that_cannot_be_kept_for_its_key_is_sent_all_the_same(api, time):
+def test_a_reply_that_cannot_be_stored_is_still_sent(api, time):
     flow = Flow(api)
     with faults.fail(1, faults.throttled, operation="UpdateItem", table="idempotency") as fault:
         reply = flow.reserve()

@@ -52,7 +52,7 @@ def names(followed):
     return shown
 
 
-def test_what_a_file_creates_changes_and_leaves_out_is_passed_on(api, time, poller, followed):
+def test_events_created_changed_or_closed_by_a_file_are_passed_on(api, time, poller, followed):
     publish(*both(pair("fest"), pair("gala")))
     poller.drain()
     assert names(followed) == ["0 to 1", "fest created", "gala created", "fest-pass created", "gala-pass created"]

@@ -14,7 +14,7 @@ def test_without_a_deadline_there_is_no_end(time):
     deadline.require(10**9)
 
 
-def test_what_is_left_follows_the_clock(time):
+def test_the_remaining_time_follows_the_clock(time):
     with deadline.within(10):
         time.advance(4)
         assert deadline.remaining() == 6
@@ -32,7 +32,7 @@ def test_a_nested_deadline_only_shortens(time):
         assert deadline.remaining() == 10
 
 
-def test_what_needs_more_time_than_is_left_is_not_begun(time):
+def test_work_longer_than_the_remaining_time_is_not_begun(time):
     with deadline.within(10):
         deadline.require(10)
         time.advance(1)

@@ -3,14 +3,14 @@
 from chalicelib.foundation import effects
 
 
-def test_what_was_sent_may_have_happened():
+def test_a_sent_write_may_have_happened():
     with effects.observed():
         assert not effects.may_have_happened()
         assert effects.begin()
         assert effects.may_have_happened()
 
 
-def test_what_was_refused_did_not_happen():
+def test_a_refused_write_did_not_happen():
     with effects.observed():
         effects.begin()
         effects.withdraw()

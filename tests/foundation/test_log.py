@@ -14,7 +14,7 @@ from chalicelib.foundation import log
 TIMES = 20_000
 
 
-def test_what_the_threads_of_a_job_count_at_once_is_counted_in_full(capsys):
+def test_counts_of_parallel_threads_are_complete(capsys):
     def count():
         for _ in range(TIMES):
             log.count("stripe_calls")
@@ -76,7 +76,7 @@ def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys, time):
     ]
 
 
-def test_what_every_read_counts_waits_for_a_line_that_is_written_anyway(capsys):
+def test_counts_of_reads_wait_for_a_line_that_is_written_anyway(capsys):
     for _ in range(2):
         with log.scope("read"):
             log.count("cache_hit")

@@ -38,7 +38,7 @@ def test_the_steps_of_a_purchase_are_routes_of_the_api():
         assert "POST" in app.app.routes[path]
 
 
-def test_what_is_counted_in_logs_is_what_the_alarms_ask_for():
+def test_log_filters_count_exactly_the_figures_of_the_alarms():
     resources = alarms.resources("prod")
     counted = {
         (transformation["MetricNamespace"], transformation["MetricName"])

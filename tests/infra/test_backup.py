@@ -121,7 +121,7 @@ def test_a_folder_with_files_is_not_overwritten(saved, capsys):
     assert (saved[0] / "manifest.json").read_bytes() == before
 
 
-def test_what_is_sold_meanwhile_makes_the_backup_worthless(api, time, tmp_path, monkeypatch, capsys):
+def test_a_sale_during_the_backup_makes_it_worthless(api, time, tmp_path, monkeypatch, capsys):
     shop = builders.create_shop(api, capacity=10)
     save_table = backup._save_table
 

@@ -48,7 +48,7 @@ def test_one_module_too_many_is_a_problem(only):
     assert f"{loaded} in the table of docs/performance.md" in problem
 
 
-def test_what_the_api_loads_too_much_is_named_for_its_start(only):
+def test_an_exceeded_budget_of_the_api_names_its_start(only):
     only("api: read events", max_modules=cold_starts.API_START - 100)
     [problem] = cold_starts.check(ROOT)
     loaded = int(problem.split()[4])
@@ -61,7 +61,7 @@ def test_a_heavy_package_that_a_budget_does_not_name_is_a_problem(only):
     assert problem.startswith("api: buy a ticket: loads jwt: ")
 
 
-def test_what_is_not_deployed_is_a_problem(only, tmp_path):
+def test_loading_an_undeployed_package_is_a_problem(only, tmp_path):
     (tmp_path / "app.py").write_text(f"import sys; sys.path.append({str(ROOT)!r}); import devtools.dynamodb; app = None\n")
     only("api: start")
     [problem] = cold_starts.check(tmp_path)

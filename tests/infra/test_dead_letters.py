@@ -161,7 +161,7 @@ def test_binary_values_are_passed_as_lambda_does(api, aws, time):
     assert {"B": "AP8="} in [image.get("body") for image in passed]
 
 
-def test_what_fails_again_stays_and_nobody_is_named(api, aws, time, capsys):
+def test_letters_that_fail_again_stay_and_name_nobody(api, aws, time, capsys):
     for _ in range(2):
         aws.put("process-image", failed_run("process_image", {"Records": []}))
     aws.functions.failing.add("process_image")

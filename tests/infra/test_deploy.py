@@ -296,7 +296,7 @@ def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, pa
         (("--folder", "/none"), "There is no package in /none. Build it: make package STAGE=dev"),
     ],
 )
-def test_what_is_missing_is_named_before_anything_changes(deploy, aws, options, advice):
+def test_missing_options_are_named_before_anything_changes(deploy, aws, options, advice):
     code, printed = deploy(*options)
     assert code == 1
     assert advice in printed

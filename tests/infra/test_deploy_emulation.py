@@ -84,7 +84,7 @@ def test_the_files_of_the_function_come_first(start, tmp_path):
     assert start("show_path").call({})[0] == str(tmp_path / "code")
 
 
-def test_what_the_emulated_aws_cannot_make_is_left_out_and_reported(tmp_path, capsys):
+def test_resources_that_cannot_be_emulated_are_left_out_and_reported(tmp_path, capsys):
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": [{"Id": "rate", "Expression": "errors / calls"}]}}
     plain = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
     domain = {"Type": "AWS::SES::EmailIdentity", "Properties": {"EmailIdentity": "shop.example"}}

@@ -140,7 +140,7 @@ def test_nothing_is_allowed_that_nobody_needs(needed):
     assert {pattern for pattern in allowed_actions() if not any(fnmatchcase(action, pattern) for action in needed)} == OF_THE_DEPLOYMENT
 
 
-def test_what_is_allowed_is_about_what_has_a_name_of_ours():
+def test_rights_are_limited_to_resources_with_our_names():
     of_all = {statement["Sid"] for statement in deployer_policy()["Statement"] if "*" in listed(statement["Resource"])}
     assert of_all == OF_THE_WHOLE_ACCOUNT
 

@@ -67,7 +67,7 @@ def test_the_same_code_gives_the_same_zip(artefact):
     assert artefact.read_bytes() == first
 
 
-def test_what_is_compiled_runs_and_is_not_compared_with_its_source(artefact, tmp_path):
+def test_compiled_code_runs_without_comparing_its_source(artefact, tmp_path):
     deployment_zip.prepare(artefact)
     with zipfile.ZipFile(artefact) as prepared:
         prepared.extractall(tmp_path / "task")

@@ -51,7 +51,7 @@ def test_requests_and_the_job_of_mails_look_for_what_sends_them(api):
     assert {("api_handler", "SendEmail", "mails"), ("send_messages", "SendEmail", "mails")} <= store_calls.made
 
 
-def test_what_no_function_has_done_is_found(monkeypatch):
+def test_unused_rights_are_found(monkeypatch):
     monkeypatch.setattr(permissions, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
     monkeypatch.setattr(permissions, "FILES", {})
     monkeypatch.setattr(permissions, "READS_SECRETS", ("sweep",))

@@ -140,7 +140,7 @@ def test_after_a_failure_it_prints_where_to_continue(shop, command):
     assert f"Continue later with --since {clock.iso(shop.time.now - 7200)}" in err
 
 
-def test_many_unknown_purchases_are_refunded_only_if_an_option_says_so(shop, command):
+def test_many_unknown_purchases_are_refunded_only_with_an_option(shop, command):
     shop.lose_webhooks()
     for _ in range(11):
         shop.pay_in_dashboard(ids.new_id())

@@ -61,7 +61,7 @@ def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
     assert all(request["S3Bucket"] == "${Archive}" for request in requests)
 
 
-def test_tables_of_a_drop_are_warm_where_the_stage_says_so():
+def test_tables_get_the_warm_throughput_of_their_stage():
     warm = {
         stage: {name for name, table in stored_tables.resources(stage).items() if "WarmThroughput" in table["Properties"]}
         for stage in ("dev", "prod")
@@ -196,7 +196,7 @@ def test_no_function_of_a_stage_that_sells_takes_the_instances_of_another(packag
     assert sum(reserved.values()) <= 900  # an account has 1,000 at first, and 100 that nobody may reserve
 
 
-def test_what_a_function_could_not_do_is_kept(packaged):
+def test_failed_calls_of_functions_go_to_their_queue(packaged):
     resources = packaged("dev", snapstart=False)["Resources"]
     for name in ("sweep", "reconcile"):
         config = resources[functions.FUNCTIONS[name]]["Properties"]["EventInvokeConfig"]
@@ -251,7 +251,7 @@ def test_cloudformation_would_take_the_template(packaged, tmp_path, stage, snaps
     assert lint.template_problems(tmp_path / "sam.json") == []
 
 
-def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
+def test_an_invalid_template_is_a_problem(tmp_path, monkeypatch):
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${Gone}"}, "RetentionInDays": 2}}
     (tmp_path / "sam.json").write_text(json.dumps({"Resources": {"Logs": group}}))
     problems = lint.template_problems(tmp_path / "sam.json")

@@ -70,7 +70,7 @@ def test_pages_are_built_again_only_when_a_source_has_changed(project):
     assert (web.BUILT / "main.js").read_text() == "start(2)"
 
 
-def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, tmp_path):
+def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path):
     web.build()
     web.copy_files(tmp_path / "packed")
     scripts = ["chart.js", "en.js", "es.js", "main.js", "manage-en.js", "manage-es.js"]
@@ -86,7 +86,7 @@ def test_too_much_javascript_fails_the_build_and_keeps_the_last_one(project, mon
     assert (web.BUILT / "main.js").read_text() == "start()"
 
 
-def test_what_is_loaded_later_counts_for_the_pages_that_load_it_alone(project, monkeypatch):
+def test_a_lazily_loaded_script_counts_only_for_pages_that_load_it(project, monkeypatch):
     monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 60, "manage.html": 60})
     (project / "web" / "src" / "chart.ts").write_text("a text that has more than fifty bytes, whatever gzip does")
     with pytest.raises(web.WebBuildFailed, match=r"manage.html has .* budget of 60"):

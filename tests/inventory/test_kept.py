@@ -29,7 +29,7 @@ def test_kept_tickets_are_taken_only_on_request(shard_count):
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
-def test_what_is_released_in_a_kept_stock_stays_kept(shard_count):
+def test_tickets_released_in_a_kept_stock_stay_kept(shard_count):
     create_stock(8, shard_count)
     holds = hold(8, shard_count)
     inventory.set_kept("t", shard_count, True)
@@ -56,7 +56,7 @@ def test_a_pause_also_stops_people_who_take_kept_tickets():
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
-def test_what_a_kept_stock_grows_by_is_kept(shard_count):
+def test_new_tickets_of_a_kept_stock_are_kept(shard_count):
     create_stock(8, shard_count)
     inventory.set_kept("t", shard_count, True)
     capacity.resize("t", shard_count, 20, grow_to=6)

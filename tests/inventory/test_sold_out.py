@@ -71,7 +71,7 @@ def test_a_stock_of_one_shard_is_not_asked_again_for_two_seconds():
     assert buy(instance, NOW + 3, shard_count=1)[0] == [READ_ITEM, TRY_SHARD]
 
 
-def test_figures_refuse_only_who_wants_more_than_there_is():
+def test_figures_refuse_only_requests_for_more_than_is_left():
     create_stock(8, 8)
     instance = DisplayingInstance()
     buy(instance, quantity=6)

@@ -132,7 +132,7 @@ def test_edits_again_and_again_do_not_put_the_mail_off_for_ever(post, api, time)
         [{"description": "Bring a coat", "category": "music"}],
     ],
 )
-def test_what_holders_need_not_know_makes_no_mail(post, api, time, changes):
+def test_unimportant_changes_make_no_mail(post, api, time, changes):
     shop = builders.create_shop(api)
     change(api, shop[0], venue="The hall")
     pass_time(post, time, 600)

@@ -238,7 +238,7 @@ def offer_to(api, time, *users):
     return event_id
 
 
-def test_an_offer_is_mailed_in_the_language_of_the_one_who_joined(post, api, time):
+def test_an_offer_is_mailed_in_the_language_of_its_entry(post, api, time):
     event_id, _, orders = lines.sold_out_shop(api, time)
     for user, headers in (("ada", SPANISH), ("bob", None)):
         create_account(user, time)

@@ -30,7 +30,7 @@ def statuses(*users):
     return [outbox.get(f"order_confirmed.p-{user}.1").status for user in users]
 
 
-def test_what_is_queued_is_sent_once(store, time, provider):
+def test_a_queued_mail_is_sent_once(store, time, provider):
     queue(time.now, "ada", "bob")
     assert not outbox.queue(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
     assert send().sent == 2

@@ -154,7 +154,7 @@ def test_a_subscription_is_confirmed_at_amazon_alone(topic):
         {"Type": "UnsubscribeConfirmation"},
     ],
 )
-def test_what_amazon_has_not_signed_for_our_topic_changes_nothing(topic, notification, changes):
+def test_a_report_without_a_valid_signature_changes_nothing(topic, notification, changes):
     reply = topic.post(bounce(), **changes)
     assert (reply.status, reply.json["error"], notification()) == (400, "sns_message_refused", "queued")
     assert not suppression.is_suppressed("ada@example.com")

@@ -98,7 +98,7 @@ def test_several_shards_of_the_stream_at_once_share_the_counter(api, time, threa
     ("name", "prefix"),
     [("Jazz", "JAZ"), ("Été à Sète", "EAS"), ("The Long Night of the Museums", "TLNO"), ("東京", "T"), ("24 Hours", "2H"), ("A", "A")],
 )
-def test_what_the_numbers_of_an_event_begin_with(api, time, name, prefix):
+def test_numbers_of_an_event_begin_with_its_name(api, time, name, prefix):
     event_id = builders.create_event(api, name)
     order_id = builders.create_order(api, (event_id, builders.create_tier(api, event_id)), 1)
     service.number_tickets(issued(order_id, 1))

@@ -142,7 +142,7 @@ def test_a_repeated_test_or_replay_is_one(promoter, poller, receiver, time):
     assert {"webhook_endpoint.tested", "webhook_delivery.replayed"} <= {entry.action for entry in entries}
 
 
-def test_what_is_not_there_is_not_found(promoter, receiver):
+def test_unknown_endpoints_and_deliveries_are_not_found(promoter, receiver):
     endpoint = promoter.create(receiver)
     for path in ("/none", "/none/deliveries", f"/{endpoint['id']}/deliveries/none"):
         assert promoter.send("GET", path).status == 404
@@ -197,7 +197,7 @@ def replay_failed(promoter, endpoint, **fields):
     return promoter.api.post(path, json=fields, token=builders.token(PROMOTER, "promoter"), headers=headers)
 
 
-def test_what_failed_in_a_time_is_sent_again_once(promoter, poller, receiver, time):
+def test_failures_of_a_time_range_are_replayed_once(promoter, poller, receiver, time):
     endpoint = promoter.create(receiver)
     began = time.now
     ids = fail_deliveries(promoter, endpoint, time, 4)
@@ -213,7 +213,7 @@ def test_what_failed_in_a_time_is_sent_again_once(promoter, poller, receiver, ti
 
 
 @pytest.mark.parametrize("bound", ["MAX_REPLAYED", "MAX_ROWS_READ"])
-def test_what_failed_is_sent_again_in_portions(promoter, poller, receiver, time, monkeypatch, bound):
+def test_failures_are_replayed_in_portions(promoter, poller, receiver, time, monkeypatch, bound):
     monkeypatch.setattr(outbox, bound, 2)
     endpoint = promoter.create(receiver)
     ids = fail_deliveries(promoter, endpoint, time, 5)

@@ -103,7 +103,7 @@ def test_an_offer_of_the_waitlist_is_a_message(promoter, receiver, time):
     assert "ada" not in json.dumps(sent)
 
 
-def test_what_happened_before_an_endpoint_was_made_is_not_for_it(promoter, receiver, time):
+def test_an_endpoint_gets_nothing_from_before_its_creation(promoter, receiver, time):
     endpoint = promoter.create(receiver)
     order_id = builders.create_order(promoter.api, promoter.shop, 1)
     purchase = queries.get_own_purchase("ada", order_id)

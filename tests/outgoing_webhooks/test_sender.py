@@ -339,7 +339,7 @@ def test_a_crash_while_it_is_sent_is_an_attempt(promoter, poller, receiver, time
     assert (delivery["state"], delivery["attempts_made"], len(receiver.received)) == ("delivered", 2, 2)
 
 
-def test_what_a_deleted_endpoint_would_get_is_not_sent(promoter, poller, receiver, time):
+def test_a_deleted_endpoint_gets_nothing_more(promoter, poller, receiver, time):
     endpoint = promoter.create(receiver)
     promoter.send("POST", f"/{endpoint['id']}/test")
     assert promoter.send("DELETE", f"/{endpoint['id']}").status == 200

@@ -137,7 +137,7 @@ def test_the_limit_never_falls_below_what_is_sold_and_held(api, event, time):
     invariants.check(time.now)
 
 
-def test_what_was_sold_is_not_deleted(api, event, time):
+def test_a_sold_package_cannot_be_deleted(api, event, time):
     package = create_package(api, event)["id"]
     builders.buy(api, "ada", event, package)
     reply = call(api, "DELETE", event, package)
@@ -149,7 +149,7 @@ def test_what_was_sold_is_not_deleted(api, event, time):
     assert builders.reserve(api, "bob", event, package).status == 201
 
 
-def test_what_nobody_bought_is_deleted_and_its_history_stays(api, event):
+def test_an_unsold_package_is_deleted_and_its_history_stays(api, event):
     package = create_package(api, event)["id"]
     assert call(api, "DELETE", event, package).status == 200
     assert call(api, "DELETE", event, package).status == 200, "a repetition changes nothing"

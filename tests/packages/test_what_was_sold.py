@@ -151,7 +151,7 @@ def test_nothing_that_managers_change_changes_what_was_bought_or_reserved(sale):
 
 
 @pytest.mark.parametrize("operation", REFUSED)
-def test_what_was_bought_cannot_be_deleted(sale, operation):
+def test_no_operation_deletes_a_bought_package(sale, operation):
     before = sale.as_bought()
     method, address = operation.split(" ")
     address = address.replace("{event_id}", sale.event_id).replace("{package_id}", sale.table).replace("{tier_id}", sale.table)

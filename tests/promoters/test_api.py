@@ -208,7 +208,7 @@ def test_a_coordinator_invites_staff_and_no_coordinators(api, shop):
     assert api.delete(f"/events/fest/members/{other['id']}", token=coordinator).status == 403
 
 
-def test_only_who_manages_the_event_invites(api, shop):
+def test_only_managers_of_the_event_invite(api, shop):
     for token in (builders.token("other", "promoter"), builders.staff_token("fest"), builders.token("ada")):
         assert invite(api, token=token).status == 403
     assert invite(api, token=builders.admin_token()).status == 201

@@ -31,7 +31,7 @@ def manage(api):
     return send
 
 
-def test_a_code_limits_nothing_unless_it_says_so(manage, path):
+def test_a_code_without_limits_limits_nothing(manage, path):
     reply = manage("POST", path, **NEW)
     assert reply.status == 201
     shown = reply.json

@@ -169,7 +169,7 @@ def test_an_allocator_and_a_manager_who_offer_to_the_same_person(play_sold_out):
     play_sold_out(scenario)
 
 
-def test_an_allocator_and_the_first_who_leaves(play_sold_out):
+def test_an_allocator_while_the_first_leaves(play_sold_out):
     outcomes = set()
 
     def scenario(play, sold_out):
@@ -297,7 +297,7 @@ def test_an_allocator_and_the_cancellation_of_the_event(play_sold_out):
     play_sold_out(scenario)
 
 
-def test_an_allocator_the_last_who_leaves_and_the_next_who_joins(play_sold_out):
+def test_an_allocator_while_the_last_leaves_and_the_next_joins(play_sold_out):
     """Whether the mark was removed or not, the next run of the allocator finds who waits."""
 
     def scenario(play, sold_out):

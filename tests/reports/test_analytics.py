@@ -67,7 +67,7 @@ def test_the_revenue_is_that_of_the_ledger(api, event_id):
     assert revenue["balance_cents"] == 25_000
 
 
-def test_sold_tickets_and_people_who_came_in_are_shown_by_hour(api, event_id, poller, time):
+def test_sales_and_admissions_are_shown_by_hour(api, event_id, poller, time):
     [box] = [tier["tier_id"] for tier in analytics(api, event_id).json["tiers"] if tier["tier_name"] == "Box"]
     order_id = api.get("/me/tickets", user="ada").json["tickets"][0]["order_id"]
     time.advance(30 * 86_400 - 3 * 3600)
@@ -115,7 +115,7 @@ def test_admissions_are_shown_by_gate_until_undone(api, event_id, poller, time, 
     check_reports()
 
 
-def test_a_drop_shows_who_joined_and_was_admitted(api, poller, time):
+def test_a_drop_shows_joins_and_admissions(api, poller, time):
     event_id = builders.create_event(api, waiting_room={"enabled": True})
     tier_id = builders.create_tier(api, event_id)
     for user in ("ada", "bob"):
@@ -140,7 +140,7 @@ def test_the_figures_are_read_from_few_items_and_never_from_orders(api, event_id
     assert len(calls.of(table="reports")) == 3
 
 
-def test_only_who_manages_an_event_sees_its_figures(api, event_id):
+def test_only_managers_see_the_figures_of_an_event(api, event_id):
     coordinator = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
     assert analytics(api, event_id, coordinator).status == 200
     for path in ("analytics", "sales"):

@@ -128,7 +128,7 @@ def test_answers_that_were_erased_are_in_no_report(api, asked, poller):
     assert body["texts"] == []
 
 
-def test_only_who_manages_the_event_may_read_answers(api, asked):
+def test_only_managers_of_the_event_may_read_answers(api, asked):
     path = f"/admin/events/{asked[0]}/tickets/answers"
     assert api.get(path, token=promoter("another")).status == 403
     refused = api.get(path, query={"cursor": "x"}, token=promoter())

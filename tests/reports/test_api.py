@@ -38,7 +38,7 @@ def test_pages_are_followed_by_their_cursor(api, event_id):
     assert second["next_cursor"] is None
 
 
-def test_only_who_manages_an_event_sees_its_log_and_only_admins_all_of_it(api, event_id):
+def test_managers_see_the_log_of_their_event_and_admins_all_of_it(api, event_id):
     coordinator = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
     assert list_audit(api, event_id, coordinator).status == 200
     for token in (builders.staff_token(event_id), builders.token("pia", "promoter"), builders.token()):

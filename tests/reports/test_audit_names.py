@@ -57,7 +57,7 @@ def names(api, event_id, action="ticket.checked_in"):
     return [(entry["actor_name"], entry["actor_role"]) for entry in reversed(entries)]
 
 
-def test_a_promoter_reads_who_has_scanned_by_their_names(api, event_id, promoter, scan):
+def test_a_promoter_sees_the_names_of_people_who_scanned(api, event_id, promoter, scan):
     scan(1, hire(api, event_id, "door@example.com", first_name="Dana", last_name="Door")[0])
     scan(2, hire(api, event_id, "second@example.com", "coordinator")[0])
     scan(3, promoter["access_token"])

@@ -68,7 +68,7 @@ def test_a_payment_that_comes_late_makes_a_failed_purchase_an_order(poller, shop
     assert (orders(shop), orders(shop, status="failed")) == ([session["id"]], [])
 
 
-def test_only_who_manages_an_event_sees_its_disputes(api, store):
+def test_only_managers_see_the_disputes_of_an_event(api, store):
     event_id, _ = builders.create_shop(api)
     coordinator = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
     path = f"/events/{event_id}/disputes"

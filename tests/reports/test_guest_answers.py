@@ -68,7 +68,7 @@ def test_answers_of_guests_are_counted_by_seat(api, asked, buy, name):
     assert counts(get(api, asked).json)[dish] == (3, 3, {"Fish": 1, "Vegan": 3}), "a corrected answer counts once"
 
 
-def test_only_guests_who_have_their_seat_count(api, asked, buy, name):
+def test_only_guests_with_a_seat_count(api, asked, buy, name):
     _, _, dish, song, _ = asked
     order = buy("ada", 2)
     for seat, guest in ((f"{order}-1.1", "Bob"), (f"{order}-1.2", "Eve"), (f"{order}-2.1", "Kim")):
@@ -95,7 +95,7 @@ def test_answers_stay_readable_after_their_question_has_changed(api, asked, buy,
     assert shown_texts(api, asked) == [("Bob", 1, "Song", "Waltz")]
 
 
-def test_what_a_guest_says_to_a_question_for_buyers_is_counted_apart(api, asked, buy, name):
+def test_guests_answers_to_questions_for_buyers_are_counted_apart(api, asked, buy, name):
     _, _, dish, _, parks = asked
     order = buy("ada", responses={parks: False})
     name("ada", f"{order}-1.1", "Bob", **{dish: ["Fish"], parks: True})

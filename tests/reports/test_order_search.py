@@ -93,7 +93,7 @@ def test_an_order_is_found_by_its_number_a_ticket_or_a_printed_code(api, shop, o
     assert find(api, shop[0], "00000-00000-00000-00000") == []
 
 
-def test_what_is_of_another_event_is_not_found(api, shop, orders, poller):
+def test_orders_of_another_event_are_not_found(api, shop, orders, poller):
     other = builders.create_shop(api, capacity=10)
     theirs = order(api, other, "ada", ["Ada Lovelace"], "ada@example.com")
     poller.drain()
@@ -105,7 +105,7 @@ def test_what_is_of_another_event_is_not_found(api, shop, orders, poller):
     assert find(api, shop[0], ticket.code) == []
 
 
-def test_only_who_manages_an_event_searches_its_orders(api, shop, orders):
+def test_only_managers_search_the_orders_of_an_event(api, shop, orders):
     query = {"event_id": shop[0], "search": "ada"}
     for token in (builders.staff_token(shop[0]), builders.token("pia", "promoter"), builders.token()):
         assert api.get("/orders", query=query, token=token).status == 403

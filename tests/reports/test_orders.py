@@ -16,7 +16,7 @@ def test_orders_are_listed_newest_first_and_filtered(api, event_ids):
         assert pages(api, "/orders", "orders", event_id=event_id, user_id=orders[0]["user_id"]) == [orders[0]]
 
 
-def test_only_who_manages_an_event_sees_its_orders(api, poller, time):
+def test_only_managers_see_the_orders_of_an_event(api, poller, time):
     event_id, _ = builders.create_shop(api)
     coordinator = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
     assert api.get(f"/orders?event_id={event_id}", token=coordinator).json == {"orders": [], "next_cursor": None}

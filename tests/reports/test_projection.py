@@ -135,7 +135,7 @@ def clear_reports():
         row.delete()
 
 
-def test_what_the_poller_passes_on_is_counted_once_after_each_step(api, poller, time):
+def test_changes_from_the_poller_are_counted_once_after_each_step(api, poller, time):
     shop = builders.create_shop(api)
     order_id = builders.create_order(api, shop)
     poller.drain()

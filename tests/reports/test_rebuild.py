@@ -75,7 +75,7 @@ def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypa
         assert lanes() == {"state", str(current)}
 
 
-def test_what_the_store_has_forgotten_stays_counted_after_a_rebuild(api, poller, time):
+def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id).json["id"]
     time.advance(600)

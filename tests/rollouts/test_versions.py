@@ -102,7 +102,7 @@ def test_a_version_is_applied_again_as_its_plan_says(admin, api, time):
     invariants.check(time.now)
 
 
-def test_what_a_rollback_would_close_or_shrink_is_marked(admin):
+def test_tiers_that_a_rollback_would_close_or_shrink_are_marked(admin):
     apply_file(gold={"max_quantity": 20}, silver={})
     reducing = {(change["id"], change["action"]) for change in admin.plan(2)["changes"] if change["reduces"]}
     assert reducing == {("gold", "change"), ("silver", "close")}

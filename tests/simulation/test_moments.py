@@ -34,7 +34,7 @@ def test_items_that_were_added_changed_and_deleted_are_as_they_were(api, time):
             invariants.check(time.now)
 
 
-def test_what_an_instance_remembers_is_as_it_was(api, time):
+def test_returning_to_a_moment_restores_an_instances_memory(api, time):
     """So each try makes the same calls."""
     with shops.isolated_shop(api) as shop:
         reservation = shop.reserve("ada", floor=2).json["id"]

@@ -86,7 +86,7 @@ def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, p
 @pytest.mark.no_cover
 @given(plans, change_lists)
 @effort(max_examples=500)
-def test_no_change_sends_back_anybody_who_was_admitted(plan, change_list):
+def test_no_change_revokes_an_admission(plan, change_list):
     simulation = Simulation(plan)
     for change in change_list:
         before = Simulation(simulation.plan, simulation.now, list(simulation.joined))

@@ -116,7 +116,7 @@ def test_a_tier_is_named_once_and_costs_no_more_than_one_would_pay(api, sold_out
     assert (dear.status, dear.json["path"]) == (400, "$.tier_ids[0]")
 
 
-def test_what_one_has_counts_against_the_limit(api, time):
+def test_owned_tickets_count_against_the_limit(api, time):
     event_id, _, _ = lines.sold_out_shop(api, time)
     api.patch(f"/events/{event_id}", json={"purchase_limit": 2}, token=builders.admin_token())
     refused = lines.join(api, "b0", event_id, 2)
@@ -282,7 +282,7 @@ def test_a_manager_of_another_event_offers_nothing(api, sold_out):
     assert api.delete(f"/waitlist/{entry_id}", user="w2").status == 404
 
 
-def test_what_one_waits_for_is_exported_and_erased(api, sold_out):
+def test_entries_are_exported_and_erased(api, sold_out):
     event_id, _, orders = sold_out
     entry_id = lines.join(api, "w1", event_id).json["id"]
     lines.join(api, "w2", event_id)

@@ -28,7 +28,7 @@ def pass_on(local):
     return pass_on
 
 
-def test_what_comes_back_is_offered_and_how_the_offer_ends_is_noted(api, time, pass_on):
+def test_returned_tickets_are_offered_and_the_outcome_is_noted(api, time, pass_on):
     event_id, _, orders = lines.sold_out_shop(api, time)
     lines.join(api, "w1", event_id)
     lines.join(api, "w2", event_id)

@@ -53,7 +53,7 @@ def test_somebody_is_found_by_their_whole_id(api):
     assert (shown.json["roles"], shown.json["locked_at"]) == (["user"], None)
 
 
-def test_without_a_search_those_are_listed_who_may_do_more_or_nothing(api):
+def test_without_a_search_only_special_accounts_are_listed(api):
     register(api, "buyer@example.com")
     register(api, "pat@example.com", role="promoter")
     register(api, "root@example.com")

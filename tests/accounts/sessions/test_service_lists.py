@@ -39,7 +39,7 @@ def test_sessions_are_listed_with_when_and_where_they_were_used(api, time):
     assert [session["current"] for session in list_sessions(api, phone)] == [False, True, False]
 
 
-def test_what_is_over_is_not_listed(api, time):
+def test_ended_sessions_are_not_listed(api, time):
     tokens = sign_up(api)
     expired = log_in(api).json
     time.advance(sessions.REFRESH_SECONDS)

@@ -83,7 +83,7 @@ def commits(store) -> int:
         return reader.execute("SELECT count(*) FROM journal").fetchone()[0]
 
 
-def test_what_threads_have_written_meanwhile_is_one_commit(shared, monkeypatch):
+def test_writes_of_several_threads_are_one_commit(shared, monkeypatch):
     monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
     store, commit, put_three = shared
     before, puts = commits(store), put_three()

@@ -30,6 +30,6 @@ def test_documented_replies_pass():
         ("/v1/events/{event_id}", 409, JSON, ERROR, "answered 409"),
     ],
 )
-def test_what_is_not_documented_is_found(path, status, content_type, body, missing):
+def test_an_undocumented_reply_is_found(path, status, content_type, body, missing):
     with pytest.raises(AssertionError, match=missing):
         check_reply("GET", path, status, content_type, body)

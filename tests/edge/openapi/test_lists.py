@@ -132,7 +132,7 @@ def world(time):
         yield world
 
 
-def test_the_lists_that_are_said_to_be_bounded_exist():
+def test_lists_declared_as_bounded_exist():
     assert {(path, field) for path, fields in BOUNDED.items() for field in fields if field not in ARRAYS.get(path, ())} == set()
 
 

@@ -132,7 +132,7 @@ def test_bytes_may_arrive_in_any_parts(cuts):
         CHUNKED + b"0\r\nT: x\n\r\n",
     ],
 )
-def test_what_is_unclear_is_refused(head):
+def test_an_ambiguous_request_is_refused(head):
     assert refusal(head) == 400
 
 
@@ -164,7 +164,7 @@ def test_limits_of_heads_and_lines_do_not_add_up():
     assert [len(request.body) for request in read(*parts, max_body_bytes=2 * MAX_HEAD_BYTES)] == [2, 2, 2 * MAX_HEAD_BYTES]
 
 
-def test_what_came_before_an_unclear_request_is_answered():
+def test_requests_before_an_ambiguous_one_are_answered():
     reader = RequestReader(100)
     reader.feed(b"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nG@T")
     assert [getattr(reader.next_request(), "target", None) for _ in range(2)] == ["/a", "/b"]

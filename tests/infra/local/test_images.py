@@ -27,7 +27,7 @@ def set_image(api, event_id):
     return pictures.send(api, f"/events/{event_id}/image", pictures.picture(), builders.admin_token()).json["image"]
 
 
-def test_what_the_api_stores_is_shown_for_a_year(api, images):
+def test_stored_images_may_be_cached_for_a_year(api, images):
     image = set_image(api, builders.create_event(api))
     for address, kind in ((image["url"], "image/jpeg"), (image["thumbnails"][0]["url"], "image/webp")):
         shown = images.response("GET", address, (), b"")
@@ -60,7 +60,7 @@ def test_a_file_that_the_form_is_not_for_is_refused(api, images):
     assert images.response("OPTIONS", f"{UPLOADS}/{BUCKET}", (), b"").status == 200
 
 
-def test_what_was_sent_before_a_stop_is_checked_after_the_next_start(api, images):
+def test_uploads_before_a_stop_are_checked_after_the_next_start(api, images):
     event_id = builders.create_event(api)
     images.buckets.put(BUCKET, f"uploads/{event_id}/01KT0000000000000000000000", {"x-amz-meta-actor": "ada"}, pictures.picture())
     images.start()

@@ -270,7 +270,7 @@ def test_a_task_needs_the_last_entry_of_all_that_it_read_and_wrote(desk, journal
     assert desk.next_result() == [2, 5, 3]
 
 
-def test_what_one_task_wrote_holds_back_no_later_one_of_its_thread(desk, journal):
+def test_a_waiting_write_does_not_delay_later_tasks_of_its_thread(desk, journal):
     desk.tasks.put(lambda: write(desk, 1, threading.get_ident()))
     desk.tasks.put(threading.get_ident)
     later = desk.next_result()

@@ -29,6 +29,6 @@ def test_the_caller_must_say_how_the_payment_ends():
 
 
 @pytest.mark.parametrize("simulate", [None, "success"])
-def test_where_simulation_is_off_no_payment_can_end(simulate):
+def test_without_simulation_no_payment_can_be_simulated(simulate):
     with settings.override(payment_simulation="off"), pytest.raises(PaymentsUnavailable):
         simulated.local_outcome(PAYMENT, simulate)

@@ -85,7 +85,7 @@ INTENT = {"amount": 100, "currency": "usd"}
 @pytest.mark.parametrize(
     ("error", "expected"), [(requests.ReadTimeout, True), (requests.ConnectionError, True), (requests.ConnectTimeout, False)]
 )
-def test_what_was_sent_to_stripe_may_be_done(shop, time, error, expected):
+def test_a_request_sent_to_stripe_may_have_happened(shop, time, error, expected):
     with broken_network(time, error), effects.observed():
         with pytest.raises(ProviderUnavailable):
             stripe_client.call(lambda api: api.v1.payment_intents.create(INTENT))
@@ -100,7 +100,7 @@ def test_a_question_changes_nothing(shop, time):
 
 
 @pytest.mark.parametrize(("status", "expected"), [(429, False), (500, True)])
-def test_what_stripe_refused_is_not_done(shop, status, expected):
+def test_a_request_that_stripe_refused_did_not_happen(shop, status, expected):
     shop.fake.fail_next_request("POST", "/v1/payment_intents", status=status, times=3)
     with effects.observed():
         with pytest.raises(ProviderUnavailable):

@@ -52,7 +52,7 @@ def test_answers_of_each_type_are_kept_with_what_was_asked(api, time, table):
     invariants.check(time.now)
 
 
-def test_what_is_required_and_missing_is_named_all_at_once(api, time, table):
+def test_all_missing_answers_are_named_at_once(api, time, table):
     dinner = ask(api, table, display_order=1)
     note = ask(api, table, label="Note", option_type="text_input", choices=[], display_order=2)
     ask(api, table, label="Optional", option_type="boolean", choices=[], is_required=False)
@@ -129,7 +129,7 @@ def test_tiers_that_ask_nothing_take_texts_of_any_kind(api, time):
     assert (refused.status, refused.json["path"]) == (400, "$.attendees[0].responses.diet")
 
 
-def test_what_is_asked_for_each_ticket_is_answered_with_its_attendee(api, time, table):
+def test_questions_of_each_ticket_are_answered_with_its_attendee(api, time, table):
     seat = ask(api, table, label="Dish", per="ticket")
     attendees = [{"name": "Ada", "responses": {seat: ["Fish"]}}, {"name": "Bob", "responses": {seat: ["Vegan"]}}]
     missing = checkout(api, table, 2, attendees=attendees[:1])

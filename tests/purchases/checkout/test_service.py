@@ -124,7 +124,7 @@ def test_a_repeated_confirmation_returns_the_same_tickets(api, time, held):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_confirmation_of_an_order_that_was_refunded_says_so(api, time, held):
+def test_the_confirmation_of_a_refunded_order_says_so(api, time, held):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     builders.confirm(api, "ada", reservation_id)

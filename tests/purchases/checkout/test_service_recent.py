@@ -133,7 +133,7 @@ def test_a_confirm_notices_any_new_version(api, time, reservation_id):
     invariants.check(time.now, recovered=True)
 
 
-def test_what_is_refused_is_refused_after_reading(api, time, reservation_id):
+def test_refusals_follow_a_read(api, time, reservation_id):
     assert builders.start_checkout(api, "ada", reservation_id, success_url="nowhere").json["path"] == "$.success_url"
     builders.start_checkout(api, "ada", reservation_id)
     assert calls(confirm(api, reservation_id, simulate=None), 400) == ["GetItem"]

@@ -49,7 +49,7 @@ def test_orders_are_refunded_and_reservations_end(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_only_who_manages_an_event_may_cancel_it(api, time):
+def test_only_managers_may_cancel_an_event(api, time):
     event_id, _ = create_published(api)
     assert [cancel(api, event_id, **who).status for who in (promoter("pol"), {"user": "ada"})] == [403, 403]
     assert store.find(event_id) is None

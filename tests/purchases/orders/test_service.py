@@ -144,7 +144,7 @@ def test_a_temporary_failure_keeps_the_tickets_for_the_repetition(buyer, monkeyp
     assert buyer.order().json["order"]["id"] == held
 
 
-def test_what_is_wrong_with_an_order_is_refused_before_anything_is_held(buyer):
+def test_a_faulty_order_is_refused_before_anything_is_held(buyer):
     def refusal(**fields):
         reply = buyer.order(**fields)
         return reply.status, reply.json["error"], reply.json.get("path")

@@ -88,7 +88,7 @@ def test_a_ticket_may_be_passed_on_and_come_back(sender):
         assert ticket_id not in sender.wallet(giver)
 
 
-def test_what_may_not_change_hands(sender, time):
+def test_transfers_that_are_refused(sender, time):
     token = sender.token_of_offer()
     assert refusal(sender.offer("bob")) == (404, "not_found")
     assert refusal(sender.accept(token, "ada")) == (409, "transfer_to_self")
@@ -144,7 +144,7 @@ def test_the_limit_counts_for_the_buyer_and_not_for_the_receiver(api, time):
 
 
 @pytest.mark.usefixtures("threaded_store")
-def test_of_many_who_accept_one_gets_the_ticket(api, time):
+def test_one_of_many_acceptances_gets_the_ticket(api, time):
     sender = Sender(api, time)
     token = sender.token_of_offer()
     with ThreadPoolExecutor(20) as pool:

@@ -50,7 +50,7 @@ def two_receivers(giver):
     return scenario
 
 
-def test_of_two_who_accept_one_gets_the_ticket(giver):
+def test_one_of_two_acceptances_gets_the_ticket(giver):
     explore(two_receivers(giver))
 
 

@@ -271,7 +271,7 @@ def test_a_guest_gives_the_seat_back_and_is_erased(table, mailbox, is_void):
     assert "Bob" not in json.dumps(entry.details)
 
 
-def test_a_guest_who_is_in_keeps_the_seat_when_they_are_erased(table, mailbox, open_doors):
+def test_an_admitted_guest_keeps_the_seat_when_erased(table, mailbox, open_doors):
     table.name(1, "Bob", "bob@example.com")
     token = mailbox.token("bob@example.com")
     open_doors()
