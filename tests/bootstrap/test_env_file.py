@@ -51,7 +51,7 @@ def test_a_line_that_sets_nothing_is_named_without_what_is_in_it(empty_environme
         env_file.load()
     assert (ended.value.code, variables()) == (2, {})
     printed = capsys.readouterr().err
-    assert printed.startswith(f"fairgate: .env cannot be used: line {line} must be NAME=value, or begin with #")
+    assert printed.startswith(f"fairgate: .env cannot be used: line {line} must be NAME=value or start with #")
     assert "sk_test" not in printed
 
 

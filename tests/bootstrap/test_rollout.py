@@ -56,7 +56,7 @@ def test_a_sale_between_plan_and_shrink_refuses_and_undoes_the_apply(store, run,
     monkeypatch.setattr(inventory, "resize", sell_first)
     result = run("apply", write(tree))
     assert result.code == 1
-    assert "below what has been sold or held meanwhile (sold 0, on hold 7)" in result.err
+    assert "below the tickets in use (sold 0, on hold 7)" in result.err
     assert [stock_of(name).capacity for name in ("fest-pass", "fest-more")] == [10, 10]
     assert catalog.load_head_and_catalog()[0].version == 1
 
@@ -118,8 +118,8 @@ def test_events_created_through_the_api_stay(api, run, write, tree):
     tree["events"][event_id] = event(event_id)
     tree["ticket_types"][tier_id] = ticket(tier_id)
     result = run("apply", write(tree))
-    assert f"! event {event_id}: an event with this id was made through the API" in result.err
-    assert f"! tier {tier_id}: a tier with this id was made through the API" in result.err
+    assert f"! event {event_id}: an event with this id was created through the API" in result.err
+    assert f"! tier {tier_id}: a tier with this id was created through the API" in result.err
 
 
 def test_a_cancelled_and_a_test_event_stay_so_when_they_leave_the_file(api, run, write, tree):

@@ -184,7 +184,7 @@ def test_a_file_that_cannot_be_read_is_refused(run, fest, import_file, tmp_path)
 
 
 def test_the_event_must_be_one_whose_tickets_let_people_in(api, run, fest, tmp_path):
-    assert 'There is no event "feast". Events: fest' in run("import-tickets", tmp_path / "x.csv", "--event", "feast").err
+    assert 'There is no event "feast". The events are: fest' in run("import-tickets", tmp_path / "x.csv", "--event", "feast").err
     own = builders.create_event(api)
     assert api.post(f"/events/{own}/cancel", json={"reason": "Rain"}, token=builders.admin_token()).status == 200
     assert "is cancelled" in run("import-tickets", tmp_path / "x.csv", "--event", own).err
@@ -240,7 +240,7 @@ def test_buyers_who_take_the_last_tickets_meanwhile_stop_the_import(api, import_
     monkeypatch.setattr(ticket_import, "check", check_and_sell)
     result = import_file("".join(f"A-{number:04},fest-pass,,\n" for number in range(7)))
     assert result.code == 1
-    assert "Stopped: other tickets of the event were sold meanwhile, and only 6 are left. 0 tickets are imported" in result.err
+    assert "Stopped: other tickets of the event were sold meanwhile, and only 6 are left. 0 tickets were imported" in result.err
 
 
 @pytest.mark.parametrize("capacity", [None, 10], ids=["tier", "event"])
@@ -262,7 +262,7 @@ def test_buyers_who_are_faster_than_the_write_keep_their_tickets(api, time, run,
         transact(items)
 
     monkeypatch.setattr(dynamo, "transact", buy_first)
-    assert "sold meanwhile, and 2 are left" in run("import-tickets", file, "--event", "fest", "--apply").err
+    assert "sold meanwhile, and only 2 are left" in run("import-tickets", file, "--event", "fest", "--apply").err
     invariants.check(time.now)
 
 

@@ -258,7 +258,7 @@ def test_an_invalid_template_is_a_problem(tmp_path, monkeypatch):
     assert any(problem.startswith("Resources.Logs.Properties.LogGroupName.Fn::Sub: 'Gone'") for problem in problems)
     assert any(problem.startswith("Resources.Logs.Properties.RetentionInDays: 2 is not one of") for problem in problems)
     monkeypatch.setattr(lint, "MAX_TEMPLATE_BYTES", 10)
-    assert "CloudFormation takes 10 at most" in lint.template_problems(tmp_path / "sam.json")[-1]
+    assert "CloudFormation accepts at most 10" in lint.template_problems(tmp_path / "sam.json")[-1]
 
 
 def test_only_a_template_with_faults_is_checked_again(tmp_path, monkeypatch):
