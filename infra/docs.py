@@ -105,6 +105,15 @@ def _settings() -> str:
     return _table(("variable", "default", "values", "meaning"), rows)
 
 
+def _rate_limits() -> str:
+    rows = []
+    for field in msgspec.structs.fields(settings.Settings):
+        if field.name.startswith("limit_"):
+            requests, seconds = field.default.split("/")
+            rows.append((_description(field), f"{requests} times in {int(seconds):,} seconds", f"`{settings.PREFIX}{field.name.upper()}`"))
+    return _table(("limit", "default", "setting"), rows)
+
+
 def _sizes() -> str:
     """The largest requests and things that the API accepts."""
     return _table(
@@ -246,6 +255,7 @@ def _period(seconds: int) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
+    "rate-limits": _rate_limits,
     "sizes": _sizes,
     "routes": _routes,
     "errors": _errors,
