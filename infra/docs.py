@@ -33,6 +33,7 @@ from chalicelib.purchases.record import model as purchases
 from chalicelib.purchases.record import transitions
 from chalicelib.waitlist import model as waitlist
 from infra import event_sources, tables
+from infra.local import environment
 from infra.template import alarms, functions, permissions
 from infra.template.stages import ROOT
 
@@ -103,6 +104,15 @@ def _settings() -> str:
         for field in msgspec.structs.fields(settings.Settings)
     ]
     return _table(("variable", "default", "values", "meaning"), rows)
+
+
+def _local_defaults() -> str:
+    rows = []
+    for name, value in environment.LOCAL_DEFAULTS.items():
+        is_refused = (name.lower(), value) in settings.NOT_IN_PRODUCTION
+        in_production = settings.values_in_production(name.lower())[0] if is_refused else value
+        rows.append((f"`{settings.PREFIX}{name}`", f"`{value}`", f"`{in_production}`" if name != "STAGE" else ""))
+    return _table(("variable", "`make run`", f"with `{settings.PREFIX}STAGE={settings.PRODUCTION}`"), rows)
 
 
 def _rate_limits() -> str:
@@ -255,6 +265,7 @@ def _period(seconds: int) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": _settings,
+    "local-defaults": _local_defaults,
     "rate-limits": _rate_limits,
     "sizes": _sizes,
     "routes": _routes,
