@@ -103,7 +103,7 @@ def test_the_owner_can_stop_a_change_that_they_did_not_ask_for(api, time, mailbo
     assert log_in(api, NEW).status == 401
 
 
-def test_of_two_links_one_works(api, time, mailbox):
+def test_one_of_two_links_works(api, time, mailbox):
     """The second one would undo a change by the owner to an address that a thief of the password has asked for."""
     tokens = sign_up(api)
     ask(api, tokens, "thief@example.net")

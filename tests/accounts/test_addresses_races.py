@@ -26,7 +26,7 @@ def link_to(mailbox, address: str) -> str:
     return re.search(r"#token=(\S+)", mail.text)[1]
 
 
-def test_of_two_accounts_that_confirm_one_address_one_gets_it(api, time, mailbox):
+def test_one_of_two_accounts_gets_a_confirmed_address(api, time, mailbox):
     def scenario(play):
         number = next(numbers)
         new, links = f"new{number}@example.com", {}

@@ -294,7 +294,7 @@ def test_mails_and_registrations_are_limited(api, time, mailbox):
         assert api.post("/auth/guest", source_ip="192.0.2.7").status == 201
 
 
-def test_of_registrations_at_once_with_one_address_one_is_an_account(api, time, threaded_store, mailbox):
+def test_simultaneous_registrations_of_an_address_make_one_account(api, time, threaded_store, mailbox):
     barrier, statuses = threading.Barrier(8), []
 
     def run(number: int) -> None:

@@ -87,7 +87,7 @@ class PayBook:
         return PayoutPage(payouts[:limit], payouts[limit - 1].id if len(payouts) > limit else None)
 
 
-def test_of_several_providers_each_has_a_list_of_its_own(shop, monkeypatch):
+def test_each_of_several_providers_has_its_own_list(shop, monkeypatch):
     monkeypatch.setitem(protocol.EXTERNAL, "imported", PayBook())  # under a name that the API knows
     shop.buy("ada", 1)
     made = shop.fake.create_payout()

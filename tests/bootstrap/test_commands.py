@@ -46,14 +46,14 @@ class TestDrift:
         run("apply", write(tree))
         assert run("drift", write(tree)).out == "no drift: the store matches the file\n"
 
-    def test_of_the_file(self, store, run, write, tree):
+    def test_drift_of_the_file(self, store, run, write, tree):
         run("apply", write(tree))
         tree["events"]["fest"]["venue"] = "Elsewhere"
         result = run("drift", write(tree))
         assert result.code == 1
         assert 'venue "Hall" -> "Elsewhere"' in result.out
 
-    def test_of_the_stock_is_healed_by_the_same_file(self, store, run, write, tree):
+    def test_drift_of_the_stock_is_healed_by_the_same_file(self, store, run, write, tree):
         run("apply", write(tree))
         inventory.resize(catalog.load_current().tiers["fest-pass"].stock_id, 1, 7)
         result = run("drift", write(tree))
@@ -63,14 +63,14 @@ class TestDrift:
         assert run("drift", write(tree)).code == 0
         assert catalog.load_head_and_catalog()[0].version == 1
 
-    def test_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
+    def test_drift_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
         run("apply", write(tree))
         inventory.set_open({catalog.load_current().tiers["fest-pass"].stock_id: 1}, False)
         assert "closed, but its event is not paused" in run("drift", write(tree)).out
         run("apply", write(tree))
         assert stock_of("fest-pass").is_open
 
-    def test_of_stock_that_is_missing_is_never_invented(self, store, run, write, tree):
+    def test_missing_stock_is_never_invented(self, store, run, write, tree):
         run("apply", write(tree))
         stock_id = catalog.load_current().tiers["fest-pass"].stock_id
         store.delete_item(TableName=inventory.table_name(), Key={"id": {"S": f"{stock_id}#0"}})
@@ -79,7 +79,7 @@ class TestDrift:
             assert result.code == 1
             assert "is missing from the store" in result.out + result.err
 
-    def test_of_a_version_that_was_tampered_with(self, store, run, write, tree):
+    def test_drift_of_a_version_that_was_tampered_with(self, store, run, write, tree):
         from chalicelib.catalog import store as catalog_store
         from chalicelib.catalog.model import VersionContent
 

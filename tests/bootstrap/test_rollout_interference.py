@@ -46,7 +46,7 @@ def _open_shards() -> list[bool]:
     return [shard.is_open for shard in inventory.scan_shards() if shard.id in ids]
 
 
-def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, tree):
+def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, write, tree):
     """The other apply finishes first, at any moment of ours: ours gives up, and the stock is that of the other document."""
     base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
     ours["ticket_types"]["fest-pass"]["max_quantity"] = 6

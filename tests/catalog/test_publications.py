@@ -119,7 +119,7 @@ class TestLargeTiers:
         assert builders.buy(api, "ada", event_id, reply.json["id"]).status == 201
         invariants.check(time.now, recovered=True)
 
-    def test_of_a_paused_event_are_closed_also_when_the_pause_comes_in_between(self, api, time):
+    def test_tiers_of_a_paused_event_are_closed_even_by_a_late_pause(self, api, time):
         for number in range(1, 12):
             event_id = builders.create_event(api)
             with interfere_before(number, lambda event_id=event_id: catalog.set_paused(event_id, True, "root", time.now)) as happened:

@@ -49,7 +49,7 @@ def two_scanners(entrance):
     return scenario
 
 
-def test_of_two_scanners_one_succeeds(entrance):
+def test_one_of_two_scanners_succeeds(entrance):
     explore(two_scanners(entrance))
 
 

@@ -61,7 +61,7 @@ def test_a_reserve_whose_answer_is_lost_may_have_taken_effect(shop, api):
     assert (again.status, again.json["id"]) == (201, purchase.id)
 
 
-def test_without_a_key_the_caller_is_told_to_look_first(shop):
+def test_without_a_key_the_caller_is_advised_to_look_first(shop):
     with faults.lose_answer(1, operation="TransactWriteItems"):
         reply = reserve(shop, key="")
     assert_unavailable(reply, "unknown")

@@ -166,13 +166,13 @@ class TestAddress:
             replies = [request_reservation(api, f"user-{number}", headers={header: f"192.0.2.{number}"}).status for number in range(6)]
         assert replies == [404] * 5 + [429]
 
-    def test_of_ipv6_is_counted_by_its_64_network(self, api, time):
+    def test_an_ipv6_address_is_counted_by_its_64_network(self, api, time):
         with settings.override(address_factor=1):
             same = [request_reservation(api, f"user-{number}", source_ip=f"2001:db8:1:2::{number:x}").status for number in range(6)]
             assert same == [404] * 5 + [429]
             assert request_reservation(api, "other", source_ip="2001:db8:1:3::1").status == 404
 
-    def test_of_ipv4_mapped_to_ipv6_is_the_ipv4_address(self, api, time):
+    def test_ipv4_mapped_to_ipv6_is_the_ipv4_address(self, api, time):
         with settings.override(address_factor=1):
             assert [request_reservation(api, f"user-{n}", source_ip=(HOME, f"::ffff:{HOME}")[n % 2]).status for n in range(6)][-1] == 429
 
@@ -297,11 +297,11 @@ class TestThreads:
     def _threaded(self, threaded_store):
         pass
 
-    def test_of_one_instance_never_get_more_than_the_limit(self, api, time):
+    def test_threads_of_one_instance_never_exceed_the_limit(self, api, time):
         replies = run_in_threads(16, lambda _: request_reservation(api).status, range(160))
         assert Counter(replies) == {404: 5, 429: 155}
 
-    def test_of_different_instances_never_get_more_than_the_limit(self, api, time, monkeypatch):
+    def test_threads_of_several_instances_never_exceed_the_limit(self, api, time, monkeypatch):
         """Each request is counted as by a new instance, so the condition of the write alone decides."""
         monkeypatch.setattr(counters, "find_local", lambda key: counters.LocalCounter())
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
@@ -313,7 +313,7 @@ class TestThreads:
         monkeypatch.setattr(dynamo, "update_if_returning", lambda row, changes, condition, add, **_: update(row, changes, always, add=add))
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
 
-    def test_of_one_address_get_the_limit_of_the_address(self, api, time):
+    def test_threads_of_one_address_get_the_limit_of_the_address(self, api, time):
         replies = run_in_threads(16, lambda number: request_reservation(api, f"user-{number}").status, range(200))
         assert 50 <= Counter(replies)[404] <= 52
 

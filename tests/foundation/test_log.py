@@ -89,7 +89,7 @@ def test_counts_of_reads_wait_for_a_line_that_is_written_anyway(capsys):
     assert [line.get("cache_hit") for line in lines] == [[2], None]
 
 
-def test_of_a_gauge_with_labels_the_highest_value_is_a_metric(capsys):
+def test_the_metric_of_a_labelled_gauge_is_its_highest_value(capsys):
     with log.scope("read"):
         for event_id, length in (("e1", 3), ("e2", 9), ("e3", 4)):
             log.gauge("queue_length", length, event_id=event_id)

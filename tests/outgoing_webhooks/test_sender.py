@@ -169,7 +169,7 @@ def test_redirects_are_not_followed(promoter, poller, receiver, time):
     assert promoter.deliveries(endpoint)[0]["last_status"] == 302
 
 
-def test_of_a_large_answer_the_first_kilobyte_is_kept(promoter, poller, receiver, time):
+def test_the_first_kilobyte_of_a_large_answer_is_kept(promoter, poller, receiver, time):
     receiver.answer = lambda _: Answer(200, "é".encode() * 500_000)
     endpoint = promoter.create(receiver)
     promoter.send("POST", f"/{endpoint['id']}/test")

@@ -264,7 +264,7 @@ def test_a_stale_edit_is_refused_with_the_package_as_it_is_now(api, event):
     assert call(api, "GET", event, package).json["price"] == 1300.0
 
 
-def test_of_two_editors_at_once_one_wins_and_the_other_is_told(threaded_store, api):
+def test_one_of_two_simultaneous_editors_wins(threaded_store, api):
     event = create_event(api)
     package = create_package(api, event)["id"]
     barrier, replies = threading.Barrier(8), []
@@ -309,7 +309,7 @@ def test_a_stale_list_is_refused_whole(api, event):
     assert (moved.status, moved.json["package_ids"]) == (409, [new, *ids]), "somebody else has moved one meanwhile"
 
 
-def test_of_two_new_orders_at_once_one_wins_and_the_other_is_told(threaded_store, api):
+def test_one_of_two_simultaneous_reorders_wins(threaded_store, api):
     event = create_event(api)
     ids = [create_package(api, event, name=name)["id"] for name in "ABC"]
     orders = [ids[::-1], [ids[1], ids[0], ids[2]]]

@@ -89,7 +89,7 @@ def test_an_unknown_option_is_a_404_and_a_stale_change_a_conflict(api, package):
     assert call(api, "DELETE", *package, "options", option["id"], headers={"If-Match": '"1"'}).status == 412
 
 
-def test_of_many_at_once_four_are_created(threaded_store, api):
+def test_four_of_many_simultaneous_options_are_created(threaded_store, api):
     event = create_event(api)
     package = create_package(api, event)["id"]
     barrier, statuses = threading.Barrier(6), []

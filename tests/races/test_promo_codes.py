@@ -9,7 +9,7 @@ from tests.simulation.threads import run_in_threads
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
 
-def test_of_200_threads_ten_use_a_code_with_ten_uses(api, time):
+def test_ten_of_200_threads_use_a_code_with_ten_uses(api, time):
     shop = builders.create_shop(api, capacity=200)
     builders.create_promo_code(api, shop[0], max_total_uses=10)
     held = {f"user-{number}": builders.reserve(api, f"user-{number}", *shop).json["id"] for number in range(200)}

@@ -74,7 +74,7 @@ def test_staff_who_were_removed_are_named_at_their_scans_and_nowhere_else(api, e
     assert names(api, event_id, "event.changed") == [(None, None)]
 
 
-def test_of_an_admin_only_the_role_is_shown(api, event_id, time):
+def test_only_the_role_of_an_admin_is_shown(api, event_id, time):
     accounts.create_account(Account(user_id="root", email="root@example.com", roles=("user", "admin"), created_at=time.now), PASSWORD)
     assert api.patch(f"/events/{event_id}", json={"description": "Loud."}, token=builders.admin_token()).status == 200
     assert names(api, event_id, "event.changed") == [(None, "admin")]

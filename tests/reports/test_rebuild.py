@@ -88,7 +88,7 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     assert kept_figures(2) == before
 
 
-def test_of_two_rebuilds_at_once_one_is_refused(api, poller, time):
+def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
     def begin_another(seconds):
         monkey.undo()
         rebuild.rebuild(no_wait)

@@ -31,7 +31,7 @@ def test_after_a_delay_one_of_two_guesses_is_compared(api, time):
     assert len(explore(scenario)) > 5
 
 
-def test_of_two_guesses_one_gets_the_last_free_attempt(api, time):
+def test_one_of_two_guesses_gets_the_last_free_attempt(api, time):
     accounts = itertools.count()
 
     def scenario(play):

@@ -112,7 +112,7 @@ def test_a_request_without_a_file_says_what_to_send(api, buckets, event_id):
     assert "multipart/form-data" in reply.json["message"]
 
 
-def test_of_two_editors_the_second_learns_that_the_first_was_there(api, buckets, event_id):
+def test_the_second_of_two_editors_learns_of_the_first(api, buckets, event_id):
     version = api.get(f"/admin/events/{event_id}", token=builders.admin_token()).json["version"]
     assert set_image(api, event_id, pictures.picture(), headers={"If-Match": f'"{version}"'}).status == 200
     kept = files(buckets)
@@ -240,7 +240,7 @@ def test_the_bucket_refuses_what_the_form_is_not_for(raw, seconds, changed, code
     assert files(buckets) == []
 
 
-def test_of_two_uploads_the_one_that_was_begun_later_stays(api, time, buckets, event_id, real_time):
+def test_the_later_of_two_uploads_stays(api, time, buckets, event_id, real_time):
     first = begin_upload(api, event_id)
     time.advance(1)
     second = begin_upload(api, event_id)

@@ -210,7 +210,7 @@ def test_a_fault_of_the_reader_is_not_the_clients(monkeypatch):
 
 
 @pytest.mark.parametrize("start", [HEAD + b"Content-Length: 1000\r\n\r\n", CHUNKED + b"3e8\r\n"])
-def test_of_a_body_that_is_too_large_only_a_part_is_read(start):
+def test_only_a_part_of_a_too_large_body_is_read(start):
     assert read(start + b"x" * 100) == []
     (request,) = read(start + b"x" * 101)
     assert (len(request.body), request.is_last) == (101, True)

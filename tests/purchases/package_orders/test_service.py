@@ -163,7 +163,7 @@ def test_it_needs_a_key_and_a_package_of_the_event(api, time, table):
     assert buy(api, table).json["error"] == "tier_not_on_sale"
 
 
-def test_of_many_buyers_at_once_as_many_get_one_as_there_are(threaded_store, api, time):
+def test_many_simultaneous_buyers_get_exactly_the_packages_left(threaded_store, api, time):
     event = create_event(api)
     table = event, create_package(api, event, quantity_limit=5)["id"]
     barrier, statuses = threading.Barrier(12), []
