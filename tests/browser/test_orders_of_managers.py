@@ -34,7 +34,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     manager.open(f"/events/{drop.event_id}/orders")
     expect(manager.page.get_by_role("row")).to_have_count(3)
     manager.fill(SEARCH, f"{order_id.lower()}-1")
-    manager.press("Find")
+    manager.press("Search")
     expect(manager.page.get_by_role("row")).to_have_count(2)
     manager.follow(order_id)
     manager.see_heading("Activity")
@@ -84,11 +84,11 @@ def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
     expect(rows).to_have_count(2)
     for text in ("jose nun", "Ada@Example.com", code.lower(), "ada"):
         manager.fill(SEARCH, text)
-        manager.press("Find")
+        manager.press("Search")
         expect(manager.page.get_by_role("link", name=orders["ada"])).to_be_visible()
         expect(rows).to_have_count(2 if text == "ada" else 1)  # Adam begins so too
     manager.fill(SEARCH, "grace")
-    manager.press("Find")
+    manager.press("Search")
     manager.see("No matching orders.")
     invariants.check(manager.time.now)
 
@@ -103,7 +103,7 @@ def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
     manager.page.get_by_label("Status").select_option("Failed payments")
     order_id = manager.page.get_by_role("rowheader").get_by_role("link").inner_text()
     manager.fill(SEARCH, order_id)
-    manager.press("Find")
+    manager.press("Search")
     manager.follow(order_id)
     manager.see("The payment ended without tickets")
     expect(manager.page.get_by_role("heading", name="Refund")).to_have_count(0)

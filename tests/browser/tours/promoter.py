@@ -117,7 +117,7 @@ def published(manager: Manager) -> Iterator[str]:
     yield "about_to_be_cancelled"
     manager.press("Yes, cancel the event")
     manager.see_heading("This event is cancelled")
-    manager.press("Check the refunds")
+    manager.press("Show refund progress")
     manager.see("The rest follow in the next few minutes.")
     yield "cancelled"
 

@@ -45,7 +45,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} uses are too few: ${sold} used, ${held} being paid for. The minimum is ${in_use}.`,
   code_not_written: ({ version }) => `The code could not be saved. Version ${version} is live without this change. Correct the code and apply the version again.`,
   applied_meanwhile: ({ by, version }) => `${by} has applied version ${version} in the meantime. Review the plan again.`,
-  kept_changing: () => "The catalog kept being changed by others. Try again.",
+  kept_changing: () => "The catalog kept changing. Try again.",
 };
 /** Warnings about possible mistakes, by code. */
 const advice: Record<string, (figures: Figures) => string> = {
@@ -65,7 +65,7 @@ export const catalogTexts = {
   differs: (count: number) => (count === 1 ? "One difference from the file." : `${count} differences from the file.`),
   checkAgain: "Check again",
   removeDrift: "Make the shop match the file",
-  removeDriftText: "Stock, pauses and promo codes become what the list says. Tickets that are sold or on hold stay as they are. The audit log records this with your name.",
+  removeDriftText: "Stock, pauses and promo codes are set as listed. Tickets that are sold or on hold stay as they are. The audit log records this with your name.",
   versions: "Versions",
   versionsText: "Each time the file is applied, a version is kept. To go back to an earlier one, choose Restore beside it. You first see what would change, and then that version is applied again as a new one.",
   versionNumber: (version: number) => `Version ${version}`,
@@ -125,7 +125,10 @@ export const catalogTexts = {
     available: "on sale",
   } as Record<string, string>,
   restoreNow: "Yes, restore it",
-  reducing: (count: number) => (count === 1 ? "One of these changes closes or reduces what is on sale." : `${count} of these changes close or reduce what is on sale.`),
+  reducing: (count: number) =>
+    count === 1
+      ? "One of these changes closes or reduces what is on sale."
+      : `${count} of these changes close or reduce what is on sale.`,
   restoreText: "Buyers see it within a few seconds. Sold tickets stay valid, and buyers with tickets on hold may pay the old price. The audit log records this with your name. If the plan has changed by then, nothing happens and you see the new plan.",
   done: (version: number) => `Version ${version} is live`,
   doneText: "Buyers see it within a few seconds. To undo this, restore the version that was live before. Change the file in its repository too, or the next apply brings its content back.",

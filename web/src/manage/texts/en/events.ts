@@ -9,7 +9,7 @@ const problems: Record<string, string> = {
 
 export const eventTexts = {
   newTitle: "New event",
-  newLead: "It stays a draft until you publish it, and only you and your team can see it. A name is enough to begin; tickets and prices come next.",
+  newLead: "Your event stays a draft until you publish it: only you and your team can see it. A name is enough to begin; tickets and prices come next.",
   create: "Create draft",
   editTitle: "Details",
   what: "What and where",
@@ -23,11 +23,11 @@ export const eventTexts = {
   noPlace: "No venue yet",
   timezoneNote: "All times on this page are in this time zone.",
   onSaleNote: "Until then, people gather in a waiting room, and a draw decides the order. If you leave this empty, tickets go on sale as soon as you publish the event.",
-  capacityNote: "How many tickets of all types can be sold together. If empty, only the quantity of each type counts.",
+  capacityNote: "The total number of tickets for sale across all types. If empty, only the quantity of each type counts.",
   capacityLater: "It cannot be lower than the tickets already sold and reserved.",
   limitNote: "How many tickets one person can buy in total. 2 to 4 is usual for an event that sells out.",
   holdNote: "How long buyers have to pay. 180 is usual for cards, 600 if buyers need their bank's app.",
-  lineNote: "Buyers are let in in waves, in an order decided by a draw.",
+  lineNote: "Buyers enter in waves, in an order decided by a draw.",
   followNote: "Waves get smaller as tickets run out.",
   bootstrapTitle: "Managed in the bootstrap file",
   bootstrapText: "This event is declared in the file that the stage is deployed with. Change it there, and apply the file.",
@@ -55,7 +55,7 @@ export const eventTexts = {
   overview: "Overview",
   seeInShop: "View in the shop",
   draftTitle: "This is a draft",
-  draftText: "Only you and your team can see it. Publish it to put it on sale. Do so a few days before the sale opens, so that people can share its page.",
+  draftText: "Only you and your team can see it. Publish it to put it on sale, ideally a few days before the sale opens, so that people can share its page.",
   opensAtOnce: "No opening time is set: tickets go on sale as soon as you publish.",
   opensAt: (time: string) => `The sale opens ${time}.`,
   publish: "Publish",
@@ -68,12 +68,18 @@ export const eventTexts = {
   unpublishText: "The page disappears from the shop. This is possible only while nothing is sold or reserved.",
   unpublishNow: "Yes, return to draft",
   cancel: "Cancel the event",
-  cancelText: (sold: number) => (sold > 0 ? `The sale stops immediately and for good. All orders are refunded in full automatically, about 100 per minute. The tickets no longer admit anyone. Tickets sold: ${sold.toLocaleString("en")}.` : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund."),
+  cancelText: (sold: number) =>
+    sold > 0
+      ? `The sale stops immediately and for good. All orders are refunded in full automatically, about 100 per minute. The tickets no longer admit anyone. Tickets sold: ${sold.toLocaleString("en")}.`
+      : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
   cancelFinal: "This cannot be undone. Nobody can publish the event again.",
   cancelNow: "Yes, cancel the event",
   cancelledTitle: "This event is cancelled",
-  cancelledText: (refunded: number, isFinished: boolean) => (isFinished ? `Orders refunded: ${refunded.toLocaleString("en")}.` : `Orders refunded so far: ${refunded.toLocaleString("en")}. The rest follow in the next few minutes.`),
-  checkRefunds: "Check the refunds",
+  cancelledText: (refunded: number, isFinished: boolean) =>
+    isFinished
+      ? `Orders refunded: ${refunded.toLocaleString("en")}.`
+      : `Orders refunded so far: ${refunded.toLocaleString("en")}. The rest follow in the next few minutes.`,
+  checkRefunds: "Show refund progress",
   disputed: (count: number) => `Disputed by a bank and kept as open cases: ${count === 1 ? "1 order" : `${count.toLocaleString("en")} orders`}.`,
   delete: "Delete the draft",
   deleteText: "It disappears from all lists.",
@@ -84,7 +90,13 @@ export const eventTexts = {
   duplicateNow: "Create copy",
   copyOf: (name: string) => `${name} (copy)`,
   tasksTitle: "What do you want to do?",
-  tasks: { pause: "Watch the sale, pause it or let people in", refund: "Find an order and refund tickets", prices: "Change tickets, prices and quantities", scans: "See who was let in at the door, and who scanned them", invite: "Invite people to work at the door or manage the event" },
+  tasks: {
+    pause: "Watch the sale, pause it or let people in",
+    refund: "Find an order and refund tickets",
+    prices: "Change tickets, prices and quantities",
+    scans: "See who was let in at the door, and who scanned them",
+    invite: "Invite people to work at the door or manage the event",
+  },
   figures: "Tickets",
   ticket: "Type",
   sold: "Sold",

@@ -31,7 +31,7 @@ export const liveTexts = {
   forecasts: {
     nothing: "No tickets yet.",
     sold_out: "Everything is sold out.",
-    unlimited: "Sales are unlimited, so nothing sells out.",
+    unlimited: "The number of tickets is unlimited.",
     paused: "The sale is paused.",
     too_early: "Not enough data yet.",
     not_selling: "No sales in the last two minutes.",
@@ -57,7 +57,7 @@ export const liveTexts = {
   waveSize: "People per wave",
   waveSeconds: "Seconds between waves",
   changeRate: "Change the rate",
-  rateEffect: "Applies from the next wave on. People in line wait shorter or longer, in the same order. Nobody loses their place.",
+  rateEffect: "Takes effect with the next wave. Waiting times change, but the order stays the same and nobody loses their place.",
   rateQuestion: (size: number, seconds: number) => `From the next wave on, each wave lets in ${people(size)}, every ${seconds} seconds. People in line see their new waiting time. The order stays the same, and nobody loses their place.`,
   rateSet: (size: number, seconds: number) => `Each wave now lets in ${people(size)}, every ${seconds} seconds.`,
   letInCount: "How many people",

@@ -5,8 +5,8 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${count === 1 
 export const ordersTexts = {
   title: "Orders",
   search: "Number, code, email or name",
-  searchNote: "An order or ticket number, the code under a ticket's QR code, the buyer's ID or full email address, or the name of the buyer or a guest. For names, the beginning is enough.",
-  find: "Find",
+  searchNote: "Enter an order or ticket number, the code under a ticket's QR code, the buyer's ID or full email address, or the name of the buyer or a guest. For names, the beginning is enough.",
+  find: "Search",
   status: "Status",
   all: "All",
   states: {
@@ -35,7 +35,7 @@ export const ordersTexts = {
   balance: "Net, before the provider's fees",
   payment: "Payment",
   notPaidYet: "The payment is not complete. The tickets are on hold for the buyer, and there is nothing to refund.",
-  endedUnpaid: "The payment ended without tickets, so the buyer has none to refund. Money that arrived too late is returned automatically.",
+  endedUnpaid: "The payment ended without tickets, so there is nothing to refund. Money that arrived too late is returned automatically.",
   ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
   ticketStates: { valid: "valid", void: "no longer valid", frozen: "frozen" },
   transferred: "transferred",
@@ -56,7 +56,10 @@ export const ordersTexts = {
   disputeStates: { open: "open", won: "won", lost: "lost" },
   retry: "Retry the refund",
   refund: "Refund",
-  noRefund: (isDisputed: boolean): string => (isDisputed ? "Nothing can be refunded until the bank decides." : "Nothing is left to refund: all tickets of this order are void."),
+  noRefund: (isDisputed: boolean): string =>
+    isDisputed
+      ? "Nothing can be refunded until the bank decides."
+      : "Nothing is left to refund: all tickets in this order are void.",
   whatToRefund: "What to refund",
   everything: (count: number) => `Everything the buyer still has (${tickets(count)})`,
   some: "Some tickets",
@@ -70,8 +73,8 @@ export const ordersTexts = {
     event_cancelled: "Event cancelled",
     duplicate: "Bought twice",
     fraudulent: "Fraud",
-    by_hand: "made in the provider's dashboard",
-    undone: "undone",
+    by_hand: "Made in the provider's dashboard",
+    undone: "Undone",
   },
   fee: "Fee you keep per ticket",
   fees: { settings: "Usual fee for this reason", none: "No fee", own: "Another amount" },
@@ -86,7 +89,7 @@ export const ordersTexts = {
   ticketCount: tickets,
   refundAmount: (amount: string) => `Refund ${amount}`,
   question: (amount: string) => `Refund ${amount}?`,
-  questionText: (count: number) => `No longer valid from now on: ${tickets(count)}. The money goes back the way it was paid. This cannot be undone.`,
+  questionText: (count: number) => `${tickets(count)} ${count === 1 ? "becomes" : "become"} invalid immediately. The money goes back to the original payment method. This cannot be undone.`,
   back: "Go back",
   notAllShown: "Done. Some details cannot be shown right now: reload the page.",
   done: (amount: string, count: number) => `The buyer gets ${amount} back. No longer valid: ${tickets(count)}.`,

@@ -11,7 +11,10 @@ export const payoutTexts = {
   books: "Reconciliation",
   comparedUntil: (when: string) => `Our books are reconciled with the provider's up to ${when}.`,
   notCompared: "The books have not been reconciled yet. This happens automatically every 15 minutes.",
-  findings: (count: number) => (count === 1 ? "The last reconciliation found a difference. The open case says what to do." : `The last reconciliation found ${count} differences. The open cases say what to do.`),
+  findings: (count: number) =>
+    count === 1
+      ? "The last reconciliation found a difference. The open case says what to do."
+      : `The last reconciliation found ${count} differences. The open cases say what to do.`,
   noFindings: "The last reconciliation found no differences.",
   cases: "Open cases",
   states: { pending: "Pending", in_transit: "On its way", paid: "Paid out", failed: "Returned", canceled: "Cancelled" },

@@ -24,7 +24,10 @@ export const promoTexts = {
   minimumNote: "The minimum price of all tickets together, before the discount.",
   forTickets: "Only for these tickets. If you choose none, the code is valid for all.",
   discountOf: (amount: string) => `${amount} off`,
-  used: (times: number, limit: number | null) => (limit === null ? `uses: ${times.toLocaleString("en")}` : `uses: ${times.toLocaleString("en")} of ${limit.toLocaleString("en")}`),
+  used: (times: number, limit: number | null) =>
+    limit === null
+      ? `uses: ${times.toLocaleString("en")}`
+      : `uses: ${times.toLocaleString("en")} of ${limit.toLocaleString("en")}`,
   held: (count: number) => `${count.toLocaleString("en")} being paid for now`,
   until: (when: string) => `until ${when}`,
   onlyFor: (names: string) => `Only ${names}`,

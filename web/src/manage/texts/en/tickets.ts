@@ -38,7 +38,7 @@ export const ticketTexts = {
   priceNote: "Per ticket or package. Enter 0 if it is free.",
   currencyNote: "Three letters. The whole event uses the same currency.",
   capacityNote: "How many you sell in total. If empty, only the event's capacity counts.",
-  smallest: (count: number) => `At least ${many(count)}, because these are sold or on hold.`,
+  smallest: (count: number) => `At least ${many(count)}, the number already sold or on hold.`,
   admitsNote: "How many people each ticket or package admits.",
   sponsorshipNote: "Shown to buyers as a sponsorship, and marked as one in sales reports.",
   lowStockNote: "The operators get an alarm when only this many are left.",

@@ -5,7 +5,7 @@ const tickets = (count: number) => (count === 1 ? "1 ticket" : `${count.toLocale
 
 export const waitlistTexts = {
   title: "Waitlist",
-  lead: "Returned tickets are offered automatically, in the order in which people joined: they are held for one person, then for the next. You don't have to do anything.",
+  lead: "Returned tickets are offered automatically, in the order in which people joined. Each offer holds tickets for one person and then passes to the next. You don't have to do anything.",
   switchedOff: "This event's waitlist is turned off: nobody can join, and no tickets are offered.",
   show: "Show",
   figures: "Waitlist figures",
@@ -33,9 +33,12 @@ export const waitlistTexts = {
   until: (when: string) => `Offer ends ${when}`,
   offer: "Offer tickets now",
   offerConfirm: "Yes, offer them now",
-  offerEffect: "“Offer tickets now” offers tickets to someone out of turn. It is refused if fewer tickets are left than the person asked for, and while the sale is paused.",
+  offerEffect: "Use “Offer tickets now” to offer tickets to someone out of turn. This is not possible if fewer tickets are left than the person asked for, or while the sale is paused.",
   offerText: (count: number) => `We hold ${tickets(count)} for this person until the offer ends, and email them about it. If they don't pay by then, the offer goes to the next person.`,
-  overtakes: (count: number) => (count === 1 ? "One person who joined earlier may have to wait longer." : `${count} people who joined earlier may have to wait longer.`),
+  overtakes: (count: number) =>
+    count === 1
+      ? "One person who joined earlier may have to wait longer."
+      : `${count} people who joined earlier may have to wait longer.`,
   offerRecorded: "The event's history records this with your name. You cannot withdraw the offer.",
   done: (user: string, until: string) => `Tickets are on hold for ${user} until ${until}.`,
 };

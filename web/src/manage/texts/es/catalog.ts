@@ -44,7 +44,7 @@ const refusals: typeof english.refusals = {
   uses_in_use: ({ limit, in_use, sold, held }) => `${limit} usos son pocos: ${sold} usados, ${held} en proceso de pago. El mínimo es ${in_use}.`,
   code_not_written: ({ version }) => `No se pudo guardar el código. La versión ${version} está en vigor sin este cambio. Corrígelo y vuelve a aplicar la versión.`,
   applied_meanwhile: ({ by, version }) => `Mientras tanto, ${by} ha aplicado la versión ${version}. Revisa el plan otra vez.`,
-  kept_changing: () => "Otras personas estaban cambiando el catálogo. Vuelve a intentarlo.",
+  kept_changing: () => "El catálogo cambiaba continuamente. Vuelve a intentarlo.",
 };
 const advice: typeof english.advice = {
   capacity_below_tickets: ({ capacity, tickets }) => `Su aforo de ${capacity} es menor que las ${tickets} entradas que suman sus tipos. Reduce esas cantidades o aumenta el aforo.`,
@@ -123,7 +123,10 @@ export const catalogTexts: typeof english = {
     available: "a la venta",
   },
   restoreNow: "Sí, restaurarla",
-  reducing: (count) => (count === 1 ? "Uno de estos cambios cierra o reduce lo que está a la venta." : `${count} de estos cambios cierran o reducen lo que está a la venta.`),
+  reducing: (count) =>
+    count === 1
+      ? "Uno de estos cambios cierra o reduce lo que está a la venta."
+      : `${count} de estos cambios cierran o reducen lo que está a la venta.`,
   restoreText: "Los compradores lo verán en pocos segundos. Las entradas vendidas siguen siendo válidas y quien tiene una reserva puede pagar el precio anterior. Queda en el registro de auditoría con tu nombre. Si el plan ha cambiado, no se hace nada y verás el nuevo.",
   done: (version) => `La versión ${version} está en vigor`,
   doneText: "Los compradores lo verán en pocos segundos. Para deshacerlo, restaura la versión anterior. Cambia también el archivo en su repositorio; si no, la próxima vez que se aplique volverá su contenido.",

@@ -25,7 +25,7 @@ export const eventTexts: typeof english = {
   noPlace: "Sin recinto todavía",
   timezoneNote: "Todas las horas de esta página son de esta zona horaria.",
   onSaleNote: "Hasta entonces, la gente espera en una sala y un sorteo decide el orden. Si lo dejas vacío, la venta empieza en cuanto publiques el evento.",
-  capacityNote: "Cuántas entradas se pueden vender entre todos los tipos. Si está vacío, solo cuenta la cantidad de cada tipo.",
+  capacityNote: "El total de entradas a la venta entre todos los tipos. Si está vacío, solo cuenta la cantidad de cada tipo.",
   capacityLater: "No puede ser menor que las entradas ya vendidas y reservadas.",
   limitNote: "Cuántas entradas puede comprar una persona en total. Lo habitual, si se van a agotar, es de 2 a 4.",
   holdNote: "El tiempo que tiene el comprador para pagar. Lo habitual es 180 con tarjeta y 600 si hace falta la aplicación del banco.",
@@ -57,7 +57,7 @@ export const eventTexts: typeof english = {
   overview: "Resumen",
   seeInShop: "Ver en la tienda",
   draftTitle: "Es un borrador",
-  draftText: "Solo lo veis tú y tu equipo. Publícalo para ponerlo a la venta. Hazlo unos días antes de que abra la venta, para que la gente pueda compartir su página.",
+  draftText: "Solo lo veis tú y tu equipo. Publícalo para ponerlo a la venta, mejor unos días antes de que abra la venta, para que la gente pueda compartir su página.",
   opensAtOnce: "No hay hora de apertura: la venta empieza en cuanto publiques.",
   opensAt: (time) => `La venta abre ${time}.`,
   publish: "Publicar",
@@ -70,12 +70,18 @@ export const eventTexts: typeof english = {
   unpublishText: "La página desaparece de la tienda. Solo es posible mientras no haya nada vendido ni reservado.",
   unpublishNow: "Sí, volver a borrador",
   cancel: "Cancelar el evento",
-  cancelText: (sold: number) => (sold > 0 ? `La venta se detiene de inmediato y para siempre. Todos los pedidos se reembolsan por completo de forma automática, unos 100 por minuto. Las entradas dejan de dar acceso. Entradas vendidas: ${sold.toLocaleString("es")}.` : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar."),
+  cancelText: (sold: number) =>
+    sold > 0
+      ? `La venta se detiene de inmediato y para siempre. Todos los pedidos se reembolsan por completo de forma automática, unos 100 por minuto. Las entradas dejan de dar acceso. Entradas vendidas: ${sold.toLocaleString("es")}.`
+      : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
   cancelFinal: "No se puede deshacer. Nadie podrá volver a publicarlo.",
   cancelNow: "Sí, cancelar el evento",
   cancelledTitle: "Evento cancelado",
-  cancelledText: (refunded: number, isFinished: boolean) => (isFinished ? `Pedidos reembolsados: ${refunded.toLocaleString("es")}.` : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás se reembolsarán en los próximos minutos.`),
-  checkRefunds: "Ver los reembolsos",
+  cancelledText: (refunded: number, isFinished: boolean) =>
+    isFinished
+      ? `Pedidos reembolsados: ${refunded.toLocaleString("es")}.`
+      : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás se reembolsarán en los próximos minutos.`,
+  checkRefunds: "Ver el progreso de los reembolsos",
   disputed: (count: number) => `En disputa con un banco, quedan como incidencias abiertas: ${count === 1 ? "1 pedido" : `${count.toLocaleString("es")} pedidos`}.`,
   delete: "Eliminar el borrador",
   deleteText: "Desaparece de todas las listas.",
@@ -86,7 +92,13 @@ export const eventTexts: typeof english = {
   duplicateNow: "Crear copia",
   copyOf: (name: string) => `${name} (copia)`,
   tasksTitle: "¿Qué quieres hacer?",
-  tasks: { pause: "Seguir la venta, pausarla o dejar entrar a gente", refund: "Buscar un pedido y reembolsar entradas", prices: "Cambiar entradas, precios y cantidades", scans: "Ver quién entró por la puerta y quién lo escaneó", invite: "Invitar a quienes trabajan en la puerta o gestionan el evento" },
+  tasks: {
+    pause: "Seguir la venta, pausarla o dejar entrar a gente",
+    refund: "Buscar un pedido y reembolsar entradas",
+    prices: "Cambiar entradas, precios y cantidades",
+    scans: "Ver quién entró por la puerta y quién lo escaneó",
+    invite: "Invitar a quienes trabajan en la puerta o gestionan el evento",
+  },
   figures: "Entradas",
   ticket: "Tipo",
   sold: "Vendidas",

@@ -33,7 +33,7 @@ export const liveTexts: typeof english = {
   forecasts: {
     nothing: "Todavía no hay entradas.",
     sold_out: "Está todo agotado.",
-    unlimited: "La venta no tiene límite, así que no se agota.",
+    unlimited: "La venta no tiene límite de entradas.",
     paused: "La venta está en pausa.",
     too_early: "Todavía no hay datos suficientes.",
     not_selling: "Sin ventas en los últimos dos minutos.",
@@ -59,7 +59,7 @@ export const liveTexts: typeof english = {
   waveSize: "Personas por tanda",
   waveSeconds: "Segundos entre tandas",
   changeRate: "Cambiar el ritmo",
-  rateEffect: "Se aplica desde la próxima tanda. Quienes esperan tardarán más o menos, en el mismo orden. Nadie pierde su puesto.",
+  rateEffect: "Se aplica desde la próxima tanda. Cambian los tiempos de espera, pero el orden se mantiene y nadie pierde su puesto.",
   rateQuestion: (size, seconds) => `Desde la próxima, cada tanda deja entrar a ${persons(size)}, cada ${seconds} segundos. Quienes esperan ven su nuevo tiempo de espera. El orden se mantiene y nadie pierde su puesto.`,
   rateSet: (size, seconds) => `Ahora cada tanda deja entrar a ${persons(size)}, cada ${seconds} segundos.`,
   letInCount: "Cuántas personas",

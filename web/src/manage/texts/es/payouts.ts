@@ -13,7 +13,10 @@ export const payoutTexts: typeof english = {
   books: "Conciliación",
   comparedUntil: (when) => `Nuestras cuentas están conciliadas con las del proveedor hasta el ${when}.`,
   notCompared: "Las cuentas todavía no se han conciliado. Se hace automáticamente cada 15 minutos.",
-  findings: (count) => (count === 1 ? "La última conciliación encontró una diferencia. La incidencia abierta indica qué hacer." : `La última conciliación encontró ${count} diferencias. Las incidencias abiertas indican qué hacer.`),
+  findings: (count) =>
+    count === 1
+      ? "La última conciliación encontró una diferencia. La incidencia abierta indica qué hacer."
+      : `La última conciliación encontró ${count} diferencias. Las incidencias abiertas indican qué hacer.`,
   noFindings: "La última conciliación no encontró diferencias.",
   cases: "Incidencias abiertas",
   states: { pending: "Pendiente", in_transit: "En camino", paid: "Abonada", failed: "Devuelta", canceled: "Cancelada" },

@@ -26,7 +26,10 @@ export const promoTexts: typeof english = {
   minimumNote: "El precio mínimo de todas las entradas juntas, antes del descuento.",
   forTickets: "Solo para estas entradas. Si no eliges ninguna, vale para todas.",
   discountOf: (amount: string) => `${amount} de descuento`,
-  used: (times: number, limit: number | null) => (limit === null ? `usos: ${times.toLocaleString("es")}` : `usos: ${times.toLocaleString("es")} de ${limit.toLocaleString("es")}`),
+  used: (times: number, limit: number | null) =>
+    limit === null
+      ? `usos: ${times.toLocaleString("es")}`
+      : `usos: ${times.toLocaleString("es")} de ${limit.toLocaleString("es")}`,
   held: (count: number) => `${count.toLocaleString("es")} en proceso de pago`,
   until: (when: string) => `hasta el ${when}`,
   onlyFor: (names: string) => `Solo ${names}`,

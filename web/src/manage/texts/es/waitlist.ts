@@ -7,7 +7,7 @@ const entradas = (count: number) => (count === 1 ? "1 entrada" : `${count.toLoca
 
 export const waitlistTexts: typeof english = {
   title: "Lista de espera",
-  lead: "Las entradas devueltas se ofrecen automáticamente por orden de llegada: se reservan para una persona y, si no las paga, para la siguiente. No tienes que hacer nada.",
+  lead: "Las entradas devueltas se ofrecen automáticamente por orden de llegada. Cada oferta reserva entradas para una persona y, si no las paga, pasa a la siguiente. No tienes que hacer nada.",
   switchedOff: "La lista de espera de este evento está desactivada: nadie puede apuntarse y no se ofrecen entradas.",
   show: "Mostrar",
   figures: "Cifras de la lista de espera",
@@ -35,9 +35,12 @@ export const waitlistTexts: typeof english = {
   until: (when) => `La oferta termina el ${when}`,
   offer: "Ofrecer entradas ahora",
   offerConfirm: "Sí, ofrecerlas ahora",
-  offerEffect: "«Ofrecer entradas ahora» las ofrece a alguien fuera de turno. No es posible si quedan menos entradas de las que pide esa persona ni mientras la venta está en pausa.",
+  offerEffect: "Usa «Ofrecer entradas ahora» para ofrecerlas a alguien fuera de turno. No es posible si quedan menos entradas de las que pide esa persona ni mientras la venta está en pausa.",
   offerText: (count) => `Reservamos ${entradas(count)} para esta persona hasta que termine la oferta y le avisamos por correo. Si no paga a tiempo, la oferta pasa a la siguiente.`,
-  overtakes: (count) => (count === 1 ? "Una persona que llegó antes quizá tenga que esperar más." : `${count} personas que llegaron antes quizá tengan que esperar más.`),
+  overtakes: (count) =>
+    count === 1
+      ? "Una persona que llegó antes quizá tenga que esperar más."
+      : `${count} personas que llegaron antes quizá tengan que esperar más.`,
   offerRecorded: "Quedará en el historial del evento con tu nombre. La oferta no se puede retirar.",
   done: (user, until) => `Entradas reservadas para ${user} hasta el ${until}.`,
 };

@@ -58,7 +58,7 @@ export const webhookTexts: typeof english = {
   sinceNote: "En la zona horaria de este dispositivo. Si está vacío: los últimos 30 días.",
   until: "Hasta (opcional)",
   replayed: (count) => (count === 0 ? "No hay envíos fallidos en este periodo." : count === 1 ? "Se reenvía 1 envío." : `Se reenvían ${count} envíos.`),
-  replayedSoFar: (count) => `Por ahora se reenvían ${count}. Pulsa el botón otra vez para continuar.`,
+  replayedSoFar: (count) => `Por ahora se reenvían ${count}. Si se detiene, pulsa el botón otra vez para continuar.`,
   failedTitle: "Fallidos definitivamente",
   noneFailed: "No hay envíos fallidos",
   noneFailedText: "Los envíos que fallan se reintentan durante tres días antes de aparecer aquí. Los envíos se guardan 30 días.",
