@@ -33,7 +33,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
     if email_key(email) == email_key(account.email):
-        raise InvalidInput("This is your address already.", path="$.email", rule="same_address")
+        raise InvalidInput("This is already your address.", path="$.email", rule="same_address")
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
     links.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)

@@ -139,7 +139,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
     with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email)):
         service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.language, request.now)
-    message = "We have sent a mail to this address. Follow the link in it."
+    message = "We have sent an email to this address. Follow the link in it."
     return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
 
 
@@ -177,7 +177,7 @@ def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
     """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
     is_cookie = session_cookie.is_requested(request)
     service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You are logged out."), headers=session_cookie.forget() if is_cookie else {})
+    return Reply(Done("You have been logged out."), headers=session_cookie.forget() if is_cookie else {})
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -214,14 +214,14 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request a mail with a link to choose a new password."""
     with limited(request, MAIL, email_key(body.email)):
         service.mail_reset(body.email, request.language, request.now)
-    return Reply(Done("We have sent a mail to this address."))
+    return Reply(Done("We have sent an email to this address."))
 
 
 @route(bp, "POST", "/auth/password/reset", access="public", errors=(CommonPassword, LinkExpired))
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     """Choose a new password with the token of a mailed link; all sessions end."""
     service.reset_password(body.token, body.password, request.now)
-    return Reply(Done("Your password is changed. Log in with it."))
+    return Reply(Done("Your password has been changed. Log in with the new password."))
 
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -229,7 +229,7 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
     """Request another mail to verify an address."""
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_verification(body.email, request.language, request.now)
-    return Reply(Done("We have sent a mail to this address."))
+    return Reply(Done("We have sent an email to this address."))
 
 
 @route(bp, "POST", "/auth/email/verify", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired, AccountChanging))
@@ -237,7 +237,13 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     """Verify an address with the token of a mailed link; a new address becomes the account's address."""
     link = addresses.verify_email(body.token, request.language, request.now)
     is_new = link.purpose == "change_email"
-    return Reply(Done("Your e-mail address is changed. Log in with it." if is_new else "Your e-mail address is verified. You can log in."))
+    return Reply(
+        Done(
+            "Your email address has been changed. Log in with the new address."
+            if is_new
+            else "Your email address has been verified. You can now log in."
+        )
+    )
 
 
 @route(
@@ -252,7 +258,7 @@ def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
     """Mail a link to a new address, which then becomes your account's address; the reply is the same if the address has an account."""
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
-    return Reply(Done("We have sent a mail to the new address. Follow the link in it within an hour."))
+    return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))
 
 
 @route(bp, "GET", "/auth/sessions", access="user")
@@ -268,14 +274,14 @@ def list_sessions(request: RequestContext, query: SessionsQuery) -> Reply[Sessio
 def end_session(request: RequestContext, session_id: str) -> Reply[Done]:
     """End one of your sessions; its access token lasts up to 15 minutes longer."""
     service.end_session(request.require_user().user_id, session_id, request.now)
-    return Reply(Done("The session is over."))
+    return Reply(Done("The session has ended."))
 
 
 @route(bp, "DELETE", "/auth/sessions", access="user", errors=(AccountChanging,))
 def end_other_sessions(request: RequestContext) -> Reply[Done]:
     """End all of your other sessions; their access tokens last up to 15 minutes longer."""
     service.end_other_sessions(request.require_user(), request.now)
-    return Reply(Done("Your other sessions are over."))
+    return Reply(Done("Your other sessions have ended."))
 
 
 def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:

@@ -94,8 +94,8 @@ class LoginFailed(ApiError):
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = (
-        "The e-mail address or the password is wrong, or the address is not verified yet. "
-        "If you have just registered, follow the link in the mail first."
+        "The email address or the password is wrong, or the address is not verified yet. "
+        "If you have just registered, open the link in our email first."
     )
 
 
@@ -104,7 +104,7 @@ class AccountLocked(ApiError):
 
     code: ClassVar[str] = "account_locked"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "This account is locked. Write to the shop if you think that this is a mistake."
+    default_message: ClassVar[str] = "This account is locked. Contact the shop if you think this is a mistake."
 
 
 class WrongPassword(ApiError):
@@ -117,31 +117,33 @@ class CommonPassword(InvalidInput):
     """A password that a guesser tries early."""
 
     code: ClassVar[str] = "common_password"
-    default_message: ClassVar[str] = "This password is one of the first that somebody would guess. Choose another one."
+    default_message: ClassVar[str] = "This password is easy to guess. Choose a different one."
 
 
 class LinkExpired(ApiError):
     code: ClassVar[str] = "link_expired"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This link was used already, or it is too old. Request a new mail."
+    default_message: ClassVar[str] = "This link has expired or has already been used. Request a new email."
 
 
 class NoAccount(ApiError):
     code: ClassVar[str] = "no_account"
     status: ClassVar[int] = 404
-    default_message: ClassVar[str] = "You have no account yet. Register first."
+    default_message: ClassVar[str] = "You do not have an account yet. Register first."
 
 
 class AccountChanging(ApiError):
     code: ClassVar[str] = "account_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your account was changed at the same moment, perhaps on another device. Log in again, and try again."
+    default_message: ClassVar[str] = (
+        "Your account was just being changed somewhere else, perhaps on another device. Log in again, then try again."
+    )
 
 
 class AlreadyRegistered(ApiError):
     code: ClassVar[str] = "already_registered"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have an account already. Log in to it, or log out before you register another one."
+    default_message: ClassVar[str] = "You already have an account. Log in to it, or log out before you register another one."
 
 
 def email_key(email: str) -> str:

@@ -49,7 +49,7 @@ def refuse_common(password: str, *known: str | None) -> None:
 
     words = [word for name in known if name for word in (name, *name.replace("@", " ").replace(".", " ").split())]
     if zxcvbn(password[:MAX_ESTIMATED_LENGTH], user_inputs=words)["guesses"] < MIN_GUESSES:
-        raise CommonPassword("This password is one of the first that somebody would guess. Choose another one.", path="$.password")
+        raise CommonPassword("This password is easy to guess. Choose a different one.", path="$.password")
 
 
 def _hasher() -> "PasswordHasher":

@@ -26,7 +26,7 @@ def is_requested(request: RequestContext) -> bool:
     """Whether the client keeps its refresh token in a cookie. Raises InvalidInput for another value of the header."""
     value = request.header(HEADER.name)
     if value not in (None, "cookie"):
-        raise InvalidInput("The header X-Session must be `cookie`, or be left out.", path=HEADER.name)
+        raise InvalidInput("Set the header X-Session to `cookie`, or leave it out.", path=HEADER.name)
     return value is not None
 
 

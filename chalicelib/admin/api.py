@@ -167,7 +167,7 @@ def show_system(request: RequestContext) -> Reply[SystemView]:
 def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply[Done]:
     """Close a case that a person has resolved."""
     open_cases.dismiss_case(order_id, finding, request.require_user().user_id, request.now)
-    return Reply(Done("The case is closed."))
+    return Reply(Done("The case has been closed."))
 
 
 def _get_order(request: RequestContext, order_id: str) -> Purchase:

@@ -41,7 +41,7 @@ def check_required(questions: Sequence[Question]) -> None:
     if missing:
         labels = ", ".join(dict.fromkeys(question.option.label for question in missing))
         raise AnswersRequired(
-            f"Answer what is required: {labels}.", path=missing[0].path, missing=[_named(question) for question in missing]
+            f"Answer the required questions: {labels}.", path=missing[0].path, missing=[_named(question) for question in missing]
         )
 
 

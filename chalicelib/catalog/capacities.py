@@ -29,7 +29,7 @@ class CapacityTooSmall(ApiError):
 
     code: ClassVar[str] = "capacity_too_small"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The capacity is below the number of tickets that are sold or on hold."
+    default_message: ClassVar[str] = "The capacity is below the number of tickets sold or on hold."
 
     def __init__(self, capacity: int, sold: int, held: int) -> None:
         minimum = sold + held
@@ -41,7 +41,7 @@ class CapacityNeedsDraft(ApiError):
     code: ClassVar[str] = "capacity_needs_draft"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The first capacity of an event can be set only while it is a draft. Unpublish the event first, or limit its ticket types instead."
+        "Only a draft can get its first capacity. Unpublish the event first, or limit its ticket types instead."
     )
 
 
@@ -152,4 +152,4 @@ def _mark_tiers(catalog: Catalog, event_id: str) -> None:
     """Let the tiers of a draft sell only together with its pool. Raises EventHasSales if they have sold without one."""
     for tier in catalog.tiers_of(event_id):
         if not inventory.mark_pooled(tier.stock_id, tier.shards):
-            raise EventHasSales("Tickets of this event are sold or reserved. Limit its ticket types instead.", event_id=event_id)
+            raise EventHasSales("Tickets for this event have been sold or reserved. Limit its ticket types instead.", event_id=event_id)

@@ -36,13 +36,13 @@ class EventHasSales(ApiError):
 
     code: ClassVar[str] = "event_has_sales"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Tickets of this event are sold or reserved. Cancel the event instead; buyers get their money back."
+    default_message: ClassVar[str] = "Tickets for this event have been sold or reserved. Cancel the event instead; buyers are refunded."
 
 
 class AlreadyCancelled(ApiError):
     code: ClassVar[str] = "event_cancelled"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event was cancelled, which cannot be undone. Create a new event."
+    default_message: ClassVar[str] = "This event has been cancelled, and that cannot be undone. Create a new event."
 
 
 class EventState(Struct, frozen=True):

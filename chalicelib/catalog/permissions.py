@@ -42,7 +42,7 @@ def require_door(identity: Identity, event_id: str) -> Event:
     """The event, if the caller may admit people to it; raises NotFound or Forbidden."""
     event = _get_event(event_id)
     if not may_admit(identity, event_id):
-        raise Forbidden("You do not work at this event.", event_id=event_id)
+        raise Forbidden("You are not assigned to this event.", event_id=event_id)
     return event
 
 

@@ -44,7 +44,7 @@ class VersionConflict(ApiError):
     code: ClassVar[str] = "version_conflict"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "Someone has changed this in the meantime. Load it again, and send your change with its current `version`."
+        "Someone has changed this in the meantime. Load it again, then send your change with the current `version`."
     )
 
 
@@ -53,7 +53,7 @@ class PreconditionFailed(ApiError):
 
     code: ClassVar[str] = "precondition_failed"
     status: ClassVar[int] = 412
-    default_message: ClassVar[str] = "Someone has changed this in the meantime. Load it again, and send your change with its current ETag."
+    default_message: ClassVar[str] = "Someone has changed this in the meantime. Load it again, then send your change with the current ETag."
 
 
 class Versioned(Protocol):

@@ -16,8 +16,8 @@ class EventNotOnSale(ApiError):
 
     def __init__(self, phase: Literal["scheduled", "closed", "cancelled"], on_sale_at: str | None) -> None:
         message = {
-            "scheduled": f"The sale of this event has not opened yet. Come back at {on_sale_at}.",
-            "closed": "The sale of this event has ended.",
+            "scheduled": f"The sale for this event has not opened yet. Come back at {on_sale_at}.",
+            "closed": "The sale for this event has ended.",
             "cancelled": "This event was cancelled.",
         }[phase]
         super().__init__(message, event_status=phase, on_sale_at=on_sale_at)
@@ -26,7 +26,7 @@ class EventNotOnSale(ApiError):
 class TierNotOnSale(ApiError):
     code: ClassVar[str] = "tier_not_on_sale"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This ticket is not on sale now. Choose another ticket."
+    default_message: ClassVar[str] = "This ticket is not on sale at the moment. Choose a different ticket."
 
 
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:

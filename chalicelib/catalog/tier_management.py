@@ -42,7 +42,9 @@ class TierHasSales(ApiError):
 
     code: ClassVar[str] = "tier_has_sales"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Tickets of this type are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
+    default_message: ClassVar[str] = (
+        "Tickets of this type have been sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
+    )
 
 
 class ChangedTier(Struct, frozen=True):

@@ -18,7 +18,7 @@ class StaleOrder(ApiError):
     code: ClassVar[str] = "stale_order"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The list has changed in the meantime, so nothing was reordered. Load it again, and send each of its ids once."
+        "The list has changed in the meantime, so nothing was reordered. Load it again, then send each of its ids once."
     )
 
 

@@ -115,7 +115,7 @@ def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
     """Undo a check-in, so that its people can enter again."""
     result = service.undo(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
-    message = "The check-in is undone. Its people may come in again."
+    message = "The check-in has been undone. These people can be admitted again."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
@@ -151,7 +151,7 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
     )
     result = service.check_in(user, scan, request.now)
     checkin = result.checkin
-    message = f"Let {checkin.count} in." if not result.repeated else f"{checkin.count} came in by this request before (idempotent)."
+    message = f"Admitted {checkin.count}." if not result.repeated else f"This request has already admitted {checkin.count} (idempotent)."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 

@@ -30,19 +30,19 @@ class Scan(Struct, frozen=True, kw_only=True):
 
 class CodeUnknown(NotFound):
     code: ClassVar[str] = "code_unknown"
-    default_message: ClassVar[str] = "No ticket has this code. Scan it again, or type it as it is printed."
+    default_message: ClassVar[str] = "No ticket has this code. Scan it again, or type it as printed."
 
 
 class CodeReplaced(ApiError):
     code: ClassVar[str] = "code_replaced"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This is an old code: the ticket or the seat was given to somebody else, who has the code that counts."
+    default_message: ClassVar[str] = "This code is out of date: the ticket or seat was transferred. Only the new owner's code is valid."
 
 
 class SignatureInvalid(ApiError):
     code: ClassVar[str] = "signature_invalid"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The signature is not the one of this ticket. Scan it again, or ask for the ticket in the wallet."
+    default_message: ClassVar[str] = "The signature does not match this ticket. Scan it again, or ask to see the ticket under My tickets."
 
 
 class WrongEvent(ApiError):
@@ -78,7 +78,7 @@ class EventCancelled(ApiError):
 class TicketRefunded(ApiError):
     code: ClassVar[str] = "ticket_refunded"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This ticket was refunded, so it is void."
+    default_message: ClassVar[str] = "This ticket was refunded, so it is no longer valid."
 
 
 class AlreadyAdmitted(ApiError):
@@ -86,7 +86,7 @@ class AlreadyAdmitted(ApiError):
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Everybody on this ticket is already in."
+    default_message: ClassVar[str] = "Everyone on this ticket is already in."
 
     def __init__(self, ticket: Ticket, seat: int | None = None) -> None:
         self.ticket, self.seat = ticket, seat
@@ -101,11 +101,11 @@ class TooManyPeople(ApiError):
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This ticket does not admit so many people."
+    default_message: ClassVar[str] = "This ticket does not admit that many people."
 
     def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None) -> None:
         self.ticket, self.seat = ticket, seat
-        message = f"This ticket admits {ticket.admits}, of whom {ticket.admitted} are in. Let in {remaining} at most."
+        message = f"This ticket admits {ticket.admits} people, and {ticket.admitted} are already in. Admit at most {remaining}."
         if seat is not None:
             message = "This is the code of one guest. It admits one person."
         super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, remaining=remaining, requested=count)
@@ -114,7 +114,7 @@ class TooManyPeople(ApiError):
 class NotCheckedIn(ApiError):
     code: ClassVar[str] = "not_checked_in"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Nobody came in with this ticket, or this check-in was undone before."
+    default_message: ClassVar[str] = "Nobody has been admitted with this ticket, or this check-in has already been undone."
 
 
 def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:

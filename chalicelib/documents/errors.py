@@ -8,12 +8,12 @@ from chalicelib.foundation.errors import ApiError
 class NotPaid(ApiError):
     code: ClassVar[str] = "order_not_paid"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This order is not paid, so there is no receipt and there are no tickets."
+    default_message: ClassVar[str] = "This order has not been paid, so it has no receipt or tickets."
 
 
 class NoValidTickets(ApiError):
     code: ClassVar[str] = "no_valid_tickets"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "None of your tickets of this order is valid now: they were taken back or given away, or their payment is disputed."
+        "This order has no valid ticket of yours: each one was refunded or transferred, or its payment is disputed."
     )

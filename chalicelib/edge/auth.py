@@ -70,7 +70,7 @@ class UserRequired(ApiError):
 class Forbidden(ApiError):
     code: ClassVar[str] = "forbidden"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user who has the necessary role."
+    default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user with the required role."
 
 
 def issue_token(

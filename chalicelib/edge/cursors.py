@@ -72,4 +72,4 @@ def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, st
 
 
 def _not_a_cursor() -> InvalidInput:
-    return InvalidInput("This is not a cursor of this list. Send the one of the page before.", path="cursor")
+    return InvalidInput("This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor")

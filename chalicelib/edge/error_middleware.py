@@ -13,7 +13,7 @@ from chalicelib.foundation import ids
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
 _MESSAGES = {
     405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
-    500: "Something went wrong on our side; if it happens again, report the request id.",
+    500: "Something went wrong on our side. If it happens again, contact support with the request id.",
 }
 
 

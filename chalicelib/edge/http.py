@@ -41,10 +41,10 @@ SETTINGS_RETRY_SECONDS = 60
 
 # What a reply says about the outcome of a request that we could not finish.
 READING_METHODS = ("GET", "HEAD")
-UNCHANGED = "Nothing was changed; try again shortly."
-UNKNOWN = "Your request may have taken effect all the same."
-REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key: nothing is done twice."
-LOOK_FIRST = "Before you send it again, look at what it was to change: the reservation, the order, the event."
+UNCHANGED = "Nothing was changed. Try again shortly."
+UNKNOWN = "Your request may still have taken effect."
+REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. Nothing is done twice."
+LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

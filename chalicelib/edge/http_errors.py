@@ -22,7 +22,7 @@ class UnsupportedMediaType(ApiError):
 class InternalError(ApiError):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    default_message: ClassVar[str] = "Something went wrong on our side; if it happens again, report the request id."
+    default_message: ClassVar[str] = "Something went wrong on our side. If it happens again, contact support with the request id."
 
 
 class ServiceUnavailable(ApiError):
@@ -34,4 +34,4 @@ class ServiceUnavailable(ApiError):
 class NotSetUp(ApiError):
     code: ClassVar[str] = "not_set_up"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The service is not set up correctly, so it cannot do this now."
+    default_message: ClassVar[str] = "The service is not set up correctly, so it cannot process this request. Contact the shop."

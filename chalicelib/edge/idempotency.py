@@ -101,7 +101,7 @@ def replayed(body: T, status: int) -> Reply[T]:
 
     A body that is a dict, or a struct with an optional `message`, says so in its `message`.
     """
-    message = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
+    message = "This is the reply to the first request with this Idempotency-Key. Nothing was done again (idempotent)."
     if isinstance(body, dict):
         body = cast(T, {**body, "message": message})
     elif isinstance(body, msgspec.Struct) and "message" in body.__struct_fields__:

@@ -66,7 +66,7 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
             message = f"Send the query parameter `{name}`."
         elif "unknown field" in message:
             known = [f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)]
-            message = f"There is no query parameter `{name}` here; known: {', '.join(known) or 'none'}."
+            message = f"This route has no query parameter `{name}`. It accepts: {', '.join(known) or 'none'}."
         raise InvalidInput(message, path=name, **_rule(str(error))) from None
 
 
@@ -86,7 +86,7 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
         values = _allowed_values(_types_at(shape, path))
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""
     elif "matching regex" in message:
-        message = " ".join(["The text has not the form that is expected here.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
+        message = " ".join(["The text is not in the expected format.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
     field = _NAMED_FIELD.search(message)
     return message + ".", f"{path}.{field.group(1)}" if field else path
 

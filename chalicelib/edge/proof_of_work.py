@@ -31,12 +31,14 @@ class ChallengeRequired(ApiError):
 
 class ChallengeInvalid(ChallengeRequired):
     code: ClassVar[str] = "challenge_invalid"
-    default_message: ClassVar[str] = "The nonce does not solve the challenge, or it is another user's challenge. Solve the new one."
+    default_message: ClassVar[str] = (
+        "The nonce does not solve the challenge, or the challenge belongs to another user. Solve the new challenge in this reply."
+    )
 
 
 class ChallengeExpired(ChallengeRequired):
     code: ClassVar[str] = "challenge_expired"
-    default_message: ClassVar[str] = "The challenge has expired. Solve the new one in this reply."
+    default_message: ClassVar[str] = "The challenge has expired. Solve the new challenge in this reply."
 
 
 def issue_challenge(event_id: str, user_id: str, now: int) -> str:

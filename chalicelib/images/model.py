@@ -15,7 +15,7 @@ class ImageRefused(ApiError):
 
     code: ClassVar[str] = "image_refused"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "This is not a picture that can be shown. Send a JPEG, PNG or WebP file."
+    default_message: ClassVar[str] = "We cannot display this picture. Send a JPEG, PNG or WebP file."
 
     def __init__(self, message: str | None = None, *, reason: str = "unreadable") -> None:
         super().__init__(message, path="$.image", reason=reason)

@@ -69,7 +69,7 @@ def _upright_rgb(raw: bytes) -> "Image.Image":
         image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads the head only
         _check_size(image)
         if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-            raise ImageRefused("The picture is animated. Send a still one.", reason="animated")
+            raise ImageRefused("The picture is animated. Send a still picture.", reason="animated")
         image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # a large JPEG is decoded at a part of its size
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image))

@@ -153,7 +153,7 @@ class TooManyHolds(NotEnoughTickets):
     code: ClassVar[str] = "too_many_holds"
     status: ClassVar[int] = 503
     default_message: ClassVar[str] = (
-        "There are tickets left, but so many buyers are paying now that no more can be reserved. Try again in a few seconds."
+        "There are tickets left, but too many buyers are paying at the moment to reserve more. Try again in a few seconds."
     )
 
     def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
@@ -166,7 +166,9 @@ class SalePaused(ApiError):
 
     code: ClassVar[str] = "event_paused"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The sale is paused. Reservations, waiting room places and passes are kept; try again when it resumes."
+    default_message: ClassVar[str] = (
+        "The sale is paused. Reservations, waiting room places and passes are kept. Try again when the sale resumes."
+    )
 
     def __init__(self) -> None:
         super().__init__(paused=True)
@@ -182,7 +184,7 @@ class PoolMismatch(Exception):
 class CapacityInUse(ApiError):
     code: ClassVar[str] = "capacity_in_use"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "More tickets are sold or held than the new capacity. Choose a larger capacity."
+    default_message: ClassVar[str] = "More tickets are sold or on hold than the new capacity allows. Choose a larger capacity."
 
 
 def shard_ids(stock_id: str, shard_count: int) -> list[str]:

@@ -70,4 +70,4 @@ def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[D
     from chalicelib.notifications import suppression
 
     suppression.release(body.email, request.require_user().user_id, request.now)
-    return Reply(Done("The address gets mails again. Send it those that it has missed."))
+    return Reply(Done("This address receives emails again. You can now resend the emails that it missed."))

@@ -81,17 +81,17 @@ class NotificationNotFound(NotFound):
 class NotResendable(ApiError):
     code: ClassVar[str] = "not_resendable"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This message is about to be sent already."
+    default_message: ClassVar[str] = "This message is already about to be sent."
 
 
 class NotSuppressed(NotFound):
     code: ClassVar[str] = "not_suppressed"
-    default_message: ClassVar[str] = "This address gets mails. Check its spelling."
+    default_message: ClassVar[str] = "Emails to this address are not blocked. Check its spelling."
 
 
 class UnsubscribeLinkInvalid(NotFound):
     code: ClassVar[str] = "unsubscribe_link_invalid"
-    default_message: ClassVar[str] = "This link is not complete. Open it from the mail again."
+    default_message: ClassVar[str] = "This link is incomplete. Open it again from the email."
 
 
 class SnsRefused(ApiError):

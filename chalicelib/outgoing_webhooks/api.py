@@ -104,7 +104,7 @@ def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
     """Delete a webhook endpoint and its pending deliveries."""
     actor = _require_owner(request, promoter_id)
     endpoints.delete(promoter_id, endpoint_id, actor, request.now, Expected(None, request.header("if-match")))
-    return Reply(Done("The webhook endpoint was deleted. Nothing more is sent to it."))
+    return Reply(Done("The webhook endpoint has been deleted. It receives no further deliveries."))
 
 
 @route(bp, "POST", f"{_ENDPOINT}/rotate-secret", access="manager", headers=(IDEMPOTENCY_KEY,), errors=(EndpointChanging,))

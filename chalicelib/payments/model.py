@@ -185,23 +185,25 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
 
 class SimulationRequired(InvalidInput):
     code: ClassVar[str] = "simulate_required"
-    default_message: ClassVar[str] = "Say how the simulated payment ends: `success` or `fail`."
+    default_message: ClassVar[str] = "Send `simulate` with the outcome of the simulated payment: `success` or `fail`."
 
 
 class SimulationRefused(InvalidInput):
     code: ClassVar[str] = "simulation_refused"
-    default_message: ClassVar[str] = "Stripe takes this payment; leave `simulate` out."
+    default_message: ClassVar[str] = "Stripe processes this payment, so leave out `simulate`."
 
 
 class ProviderNotOffered(InvalidInput):
     code: ClassVar[str] = "payment_provider_not_offered"
-    default_message: ClassVar[str] = "This payment provider is not offered here. Leave `provider` out to pay the usual way."
+    default_message: ClassVar[str] = "This payment provider is not available here. Leave out `provider` to use the default one."
 
 
 class PaymentsUnavailable(ApiError):
     code: ClassVar[str] = "payments_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "No payment provider is set up here, so only free tickets can be ordered, until an admin sets one up."
+    default_message: ClassVar[str] = (
+        "This shop cannot take payments yet, so only free tickets are available. An admin has to set up a payment provider first."
+    )
 
 
 class ProviderUnavailable(ApiError):
@@ -209,7 +211,7 @@ class ProviderUnavailable(ApiError):
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The payment provider does not answer."
+    default_message: ClassVar[str] = "The payment provider is not responding. Try again."
 
     def __init__(self) -> None:
         super().__init__(retryAfterSeconds=5)
@@ -218,7 +220,7 @@ class ProviderUnavailable(ApiError):
 class PaymentNotCompleted(ApiError):
     code: ClassVar[str] = "payment_not_completed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The payment has not gone through yet. Finish it, or try another card."
+    default_message: ClassVar[str] = "The payment has not gone through yet. Complete it, or try another card."
 
 
 class PriceMismatch(ApiError):
@@ -226,7 +228,7 @@ class PriceMismatch(ApiError):
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The prices are being updated. Nothing was charged."
+    default_message: ClassVar[str] = "The prices are being updated, and you have not been charged. Try again later."
 
 
 PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch)

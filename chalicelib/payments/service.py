@@ -38,7 +38,7 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
         return Payment("free", "open", 0, currency)
     if requested is not None and (requested == "free" or not PROVIDERS[requested].is_offered()):
         raise ProviderNotOffered(
-            f"Payments by `{requested}` are not offered here. Leave `provider` out to pay the usual way.", path="$.provider"
+            f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
         )
     chosen = requested or _default_provider()
     if not PROVIDERS[chosen].is_offered():

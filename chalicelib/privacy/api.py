@@ -45,4 +45,4 @@ def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
 def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply[Done]:
     """Delete your account and your personal data. Your orders stay for the books, without your name."""
     service.erase(request, request.require_user(), body.password)
-    return Reply(Done("Your account is deleted."))
+    return Reply(Done("Your account has been deleted."))

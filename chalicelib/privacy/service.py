@@ -28,7 +28,7 @@ from chalicelib.tickets.views import ticket_view
 class PromoterHasEvents(ApiError):
     code: ClassVar[str] = "promoter_has_events"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have events that are not over. Cancel them, or ask an admin to give them to another promoter."
+    default_message: ClassVar[str] = "You have events that are not over yet. Cancel them, or ask an admin to move them to another promoter."
 
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
@@ -82,7 +82,7 @@ def _checked_account(request: RequestContext, identity: Identity, password: str 
 
 def _check_password(request: RequestContext, account: Account, password: str | None) -> None:
     if password is None:
-        raise WrongPassword("Send your password, because this cannot be undone.")
+        raise WrongPassword("Send your password to confirm, because this cannot be undone.")
     accounts.check_password(request, account, password)
 
 

@@ -97,7 +97,11 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
     promo_code, is_deleted = management.delete(event.id, code_id, caller.user_id, request.now, expected_version(request))
-    message = "The promo code is deleted." if is_deleted else "The promo code has been used, so it is kept, but it can no longer be used."
+    message = (
+        "The promo code has been deleted."
+        if is_deleted
+        else "The promo code has already been used, so it was deactivated instead of deleted."
+    )
     return Reply(DeletedPromoCodeView(id=promo_code.code, deleted=is_deleted, is_active=False, message=message))
 
 

@@ -121,7 +121,7 @@ def validate(event_id: str, code: str, now: int) -> Validation:
 def _get(event_id: str, code: str) -> PromoCode:
     promo_code = find(event_id, normalize(code))
     if promo_code is None:
-        raise NotFound("This event has no such promo code.", event_id=event_id, promo_code=normalize(code))
+        raise NotFound("This event has no promo code with this name.", event_id=event_id, promo_code=normalize(code))
     return promo_code
 
 

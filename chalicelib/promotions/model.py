@@ -93,37 +93,37 @@ INVALID = "This promo code is not valid for this event. Correct it, or order wit
 
 class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
-    default_message: ClassVar[str] = "There is no such promo code for this event."
+    default_message: ClassVar[str] = "This promo code is not valid for this event. Correct it, or remove it."
 
 
 class PromoCodeExpired(ApiError):
     code: ClassVar[str] = "promo_code_expired"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This promo code has expired. Order without it."
+    default_message: ClassVar[str] = "This promo code has expired. Remove it to continue."
 
 
 class PromoCodeUsedUp(ApiError):
     code: ClassVar[str] = "promo_code_used_up"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This promo code has been used as often as it can be. Order without it."
+    default_message: ClassVar[str] = "This promo code has already been used as often as it can be. Remove it to continue."
 
 
 class PromoCodeLimitReached(ApiError):
     code: ClassVar[str] = "promo_code_limit_reached"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You have used this promo code as often as one person may. Order without it."
+    default_message: ClassVar[str] = "You have already used this promo code as often as one person can. Remove it to continue."
 
 
 class PromoCodeNotApplicable(ApiError):
     code: ClassVar[str] = "promo_code_not_applicable"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This promo code is for other tickets. Choose those, or order without it."
+    default_message: ClassVar[str] = "This promo code is for other tickets. Remove it, or choose those tickets."
 
 
 class PromoCodeMinimumNotReached(ApiError):
     code: ClassVar[str] = "promo_code_minimum_not_reached"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your tickets cost less than this promo code requires. Choose more, or order without it."
+    default_message: ClassVar[str] = "Your order is below the minimum for this promo code. Remove the code, or choose more tickets."
 
 
 class PromoCodeBusy(ApiError):
@@ -131,7 +131,7 @@ class PromoCodeBusy(ApiError):
 
     code: ClassVar[str] = "promo_code_busy"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "So many buyers are using this promo code now that no more can. Try again in a few seconds."
+    default_message: ClassVar[str] = "Too many people are using this promo code right now. Try again in a few seconds."
 
     def __init__(self) -> None:
         super().__init__(retryAfterSeconds=RETRY_SECONDS)
@@ -152,7 +152,7 @@ USE_ERRORS: tuple[type[ApiError], ...] = (
 class PromoCodeTaken(ApiError):
     code: ClassVar[str] = "promo_code_taken"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The event already has this promo code. Choose another one."
+    default_message: ClassVar[str] = "The event already has this promo code. Choose a different code."
 
 
 class MaxUsesTooSmall(ApiError):

@@ -60,5 +60,5 @@ def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan)
 def _number(version: str) -> int:
     """The version of a path. Raises NotFound for what is no number of a version."""
     if not (version.isascii() and version.isdecimal()) or len(version) > MAX_DIGITS:
-        raise NotFound("There is no such version of the catalog.")
+        raise NotFound("The catalog has no version with this number.")
     return int(version)

@@ -22,4 +22,4 @@ class VersionUnusable(ApiError):
 class VersionRefused(ApiError):
     code: ClassVar[str] = "version_refused"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This version cannot be applied at the moment. `reasons` say why, and what to do."
+    default_message: ClassVar[str] = "This version cannot be applied at the moment. `reasons` lists why and what to do."

@@ -73,7 +73,7 @@ def apply_version(version: int, seen: str, actor: str, now: int) -> AppliedView:
 def _load(version: int) -> ValidDocument:
     document = catalog.load_document(version)
     if document is None:
-        raise NotFound("There is no such version of the catalog.", version=version)
+        raise NotFound("The catalog has no version with this number.", version=version)
     try:
         return validate_tree(msgspec.json.decode(document))
     except InvalidDocument as error:

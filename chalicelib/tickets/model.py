@@ -181,14 +181,14 @@ class TicketNotFound(NotFound):
 class AttendeeLocked(ApiError):
     code: ClassVar[str] = "attendee_locked"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The name on a ticket can no longer be changed so shortly before the event. Ask the promoter."
+    default_message: ClassVar[str] = "It is too close to the event to change the name on a ticket. Ask the promoter."
 
 
 class TicketVoid(ApiError):
     code: ClassVar[str] = "ticket_void"
     status: ClassVar[int] = 410
     default_message: ClassVar[str] = (
-        "This ticket is void: it was refunded, or its payment was reversed in a dispute. To attend, buy another ticket."
+        "This ticket is no longer valid: it was refunded, or its payment was reversed in a dispute. To attend, buy another ticket."
     )
 
 
@@ -196,8 +196,8 @@ class TicketFrozen(ApiError):
     code: ClassVar[str] = "ticket_frozen"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The payment for this ticket is disputed, so the ticket cannot be used now. "
-        "It becomes valid again if the dispute ends and the payment stands."
+        "The payment for this ticket is disputed, so the ticket cannot be used at the moment. "
+        "It becomes valid again if the dispute ends in favour of the payment."
     )
 
 

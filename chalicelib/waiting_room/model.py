@@ -77,21 +77,19 @@ class TokenOfAnotherEvent(ApiError):
 class TokenOfAnotherUser(ApiError):
     code: ClassVar[str] = "token_of_another_user"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = (
-        "This token belongs to another user, and positions cannot be passed on. Join the waiting room yourself."
-    )
+    default_message: ClassVar[str] = "This token belongs to another user, and places cannot be passed on. Join the waiting room yourself."
 
 
 class TokenExpired(ApiError):
     code: ClassVar[str] = "token_expired"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "This token has expired, because the sale that it was issued for has ended."
+    default_message: ClassVar[str] = "This token has expired because the sale it was issued for has ended."
 
 
 class RoomCleared(ApiError):
     code: ClassVar[str] = "waiting_room_cleared"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "The waiting room was cleared. Join it again to get a new position."
+    default_message: ClassVar[str] = "The waiting room was reset, so your earlier place no longer counts. Join again to get a new one."
 
 
 class NotAdmitted(ApiError):
@@ -103,16 +101,14 @@ class NotAdmitted(ApiError):
 class PassExpired(ApiError):
     code: ClassVar[str] = "pass_expired"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = (
-        "Your time to buy has run out. Join the waiting room again to get a new position at the end of the queue."
-    )
+    default_message: ClassVar[str] = "Your time to buy has run out. Join the waiting room again to get a new place at the end of the line."
 
 
 class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This waiting room can no longer be joined: the sale has ended, the event was cancelled or all tickets are sold."
+        "You can no longer join this waiting room: the sale has ended, the event was cancelled or all tickets are sold."
     )
 
 
@@ -124,9 +120,7 @@ class NoWaitingRoom(NotFound):
 class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        "The waves of this waiting room were changed too often within the lifetime of one pass. Try again in a few minutes."
-    )
+    default_message: ClassVar[str] = "The waves of this waiting room have changed too often in a short time. Try again in a few minutes."
 
 
 TOKEN_ERRORS: tuple[type[ApiError], ...] = (

@@ -81,7 +81,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     request.is_repeatable = True
     user_id = request.require_user().user_id
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
-        raise InvalidInput("Name each tier only once.", path="$.tier_ids")
+        raise InvalidInput("List each tier only once.", path="$.tier_ids")
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
         wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
         result = service.join(user_id, wanted, request.now)

@@ -105,13 +105,15 @@ class EntryNotFound(NotFound):
 class EntryNotWaiting(ApiError):
     code: ClassVar[str] = "waitlist_entry_not_waiting"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This entry is no longer waiting: it has received its offer, or its owner has left the waitlist."
+    default_message: ClassVar[str] = "This entry is no longer waiting: it has received an offer, or its owner has left the waitlist."
 
 
 class TicketsAvailable(ApiError):
     code: ClassVar[str] = "tickets_available"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "There are tickets left: buy them. The waitlist is for tickets that are sold out or not on sale yet."
+    default_message: ClassVar[str] = (
+        "Tickets are available now, so you can buy them without waiting. The waitlist is for tickets that are sold out or not on sale yet."
+    )
 
 
 class WaitlistClosed(ApiError):

@@ -263,7 +263,7 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
         raise TierNotOnSale(tier_id=tier.id, reason=status)
     max_quantity = tier.limit(settings.current().tier_purchase_limit)
     if wanted.quantity > max_quantity:
-        message = f"You can buy at most {max_quantity} tickets of this kind at once."
+        message = f"You can buy at most {max_quantity} tickets of this type at once."
         raise TierLimitExceeded(message, path="$.quantity", tier_id=tier.id, limit=max_quantity, requested=wanted.quantity)
     if wanted.max_price_cents is not None and tier.price_cents > wanted.max_price_cents and wanted.tier_ids is not None:
         message = f"A ticket of `{tier.id}` costs more than that. Leave it out, or send a higher price."

@@ -24,7 +24,9 @@ def test_an_address_is_changed_when_the_new_one_is_confirmed(api, time, mailbox)
     assert ask(api, tokens, "Ada@Example.org").status == 200
     assert (mailbox.kinds(NEW), mailbox.kinds(EMAIL)[-1]) == (["change_email"], "change_requested")
     assert [log_in(api, email).status for email in (EMAIL, NEW)] == [200, 401]
-    assert confirm(api, mailbox.token("change_email")).json["message"] == "Your e-mail address is changed. Log in with it."
+    assert (
+        confirm(api, mailbox.token("change_email")).json["message"] == "Your email address has been changed. Log in with the new address."
+    )
     assert [log_in(api, email).status for email in (EMAIL, NEW)] == [401, 200]
     user = log_in(api, NEW).json["user"]
     assert (user["id"], user["email"], user["email_verified"]) == (tokens["user"]["id"], "Ada@Example.org", True)

@@ -81,7 +81,7 @@ def test_text_that_is_not_json_is_malformed():
         ({}, "color", "Send the query parameter `color`."),
         ({"color": ""}, "color", "Send the query parameter `color`."),
         ({"color": "green"}, "color", "Invalid enum value 'green'; allowed: blue, red."),
-        ({"color": "red", "size": "1"}, "size", "There is no query parameter `size` here; known: `color`, `limit`, `is_open`."),
+        ({"color": "red", "size": "1"}, "size", "This route has no query parameter `size`. It accepts: `color`, `limit`, `is_open`."),
         ({"color": "red", "limit": "many"}, "limit", "Expected `int`, got `str`."),
     ],
 )
@@ -95,7 +95,7 @@ def test_numbers_and_truth_values_are_read_and_empty_parameters_are_absent():
 
 
 def test_a_route_that_takes_no_parameters_says_so():
-    assert refusal(parse_query, {"a": "1"}, NoQuery) == ("a", "There is no query parameter `a` here; known: none.")
+    assert refusal(parse_query, {"a": "1"}, NoQuery) == ("a", "This route has no query parameter `a`. It accepts: none.")
 
 
 class Typed(Struct, forbid_unknown_fields=True):

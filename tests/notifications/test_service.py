@@ -65,7 +65,7 @@ def test_a_server_that_does_not_answer_fails_no_request(store, lines):
 def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, time, provider):
     def ask(address):
         reply = api.post("/auth/password/forgot", json={"email": address}, headers={"Accept-Language": "es-MX, en;q=0.5"})
-        assert (reply.status, reply.json) == (200, {"message": "We have sent a mail to this address."})
+        assert (reply.status, reply.json) == (200, {"message": "We have sent an email to this address."})
 
     suppression.suppress("Bob@example.com", "bounced", time.now)
     ask("ada@example.com")

@@ -79,4 +79,4 @@ def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Rep
 def end_user_sessions(request: RequestContext, user_id: str) -> Reply[Done]:
     """End all sessions of an account; its access tokens last up to 15 minutes longer."""
     service.end_sessions(user_id, request.require_user().user_id, request.now)
-    return Reply(Done("This person is signed out everywhere."))
+    return Reply(Done("This person has been signed out everywhere."))

@@ -23,7 +23,7 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 class OwnAccount(ApiError):
     code: ClassVar[str] = "own_account"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This is your own account. Another admin has to do this, so that the shop is never without an admin."
+    default_message: ClassVar[str] = "This is your own account. Ask another admin to do this, so that the shop always keeps an admin."
 
 
 class UserChanging(ApiError):

@@ -26,11 +26,11 @@ GRACE_SECONDS = 10
 class SessionOver(ApiError):
     code: ClassVar[str] = "session_over"
     status: ClassVar[int] = 401
-    default_message: ClassVar[str] = "This refresh token is not valid any more. Log in again."
+    default_message: ClassVar[str] = "This refresh token is no longer valid. Log in again."
 
 
 class SessionNotFound(NotFound):
-    default_message: ClassVar[str] = "You have no session with this id, or it is over."
+    default_message: ClassVar[str] = "You have no active session with this id."
 
 
 def begin(user_id: str, generation: int, device: Device, now: int) -> str:

@@ -34,7 +34,7 @@ class NewerImage(ApiError):
 
     code: ClassVar[str] = "newer_image"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "A newer picture has been set in the meantime."
+    default_message: ClassVar[str] = "A newer picture has replaced this one in the meantime."
 
 
 class ImageOwner(Struct, frozen=True):

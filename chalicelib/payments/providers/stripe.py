@@ -80,7 +80,7 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
     """Always None: only Stripe knows whether the money came in. Raises SimulationRefused if the caller wants to simulate it."""
     if simulate is not None:
-        raise SimulationRefused("Stripe takes this payment; leave `simulate` out.", path="$.simulate")
+        raise SimulationRefused("Stripe processes this payment, so leave out `simulate`.", path="$.simulate")
 
 
 def _create_payment_intent(metadata: PaymentMetadata, amount: int, currency: str) -> ProviderPayment:
@@ -217,7 +217,9 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
     try:
         page = _fetch_page("payouts", params)
     except stripe.InvalidRequestError:
-        raise InvalidInput("This is not a cursor of this list. Send the one of the page before.", path="cursor") from None
+        raise InvalidInput(
+            "This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor"
+        ) from None
     payouts = [mapping.payout_of(payout) for payout in page["data"]]
     return PayoutPage(payouts, payouts[-1].id if page["has_more"] else None)
 

@@ -79,7 +79,7 @@ def _check_asked(questions: Sequence[Question], responses: SentAnswers, by_ticke
     paths += [_ticket_path(number, option_id) for number, sent in enumerate(by_ticket, start=1) for option_id in sent]
     for path in paths:
         if path not in asked:
-            raise InvalidInput("Nothing with this id is asked here. The options of the package say what is.", path=path)
+            raise InvalidInput("The package has no question with this id. See the options of the package for its questions.", path=path)
 
 
 def _read_answers(questions: Sequence[_TierQuestion]) -> list[OptionAnswer]:
@@ -104,7 +104,7 @@ def _free_form(responses: SentAnswers) -> dict[str, str]:
     texts = {name: sent for name, sent in responses.items() if isinstance(sent, str)}
     for name in responses:
         if name not in texts:
-            raise InvalidInput("Send a text: these tickets ask no questions.", path=f"$.responses.{name}")
+            raise InvalidInput("These tickets ask no questions, so the value must be a text.", path=f"$.responses.{name}")
     return texts
 
 

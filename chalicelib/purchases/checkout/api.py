@@ -102,7 +102,7 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionVie
     session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
     if result.is_new:
         return Reply(session, 201)
-    return Reply(replace(session, message="The checkout of this reservation is open already (idempotent)."))
+    return Reply(replace(session, message="The checkout for this reservation is already open (idempotent)."))
 
 
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:

@@ -71,7 +71,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     if is_own or not (is_requested or is_default):
         return payment
     if options.success_url is None and not origins:
-        raise ReturnAddressRefused("Send `success_url`, the address to return to: this shop has no default one.", path="$.success_url")
+        raise ReturnAddressRefused("Send `success_url`, the address to return to. This shop has no default address.", path="$.success_url")
     success_url = options.success_url or f"{origins[0]}/?checkout_id={purchase.id}"
     return replace(payment, success_url=success_url, cancel_url=options.cancel_url)
 

@@ -57,7 +57,7 @@ def with_responses(order: NewOrder, responses: Sequence[OptionResponse]) -> NewO
             places = by_ticket[response.ticket - 1 : response.ticket]
         for place in places:
             if response.option_id in place:
-                raise InvalidInput("This is answered already. Send one answer to each option.", path=_path(index))
+                raise InvalidInput("This option already has an answer. Send one answer for each option.", path=_path(index))
             place[response.option_id] = response.value
         if not places:
             raise InvalidInput(f"This purchase has no ticket {response.ticket}.", path=f"$.option_responses[{index}].ticket")

@@ -29,29 +29,27 @@ class OrderAlreadyPaid(ApiError):
     code: ClassVar[str] = "order_paid"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This order is paid, so it cannot be cancelled. Ask the promoter of the event for a refund: "
-        "a refund takes the tickets back and returns their price, less the shop's fee if there is one."
+        "This order has been paid, so it cannot be cancelled. Ask the promoter of the event for a refund. "
+        "A refund cancels the tickets and returns their price, less the shop's fee if there is one."
     )
 
 
 class ReservationEnded(ApiError):
     code: ClassVar[str] = "reservation_expired_or_invalid"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This reservation has ended and nothing was charged. Please choose your tickets again."
+    default_message: ClassVar[str] = "This reservation has ended, and you have not been charged. Please choose your tickets again."
 
 
 class PaymentRefunded(ApiError):
     code: ClassVar[str] = "payment_refunded"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        "Your payment arrived, but the tickets could no longer be issued. The full amount is being refunded to you."
-    )
+    default_message: ClassVar[str] = "Your payment arrived, but the tickets were no longer available. We are refunding the full amount."
 
 
 class ReservationConverted(ApiError):
     code: ClassVar[str] = "reservation_converted"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This reservation is paid: it is an order now. Ask for a refund instead."
+    default_message: ClassVar[str] = "This reservation has been paid and is now an order. Ask for a refund instead."
 
 
 class ActiveReservationExists(ApiError):
@@ -69,17 +67,17 @@ class PassUsed(ApiError):
 class PurchaseLimitExceeded(ApiError):
     code: ClassVar[str] = "purchase_limit_exceeded"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "That is more than one person may buy for this event, earlier orders included. Choose fewer tickets."
+    default_message: ClassVar[str] = "That is more than one person can buy for this event, including earlier orders. Choose fewer tickets."
 
 
 class TierLimitExceeded(InvalidInput):
     code: ClassVar[str] = "tier_limit_exceeded"
-    default_message: ClassVar[str] = "That is more tickets of one tier than a purchase may have."
+    default_message: ClassVar[str] = "That is more tickets of one type than a purchase can have. Choose fewer tickets."
 
 
 class RefundInvalid(InvalidInput):
     code: ClassVar[str] = "refund_invalid"
-    default_message: ClassVar[str] = "The `tickets` of this refund are unknown, repeated, already taken back, or too many at once."
+    default_message: ClassVar[str] = "The `tickets` of this refund are unknown, repeated, already refunded, or too many at once."
 
 
 class NotRefundable(ApiError):
@@ -92,10 +90,10 @@ class OrderDisputed(ApiError):
     code: ClassVar[str] = "order_disputed"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The buyer's bank disputes this payment and decides about the money. Answer the dispute at the payment provider."
+        "The buyer's bank disputes this payment and will decide who gets the money. Answer the dispute at the payment provider."
     )
 
 
 class ReturnAddressRefused(InvalidInput):
     code: ClassVar[str] = "return_address_refused"
-    default_message: ClassVar[str] = "`success_url` and `cancel_url` must lead to an address that this shop allows."
+    default_message: ClassVar[str] = "`success_url` and `cancel_url` must be addresses that this shop allows."

@@ -26,5 +26,5 @@ def reset_orders(request: RequestContext, event_id: str) -> Reply[ResetView]:
     if settings.current().identity != "demo":
         raise NotFound("Orders can be reset only in a demo stage (FAIRGATE_IDENTITY=demo). Refund them one by one instead.")
     orders, voided = demo_reset.reset_orders(event_id, admin.user_id, request.now)
-    message = "The orders are refunded and their seats are back on sale. Orders with a disputed payment stay as they are."
+    message = "The orders have been refunded and their seats are back on sale. Orders with a disputed payment are unchanged."
     return Reply(ResetView(orders, voided, message))

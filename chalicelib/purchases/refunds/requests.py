@@ -136,9 +136,9 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
 def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     refund = purchase.find_refund(refund_id)
     if refund is None:
-        raise OrderNotFound("There is no such refund.")
+        raise OrderNotFound("There is no refund with this id.")
     if refund.is_external or refund.status not in ("due", "failed"):
-        raise NotRefundable("Only a refund that is due or has failed can be retried.", status_of_refund=refund.status)
+        raise NotRefundable("You can retry only a refund that is due or has failed.", status_of_refund=refund.status)
     if refund.status == "failed":
         after, items = processing.plan_retry(purchase, [refund], now)
         subject, details = f"order#{purchase.id}", {"refund_id": refund.id}
@@ -216,7 +216,7 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
         if numbers[requested_id] not in purchase.kept_tickets:
             raise RefundInvalid(f"The ticket {requested_id} is already void.", path=path)
     if len(set(ids)) < len(ids):
-        raise RefundInvalid("Name each ticket only once.", path="$.tickets")
+        raise RefundInvalid("List each ticket only once.", path="$.tickets")
     return sorted(numbers[requested_id] for requested_id in ids)
 
 

@@ -163,7 +163,7 @@ def _require_buyer(request: RequestContext, token: str | None) -> str:
 def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
     """The items of a request. Raises InvalidInput for a tier that is named twice, and for too many tickets."""
     if len({item.tier_id for item in items}) < len(items):
-        raise InvalidInput("Name each tier only once.", path="$.items")
+        raise InvalidInput("List each tier only once.", path="$.items")
     if sum(item.quantity for item in items) > MAX_QUANTITY:
         raise InvalidInput(f"You can buy at most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
     return [RequestedItem(item.tier_id, item.quantity) for item in items]

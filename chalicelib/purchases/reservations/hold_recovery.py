@@ -119,7 +119,10 @@ def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool
         _recover_purchase(own.id, by_purchase[own.id], purchases, now, report)
         tries_again = tries_again or report.undecided == 0
     if not tries_again and may_return and refusal.details["available"] < refusal.details["requested"]:
-        refusal.message = "Not enough tickets available now. Some may come back within two minutes: their buyers have not paid in time."
+        refusal.message = (
+            "Not enough tickets are available right now. Some may become available within two minutes, "
+            "because their buyers have not paid in time."
+        )
         refusal.details["may_return"] = may_return
     return tries_again
 

@@ -205,7 +205,7 @@ def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequ
         max_quantity = tier.limit(default_limit)
         if item.quantity > max_quantity:
             path = "$.quantity" if len(items) == 1 else f"$.items[{number}].quantity"
-            message = f"You can buy at most {max_quantity} tickets of this kind at once."
+            message = f"You can buy at most {max_quantity} tickets of this type at once."
             raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
     requested = sum(item.quantity for item in items)
     if requested > limit:

@@ -31,7 +31,7 @@ class CancellationResult(Struct, frozen=True):
         if self.outcome == "unknown":
             raise ProviderUnavailable()
         if self.outcome == "processing":
-            message = "Your bank has not answered yet. The tickets stay reserved for you until it does; please check again in a minute."
+            message = "Your bank has not answered yet. We hold your tickets until it does. Please check again in a minute."
             raise PaymentNotCompleted(message, payment_status="processing")
         return self
 

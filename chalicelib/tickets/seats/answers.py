@@ -49,9 +49,11 @@ def _free_form(sent: Mapping[str, SentAnswer], options: Sequence[CustomOption]) 
         if name in ids:
             continue
         if any(option.per == "guest" for option in options):
-            raise InvalidInput("Nothing with this id is asked here. The options of the package say what is.", path=_path(name))
+            raise InvalidInput(
+                "The package has no question with this id. See the options of the package for its questions.", path=_path(name)
+            )
         if not isinstance(value, str):
-            raise InvalidInput("Send a text: this question is none of the package.", path=_path(name))
+            raise InvalidInput("The package has no question with this name, so its answer must be a text.", path=_path(name))
         texts[name] = value
     return texts
 

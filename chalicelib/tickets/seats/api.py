@@ -100,4 +100,4 @@ def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> R
 def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
     """Decline a seat as its guest and delete your data. A guest who is already in keeps the seat, without a name."""
     service.erase(token, request.now)
-    return Reply(Done("Your name, your address and your answers are deleted."))
+    return Reply(Done("We have deleted your name, your email address and your answers."))

@@ -85,16 +85,16 @@ class SeatNotFound(NotFound):
 
 class InvitationNotFound(NotFound):
     code: ClassVar[str] = "invitation_not_found"
-    default_message: ClassVar[str] = "This invitation was taken back, or never existed. Ask its sender for a new one."
+    default_message: ClassVar[str] = "This invitation has been withdrawn, or it never existed. Ask the sender for a new one."
 
 
 class GuestAdmitted(ApiError):
     code: ClassVar[str] = "guest_admitted"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The guest of this seat has come in, so it can no longer be given to somebody else."
+    default_message: ClassVar[str] = "The guest of this seat has already entered, so the seat can no longer be given to anyone else."
 
 
 class NoInvitation(ApiError):
     code: ClassVar[str] = "no_invitation"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This seat has no guest with an e-mail address. Name one, and they are invited."
+    default_message: ClassVar[str] = "This seat has no guest with an email address. Name a guest with an address to send an invitation."

@@ -59,7 +59,7 @@ def test_all_missing_answers_are_named_at_once(api, time, table):
     for sent in ({}, {"responses": {dinner: [], note: "  "}}):
         refused = checkout(api, table, **sent)
         assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "answers_required", f"$.responses.{dinner}")
-        assert refused.json["message"] == "Answer what is required: Dinner, Note."
+        assert refused.json["message"] == "Answer the required questions: Dinner, Note."
         named = [(missing["option_id"], missing["label"], missing["ticket"]) for missing in refused.json["missing"]]
         assert named == [(dinner, "Dinner", None), (note, "Note", None)]
         reservation = api.get(f"/events/{table[0]}/reservations", user="ada").json

@@ -9,7 +9,7 @@ from tests.simulation import faults
 from tests.simulation.call_log import record_calls
 from tests.simulation.threads import run_in_threads
 
-REPLAYED = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
+REPLAYED = "This is the reply to the first request with this Idempotency-Key. Nothing was done again (idempotent)."
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_key_that_opened_nothing_is_not_kept(api, time, reservation_id):
     builders.start_checkout(api, "ada", reservation_id)
     for _ in range(2):
         other = builders.start_checkout(api, "ada", reservation_id, key="another")
-        assert (other.status, other.json["message"]) == (200, "The checkout of this reservation is open already (idempotent).")
+        assert (other.status, other.json["message"]) == (200, "The checkout for this reservation is already open (idempotent).")
         assert "idempotency-replayed" not in other.headers
 
 

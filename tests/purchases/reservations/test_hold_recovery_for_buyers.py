@@ -49,7 +49,7 @@ def test_the_checkouts_of_strangers_are_left_to_the_sweep(shop, calls):
         0,
         4,
     )
-    assert "may come back" in refused.json["message"]
+    assert "may become available" in refused.json["message"]
     assert (calls(), count_states()) == (0, {"paying": 4})
     builders.run_sweep()
     assert reserve(shop).status == 201
