@@ -34,12 +34,12 @@ NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
 # What `make test` leaves to `make test-all`, besides the tests marked `slow` and the browser tests that are not marked `journey`.
 SLOW = {"bench", "clients", "faults", "protocol"}
-# What decides about stock, and the tools that break the store, always run on moto.
-ON_MOTO = {"inventory", "simulation"}
+# What decides about stock and money, and the tools that break the store, run on moto, the engine of other people.
+ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 # No test fails because the machine was busy, or because of what an earlier run has found.
-hypothesis.settings.register_profile("tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("tests", deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
 hypothesis.settings.load_profile("tests")
 
 
@@ -94,7 +94,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of features on both engines if `--store both` says so. Moto loses updates under threads."""
     if metafunc.config.option.store == "both":
         fixtures, path = set(metafunc.fixturenames), metafunc.definition.path
-        if fixtures & {"store", "api"} and "threaded_store" not in fixtures and not ON_MOTO & _names(path) and _is_of_a_feature(path):
+        if fixtures & {"store", "api"} and "threaded_store" not in fixtures and _is_of_a_feature(path):
             metafunc.parametrize("store_engine", ["local", "moto"], indirect=True)
 
 

@@ -22,6 +22,8 @@ from infra.template import stored_tables
 from tests.infra.deployer_policy import is_allowed
 from tests.repository import ROOT
 
+pytestmark = pytest.mark.slow
+
 STAGE, STACK, SHOP = "dev", "fairgate-dev", "https://shop.example.com"
 ARGUMENTS = ("--stage", STAGE, "--skip", "check,test,package")
 

@@ -53,6 +53,7 @@ def test_a_stage_that_sends_by_another_server_has_nothing_of_ses(stage):
     assert [function for function in functions.FUNCTIONS if send_rights(stage, function)] == []
 
 
+@pytest.mark.slow
 def test_the_template_of_a_stage_that_sends_by_ses_is_valid(template):
     assert lint.template_problems(template) == []
 

@@ -1,8 +1,5 @@
 """What the roles allow, and that the tests hold every call of a function against it."""
 
-import subprocess
-import sys
-
 import pytest
 
 from chalicelib.dynamodb import dynamo
@@ -13,7 +10,6 @@ from infra.local.schedules import scheduled_event
 from infra.template import permissions
 from tests import builders, store_calls
 from tests.accounts.conftest import register
-from tests.repository import ROOT
 
 
 def test_a_call_that_a_role_does_not_allow_fails(store):
@@ -75,25 +71,3 @@ def test_calls_are_those_of_the_function_that_makes_them(shop, monkeypatch):
     assert ("webhooks", "PutItem", "provider-events") in store_calls.made
     assert ("sweep", "GetItem", "sweep") in store_calls.made
     assert {function for function, _, _ in store_calls.made} == {"api_handler", "webhooks", "sweep"}
-
-
-@pytest.mark.parametrize(
-    ("options", "exit_code"),
-    [(["-n", "1"], 1), (["-n", "0", "-k", "quicker"], 0), (["-n", "0", "--collect-only"], 0)],
-    ids=["all, by a worker", "some", "none"],
-)
-def test_a_run_of_all_tests_fails_if_roles_allow_what_none_of_them_needs(options, exit_code):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "testpaths=tests/purchases/settlement/test_who_settles.py",
-        *options,
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == exit_code, done.stdout
-    assert ("project_reports is allowed to PutItem reports, which no test makes it do" in done.stdout) == bool(exit_code)
-    assert "sweep is allowed to Scan inventory," not in done.stdout  # which these tests make it do

@@ -245,6 +245,7 @@ def packaged(tmp_path_factory):
     return package_template
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "snapstart"), [("dev", False), ("prod", True)])
 def test_cloudformation_would_take_the_template(packaged, tmp_path, stage, snapstart):
     (tmp_path / "sam.json").write_text(json.dumps(packaged(stage, snapstart=snapstart), separators=(",", ":")))  # as it is deployed

@@ -147,6 +147,7 @@ def test_without_a_network_npm_says_what_is_needed(project, monkeypatch):
         web.install_packages(project / "web", web.find_node())
 
 
+@pytest.mark.slow
 def test_a_page_that_uses_an_unknown_field_of_the_api_fails_the_check(tmp_path):
     (tmp_path / "page.ts").write_text(
         f'import {{ getEvent }} from "{web.SOURCES}/src/api";\n'

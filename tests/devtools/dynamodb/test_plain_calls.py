@@ -138,6 +138,7 @@ def _without(value: Any, name: str) -> Any:
     return [_without(member, name) for member in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(requests=st.lists(calls(), min_size=1, max_size=6))
 def test_calls_have_the_same_results_as_ministacks(requests):

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from decimal import localcontext
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devtools.dynamodb import conditions, ministack_interface, pure_functions, updates, values
 from devtools.dynamodb.module_copy import private_copy
+
+pytestmark = pytest.mark.slow
 
 MINISTACK: Any = private_copy("ministack.services.dynamodb")  # nothing is replaced in it
 NAMES = ["a", "b", "hold", "M", "L", "S", "x1"]

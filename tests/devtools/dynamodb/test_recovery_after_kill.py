@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb import write_load
@@ -40,6 +42,7 @@ def all_items(store, table: str) -> dict[str, dict]:
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
+@pytest.mark.slow
 def test_kill_9(tmp_path):
     chance = random.Random(9)
     reports: list[list[str]] = []

@@ -38,6 +38,7 @@ def test_a_long_journal_is_replaced_by_a_snapshot_at_the_start(clients, tmp_path
         assert item_ids(client) == {"1"}
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_items(tmp_path):
     """bench/store.py measures the time."""
     with open_store(tmp_path) as store:

@@ -10,6 +10,8 @@ import pytest
 from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import attached_client, create_table, put
 
+pytestmark = pytest.mark.slow
+
 RUNS = 10
 
 

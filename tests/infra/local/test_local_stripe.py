@@ -8,6 +8,8 @@ from tests.devtools.stripe.browser import visit
 from tests.infra.conftest import DIRECT
 from tests.infra.stripe_checkout import EVENT, TIER, checkout, pay, stripe_client
 
+pytestmark = pytest.mark.slow
+
 PRICE = "price_demo_summits_v_harbor_upper"
 PAGE = {"mode": "payment", "line_items": [{"price": PRICE, "quantity": 2}], "success_url": "https://shop.test/ok"}
 

@@ -13,6 +13,8 @@ import pytest
 from infra import web
 from tests.infra.conftest import DIRECT, LocalRun
 
+pytestmark = pytest.mark.slow
+
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.infra.conftest import copy_repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(tmp_path):
