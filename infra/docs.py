@@ -41,6 +41,7 @@ Row = Sequence[str]
 
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _KB, _MB = 1024, 1024 * 1024
+_OWNERS = {"FunctionName": "function", "QueueName": "queue"}  # dimension of a metric -> what has it
 _WRITES = {"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}
 
 
@@ -240,10 +241,23 @@ def _alarms() -> str:
     rows = []
     for alarm in alarms.alarms("prod"):
         if alarm.part == 1:
-            formula = re.sub(r"FILL\((\w+), 0\)", r"\1", alarm.value)
             limit = f"{'below' if alarm.below else 'above'} {alarm.threshold:,g}"
-            rows.append((f"[{alarm.name}](#{alarm.name})", f"`{formula}`", limit, _periods(alarm)))
+            rows.append((f"[{alarm.name}](#{alarm.name})", _figure(alarm), limit, _periods(alarm)))
     return _table(("alarm", "figure", "goes off", "for"), rows)
+
+
+def _figure(alarm: alarms.Alarm) -> str:
+    """The formula of an alarm with the names of its metrics, or the metric that it asks of several functions or queues."""
+    names = {
+        each: f"{metric['Stat']}({metric['Metric']['MetricName']})" if metric["Stat"][0] == "p" else metric["Metric"]["MetricName"]
+        for each, metric in alarm.metrics.items()
+    }
+    if len(names) > 1 and len(set(names.values())) == 1:
+        [*_, metric] = alarm.metrics.values()
+        return f"`{metric['Metric']['MetricName']}` of any {_OWNERS[metric['Metric']['Dimensions'][0]['Name']]}"
+    formula = re.sub(r"FILL\((\w+), 0\)", r"\1", alarm.value)
+    named = re.sub(r"\b[a-z]\w*", lambda found: names[found[0]], formula)
+    return f"`{named}`"
 
 
 def _periods(alarm: alarms.Alarm) -> str:
