@@ -9,18 +9,16 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
-from chalicelib.accounts.directory import api as directory_api
 from chalicelib.admin import api as admin_api
+from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
 from chalicelib.catalog.image_uploads import api as image_uploads_api
 from chalicelib.catalog.image_uploads import jobs as image_uploads_jobs
-from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.documents import api as documents_api
 from chalicelib.edge import api as edge_api
-from chalicelib.edge import cors, error_middleware, path_names
-from chalicelib.followers import jobs as followers_jobs
+from chalicelib.edge import cors, error_replies, operation
 from chalicelib.foundation import snapstart
 from chalicelib.messages import api as messages_api
 from chalicelib.messages import jobs as messages_jobs
@@ -31,54 +29,35 @@ from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.promotions import api as promotions_api
+from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
-from chalicelib.purchases.checkout import api as checkout_api
-from chalicelib.purchases.event_cancellation import api as event_cancellation_api
-from chalicelib.purchases.orders import api as new_orders_api
-from chalicelib.purchases.package_orders import api as package_orders_api
-from chalicelib.purchases.provider_events import api as provider_events_api
-from chalicelib.purchases.record import api as orders_api
-from chalicelib.purchases.refunds import api as refunds_api
-from chalicelib.purchases.reservations import api as reservations_api
-from chalicelib.purchases.transfers import api as transfers_api
+from chalicelib.purchases import orders_api
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.reports import api as reports_api
 from chalicelib.reports import jobs as reports_jobs
-from chalicelib.rollouts import api as rollouts_api
 from chalicelib.tickets import api as tickets_api
-from chalicelib.tickets.seats import api as seats_api
 from chalicelib.waiting_room import api as waiting_room_api
 from chalicelib.waitlist import api as waitlist_api
 from chalicelib.waitlist import jobs as waitlist_jobs
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]
-app.register_middleware(error_middleware.reshape_errors, "http")
+app.register_middleware(error_replies.reshape_errors, "http")
 app.register_middleware(cors.answer_preflights, "http")
 
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
-app.register_blueprint(directory_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
-app.register_blueprint(rollouts_api.bp, url_prefix="/v1")
+app.register_blueprint(bootstrap_file_api.bp, url_prefix="/v1")
 app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
-app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(packages_api.bp, url_prefix="/v1")
 app.register_blueprint(promotions_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
-app.register_blueprint(seats_api.bp, url_prefix="/v1")
 app.register_blueprint(checkin_api.bp, url_prefix="/v1")
-app.register_blueprint(reservations_api.bp, url_prefix="/v1")
-app.register_blueprint(checkout_api.bp, url_prefix="/v1")
+app.register_blueprint(purchases_api.bp, url_prefix="/v1")
 app.register_blueprint(orders_api.bp, url_prefix="/v1")
-app.register_blueprint(transfers_api.bp, url_prefix="/v1")
-app.register_blueprint(new_orders_api.bp, url_prefix="/v1")
-app.register_blueprint(package_orders_api.bp, url_prefix="/v1")
-app.register_blueprint(event_cancellation_api.bp, url_prefix="/v1")
-app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
-app.register_blueprint(refunds_api.bp, url_prefix="/v1")
 app.register_blueprint(documents_api.bp, url_prefix="/v1")
 app.register_blueprint(waitlist_api.bp, url_prefix="/v1")
 app.register_blueprint(privacy_api.bp, url_prefix="/v1")
@@ -92,11 +71,10 @@ app.register_blueprint(image_uploads_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)
-app.register_blueprint(followers_jobs.bp)
 app.register_blueprint(messages_jobs.bp)
 app.register_blueprint(outgoing_webhooks_jobs.bp)
 app.register_blueprint(waitlist_jobs.bp)
 
-path_names.register_resolver("event_id", slugs.resolve_event_id)
+operation.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()
 cold_start.end()

@@ -7,11 +7,10 @@ from pathlib import Path
 from bench import purchase_calls, store
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import Tree, validate_tree
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.trees import Tree
-from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap import conftest as entries
 
 TIERS = (1500, 10_000)

@@ -15,11 +15,11 @@ from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
 from chalicelib.changes.model import Change, OrderPaid, TicketIssued
-from chalicelib.followers import service as followers
 from chalicelib.foundation import clock
+from chalicelib.messages import followers
 from chalicelib.outgoing_webhooks import sender, store, transport
 from chalicelib.outgoing_webhooks.transport import EndpointReply
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from chalicelib.waitlist import allocator
 from tests import builders
 from tests.client import Client

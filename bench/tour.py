@@ -5,10 +5,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from bench.traveller import Traveller, caught_mails, mailed_token
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import clock
-from chalicelib.notifications import outbox, suppression, unsubscription
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
+from chalicelib.notifications import outbox, ses_reports, unsubscription
 from tests import builders, pictures
 from tests.client import Client
 
@@ -313,7 +313,7 @@ class _Tour(Traveller):
         outbox.queue(replace(sent, status="sent", next_at=None))
         self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
-        suppression.suppress("gone@example.com", "bounced", clock.now())
+        ses_reports.suppress("gone@example.com", "bounced", clock.now())
         self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
         self.get(f"/unsubscribe?token={unsubscription.token(order_id)}")
         self.post(f"/unsubscribe?token={unsubscription.token(order_id)}")

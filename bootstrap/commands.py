@@ -14,15 +14,14 @@ from bootstrap.files import load_files
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
+from chalicelib.bootstrap_file import document, rollout
+from chalicelib.bootstrap_file.document import DocumentFault, InvalidDocument, quoted
+from chalicelib.bootstrap_file.plan import Plan
+from chalicelib.bootstrap_file.rollout import ApplyRefused
+from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions import service as promotions
-from chalicelib.rollouts import document, rollout
-from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, quoted
-from chalicelib.rollouts.plan import Plan
-from chalicelib.rollouts.rollout import ApplyRefused
-from chalicelib.rollouts.trees import Tree
-from chalicelib.rollouts.validation import ValidDocument, validate_files, validate_tree
 
 LISTED_VERSIONS = 10
 PROGRESS_TICKETS = 10_000  # tickets between two progress lines of an import

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.files import read_file
-from chalicelib.rollouts.dates import DAY, DAY_AND_TIME
-from chalicelib.rollouts.trees import Tree
+from chalicelib.bootstrap_file.document import DAY, DAY_AND_TIME
+from chalicelib.bootstrap_file.validation import Tree
 
 FILE = Path(__file__).parent / "demo-tickets.json"
 

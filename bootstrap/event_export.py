@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.foundation import clock
 from chalicelib.promotions.model import PromoCode
 from chalicelib.promotions.views import promo_code_view
-from chalicelib.rollouts.trees import Tree
 
 # Fields that the file does not have. A copy of the event has their defaults.
 EVENT_FIELDS_LEFT_OUT = ("address", "category", "hold_seconds")

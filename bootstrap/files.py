@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, member_path, quoted
-from chalicelib.rollouts.trees import SECTIONS, MergedFiles, Tree
+from chalicelib.bootstrap_file.document import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.bootstrap_file.validation import SECTIONS, MergedFiles, Tree
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20

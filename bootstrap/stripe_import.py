@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.payments import service as payments
-from chalicelib.rollouts.trees import Tree
 
 PAGE = 100
 # Keys of a product's metadata that become fields; the others stay metadata of the event.

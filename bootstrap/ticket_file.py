@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.accounts.model import Email
+from chalicelib.bootstrap_file.document import quoted
 from chalicelib.catalog.model import Tier
-from chalicelib.purchases.imports.model import CodeUnusable, SoldTicket, import_code
-from chalicelib.rollouts.faults import quoted
+from chalicelib.purchases.imports import CodeUnusable, SoldTicket, import_code
 from chalicelib.tickets.model import Attendee
 
 # The fields of a row, and whether they are required. Columns have these names unless the command maps others.

@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from bootstrap.ticket_file import Row, RowFault, file_digest, read_rows
 from chalicelib.audit import service as audit
+from chalicelib.bootstrap_file.document import quoted
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
-from chalicelib.purchases.imports import service as imports
-from chalicelib.rollouts.faults import quoted
+from chalicelib.purchases import imports
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import may_be_own_code
 

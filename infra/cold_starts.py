@@ -29,7 +29,7 @@ from infra.local.schedules import scheduled_event
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
 PROJECT_REPORTS = "chalicelib.reports.jobs.project_reports"
 PROCESS_IMAGE = "chalicelib.catalog.image_uploads.jobs.process_image"
-FOLLOW_CHANGES = "chalicelib.followers.jobs.follow_changes"
+FOLLOW_CHANGES = "chalicelib.messages.jobs.follow_changes"
 SEND_MESSAGES = "chalicelib.messages.jobs.send_messages"
 SEND_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.send_webhooks"
 RETRY_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.retry_webhooks"

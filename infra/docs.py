@@ -20,17 +20,15 @@ import app
 from bootstrap import files, interrupts
 from chalicelib.catalog import custom_options, forms, tier_management
 from chalicelib.checkin.api import MAX_SCANS
-from chalicelib.edge import auth, http, http_errors, idempotency, scheduled
-from chalicelib.edge.openapi.document import list_operations
-from chalicelib.edge.openapi.errors import list_errors
+from chalicelib.edge import auth, error_replies, idempotency, routes, scheduled
+from chalicelib.edge.openapi import list_errors, list_operations
 from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.images import model as images
 from chalicelib.images import rendering
 from chalicelib.outgoing_webhooks import model as webhooks
 from chalicelib.payments import service as payments
-from chalicelib.purchases.checkout import answers
-from chalicelib.purchases.record import model as purchases
-from chalicelib.purchases.record import transitions
+from chalicelib.purchases import answers, transitions
+from chalicelib.purchases import model as purchases
 from chalicelib.waitlist import model as waitlist
 from infra import event_sources, tables
 from infra.local import environment
@@ -130,8 +128,8 @@ def _sizes() -> str:
     return _table(
         ("what", "at most"),
         [
-            ("JSON body", f"{http_errors.MAX_BODY_BYTES // _KB} KB"),
-            ("form with a file", f"{http.MAX_FORM_BYTES // _MB} MB"),
+            ("JSON body", f"{error_replies.MAX_BODY_BYTES // _KB} KB"),
+            ("form with a file", f"{routes.MAX_FORM_BYTES // _MB} MB"),
             (
                 "image",
                 f"{images.MAX_IMAGE_BYTES // _MB} MB, {rendering.MAX_SIDE:,} pixels a side, {rendering.MAX_PIXELS // 1_000_000} megapixels",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import app
 from bootstrap import interrupts
-from chalicelib.edge.openapi.document import Undescribed, build_document
+from chalicelib.edge.openapi import Undescribed, build_document
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.reports import rebuild
+from chalicelib.reports import projection
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         aws_stage.require(os.environ)
         with redirect_stdout(sys.stderr):
             print(f"Rebuilding the reports of stage {settings.current().stage}; this takes some minutes ...", flush=True)
-            report = rebuild.rebuild(time.sleep)
-    except rebuild.RebuildConflict:
+            report = projection.rebuild(time.sleep)
+    except projection.RebuildConflict:
         return _fail("another rebuild has started; wait until it has finished", 1)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)

@@ -14,11 +14,11 @@ from typing import Any
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
-from chalicelib.cases import service as cases
-from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
+from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger.money_cases import Case
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport

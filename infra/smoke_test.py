@@ -19,10 +19,9 @@ from msgspec import Struct
 
 from bootstrap import interrupts
 from bootstrap.files import load_files
+from chalicelib.bootstrap_file.document import BootstrapDocument, InvalidDocument, TicketEntry
+from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
 from chalicelib.foundation import settings
-from chalicelib.rollouts.document import BootstrapDocument, TicketEntry
-from chalicelib.rollouts.faults import InvalidDocument
-from chalicelib.rollouts.validation import ValidDocument, validate_files
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_FILE = ROOT / "bootstrap" / "bootstrap-tickets.json"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.edge import auth, rate_limits
 from chalicelib.foundation import clock
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import jsonschema_rs
 
 import app
-from chalicelib.edge.openapi.document import build_document
+from chalicelib.edge.openapi import build_document
 
 # Replies that come before a route is reached, or from Chalice itself: no address, no such method.
 _OF_NO_ROUTE = (404, 405)

@@ -5,17 +5,17 @@ from collections import Counter
 from msgspec import json
 
 from chalicelib.audit import service as audit
-from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard, stocks_of
+from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
-from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, Purchase
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE, Arrival
@@ -293,7 +293,7 @@ def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) 
 
 def _check_seats(orders: list[Purchase]) -> list[str]:
     """The seats of an order are as many as it paid for; each has one guest at most, with a code of their own, who came in once at most."""
-    from chalicelib.tickets.seats import service as seats
+    from chalicelib.tickets import seats
 
     violations, codes = [], []
     for purchase in orders:
@@ -319,7 +319,7 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
 
 def _check_numbers(rows: list[TicketRow]) -> list[str]:
     """The seats of an event's tickets that have numbers have 1, 2, 3, ... up to the event's counter, each once."""
-    from chalicelib.numbering.store import CounterRow
+    from chalicelib.messages.seat_numbers import CounterRow
 
     numbers: dict[str, list[int]] = {}
     for ticket in map(_ticket, rows):

@@ -16,7 +16,7 @@ from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
 from chalicelib.foundation import log, secret_settings, settings
-from chalicelib.notifications.providers import protocol
+from chalicelib.notifications import providers
 
 StoreCall = tuple[str, str, str]
 
@@ -73,7 +73,7 @@ def record() -> None:
     # Chalice wraps a function that gets no event of its own once more.
     _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
     _require_before(secret_settings, "optional_secret", *_READ_SECRETS)
-    _require_before(protocol, "find_provider", *_SEND_MAILS)
+    _require_before(providers, "find_provider", *_SEND_MAILS)
     create = Session.client
 
     @wraps(create)

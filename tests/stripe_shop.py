@@ -7,14 +7,14 @@ from typing import Any
 import stripe
 from msgspec.structs import replace
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
+from chalicelib.purchases import store
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from devtools.stripe.fake import FakeStripe
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket

@@ -48,6 +48,42 @@ def test_calls_are_only_where_they_belong(pattern):
     assert found <= RESTRICTED_CALLS[pattern]
 
 
+# Packages that only some files of chalicelib may import: package -> these files and folders.
+RESTRICTED_IMPORTS = {
+    "chalice": {"edge", "api.py", "jobs.py"},
+    "boto3": {"foundation"},
+    "botocore": {"dynamodb", "foundation", "inventory/store.py", "images/store.py", "notifications/providers.py"},
+    "PIL": {"images/rendering.py"},
+    "stripe": {"payments/providers"},
+}
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """All modules that a file imports, with the names that it takes from them."""
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
+
+
+@pytest.mark.parametrize("package", RESTRICTED_IMPORTS)
+def test_packages_are_imported_only_where_they_belong(package):
+    for path in PRODUCT:
+        place = path.relative_to(ROOT / "chalicelib")
+        if any(module.split(".")[0] == package for module in _imported(_tree(path))):
+            assert any(place.is_relative_to(allowed) or place.name == allowed for allowed in RESTRICTED_IMPORTS[package]), place
+
+
+def test_a_store_is_used_by_its_own_feature_alone():
+    for path in PRODUCT:
+        feature = path.relative_to(ROOT / "chalicelib").parts[0]
+        for module in _imported(_tree(path)):
+            parts = module.split(".")
+            if parts[0] == "chalicelib" and parts[-1].endswith("store") and (ROOT / ("/".join(parts) + ".py")).exists():
+                assert parts[1] == feature, f"{path}: {module}"
+
+
 # Functions whose results an instance keeps, and that a new instance would compute alike: parsed texts and fonts, clients, positions.
 KEPT_RESULTS = {
     "iso",
@@ -124,7 +160,7 @@ assert app.app.routes
 
 # Where a payment provider may be named. All other rooms ask `payments` what it can do, so that a new provider touches none of them.
 PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "foundation/settings.py")]
-PROVIDER_ROOMS += [Path(f"purchases/{feature}/api.py") for feature in ("checkout", "provider_events")]
+PROVIDER_ROOMS += [Path("purchases/api.py")]
 PROVIDER_NAMES = {"stripe"}
 
 

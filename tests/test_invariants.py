@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.promotions import service as promotions
-from chalicelib.promotions.store import PromoCodeRow
-from chalicelib.purchases.record.store import BuyerRow
+from chalicelib.promotions.service import PromoCodeRow
+from chalicelib.purchases.store import BuyerRow
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.seats.store import GuestRow
+from chalicelib.tickets.seats_store import GuestRow
 from chalicelib.tickets.store import TicketRow
 from tests import builders, invariants
 

@@ -1,14 +1,14 @@
 """The e-mail addresses of accounts: verify one, change it for another. A mailed link proves that somebody reads the mails of an address."""
 
-from chalicelib.accounts import links, mails, service, store
-from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts import login_attempts as attempts
+from chalicelib.accounts import mails, service, store
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge.http import RequestContext
 from chalicelib.edge.languages import Language
+from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import service as notifications
@@ -21,7 +21,7 @@ def mail_verification(email: str, language: Language, now: int) -> None:
     _, account = service.find_login(email)
     kind: AccountMail = "no_account" if account is None else "verify_email" if account.verified_at is None else "already_verified"
     user_id = account.user_id if account is not None and kind == "verify_email" else None
-    links.mail_link(email, kind, "verify_email", user_id, language, now)
+    mails.mail_link(email, kind, "verify_email", user_id, language, now)
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
@@ -36,7 +36,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
         raise InvalidInput("This is already your address.", path="$.email", rule="same_address")
     kind: AccountMail = "address_taken" if existing else "change_email"
     new_user_id = None if existing else user_id
-    links.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
+    mails.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
     notifications.send(mails.draft("change_requested", account.email, request.language))
 
 
@@ -45,11 +45,11 @@ def verify_email(token: str, language: Language, now: int) -> MailedLink:
 
     Raises LinkExpired or AccountChanging.
     """
-    link = links.get_link(token, ("verify_email", "change_email"), now)
+    link = mails.get_link(token, ("verify_email", "change_email"), now)
     if link.purpose == "change_email":
         _change_email(link, language, now)
     else:
-        links.use_link(link, [store.set_verified_item(str(link.user_id), now)])
+        mails.use_link(link, [store.set_verified_item(str(link.user_id), now)])
     return link
 
 
@@ -67,7 +67,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
             raise LinkExpired()
         entry = audit.entry_item(f"account#{user_id}", "account.email_changed", user_id, now, {})
         try:
-            links.use_link(link, [*store.change_email_items(account, credentials, link.email, now), entry])
+            mails.use_link(link, [*store.change_email_items(account, credentials, link.email, now), entry])
         except LinkExpired as expired:
             if _is_only_rehashed(expired):
                 continue

@@ -5,10 +5,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib.accounts import links, passwords, store
-from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts import login_attempts as attempts
+from chalicelib.accounts import mails, members, passwords, profiles, sessions, store
 from chalicelib.accounts.mails import AccountMail
-from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import (
     Account,
     AccountChanging,
@@ -20,15 +19,13 @@ from chalicelib.accounts.model import (
     Profile,
     WrongPassword,
 )
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.sessions import service as sessions
-from chalicelib.accounts.sessions.service import Device, Session, SessionNotFound, SessionOver
+from chalicelib.accounts.sessions import Device, Session, SessionNotFound, SessionOver
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
 from chalicelib.edge.auth import EventRole, Identity, Role
-from chalicelib.edge.http import RequestContext
 from chalicelib.edge.languages import Language
+from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
 
 GUEST_GENERATION = 0  # of sessions of guests, who have no account
@@ -72,9 +69,9 @@ def register(new: Registration, language: Language, now: int) -> None:
         if canceled.failed(1):
             raise AlreadyRegistered() from None
         existing = existing or store.find_credentials(new.email)
-        links.mail_link(new.email, "already_registered", "reset_password", existing.user_id if existing else None, language, now)
+        mails.mail_link(new.email, "already_registered", "reset_password", existing.user_id if existing else None, language, now)
         return
-    links.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
+    mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
 
 
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
@@ -212,7 +209,7 @@ def mail_reset(email: str, language: Language, now: int) -> None:
     """Mail a link to choose a new password, or that the address has no account."""
     credentials = store.find_credentials(email)
     kind: AccountMail = "reset_password" if credentials else "no_account"
-    links.mail_link(email, kind, "reset_password", credentials.user_id if credentials else None, language, now)
+    mails.mail_link(email, kind, "reset_password", credentials.user_id if credentials else None, language, now)
 
 
 def reset_password(token: str, password: str, now: int) -> None:
@@ -220,14 +217,14 @@ def reset_password(token: str, password: str, now: int) -> None:
 
     Raises LinkExpired or CommonPassword.
     """
-    link = links.get_link(token, ("reset_password",), now)
+    link = mails.get_link(token, ("reset_password",), now)
     passwords.refuse_common(password, link.email_key)
     user_id = str(link.user_id)
     items = [
         store.set_password_item(link.email_key, user_id, passwords.hash_password(password)),
         store.end_sessions_item(user_id, verified_at=now),
     ]
-    links.use_link(link, items)
+    mails.use_link(link, items)
     attempts.forget(link.email_key)
 
 

@@ -7,9 +7,9 @@ against CSRF too: a page of another origin can send it only after a preflight, a
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 
-from chalicelib.accounts.sessions.service import REFRESH_SECONDS
-from chalicelib.edge.http import RequestContext
+from chalicelib.accounts.sessions import REFRESH_SECONDS
 from chalicelib.edge.operation import Header
+from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import InvalidInput
 

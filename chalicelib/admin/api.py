@@ -6,27 +6,25 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib.admin import live_sale, open_cases, orders, payouts, refund_previews, sale_status
-from chalicelib.admin.live_sale import LiveSaleView
+from chalicelib.admin import open_cases, orders, payouts, sale_status
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
-from chalicelib.admin.orders import AdminOrderView, RevenueView
+from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueView
 from chalicelib.admin.payouts import PayoutsQuery, PayoutsView
-from chalicelib.admin.refund_previews import RefundPreviewView
-from chalicelib.admin.sale_status import SaleStatusView
+from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
-from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
-from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
-from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund
-from chalicelib.purchases.refunds import requests as refund_requests
+from chalicelib.purchases import refunds as refund_requests
+from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
+from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
 from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
@@ -83,7 +81,7 @@ def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatus
 @route(bp, "GET", "/admin/events/{event_id}/live", access="manager")
 def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView]:
     """Show a running sale for a dashboard: its status, the money, and the outcomes of attempts to buy."""
-    return Reply(live_sale.live_sale(permissions.require_manager(request.require_user(), event_id), request.now))
+    return Reply(sale_status.live_sale(permissions.require_manager(request.require_user(), event_id), request.now))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))
@@ -122,7 +120,7 @@ def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Re
 def preview_refund(request: RequestContext, order_id: str, body: RefundBody) -> Reply[RefundPreviewView]:
     """Show how much a refund would pay and which tickets it would take back. Changes nothing; the same request then refunds."""
     order = _get_order(request, order_id)
-    return Reply(refund_previews.preview_refund(order, _refund_request(body), request.require_user().user_id, request.now))
+    return Reply(orders.preview_refund(order, _refund_request(body), request.require_user().user_id, request.now))
 
 
 @route(

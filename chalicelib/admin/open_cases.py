@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from chalicelib.audit import service as audit
-from chalicelib.cases import service as cases
-from chalicelib.cases.model import Case
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
+from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger.money_cases import Case
 from chalicelib.reconciliation import schedule
 
 _POSITION = r"\d{11}#[^#]+#(refund|dispute|finding)#.+"

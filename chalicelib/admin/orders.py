@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib.accounts.members.people import Person, PersonRole, find_people
+from chalicelib.accounts.members import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.checkin.views import CheckInView, checkin_view
@@ -15,15 +15,16 @@ from chalicelib.edge.auth import Identity
 from chalicelib.foundation import clock, log, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.ids import Id
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import ProviderName
-from chalicelib.purchases.disputes.views import DisputeView, dispute_view
-from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.errors import OrderNotFound
-from chalicelib.purchases.record.model import Dispute, OptionAnswer, Purchase, Refund
-from chalicelib.purchases.record.views import OrderTicket, OrderView, RefundView
-from chalicelib.tickets.model import Attendee, Ticket
+from chalicelib.purchases import queries, refunds, views
+from chalicelib.purchases.errors import OrderNotFound
+from chalicelib.purchases.model import Dispute, OptionAnswer, Purchase, Refund
+from chalicelib.purchases.refunds import RefundRequest
+from chalicelib.purchases.views import DisputeView, OrderStatus, OrderTicket, OrderView, RefundView, dispute_view, order_status
+from chalicelib.tickets.model import Attendee, Ticket, ticket_id
 
 
 class AdminOrder(OrderView, frozen=True, kw_only=True):
@@ -208,3 +209,43 @@ def event_revenue(event_id: str) -> RevenueView:
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
     return RevenueView(event_id=event.id, event_name=event.name, takings=ledger.revenue_report(event_id).totals)
+
+
+# What a refund would do, before anybody asks for it: planned by the same code as the refund itself.
+
+
+class RefundPreviewView(Struct, frozen=True, kw_only=True):
+    """What a refund would do. The buyer gets `amount_cents`: the `price_cents` of the tickets, less `fee_cents`.
+
+    It is less still if a part of the money was refunded in the provider's dashboard: `refunded_before_cents`. `tickets` are the ids of
+    those that become void, `kept` how many the buyer has then, `order_status` what the order is then.
+    """
+
+    order_id: str
+    tickets: list[Id]
+    price_cents: int
+    fee_cents: int
+    refunded_before_cents: int
+    amount_cents: int
+    currency: str
+    seats_returned: bool
+    kept: int
+    order_status: OrderStatus
+
+
+def preview_refund(purchase: Purchase, request: RefundRequest, by: str, now: int) -> RefundPreviewView:
+    """What the request would do to the order as it is now. Raises as `requests.request_refund`, and writes nothing."""
+    refund = refunds.plan_refund(purchase, request, "preview", by, now)
+    price = sum(purchase.ticket_price(number) for number in refund.tickets)
+    return RefundPreviewView(
+        order_id=purchase.id,
+        tickets=[ticket_id(purchase.id, number) for number in refund.tickets],
+        price_cents=price,
+        fee_cents=refund.fee_cents,
+        refunded_before_cents=price - refund.fee_cents - refund.amount_cents,
+        amount_cents=refund.amount_cents,
+        currency=refund.currency,
+        seats_returned=refund.seats_returned,
+        kept=len(purchase.kept_tickets) - len(refund.tickets),
+        order_status=order_status(refunds.state_after_return(purchase, refund.tickets)),
+    )

@@ -5,12 +5,12 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from chalicelib.cases import service as cases
 from chalicelib.edge import job_runs
 from chalicelib.edge.job_runs import JobRun
 from chalicelib.edge.scheduled import INTERVALS
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.ledger import money_cases as cases
 from chalicelib.notifications import outbox
 from chalicelib.reconciliation import schedule
 

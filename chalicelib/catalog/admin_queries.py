@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 from msgspec.structs import asdict
 
-from chalicelib.catalog import managed_views, service
+from chalicelib.catalog import service, views
 from chalicelib.catalog.event_states import EventState
-from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
 from chalicelib.catalog.tier_management import ChangedTier
-from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
+from chalicelib.catalog.views import AdminEventView, AdminEventWithTiersView, AdminTierView, EventWithTiersView, TiersView, TierView
 from chalicelib.edge import cursors
-from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
@@ -27,7 +26,7 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
     events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
     stocks = inventory.read_stock(catalog.shard_counts([event.id for event in events]))
-    return [managed_views.admin_event_view(catalog, event, stocks, now) for event in events], next_cursor
+    return [views.admin_event_view(catalog, event, stocks, now) for event in events], next_cursor
 
 
 def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
@@ -43,12 +42,12 @@ def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
 def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
     stocks = inventory.read_stock(catalog.shard_counts([event_id]))
-    return managed_views.managed_event_view(catalog, event, stocks, now)
+    return views.managed_event_view(catalog, event, stocks, now)
 
 
 def event_state_view(state: EventState, now: int) -> AdminEventWithTiersView:
     """An event as it was found after a change of its state."""
-    return managed_views.managed_event_view(state.catalog, state.event, state.stocks, now)
+    return views.managed_event_view(state.catalog, state.event, state.stocks, now)
 
 
 def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -> tuple[list[AdminTierView], str | None]:
@@ -65,7 +64,7 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
     )
     tiers, next_cursor = cursors.take_page(keyed, _TierKey, limit, cursor)
     stocks = inventory.read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
-    return [managed_views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers], next_cursor
+    return [views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers], next_cursor
 
 
 def get_tier(tier_id: str, now: int) -> AdminTierView:
@@ -84,7 +83,7 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
     unknown = {stock_id: shards for stock_id, shards in catalog.tier_shard_counts(tier).items() if stock_id not in known}
-    return managed_views.admin_tier_view(catalog, tier, {**known, **inventory.read_stock(unknown)}, now)
+    return views.admin_tier_view(catalog, tier, {**known, **inventory.read_stock(unknown)}, now)
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
@@ -112,13 +111,13 @@ def _as_tier_view(view: AdminTierView) -> TierView:
 
 def created_event_view(event: Event, now: int) -> AdminEventWithTiersView:
     """An event as it was created, without any tiers. Reads nothing, because the event is in the store already."""
-    return managed_views.managed_event_view(Catalog.build([event], []), event, {}, now)
+    return views.managed_event_view(Catalog.build([event], []), event, {}, now)
 
 
 def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> AdminTierView:
     """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
-    return managed_views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
+    return views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
 
 
 def _sorted_events(catalog: Catalog) -> list[Event]:

@@ -1,6 +1,7 @@
 """Routes of the catalog: what the public reads, what promoters and admins change, and the older routes of admins."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -13,20 +14,22 @@ from chalicelib.catalog import (
     response_cache,
     revisions,
     service,
+    sharing,
     tier_management,
 )
 from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
-from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
-from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging
+from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTiers
-from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.catalog.views import (
+    AdminEventView,
+    AdminEventWithTiersView,
+    AdminTierView,
     AvailabilityView,
     CatalogView,
     DeletedView,
@@ -40,9 +43,9 @@ from chalicelib.catalog.views import (
 from chalicelib.edge import cursors, idempotency
 from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.foundation import clock
+from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.model import CapacityInUse
@@ -368,3 +371,44 @@ def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
 def _find_event_id(tier_id: str) -> str | None:
     tier = service.find_snapshot(lambda catalog: tier_id in catalog.tiers).tiers.get(tier_id)
     return tier.event_id if tier is not None else None
+
+
+# Events for other programs: a file for calendars, and a page for those that draw a preview of a link.
+
+CACHING = {"Cache-Control": "public, max-age=300"}
+
+
+@route(bp, "GET", "/events/{event_id}/calendar.ics", access="public", media_types=(sharing.CALENDAR_MEDIA_TYPE,))
+def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
+    """Return an event as a calendar file."""
+    catalog, event = service.get_visible_event(event_id)
+    shop_url = _shop_url()
+    host = urlsplit(shop_url).hostname or "fairgate"
+    text = sharing.render_calendar(event, _page_url(shop_url, event_id), host, catalog.revision, request.now)
+    headers = {
+        "Content-Type": f"{sharing.CALENDAR_MEDIA_TYPE}; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{event_id}.ics"',
+    }
+    return Reply(text, headers=headers | CACHING)
+
+
+@route(bp, "GET", "/events/{event_id}/preview", access="public", media_types=(sharing.PREVIEW_MEDIA_TYPE,))
+def show_preview_page(_: RequestContext, event_id: str) -> Reply[str]:
+    """Return an event as HTML for programs that draw link previews."""
+    _catalog, event = service.get_visible_event(event_id)
+    shop_url = _shop_url()
+    headers = {
+        "Content-Type": f"{sharing.PREVIEW_MEDIA_TYPE}; charset=utf-8",
+        "Content-Security-Policy": sharing.POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Reply(sharing.render_preview(event, _page_url(shop_url, event_id), shop_url), headers=headers | CACHING)
+
+
+def _shop_url() -> str:
+    return settings.current().shop_url.rstrip("/")
+
+
+def _page_url(shop_url: str, event_id: str) -> str:
+    """The address of an event's page in the shop."""
+    return f"{shop_url}/events/{event_id}"

@@ -1,6 +1,7 @@
 """Custom options: what buyers of a tier are asked at checkout, and their guests. They are a part of their tier."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -49,3 +50,80 @@ def check_option(option: CustomOption) -> None:
         raise InvalidInput(f"A `multi_select` needs {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices", rule="choices_count")
     elif len(choices) < len(option.choices):
         raise InvalidInput("Each choice must be different.", path="$.choices", rule="choices_repeated")
+
+
+# Answers to custom options: what may be sent, and the form in which they are kept.
+
+AnswerText = Annotated[str, Meta(max_length=MAX_ANSWER_LENGTH)]
+SentAnswer = bool | AnswerText | Annotated[list[AnswerText], Meta(max_length=MAX_CHOICES)]
+AnswerValue = bool | str | list[str]
+
+
+class AnswersRequired(InvalidInput):
+    """Required options are not answered; `missing` names each, with the number of the ticket if it is asked for each ticket."""
+
+    code: ClassVar[str] = "answers_required"
+    default_message: ClassVar[str] = "Answer the required questions."
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """An option that is asked; `path` is where its answer belongs, `sent` what is there, `ticket` the number of the ticket it is about."""
+
+    option: CustomOption
+    path: str
+    sent: SentAnswer | None
+    ticket: int | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        if self.sent is None or isinstance(self.sent, bool):
+            return self.sent is not None
+        return bool(self.sent.strip() if isinstance(self.sent, str) else self.sent)
+
+
+def check_required(questions: Sequence[Question]) -> None:
+    """Raises AnswersRequired, which names all required options that are not answered."""
+    missing = [question for question in questions if question.option.is_required and not question.is_answered]
+    if missing:
+        labels = ", ".join(dict.fromkeys(question.option.label for question in missing))
+        raise AnswersRequired(
+            f"Answer the required questions: {labels}.", path=missing[0].path, missing=[_named(question) for question in missing]
+        )
+
+
+def check_values(questions: Sequence[Question]) -> None:
+    """Raises InvalidInput, which names in `wrong` each answer that its option does not allow, with the message and path of the first."""
+    refusals = []
+    for question in questions:
+        try:
+            read_value(question)
+        except InvalidInput as refusal:
+            refusals.append((refusal, {**_named(question), "message": refusal.message}))
+    if refusals:
+        first = refusals[0][0]
+        raise InvalidInput(first.message, **first.details, wrong=[named for _, named in refusals])
+
+
+def read_value(question: Question) -> AnswerValue:
+    """The answer in the form of its option: true or false, a text, or choices in their order. A single choice may be sent as a text.
+
+    Raises InvalidInput.
+    """
+    option, sent = question.option, question.sent
+    if option.option_type == "boolean":
+        value = {"true": True, "false": False}.get(sent.lower()) if isinstance(sent, str) else sent
+        if isinstance(value, bool):
+            return value
+        raise InvalidInput(f"Answer {option.label!r} with true or false.", path=question.path)
+    if option.option_type == "text_input":
+        if isinstance(sent, str):
+            return sent
+        raise InvalidInput(f"Answer {option.label!r} with a text.", path=question.path)
+    chosen = [sent] if isinstance(sent, str) else sent
+    if isinstance(chosen, list) and set(chosen) <= set(option.choices) and len(set(chosen)) == len(chosen):
+        return [choice for choice in option.choices if choice in chosen]
+    raise InvalidInput(f"Answer {option.label!r} with one or more of its choices, each once.", path=question.path, choices=option.choices)
+
+
+def _named(question: Question) -> dict[str, Any]:
+    return {"option_id": question.option.id, "label": question.option.label, "ticket": question.ticket, "path": question.path}

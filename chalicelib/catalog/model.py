@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.images.model import StoredImage
-from chalicelib.inventory.display.model import StockGroup
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]

@@ -16,7 +16,7 @@ from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory import service as inventory
 

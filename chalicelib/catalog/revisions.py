@@ -7,15 +7,16 @@ who says which version they have seen is refused when it is no longer the presen
 import random
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import asdict, replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
@@ -157,3 +158,68 @@ def _matches(if_match: str, version: int) -> bool:
 
 
 CHANGE_ERRORS: tuple[type[ApiError], ...] = (ManagedByBootstrap, VersionConflict, PreconditionFailed, CatalogChanging)
+
+
+# What has a version, over HTTP: the one that a caller expects, and the reply that says which one it is.
+
+V = TypeVar("V", bound=Versioned)
+
+
+class Changes(Protocol):
+    @property
+    def version(self) -> int | UnsetType: ...
+
+
+def expected_version(request: RequestContext, changes: Changes | None = None) -> Expected:
+    """The version that a change is made to: that of the body, or of If-Match."""
+    version = changes.version if changes is not None and isinstance(changes.version, int) else None
+    return Expected(version, request.header("if-match"))
+
+
+def versioned_reply(view: V, status: int = 200) -> Reply[V]:
+    """A reply whose ETag can be sent back as If-Match."""
+    return Reply(view, status, {"ETag": f'"{view.version}"'})
+
+
+# Publish a version of the catalog: the last step of an apply, in one transaction with its audit entry.
+
+SUBJECT = "catalog"
+
+
+class HeadChanged(Exception):
+    """Nothing was published: the catalog was changed after it was read, or the publication took too long. `head` is the present head."""
+
+    def __init__(self, head: CatalogHead) -> None:
+        self.head = head
+        super().__init__(f"the catalog is now at version {head.version}, revision {head.revision}")
+
+
+def load_head() -> CatalogHead:
+    """Load the head from the store, strongly consistent."""
+    return store.read_head()
+
+
+def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
+    """Load the head and its catalog from the store, strongly consistent."""
+    head = store.read_head()
+    return head, store.load(head)
+
+
+def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
+    """Serve a version, whose content is written already, and end its publication.
+
+    Raises HeadChanged if `expected_head` is no longer the head, or if the publication was abandoned.
+    """
+    audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
+    entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)
+    try:
+        dynamo.transact([*store.replace_head_items(expected_head, new_head), store.end_publication_item(new_head.version), entry])
+    except dynamo.TransactionCanceled:
+        raise HeadChanged(store.read_head()) from None
+    finally:
+        snapshots.invalidate()
+
+
+def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:
+    """Audit an apply that published no version, because it was refused or changed nothing."""
+    dynamo.transact([audit.entry_item(SUBJECT, action, actor, now, details)])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead
 from chalicelib.dynamodb.cache import TtlCache
-from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
 

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
+from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, Tier, in_display_order
 from chalicelib.catalog.permissions import find_event
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.dynamodb import dynamo
@@ -264,3 +265,117 @@ def _name_of_copy(name: str, others: list[Tier]) -> str:
 def _comparable_name(name: str) -> str:
     """Names that differ only in case or white space are the same for people, and so here."""
     return " ".join(name.split()).casefold()
+
+
+# Create, change and delete the custom options of a tier: each is a change of the tier, with its own entry in the audit log.
+
+
+class TooManyOptions(ApiError):
+    code: ClassVar[str] = "too_many_options"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"A package can ask at most {MAX_OPTIONS} questions. Delete one first."
+
+
+def create_option(tier_id: str, new: CustomOption, actor: str, now: int) -> CustomOption:
+    """Add an option to a tier. If its id exists, it is returned unchanged.
+
+    Raises InvalidInput, NotFound, ManagedByBootstrap and TooManyOptions.
+    """
+
+    def add(options: list[CustomOption]) -> list[CustomOption]:
+        if any(option.id == new.id for option in options):
+            return options
+        if len(options) >= MAX_OPTIONS:
+            raise TooManyOptions()
+        check_option(new)
+        return [*options, new]
+
+    return _get_option(_change_options(tier_id, add, actor, now), new.id)
+
+
+def update_option(
+    tier_id: str, option_id: str, values: Mapping[str, Any], actor: str, now: int, expected: Expected = ANY_VERSION
+) -> CustomOption:
+    """Change fields of an option. Answers that buyers have given stay as they were asked for. Raises what `create_option` raises.
+
+    Also raises those of `expected`, which is a version of the tier.
+    """
+
+    def change(options: list[CustomOption]) -> list[CustomOption]:
+        changed = [replace(option, **values) if option.id == option_id else option for option in options]
+        for option in changed:
+            check_option(option)
+        return changed
+
+    return _get_option(_change_options(tier_id, change, actor, now, expected), option_id)
+
+
+def delete_option(tier_id: str, option_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+    """Delete an option; answers that buyers have given stay. Repeated, it changes nothing. Raises as `update_option`."""
+
+    def drop(options: list[CustomOption]) -> list[CustomOption]:
+        return [option for option in options if option.id != option_id]
+
+    _change_options(tier_id, drop, actor, now, expected)
+
+
+def _change_options(
+    tier_id: str,
+    change: Callable[[list[CustomOption]], list[CustomOption]],
+    actor: str,
+    now: int,
+    expected: Expected = ANY_VERSION,
+) -> Tier:
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        before = get_changeable_tier(catalog, tier_id)
+        expected.check(before)
+        return change_tier(before, replace(before, options=change(before.options)), "tier.options_changed", actor, now)
+
+    return commit(build)[1]
+
+
+def _get_option(tier: Tier, option_id: str) -> CustomOption:
+    for option in tier.options:
+        if option.id == option_id:
+            return option
+    raise NotFound("This package has no option with this id.", option_id=option_id)
+
+
+# The order in which an event's tiers are listed: set for all of them at once.
+
+
+class StaleOrder(ApiError):
+    """The caller has seen other tiers of the event, or another order, than it has now; `package_ids` is the present one."""
+
+    code: ClassVar[str] = "stale_order"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The list has changed in the meantime, so nothing was reordered. Load it again, then send each of its ids once."
+    )
+
+
+def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> Catalog:
+    """List the tiers of an event in this order, and return the catalog with it. All of them change, or none.
+
+    It is one change of the event, in its history too. Raises StaleOrder unless `tier_ids` are all tiers of the event, each once, and
+    `seen_ids`, if it is given, is their present order; NotFound and ManagedByBootstrap.
+    """
+
+    def build(catalog: Catalog) -> CatalogChange[Event]:
+        event = get_changeable_event(catalog, event_id)
+        present = {tier.id: tier for tier in in_display_order(catalog.listed_tiers(event_id))}
+        if sorted(tier_ids) != sorted(present) or seen_ids not in (None, list(present)):
+            raise StaleOrder(package_ids=list(present))
+        moved = [
+            replace(present[tier_id], display_order=place, version=present[tier_id].version + 1, updated_at=now)
+            for place, tier_id in enumerate(tier_ids)
+            if present[tier_id].display_order != place
+        ]
+        if not moved:
+            return CatalogChange(event, [])
+        changes = {"tier_order": (list(present), list(tier_ids))}
+        entry = audit.entry_item(f"event#{event_id}", "event.tiers_reordered", actor, now, {}, changes=changes)
+        return CatalogChange(event, [entry, *map(store.put_tier_item, moved)], moved)
+
+    catalog, _ = commit(build)
+    return catalog

@@ -8,7 +8,7 @@ from msgspec import Struct
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.ledger.model import LedgerEntry
-from chalicelib.purchases.record.model import Dispute, Purchase, Refund
+from chalicelib.purchases.model import Dispute, Purchase, Refund
 from chalicelib.tickets.model import Ticket
 
 

@@ -8,15 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from chalicelib.changes.catalog import catalog_changes
 from chalicelib.changes.model import Change, LedgerEntryAdded
-from chalicelib.changes.purchases import purchase_changes
-from chalicelib.changes.tickets import ticket_changes
+from chalicelib.changes.rows import catalog_changes, purchase_changes, ticket_changes
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import time_limits
+from chalicelib.edge import scheduled
 from chalicelib.foundation import deadline, ids, log
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from chalicelib.tickets import service as tickets
 
 Record = dict[str, Any]  # a change record as Lambda passes it
@@ -54,7 +52,7 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
         @wraps(consume)
         def handle(event: Any, context: Any) -> dict[str, Any]:
             records: list[Record] = event["Records"]
-            with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(context)):
+            with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
                 failed = _consume_all(name, consume, records)
             return {"batchItemFailures": [{"itemIdentifier": failed["dynamodb"]["SequenceNumber"]}] if failed else []}
 

@@ -14,7 +14,7 @@ from chalicelib.checkin.model import ADMIT_ERRORS, NotCheckedIn, Scan, TicketRef
 from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock, ids
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id

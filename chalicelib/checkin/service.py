@@ -31,6 +31,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError
+from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import (
     MAX_DUPLICATES,
@@ -42,7 +43,6 @@ from chalicelib.tickets.model import (
     seat_id,
     split_seat_id,
 )
-from chalicelib.tickets.seats import service as seats
 
 MAX_ATTEMPTS = 5
 

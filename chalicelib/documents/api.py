@@ -5,9 +5,9 @@ from msgspec import Struct
 
 from chalicelib.documents.errors import NotPaid, NoValidTickets
 from chalicelib.edge import languages
-from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
-from chalicelib.purchases.record.errors import OrderNotFound
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.purchases.errors import OrderNotFound
 
 MEDIA_TYPE = "application/pdf"
 

@@ -11,7 +11,7 @@ from chalicelib.documents.pages import LEFT, Cell, Pages
 from chalicelib.documents.ticket_pages import seat_numbers
 from chalicelib.documents.wording import Wording
 from chalicelib.edge.languages import Language
-from chalicelib.purchases.record.model import Purchase, Refund
+from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket
 
 _UNIT_RIGHT = 440.0  # of the column of prices

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts import profiles
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.permissions import find_event
@@ -12,8 +12,8 @@ from chalicelib.documents.ticket_pages import render_tickets
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.errors import OrderNotFound
+from chalicelib.purchases import queries
+from chalicelib.purchases.errors import OrderNotFound
 
 __all__ = ["order_receipt", "order_tickets", "render_receipt", "render_tickets"]
 

@@ -7,7 +7,7 @@ from chalicelib.documents import wording
 from chalicelib.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
 from chalicelib.documents.wording import Wording
 from chalicelib.edge.languages import Language
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import Ticket
 

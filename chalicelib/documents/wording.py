@@ -7,7 +7,7 @@ from msgspec import Struct
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
 from chalicelib.payments.model import ProviderName
-from chalicelib.purchases.record.model import RefundStatus
+from chalicelib.purchases.model import RefundStatus
 
 _MODULES: dict[Language, str] = {"en": "english", "es": "spanish"}
 

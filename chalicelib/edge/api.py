@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.memory import Memory
@@ -51,7 +51,7 @@ def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
 @route(bp, "GET", "/openapi.json", access="public")
 def show_openapi_document(request: RequestContext) -> CacheableReply[dict[str, Any]]:  # noqa: ARG001
     """Return this document."""
-    from chalicelib.edge.openapi.document import build_document
+    from chalicelib.edge.openapi import build_document
 
     reply = _documents.entries.get("")
     if reply is None:

@@ -4,7 +4,7 @@ import io
 
 from multipart import MultipartError, parse_form_data
 
-from chalicelib.edge.http_errors import UnsupportedMediaType
+from chalicelib.edge.error_replies import UnsupportedMediaType
 from chalicelib.edge.operation import FormFile
 from chalicelib.foundation.errors import InvalidInput
 

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.edge import store
-from chalicelib.edge.http import Reply, RequestContext
 from chalicelib.edge.operation import Header
+from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.foundation import clock, ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput

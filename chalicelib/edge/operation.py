@@ -1,12 +1,61 @@
 """A route as the OpenAPI document describes it. `edge.http.route` makes one of each route, and the document is made of nothing else."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.edge.access import Access
+from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, require_user
 from chalicelib.foundation.errors import ApiError
+
+# Who may call a route: the one table of roles. Every route names its access, so a route without a decision cannot exist.
+#
+# What a caller may do with one event is decided by `catalog.permissions`, because promoters, coordinators and staff have rights for given
+# events only.
+
+# `public`: anybody. `user`: anybody who is known. `door`: who admits people at some event. `manager`: who manages some event. `admin`.
+Access = Literal["public", "user", "door", "manager", "admin"]
+
+_ROLES = {
+    "door": frozenset({"admin", "promoter", "staff"}),
+    "manager": frozenset({"admin", "promoter"}),
+    "admin": frozenset({"admin"}),
+}
+_EVENT_ROLES = {"door": frozenset({"coordinator", "staff"}), "manager": frozenset({"coordinator"}), "admin": frozenset[str]()}
+_DENIALS = {
+    "door": "Only people who work at an event may do this.",
+    "manager": "Only promoters, coordinators of an event and admins may do this.",
+    "admin": "This request needs the role `admin`. Send the access token of a user who has it.",
+}
+
+
+def check(access: Access, identity: Identity | None) -> None:
+    """Raises Unauthenticated, UserRequired or Forbidden if the caller may not call a route with this access."""
+    if access == "public":
+        return
+    if access == "user":
+        require_user(identity)
+        return
+    if identity is None:
+        raise Unauthenticated()
+    if not (identity.roles & _ROLES[access] or _EVENT_ROLES[access].intersection(identity.events.values())):
+        raise Forbidden(_DENIALS[access])
+
+
+# Names that stand for ids in paths, such as the slug of an event. Features resolve them; `app.py` registers their functions.
+
+_resolvers = dict[str, Callable[[str], str]]()
+
+
+def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
+    """Let handlers get `resolve(text)` as the path parameter of this name. It returns the text itself for what it does not know."""
+    _resolvers[parameter] = resolve
+
+
+def resolve(parameter: str, text: str) -> str:
+    """The id that the text stands for as a path parameter of this name."""
+    resolver = _resolvers.get(parameter)
+    return text if resolver is None else resolver(text)
 
 
 class Header(Struct, frozen=True):

@@ -1,12 +1,12 @@
 """Scheduled functions, with the same logging and metrics as requests. Chalice's middleware does not run for them."""
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from chalice.app import Blueprint, Rate
 
-from chalicelib.edge import time_limits
 from chalicelib.foundation import clock, deadline, ids, log
 
 Report = dict[str, Any]
@@ -34,7 +34,7 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
 
             with log.scope(ids.new_id()):
                 try:
-                    with deadline.within(time_limits.lambda_seconds(getattr(event, "context", None))):
+                    with deadline.within(lambda_seconds(getattr(event, "context", None))):
                         report = run()
                 except Exception as error:
                     log.exception(f"{name}.failed")
@@ -47,3 +47,17 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
         return bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
 
     return wrap
+
+
+# How long a request or a scheduled job may take: what Lambda leaves it, less a reserve for the last call and the reply.
+
+# The longest that a call may take which began just before the deadline: of the store (connecting, and waiting for the answer, have
+# a timeout each), and of Secrets Manager. The rest is for the reply.
+RESERVE_SECONDS = 5
+
+
+def lambda_seconds(lambda_context: Any) -> float:
+    """Seconds for calls until Lambda ends the function; infinity where there is no Lambda, as in the local runtime."""
+    if lambda_context is None:
+        return math.inf
+    return float(lambda_context.get_remaining_time_in_millis()) / 1000 - RESERVE_SECONDS

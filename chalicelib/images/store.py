@@ -4,13 +4,15 @@ Names begin with `media/` (what everybody may see, by CloudFront), `uploads/` (w
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock, sdk_calls, settings
 from chalicelib.foundation.settings import SettingsError
-from chalicelib.images.bucket_client import client
 
 FOREVER = "public, max-age=31536000, immutable"  # a name never gets another content
 
@@ -79,3 +81,26 @@ def _bucket() -> str:
     if not name:
         raise SettingsError("FAIRGATE_IMAGES_BUCKET is not set: it names the bucket of the images")
     return name
+
+
+# The client of S3, for the bucket of the images.
+
+
+def client() -> Any:
+    """The S3 client of this process."""
+    current = settings.current()
+    return _client(current.images_endpoint, current.region)
+
+
+@lru_cache(maxsize=8)
+def _client(endpoint: str, region: str) -> Any:
+    config = Config(
+        connect_timeout=1,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if endpoint else "virtual"},
+    )
+    created = sdk_calls.create_client("s3", region, config, endpoint)
+    sdk_calls.keep_deadline(created, "s3")
+    return created

@@ -11,10 +11,10 @@ from functools import partial
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory import attempts
-from chalicelib.inventory.attempts import HoldRequest
-from chalicelib.inventory.display import copies, refresh
-from chalicelib.inventory.display.model import Display, Figures, StockGroup
+from chalicelib.inventory import display as display_service
+from chalicelib.inventory import hold_attempts
+from chalicelib.inventory.display import Display, Figures, StockGroup
+from chalicelib.inventory.hold_attempts import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHolds
 
 MAX_ROUNDS = 4
@@ -47,7 +47,7 @@ def hold(
     """
     request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled, takes_kept)
     holds = _hold(request)
-    copies.note_movement(stock_id, now)
+    display_service.note_movement(stock_id, now)
     return holds
 
 
@@ -69,24 +69,24 @@ def _hold(request: HoldRequest) -> list[Hold]:
     if figures is not None and not _has_expired(request, figures):
         raise _refusal_by_figures(request, figures)
     if figures is None or request.shard_count == 1:
-        holds, refusing_shards = attempts.hold_in_one(request, attempts.choose_shards(request))
+        holds, refusing_shards = hold_attempts.hold_in_one(request, hold_attempts.choose_shards(request))
         if holds:
             return holds
         if request.shard_count == 1:
             _note_shards(request, refusing_shards)
-            raise attempts.not_enough(refusing_shards, request)
-    return attempts.hold_across_all(request, lambda _: None) if request.group is None else _hold_by_figures(request, request.group)
+            raise hold_attempts.not_enough(refusing_shards, request)
+    return hold_attempts.hold_across_all(request, lambda _: None) if request.group is None else _hold_by_figures(request, request.group)
 
 
 def _recall_shortage(request: HoldRequest) -> Figures | None:
     """The figures by which this request must be refused, if this instance has seen that too few tickets are left."""
     if request.group is None:
         return None
-    figures = copies.find_figures(request.group.id, request.stock_id)
+    figures = display_service.find_figures(request.group.id, request.stock_id)
     if figures is None or figures.holdable >= request.quantity:
         return None
-    if not copies.can_refuse(request.stock_id, figures, request.now):
-        display = copies.ask(request.group.id, request.now)
+    if not display_service.can_refuse(request.stock_id, figures, request.now):
+        display = display_service.ask(request.group.id, request.now)
         figures = display.figures.get(request.stock_id) if display is not None else None
     return figures if figures is not None and _is_short(request, figures) else None
 
@@ -94,25 +94,25 @@ def _recall_shortage(request: HoldRequest) -> Figures | None:
 def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
     """Hold tickets in shards that have some by the figures, or refuse. One instance at a time reads all shards if they do not suffice."""
     for _ in range(MAX_ROUNDS):
-        display = copies.ask(group.id, request.now)
+        display = display_service.ask(group.id, request.now)
         if display is None:
             break
         figures = display.figures.get(request.stock_id)
         if figures is not None and _is_short(request, figures):
             return _hold_what_came_back(request, figures)
-        if figures is not None and copies.can_refuse(request.stock_id, figures, request.now):
+        if figures is not None and display_service.can_refuse(request.stock_id, figures, request.now):
             holds = _hold_in_known(request, figures)
             if holds:
                 return holds
         leased = _begin_refresh(display, request.now)
         if leased is not None:
-            return attempts.hold_across_all(request, partial(_publish, request, leased))
+            return hold_attempts.hold_across_all(request, partial(_publish, request, leased))
         deadline.wait(random.uniform(*PAUSE_SECONDS))
-    return attempts.hold_across_all(request, partial(_note_shards, request))
+    return hold_attempts.hold_across_all(request, partial(_note_shards, request))
 
 
 def _is_short(request: HoldRequest, figures: Figures) -> bool:
-    return figures.holdable < request.quantity and copies.can_refuse(request.stock_id, figures, request.now)
+    return figures.holdable < request.quantity and display_service.can_refuse(request.stock_id, figures, request.now)
 
 
 def _has_expired(request: HoldRequest, figures: Figures) -> bool:
@@ -127,8 +127,8 @@ def _hold_what_came_back(request: HoldRequest, figures: Figures) -> list[Hold]:
         raise refusal
     numbers = figures.expired_shards(request.now)
     chosen = [f"{request.stock_id}#{number}" for number in random.sample(numbers, min(MAX_EXPIRED_SHARDS, len(numbers)))]
-    shards = attempts.read_shards(chosen)
-    holds, _ = attempts.hold_in_one(request, [shard.id for shard in shards if shard.holdable >= request.quantity])
+    shards = hold_attempts.read_shards(chosen)
+    holds, _ = hold_attempts.hold_in_one(request, [shard.id for shard in shards if shard.holdable >= request.quantity])
     if holds:
         return holds
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
@@ -141,20 +141,20 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
     amounts = [(f"{request.stock_id}#{number}", amount) for number, amount in figures.with_tickets]
     sufficient = [shard_id for shard_id, amount in amounts if amount >= request.quantity]
     if sufficient:
-        holds, _ = attempts.hold_in_one(request, random.sample(sufficient, min(2, len(sufficient))))
+        holds, _ = hold_attempts.hold_in_one(request, random.sample(sufficient, min(2, len(sufficient))))
         return holds
     if sum(amount for _, amount in amounts) < request.quantity:
         return []
-    return attempts.hold_parts(request, random.sample(amounts, len(amounts)))
+    return hold_attempts.hold_parts(request, random.sample(amounts, len(amounts)))
 
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
     """The item, if this instance may refresh it; None if another one does, or if the store fails."""
-    instance = copies.instance_name()
+    instance = display_service.instance_name()
     if display.is_leased_to_another(instance, now):
         return None
     try:
-        is_ours, current = refresh.begin(display, instance, now)
+        is_ours, current = display_service.begin(display, instance, now)
     except dynamo.STORE_ERRORS as error:
         log.warning("display.not_leased", group_id=display.group_id, error=type(error).__name__)
         return None
@@ -162,13 +162,15 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
 
 
 def _publish(request: HoldRequest, display: Display, shards: Sequence[Shard]) -> None:
-    copies.keep(refresh.publish(display, copies.instance_name(), {request.stock_id: shards}, request.now), request.now)
+    display_service.keep(
+        display_service.publish(display, display_service.instance_name(), {request.stock_id: shards}, request.now), request.now
+    )
 
 
 def _note_shards(request: HoldRequest, shards: Sequence[Shard]) -> None:
     """Keep what was read of all shards for the next requests here."""
     if request.group is not None and shards:
-        copies.keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
+        display_service.keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
 
 
 def _refusal_by_figures(request: HoldRequest, figures: Figures) -> NotEnoughTickets:

@@ -8,14 +8,11 @@ from typing import Any
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
-from chalicelib.inventory import attempts, store
+from chalicelib.inventory import display, hold_attempts, store
 from chalicelib.inventory.allocation import check_figures, hold, leave_expired
 from chalicelib.inventory.availability import cached_stock, read_stock
 from chalicelib.inventory.capacity import resize, resize_items
-from chalicelib.inventory.display import copies
-from chalicelib.inventory.display.copies import invalidate
-from chalicelib.inventory.display.model import StockGroup
-from chalicelib.inventory.display.refresh import read_shards_by_stock
+from chalicelib.inventory.display import StockGroup, invalidate, read_shards_by_stock
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_evenly, stocks_of
 from chalicelib.inventory.store import extend_hold, read_shards, return_sold_item, scan_shards, scan_slice, table_name
 
@@ -52,7 +49,7 @@ __all__ = [
 
 def release_holds(holds: list[Hold]) -> int:
     """Make the tickets of these holds available again, once their purchase is no longer active. Returns how many holds still existed."""
-    return sum(attempts.release(hold) for hold in holds)
+    return sum(hold_attempts.release(hold) for hold in holds)
 
 
 def convert_holds(holds: list[Hold]) -> int:
@@ -113,7 +110,7 @@ def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     shards = [shard for shard in parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), ids) if shard is not None]
     for stock_id in shard_counts:
-        copies.note_change(stock_id)
+        display.note_change(stock_id)
     return stocks_of(shards)
 
 
@@ -127,7 +124,7 @@ def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
     those who `takes_kept`; a crash in between leaves the rest to a repetition.
     """
     parallel.call_each(lambda shard_id: store.set_kept(shard_id, is_kept), shard_ids(stock_id, shard_count))
-    copies.note_change(stock_id)
+    display.note_change(stock_id)
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:

@@ -9,7 +9,7 @@ from chalicelib.catalog import permissions
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound

@@ -7,17 +7,16 @@ from typing import Any
 import msgspec
 
 from chalicelib.accounts import service as accounts
-from chalicelib.catalog import permissions
+from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.sharing import calendar_file
 from chalicelib.documents import service as documents
 from chalicelib.foundation import clock, money, settings
 from chalicelib.messages.model import EventDetails, event_details
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
@@ -156,8 +155,8 @@ def _shown_tickets(of: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Att
 def _calendar(event: Event) -> Attachment:
     snapshot = catalog.snapshot()
     host = parseaddr(settings.current().mail_from)[1].rpartition("@")[2] or "fairgate"
-    text = calendar_file.render(event, _shop_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
-    return Attachment("event.ics", calendar_file.MEDIA_TYPE, text.encode())
+    text = sharing.render_calendar(event, _shop_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
+    return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
 
 
 def _event_values(event: Event) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from chalicelib.messages import store
 from chalicelib.messages.model import EventNotice, Mailing, event_details
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 

@@ -15,7 +15,7 @@ from chalicelib.foundation import clock, log
 from chalicelib.messages import event_notices
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
-from chalicelib.purchases.record.model import EVENT_CANCELLED
+from chalicelib.purchases.model import EVENT_CANCELLED
 
 # Of older changes there is no mail: a new function reads a stream from its beginning, and has seen nothing of it before.
 MAX_AGE_SECONDS = 6 * 3600

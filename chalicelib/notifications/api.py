@@ -5,9 +5,9 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.edge.http import Done, Reply, RequestContext, route
-from chalicelib.edge.http_errors import BodyTooLarge
+from chalicelib.edge.error_replies import BodyTooLarge
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.notifications.model import NotSuppressed, SnsRefused, UnsubscribeLinkInvalid
 
 bp = Blueprint(__name__)
@@ -42,10 +42,10 @@ class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
 @route(bp, "GET", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",))
 def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> Reply[str]:
     """Return a page with an unsubscribe button. Opening the link changes nothing."""
-    from chalicelib.notifications import unsubscription, unsubscription_page
+    from chalicelib.notifications import unsubscription
 
     unsubscription.read_token(query.token)
-    return Reply(unsubscription_page.ask(request.language), headers={**unsubscription_page.HEADERS})
+    return Reply(unsubscription.ask(request.language), headers={**unsubscription.HEADERS})
 
 
 @route(
@@ -56,18 +56,18 @@ def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done 
 
     Who asks for HTML, as browsers do, gets a page.
     """
-    from chalicelib.notifications import unsubscription, unsubscription_page
+    from chalicelib.notifications import unsubscription
 
     unsubscription.unsubscribe(query.token, request.now)
-    if unsubscription_page.MEDIA_TYPE in (request.header("accept") or ""):
-        return Reply(unsubscription_page.confirm(request.language), headers={**unsubscription_page.HEADERS})
+    if unsubscription.MEDIA_TYPE in (request.header("accept") or ""):
+        return Reply(unsubscription.confirm(request.language), headers={**unsubscription.HEADERS})
     return Reply(Done("You will not receive any more emails about this offer. The offer stays in your account until it expires."))
 
 
 @route(bp, "POST", "/admin/suppressed-addresses/release", access="admin", errors=(NotSuppressed,))
 def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[Done]:
     """Allow mails to a suppressed address again."""
-    from chalicelib.notifications import suppression
+    from chalicelib.notifications import ses_reports
 
-    suppression.release(body.email, request.require_user().user_id, request.now)
+    ses_reports.release(body.email, request.require_user().user_id, request.now)
     return Reply(Done("This address receives emails again. You can now resend the emails that it missed."))

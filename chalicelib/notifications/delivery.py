@@ -11,10 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.foundation import clock, deadline, log, parallel, settings
-from chalicelib.notifications import encoding, store, suppression
+from chalicelib.notifications import outbox, providers, ses_reports, store
 from chalicelib.notifications.model import MailMessage, Notification
-from chalicelib.notifications.providers import protocol
-from chalicelib.notifications.providers.protocol import MailFailed, MailProvider, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
 from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
 Compose = Callable[[Notification], MailMessage | None]
@@ -42,7 +41,7 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
 
     Without a provider nothing is sent, and all of it waits.
     """
-    report, provider, queued = Report(), protocol.find_provider(), _query_queued()
+    report, provider, queued = Report(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
     if due and provider is not None:
         _send_all(due, provider, compose, report, wait)
@@ -114,11 +113,11 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
     if message is None:
         _end(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
-    if suppression.is_suppressed(message.to):
+    if ses_reports.is_suppressed(message.to):
         log.count("mails_suppressed")
         _end(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
-    provider_id = provider.send(encoding.encode(message))
+    provider_id = provider.send(outbox.encode(message))
     log.count("mails_sent")
     _end(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
     return "sent"

@@ -1,14 +1,27 @@
 """The outbox: the notifications that are to be sent by mail. `delivery` sends them."""
 
+from email import policy
+from email.message import EmailMessage, MIMEPart
+from email.utils import formatdate, make_msgid, parseaddr
+from hashlib import sha256
+
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import DEFAULT, Language
-from chalicelib.foundation import log
+from chalicelib.foundation import clock, log, settings
 from chalicelib.notifications import store
-from chalicelib.notifications.model import Fact, Notification, NotificationNotFound, NotResendable, notification_id
+from chalicelib.notifications.model import (
+    EncodedMail,
+    Fact,
+    MailMessage,
+    Notification,
+    NotificationNotFound,
+    NotResendable,
+    notification_id,
+)
 from chalicelib.notifications.store import Due, query_event, query_problem
 
-__all__ = ["find", "get", "list_late", "new_notification", "query_event", "query_problem", "queue", "queue_item", "resend"]
+__all__ = ["query_event", "query_problem"]
 
 
 def new_notification(
@@ -84,3 +97,41 @@ def resend(notification: Notification, actor: str, now: int) -> Notification:
     except dynamo.TransactionCanceled:
         raise NotResendable(message_id=notification.id) from None
     return get(notification.id)
+
+
+# Mails as messages of RFC 5322, with what RFC 3834 asks of mails that no person has written.
+
+
+def encode(message: MailMessage) -> EncodedMail:
+    """The mail for a provider, from the sender of the settings."""
+    sender = settings.current().mail_from
+    address = parseaddr(sender)[1]
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["From"], mail["To"], mail["Subject"] = sender, message.to, message.subject
+    mail["Date"] = formatdate(clock.now())
+    mail["Message-ID"] = _message_id(message, address.rpartition("@")[2])
+    mail["Auto-Submitted"] = "auto-generated"
+    for name, value in message.headers.items():
+        mail[name] = value
+    mail.set_content(message.text)
+    mail.add_alternative(message.html, subtype="html")
+    html = mail.get_payload()[1]  # type: ignore[index]
+    assert isinstance(html, MIMEPart)
+    for attachment in message.attachments:
+        main, _, subtype = attachment.media_type.partition("/")
+        if attachment.content_id is not None:
+            html.add_related(
+                attachment.content, main, subtype, cid=f"<{attachment.content_id}>", filename=attachment.name, disposition="inline"
+            )
+    for attachment in message.attachments:
+        main, _, subtype = attachment.media_type.partition("/")
+        if attachment.content_id is None:
+            mail.add_attachment(attachment.content, main, subtype, filename=attachment.name)
+    return EncodedMail(address, message.to, mail.as_bytes(), message.notification_id)
+
+
+def _message_id(message: MailMessage, domain: str) -> str:
+    """The same for each mail about the same: many mail programs show only one of them, if it was sent twice."""
+    if message.notification_id is None:
+        return make_msgid(domain=domain)
+    return f"<{sha256(message.notification_id.encode()).hexdigest()[:32]}@{domain}>"

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import log, settings
+from chalicelib.notifications import providers
 from chalicelib.notifications.model import MailMessage
-from chalicelib.notifications.providers import protocol
-from chalicelib.notifications.providers.protocol import MailFailed
+from chalicelib.notifications.providers import MailFailed
 
 
 class MailDraft(Struct, frozen=True):
@@ -35,18 +35,18 @@ class MailDraft(Struct, frozen=True):
 
 def send(draft: MailDraft) -> bool:
     """Send a mail. Returns False, and logs why, if it was not sent. Raises SettingsError for a malformed setting."""
-    provider = protocol.find_provider()
+    provider = providers.find_provider()
     if provider is None:
         log.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
         return False
-    from chalicelib.notifications import encoding, suppression  # few requests send mails
+    from chalicelib.notifications import outbox, ses_reports  # few requests send mails
 
-    if suppression.is_suppressed(draft.to):
+    if ses_reports.is_suppressed(draft.to):
         log.count("mails_suppressed")
         log.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
         return False
     try:
-        provider.send(encoding.encode(draft.compose()))
+        provider.send(outbox.encode(draft.compose()))
     except MailFailed as error:
         log.count("mails_failed")
         log.warning("mail.failed", kind=draft.kind, error=str(error))

@@ -1,14 +1,25 @@
 """What SES reports about mails: delivered, bounced, rejected, or complained about."""
 
+import binascii
+import hmac
+import re
+from base64 import b64decode
+from datetime import datetime
+from hashlib import sha1, sha256
+from hmac import compare_digest
 from typing import Literal
+from urllib.request import urlopen
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib.foundation import log
-from chalicelib.notifications import sns, store, suppression
-from chalicelib.notifications.model import NotificationStatus, SnsRefused
-from chalicelib.notifications.providers.ses import NOTIFICATION_TAG
+from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, deadline, log, secret_settings, settings
+from chalicelib.foundation.memory import Memory
+from chalicelib.notifications import store
+from chalicelib.notifications.model import NotificationStatus, NotSuppressed, SnsRefused
+from chalicelib.notifications.providers import NOTIFICATION_TAG
 
 Outcome = Literal["delivered", "bounced", "rejected", "complained"]
 
@@ -57,9 +68,9 @@ class SesReport(Struct, frozen=True, rename="camel"):
 
 def handle(raw: bytes, now: int) -> str:
     """Take in a message of the topic; returns the outcome in a word. Raises SnsRefused."""
-    message = sns.read_message(raw, now)
+    message = read_message(raw, now)
     if message.type == "SubscriptionConfirmation":
-        sns.confirm_subscription(message)
+        confirm_subscription(message)
         return "subscribed"
     try:
         report = msgspec.json.decode(message.message, type=SesReport)
@@ -86,7 +97,7 @@ def _apply(report: SesReport, now: int) -> str:
 
 def _suppress(recipients: list[Recipient], reason: str, now: int) -> None:
     for recipient in recipients:
-        suppression.suppress(recipient.email_address, reason, now)
+        suppress(recipient.email_address, reason, now)
 
 
 def _change(report: SesReport, outcome: Outcome, now: int) -> str:
@@ -97,3 +108,138 @@ def _change(report: SesReport, outcome: Outcome, now: int) -> str:
     if is_new:
         log.count(f"mails_{outcome}")
     return outcome if is_new else "known"
+
+
+# Messages of Amazon SNS over HTTPS: who has signed them, and the confirmation of a subscription.
+#
+# https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is fetched from Amazon's own hosts only,
+# over TLS, so it is Amazon's; the signature is compared as RFC 8017, 8.2.2 says: with what it has to be.
+
+MAX_AGE_SECONDS = 3600  # SNS tries again for about so long
+MAX_CERTIFICATE_BYTES = 20_000
+TIMEOUT_SECONDS = 3
+
+_HOST = r"https://sns\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?:\.cn)?"
+_CERTIFICATE_URL = re.compile(rf"{_HOST}/SimpleNotificationService-[A-Za-z0-9]{{1,64}}\.pem")
+_SUBSCRIBE_URL = re.compile(rf"{_HOST}/\?Action=ConfirmSubscription&[A-Za-z0-9=&:%._-]{{1,1000}}")
+_SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+# Version of the signature -> the hash, and how its name is encoded before it (RFC 8017, 9.2, note 1).
+_HASHES = {
+    "1": (sha1, bytes.fromhex("3021300906052b0e03021a05000414")),
+    "2": (sha256, bytes.fromhex("3031300d060960864801650304020105000420")),
+}
+
+_keys: Memory[str, tuple[int, int]] = Memory()  # address of a certificate -> modulus and exponent of its key
+
+
+class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
+    """A message as SNS posts it."""
+
+    type: str
+    message_id: str
+    topic_arn: str
+    message: str
+    timestamp: str
+    signature_version: str
+    signature: str
+    signing_cert_url: str = msgspec.field(name="SigningCertURL")
+    subscribe_url: str | None = msgspec.field(name="SubscribeURL", default=None)
+    token: str | None = None
+    subject: str | None = None
+
+
+def read_message(raw: bytes, now: int) -> SnsMessage:
+    """The message, if SNS has signed it for our topic within the last hour. Raises SnsRefused."""
+    try:
+        message = msgspec.json.decode(raw, type=SnsMessage)
+        sent_at = clock.epoch_seconds(msgspec.convert(message.timestamp, datetime))
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        raise SnsRefused() from None
+    topic = settings.current().ses_topic_arn
+    is_ours = bool(topic) and compare_digest(message.topic_arn.encode(), topic.encode())
+    is_known = message.type in _SIGNED and message.signature_version in _HASHES
+    if not (is_ours and is_known and abs(now - sent_at) <= MAX_AGE_SECONDS and _is_signed(message)):
+        log.warning("sns.refused", is_ours=is_ours, is_known=is_known)
+        raise SnsRefused()
+    return message
+
+
+def confirm_subscription(message: SnsMessage) -> None:
+    """Tell SNS that the shop wants the topic's messages. Raises SnsRefused for an address that is not Amazon's."""
+    if message.subscribe_url is None or not _SUBSCRIBE_URL.fullmatch(message.subscribe_url):
+        raise SnsRefused()
+    fetch(message.subscribe_url)
+    log.info("sns.subscribed", topic_arn=message.topic_arn)
+
+
+def fetch(url: str) -> bytes:
+    """What Amazon answers at an address that was checked before."""
+    deadline.require(TIMEOUT_SECONDS)
+    with urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - it begins with https://sns.
+        content: bytes = response.read(MAX_CERTIFICATE_BYTES)
+    return content
+
+
+def _is_signed(message: SnsMessage) -> bool:
+    """Whether the signature is that of the key in Amazon's certificate."""
+    if not _CERTIFICATE_URL.fullmatch(message.signing_cert_url):
+        return False
+    try:
+        signature = b64decode(message.signature, validate=True)
+        modulus, exponent = _key(message.signing_cert_url)
+    except (binascii.Error, ValueError, OSError):
+        return False
+    size = (modulus.bit_length() + 7) // 8
+    make_hash, prefix = _HASHES[message.signature_version]
+    tail = prefix + make_hash(_signed_text(message)).digest()
+    expected = b"\x00\x01" + b"\xff" * (size - len(tail) - 3) + b"\x00" + tail
+    if len(signature) != size:
+        return False
+    return compare_digest(pow(int.from_bytes(signature), exponent, modulus).to_bytes(size), expected)
+
+
+def _signed_text(message: SnsMessage) -> bytes:
+    values = msgspec.to_builtins(message)
+    return "".join(f"{name}\n{values[name]}\n" for name in _SIGNED[message.type] if values[name] is not None).encode()
+
+
+def _key(url: str) -> tuple[int, int]:
+    """The public key of a certificate: modulus and exponent. Kept, because Amazon changes it rarely. Raises ValueError or OSError."""
+    known = _keys.entries.get(url)
+    if known is None:
+        from asn1crypto import pem, x509  # few requests need it
+
+        _, _, encoded = pem.unarmor(fetch(url))
+        key = x509.Certificate.load(encoded).public_key["public_key"].parsed
+        known = _keys.entries[url] = int(key["modulus"].native), int(key["public_exponent"].native)
+    return known
+
+
+# Addresses to which no mail is sent: mails to them came back for good, or their owner has complained. Kept as keyed hashes only.
+
+
+def suppress(address: str, reason: str, now: int) -> None:
+    """Send no mail to an address any more."""
+    store.put_suppressed(_digest(address), reason, now)
+
+
+def is_suppressed(address: str) -> bool:
+    """Whether no mail may be sent to an address; strongly consistent."""
+    return store.is_suppressed(_digest(address))
+
+
+def release(address: str, actor: str, now: int) -> None:
+    """Send mails to an address again, audited without the address. Raises NotSuppressed."""
+    entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
+    try:
+        dynamo.transact([store.delete_suppressed_item(_digest(address)), entry])
+    except dynamo.TransactionCanceled:
+        raise NotSuppressed() from None
+
+
+def _digest(address: str) -> str:
+    key = secret_settings.derived_key("suppressed addresses")
+    return hmac.digest(key, address.strip().lower().encode(), "sha256").hex()

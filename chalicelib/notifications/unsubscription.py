@@ -4,7 +4,11 @@ All other mails are about what somebody has bought or has asked for at that mome
 """
 
 import hmac
+from html import escape
 
+from msgspec import Struct
+
+from chalicelib.edge.languages import Language
 from chalicelib.foundation import secret_settings, settings
 from chalicelib.notifications import store
 from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_id
@@ -39,3 +43,66 @@ def read_token(named: str) -> str:
 
 def _signature(offer_id: str) -> str:
     return hmac.digest(secret_settings.derived_key("unsubscribe"), offer_id.encode(), "sha256").hex()[:32]
+
+
+# A small HTML page behind the unsubscribe link: a button that posts, and a confirmation.
+#
+# Opening the link changes nothing, because programs that look for harmful links open it too (RFC 8058, section 4). The form posts to the
+# page's own address, so the page contains no part of the link.
+
+MEDIA_TYPE = "text/html"
+HEADERS = {
+    "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # the address has the token
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Language",
+}
+
+
+class Words(Struct, frozen=True):
+    title: str
+    question: str
+    button: str
+    done: str
+
+
+WORDS: dict[Language, Words] = {
+    "en": Words(
+        "Emails about your offer",
+        "Do you want to stop receiving emails about this ticket offer? The offer stays in your account until it expires.",
+        "Stop these emails",
+        "You will not receive any more emails about this offer. The offer stays in your account until it expires.",
+    ),
+    "es": Words(
+        "Correos sobre tu oferta",
+        "¿Quieres dejar de recibir correos sobre esta oferta de entradas? La oferta seguirá en tu cuenta hasta que caduque.",
+        "Dejar de recibir estos correos",
+        "No recibirás más correos sobre esta oferta. La oferta seguirá en tu cuenta hasta que caduque.",
+    ),
+}
+
+
+def ask(language: Language) -> str:
+    """The page with the button."""
+    words = WORDS[language]
+    form = (
+        '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
+        f'<button type="submit">{escape(words.button)}</button></form>'
+    )
+    return _page(language, words.question, form)
+
+
+def confirm(language: Language) -> str:
+    """The page that confirms it."""
+    return _page(language, WORDS[language].done)
+
+
+def _page(language: Language, text: str, form: str = "") -> str:
+    title = escape(WORDS[language].title)
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(text)}</p>\n{form}</main>\n</body>\n</html>\n"
+    )

@@ -9,13 +9,12 @@ from msgspec.structs import replace
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import WEBHOOK, RateLimited, limited
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.outgoing_webhooks import endpoints, outbox
-from chalicelib.outgoing_webhooks.forms import EndpointChanges, FailedDeliveries, NewEndpoint
 from chalicelib.outgoing_webhooks.model import (
     AttemptUnderWay,
     DeliveryState,
@@ -27,9 +26,12 @@ from chalicelib.outgoing_webhooks.model import (
 from chalicelib.outgoing_webhooks.views import (
     DeliveriesView,
     DeliveryView,
+    EndpointChanges,
     EndpointsView,
     EndpointView,
+    FailedDeliveries,
     FullDeliveryView,
+    NewEndpoint,
     ReplayedView,
     delivery_view,
     endpoint_view,

@@ -14,8 +14,7 @@ from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications.model import Notification
-from chalicelib.outgoing_webhooks import destinations, signature, store
-from chalicelib.outgoing_webhooks.destinations import DestinationRefused
+from chalicelib.outgoing_webhooks import store, transport
 from chalicelib.outgoing_webhooks.model import (
     MAX_ENDPOINTS,
     PREVIOUS_SECRET_SECONDS,
@@ -27,6 +26,7 @@ from chalicelib.outgoing_webhooks.model import (
     TooManyEndpoints,
 )
 from chalicelib.outgoing_webhooks.store import list_endpoints as list_endpoints
+from chalicelib.outgoing_webhooks.transport import DestinationRefused
 from chalicelib.promoters.service import may_act_for
 
 MAX_ATTEMPTS = 5
@@ -59,7 +59,7 @@ def create(promoter_id: str, endpoint_id: str, url: str, description: str, event
         promoter_id=promoter_id,
         id=endpoint_id,
         url=url,
-        secret=signature.new_secret(),
+        secret=transport.new_secret(),
         created_at=now,
         updated_at=now,
         description=description,
@@ -90,7 +90,7 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
 
     def change(before: Endpoint) -> Endpoint:
         until = now + PREVIOUS_SECRET_SECONDS
-        return replace(before, secret=signature.new_secret(), previous_secret=before.secret, previous_secret_until=until)
+        return replace(before, secret=transport.new_secret(), previous_secret=before.secret, previous_secret_until=until)
 
     return _change(promoter_id, endpoint_id, change, "webhook_endpoint.secret_rotated", actor, now)
 
@@ -186,7 +186,7 @@ def _change(
 
 def _check_url(url: str) -> None:
     try:
-        destinations.resolve(destinations.parse(url))
+        transport.resolve(transport.parse(url))
     except DestinationRefused as error:
         raise InvalidInput(str(error), path="$.url") from None
 

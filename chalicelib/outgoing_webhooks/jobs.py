@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.edge import time_limits
+from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, ids, log
 
@@ -18,7 +18,7 @@ def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
     """Make the first attempts of what the stream of the outbox shows as queued. What is left is due for the schedule."""
     from chalicelib.outgoing_webhooks import outbox, sender  # all functions load this module, two of them send
 
-    with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, time_limits.lambda_seconds(context))):
+    with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):
         attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))
         log.info("send_webhooks.done", attempts=attempts)
     return {"batchItemFailures": []}

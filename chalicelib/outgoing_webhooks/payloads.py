@@ -24,7 +24,7 @@ from chalicelib.changes.model import (
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.outgoing_webhooks.model import Message, MessageType, message_id
-from chalicelib.purchases.record.views import order_view, refund_view, reservation_view
+from chalicelib.purchases.views import order_view, refund_view, reservation_view
 from chalicelib.tickets.model import Ticket, TicketState
 
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]

@@ -12,8 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.foundation import clock, deadline, log, parallel
-from chalicelib.outgoing_webhooks import destinations, endpoints, signature, store, transport
-from chalicelib.outgoing_webhooks.destinations import DestinationRefused
+from chalicelib.outgoing_webhooks import endpoints, store, transport
 from chalicelib.outgoing_webhooks.model import (
     DISABLE_AFTER_SECONDS,
     MAX_ATTEMPTS_KEPT,
@@ -23,7 +22,7 @@ from chalicelib.outgoing_webhooks.model import (
     SendAttempt,
     retry_delay,
 )
-from chalicelib.outgoing_webhooks.transport import EndpointReply, SendFailed
+from chalicelib.outgoing_webhooks.transport import DestinationRefused, EndpointReply, SendFailed
 
 MAX_AT_ONCE = 32  # attempts of one run
 MAX_OF_ENDPOINT = 4  # of these to one endpoint
@@ -31,7 +30,7 @@ MAX_FAILURES = 3  # of an endpoint in a row: the rest of its messages waits for 
 MAX_DUE = 500  # deliveries of one endpoint that a run takes on
 CLAIM_SECONDS = 60  # longer than an attempt can take
 # What must be left for another attempt: looking up the name, sending, and writing what came of it.
-MIN_SECONDS = destinations.LOOKUP_SECONDS + transport.SECONDS + 3
+MIN_SECONDS = transport.LOOKUP_SECONDS + transport.SECONDS + 3
 HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
 GONE = 410
 
@@ -136,10 +135,10 @@ def _attempt(run: EndpointRun, delivery_id: str) -> bool:
 def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[EndpointReply | None, SendAttempt]:
     attempt = SendAttempt(at=now, milliseconds=0)
     body = delivery.message.payload.encode()
-    headers = HEADERS | signature.signed_headers(delivery.id, now, body, endpoint.secrets(now))
+    headers = HEADERS | transport.signed_headers(delivery.id, now, body, endpoint.secrets(now))
     try:
-        destination = destinations.parse(endpoint.url)
-        reply = transport.post(destination, destinations.resolve(destination), headers, body)
+        destination = transport.parse(endpoint.url)
+        reply = transport.post(destination, transport.resolve(destination), headers, body)
     except DestinationRefused as error:
         return None, replace(attempt, error="unresolved" if error.unresolved else "address_refused")
     except SendFailed as error:

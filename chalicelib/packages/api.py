@@ -5,29 +5,43 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.catalog import permissions, tier_options
+from chalicelib.catalog import permissions, tier_management
 from chalicelib.catalog.capacities import CapacityTooSmall
-from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.image_uploads import service as image_uploads
 from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
-from chalicelib.catalog.revisions import CHANGE_ERRORS
-from chalicelib.catalog.tier_management import TierNameTaken, TooManyTiers
-from chalicelib.catalog.tier_options import TooManyOptions
-from chalicelib.catalog.tier_order import StaleOrder
-from chalicelib.catalog.versioned import expected_version, versioned_reply
+from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
+from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTiers
 from chalicelib.catalog.views import DeletedView
-from chalicelib.edge import idempotency
+from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
+from chalicelib.foundation.ids import Id
 from chalicelib.images.model import ImageRefused
 from chalicelib.inventory.model import CapacityInUse
-from chalicelib.packages import service
+from chalicelib.packages import orders, service
 from chalicelib.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
+from chalicelib.packages.orders import OptionResponse, PackageOrder
 from chalicelib.packages.service import PackageHasSales
-from chalicelib.packages.views import OptionsView, PackageAuditView, PackagesView, PackageView, PublicPackagesView
+from chalicelib.packages.views import (
+    OptionsView,
+    PackageAuditView,
+    PackagePurchaseView,
+    PackagesView,
+    PackageView,
+    PublicPackagesView,
+    package_purchase_view,
+)
+from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
+from chalicelib.purchases.api import CheckoutFields, PromoCodeInput, Quantity, WaitingRoomToken, read_options
+from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
+from chalicelib.purchases.model import MAX_QUANTITY
+from chalicelib.purchases.orders import NewOrder
+from chalicelib.purchases.reservations import RequestedItem
+from chalicelib.tickets import seats
 
 bp = Blueprint(__name__)
 
@@ -202,7 +216,7 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
     actor = _require_actor(request, event_id, package_id)
 
     def execute(option_id: str) -> Reply[CustomOption]:
-        return Reply(tier_options.create_option(package_id, body.option(option_id), actor, request.now), 201)
+        return Reply(tier_management.create_option(package_id, body.option(option_id), actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
 
@@ -227,3 +241,70 @@ def _require_actor(request: RequestContext, event_id: str, package_id: str) -> s
     caller = request.require_user()
     service.require_package(caller, event_id, package_id)
     return caller.user_id
+
+
+# Buy a package over HTTP, in one call.
+
+MAX_ASSIGNED = 100  # seats of a reply, which is kept for repetitions of the request
+
+MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may answer four options
+
+
+class OptionResponseBody(Struct, forbid_unknown_fields=True):
+    """An answer to an option: true or false, a text, or a list of choices. `ticket` is the number of one ticket, null stands for all."""
+
+    option_id: Id
+    response_value: SentAnswer
+    ticket: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)] | None = None
+
+
+class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`token` is the waiting room's, if the event has one. `simulate` says how a payment ends where payments are simulated."""
+
+    package_id: Id
+    quantity: Quantity
+    promo_code: PromoCodeInput | None = None
+    option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
+    token: WaitingRoomToken | None = None
+    simulate: SimulatedOutcome | None = None
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/tickets/purchase",
+    access="user",
+    statuses=(201, 200),
+    headers=(idempotency.REQUIRED_KEY,),
+    errors=(*RESERVE_ERRORS, *CHECKOUT_ERRORS, SimulationRefused),
+)
+def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
+    """Buy a package: hold it and open its payment. A free package is paid immediately."""
+    user_id = request.require_user().user_id
+    order = NewOrder(
+        user_id=user_id,
+        event_id=event_id,
+        items=[RequestedItem(body.package_id, body.quantity)],
+        token=body.token,
+        options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
+        key=idempotency.require_key(request, user_id),
+    )
+    responses = [OptionResponse(sent.option_id, sent.response_value, sent.ticket) for sent in body.option_responses]
+    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+
+        def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
+            orders.check_simulation(body.simulate)
+            complete = orders.with_responses(order, responses)
+            return _reply(orders.create(complete, purchase_id, body.simulate, attempt, request.now))
+
+        def find_result(purchase_id: str) -> Reply[PackagePurchaseView] | None:
+            complete = orders.with_responses(order, responses)
+            earlier = orders.find_earlier(complete, purchase_id, body.simulate, request.now)
+            return _reply(earlier) if earlier is not None else None
+
+        return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
+
+
+def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
+    page, next_cursor = seats.list_page(order.tickets, MAX_ASSIGNED)
+    return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditFilter
-from chalicelib.catalog import permissions, response_cache, tier_management, tier_options, tier_order
+from chalicelib.catalog import permissions, response_cache, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.forms import TierChanges
@@ -19,7 +19,7 @@ from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionCo
 from chalicelib.catalog.tier_management import TierHasSales
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
-from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
@@ -115,7 +115,7 @@ def delete_package(package_id: str, actor: str, now: int, expected: Expected) ->
 
 def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> PackagesView:
     """List all packages of an event in this order. Raises what `tier_order.reorder_tiers` raises."""
-    return _packages_view(tier_order.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
+    return _packages_view(tier_management.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
 
 
 def set_image(event_id: str, package_id: str, raw: bytes, actor: str, now: int, expected: Expected) -> PackageView:
@@ -140,13 +140,13 @@ def list_options(package_id: str) -> list[CustomOption]:
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
     """Change fields of an option. Raises what `tier_options.update_option` raises; a conflict of versions shows the package."""
     with _showing_current(package_id):
-        return tier_options.update_option(package_id, option_id, changes.values(), actor, now, expected)
+        return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
 
 def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> None:
     """Delete an option. Raises as `update_option`."""
     with _showing_current(package_id):
-        tier_options.delete_option(package_id, option_id, actor, now, expected)
+        tier_management.delete_option(package_id, option_id, actor, now, expected)
 
 
 def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAuditView:

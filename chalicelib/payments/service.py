@@ -24,7 +24,7 @@ from chalicelib.payments.model import (
     SimulatedOutcome,
 )
 from chalicelib.payments.providers.protocol import EXTERNAL, PROVIDERS, ExternalProvider
-from chalicelib.payments.providers.stripe_client import check_key
+from chalicelib.payments.providers.stripe import check_key
 
 __all__ = ["check_key"]
 

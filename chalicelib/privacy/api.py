@@ -5,11 +5,11 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.accounts.attempts.service import TooManyAttempts
+from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.model import AccountChanging, EnteredPassword, NoAccount, WrongPassword
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import ids
 from chalicelib.privacy import service
 from chalicelib.privacy.service import PromoterHasEvents

@@ -1,28 +1,31 @@
 """A person's rights: to get what is kept about them, and to be erased. Orders stay for the books, without the person."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from msgspec import Struct
+
+from chalicelib.accounts import members, profiles
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.members import service as members
-from chalicelib.accounts.members.service import Membership
+from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
-from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.views import user_view
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
-from chalicelib.edge.http import RequestContext
+from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import clock, parallel
 from chalicelib.foundation.errors import ApiError
-from chalicelib.privacy import kept
+from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
+from chalicelib.outgoing_webhooks.views import endpoint_view
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
-from chalicelib.purchases.record import erasure, queries
-from chalicelib.purchases.record.views import full_order_view
-from chalicelib.tickets.seats import service as seats
-from chalicelib.tickets.seats.views import seat_view
-from chalicelib.tickets.views import ticket_view
+from chalicelib.purchases import erasure, queries
+from chalicelib.purchases.views import full_order_view
+from chalicelib.tickets import seats
+from chalicelib.tickets.views import seat_view, ticket_view
+from chalicelib.waitlist import service as waitlist
+from chalicelib.waitlist.views import managed_entry_view
 
 
 class PromoterHasEvents(ApiError):
@@ -46,7 +49,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
         next_cursor=cursors.encode(last) if last else None,
-        **kept.show(kept.read(identity.user_id), now),
+        **show(read(identity.user_id), now),
     )
 
 
@@ -58,13 +61,13 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     # What is kept is read beside the checks, and erased only once they have passed.
     (account, memberships), (details, found) = parallel.both(
         lambda: _checked_account(request, identity, password),
-        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: kept.read(identity.user_id)),
+        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read(identity.user_id)),
     )
     _check_events(identity.user_id, request.now)
     deletions: list[Callable[[], None]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_all(memberships),
-        lambda: kept.delete(found, identity.user_id, request.now),
+        lambda: delete(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:
@@ -91,3 +94,43 @@ def _check_events(user_id: str, now: int) -> None:
     events = (event for event in catalog.snapshot().events.values() if event.promoter_id == user_id and event.status != "cancelled")
     if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
         raise PromoterHasEvents()
+
+
+# What is kept about a person in tables of its own, and is deleted with them: each feature that has such a table has a line here.
+
+
+class Kept(Struct, frozen=True):
+    """`read` finds all by the user's id; `show` makes the view of one, now; `delete` deletes what was read, for the user, now."""
+
+    read: Callable[[str], Sequence[Any]]
+    show: Callable[[Any, int], Any]
+    delete: Callable[[Sequence[Any], str, int], None]
+
+
+Found = dict[str, Sequence[Any]]  # field of the export -> what was read
+
+# Field of the export (`ExportView`) -> what is kept.
+KEPT = {
+    "webhook_endpoints": Kept(webhook_endpoints.list_endpoints, endpoint_view, webhook_endpoints.delete_all),
+    "waitlist": Kept(
+        waitlist.list_of_user,
+        lambda entry, _now: managed_entry_view(entry),
+        lambda entries, _actor, _now: waitlist.delete_all(entries),
+    ),
+}
+
+
+def read(user_id: str) -> Found:
+    """All that is kept about a user in these tables, read at once."""
+    found = parallel.call_each(lambda kept: kept.read(user_id), list(KEPT.values()))
+    return dict(zip(KEPT, found, strict=True))
+
+
+def show(found: Found, now: int) -> dict[str, Any]:
+    """The fields of the export that show it."""
+    return {field: [KEPT[field].show(item, now) for item in items] for field, items in found.items()}
+
+
+def delete(found: Found, user_id: str, now: int) -> None:
+    """Delete it, at once; after a crash it can be repeated."""
+    parallel.call_each(lambda field: KEPT[field].delete(found[field], user_id, now), list(found))

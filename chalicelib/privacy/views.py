@@ -6,9 +6,8 @@ from chalicelib.accounts.views import UserView
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.outgoing_webhooks.views import EndpointView
 from chalicelib.promoters.views import MemberView, PromoterView
-from chalicelib.purchases.record.views import FullOrderView
-from chalicelib.tickets.seats.views import SeatView
-from chalicelib.tickets.views import TicketView
+from chalicelib.purchases.views import FullOrderView
+from chalicelib.tickets.views import SeatView, TicketView
 from chalicelib.waitlist.views import ManagedEntryView
 
 

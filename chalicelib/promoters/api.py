@@ -6,22 +6,20 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.accounts.members import service as members
-from chalicelib.accounts.members.service import MemberChanging, TooManyEvents
+from chalicelib.accounts import members, profiles
+from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import Company, Email, email_key
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.profiles.service import PromoterChange, PromoterChanging
+from chalicelib.accounts.profiles import PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
-from chalicelib.catalog.revisions import PreconditionFailed, VersionConflict
-from chalicelib.catalog.versioned import expected_version, versioned_reply
+from chalicelib.catalog.revisions import PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.promoters import service
 from chalicelib.promoters.views import (
     MembersView,

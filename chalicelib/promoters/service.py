@@ -2,10 +2,9 @@
 
 from typing import ClassVar
 
-from chalicelib.accounts.members import service as members
-from chalicelib.accounts.members.service import Membership
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.profiles.service import Promoter, PromoterChange
+from chalicelib.accounts import members, profiles
+from chalicelib.accounts.members import Membership
+from chalicelib.accounts.profiles import Promoter, PromoterChange
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event

@@ -4,8 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.accounts.members.service import Membership
-from chalicelib.accounts.profiles.service import Promoter
+from chalicelib.accounts.members import Membership
+from chalicelib.accounts.profiles import Promoter
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.catalog.views import Stocks, iso_or_none

@@ -6,19 +6,19 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
-from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict
-from chalicelib.catalog.versioned import expected_version, versioned_reply
+from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import NotFound
 from chalicelib.promotions import management
-from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize
 from chalicelib.promotions.views import (
     DeletedPromoCodeView,
+    NewPromoCode,
+    PromoCodeChanges,
     PromoCodesView,
     PromoCodeView,
     ValidationView,

@@ -3,6 +3,7 @@
 Those of the bootstrap file are only shown here.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -13,14 +14,14 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.revisions import ANY_VERSION, Expected, ManagedByBootstrap
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import ids, parallel
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, Stock
-from chalicelib.promotions import forms, store, transactions
-from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
+from chalicelib.promotions import service, views
 from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
-from chalicelib.promotions.store import find
-from chalicelib.promotions.transactions import retry, with_uses
+from chalicelib.promotions.service import find, retry, with_uses
+from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
 
 
 class Validation(Struct, frozen=True):
@@ -50,7 +51,7 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
     )
     _check(new)
     try:
-        transactions.create(new, actor, now)
+        service.create(new, actor, now)
     except dynamo.TransactionCanceled:
         existing = find(event.id, new.code)
         if existing is None or existing.stock_id != stock_id:
@@ -66,7 +67,7 @@ def get(event_id: str, code: str) -> CodeWithUses:
 
 def list_page(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
     """At most `limit` codes of an event behind the code `after`, in alphabetical order, with their uses."""
-    codes = store.list_codes(event_id, limit, after)
+    codes = service.list_codes(event_id, limit, after)
     stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
     return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
@@ -84,7 +85,7 @@ def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now:
             raise InvalidInput("A promo code cannot be renamed. Create another one and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
         _check(after)
-        return with_uses(transactions.change(before, after, actor, now))
+        return with_uses(service.change(before, after, actor, now))
 
     return retry(attempt)
 
@@ -98,7 +99,7 @@ def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = 
     def attempt() -> tuple[PromoCode, bool]:
         before = _get_changeable(event_id, code)
         expected.check(before)
-        return transactions.withdraw(before, actor, now)
+        return service.withdraw(before, actor, now)
 
     return retry(attempt)
 
@@ -135,7 +136,7 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
 
 def _check(promo_code: PromoCode) -> None:
     """Raises InvalidInput for times that do not follow each other, and for a tier that the event does not have."""
-    forms.check(promo_code)
+    views.check(promo_code)
     event_id = promo_code.event_id
     current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in promo_code.package_ids))
     for number, tier_id in enumerate(promo_code.package_ids):
@@ -145,3 +146,63 @@ def _check(promo_code: PromoCode) -> None:
 
 def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:
     return any(tier.id == tier_id for tier in snapshot.listed_tiers(event_id))
+
+
+# The promo codes of the bootstrap file: each is written in one transaction, under the condition that the file's version is served.
+
+Key = tuple[str, str]  # event id, code
+
+
+def load(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
+    """The codes that files have ever declared and the store still has, and of those made through the API the ones that a file declares.
+
+    Reads the codes of these events, which are all that a file has ever named: an event that a file leaves out stays in the catalog.
+    """
+    keys = set(declared)
+    found = parallel.call_each(service.list_codes, sorted({*event_ids, *(event_id for event_id, _ in keys)}))
+    codes = {(promo_code.event_id, promo_code.code): promo_code for of_event in found for promo_code in of_event}
+    return {key: promo_code for key, promo_code in codes.items() if promo_code.managed_by == "bootstrap" or key in keys}
+
+
+def with_own_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
+    """A declared code with what the store keeps of it beside the file: its stock, its version and when it was written."""
+    return replace(
+        declared,
+        stock_id=stored.stock_id,
+        shards=stored.shards,
+        version=stored.version,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+    )
+
+
+def put(declared: PromoCode, version: int, actor: str, now: int) -> None:
+    """Make a code what the file says, while this version of the catalog is served.
+
+    Raises MaxUsesTooSmall, PromoCodeTaken if it was made through the API, and PromoCodeChanging, also if another version is served.
+    """
+
+    def attempt() -> None:
+        stored = service.find(declared.event_id, declared.code)
+        conditions = [catalog.served_version_item(version)]
+        if stored is None:
+            shards = shard_count(declared.max_total_uses)
+            new = replace(declared, stock_id=f"promo:{ids.new_id()}", shards=shards, created_at=now, updated_at=now)
+            service.create(new, actor, now, conditions)
+        elif stored.managed_by == "api":
+            raise PromoCodeTaken(promo_code=stored.code)
+        else:
+            service.change(stored, with_own_fields(stored, declared), actor, now, conditions)
+
+    service.retry(attempt)
+
+
+def withdraw(event_id: str, code: str, version: int, actor: str, now: int) -> None:
+    """Delete a code that is no longer in the file, or deactivate it if it was used. Raises PromoCodeChanging as `put`."""
+
+    def attempt() -> None:
+        stored = service.find(event_id, code)
+        if stored is not None:
+            service.withdraw(stored, actor, now, [catalog.served_version_item(version)])
+
+    service.retry(attempt)

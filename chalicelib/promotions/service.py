@@ -3,10 +3,160 @@
 Those who manage an event change them in `management`, the bootstrap file in `declarations`.
 """
 
-from chalicelib.promotions.model import PromoCode, normalize
-from chalicelib.promotions.store import find, list_codes, scan_codes
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-__all__ = ["find", "find_by_text", "list_codes", "scan_codes"]
+import msgspec
+from msgspec.structs import asdict, replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import NO_STOCK, CapacityInUse
+from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
+
+# Table `promotions`: the promo codes of an event, in alphabetical order.
+
+
+class PromoCodeRow(dynamo.Table):
+    """`content` is the whole code as JSON; `version` is apart from it for conditions."""
+
+    feature = "promotions"
+    contents = "Promo codes."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    event_id = UnicodeAttribute(hash_key=True)
+    code = UnicodeAttribute(range_key=True)
+    version = NumberAttribute()
+    content = UnicodeAttribute()
+
+
+def find(event_id: str, code: str) -> PromoCode | None:
+    """The code, strongly consistent, or None."""
+    row = PromoCodeRow.find(event_id, code)
+    return None if row is None else _promo_code(row)
+
+
+def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
+    """The codes of an event, at most `limit` behind the code `after`, in alphabetical order; strongly consistent."""
+    condition = PromoCodeRow.code > after if after is not None else None
+    return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
+
+
+def scan_codes() -> Iterator[PromoCode]:
+    """The codes of all events. Reads the whole table: for commands and checks, never for requests."""
+    return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
+
+
+def create_item(promo_code: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that writes a new code; refused if the event has it."""
+    return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
+
+
+def replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that writes a code; refused if it has changed since it was read."""
+    return dynamo.put(_row(after), "version = :before", before=before.version)
+
+
+def delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that deletes a code; refused if it has changed since it was read."""
+    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
+
+
+def _row(promo_code: PromoCode) -> PromoCodeRow:
+    content = msgspec.json.encode(promo_code).decode()
+    return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=content)
+
+
+def _promo_code(row: PromoCodeRow) -> PromoCode:
+    return msgspec.json.decode(row.content, type=PromoCode)
+
+
+# The transactions that write a promo code together with the stock of its uses, so the stock always has as many uses as the code says.
+
+MAX_ATTEMPTS = 5
+PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
+
+T = TypeVar("T")
+
+
+def with_uses(promo_code: PromoCode) -> CodeWithUses:
+    """The code with its uses as they are now."""
+    stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards})
+    return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
+
+
+def create(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
+    """Write a new code and its stock. Raises TransactionCanceled if the event has it, or if one of the conditions fails."""
+    shards = inventory.new_shard_items(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
+    entry = _audit_item(new, "promo_code.created", actor, now, None)
+    dynamo.transact([*conditions, create_item(new), *inventory.create_shard_items(shards), entry])
+
+
+def change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
+    """Write the next version of a code, with the uses that it then has; nothing if nothing differs. Returns it as it is then.
+
+    Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock is not as it was read, or if one of the conditions fails.
+    """
+    if after == before:
+        return before
+    resized = []
+    if after.max_total_uses != before.max_total_uses:
+        after = replace(after, shards=max(before.shards, shard_count(after.max_total_uses)))
+        resized = _resize_items(before, after)
+    after = replace(after, version=before.version + 1, updated_at=now)
+    entry = _audit_item(after, "promo_code.changed", actor, now, before)
+    dynamo.transact([*conditions, replace_item(before, after), *resized, entry])
+    return after
+
+
+def withdraw(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
+    """Delete a code that nobody has used, with its stock; deactivate any other. Returns the code, and whether it was deleted.
+
+    Raises TransactionCanceled as `change`.
+    """
+    uses = with_uses(before).uses
+    if uses.sold or uses.held:
+        return change(before, replace(before, is_active=False), actor, now, conditions), False
+    shards = inventory.delete_shard_items(before.stock_id, before.shards)  # refused if it is used meanwhile
+    entry = _audit_item(before, "promo_code.deleted", actor, now, None)
+    dynamo.transact([*conditions, delete_item(before), *shards, entry])
+    return before, True
+
+
+def retry(attempt: Callable[[], T]) -> T:
+    """Return the result of `attempt`, repeated if the code or its stock has changed since it was read. Raises PromoCodeChanging."""
+    for number in range(MAX_ATTEMPTS):
+        if number:
+            deadline.wait(random.uniform(*PAUSE_SECONDS) * number)
+        try:
+            return attempt()
+        except dynamo.TransactionCanceled:
+            continue
+    raise PromoCodeChanging(retryAfterSeconds=1)
+
+
+def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactItem]:
+    try:
+        return inventory.resize_items(before.stock_id, before.shards, after.capacity, grow_to=after.shards)
+    except CapacityInUse as error:
+        raise MaxUsesTooSmall(error.details["sold"], error.details["held"]) from None
+
+
+def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before: PromoCode | None) -> dynamo.TransactItem:
+    """The audit entry of a change; with `before`, field by field."""
+    shown = {name: value for name, value in asdict(promo_code).items() if name not in ("stock_id", "shards", "version", "updated_at")}
+    old = asdict(before) if before is not None else {}
+    changes = {name: (old[name], value) for name, value in shown.items() if name in old and old[name] != value}
+    details = {} if changes else {name: value for name, value in shown.items() if name not in ("event_id", "created_at")}
+    subject = f"promo_code#{promo_code.event_id}/{promo_code.code}"
+    return audit.entry_item(subject, action, actor, now, details, event_id=promo_code.event_id, changes=changes)
 
 
 def find_by_text(event_id: str, text: str) -> PromoCode | None:

@@ -1,16 +1,19 @@
 """Promo codes in replies."""
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from chalicelib.catalog.forms import Moment, Version, epoch_seconds, given_fields
 from chalicelib.catalog.model import ManagedBy
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.foundation.money import to_major_units
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import MajorUnits, to_major_units, to_minor_units
 from chalicelib.inventory.model import NO_STOCK, Stock
-from chalicelib.pricing.model import DiscountType
-from chalicelib.promotions.model import PromoCode
+from chalicelib.promotions.model import DiscountType, PromoCode
 
 
 class PromoCodeView(Struct, frozen=True, kw_only=True):
@@ -124,3 +127,87 @@ def _minimum_total(promo_code: PromoCode) -> float | None:
 
 def _iso(at: int | None) -> str | None:
     return None if at is None else clock.iso(at)
+
+
+# What callers send to create and change promo codes, and the values of the model that follow from it.
+
+MAX_PERCENTAGE = 100
+
+CodeText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9-]{4,20}\Z",
+        examples=["HARBOR-10"],
+        description="4 to 20 letters, digits and hyphens; not case-sensitive.",
+    ),
+]
+TotalUses = Annotated[int, Meta(ge=1, le=10_000)]
+UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]
+PackageIds = Annotated[list[Id], Meta(max_length=100)]
+
+
+class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a promo code; those that are left out stay as they are. `code` itself cannot change.
+
+    `discount_value` is a percentage from 1 to 100, or an amount in major units of the event's currency. `starts_at` and `expires_at` are
+    the first and the last second in which it can be used. `package_ids`: the tiers that it is for; empty or null: all of the event.
+    `minimum_total` is in major units, of all tickets of a purchase.
+    """
+
+    code: CodeText | UnsetType = UNSET
+    discount_type: DiscountType | UnsetType = UNSET
+    discount_value: MajorUnits | UnsetType = UNSET
+    starts_at: Moment | UnsetType | None = UNSET
+    expires_at: Moment | UnsetType | None = UNSET
+    max_total_uses: TotalUses | UnsetType | None = UNSET
+    max_uses_per_donor: UsesPerDonor | UnsetType | None = UNSET
+    package_ids: PackageIds | UnsetType | None = UNSET
+    minimum_total: MajorUnits | UnsetType | None = UNSET
+    is_active: bool | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+    def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
+        """The values that are given, by the names of the model; `discount_type` is the one that is not given. Raises InvalidInput."""
+        values = given_fields(self)
+        values.pop("code", None)
+        for name in ("starts_at", "expires_at"):
+            if name in values:
+                values[name] = epoch_seconds(name, values[name])
+        if isinstance(self.discount_value, Decimal):
+            values["discount_value"] = _read_discount_value(values.get("discount_type", discount_type), self.discount_value, currency)
+        elif values.get("discount_type", discount_type) != discount_type:
+            raise InvalidInput("Send a new `discount_value` when you change `discount_type`.", path="$.discount_value")
+        if "minimum_total" in values:
+            minimum = values.pop("minimum_total")
+            values["minimum_total_cents"] = None if minimum is None else to_minor_units(minimum, currency, "$.minimum_total")
+        if "package_ids" in values:
+            values["package_ids"] = list(dict.fromkeys(values["package_ids"] or ()))
+        return values
+
+
+class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new promo code. Fields that are left out limit nothing."""
+
+    code: CodeText
+    discount_type: DiscountType
+    discount_value: MajorUnits
+
+
+def check(promo_code: PromoCode) -> None:
+    """Raises InvalidInput if a code would expire before it can be used."""
+    if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
+        raise InvalidInput(
+            "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"
+        )
+
+
+def _read_discount_value(discount_type: DiscountType, value: Decimal, currency: str) -> int:
+    path = "$.discount_value"
+    if discount_type == "fixed_amount":
+        amount = to_minor_units(value, currency, path)
+        if amount == 0:
+            raise InvalidInput("A discount must be more than 0.", path=path, rule="no_discount")
+        return amount
+    if not value.is_finite() or value != value.to_integral_value() or not 1 <= value <= MAX_PERCENTAGE:
+        raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path, rule="not_a_percentage")
+    return int(value)

@@ -5,24 +5,81 @@ says came in (tickets without a payment). Everything is safe to repeat, so a com
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, log, settings
+from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
+from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment
-from chalicelib.purchases.provider_events import service as provider_events
-from chalicelib.purchases.provider_events import webhook
-from chalicelib.purchases.provider_events.service import EventResult
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.model import Purchase
-from chalicelib.reconciliation.comparison_run import ComparisonRun
+from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment, ProviderUnavailable
+from chalicelib.purchases import provider_events, queries
+from chalicelib.purchases.errors import FATAL_ERRORS
+from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.provider_events import EventResult
 from chalicelib.reconciliation.model import ReconciliationReport
+
+# The state of one comparison while it runs: its report, its limit of refunds for unknown purchases, and the open findings.
+
+
+class ComparisonRun:
+    """What one comparison has done so far. `open_findings` are the (purchase id, finding id) of all that were open at its start."""
+
+    def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None) -> None:
+        self.report, self.now = report, now
+        self.unknown_left = max_unknown
+        self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
+        open_cases = cases.list_open()
+        self.open_disputes = [case for case in open_cases if case.kind == "dispute"]
+        findings = [case for case in open_cases if case.kind == "finding"]
+        self.open_findings = {(case.purchase_id, case.id) for case in findings}
+        self.payment_findings = [case for case in findings if "capture" in case.details]
+
+    def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
+        """Remember that a refund or dispute is compared here, so that its events are not processed too. Returns whether it is ours."""
+        self.compared[provider_id] = namespace == settings.current().provider_namespace
+        return self.compared[provider_id]
+
+    def count_repaired(self, kind: str, result: EventResult) -> Purchase | None:
+        """Count a repair of this kind if the purchase changed. Returns the purchase as it is now."""
+        if result.changed:
+            self.report.count_repaired(kind)
+        return result.purchase
+
+    def update_finding(self, purchase_id: str, kind: str, about: str, differs: bool, details: dict[str, Any]) -> None:
+        """Open the finding `<kind>-<about>` of a purchase if there is a difference, and close it if there is none."""
+        finding = (purchase_id, f"{kind}-{about}")
+        if differs:
+            self.report.count_finding(kind)
+            if finding not in self.open_findings:
+                cases.open_finding(*finding, self.now, details)
+        elif finding in self.open_findings:
+            cases.close_finding(*finding)
+
+    @contextmanager
+    def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
+        """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison.
+
+        `payment_at`: `about` is a payment at this provider, so the finding is compared again.
+        """
+        error_name = None
+        try:
+            yield
+        except ProviderUnavailable:
+            raise
+        except FATAL_ERRORS:
+            raise
+        except Exception as error:
+            log.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
+            error_name = type(error).__name__
+        payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
+        self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
+
 
 # Payments of unknown purchases that one comparison may refund. If there are more, this is the wrong store, or one restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
@@ -203,12 +260,12 @@ def _process_missed_events(run: ComparisonRun) -> None:
     """Process the events of this span that no webhook brought, whatever the age of their payment: a bank's reply, a decided dispute."""
     events = payments.list_events(run.report.since, run.report.until)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
-        for event in webhook.select_unprocessed(batch):
+        for event in provider_events.select_unprocessed(batch):
             if event.object_id in run.compared:
                 run.report.unheard += run.compared[event.object_id]
                 continue  # its object was compared before
             with run.isolate_errors(event.purchase_id or event.object_id, event.id):
-                result = webhook.process_event(event, run.now)
+                result = provider_events.process_event(event, run.now)
                 run.report.unheard += result.result not in ("not_ours", "seen")
                 run.count_repaired(_event_repair(event.subject, result), result)
 

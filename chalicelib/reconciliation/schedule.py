@@ -1,14 +1,50 @@
 """The scheduled comparison of our books with the payment provider's: each run goes on, span by span, where the last one stopped."""
 
-from chalicelib.cases import service as cases
-from chalicelib.catalog import service as catalog
-from chalicelib.foundation import log, settings
-from chalicelib.payments import service as payments
-from chalicelib.reconciliation import compare, store
-from chalicelib.reconciliation.model import ReconciliationReport
-from chalicelib.reconciliation.store import load_last_run
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-__all__ = ["load_last_run", "run"]
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, settings
+from chalicelib.ledger import money_cases as cases
+from chalicelib.payments import service as payments
+from chalicelib.reconciliation import compare
+from chalicelib.reconciliation.model import LastRun, ReconciliationReport
+
+# Table `reconciliation`: one item with the time up to which the schedule has compared, and the report of its last run.
+
+_ID = "last"
+
+
+class ReconciliationRow(dynamo.Table):
+    feature = "reconciliation"
+    contents = "How far the comparison with the provider's books has come."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    until = NumberAttribute()
+    at = NumberAttribute()
+    report = UnicodeAttribute()
+
+
+def load_last_run() -> LastRun | None:
+    """The last run of the schedule; None before the first one."""
+    row = ReconciliationRow.find(_ID)
+    if row is None:
+        return None
+    return LastRun(int(row.at), int(row.until), msgspec.json.decode(row.report, type=ReconciliationReport))
+
+
+def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
+    """Save the time up to which the books are compared. False, and nothing written, if another run has moved it on from `reached`."""
+    row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
+    if reached is None:
+        return dynamo.put_if(row, "attribute_not_exists(id)") is None
+    return dynamo.put_if(row, "until = :reached", reached=reached) is None
+
 
 # A span that is not finished is compared again from its beginning. At most 50 payments a second can be made (Stripe allows 100 calls,
 # each payment takes two), so five minutes are 15,000 payments and 600 pages of lists: well within the 15 minutes of a function.
@@ -40,7 +76,7 @@ def run(now: int) -> ReconciliationReport | None:
         if until <= report.until or report.payments >= MAX_PAYMENTS_PER_RUN:
             break
         report.add(compare.compare_span(report.until, until, now))
-        if not store.save_progress(reached, report, now):
+        if not save_progress(reached, report, now):
             break  # another run is active and has compared this span
         reached = until
     log.gauge("money_matters", len(cases.list_open()))

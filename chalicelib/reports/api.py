@@ -4,18 +4,26 @@ from chalice.app import Blueprint
 
 from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import NotFound
-from chalicelib.purchases.record.views import OrderListView
-from chalicelib.reports import package_sales
+from chalicelib.purchases.views import OrderListView
+from chalicelib.reports import sales
 from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
 from chalicelib.reports.answers import AnswersQuery, AnswersView, answers_reply
 from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditLogView, EventAuditQuery, audit_reply, event_audit_reply
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.reports.orders import DisputesQuery, DisputesView, OrdersQuery, list_disputes, list_event_orders, list_own_orders
-from chalicelib.reports.package_sales import PackageSalesQuery, PackageSalesView, SalesExportQuery, SalesFiguresView
-from chalicelib.reports.promo_code_sales import PromoCodeSalesView, promo_code_sales
-from chalicelib.reports.sales import SalesQuery, SalesView, sales_reply
+from chalicelib.reports.sales import (
+    PackageSalesQuery,
+    PackageSalesView,
+    PromoCodeSalesView,
+    SalesExportQuery,
+    SalesFiguresView,
+    SalesQuery,
+    SalesView,
+    promo_code_sales,
+    sales_reply,
+)
 
 bp = Blueprint(__name__)
 
@@ -43,19 +51,19 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")
 def list_package_sales(request: RequestContext, event_id: str, query: PackageSalesQuery) -> Reply[PackageSalesView]:
     """List the sales and refunds of an event's packages by time, with totals for each package."""
-    return Reply(package_sales.list_package_sales(permissions.require_manager(request.require_user(), event_id), query))
+    return Reply(sales.list_package_sales(permissions.require_manager(request.require_user(), event_id), query))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales/summary", access="manager")
 def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[SalesFiguresView]:
     """Show the sales and revenue of each package, and a time series of both for charts."""
-    return Reply(package_sales.sales_figures(permissions.require_manager(request.require_user(), event_id), query, request.now))
+    return Reply(sales.sales_figures(permissions.require_manager(request.require_user(), event_id), query, request.now))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales/export", access="manager", media_types=CSV_MEDIA_TYPES)
 def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
     """Return the sales of an event's packages as CSV, in parts of 1,000 lines; the header Link leads to the next part."""
-    return package_sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
+    return sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)

@@ -6,16 +6,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib.accounts.members.people import Person, PersonRole, find_people
+from chalicelib.accounts.members import Person, PersonRole, find_people
 from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply
+from chalicelib.edge.routes import Reply
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.reports.csv_replies import Cell, csv_reply
-from chalicelib.reports.times import Time, epoch_seconds
+from chalicelib.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
 
 ShortText = Annotated[str, Meta(max_length=400)]
 

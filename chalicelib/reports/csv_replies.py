@@ -3,12 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.edge import cursors
-from chalicelib.edge.http import Reply
+from chalicelib.edge.routes import Reply
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
 
 # A spreadsheet takes a text that begins with one of these for a formula, which can send the sheet's data elsewhere
 # (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
@@ -40,3 +43,16 @@ def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> st
 
 def _safe(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS) else cell
+
+
+# Times in the queries of reports.
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+def epoch_seconds(moment: datetime | None, path: str) -> int | None:
+    """A time of a query in epoch seconds. Raises InvalidInput."""
+    try:
+        return clock.epoch_seconds(moment) if moment is not None else None
+    except ValueError as error:
+        raise InvalidInput(f"`{path}`: {error}.", path=path) from None

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 
 from chalicelib.foundation import clock
 from chalicelib.ledger.model import SIGNS, LedgerEntry
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.model import Ticket
 
 Figures = dict[str, dict[str, int]]  # part -> name -> number

@@ -10,10 +10,9 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import ids
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
-from chalicelib.purchases.disputes.views import DisputeView, dispute_view
-from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.model import ACTIVE_STATES, Dispute, Purchase
-from chalicelib.purchases.record.views import OrderListView
+from chalicelib.purchases import queries, views
+from chalicelib.purchases.model import ACTIVE_STATES, Dispute, Purchase
+from chalicelib.purchases.views import DisputeView, OrderListView, dispute_view
 from chalicelib.reports import store
 from chalicelib.reports.store import OrderList
 

@@ -6,19 +6,24 @@ late, finds its state counted, and does nothing. An entry of the ledger is count
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 from msgspec import Struct
 
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
 from chalicelib.dynamodb import dynamo
+from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import ProviderName
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from chalicelib.reports import buyer_index, store
-from chalicelib.reports.buyer_index import Order
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+from chalicelib.reports import order_search, store
 from chalicelib.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
-from chalicelib.reports.store import Counted, OrderEntry, OrderList, Sale
+from chalicelib.reports.order_search import Order
+from chalicelib.reports.store import Counted, Generations, OrderEntry, OrderList, Sale
+from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
 # Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days and the
@@ -47,7 +52,7 @@ def project(changes: Sequence[Change]) -> None:
             if known is None or _is_newer(state.counted, known.counted):
                 newest[state.counted.key] = state
     entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
-    orders = buyer_index.changed_orders(changes)
+    orders = order_search.changed_orders(changes)
     for generation in store.load_generations().written:
         apply_states(generation, newest.values())
         apply_entries(generation, entries)
@@ -103,7 +108,7 @@ def apply_states(generation: int, states: Iterable[State]) -> None:
 
 def index_orders(generation: int, orders: Sequence[Order]) -> None:
     """Let these orders be found by what is known of their buyers now."""
-    buyer_index.update(generation, orders, _retry)
+    order_search.update(generation, orders, _retry)
 
 
 def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
@@ -192,3 +197,70 @@ def _retry(attempt: Callable[[], None]) -> None:
             continue
         return
     raise dynamo.StoreUnavailable("the figures kept changing")
+
+
+# Rebuild the reports from the purchases, the ledger and the tickets, while they are read and changes come in.
+#
+# A new generation is built beside the one that is read. The projector writes both from the beginning on; whichever of the two brings a
+# version of a purchase first, the other finds it counted. At the end the new generation is read, and the old one deleted.
+
+# Longer than a run of the projector: after this, all runs know the generation that is being built, or the one that is read.
+WAIT_SECONDS = 65
+BATCH = 190
+
+T = TypeVar("T")
+
+
+class RebuildReport(Struct, frozen=True):
+    """`forgotten`: purchases that DynamoDB has deleted; what they added is taken over. `checked_in`: tickets."""
+
+    generation: int
+    purchases: int
+    forgotten: int
+    checked_in: int
+    entries: int
+    deleted: int
+
+
+class RebuildConflict(Exception):
+    """Another rebuild began at the same time."""
+
+
+def rebuild(wait: Callable[[float], None]) -> RebuildReport:
+    """Rebuild the reports of all events. `wait(seconds)` is called before and after. One that was interrupted can simply be repeated."""
+    before = store.load_generations()
+    generation = max(before.written) + 1
+    _replace(before, Generations(before.current, generation))
+    wait(WAIT_SECONDS)
+    purchases = _apply(generation, map(purchase_state, queries.scan_purchases()))
+    forgotten = _apply(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
+    checked_in = _apply(generation, (ticket_state(ticket) for ticket in tickets.scan_tickets() if ticket.checkins))
+    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
+        index_orders(generation, orders)
+    entries = 0
+    for batch in _batches(ledger.scan_entries()):
+        apply_entries(generation, batch)
+        entries += len(batch)
+    _replace(Generations(before.current, generation), Generations(generation))
+    wait(WAIT_SECONDS)
+    return RebuildReport(generation, purchases, forgotten, checked_in, entries, store.delete_other_generations(generation))
+
+
+def _apply(generation: int, states: Iterable[State]) -> int:
+    """Count states in a generation; returns how many."""
+    number = 0
+    for batch in _batches(states):
+        apply_states(generation, batch)
+        number += len(batch)
+    return number
+
+
+def _replace(before: Generations, after: Generations) -> None:
+    if not store.save_generations(before, after):
+        raise RebuildConflict
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

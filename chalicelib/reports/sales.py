@@ -1,24 +1,29 @@
 """The sales of an event by time."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply
-from chalicelib.foundation import clock
+from chalicelib.edge.routes import Reply
+from chalicelib.foundation import clock, money, parallel
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.ledger.model import EntryKind
+from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import normalize
-from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.model import Purchase
-from chalicelib.purchases.record.views import OrderItem
+from chalicelib.purchases import queries, views
+from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.views import OrderItem
 from chalicelib.reports import store
-from chalicelib.reports.csv_replies import Cell, csv_reply
-from chalicelib.reports.times import Time, epoch_seconds
+from chalicelib.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
+from chalicelib.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
+from chalicelib.reports.figures import promo_part
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
@@ -181,3 +186,136 @@ def csv_row(sale: SaleView) -> list[Cell]:
     guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
     in_words = {"items": items, "guests": guests}
     return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
+
+
+# The sales of an event in the words of packages: counts, revenue in major units, and the sales behind them, as JSON or CSV.
+#
+# They are the sales of `reports.sales`, which add up to the payment ledger, and the figures of `reports.analytics`.
+
+
+class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, of orders with one package, or of sponsorships only."""
+
+    package_id: Id | None = None
+    sponsorship_only: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
+
+
+class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same for a file. With `bom` it begins with the mark by which older spreadsheets know UTF-8."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    bom: bool = False
+
+
+class SalesSummaryView(Struct, frozen=True, kw_only=True):
+    """How many of each package are sold and not refunded, and what the event has brought in after refunds and lost disputes.
+
+    `total_revenue` is in major units of `currency`, in which the event is sold; both follow a sale within three seconds.
+    """
+
+    counts: dict[str, int]
+    total_revenue: float
+    total_revenue_cents: int
+    currency: str
+
+
+class SalesFiguresView(SalesSummaryView, frozen=True, kw_only=True):
+    """The summary with a series for charts: what was sold by package and hour of the days from `from` to `to`, both included."""
+
+    by_hour: list[HourFigures]
+
+
+class PackageSalesView(SalesSummaryView, frozen=True, kw_only=True):
+    """The summary of all sales, and a page of those that were asked for. With a filter a page may have fewer than `limit`."""
+
+    sales: list[SaleView]
+    next_cursor: str | None
+
+
+def list_package_sales(event: Event, query: PackageSalesQuery) -> PackageSalesView:
+    """Raises InvalidInput for times or a cursor that cannot be."""
+    (found, next_cursor), totals = parallel.both(lambda: _find(event, query), lambda: sale_totals(event))
+    return PackageSalesView(**_summary(totals), sales=found, next_cursor=next_cursor)
+
+
+def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFiguresView:
+    """Raises InvalidInput for days that end before they begin, or are too many."""
+    totals = sale_totals(event, query, now)
+    return SalesFiguresView(**_summary(totals), by_hour=totals.by_hour)
+
+
+def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
+    """A part of the file; the header Link leads to the next one. The parts one after the other are the whole."""
+    found, next_cursor = _find(event, query)
+    has_header = query.cursor is None
+    mark = "\ufeff" if query.bom and has_header else ""
+    reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(csv_row, found), next_cursor)
+    name = {"Content-Disposition": f'attachment; filename="{event.id}-sales.csv"'}
+    return Reply(mark + reply.body, headers=reply.headers | name)
+
+
+def _find(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:
+    tier_ids = None
+    if query.package_id is not None or query.sponsorship_only:
+        tiers = catalog.snapshot().tiers_of(event.id)
+        tier_ids = {
+            tier.id for tier in tiers if query.package_id in (None, tier.id) and (tier.is_sponsorship or not query.sponsorship_only)
+        }
+    return find_page(event.id, query, query.limit, query.cursor, tier_ids)
+
+
+def _summary(totals: SaleTotals) -> dict[str, Any]:
+    return {
+        "counts": totals.kept,
+        "total_revenue": money.to_major_units(totals.balance_cents, totals.currency),
+        "total_revenue_cents": totals.balance_cents,
+        "currency": totals.currency,
+    }
+
+
+# What an event has sold with a promo code.
+
+
+class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
+    """Orders that were paid with a promo code (`uses`), their tickets, and those of these that were taken back.
+
+    `revenue` is what the tickets cost after the discount, `refunded` what was paid back of it or is being paid back. Those without `_cents`
+    are in major units of `currency`.
+    """
+
+    code: str
+    uses: int
+    tickets_sold: int
+    tickets_returned: int
+    discount: float
+    discount_cents: int
+    revenue: float
+    revenue_cents: int
+    refunded: float
+    refunded_cents: int
+    currency: str
+
+
+def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
+    """The figures of a promo code, which follow a sale within three seconds. Raises NotFound."""
+    promo_code = promotions.find_by_text(event_id, code)
+    if promo_code is None:
+        raise NotFound("This event has no promo code with this name.", event_id=event_id)
+    currency = promo_code.currency
+    figures = store.load_part(store.load_generations().current, event_id, promo_part(promo_code.code))
+    cents = {name: figures.get(f"{name}#{currency}", 0) for name in ("discount", "revenue", "refunded")}
+    return PromoCodeSalesView(
+        code=promo_code.code,
+        uses=figures.get("uses", 0),
+        tickets_sold=figures.get("sold", 0),
+        tickets_returned=figures.get("returned", 0),
+        discount=money.to_major_units(cents["discount"], currency),
+        discount_cents=cents["discount"],
+        revenue=money.to_major_units(cents["revenue"], currency),
+        revenue_cents=cents["revenue"],
+        refunded=money.to_major_units(cents["refunded"], currency),
+        refunded_cents=cents["refunded"],
+        currency=currency,
+    )

@@ -1,16 +1,37 @@
 """A ticket over HTTP, and its QR code."""
 
+from contextlib import nullcontext
+
 from chalice.app import Blueprint
 from msgspec import Struct
 
+from chalicelib.accounts.model import email_key
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.catalog.custom_options import AnswersRequired
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_NONE_MATCH
-from chalicelib.tickets import qr, qr_replies, service
-from chalicelib.tickets.model import Attendee, AttendeeLocked, Ticket, TicketFrozen, TicketNotFound, TicketVoid
-from chalicelib.tickets.qr_replies import QR_MEDIA_TYPES, QrQuery
-from chalicelib.tickets.views import TicketView, ticket_view
+from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
+from chalicelib.foundation import clock
+from chalicelib.tickets import qr, service, views
+from chalicelib.tickets import seats as seats_service
+from chalicelib.tickets.model import (
+    Attendee,
+    AttendeeLocked,
+    GuestAdmitted,
+    InvitationNotFound,
+    NamedGuest,
+    NoInvitation,
+    SeatNotFound,
+    Ticket,
+    TicketFrozen,
+    TicketNotFound,
+    TicketVoid,
+)
+from chalicelib.tickets.qr import QR_MEDIA_TYPES, QrQuery, qr_reply
+from chalicelib.tickets.seats import guest_options
+from chalicelib.tickets.views import InvitationView, SeatView, TicketSeatsView, TicketView, ticket_view
 
 bp = Blueprint(__name__)
 
@@ -49,7 +70,7 @@ def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody)
 def show_qr_code(request: RequestContext, ticket_id: str, query: QrQuery) -> Reply[str | bytes]:
     """Return the QR code of a ticket as an image."""
     ticket = _get_visible_ticket(request, ticket_id)
-    return qr_replies.qr_reply(request, query, ticket, qr.text(ticket))
+    return qr.qr_reply(request, query, ticket, qr.text(ticket))
 
 
 def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
@@ -62,3 +83,86 @@ def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
     if ticket.owner_id == user.user_id or permissions.may_admit(user, ticket.event_id):
         return ticket
     raise TicketNotFound()
+
+
+# Seats over HTTP: name their guests, invite them; and the guest's own page, for those who have the link.
+
+_CHANGE_ERRORS = (SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid)
+
+
+@route(bp, "GET", "/tickets/{ticket_id}/seats", access="user", errors=(TicketNotFound,))
+def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSeatsView]:
+    """List the seats of one of the caller's tickets, with their guests."""
+    user_id = request.require_user().user_id
+    seats = seats_service.list_ticket_seats(user_id, ticket_id)
+    ticket = seats[0].ticket
+    event = catalog.snapshot().events.get(ticket.event_id)
+    until = clock.iso(seats_service.guests_until(event)) if event else None
+    options = guest_options(ticket.tier_id)
+    return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], options=options, guests_until=until))
+
+
+@route(
+    bp, "PUT", "/seats/{seat_id}/guest", access="user", headers=(ACCEPT_LANGUAGE,), errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited)
+)
+def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
+    """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest stop working."""
+    user_id = request.require_user().user_id
+    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
+        seat = seats_service.assign(user_id, seat_id, body, request.language, request.now)
+    return Reply(views.seat_view(seat, user_id))
+
+
+@route(bp, "DELETE", "/seats/{seat_id}/guest", access="user", errors=_CHANGE_ERRORS)
+def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
+    """Take a seat back from its guest, whose code and link stop working."""
+    user_id = request.require_user().user_id
+    return Reply(views.seat_view(seats_service.remove(user_id, seat_id, request.now), user_id))
+
+
+@route(
+    bp,
+    "POST",
+    "/seats/{seat_id}/invitation",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited),
+)
+def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
+    """Mail the invitation for a seat again."""
+    user_id = request.require_user().user_id
+    seat, email = seats_service.get_invited(user_id, seat_id)
+    with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):
+        invited = seats_service.send_invitation(seat, request.language, request.now)
+    return Reply(views.seat_view(invited, user_id))
+
+
+@route(bp, "GET", "/guests/{token}", access="public", errors=(InvitationNotFound,))
+def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView]:  # noqa: ARG001
+    """Show a guest their seat and their code for the door."""
+    return Reply(views.invitation_view(seats_service.open_invitation(token), catalog.snapshot()))
+
+
+@route(
+    bp,
+    "GET",
+    "/guests/{token}/qr",
+    access="public",
+    statuses=(200, 304),
+    headers=(IF_NONE_MATCH,),
+    media_types=QR_MEDIA_TYPES,
+    errors=(InvitationNotFound, TicketVoid, TicketFrozen),
+)
+def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> Reply[str | bytes]:
+    """Return the QR code of a guest as an image."""
+    seat = seats_service.open_invitation(token)
+    if seat.guest is None:
+        raise InvitationNotFound()
+    return qr_reply(request, query, seat.ticket, qr.guest_text(seat.ticket, seat.guest))
+
+
+@route(bp, "DELETE", "/guests/{token}", access="public", errors=(InvitationNotFound,))
+def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
+    """Decline a seat as its guest and delete your data. A guest who is already in keeps the seat, without a name."""
+    seats_service.erase(token, request.now)
+    return Reply(Done("We have deleted your name, your email address and your answers."))

@@ -6,9 +6,13 @@ need Pillow or pypng for PNG, and their SVG is eight times as large (one subpath
 
 import struct
 import zlib
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Literal, NamedTuple
 
-from chalicelib.tickets.model import Guest, Ticket, seat_id
+from msgspec import Struct
+
+from chalicelib.edge.routes import Reply, RequestContext, etag_matches
+from chalicelib.tickets.model import Guest, Ticket, TicketFrozen, TicketVoid, seat_id
 
 PREFIX = "FG1"
 BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 requires
@@ -85,3 +89,38 @@ def _line(row: list[bool]) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# Replies with a QR code as an image.
+
+ImageFormat = Literal["svg", "png"]
+
+QR_TYPES: dict[ImageFormat, str] = {"svg": "image/svg+xml", "png": "image/png"}
+QR_MEDIA_TYPES = tuple(QR_TYPES.values())
+QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
+
+
+class QrQuery(Struct, forbid_unknown_fields=True):
+    """`format`: if it is left out, the header Accept decides."""
+
+    format: ImageFormat | None = None
+
+
+def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str) -> Reply[str | bytes]:
+    """The image of a QR code with this text, or 304. Raises TicketVoid and TicketFrozen if its ticket admits nobody."""
+    if not ticket.admissible:
+        raise TicketVoid() if ticket.state == "void" else TicketFrozen()
+    image_format = query.format or _accepted_format(request)
+    etag = f'"{image_format}-{sha256(text.encode()).hexdigest()[:32]}"'
+    headers = {**QR_HEADERS, "ETag": etag}
+    if etag_matches(request.header("if-none-match"), etag):
+        return Reply("", 304, headers)
+    render = svg if image_format == "svg" else png
+    return Reply(render(modules(text)), 200, {**headers, "Content-Type": QR_TYPES[image_format]})
+
+
+def _accepted_format(request: RequestContext) -> ImageFormat:
+    """The first of the two types in the Accept header, else SVG."""
+    accept = request.header("accept") or ""
+    accepted = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
+    return accepted[min(accepted)] if accepted else "svg"

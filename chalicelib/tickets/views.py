@@ -2,12 +2,14 @@
 
 from msgspec import Struct
 
+from chalicelib.catalog.custom_options import AnswerValue, CustomOption
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.tickets import seats as seats_service
 from chalicelib.tickets import service
-from chalicelib.tickets.model import Attendee, Ticket, TicketState
+from chalicelib.tickets.model import Attendee, GuestAnswer, GuestDetails, InvitationNotFound, Seat, Ticket, TicketState
 
 BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
@@ -108,4 +110,130 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         admitted=ticket.admitted,
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,
+    )
+
+
+# Seats over HTTP: as the ticket's owner sees them, and as the guest sees their own.
+
+
+class GuestView(Struct, frozen=True, kw_only=True):
+    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page; `invited_at` is when it was mailed to them last.
+
+    `answers` are by question, and `option_answers` those of them that an option asked for, as it was asked. What was erased is null.
+    """
+
+    name: str | None
+    email: str | None
+    answers: dict[str, AnswerValue]
+    option_answers: list[GuestAnswer]
+    invited_at: Timestamp | None
+    url: str | None
+
+
+class SeatView(Struct, frozen=True, kw_only=True):
+    """A seat of a ticket; `seat` is its number there. `admitted`: its guest has come in with their own code.
+
+    `number` is that of the seat within its event, for people to read; it comes a second or two after the sale.
+    `guest` is null if nobody was named, and if the ticket was given to another owner (`transferred`).
+    """
+
+    id: str
+    ticket_id: str
+    seat: int
+    number: str | None
+    state: TicketState
+    transferred: bool
+    guest: GuestView | None
+    admitted: bool
+
+
+class TicketSeatsView(Struct, frozen=True, kw_only=True):
+    """All seats of a ticket. Guests can be named before `guests_until`, which is null if the catalog no longer has the event.
+
+    `options` are what each guest is asked.
+    """
+
+    seats: list[SeatView]
+    options: list[CustomOption]
+    guests_until: Timestamp | None
+
+
+class SeatPageView(Struct, frozen=True, kw_only=True):
+    """A page of the seats of an order, those of the first ticket first. `next_cursor` is null on the last page."""
+
+    seats: list[SeatView]
+    next_cursor: str | None
+
+
+class InvitationView(Struct, frozen=True, kw_only=True):
+    """A seat as its guest sees it. `code` and `qr_url` are null while the ticket admits nobody: it is void, or its payment is disputed."""
+
+    id: str
+    seat: int
+    number: str | None
+    state: TicketState
+    name: str | None
+    email: str | None
+    answers: dict[str, AnswerValue]
+    option_answers: list[GuestAnswer]
+    event: TicketEvent
+    tier_name: str | None
+    code: str | None
+    qr_url: str | None
+    admitted: bool
+
+
+def seat_view(seat: Seat, owner_id: str) -> SeatView:
+    """A seat as this user sees it: without its guest if the ticket is another owner's."""
+    is_theirs = seat.ticket.owner_id == owner_id
+    return SeatView(
+        id=seat.id,
+        ticket_id=seat.ticket.id,
+        seat=seat.number,
+        number=seat.ticket.seat_number(seat.number),
+        state=seat.ticket.state,
+        transferred=not is_theirs,
+        guest=_guest_view(seat) if is_theirs else None,
+        admitted=seat.checkin is not None,
+    )
+
+
+def _guest_view(seat: Seat) -> GuestView | None:
+    if seat.guest is None:
+        return None
+    details = seat.details
+    return GuestView(
+        name=seat.guest.name,
+        email=details.email if details else None,
+        answers=_answers(details) if details else {},
+        option_answers=details.option_answers if details else [],
+        invited_at=iso_or_none(details.invited_at) if details else None,
+        url=seats_service.page_url(seat.token) if seat.token else None,
+    )
+
+
+def _answers(details: GuestDetails) -> dict[str, AnswerValue]:
+    return {**details.answers, **{answer.option_id: answer.value for answer in details.option_answers}}
+
+
+def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
+    """A seat as its guest sees it. Raises InvitationNotFound if it has none."""
+    guest, details, ticket = seat.guest, seat.details, seat.ticket
+    if guest is None or details is None:
+        raise InvitationNotFound()
+    tier = catalog.tiers.get(ticket.tier_id)
+    return InvitationView(
+        id=seat.id,
+        seat=seat.number,
+        number=ticket.seat_number(seat.number),
+        state=ticket.state,
+        name=guest.name,
+        email=details.email,
+        answers=_answers(details),
+        option_answers=details.option_answers,
+        event=ticket_event(ticket, catalog),
+        tier_name=tier.name if tier else None,
+        code=guest.code if ticket.admissible else None,
+        qr_url=f"{BASE_PATH}/guests/{seat.token}/qr" if ticket.admissible else None,
+        admitted=seat.checkin is not None,
     )

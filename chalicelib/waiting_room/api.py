@@ -9,7 +9,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
-from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges

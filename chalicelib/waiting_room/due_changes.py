@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import log, settings
-from chalicelib.waiting_room import admission_plan, config, stock_limits, store
+from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
@@ -61,7 +61,7 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
     if room.n is not None:
         return room.segments
     assert event.on_sale_at is not None  # it has a waiting room
-    first = room.segments[0] if room.segments else config.first_segment(event, event.on_sale_at)
+    first = room.segments[0] if room.segments else model.first_segment(event, event.on_sale_at)
     return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited, event.paused)]
 
 
@@ -77,7 +77,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
         return replace(room, revision=revision)
     now = _time_in(room, now)
     change = admission_plan.pause if event.paused else admission_plan.resume
-    plan = admission_plan.shorten(change(room.segments, now), now, config.pass_seconds(event))
+    plan = admission_plan.shorten(change(room.segments, now), now, model.pass_seconds(event))
     has_place = not event.paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
     return replace(room, revision=revision, segments=plan) if has_place else None
 
@@ -87,13 +87,13 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
     if room.n is None:
         return None
     now = _time_in(room, now)
-    pass_seconds = config.pass_seconds(event)
+    pass_seconds = model.pass_seconds(event)
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
     has_place = admission_plan.has_place(plan, now, pass_seconds)
     capped = admission_plan.cap_unused_admissions(plan, now, total)
     if capped is not None and (has_place or len(capped) == len(plan)):
         return replace(room, segments=capped)
-    return _follow_stock(event, room, plan, has_place, total, now) if config.follows_stock(event) else None
+    return _follow_stock(event, room, plan, has_place, total, now) if model.follows_stock(event) else None
 
 
 def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:

@@ -6,9 +6,9 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
-from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import log
-from chalicelib.waiting_room import admission_plan, config, stock_limits, store
+from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
@@ -105,7 +105,7 @@ def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
         offsets=room.offsets,
         segments=loaded.plan,
         total=loaded.total,
-        pass_seconds=config.pass_seconds(event),
+        pass_seconds=model.pass_seconds(event),
         stopped=stopped,
         may_return=may_return,
     )

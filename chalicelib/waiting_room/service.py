@@ -11,6 +11,7 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
+from chalicelib.waiting_room.admin_controls import compute_queue_status
 from chalicelib.waiting_room.model import (
     GUEST_PREFIX,
     LATE,
@@ -26,7 +27,6 @@ from chalicelib.waiting_room.model import (
     TokenOfAnotherUser,
     TokenUnknown,
 )
-from chalicelib.waiting_room.queue_status import compute_queue_status
 from chalicelib.waiting_room.room_cache import CachedRoom
 from chalicelib.waiting_room.views import AdminRoomView, ProofView, QueueStatusView
 

@@ -6,7 +6,7 @@ from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
-from chalicelib.waiting_room import admission_plan, config
+from chalicelib.waiting_room import admission_plan, model
 from chalicelib.waiting_room.store import Room
 
 
@@ -16,10 +16,10 @@ def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     Everybody with a valid pass counts as still buying, so the estimate is rather too low than too high. If nobody has a valid pass and
     anything is left, at least one is admitted.
     """
-    configured = config.first_segment(event, now)
+    configured = model.first_segment(event, now)
     limit = event.limit(settings.current().event_purchase_limit)
     stock = _event_stock(event, now)
-    inside = admission_plan.active_pass_count(room.segments, total, config.pass_seconds(event), now)
+    inside = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
     could_buy = -(-stock.available // limit) - inside
     payments_per_second = max(1, settings.current().stripe_call_rate // settings.STRIPE_CALLS_PER_PAYMENT)
     return max(0, min(configured.wave_size, could_buy, payments_per_second * configured.interval))

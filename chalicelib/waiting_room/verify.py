@@ -16,7 +16,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from chalicelib.waiting_room import draw
-from chalicelib.waiting_room.permutation import ALGORITHM, MAX_N
+from chalicelib.waiting_room.draw import ALGORITHM, MAX_N
 
 EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
 MAX_PROOF_BYTES = 1 << 20

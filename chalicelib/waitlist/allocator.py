@@ -17,13 +17,12 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, ids, log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.errors import ActiveReservationExists, PurchaseLimitExceeded
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from chalicelib.purchases.reservations import offers
+from chalicelib.purchases import offers, queries
+from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waitlist import kept_stocks, store
-from chalicelib.waitlist.allocation import PlannedOffer, Turns, plan_offers
 from chalicelib.waitlist.model import LAST_DAY_SECONDS, Entry, EntryState, Line, offer_ends_at
+from chalicelib.waitlist.offer_plan import PlannedOffer, Turns, plan_offers
 
 MAX_ROUNDS = 100  # of one run; each makes an offer, or finds one entry that cannot have one now
 SECONDS_FOR_OFFER = 3  # with less time left, none is begun

@@ -9,22 +9,22 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import RateLimited
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted
-from chalicelib.purchases.record.errors import (
+from chalicelib.purchases.errors import (
     ActiveReservationExists,
     PurchaseLimitExceeded,
     ReservationConverted,
     ReservationNotFound,
     TierLimitExceeded,
 )
-from chalicelib.purchases.record.model import MAX_QUANTITY
+from chalicelib.purchases.model import MAX_QUANTITY
 from chalicelib.waitlist import service
 from chalicelib.waitlist.model import MAX_TIERS, EntryNotFound, EntryNotWaiting, TicketsAvailable, WaitlistClosed, event_id_of
 from chalicelib.waitlist.service import JoinRequest

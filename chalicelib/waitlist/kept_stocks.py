@@ -14,8 +14,8 @@ from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 from chalicelib.waitlist import store
-from chalicelib.waitlist.allocation import TierSupply
 from chalicelib.waitlist.model import Line, Place
+from chalicelib.waitlist.offer_plan import TierSupply
 
 
 class FreeStock(Struct, frozen=True):

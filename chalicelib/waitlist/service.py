@@ -16,11 +16,9 @@ from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, Stock
-from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.errors import ActiveReservationExists, TierLimitExceeded
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from chalicelib.purchases.reservations import offers
-from chalicelib.purchases.reservations import service as reservations
+from chalicelib.purchases import offers, queries, reservations
+from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.waitlist import allocator, kept_stocks, store
 from chalicelib.waitlist.model import (
     MAX_TIERS,

@@ -8,8 +8,8 @@ from msgspec import Struct
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.purchases.record import views as purchase_views
-from chalicelib.purchases.record.views import ReservationView
+from chalicelib.purchases import views as purchase_views
+from chalicelib.purchases.views import ReservationView
 from chalicelib.waitlist.model import Entry, EntryState, EntryStatus
 from chalicelib.waitlist.service import OwnEntry
 

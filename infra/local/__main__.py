@@ -123,7 +123,7 @@ def _serve(
     terminal: TextIO,
 ) -> NoReturn:
     from chalicelib.catalog import service
-    from chalicelib.images import bucket_client
+    from chalicelib.images import store as store_service
     from devtools.s3.transport import in_process_buckets
     from infra.local import demo_access, initial_data, local_stripe
     from infra.local.event_sources import create_poller
@@ -146,7 +146,7 @@ def _serve(
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
         images = LocalImages(folder.images, app.app)
-        on_stop.enter_context(in_process_buckets(images.buckets, bucket_client.client()))
+        on_stop.enter_context(in_process_buckets(images.buckets, store_service.client()))
         server.start(Gateway(app.app), BUILT, lambda: store.failure, images, Mailbox(folder.mail))
         # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
         if stripe is not None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
+from chalicelib.accounts import profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.accounts.profiles import PromoterChange
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, secret_settings, settings
 from infra.local.data_folder import RunSecrets

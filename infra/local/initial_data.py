@@ -8,12 +8,12 @@ import msgspec
 
 from bootstrap import demo
 from bootstrap.files import load_files
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.document import InvalidDocument
+from chalicelib.bootstrap_file.rollout import ApplyRefused
+from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.faults import InvalidDocument
-from chalicelib.rollouts.rollout import ApplyRefused
-from chalicelib.rollouts.validation import validate_files
 from infra import tables
 from infra.local.environment import SetupError
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from chalicelib.edge import cors, http
+from chalicelib.edge import cors, error_replies
 from chalicelib.foundation.settings import PREFIX
 from infra.template.functions import API, LOG_DAYS, WEBHOOKS
 from infra.template.stages import Template, function_settings, stack_settings
@@ -49,7 +49,7 @@ _ACCESS_LOGS_ACCOUNT: Template = {
 }
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
-_CUT_OFF = f"The service is busy. {http.UNKNOWN} {http.LOOK_FIRST}"
+_CUT_OFF = f"The service is busy. {error_replies.UNKNOWN} {error_replies.LOOK_FIRST}"
 _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
     # What API Gateway calls an unknown resource or method.
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
@@ -131,8 +131,8 @@ def _gateway_response(allowed: dict[str, str], status: int | None, code: str, me
     if status == 503:
         body["outcome"] = "unknown"
     if status in (429, 503):
-        body["retryAfterSeconds"] = http.STORE_RETRY_SECONDS
-        headers["Retry-After"] = f"'{http.STORE_RETRY_SECONDS}'"
+        body["retryAfterSeconds"] = error_replies.STORE_RETRY_SECONDS
+        headers["Retry-After"] = f"'{error_replies.STORE_RETRY_SECONDS}'"
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import app
-from chalicelib.edge.http import Operation
+from chalicelib.edge.routes import Operation
 from tests.access import requests
 from tests.access.world import CALLERS, is_invalid, new_world, outcome
 from tests.conftest import Time

@@ -8,21 +8,19 @@ from typing import Any
 
 from msgspec import Struct
 
+from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import Account
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.profiles.service import PromoterChange
-from chalicelib.accounts.sessions import service as sessions
-from chalicelib.cases import service as cases
+from chalicelib.accounts.profiles import PromoterChange
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
+from chalicelib.ledger import money_cases as cases
 from chalicelib.notifications import outbox as notifications
-from chalicelib.notifications import suppression
+from chalicelib.notifications import ses_reports
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks import outbox
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests import builders, engines, pictures
 from tests.access import requests
 from tests.bootstrap import conftest as bootstrap
@@ -188,7 +186,7 @@ def _join_waitlist(api: Client, user: str, event: str) -> str:
 def _queue_message(order_id: str, event_id: str) -> str:
     """Queue a mail about an order. Returns its id."""
     message = notifications.new_notification("order_confirmed", order_id, 4, user_id=BUYER, event_id=event_id, now=clock.now())
-    suppression.suppress("gone@example.com", "bounced", clock.now())
+    ses_reports.suppress("gone@example.com", "bounced", clock.now())
     notifications.queue(message)
     return message.id
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from chalicelib.accounts import store
-from chalicelib.accounts.members import service as members
+from chalicelib.accounts import members, store
 from chalicelib.dynamodb import dynamo
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
 from tests.simulation import faults

@@ -6,7 +6,7 @@ import argon2
 import pytest
 
 from chalicelib.accounts import store
-from chalicelib.accounts.attempts.service import WINDOW_SECONDS
+from chalicelib.accounts.login_attempts import WINDOW_SECONDS
 from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, sign_up
 

@@ -1,7 +1,7 @@
 """Open cases as admins see them: refunds and disputes that are not done, and findings of the reconciliation."""
 
-from chalicelib.cases import service as cases
 from chalicelib.foundation import clock, ids
+from chalicelib.ledger import money_cases as cases
 from tests import builders
 
 

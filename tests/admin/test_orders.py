@@ -7,7 +7,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.edge import auth
 from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 
 

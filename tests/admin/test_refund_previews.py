@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders
 
 

@@ -8,7 +8,7 @@ from chalicelib.outgoing_webhooks import endpoints, transport
 from chalicelib.outgoing_webhooks import outbox as outbox_of_webhooks
 from chalicelib.outgoing_webhooks.jobs import retry_webhooks
 from chalicelib.outgoing_webhooks.transport import EndpointReply
-from chalicelib.purchases.sweep import service as sweep
+from chalicelib.purchases import sweep
 from infra.local.schedules import scheduled_event
 from infra.template import functions
 from tests import builders

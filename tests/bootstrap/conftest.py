@@ -11,9 +11,9 @@ import pytest
 
 from bootstrap.__main__ import main
 from bootstrap.files import parse_json
+from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.rollouts.validation import ValidDocument, validate_tree
 
 EXAMPLE = Path(__file__).parents[2] / "bootstrap" / "bootstrap-tickets.json"
 

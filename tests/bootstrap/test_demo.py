@@ -7,8 +7,8 @@ import pytest
 
 from bootstrap import demo
 from bootstrap.files import merge, read_file
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_files, validate_tree
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_files, validate_tree
 from infra.local.data_folder import RunSecrets
 from infra.local.demo_access import create_access
 from tests import builders

@@ -3,9 +3,9 @@
 import pytest
 
 from chalicelib.audit import service as audit
+from chalicelib.bootstrap_file import planner
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.rollouts import planner
 from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
 
 pytestmark = pytest.mark.usefixtures("time")

@@ -8,11 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
+from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.promotions import service as promotions
-from chalicelib.promotions import transactions
-from chalicelib.rollouts import rollout
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket, valid_document
 from tests.engines import create_tables
@@ -231,7 +230,7 @@ def test_drift_of_a_code_is_corrected_by_the_same_file(run, write, tree, shown):
     declare(tree, promo_code("FEST", max_total_uses=5))
     run("apply", write(tree))
     found = promotions.find("fest", "FEST")
-    transactions.change(found, replace(found, max_total_uses=9), "somebody", 0)
+    promotions.change(found, replace(found, max_total_uses=9), "somebody", 0)
     drift = run("drift", write(tree))
     assert (drift.code, "max_total_uses 9 -> 5" in drift.out) == (1, True)
     assert "version 1 is already served" in run("apply", write(tree)).out

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
-from chalicelib.rollouts import rollout
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document

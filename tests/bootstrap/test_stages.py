@@ -2,9 +2,9 @@
 
 import pytest
 
+from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
-from chalicelib.rollouts import rollout
 from tests.bootstrap.conftest import EXAMPLE, ticket, valid_document
 from tests.engines import create_tables
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bootstrap.files import load_files
+from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.foundation import settings
-from chalicelib.rollouts.validation import validate_files
 from devtools.stripe.fake import FakeStripe
 
 DETAILS = {"event": "Summer Fest", "date": "2026-09-01T20:00:00", "venue": "Old Harbour", "timezone": "Europe/Madrid", "capacity": "200"}

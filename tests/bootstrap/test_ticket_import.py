@@ -8,7 +8,7 @@ from bootstrap import ticket_import
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.purchases.imports import service as imports
+from chalicelib.purchases import imports
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
 from tests.simulation import faults

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import strategies as st
 
 from bootstrap.files import parse_json
+from chalicelib.bootstrap_file import document, validation
+from chalicelib.bootstrap_file.document import InvalidDocument, to_promo_codes
+from chalicelib.bootstrap_file.planner import build_plan
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
-from chalicelib.rollouts import conversion, document
-from chalicelib.rollouts.faults import InvalidDocument
-from chalicelib.rollouts.planner import build_plan
-from chalicelib.rollouts.promo_codes import to_promo_codes
-from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document
 from tests.simulation import faults
 
@@ -34,8 +33,8 @@ def test_the_usual_status_and_currency_may_be_left_out(run, write, tree):
     full_checksum = run("validate", "--json", write(tree)).json["checksum"]
     del tree["events"]["fest"]["status"], tree["ticket_types"]["fest-pass"]["status"], tree["ticket_types"]["fest-pass"]["currency"]
     valid = valid_document(tree)
-    assert conversion.to_events(valid)["fest"].status == "active"
-    tier = conversion.to_tiers(valid)["fest-pass"]
+    assert validation.to_events(valid)["fest"].status == "active"
+    tier = validation.to_tiers(valid)["fest-pass"]
     assert (tier.status, tier.currency) == ("available", "USD")
     assert valid.tree == tree
     assert valid.checksum != full_checksum, "the checksum is that of the file as it was written"

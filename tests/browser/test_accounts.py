@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401

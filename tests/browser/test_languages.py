@@ -5,10 +5,10 @@ from typing import get_args
 
 from playwright.sync_api import Page, Route, expect
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests import builders
 from tests.accounts.conftest import mailbox, register  # noqa: F401
 from tests.bootstrap.conftest import event, ticket

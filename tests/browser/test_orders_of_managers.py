@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
 from chalicelib.payments.providers import protocol
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from tests import builders, invariants
 from tests.admin.test_payouts import PayBook
 from tests.browser.doors import Door

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import invariants
 from tests.browser import stripe_js
 from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, VISA

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import clock
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap.conftest import event, ticket
 
 

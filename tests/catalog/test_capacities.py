@@ -177,7 +177,7 @@ def test_an_instance_unaware_of_the_capacity_sells_nothing_without_it(api, time,
     with monkeypatch.context() as patched:
         patched.setattr("chalicelib.catalog.service.find_snapshot", lambda _: old)
         patched.setattr("chalicelib.catalog.service.snapshot", lambda: old)
-        patched.setattr("chalicelib.purchases.reservations.service.catalog.refresh_snapshot", lambda: old)
+        patched.setattr("chalicelib.purchases.reservations.catalog.refresh_snapshot", lambda: old)
         assert builders.reserve(api, "ada", event_id, tier_id, 4).status == 503
     assert (pool(event_id).held, pool(event_id).available) == (0, 3)
     with monkeypatch.context() as patched:  # an instance whose snapshot is old learns of the capacity by the refusal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.inventory.display import model
+from chalicelib.inventory import display
 from chalicelib.inventory.model import default_shard_count
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation.call_log import record_calls
@@ -46,7 +46,7 @@ def _units_of(api, time, instances):
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_reads_of_figures_that_change_grow_with_the_instances_only_by_the_display_items(api, time, large_catalog, monkeypatch, count):
-    monkeypatch.setattr(model, "MAX_QUIET", 0)  # as if they had changed
+    monkeypatch.setattr(display, "MAX_QUIET", 0)  # as if they had changed
     shards, displays, _, writes = units_of(api, time, count)
     assert (shards, displays, writes) == (SHARDS, count * EVENTS / 2, EVENTS)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.catalog.text_index import TextIndex
+from chalicelib.catalog.search import TextIndex
 
 INDEX = TextIndex(
     [

@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.changes.purchases import purchase_changes
+from chalicelib.changes.rows import purchase_changes
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.record.model import Dispute, LineItem, Purchase, Refund
+from chalicelib.purchases.model import Dispute, LineItem, Purchase, Refund
 
 LINES = [LineItem(f"t{n}", f"Tier {n}", 2, 5000, 1, [Hold(f"t{n}#0", f"p.{n}", 2)]) for n in (1, 2)]
 HELD = Purchase(id="p", user_id="ada", event_id="e", state="held", version=1, lines=LINES, currency="USD", created_at=1000, expires_at=1180)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.accounts.profiles import service as profiles
-from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.accounts import profiles
+from chalicelib.accounts.profiles import PromoterChange
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr
 from tests import builders, invariants, pdfs

@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 
 from app import app as fairgate_app
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import cors, error_middleware
-from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge import cors, error_replies
 from chalicelib.edge.idempotency import execute_once
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, NotFound
 from infra.local.gateway import Gateway
@@ -148,7 +148,7 @@ def app() -> Chalice:
     """One app for all tests, because a blueprint can be registered only once."""
     chalice_app = Chalice(app_name="edge", configure_logs=False)
     chalice_app.api.binary_types = ["*/*"]
-    chalice_app.register_middleware(error_middleware.reshape_errors, "http")
+    chalice_app.register_middleware(error_replies.reshape_errors, "http")
     chalice_app.register_middleware(cors.answer_preflights, "http")
     chalice_app.register_blueprint(bp, url_prefix="/v1")
     return chalice_app

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.edge import access
+from chalicelib.edge import operation
 from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, UserRequired
 
 CALLERS = {
@@ -28,7 +28,7 @@ ALLOWED = {
 @pytest.mark.parametrize("of", ALLOWED)
 def test_each_access_admits_the_callers_of_the_table(of, name):
     if name in ALLOWED[of]:
-        access.check(of, CALLERS[name])
+        operation.check(of, CALLERS[name])
     else:
         with pytest.raises((Unauthenticated, UserRequired, Forbidden)):
-            access.check(of, CALLERS[name])
+            operation.check(of, CALLERS[name])

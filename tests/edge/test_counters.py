@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.edge import counters
-from chalicelib.edge.counters import Counter
+from chalicelib.edge import rate_limits
+from chalicelib.edge.rate_limits import Counter
 from chalicelib.foundation.gcra import Quota
 from tests.simulation.call_log import record_calls
 from tests.simulation.threads import run_in_threads
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("store", "_new_instance")
 
 @pytest.fixture
 def _new_instance():
-    counters._local_counters.forget()
+    rate_limits._local_counters.forget()
     yield
-    counters._local_counters.forget()
+    rate_limits._local_counters.forget()
 
 
 def counter(seconds=0, key="ada"):
@@ -52,7 +52,7 @@ def test_requests_are_reported_together_once_too_many_are_unreported():
             assert counter().begin()
             assert counter().add(2)
     assert list(log) == ["UpdateItem"]
-    counters._local_counters.forget()
+    rate_limits._local_counters.forget()
     counter().begin()
     counter().add(0)
     assert counter().remaining() == 1  # three were reported, and this one

@@ -1,6 +1,6 @@
 """Chalice's own errors in the format of the API."""
 
-from chalicelib.edge import http
+from chalicelib.edge import error_replies
 
 
 def test_an_error_of_chalice_itself_has_the_format_of_all_errors(edge):
@@ -13,4 +13,4 @@ def test_an_error_of_chalice_itself_has_the_format_of_all_errors(edge):
 def test_after_an_error_of_chalice_itself_a_change_may_have_been_made(edge):
     reply = edge.post("/change", json={})
     assert (reply.status, reply.json["error"], reply.json["outcome"]) == (500, "internal_error", "unknown")
-    assert http.LOOK_FIRST in reply.json["message"]
+    assert error_replies.LOOK_FIRST in reply.json["message"]

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import http
+from chalicelib.edge import routes
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.foundation import log, settings
 
@@ -91,8 +91,8 @@ def test_a_body_has_at_most_256_kb(edge):
         return b'{"quantity": 1, "name": "' + b"x" * (size - 27) + b'"}'
 
     assert len(body(1000)) == 1000
-    assert edge.post("/orders", body=body(http.MAX_BODY_BYTES)).status == 201
-    reply = edge.post("/orders", body=body(http.MAX_BODY_BYTES + 1))
+    assert edge.post("/orders", body=body(routes.MAX_BODY_BYTES)).status == 201
+    reply = edge.post("/orders", body=body(routes.MAX_BODY_BYTES + 1))
     assert (reply.status, reply.json["error"]) == (413, "body_too_large")
 
 

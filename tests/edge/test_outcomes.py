@@ -3,9 +3,9 @@
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import http
+from chalicelib.edge import error_replies
 from chalicelib.foundation import sdk_calls
-from chalicelib.purchases.record import queries, store
+from chalicelib.purchases import queries, store
 from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.simulation.interception import Listener, intercept
@@ -24,9 +24,9 @@ def reserve(shop, key="k"):
 
 def assert_unavailable(reply, outcome):
     assert (reply.status, reply.json["error"], reply.json["outcome"]) == (503, "service_unavailable", outcome), reply.json
-    assert reply.headers["retry-after"] == str(http.STORE_RETRY_SECONDS)
-    assert (http.UNCHANGED in reply.json["message"]) == (outcome == "unchanged")
-    assert (http.UNKNOWN in reply.json["message"]) == (outcome == "unknown")
+    assert reply.headers["retry-after"] == str(error_replies.STORE_RETRY_SECONDS)
+    assert (error_replies.UNCHANGED in reply.json["message"]) == (outcome == "unchanged")
+    assert (error_replies.UNKNOWN in reply.json["message"]) == (outcome == "unknown")
 
 
 @pytest.mark.parametrize("error", [faults.throttled, faults.timeout])
@@ -55,7 +55,7 @@ def test_a_reserve_whose_answer_is_lost_may_have_taken_effect(shop, api):
         reply = reserve(shop)
     assert fault.was_triggered
     assert_unavailable(reply, "unknown")
-    assert http.REPEAT_WITH_KEY in reply.json["message"]
+    assert error_replies.REPEAT_WITH_KEY in reply.json["message"]
     (purchase,) = store.scan_purchases()
     again = reserve(shop)
     assert (again.status, again.json["id"]) == (201, purchase.id)
@@ -65,7 +65,7 @@ def test_without_a_key_the_caller_is_advised_to_look_first(shop):
     with faults.lose_answer(1, operation="TransactWriteItems"):
         reply = reserve(shop, key="")
     assert_unavailable(reply, "unknown")
-    assert http.LOOK_FIRST in reply.json["message"]
+    assert error_replies.LOOK_FIRST in reply.json["message"]
 
 
 def test_a_key_is_not_recommended_where_it_is_not_used(shop, api):
@@ -73,7 +73,7 @@ def test_a_key_is_not_recommended_where_it_is_not_used(shop, api):
     with faults.lose_answer(1, operation="TransactWriteItems"):
         reply = api.post(f"/admin/events/{shop.event_id}/pause", token=builders.admin_token(), headers={"Idempotency-Key": "k"})
     assert_unavailable(reply, "unknown")
-    assert http.LOOK_FIRST in reply.json["message"]
+    assert error_replies.LOOK_FIRST in reply.json["message"]
 
 
 def test_an_error_after_a_write_is_not_reported_as_unchanged(shop):
@@ -98,7 +98,7 @@ def test_an_error_of_ours_says_too_what_may_have_happened(shop, monkeypatch, wri
             dynamo.put_item(TableName=dynamo.table_name("rate-limits"), Item={"id": {"S": "x"}})
         raise ZeroDivisionError
 
-    monkeypatch.setattr("chalicelib.purchases.reservations.service.reserve", fail)
+    monkeypatch.setattr("chalicelib.purchases.reservations.reserve", fail)
     reply = reserve(shop)
     assert (reply.status, reply.json["error"], reply.json["outcome"]) == (500, "internal_error", outcome)
 

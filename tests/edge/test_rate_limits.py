@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import counters, rate_limits
+from chalicelib.edge import rate_limits
 from chalicelib.edge.store import RateLimitRow
 from chalicelib.foundation import log, settings
 from tests import builders
@@ -37,7 +37,7 @@ def statuses(api, times, **options):
 
 def start_new_instance():
     """Forget what this instance knows of the counters."""
-    counters._local_counters.forget()
+    rate_limits._local_counters.forget()
 
 
 class TestUser:
@@ -191,7 +191,7 @@ class TestAddress:
         instances = [{} for _ in range(8)]
         granted = 0
         for number in range(400):
-            counters._local_counters.entries = instances[number % 8]
+            rate_limits._local_counters.entries = instances[number % 8]
             granted += request_reservation(api, f"user-{number}").status == 404
         assert 50 <= granted <= 50 + 8 * (50 // rate_limits.UNREPORTED_SHARE)
 
@@ -303,13 +303,13 @@ class TestThreads:
 
     def test_threads_of_several_instances_never_exceed_the_limit(self, api, time, monkeypatch):
         """Each request is counted as by a new instance, so the condition of the write alone decides."""
-        monkeypatch.setattr(counters, "find_local", lambda key: counters.LocalCounter())
+        monkeypatch.setattr(rate_limits, "find_local", lambda key: rate_limits.LocalCounter())
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
 
     def test_get_more_than_the_limit_without_the_condition(self, api, time, monkeypatch):
         """The counter-test: if this granted no more either, the test above would prove nothing."""
         update, always = dynamo.update_if_returning, "attribute_exists(id) OR attribute_not_exists(id)"
-        monkeypatch.setattr(counters, "find_local", lambda key: counters.LocalCounter())
+        monkeypatch.setattr(rate_limits, "find_local", lambda key: rate_limits.LocalCounter())
         monkeypatch.setattr(dynamo, "update_if_returning", lambda row, changes, condition, add, **_: update(row, changes, always, add=add))
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
 

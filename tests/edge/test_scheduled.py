@@ -5,7 +5,7 @@ import math
 import pytest
 from chalice.app import Blueprint
 
-from chalicelib.edge import job_runs, scheduled, time_limits
+from chalicelib.edge import job_runs, scheduled
 from chalicelib.edge.scheduled import INTERVALS, scheduled_job
 from chalicelib.foundation import deadline, log
 from infra.local.schedules import scheduled_event
@@ -49,7 +49,7 @@ def test_a_failed_job_is_logged_and_raises_so_that_lambda_sees_it(monkeypatch):
 
 
 def test_a_job_ends_before_lambda_would_end_it(time, manual_lambda):
-    assert call(lambda: {"seconds": deadline.remaining()}, manual_lambda(120)) == {"seconds": 120 - time_limits.RESERVE_SECONDS}
+    assert call(lambda: {"seconds": deadline.remaining()}, manual_lambda(120)) == {"seconds": 120 - scheduled.RESERVE_SECONDS}
 
 
 def test_a_job_outside_lambda_has_no_deadline():

@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 
 from bootstrap.files import parse_json
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import EXAMPLE, event, ticket

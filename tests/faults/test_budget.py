@@ -5,7 +5,7 @@ import pytest
 from chalicelib.foundation import clock, settings
 from chalicelib.inventory import store as stock
 from chalicelib.inventory.model import MAX_HOLDS
-from chalicelib.purchases.record import recent_purchases
+from chalicelib.purchases import store
 from tests import builders, shops
 from tests.simulation import capacity
 from tests.simulation.call_log import record_calls
@@ -28,7 +28,7 @@ def cost(request, status=201):
 def continue_on(instance):
     """Let the same instance go on with a purchase, or another one, which has not written it; its caches are full too."""
     if instance == "another":
-        recent_purchases._copies.forget()
+        store._copies.forget()
 
 
 def test_reserve_takes_two_round_trips_and_five_units(api, shop):

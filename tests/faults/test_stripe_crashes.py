@@ -6,10 +6,10 @@ from copy import copy
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
-from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS
+from chalicelib.ledger import money_cases as cases
+from chalicelib.purchases import store
+from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from tests import builders, shops
 from tests.bootstrap.conftest import ticket
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS

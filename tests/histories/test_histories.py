@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from chalicelib.foundation import settings as product_settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
+from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.seats import service as seats
 from tests import builders, invariants, seeds, shops
 from tests.client import ClientReply
 from tests.simulation import faults

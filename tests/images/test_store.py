@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.images import bucket_client, store
+from chalicelib.images import store
 from tests import engines
 
 
@@ -17,11 +17,11 @@ def bucket(request, tmp_path, time):
         with engines.folder_buckets(tmp_path):
             yield
     else:
-        bucket_client._client.cache_clear()  # one that moto has not seen being made would call AWS
+        store._client.cache_clear()  # one that moto has not seen being made would call AWS
         with engines.moto(), settings.override(images_bucket="images"):
             boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="images")
             yield
-        bucket_client._client.cache_clear()
+        store._client.cache_clear()
 
 
 def test_a_file_is_read_as_it_was_written(bucket):

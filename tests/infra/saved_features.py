@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.foundation import clock, settings
-from chalicelib.notifications import suppression
+from chalicelib.notifications import ses_reports
 from tests import builders
 from tests.client import Client
 from tests.packages.requests import create_option, create_package
@@ -27,7 +27,7 @@ def fill(api: Client, time: Any, poller: Any) -> list[Request]:
     assert created.status == 201, created.json
     gala = _sell_packages(api, time)
     line = _let_people_wait(api, time)
-    suppression.suppress(SUPPRESSED, "bounced", time.now)
+    ses_reports.suppress(SUPPRESSED, "bounced", time.now)
     poller.drain()
     assert lines.own(api, "offered")[0]["offer"] is not None
     later = {"starts_at": clock.iso(time.now + 40 * 86_400)}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.foundation import clock, settings
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from chalicelib.reconciliation import jobs
 from chalicelib.tickets import service as tickets
 from tests import builders

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import secret_settings
 from chalicelib.messages.jobs import send_messages
-from chalicelib.notifications.providers import protocol
+from chalicelib.notifications import providers
 from infra.local.schedules import scheduled_event
 from infra.template import permissions
 from tests import builders, store_calls
@@ -35,7 +35,7 @@ def test_reading_secrets_and_sending_mails_need_their_rights():
     with store_calls.made_by("sweep"):
         secret_settings.secret("ticket_keys")
         with pytest.raises(store_calls.AccessRefused, match="sweep may not SendEmail mails"):
-            protocol.find_provider()
+            providers.find_provider()
     with store_calls.made_by("project_reports"), pytest.raises(store_calls.AccessRefused, match="may not GetSecretValue secret"):
         secret_settings.secret("ticket_keys")
 

@@ -14,8 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import memory, settings
 from chalicelib.messages import event_notices
 from chalicelib.messages import jobs as messages
-from chalicelib.notifications import suppression
-from chalicelib.notifications.providers import protocol
+from chalicelib.notifications import providers, ses_reports
 from chalicelib.outgoing_webhooks import jobs as webhooks
 from infra import backup, tables
 from infra.local.event_sources import create_poller
@@ -107,13 +106,13 @@ def test_choosing_waiting_and_invited_people_continue(folder, api, time):
 @since_the_features
 def test_mails_and_webhooks_that_wait_are_sent(folder, api, time, monkeypatch):
     provider = FakeProvider()
-    monkeypatch.setattr(protocol, "find_provider", lambda: provider)
+    monkeypatch.setattr(providers, "find_provider", lambda: provider)
     time.advance(event_notices.QUIET_SECONDS + 1)
     with settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
         report = messages.send_messages(scheduled_event(), None)
     assert report["sent"] > 0, report
     assert {mail["To"] for mail in provider.parsed()} >= {saved_features.HOST}
-    assert suppression.release(saved_features.SUPPRESSED, "root", time.now) is None
+    assert ses_reports.release(saved_features.SUPPRESSED, "root", time.now) is None
     with open_receiver() as receiver, settings.override(webhook_targets="local"):
         endpoints = f"/promoters/{saved_features.PROMOTER}/webhook-endpoints"
         [endpoint] = api.get(endpoints, token=builders.admin_token()).json["webhook_endpoints"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import app
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import settings
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from devtools.stripe.fake import FakeStripe
 from infra import smoke_test
 from infra.local.gateway import Gateway

@@ -7,9 +7,8 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from chalicelib.inventory import availability
+from chalicelib.inventory import availability, display
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.display import copies, model
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
@@ -28,7 +27,7 @@ def instances():
 @pytest.fixture(autouse=True)
 def everybody_contends(monkeypatch):
     """Every instance that notices overdue figures tries to refresh them, not one in sixteen."""
-    monkeypatch.setattr(model.random, "randrange", lambda _: 0)
+    monkeypatch.setattr(display.random, "randrange", lambda _: 0)
 
 
 def sell(quantity):
@@ -72,7 +71,7 @@ def test_stale_figures_are_shown_while_another_thread_reads_new_ones():
     instance = DisplayingInstance()
     instance.show(NOW)
     sell(1)
-    with instance.active(), copies.copies.lock:  # as the thread that reads them does
+    with instance.active(), display.copies.lock:  # as the thread that reads them does
         assert calls_of(lambda: instance.show(NOW + 1)) == []
         assert instance.show(NOW + 1).available == 10
     assert calls_of(lambda: instance.show(NOW + 1)) == [READ_ITEM, READ_SHARDS, WRITE_ITEM]
@@ -98,7 +97,7 @@ def test_an_instance_shows_its_own_sales_after_a_second():
     for now in range(NOW, NOW + 7):
         instance.show(now)
     with instance.active():
-        copies.note_movement("t", NOW + 7)
+        display.note_movement("t", NOW + 7)
     sell(2)
     assert instance.show(NOW + 7).available == 8
 
@@ -145,7 +144,7 @@ def test_each_instance_reads_the_very_first_figures_itself():
 def test_only_some_of_many_instances_try_to_take_over_at_once(monkeypatch):
     create_stock(10, 2)
     DisplayingInstance().show(NOW)
-    monkeypatch.setattr(model.random, "randrange", lambda contenders: contenders - 1)
+    monkeypatch.setattr(display.random, "randrange", lambda contenders: contenders - 1)
     others = [DisplayingInstance() for _ in range(10)]
     assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 2)) for other in others] == [False] * 10
     assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 3)) for other in others] == [True] + [False] * 9

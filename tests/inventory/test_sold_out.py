@@ -7,8 +7,8 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 from chalicelib.inventory import allocation, store
+from chalicelib.inventory import display as displays
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.display import store as displays
 from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, TooManyHolds
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, read_stock

@@ -5,7 +5,7 @@ import pytest
 import app
 from chalicelib.foundation import clock, settings
 from chalicelib.messages import jobs
-from chalicelib.notifications.providers import protocol
+from chalicelib.notifications import providers
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
 from tests import engines
@@ -38,7 +38,7 @@ class Post:
 @pytest.fixture
 def post(threaded_store, monkeypatch):
     fake = FakeProvider()
-    monkeypatch.setattr(protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(providers, "find_provider", lambda: fake)
     # Changes are recorded by the clock of the test.
     monkeypatch.setattr(engines.open_local_store().engine._ministack, "clock", clock.precise_now)
     with settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):

@@ -1,8 +1,8 @@
 """Messages as those who manage an event, and admins, see and send them again."""
 
 from chalicelib.audit import service as audit
-from chalicelib.notifications import suppression
-from chalicelib.notifications.providers.protocol import MailRefused
+from chalicelib.notifications import ses_reports
+from chalicelib.notifications.providers import MailRefused
 from tests import builders
 from tests.messages.test_service import buy
 
@@ -36,7 +36,7 @@ def test_a_mail_that_was_given_up_is_listed_and_sent_again(post, api, time):
 
 def test_an_admin_lets_an_address_get_mails_again(post, api, time):
     shop = builders.create_shop(api)
-    suppression.suppress("ada@home.test", "bounced", time.now)
+    ses_reports.suppress("ada@home.test", "bounced", time.now)
     buy(api, shop)
     assert post.deliver() == []
     [held] = list_messages(api, problem="suppressed")["messages"]

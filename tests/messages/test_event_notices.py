@@ -5,11 +5,11 @@ import random
 import icalendar
 import pytest
 
-from chalicelib.followers import jobs as followers
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.messages import event_notices, store
+from chalicelib.messages import jobs as followers
 from chalicelib.notifications import outbox
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.messages.test_service import SPANISH, buy, create_account, records

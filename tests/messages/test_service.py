@@ -11,8 +11,8 @@ from PIL import Image
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.dynamodb import dynamo
-from chalicelib.followers import jobs as followers
 from chalicelib.foundation import settings
+from chalicelib.messages import jobs as followers
 from chalicelib.messages.composition import OFFERS
 from chalicelib.notifications import outbox
 from chalicelib.outgoing_webhooks import endpoints

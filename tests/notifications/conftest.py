@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.notifications.providers import protocol
+from chalicelib.notifications import providers
 from tests.notifications.fake_provider import FakeProvider
 
 
@@ -10,5 +10,5 @@ from tests.notifications.fake_provider import FakeProvider
 def provider(monkeypatch) -> FakeProvider:
     """The provider that all mails go to."""
     fake = FakeProvider()
-    monkeypatch.setattr(protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(providers, "find_provider", lambda: fake)
     return fake

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
-from chalicelib.notifications import delivery, outbox, suppression
+from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
-from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
 from tests.notifications.fake_provider import FakeProvider
 
 
@@ -157,10 +157,10 @@ def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provi
 
 def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, provider):
     queue(time.now, "ada", "bob")
-    suppression.suppress("Bob@Example.com", "bounced", time.now)
+    ses_reports.suppress("Bob@Example.com", "bounced", time.now)
     report = send(lambda notification: None if notification.user_id == "ada" else compose(notification))
     assert (report.dropped, provider.mails, statuses("ada", "bob")) == (2, [], ["dropped", "suppressed"])
-    suppression.release("bob@example.com", "root", time.now)
+    ses_reports.release("bob@example.com", "root", time.now)
     outbox.resend(outbox.get("order_confirmed.p-bob.1"), "root", time.now)
     assert send().sent == 1
 

@@ -7,8 +7,7 @@ import pytest
 
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.settings import SettingsError
-from chalicelib.notifications import service, suppression
-from chalicelib.notifications.providers import smtp
+from chalicelib.notifications import providers, service, ses_reports
 from chalicelib.notifications.service import MailDraft
 from infra.local.mail_receiver import MailReceiver
 
@@ -67,7 +66,7 @@ def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, 
         reply = api.post("/auth/password/forgot", json={"email": address}, headers={"Accept-Language": "es-MX, en;q=0.5"})
         assert (reply.status, reply.json) == (200, {"message": "We have sent an email to this address."})
 
-    suppression.suppress("Bob@example.com", "bounced", time.now)
+    ses_reports.suppress("Bob@example.com", "bounced", time.now)
     ask("ada@example.com")
     ask("bob@example.com")
     assert [(mail["To"], mail["Subject"]) for mail in provider.parsed()] == [
@@ -84,7 +83,7 @@ def test_a_link_is_mailed_in_the_readers_language_unless_suppressed(api, store, 
     ],
 )
 def test_the_setting_names_server_and_security(url, server):
-    parsed = smtp.parse_server(url)
+    parsed = providers.parse_server(url)
     assert (parsed.security, parsed.host, parsed.port, parsed.user, parsed.password) == server
 
 
@@ -93,5 +92,5 @@ def test_the_setting_names_server_and_security(url, server):
 )
 def test_a_malformed_setting_is_named_and_not_repeated(url):
     with pytest.raises(SettingsError, match="FAIRGATE_SMTP_URL") as error:
-        smtp.parse_server(url)
+        providers.parse_server(url)
     assert "sec@" not in str(error.value)

@@ -5,21 +5,21 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
 from chalicelib.foundation import settings
+from chalicelib.notifications import providers
 from chalicelib.notifications.model import EncodedMail
-from chalicelib.notifications.providers import protocol, ses_client
-from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy
+from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
 
 MAIL = EncodedMail("tickets@shop.test", "ada@example.com", b"Subject: Hi\r\n\r\nHi\r\n", "order_confirmed.p.3")
 
 
 @pytest.fixture
 def ses():
-    with settings.override(mail_provider="ses", ses_configuration_set="fairgate-test"), Stubber(ses_client.client()) as stubber:
+    with settings.override(mail_provider="ses", ses_configuration_set="fairgate-test"), Stubber(providers.ses_client()) as stubber:
         yield stubber
 
 
 def send(mail=MAIL):
-    return protocol.find_provider().send(mail)
+    return providers.find_provider().send(mail)
 
 
 def test_a_mail_carries_its_configuration_set_and_notification_id(ses):
@@ -64,6 +64,6 @@ def test_no_answer_is_a_failure_that_may_be_tried_again(monkeypatch):
         raise ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com")
 
     with settings.override(mail_provider="ses"):
-        monkeypatch.setattr(ses_client.client(), "send_email", time_out)
+        monkeypatch.setattr(providers.ses_client(), "send_email", time_out)
         with pytest.raises(MailFailed, match="ReadTimeoutError"):
             send()

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from chalicelib.foundation import clock, log, settings
-from chalicelib.notifications import outbox, sns, suppression
+from chalicelib.notifications import outbox, ses_reports
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:fairgate-mails"
 CERTIFICATE_URL = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
@@ -66,7 +66,7 @@ class Topic:
 @pytest.fixture
 def topic(api, time, monkeypatch):
     made = Topic(api)
-    monkeypatch.setattr(sns, "fetch", made.fetch)
+    monkeypatch.setattr(ses_reports, "fetch", made.fetch)
     with settings.override(ses_topic_arn=TOPIC):
         yield made
 
@@ -107,15 +107,15 @@ def test_a_mail_that_ses_refused_to_send_is_listed_and_no_failure_of_ours(topic,
     assert topic.post(report("Reject", reject={"reason": "Bad content"})).json == {"received": "rejected"}
     assert topic.post(report("Reject", reject={"reason": "Bad content"})).json == {"received": "known"}
     assert [log.total(name) - count for name, count in zip(counts, before, strict=True)] == [1, 0]
-    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("failed", False)
+    assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("failed", False)
     assert [found.id for found in outbox.query_problem("failed", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
 def test_a_permanent_bounce_suppresses_and_lists_the_address(topic, notification):
     topic.post(bounce("Transient"))
-    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("bounced", False)
+    assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("bounced", False)
     topic.post(bounce())
-    assert suppression.is_suppressed("ADA@example.com ")
+    assert ses_reports.is_suppressed("ADA@example.com ")
     assert [found.id for found in outbox.query_problem("bounced", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
@@ -123,7 +123,7 @@ def test_reports_in_another_order_leave_the_strongest(topic, notification):
     topic.post(COMPLAINT)
     for weaker in (report("Delivery"), bounce("Transient")):
         assert topic.post(weaker).json == {"received": "known"}
-    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("complained", True)
+    assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("complained", True)
 
 
 def test_a_subscription_is_confirmed_at_amazon_alone(topic):
@@ -157,7 +157,7 @@ def test_a_subscription_is_confirmed_at_amazon_alone(topic):
 def test_a_report_without_a_valid_signature_changes_nothing(topic, notification, changes):
     reply = topic.post(bounce(), **changes)
     assert (reply.status, reply.json["error"], notification()) == (400, "sns_message_refused", "queued")
-    assert not suppression.is_suppressed("ada@example.com")
+    assert not ses_reports.is_suppressed("ada@example.com")
     assert all(url == CERTIFICATE_URL for url in topic.fetched)
 
 

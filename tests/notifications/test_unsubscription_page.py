@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from chalicelib.edge.languages import Language
-from chalicelib.notifications import outbox, unsubscription, unsubscription_page
+from chalicelib.notifications import outbox, unsubscription
 
 OFFER = "01KT0000000000000000000001"
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9", "Accept": "text/html,application/xhtml+xml"}
@@ -54,7 +54,7 @@ def test_opening_the_link_changes_nothing_and_its_button_unsubscribes(api, remin
     body = f"{field['name']}={field['value']}".encode()
     assert body == b"List-Unsubscribe=One-Click"
     text = read(api.request("POST", "/unsubscribe", query={"token": token}, body=body, headers=form))
-    assert unsubscription_page.WORDS["es"].done in text
+    assert unsubscription.WORDS["es"].done in text
     assert "<form" not in text
     assert outbox.get(reminder.id).status == "dropped"
 
@@ -80,5 +80,5 @@ def test_a_mail_program_still_gets_json(api, reminder):
 
 @pytest.mark.parametrize("language", get_args(Language))
 def test_each_language_has_its_words(language):
-    assert escape(unsubscription_page.WORDS[language].title) in unsubscription_page.ask(language)
-    assert escape(unsubscription_page.WORDS[language].done) in unsubscription_page.confirm(language)
+    assert escape(unsubscription.WORDS[language].title) in unsubscription.ask(language)
+    assert escape(unsubscription.WORDS[language].done) in unsubscription.confirm(language)

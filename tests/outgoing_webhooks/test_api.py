@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.foundation import clock, settings
-from chalicelib.outgoing_webhooks import destinations, outbox, store
+from chalicelib.outgoing_webhooks import outbox, store, transport
 from chalicelib.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from tests import builders
 from tests.outgoing_webhooks.conftest import ENDPOINTS, PROMOTER
@@ -62,7 +62,7 @@ def test_a_wrong_field_is_named_and_nothing_is_created(promoter, fields, path):
 
 
 def test_a_host_that_nobody_knows_is_refused(promoter, monkeypatch):
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: [])
+    monkeypatch.setattr(transport, "look_up", lambda host, port: [])
     reply = promoter.send("POST", url="https://hooks.example.com/")
     assert (reply.status, reply.json["path"], reply.json["message"]) == (400, "$.url", "The host name in the address could not be found.")
 

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import OrderPaid, WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo
 from chalicelib.outgoing_webhooks import outbox, sender, store
-from chalicelib.purchases.record import queries
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
+from chalicelib.purchases import queries
 from tests import builders, engines
 from tests.bootstrap import conftest as bootstrap
 from tests.outgoing_webhooks.conftest import PROMOTER, retry

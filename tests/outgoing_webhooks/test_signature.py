@@ -1,13 +1,13 @@
 """Signatures as the specification has them."""
 
-from chalicelib.outgoing_webhooks import signature
+from chalicelib.outgoing_webhooks import transport
 from tests.outgoing_webhooks.receiver import Received
 
 
 def test_the_example_of_the_specification():
     """https://github.com/standard-webhooks/standard-webhooks, of the libraries' tests."""
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    headers = signature.signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [secret])
+    headers = transport.signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [secret])
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
@@ -16,7 +16,7 @@ def test_the_example_of_the_specification():
 
 
 def test_a_new_secret_is_one_that_the_library_takes(time):
-    secret = signature.new_secret()
-    assert secret != signature.new_secret()
-    headers = signature.signed_headers("msg_1", time.now, b'{"a": "\xc3\xbc"}', [signature.new_secret(), secret])
+    secret = transport.new_secret()
+    assert secret != transport.new_secret()
+    headers = transport.signed_headers("msg_1", time.now, b'{"a": "\xc3\xbc"}', [transport.new_secret(), secret])
     assert Received("/", headers, b'{"a": "\xc3\xbc"}').verified(secret) == {"a": "ü"}

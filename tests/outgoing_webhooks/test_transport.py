@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chalicelib.foundation import settings
-from chalicelib.outgoing_webhooks import destinations, transport
-from chalicelib.outgoing_webhooks.destinations import Destination, DestinationRefused
-from chalicelib.outgoing_webhooks.transport import SendFailed, post
+from chalicelib.outgoing_webhooks import transport
+from chalicelib.outgoing_webhooks.transport import Destination, DestinationRefused, SendFailed, post
 from tests.outgoing_webhooks.receiver import Answer, open_receiver
 
 NAME = "hooks.example.com"
@@ -193,7 +192,7 @@ def test_the_connection_goes_to_the_checked_address_with_the_host_name(tls_recei
     def refuse(*_, **__):
         raise AssertionError("a name was looked up again")
 
-    monkeypatch.setattr(destinations, "look_up", refuse)
+    monkeypatch.setattr(transport, "look_up", refuse)
     assert post(to(tls_receiver, "https", NAME), HERE, {}, b"{}").status == 200
     assert tls_receiver.received[0].headers["host"] == f"{NAME}:{tls_receiver.port}"
     assert tls_receiver.asked == [NAME]
@@ -214,9 +213,9 @@ def test_a_certificate_that_nobody_trusts_is_refused(certificates):
 def test_a_name_that_leads_elsewhere_after_it_was_checked_is_refused(monkeypatch):
     """DNS rebinding: public when the endpoint is created, and this machine when a message is sent."""
     answers = [["93.184.215.14"], ["127.0.0.1"]]
-    monkeypatch.setattr(destinations, "look_up", lambda host, port: answers.pop(0))
-    destination = destinations.parse(f"https://{NAME}/")
+    monkeypatch.setattr(transport, "look_up", lambda host, port: answers.pop(0))
+    destination = transport.parse(f"https://{NAME}/")
     with settings.override(webhook_targets="public"):
-        assert destinations.resolve(destination) == ["93.184.215.14"]
+        assert transport.resolve(destination) == ["93.184.215.14"]
         with pytest.raises(DestinationRefused):
-            destinations.resolve(destination)
+            transport.resolve(destination)

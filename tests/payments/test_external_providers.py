@@ -6,9 +6,9 @@ from chalicelib.foundation import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
 from chalicelib.payments.providers import protocol
-from chalicelib.purchases.checkout import checkout_page
-from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
-from chalicelib.purchases.provider_events.webhook import SignatureRefused, handle_webhook
+from chalicelib.purchases import checkout_page
+from chalicelib.purchases.checkout_page import CheckoutOptions
+from chalicelib.purchases.provider_events import SignatureRefused, handle_webhook
 
 
 class PayBook:

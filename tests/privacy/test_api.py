@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chalicelib.accounts.members import service as members
+from chalicelib.accounts import members
 from chalicelib.dynamodb import dynamo
 from infra import tables
 from tests import builders, invariants

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from chalicelib.accounts.members import service as members
+from chalicelib.accounts import members
 from chalicelib.audit import service as audit
 from tests import builders
 from tests.accounts.conftest import log_in, mailbox, refresh, register, sign_up  # noqa: F401

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
 from tests.simulation.threads import run_in_threads

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
 from tests.simulation.interleavings import explore, run_seeds

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.simulation.interleavings import run_seeds

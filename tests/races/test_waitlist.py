@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.reservations import offers
+from chalicelib.purchases import offers
+from chalicelib.purchases import store as purchases
 from chalicelib.waitlist import store
 from tests import builders, invariants, seeds, shops
 from tests.simulation.interference import interfere_before

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib.cases import service as cases
+from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
 from tests import builders
 from tests.payment_pages import DECLINED

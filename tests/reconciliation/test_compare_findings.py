@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.foundation import ids
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.provider_events import service as event_application
-from chalicelib.purchases.record import store
+from chalicelib.purchases import provider_events as event_application
+from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
 from tests import builders
 from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings

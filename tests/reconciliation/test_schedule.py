@@ -4,13 +4,12 @@ import contextlib
 
 import pytest
 
-from chalicelib.cases import service as cases
 from chalicelib.edge import scheduled
 from chalicelib.foundation import settings
+from chalicelib.ledger import money_cases as cases
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
-from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
-from chalicelib.reconciliation.store import ReconciliationRow
+from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops, store_calls
 from tests.simulation import faults
 from tests.simulation.moments import Moment

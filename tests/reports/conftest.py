@@ -9,7 +9,7 @@ import pytest
 import app
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from chalicelib.reports import projection, store
 from chalicelib.reports.figures import Figures, entry_figures, purchase_figures, ticket_figures, total
 from chalicelib.tickets import service as tickets

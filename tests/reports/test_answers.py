@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from chalicelib.purchases.record import erasure
+from chalicelib.purchases import erasure
 from tests import builders, invariants
 from tests.packages.requests import call, create_event, create_option, create_package, promoter
 

@@ -11,8 +11,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.model import LineItem, Purchase
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.model import LineItem, Purchase
 from chalicelib.reports import store
 from chalicelib.reports.projection import sale_of
 from tests import builders

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.accounts import service as accounts
-from chalicelib.purchases.record import queries
-from chalicelib.reports import buyer_index, projection, rebuild, store
+from chalicelib.purchases import queries
+from chalicelib.reports import order_search, projection, store
 from chalicelib.tickets.model import Guest
 from tests import builders, invariants
 from tests.accounts.conftest import PASSWORD, mailbox, sign_up  # noqa: F401
@@ -181,7 +181,7 @@ def test_the_account_is_indexed_no_more_although_it_is_deleted_last(api, shop, p
 def test_a_change_that_comes_late_brings_nobody_back(api, shop, orders, poller):
     """The buyer is erased while a run has read the names and has not written yet."""
     purchase = queries.get_order(orders["ada"])
-    real = buyer_index._terms
+    real = order_search._terms
 
     def erased_meanwhile(found):
         terms = real(found)
@@ -192,7 +192,7 @@ def test_a_change_that_comes_late_brings_nobody_back(api, shop, orders, poller):
 
     store.change_index(1, shop[0], purchase.id, store.load_index(1, shop[0], [purchase.id])[purchase.id], {"name#old": ["old"]})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buyer_index, "_terms", erased_meanwhile)
+        patch.setattr(order_search, "_terms", erased_meanwhile)
         projection.index_orders(1, [(shop[0], purchase.id)])
     assert not [key for key, _ in indexed() if key.endswith(purchase.id)]
 
@@ -213,7 +213,7 @@ def test_many_runs_at_once_leave_the_index_as_one_does(api, shop, orders):
 
 def test_a_rebuild_makes_the_same_index(api, shop, orders):
     before = indexed()
-    report = rebuild.rebuild(lambda seconds: None)
+    report = projection.rebuild(lambda seconds: None)
     assert before == indexed(report.generation)
     assert find(api, shop[0], "lovelace") == [orders["ada"]]
 
@@ -221,8 +221,8 @@ def test_a_rebuild_makes_the_same_index(api, shop, orders):
 def test_an_order_of_very_many_names_is_indexed_by_the_first_ones(api, shop, orders):
     [ticket, *_] = queries.load_tickets(queries.get_order(orders["ada"]))
     guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=f"Guest {seat}") for seat in range(1, 151)]
-    terms = buyer_index.order_terms(None, None, [replace(ticket, guests=guests)])
-    assert len(terms["name#guest"]) == buyer_index.MAX_NAMES
+    terms = order_search.order_terms(None, None, [replace(ticket, guests=guests)])
+    assert len(terms["name#guest"]) == order_search.MAX_NAMES
     before = store.load_index(1, shop[0], [orders["ada"]])[orders["ada"]]
     store.change_index(1, shop[0], orders["ada"], before, terms)
     assert find(api, shop[0], "guest 99") == find(api, shop[0], "guest 9") == [orders["ada"]]

@@ -8,7 +8,7 @@ import pytest
 import app
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import queries
+from chalicelib.purchases import queries
 from chalicelib.reports import projection
 from chalicelib.tickets import service as tickets
 from tests import builders

@@ -3,8 +3,8 @@
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.purchases.record import queries
-from chalicelib.reports import rebuild, store
+from chalicelib.purchases import queries
+from chalicelib.reports import projection, store
 from infra import rebuild_reports
 from tests import builders
 from tests.reports.conftest import check_reports, kept_figures
@@ -13,7 +13,7 @@ from tests.simulation import faults
 
 
 def no_wait(seconds):
-    assert seconds == rebuild.WAIT_SECONDS
+    assert seconds == projection.WAIT_SECONDS
 
 
 def lanes():
@@ -24,7 +24,7 @@ def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, ti
     play_sale(api, time, 60, seed=5)
     poller.drain()
     before = kept_figures()
-    report = rebuild.rebuild(no_wait)
+    report = projection.rebuild(no_wait)
     assert (report.generation, report.purchases) == (2, 60)
     assert kept_figures(2) == before
     check_reports(2)
@@ -47,7 +47,7 @@ def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeyp
         yield from purchases
 
     monkeypatch.setattr(queries, "scan_purchases", scan_and_sell)
-    rebuild.rebuild(no_wait)
+    projection.rebuild(no_wait)
     monkeypatch.undo()
     assert [generations.written for generations in seen] == [[1, 2]]
     poller.drain()
@@ -63,13 +63,13 @@ def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypa
     poller.drain()
     before = kept_figures()
     with faults.record_calls() as calls:
-        rebuild.rebuild(no_wait)
+        projection.rebuild(no_wait)
     for number in range(1, len(calls) + 1, 3):
         with faults.crash_after(number) as crash:
-            rebuild.rebuild(no_wait)
+            projection.rebuild(no_wait)
         assert crash.was_triggered
         assert kept_figures(store.load_generations().current) == before
-        assert rebuild.rebuild(no_wait).generation > 2
+        assert projection.rebuild(no_wait).generation > 2
         current = store.load_generations().current
         check_reports(current)
         assert lanes() == {"state", str(current)}
@@ -84,23 +84,23 @@ def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
     poller.drain()
     before = kept_figures()
     assert before[event_id]["totals"]["expired"] == 1
-    assert rebuild.rebuild(no_wait).forgotten == 1
+    assert projection.rebuild(no_wait).forgotten == 1
     assert kept_figures(2) == before
 
 
 def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
     def begin_another(seconds):
         monkey.undo()
-        rebuild.rebuild(no_wait)
+        projection.rebuild(no_wait)
 
-    with pytest.MonkeyPatch.context() as monkey, pytest.raises(rebuild.RebuildConflict):
-        rebuild.rebuild(begin_another)
+    with pytest.MonkeyPatch.context() as monkey, pytest.raises(projection.RebuildConflict):
+        projection.rebuild(begin_another)
     assert store.load_generations().building is None
 
 
 def test_the_command_says_what_it_has_counted(api, poller, time, monkeypatch, capsys):
     builders.create_order(api, builders.create_shop(api))
-    monkeypatch.setattr(rebuild, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(projection, "WAIT_SECONDS", 0)
     assert rebuild_reports.main([]) == 0
     assert "1 purchases, 0 deleted purchases, 1 ledger entries" in capsys.readouterr().out
 

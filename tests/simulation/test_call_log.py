@@ -2,12 +2,12 @@
 
 import pytest
 
-from chalicelib.cases import service as cases
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.foundation.parallel import MAX_THREADS, both
-from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.store import PurchaseRow
+from chalicelib.ledger import money_cases as cases
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.store import PurchaseRow
 from chalicelib.tickets import service
 from chalicelib.tickets import store as tickets
 from chalicelib.tickets.model import CheckIn, TicketLine

@@ -7,7 +7,7 @@ from pynamodb.exceptions import PynamoDBException
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
 from chalicelib.inventory import store as stock
-from chalicelib.purchases.record.store import PurchaseRow
+from chalicelib.purchases.store import PurchaseRow
 from tests.simulation import faults
 from tests.simulation.threads import run_in_threads
 

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import store as stock
-from chalicelib.purchases.record.store import PurchaseRow
+from chalicelib.purchases.store import PurchaseRow
 from tests.simulation import faults
 from tests.simulation.limits import Latency, Limits, measure_latency, simulate
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.purchases.record import recent_purchases
+from chalicelib.purchases import store
 from infra import tables
 from tests import builders, invariants, shops
 from tests.simulation import faults
@@ -38,7 +38,7 @@ def test_returning_to_a_moment_restores_an_instances_memory(api, time):
     """So each try makes the same calls."""
     with shops.isolated_shop(api) as shop:
         reservation = shop.reserve("ada", floor=2).json["id"]
-        assert recent_purchases._copies.entries
+        assert store._copies.entries
         moment, calls_of_tries = Moment(time), []
         for _ in range(3):
             with faults.record_calls() as calls:

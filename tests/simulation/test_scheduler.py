@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.purchases.record.store import PurchaseRow
+from chalicelib.purchases.store import PurchaseRow
 from tests import seeds
 from tests.simulation import faults
 from tests.simulation.interleavings import explore, ordered_play, replay, run_seeds, seeded_play

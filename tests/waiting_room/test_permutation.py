@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from chalicelib.waiting_room.permutation import ALGORITHM, MAX_N, permute
+from chalicelib.waiting_room.draw import ALGORITHM, MAX_N, permute
 from tests.tracing import untraced
 
 CROWD_SIZE = 100_000

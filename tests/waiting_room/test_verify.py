@@ -11,8 +11,8 @@ from threading import Thread
 import pytest
 
 from chalicelib.waiting_room import draw, verify
+from chalicelib.waiting_room.draw import ALGORITHM
 from chalicelib.waiting_room.model import LATE
-from chalicelib.waiting_room.permutation import ALGORITHM
 from tests.waiting_room import sale
 from tests.waiting_room.random_rooms import unsigned_token
 

@@ -5,7 +5,7 @@ from collections import Counter
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.inventory.model import Shard
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.model import Purchase
 from chalicelib.waitlist import store as waitlists
 
 

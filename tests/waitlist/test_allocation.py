@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.catalog.model import Tier
-from chalicelib.waitlist.allocation import OfferPlan, TierSupply, Turns, plan_offers
 from chalicelib.waitlist.model import Entry, Place
+from chalicelib.waitlist.offer_plan import OfferPlan, TierSupply, Turns, plan_offers
 
 NOW = 1_000_000
 TURNS = Turns(patience=3600, keep=3600)

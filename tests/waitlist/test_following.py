@@ -5,7 +5,7 @@ import pytest
 from chalicelib.changes.model import WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo
-from chalicelib.followers import jobs
+from chalicelib.messages import jobs
 from tests import builders, engines, invariants, store_calls
 from tests.waitlist import lines
 

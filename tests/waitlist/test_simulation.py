@@ -11,12 +11,12 @@ import pytest
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.model import ACTIVE_STATES
-from chalicelib.purchases.reservations import offers as reserved_offers
+from chalicelib.purchases import offers as reserved_offers
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.model import ACTIVE_STATES
 from chalicelib.waitlist import allocator, kept_stocks, store
-from chalicelib.waitlist.allocation import Turns, plan_offers
 from chalicelib.waitlist.model import Entry
+from chalicelib.waitlist.offer_plan import Turns, plan_offers
 from tests import builders, invariants
 from tests.simulation import faults
 from tests.waitlist import lines

@@ -6,11 +6,10 @@ from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.image_uploads import service
 from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
-from chalicelib.catalog.managed_views import AdminEventWithTiersView
-from chalicelib.catalog.revisions import CHANGE_ERRORS
-from chalicelib.catalog.versioned import expected_version, versioned_reply
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
+from chalicelib.catalog.views import AdminEventWithTiersView
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.images.model import ImageRefused
 
 bp = Blueprint(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.catalog.image_uploads import service
-from chalicelib.edge import time_limits
+from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, ids, log
 
@@ -17,7 +17,7 @@ _CLEAN = "NO_THREATS_FOUND"
 @bp.lambda_function(name="process_image")
 def process_image(event: Any, context: Any) -> None:
     """Gets an event of EventBridge about a file under `uploads/`: that it was stored; or, in a stage that scans files, that it is clean."""
-    with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(context)):
+    with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
         key = _stored_key(event["detail"])
         if key is not None:
             service.process_upload(key, clock.now())

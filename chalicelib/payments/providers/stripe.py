@@ -6,12 +6,16 @@ it creates nothing new. Each function raises ProviderUnavailable when Stripe can
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import requests
+import stripe
 
-from chalicelib.foundation import log, secret_settings, settings
+from chalicelib.foundation import deadline, effects, log, secret_settings, settings
+from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments.model import (
     CheckoutPage,
@@ -23,11 +27,11 @@ from chalicelib.payments.model import (
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
+    ProviderUnavailable,
     SimulatedOutcome,
     SimulationRefused,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
-from chalicelib.payments.providers.stripe_client import call
 
 if TYPE_CHECKING:
     import stripe
@@ -299,3 +303,109 @@ def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str
     except stripe.InvalidRequestError as error:
         log.exception("stripe.opening_refused", code=error.code, param=error.param)
         raise PriceMismatch() from error
+
+
+# One call to Stripe: the SDK's client, and its errors as ours.
+#
+# The SDK is imported at the first call, so a cold start does without.
+
+API_VERSION = "2026-10-28.endive"
+RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key, as long as there is time
+
+
+def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
+    """Call Stripe: run `operation` with the SDK's client and return the object that it gives, as JSON.
+
+    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left to
+    ask; stripe.InvalidRequestError as it is.
+    """
+    import stripe
+
+    log.count("stripe_calls")
+    log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
+    try:
+        stripe_object = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
+    except stripe.InvalidRequestError:
+        raise
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # until the key is replaced, nobody can pay
+        log.exception("stripe.key_refused")
+        raise ProviderUnavailable() from error
+    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        # APIError: a 5xx, or an idempotency key that another call of ours is using at this moment.
+        log.warning("stripe.unavailable", error=type(error).__name__)
+        raise ProviderUnavailable() from error
+    except DeadlineExceeded as error:
+        log.warning("stripe.no_time_left")
+        raise ProviderUnavailable() from error
+    as_json: dict[str, Any] = stripe_object.to_dict()
+    return as_json
+
+
+def check_key(key: str) -> None:
+    """Refuse a live key outside production and a test key in production. Raises SettingsError."""
+    live = key.startswith(("sk_live_", "rk_live_"))
+    stage = settings.current().stage
+    if live and stage != settings.PRODUCTION:
+        raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: a live key takes real money; stage {stage} needs a test key (sk_test_...).")
+    if not live and stage == settings.PRODUCTION:
+        raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: a test key takes no money; stage {stage} needs a live key (sk_live_...).")
+
+
+@lru_cache(maxsize=4)
+def _client(key: str, base: str) -> "stripe.StripeClient":
+    import stripe
+
+    check_key(key)
+    return stripe.StripeClient(
+        key,
+        stripe_version=API_VERSION,
+        max_network_retries=RETRIES,
+        base_addresses={"api": base} if base else {},
+        http_client=DeadlineClient(),
+    )
+
+
+# The HTTP client under Stripe's SDK: each attempt keeps the deadline of the request, and says whether it may have been done.
+#
+# Imports the SDK, so it is imported at the first call only.
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 6
+# What must be left after an attempt, for writing down what Stripe answered, or that it did not.
+STORE_SECONDS = 2
+MIN_READ_SECONDS = 1.5  # with less time for its answer, an attempt is not begun
+MAX_BACKOFF_SECONDS = 1  # the SDK's, before its second repetition
+
+
+class DeadlineClient(stripe.RequestsClient):
+    """The SDK's client for `requests`, with the repetitions of the SDK as long as there is time."""
+
+    def __init__(self) -> None:
+        super().__init__(session=_Session())
+
+    def request(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """One attempt. Raises DeadlineExceeded, or stripe.APIConnectionError."""
+        deadline.require(MIN_READ_SECONDS + STORE_SECONDS)
+        is_counted = method != "get" and effects.begin()
+        try:
+            reply = super().request(method, *arguments, **options)
+        except stripe.APIConnectionError as error:
+            if is_counted and isinstance(error.__cause__, requests.ConnectTimeout):
+                effects.withdraw()
+            raise
+        # 409: another attempt under the same key is being done.
+        if is_counted and 400 <= reply[1] < 500 and reply[1] != 409:
+            effects.withdraw()
+        return reply
+
+    def _should_retry(self, *arguments: Any, **options: Any) -> bool:
+        has_time = deadline.remaining() >= MAX_BACKOFF_SECONDS + MIN_READ_SECONDS + STORE_SECONDS
+        return has_time and bool(super()._should_retry(*arguments, **options))
+
+
+class _Session(requests.Session):
+    """Connections to Stripe, which wait no longer than the request may."""
+
+    def request(self, *arguments: Any, **options: Any) -> requests.Response:
+        seconds = min(READ_SECONDS, deadline.remaining() - STORE_SECONDS)
+        return super().request(*arguments, **{**options, "timeout": (min(CONNECT_SECONDS, seconds), seconds)})

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from chalicelib.accounts.attempts.service import FREE_ATTEMPTS, MAX_DELAY_SECONDS, WINDOW_SECONDS
+from chalicelib.accounts.login_attempts import FREE_ATTEMPTS, MAX_DELAY_SECONDS, WINDOW_SECONDS
 from chalicelib.foundation import settings
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, register, sign_up
 from tests.simulation import faults

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from chalicelib.accounts.attempts.service import FREE_ATTEMPTS
+from chalicelib.accounts.login_attempts import FREE_ATTEMPTS
 from chalicelib.foundation import settings
 from tests.accounts.conftest import log_in
 from tests.simulation.interleavings import explore

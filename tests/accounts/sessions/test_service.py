@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from chalicelib.accounts.sessions import store
-from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.accounts import sessions
+from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
 from chalicelib.edge.auth import ACCESS_SECONDS
 from chalicelib.foundation import settings
 from tests.accounts.conftest import log_in, refresh, sign_up
@@ -110,7 +110,7 @@ def test_logging_out_everywhere_ends_all_sessions(api, time):
 def test_the_store_has_no_token(api, time):
     token = sign_up(api)["refresh_token"]
     session_id, _, secret = token.partition(".")
-    row = store.SessionRow.find(session_id)
+    row = sessions.SessionRow.find(session_id)
     assert secret not in str(row.attribute_values)
     assert row.ttl == row.expires_at == time.now + REFRESH_SECONDS
 

@@ -1,6 +1,6 @@
 """The list of one's sessions, and ending some of them."""
 
-from chalicelib.accounts.sessions import service as sessions
+from chalicelib.accounts import sessions
 from chalicelib.foundation import clock
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, sign_up
 from tests.simulation import faults

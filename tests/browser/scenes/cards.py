@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders
 from tests.browser.scenes.stage import CardScene, CardStage, abort, never_answer
 from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, REFUNDS_FAIL, REFUNDS_PENDING, VISA

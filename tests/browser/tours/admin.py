@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as served
 from chalicelib.edge import job_runs
 from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.notifications import outbox
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
 from tests.browser.managers import PASSWORD, Manager

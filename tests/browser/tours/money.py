@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
-from chalicelib.cases import service as cases
 from chalicelib.foundation import clock
+from chalicelib.ledger import money_cases as cases
 from chalicelib.payments.model import ProviderDispute
-from chalicelib.purchases.disputes import service as disputes
-from chalicelib.purchases.record import queries, store
+from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
 from tests import builders
 from tests.browser.drops import Drop, project_changes

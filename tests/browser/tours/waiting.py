@@ -7,9 +7,8 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
 from chalicelib.messages import jobs
-from chalicelib.notifications import suppression
-from chalicelib.notifications.providers import protocol
-from chalicelib.notifications.providers.protocol import MailRefused
+from chalicelib.notifications import providers, ses_reports
+from chalicelib.notifications.providers import MailRefused
 from infra.local.schedules import scheduled_event
 from tests import builders
 from tests.browser.drops import project_changes
@@ -37,7 +36,7 @@ def send_mails(fault: MailRefused | None = None) -> None:
     """Let mails follow from what happened and be sent, each refused with `fault`."""
     project_changes()
     with pytest.MonkeyPatch.context() as patch, settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
-        patch.setattr(protocol, "find_provider", lambda: FakeProvider(lambda _: fault))
+        patch.setattr(providers, "find_provider", lambda: FakeProvider(lambda _: fault))
         jobs.send_messages(scheduled_event(), None)
 
 
@@ -123,10 +122,10 @@ def mails_with_problems(manager: Manager) -> Iterator[str]:
     manager.press("Unblock")
     manager.see("This address already gets emails.")
     yield "not_suppressed"
-    suppression.suppress("gone@example.com", "bounced", manager.time.now)
+    ses_reports.suppress("gone@example.com", "bounced", manager.time.now)
     manager.press("Unblock")
     manager.see("gone@example.com gets emails again.")
-    assert not suppression.is_suppressed("gone@example.com")
+    assert not ses_reports.is_suppressed("gone@example.com")
     yield "released"
 
 

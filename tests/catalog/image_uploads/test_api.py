@@ -9,7 +9,7 @@ import app
 from chalicelib.catalog.image_uploads import service
 from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.foundation import settings
-from chalicelib.images import bucket_client
+from chalicelib.images import store
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
 from tests import builders, pictures
@@ -164,7 +164,7 @@ def begin_upload(api, event_id, content_type="image/jpeg"):
 
 def send_form(buckets, upload, raw, now, **changed_fields):
     body, content_type = pictures.form(raw, name="file", fields=upload["fields"] | changed_fields)
-    return accept_form(buckets, BUCKET, content_type, body, bucket_client.client()._request_signer._credentials.secret_key, lambda: now)
+    return accept_form(buckets, BUCKET, content_type, body, store.client()._request_signer._credentials.secret_key, lambda: now)
 
 
 def check(key):
@@ -273,7 +273,7 @@ class Crash(BaseException):
 
 def crash_at(monkeypatch, number):
     """Let the process crash before the bucket's call of this number, counted from 1."""
-    client, count = bucket_client.client(), iter(range(1, 1000))
+    client, count = store.client(), iter(range(1, 1000))
 
     def count_call(**_):
         if next(count) == number:

@@ -8,8 +8,8 @@ import pytest
 from chalice.app import Blueprint, Chalice
 
 import app
-from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.edge.openapi.document import Undescribed, build_document, list_operations
+from chalicelib.edge.openapi import Undescribed, build_document, list_operations
+from chalicelib.edge.routes import Reply, RequestContext, route
 
 DOCUMENT = build_document(app.app.routes)
 OPERATIONS = {(method.upper(), path): operation for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()}

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 import app
-from chalicelib.edge.openapi.document import build_document
+from chalicelib.edge.openapi import build_document
 from tests.access.world import World, new_world
 
 DOCUMENT = build_document(app.app.routes)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from chalice.app import Blueprint, Chalice
 
-from chalicelib.edge.http import Reply, route
+from chalicelib.edge.routes import Reply, route
 from infra.local.gateway import Gateway
 
 THREADS = 16

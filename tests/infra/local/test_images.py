@@ -6,7 +6,7 @@ import pytest
 
 import app
 from chalicelib.foundation import settings
-from chalicelib.images import bucket_client
+from chalicelib.images import store
 from devtools.s3.transport import in_process_buckets
 from infra.local.environment import BUCKET, LOCAL_CREDENTIALS, UPLOADS
 from infra.local.images import LocalImages
@@ -17,7 +17,7 @@ from tests import builders, pictures
 def images(api, threaded_store, tmp_path):
     with settings.override(images_bucket=BUCKET, images_endpoint=f"http://127.0.0.1:8000{UPLOADS}"):
         local = LocalImages(tmp_path, app.app)
-        client = bucket_client.client()
+        client = store.client()
         client._request_signer._credentials.secret_key = LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
         with in_process_buckets(local.buckets, client):
             yield local

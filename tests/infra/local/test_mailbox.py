@@ -11,9 +11,8 @@ from PIL import Image
 import app
 from chalicelib.foundation import settings
 from chalicelib.messages import jobs
-from chalicelib.notifications import encoding
+from chalicelib.notifications import outbox, providers
 from chalicelib.notifications.model import Attachment, MailMessage
-from chalicelib.notifications.providers import protocol
 from infra.local.event_sources import create_poller
 from infra.local.mail_receiver import MailReceiver
 from infra.local.mailbox import Mailbox
@@ -64,9 +63,9 @@ def test_nothing_of_a_mail_runs_or_loads(mailbox, time):
     evil = "<script>alert(1)</script>"
     attached = Attachment(f'a" {evil}.html', "text/html", evil.encode())
     message = MailMessage("test", "ada@example.com", f"Hi {evil}", f"{evil}\n", f"<head></head>{evil}", (attached,))
-    provider = protocol.find_provider()
+    provider = providers.find_provider()
     assert provider is not None
-    provider.send(encoding.encode(message))
+    provider.send(outbox.encode(message))
     for target in ("/dev/mailbox", "/dev/mailbox/1"):
         assert "<script" not in read(mailbox, target)
         assert "default-src 'none'" in mailbox.response("GET", target).headers["Content-Security-Policy"]

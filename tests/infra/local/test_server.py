@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from chalice.app import Blueprint, Chalice
 
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.routes import Reply, RequestContext, route
 from infra.local import connections
 from infra.local import server as server_module
 from infra.local.gateway import MAX_PAYLOAD_BYTES, Gateway

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from chalice.app import Blueprint, Chalice
 
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.routes import Reply, RequestContext, route
 from devtools.dynamodb.journal import Journal
 from devtools.dynamodb.store import LocalStore, open_store
 from infra.local.gateway import Gateway

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.payments.providers import stripe_client, stripe_http
+from chalicelib.payments.providers import stripe
 from tests.payment_pages import PATH, on_either_page
 
 # The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
@@ -49,8 +49,8 @@ def test_a_lost_response_leads_to_one_payment(shop, page, times):
 
 
 def test_a_timed_out_request_is_repeated_with_the_same_key(shop, monkeypatch):
-    monkeypatch.setattr(stripe_http, "READ_SECONDS", 2)
-    stripe_client._client.cache_clear()
+    monkeypatch.setattr(stripe, "READ_SECONDS", 2)
+    stripe._client.cache_clear()
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = shop.open_checkout()
     shop.pay(session)
@@ -58,14 +58,14 @@ def test_a_timed_out_request_is_repeated_with_the_same_key(shop, monkeypatch):
     calls = [call for call in shop.fake.request_log if (call.method, call.path) == ("POST", "/v1/payment_intents")]
     assert [call.replayed for call in calls] == [False, True]
     assert len(shop.dashboard.v1.payment_intents.list().data) == 1
-    stripe_client._client.cache_clear()
+    stripe._client.cache_clear()
 
 
 def test_test_stages_refuse_live_keys_and_production_test_keys(shop):
     with pytest.raises(settings.SettingsError, match="live key"):
-        stripe_client.check_key("sk_live_abc")
+        stripe.check_key("sk_live_abc")
     with settings.override(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
-        stripe_client.check_key("sk_test_abc")
+        stripe.check_key("sk_test_abc")
 
 
 def test_no_key_signing_secret_or_client_secret_is_logged(shop, capfd, caplog):

@@ -7,10 +7,10 @@ from unittest import mock
 import pytest
 import requests
 
-from chalicelib.edge import http
+from chalicelib.edge import error_replies
 from chalicelib.foundation import deadline, effects
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.payments.providers import stripe_client, stripe_http
+from chalicelib.payments.providers import stripe
 
 
 class Network:
@@ -40,20 +40,20 @@ def test_a_hanging_stripe_is_a_503_within_the_deadline_of_the_request(shop, time
     with broken_network(time) as network:
         reply = shop.request_checkout(reservation_id)
     assert (reply.status, reply.json["error"], reply.json["outcome"]) == (503, "payment_provider_unavailable", "unknown")
-    assert http.REPEAT_WITH_KEY in reply.json["message"]
-    assert time.now - began <= 14 - stripe_http.STORE_SECONDS
+    assert error_replies.REPEAT_WITH_KEY in reply.json["message"]
+    assert time.now - began <= 14 - stripe.STORE_SECONDS
     assert network.timeouts == [(2, 6), (2, 6)]
 
 
 def test_the_second_attempt_waits_no_longer_than_the_request_may(shop, time):
     with broken_network(time) as network, deadline.within(11), pytest.raises(ProviderUnavailable):
-        stripe_client.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
+        stripe.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
     assert network.timeouts == [(2, 6), (2, 3)]
 
 
 def test_stripe_is_not_asked_when_too_little_time_is_left(shop, time):
     with broken_network(time) as network, deadline.within(3), pytest.raises(ProviderUnavailable):
-        stripe_client.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
+        stripe.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
     assert network.timeouts == []
 
 
@@ -62,7 +62,7 @@ def test_a_failing_stripe_is_not_asked_again_when_too_little_time_is_left(shop, 
     shop.fake.fail_next_request("GET", "/v1/payment_intents/*", status=status, times=3)
     before = len(shop.fake.request_log)
     with deadline.within(4), pytest.raises(ProviderUnavailable):
-        stripe_client.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
+        stripe.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
     assert len(shop.fake.request_log) == before + 1
 
 
@@ -88,14 +88,14 @@ INTENT = {"amount": 100, "currency": "usd"}
 def test_a_request_sent_to_stripe_may_have_happened(shop, time, error, expected):
     with broken_network(time, error), effects.observed():
         with pytest.raises(ProviderUnavailable):
-            stripe_client.call(lambda api: api.v1.payment_intents.create(INTENT))
+            stripe.call(lambda api: api.v1.payment_intents.create(INTENT))
         assert effects.may_have_happened() == expected
 
 
 def test_a_question_changes_nothing(shop, time):
     with broken_network(time), effects.observed():
         with pytest.raises(ProviderUnavailable):
-            stripe_client.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
+            stripe.call(lambda api: api.v1.payment_intents.retrieve("pi_1"))
         assert not effects.may_have_happened()
 
 
@@ -104,5 +104,5 @@ def test_a_request_that_stripe_refused_did_not_happen(shop, status, expected):
     shop.fake.fail_next_request("POST", "/v1/payment_intents", status=status, times=3)
     with effects.observed():
         with pytest.raises(ProviderUnavailable):
-            stripe_client.call(lambda api: api.v1.payment_intents.create(INTENT))
+            stripe.call(lambda api: api.v1.payment_intents.create(INTENT))
         assert effects.may_have_happened() == expected

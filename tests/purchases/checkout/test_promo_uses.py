@@ -8,7 +8,7 @@ from chalicelib.inventory import model as stocks
 from chalicelib.inventory import service as inventory
 from chalicelib.promotions import management
 from chalicelib.promotions import model as promotions
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 
 

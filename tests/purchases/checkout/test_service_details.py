@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation import capacity
 from tests.simulation.call_log import record_calls

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.purchases.record import recent_purchases, store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
@@ -30,9 +30,9 @@ def confirm(api, checkout_id, user="ada", simulate="success"):
 
 def elsewhere(action):
     """Do something on another instance: this one keeps the copies that it has."""
-    kept = dict(recent_purchases._copies.entries)
+    kept = dict(store._copies.entries)
     result = action()
-    recent_purchases._copies.entries = kept
+    store._copies.entries = kept
     return result
 
 
@@ -58,9 +58,9 @@ def test_another_instance_reads_first(api, time, reservation_id):
 
 
 def test_a_copy_that_is_too_old_is_not_used(api, time, reservation_id):
-    time.advance(recent_purchases.MAX_AGE_SECONDS)
+    time.advance(store.MAX_AGE_SECONDS)
     assert calls(start_checkout(api, reservation_id), 201) == ["GetItem", "UpdateItem"]
-    time.advance(recent_purchases.MAX_AGE_SECONDS)
+    time.advance(store.MAX_AGE_SECONDS)
     assert calls(confirm(api, reservation_id), 201) == ["GetItem", "TransactWriteItems", "UpdateItem"]
 
 

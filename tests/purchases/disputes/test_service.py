@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.cases import service as cases
+from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from tests import builders
 from tests.purchases.stock import sold_and_available

@@ -1,11 +1,11 @@
 """Cancelled events: the sale stops at once, reservations end, and every order is refunded, whatever crashes."""
 
 from chalicelib.audit import service as audit
-from chalicelib.cases import service as cases
-from chalicelib.purchases.event_cancellation import service, store
-from chalicelib.purchases.record import store as purchases
-from chalicelib.rollouts import rollout
-from chalicelib.rollouts.validation import validate_tree
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.ledger import money_cases as cases
+from chalicelib.purchases import event_cancellation
+from chalicelib.purchases import store as purchases
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter
@@ -20,7 +20,7 @@ def refund_all(event_id, time):
     """Run the sweep until the refunds have ended. Returns the cancellation."""
     for _ in range(10):
         builders.run_sweep()
-        found = store.find(event_id)
+        found = event_cancellation.find_cancellation(event_id)
         if found is not None and found.finished_at is not None:
             return found
         time.advance(60)
@@ -52,7 +52,7 @@ def test_orders_are_refunded_and_reservations_end(api, time):
 def test_only_managers_may_cancel_an_event(api, time):
     event_id, _ = create_published(api)
     assert [cancel(api, event_id, **who).status for who in (promoter("pol"), {"user": "ada"})] == [403, 403]
-    assert store.find(event_id) is None
+    assert event_cancellation.find_cancellation(event_id) is None
 
 
 def test_a_bootstrapped_event_is_cancelled_in_its_file_first(api, time):
@@ -60,7 +60,7 @@ def test_a_bootstrapped_event_is_cancelled_in_its_file_first(api, time):
     order_id = builders.create_order(api, ("fest", "fest-pass"))
     admin = {"token": builders.admin_token()}
     assert cancel(api, "fest", **admin).json["error"] == "managed_by_bootstrap"
-    assert store.find("fest") is None
+    assert event_cancellation.find_cancellation("fest") is None
     tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
     rollout.apply(validate_tree(tree), "test", time.now)
     assert cancel(api, "fest", **admin).status == 200
@@ -87,9 +87,9 @@ def test_an_order_paid_during_the_refunds_is_refunded_too(api, time, monkeypatch
     builders.start_checkout(api, "bob", reserved)
     cancel(api, event_id)
     with monkeypatch.context() as slow_bank:
-        slow_bank.setattr(service, "_end_reservation", lambda *_: "processing")
+        slow_bank.setattr(event_cancellation, "_end_reservation", lambda *_: "processing")
         builders.run_sweep()
-    assert (purchases.load(first).state, store.find(event_id).finished_at) == ("refunded", None)
+    assert (purchases.load(first).state, event_cancellation.find_cancellation(event_id).finished_at) == ("refunded", None)
     assert builders.confirm(api, "bob", reserved).status == 201
     assert refund_all(event_id, time).orders == 2
     assert purchases.load(reserved).state == "refunded"
@@ -97,8 +97,8 @@ def test_an_order_paid_during_the_refunds_is_refunded_too(api, time, monkeypatch
 
 
 def test_many_orders_are_refunded_in_several_runs(api, time, monkeypatch):
-    monkeypatch.setattr(service, "BATCH", 2)
-    monkeypatch.setattr(service, "MAX_BATCHES", 1)
+    monkeypatch.setattr(event_cancellation, "BATCH", 2)
+    monkeypatch.setattr(event_cancellation, "MAX_BATCHES", 1)
     event_id, tier_id = create_published(api, capacity=20)
     orders = [builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(5)]
     cancel(api, event_id)
@@ -113,7 +113,7 @@ def test_an_order_too_large_for_one_transaction_is_refunded_in_two(api, time, mo
     event_id, tier_id = create_published(api)
     order_id = builders.create_order(api, (event_id, tier_id), 4)
     cancel(api, event_id)
-    monkeypatch.setattr("chalicelib.purchases.refunds.requests.MAX_RETURN_ITEMS", 4)
+    monkeypatch.setattr("chalicelib.purchases.refunds.MAX_RETURN_ITEMS", 4)
     refund_all(event_id, time)
     order = purchases.load(order_id)
     assert (order.state, [refund.id for refund in order.refunds]) == ("refunded", ["event-cancelled-1", "event-cancelled-2"])
@@ -128,7 +128,7 @@ def test_a_crash_at_any_call_loses_no_refund_and_makes_none_twice(api, time):
         order_id = builders.create_order(api, (event_id, tier_id))
         cancel(api, event_id)
         with faults.crash_after(number) as crash:
-            service.process_cancellations(time.now)
+            event_cancellation.process_cancellations(time.now)
         finished = not crash.was_triggered
         refund_all(event_id, time)
         order = purchases.load(order_id)
@@ -144,9 +144,9 @@ def test_a_crashed_cancellation_is_finished_by_the_sweep_or_a_retry(api, time):
         event_id, tier_id = create_published(api)
         order_id = builders.create_order(api, (event_id, tier_id))
         with faults.crash_after(number) as crash:
-            service.cancel_event(event_id, "pia", time.now)
+            event_cancellation.cancel_event(event_id, "pia", time.now)
         finished = not crash.was_triggered
-        if store.find(event_id) is None:
+        if event_cancellation.find_cancellation(event_id) is None:
             cancel(api, event_id)
         refund_all(event_id, time)
         assert purchases.load(order_id).state == "refunded", number

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
-from chalicelib.purchases.provider_events import service as event_application
+from chalicelib.purchases import provider_events as event_application
 from tests.payment_pages import REFUNDS_FAIL
 
 pytestmark = pytest.mark.usefixtures("threaded_store")

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.provider_events.store import RETENTION_SECONDS, ProcessedEventRow
+from chalicelib.purchases.provider_events import RETENTION_SECONDS, ProcessedEventRow
 from chalicelib.tickets import service as tickets
 from tests import invariants
 from tests.payment_pages import PATH, on_either_page

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from chalicelib.purchases.record import store
-from chalicelib.purchases.record.model import Refund
+from chalicelib.purchases import store
+from chalicelib.purchases.model import Refund
 from tests import builders
 from tests.stripe_shop import StripeShop
 

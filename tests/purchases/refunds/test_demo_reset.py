@@ -132,7 +132,7 @@ def test_an_order_too_large_for_one_transaction_is_reset_in_two(api, time, monke
     event_id, tier_id = builders.create_shop(api)
     for user in ("ada", "bob"):
         builders.buy(api, user, event_id, tier_id, 4)
-    monkeypatch.setattr("chalicelib.purchases.refunds.requests.MAX_RETURN_ITEMS", 4)
+    monkeypatch.setattr("chalicelib.purchases.refunds.MAX_RETURN_ITEMS", 4)
     with faults.crash_before(4, operation="TransactWriteItems"):  # three of the four halves are refunded
         reset_orders(api, event_id)
     invariants.check(time.now)

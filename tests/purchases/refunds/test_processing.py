@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.payments import service as payments
-from chalicelib.purchases.record import store
-from chalicelib.purchases.refunds.due_refunds import RETRY_SECONDS
+from chalicelib.purchases import store
+from chalicelib.purchases.refunds_at_provider import RETRY_SECONDS
 from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import REFUNDS_PENDING

@@ -1,9 +1,9 @@
 """Refunds that fail at the bank: they are tried three times, and then shown to the admins."""
 
 from chalicelib.audit import service as audit
-from chalicelib.cases import service as cases
+from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders
 from tests.payment_pages import REFUNDS_FAIL
 from tests.purchases.refunds.progress import (

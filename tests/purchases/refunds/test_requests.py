@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation import faults
 

@@ -5,8 +5,7 @@ import pytest
 from chalicelib.catalog import tier_management
 from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
-from chalicelib.purchases.refunds import requests
+from chalicelib.purchases import refunds, store
 from tests import builders, invariants
 from tests.purchases.stock import sold_and_available
 from tests.simulation import faults
@@ -181,7 +180,7 @@ def test_the_largest_order_can_be_refunded_at_once(api, time, monkeypatch):
 
 def test_a_refund_too_large_for_one_transaction_takes_two_requests(api, event_and_tier, monkeypatch):
     order_id = builders.create_order(api, event_and_tier, 4)
-    monkeypatch.setattr(requests, "MAX_RETURN_ITEMS", 4)
+    monkeypatch.setattr(refunds, "MAX_RETURN_ITEMS", 4)
     refused = builders.refund(api, order_id)
     assert (refused.status, refused.json["path"], store.load(order_id).state) == (400, "$.tickets", "paid")
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1, 2)).status == 201

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.refunds import requests
+from chalicelib.purchases import refunds
 from tests.bootstrap.conftest import ticket
 from tests.simulation import faults
 
@@ -64,7 +64,7 @@ def test_an_external_refund_of_all_voids_tickets_of_any_number_of_shards(shop, o
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_crash_between_the_portions_is_finished_by_the_next_delivery(shop, monkeypatch, what, number):
     """Four tickets of one shard, of which a transaction takes two."""
-    monkeypatch.setattr(requests, "MAX_RETURN_ITEMS", 3)
+    monkeypatch.setattr(refunds, "MAX_RETURN_ITEMS", 3)
     order_id = shop.buy(quantity=4)
     if what == "dispute":
         dispute_id = shop.create_dispute(order_id)

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
-from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS
+from chalicelib.purchases import store
+from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS
 from devtools.stripe import account_state
 from tests import builders, invariants
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, DECLINED, PATH, on_either_page

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import BANK_SUCCEEDS

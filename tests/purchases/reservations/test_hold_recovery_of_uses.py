@@ -5,7 +5,7 @@ import pytest
 from chalicelib.inventory import service as inventory
 from chalicelib.promotions import management
 from chalicelib.promotions import service as promotions
-from chalicelib.purchases.record import store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation import faults
 from tests.simulation.interleavings import explore

@@ -3,8 +3,7 @@
 import pytest
 
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
-from chalicelib.purchases.reservations import service as reservations
+from chalicelib.purchases import reservations, store
 from tests import builders, invariants
 from tests.purchases.stock import available_by_tier
 from tests.simulation import faults

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.edge import counters, rate_limits
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import gcra, settings
-from chalicelib.purchases.record import recent_purchases, store
+from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
@@ -29,8 +29,8 @@ def shop(api, time):
 
 def use_new_instance():
     """The next request is served by an instance that knows neither counters nor purchases."""
-    counters._local_counters.forget()
-    recent_purchases._copies.forget()
+    rate_limits._local_counters.forget()
+    store._copies.forget()
 
 
 def stay():

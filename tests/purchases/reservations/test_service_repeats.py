@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.edge import idempotency
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.reservations import service as reservations
+from chalicelib.purchases import reservations
 from devtools.stripe import account_state
 from tests import builders, invariants
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS

@@ -6,8 +6,7 @@ import pytest
 
 from chalicelib.foundation import settings
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.record import store
-from chalicelib.purchases.settlement import cancellation
+from chalicelib.purchases import settlement, store
 from tests import builders, invariants
 from tests.payment_pages import AUTHENTICATION_REQUIRED, on_either_page
 from tests.simulation import faults
@@ -91,7 +90,7 @@ def test_a_purchase_read_before_its_payment_was_opened_cannot_be_expired(shop):
     shop.pay(session)
     shop.time.advance(181)
     with pytest.raises(store.Conflict):
-        cancellation.cancel_purchase(stale, "expired", shop.time.now)
+        settlement.cancel_purchase(stale, "expired", shop.time.now)
     builders.run_sweep()
     assert shop.purchase_state(session) == "paid"
 
@@ -103,7 +102,7 @@ def test_a_purchase_read_before_its_checkout_extended_it_cannot_be_expired(api, 
         builders.start_checkout(api, "ada", reservation_id)
     time.advance(181)
     with pytest.raises(store.Conflict):
-        cancellation.cancel_purchase(stale, "expired", time.now)
+        settlement.cancel_purchase(stale, "expired", time.now)
     assert builders.confirm(api, "ada", reservation_id).status == 201
     invariants.check(time.now)
 

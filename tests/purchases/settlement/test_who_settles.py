@@ -6,7 +6,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.payments import service as payments
 from chalicelib.payments.providers import stripe
-from chalicelib.purchases.settlement import service as settlement
+from chalicelib.purchases import settlement
 from chalicelib.tickets import service as tickets
 from tests import builders, store_calls
 from tests.bootstrap.conftest import ticket

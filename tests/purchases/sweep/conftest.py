@@ -12,8 +12,8 @@ from chalicelib.foundation import ids, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe
-from chalicelib.purchases.record import store
-from chalicelib.purchases.record.model import LineItem, Purchase
+from chalicelib.purchases import store
+from chalicelib.purchases.model import LineItem, Purchase
 from devtools.stripe import account_state
 from tests import builders
 from tests.payment_pages import BANK_SUCCEEDS

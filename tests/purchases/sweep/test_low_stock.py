@@ -2,8 +2,8 @@
 
 import pytest
 
+from chalicelib.bootstrap_file import rollout
 from chalicelib.foundation import log
-from chalicelib.rollouts import rollout
 from tests import builders
 from tests.bootstrap.conftest import event, ticket, valid_document
 

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
-from chalicelib.purchases.sweep.service import MAX_SECONDS
+from chalicelib.purchases import store
+from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders
 from tests.purchases.sweep.conftest import create_debits
 from tests.simulation import faults

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.sweep import swept_shards
+from chalicelib.purchases import sweep
 from tests import builders, invariants
 from tests.simulation.call_log import record_calls
 
@@ -25,7 +25,7 @@ def count_held():
 
 @pytest.fixture
 def small_slice(monkeypatch):
-    monkeypatch.setattr(swept_shards, "SLICE", 2)
+    monkeypatch.setattr(sweep, "SLICE", 2)
 
 
 def test_strays_of_old_events_are_found_slice_by_slice(api, time, small_slice):
@@ -62,18 +62,18 @@ def test_shards_are_read_until_a_day_after_the_last_hold(api, time, small_slice)
     for _ in range(4):
         builders.create_shop(api)
     time.advance(30 * DAY + 180 + DAY)
-    assert len(swept_shards.read_shards(time.now).shards) == 4
+    assert len(sweep.read_shards(time.now).shards) == 4
     time.advance(1)
-    assert len(swept_shards.read_shards(time.now).shards) == 2  # the slice alone
+    assert len(sweep.read_shards(time.now).shards) == 2  # the slice alone
 
 
 def test_an_event_that_is_not_on_sale_yet_is_not_read_in_every_run(api, time, monkeypatch):
-    monkeypatch.setattr(swept_shards, "SLICE", 1)
+    monkeypatch.setattr(sweep, "SLICE", 1)
     builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
     builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
-    assert len(swept_shards.read_shards(time.now).shards) == 1
+    assert len(sweep.read_shards(time.now).shards) == 1
     time.advance(2 * DAY)
-    assert len(swept_shards.read_shards(time.now).shards) == 2
+    assert len(sweep.read_shards(time.now).shards) == 2
 
 
 def test_an_idle_run_reads_what_is_on_sale_and_one_slice(api, time):
@@ -91,11 +91,11 @@ def test_an_idle_run_reads_what_is_on_sale_and_one_slice(api, time):
 
 def test_the_slice_is_not_left_before_its_holds_were_recovered(api, time, small_slice, monkeypatch):
     create_old_events(api, time, 4)
-    monkeypatch.setattr("chalicelib.purchases.sweep.service.SECONDS_WITHOUT_PROVIDER", 0)
+    monkeypatch.setattr("chalicelib.purchases.sweep.SECONDS_WITHOUT_PROVIDER", 0)
     for _ in range(3):
         assert builders.run_sweep()["finished"] is False
     monkeypatch.undo()
-    monkeypatch.setattr(swept_shards, "SLICE", 2)
+    monkeypatch.setattr(sweep, "SLICE", 2)
     for _ in range(2):
         builders.run_sweep()
     assert count_held() == 0

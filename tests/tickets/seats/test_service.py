@@ -7,8 +7,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
-from chalicelib.tickets import qr
-from chalicelib.tickets.seats import service as seats
+from chalicelib.tickets import qr, seats
 from tests import builders, invariants
 from tests.simulation import faults
 from tests.tickets.seats.conftest import Table

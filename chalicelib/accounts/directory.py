@@ -1,0 +1,130 @@
+"""The accounts of all people, for admins: find them, change their roles, lock them, end their sessions."""
+
+from typing import ClassVar, get_args
+
+from msgspec import Struct, structs
+
+from chalicelib.accounts import profiles, store
+from chalicelib.accounts.model import Account, email_key
+from chalicelib.accounts.store import Group
+from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import Role
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
+
+__all__ = ["Group"]
+
+MAX_ATTEMPTS = 5
+GROUPS: tuple[Group, ...] = get_args(Group)
+
+
+class OwnAccount(ApiError):
+    code: ClassVar[str] = "own_account"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This is your own account. Ask another admin to do this, so that the shop always keeps an admin."
+
+
+class UserChanging(ApiError):
+    code: ClassVar[str] = "user_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing this account right now. Check the account, then try again."
+
+
+class RightsChange(Struct, frozen=True):
+    """What is to change about what a person may do. None leaves it as it is. `reason` is for the audit log."""
+
+    roles: frozenset[Role] | None = None
+    locked: bool | None = None
+    reason: str | None = None
+
+
+def list_page(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
+    """At most `limit` accounts by address, those behind the address `after`, and the address to go on behind, None on the last page.
+
+    `search` is the beginning of an address, or a whole user id, which the first page has too. Without it and without a group, these are the
+    accounts of all groups: people who may do more than others, or nothing at all. May miss what was written within the last second.
+    """
+    beginning, behind = email_key(search), after or ""
+    lanes: list[str] = [*GROUPS] if group is None else [group]
+    if search and group is None:
+        lanes.append(store.lane_of_others(beginning))
+    found = parallel.call_each(lambda lane: store.query_lane(lane, limit + 1, behind, beginning), lanes)
+    keys = sorted(key for of_lane in found for key in of_lane)
+    user_ids = {user_id for _, user_id in keys[:limit]}
+    if search and group is None and after is None:
+        user_ids.add(search)
+    accounts = sorted(store.batch_find(user_ids), key=lambda account: email_key(account.email)) if user_ids else []
+    return accounts, keys[limit - 1][0] if len(keys) > limit else None
+
+
+def get(user_id: str) -> Account:
+    """The account of a person. Raises NotFound, also for guests, who have none."""
+    account = store.find_account(user_id)
+    if account is None:
+        raise NotFound("There is no account with this id.", user_id=user_id)
+    return account
+
+
+def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
+    """Change somebody's roles or lock, audited, and end all of their sessions. Nothing happens if all is so already.
+
+    A new promoter gets a profile; who is none any more is verified no more. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = get(user_id)
+        after = _changed(before, change, now)
+        if after == before:
+            return before
+        if user_id == actor:
+            raise OwnAccount()
+        changes = {
+            name: pair
+            for name, pair in {
+                "roles": (sorted(before.roles), sorted(after.roles)),
+                "locked": (before.locked_at is not None, after.locked_at is not None),
+            }.items()
+            if pair[0] != pair[1]
+        }
+        details = {} if change.reason is None else {"reason": change.reason}
+        entry = audit.entry_item(f"account#{user_id}", "account.rights_changed", actor, now, details, changes=changes)
+        try:
+            dynamo.transact([store.set_rights_item(before, after), entry, *_profile_items(before, after, actor, now)])
+        except dynamo.TransactionCanceled:
+            continue
+        return structs.replace(after, generation=before.generation + 1)
+    raise UserChanging()
+
+
+def end_sessions(user_id: str, actor: str, now: int) -> None:
+    """End all sessions of somebody, audited; their access tokens last up to 15 minutes longer. Raises NotFound."""
+    get(user_id)
+    entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
+    try:
+        dynamo.transact([store.end_sessions_item(user_id), entry])
+    except dynamo.TransactionCanceled:  # erased since
+        get(user_id)
+        raise UserChanging() from None
+
+
+def _changed(before: Account, change: RightsChange, now: int) -> Account:
+    """The account after a change. Raises InvalidInput for one that makes somebody an admin."""
+    roles, locked_at = before.roles, before.locked_at
+    if change.roles is not None and change.roles != set(before.roles):
+        if "admin" in change.roles and "admin" not in before.roles:
+            raise InvalidInput("The admin role cannot be given over HTTP. Use the command `make admin`.", path="$.roles")
+        roles = tuple(sorted(change.roles))
+    if change.locked is not None and change.locked != (locked_at is not None):
+        locked_at = now if change.locked else None
+    return structs.replace(before, roles=roles, locked_at=locked_at)
+
+
+def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that give somebody who becomes a promoter a profile, unless they have one from before, and that take the
+    verification away from who is a promoter no more.
+    """
+    if "promoter" in before.roles and "promoter" not in after.roles:
+        return profiles.unverify_items(after.user_id, actor, now)
+    if "promoter" not in after.roles or "promoter" in before.roles or profiles.find(after.user_id) is not None:
+        return []
+    return [profiles.new_profile_item(after, now)]

@@ -1,0 +1,164 @@
+"""The growing delay between attempts to log in, for each account and for each source address.
+
+Each attempt is counted before the password is compared, by a conditional write, so parallel guesses do not get around it: the first
+FREE_ATTEMPTS are free, and after them one attempt is allowed per delay, which doubles each time. Unlike the other limits this one fails
+closed: if the store does not answer, nobody logs in. It also applies to addresses that have no account, and with rate limits off.
+"""
+
+import hmac
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.accounts.model import email_key
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge import rate_limits
+from chalicelib.edge.routes import RequestContext
+from chalicelib.foundation import effects, log, parallel, secret_settings, settings
+from chalicelib.foundation.errors import ApiError
+
+# Table `login-attempts`: how often somebody tried to log in, to an account or from an address. The ids are HMACs, so they name nobody.
+
+
+class AttemptsRow(dynamo.Table):
+    """Times are epoch seconds. `attempts` are those since the counter began; the next one is allowed at `allowed_at`."""
+
+    feature = "login-attempts"
+    contents = "Attempts to log in, by account and by address."
+    personal_data = dynamo.PersonalData("hashed addresses", export="no", erasure="expires")
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    attempts = NumberAttribute()
+    allowed_at = NumberAttribute()
+    expires_at = NumberAttribute()
+    ttl = NumberAttribute()
+
+
+class Attempts(Struct, frozen=True):
+    attempts: int
+    allowed_at: int
+    expires_at: int
+
+
+@effects.uncounted()
+def add_free(counter_id: str, most: int, now: int, expires_at: int) -> Attempts | None:
+    """Count one of the first `most` attempts; the first of all makes a counter that lasts until `expires_at`.
+
+    Returns None, or, and nothing counted, the counter: of its free attempts none is left, or it has expired.
+    """
+    initial = {"allowed_at": 0, "expires_at": expires_at, "ttl": expires_at}
+    condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :most)"
+    granted, item = dynamo.update_if_returning(
+        AttemptsRow(counter_id), {}, condition, initial=initial, add={"attempts": 1}, now=now, most=most
+    )
+    return None if granted else _attempts(AttemptsRow.from_raw_data(item))
+
+
+@effects.uncounted()
+def restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
+    """Count the first attempt of a counter that has expired: DynamoDB's TTL may leave it for days. Returns None, or one that has not."""
+    row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
+    existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
+    return None if existing is None else _attempts(AttemptsRow.from_raw_data(existing))
+
+
+@effects.uncounted()
+def add_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
+    """Count an attempt, and allow the next one at `allowed_at`. False, and nothing counted, if another request was counted since."""
+    changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
+    return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
+
+
+@effects.uncounted()
+def withdraw(counter_id: str) -> None:
+    """Take one attempt back. Its delay stays, so that guessing cannot be sped up by logging in to another account in between."""
+    dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
+
+
+@effects.uncounted()
+def delete(counter_id: str) -> None:
+    AttemptsRow(counter_id).delete()
+
+
+def delete_item(counter_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes a counter."""
+    return dynamo.delete(AttemptsRow(counter_id))
+
+
+def _attempts(row: AttemptsRow) -> Attempts:
+    return Attempts(int(row.attempts), int(row.allowed_at), int(row.expires_at))
+
+
+FREE_ATTEMPTS = 10  # of an account; of a source address `address_factor` times as many
+WINDOW_SECONDS = 3600  # after its first attempt, or its last delay, a counter begins anew
+MAX_DELAY_SECONDS = 300
+
+
+class TooManyAttempts(ApiError):
+    code: ClassVar[str] = "too_many_attempts"
+    status: ClassVar[int] = 429
+    default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retryAfterSeconds=seconds)
+
+
+def count(request: RequestContext, email: str) -> None:
+    """Count an attempt to log in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
+    if (address := rate_limits.source_network(request)) is not None:
+        _count(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
+    _count(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
+
+
+def forgive(request: RequestContext, email: str) -> None:
+    """The attempt that was counted last was right: the account's counter begins anew, and the address has one attempt less."""
+    address = rate_limits.source_network(request)
+    if address is None:
+        forget(email)
+    else:
+        parallel.both(lambda: forget(email), lambda: withdraw(_counter_id("address", address)))
+
+
+def forget(email: str) -> None:
+    """Begin an account's counter anew, because its owner has proved who they are."""
+    delete(_counter_id("account", email_key(email)))
+
+
+def forget_item(email: str) -> dynamo.TransactItem:
+    """Transaction item that does what `forget` does."""
+    return delete_item(_counter_id("account", email_key(email)))
+
+
+def _count(counter_id: str, free_attempts: int, now: int) -> None:
+    before = add_free(counter_id, free_attempts, now, now + WINDOW_SECONDS)
+    if before is not None and before.expires_at <= now:
+        before = restart(counter_id, now, now + WINDOW_SECONDS)
+    if before is None:
+        return
+    if before.attempts < free_attempts:  # another request has begun the counter anew since
+        raise _refusal(1)
+    if before.allowed_at > now:
+        raise _refusal(before.allowed_at - now)
+    allowed_at = now + _delay(before.attempts - free_attempts)
+    if not add_delayed(counter_id, before.attempts, allowed_at, allowed_at + WINDOW_SECONDS):
+        raise _refusal(1)
+
+
+def _delay(excess: int) -> int:
+    """Seconds until the attempt after the next: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
+    return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
+
+
+def _refusal(seconds: int) -> TooManyAttempts:
+    log.count("logins_delayed")
+    return TooManyAttempts(seconds)
+
+
+def _counter_id(by: str, value: str) -> str:
+    message = msgspec.json.encode((settings.current().stage, by, value))
+    return hmac.digest(secret_settings.derived_key("login attempts"), message, "sha256").hex()[:32]

@@ -1,0 +1,223 @@
+"""Roles at events: people are invited by e-mail address, and have the role once they log in with that address, verified.
+
+This room knows no events, only their ids: who may invite to one is decided by `promoters`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+
+from chalicelib.accounts import store as accounts
+from chalicelib.accounts.model import Account, email_key
+from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import MAX_EVENTS, EventRole
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError, NotFound
+
+# Table `memberships`: who works at which event, by e-mail address. The index `by_email` finds the events of a person.
+
+
+class EmailIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_email"
+        projection = AllProjection()
+
+    email_key = UnicodeAttribute(hash_key=True)
+    event_id = UnicodeAttribute(range_key=True)
+
+
+class MembershipRow(dynamo.Table):
+    """`invited_at` is epoch seconds, `invited_by` a user id."""
+
+    feature = "memberships"
+    contents = "Who works at which event."
+    personal_data = dynamo.PersonalData("names, addresses and roles", export="yes", erasure="deleted")
+
+    class Meta:
+        table_name = None
+
+    event_id = UnicodeAttribute(hash_key=True)
+    member_id = UnicodeAttribute(range_key=True)
+    email_key = UnicodeAttribute()
+    role = UnicodeAttribute()
+    invited_by = UnicodeAttribute()
+    invited_at = NumberAttribute()
+    email_index = EmailIndex()
+
+
+class Membership(Struct, frozen=True):
+    """Somebody's role at an event. `member_id` follows from the address."""
+
+    event_id: str
+    member_id: str
+    email_key: str
+    role: EventRole
+    invited_by: str
+    invited_at: int
+
+
+def load_membership(event_id: str, member_id: str) -> Membership | None:
+    """The membership, strongly consistent, or None."""
+    row = MembershipRow.find(event_id, member_id)
+    return None if row is None else _membership(row)
+
+
+def batch_find_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
+    """The roles of those who have one at an event, by the keys of `member_ids`; one round trip for each 100."""
+    keys = [{"event_id": {"S": event_id}, "member_id": {"S": of}} for of in set(member_ids.values())]
+    rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
+    roles = {row.member_id: _membership(row).role for row in rows}
+    return {key: roles[of] for key, of in member_ids.items() if of in roles}
+
+
+def put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
+    """Transaction item that writes a membership; refused if it is not as it was `before`, None if there was none."""
+    row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
+    if before is None:
+        return dynamo.put(row, "attribute_not_exists(event_id)")
+    return dynamo.put(row, "role = :before", before=before.role)
+
+
+def delete_item(membership: Membership) -> dynamo.TransactItem:
+    """Transaction item that deletes a membership; refused if it is gone or has another role."""
+    key = MembershipRow(membership.event_id, membership.member_id)
+    return dynamo.delete(key, "role = :role", role=membership.role)
+
+
+def delete(membership: Membership) -> None:
+    MembershipRow(membership.event_id, membership.member_id).delete()
+
+
+def query_event(event_id: str, limit: int, after: str | None) -> list[Membership]:
+    """Up to `limit` memberships of an event, by member id, those behind the member id `after`; strongly consistent."""
+    beyond: Any = MembershipRow.member_id > after if after is not None else None
+    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
+
+
+def query_email(email_key: str, limit: int) -> list[Membership]:
+    """Up to `limit` memberships of an address. May miss what was written within the last second."""
+    return [_membership(row) for row in MembershipRow.email_index.query(email_key, limit=limit)]
+
+
+def _membership(row: MembershipRow) -> Membership:
+    role = msgspec.convert(row.role, EventRole)
+    return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at))
+
+
+class TooManyEvents(ApiError):
+    code: ClassVar[str] = "too_many_events"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"This person already works at {MAX_EVENTS} events. Remove them from past events first."
+
+
+class MemberChanging(ApiError):
+    code: ClassVar[str] = "member_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing this member right now. Check the list, then try again."
+
+
+def member_id(email: str) -> str:
+    """The id of somebody in the lists of members; the same at every event."""
+    return sha256(email_key(email).encode()).hexdigest()[:32]
+
+
+def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
+    """Give somebody a role at an event, or another one, audited. Raises TooManyEvents or MemberChanging."""
+    before = load_membership(event_id, member_id(email))
+    if before is not None and before.role == role:
+        return before
+    if before is None and len(query_email(email_key(email), MAX_EVENTS)) == MAX_EVENTS:
+        raise TooManyEvents()
+    membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
+    action, changes = "member.invited", {"role": (before.role if before else None, role)}
+    entry = audit.entry_item(f"event#{event_id}", action, actor, now, {"member_id": membership.member_id}, changes=changes)
+    _transact([put_item(membership, before), entry])
+    return membership
+
+
+def find(event_id: str, email: str) -> Membership | None:
+    """The membership of somebody with this address, or None."""
+    return load_membership(event_id, member_id(email))
+
+
+def get(event_id: str, of: str) -> Membership:
+    """The membership with this member id; raises NotFound."""
+    membership = load_membership(event_id, of)
+    if membership is None:
+        raise NotFound("This event has no member with this id.", member_id=of)
+    return membership
+
+
+def remove(membership: Membership, actor: str, now: int) -> None:
+    """Take somebody's role at an event away, audited. Raises MemberChanging."""
+    changes = {"role": (membership.role, None)}
+    subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
+    entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
+    _transact([delete_item(membership), entry])
+
+
+def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
+    """Up to `limit` members of an event, those behind the member id `after`."""
+    return query_event(event_id, limit, after)
+
+
+def event_roles(email: str) -> dict[str, EventRole]:
+    """Event id -> the role that somebody with this address has there."""
+    return {membership.event_id: membership.role for membership in query_email(email_key(email), MAX_EVENTS)}
+
+
+def list_memberships(email: str) -> Sequence[Membership]:
+    return query_email(email_key(email), MAX_EVENTS)
+
+
+def delete_all(memberships: Sequence[Membership]) -> None:
+    """Delete the memberships of an address, because the person is erased. May be repeated."""
+    parallel.call_each(delete, memberships)
+
+
+def _transact(items: list[dynamo.TransactItem]) -> None:
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled:
+        raise MemberChanging() from None
+
+
+# Who somebody is at an event: the name and the role that those who manage it may see. Of buyers nothing is shown.
+
+PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
+
+
+class Person(Struct, frozen=True):
+    """`name` is the address of who has entered none. Of admins it is null. `role` is null for who works at the event no more."""
+
+    name: str | None
+    role: PersonRole | None
+
+
+def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
+    """Those of the users who work at an event, by user id, and admins; two round trips for each 100 users.
+
+    `former_ids`: of the users those who have worked there for certain, and may do so no more.
+    """
+    found = {account.user_id: account for account in accounts.batch_find(set(user_ids))}
+    roles = batch_find_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})
+    people: dict[str, Person] = {}
+    for user_id, account in found.items():
+        role: PersonRole | None = "promoter" if user_id == promoter_id else roles.get(user_id)
+        if role is not None:
+            people[user_id] = Person(_name(account), role)
+        elif "admin" in account.roles:
+            people[user_id] = Person(None, "admin")
+        elif user_id in former_ids:
+            people[user_id] = Person(_name(account), None)
+    return people
+
+
+def _name(account: Account) -> str:
+    return " ".join(filter(None, (account.first_name, account.last_name))) or account.email

@@ -1,0 +1,200 @@
+"""The profiles of promoters. A promoter's account is made with one; only admins say that it is verified."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+
+from chalicelib.accounts.model import Account
+from chalicelib.audit import service as audit
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation.errors import ApiError, NotFound
+
+# Table `promoters`: what promoters show of themselves. The index `by_state` lists them, verified ones apart from the others.
+
+State = Literal["verified", "unverified"]
+
+
+class StateIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_state"
+        projection = AllProjection()
+
+    state = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
+class PromoterRow(dynamo.Table):
+    """A promoter, with the fields of `Promoter`; its `name` is `shown_name` here, because tables have a name too."""
+
+    feature = "promoters"
+    contents = "The profiles of promoters."
+    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    shown_name = UnicodeAttribute()
+    company = UnicodeAttribute(null=True)
+    description = UnicodeAttribute()
+    website = UnicodeAttribute(null=True)
+    email = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    created_at = NumberAttribute()
+    updated_at = NumberAttribute()
+    version = NumberAttribute()
+    state_index = StateIndex()
+
+
+class Promoter(Struct, frozen=True, kw_only=True):
+    """Who sells events. `id` is the user id of their account. `version` counts the changes.
+
+    `email` is for the public, and need not be that of the account.
+    """
+
+    id: str
+    name: str
+    company: str | None = None
+    description: str = ""
+    website: str | None = None
+    email: str | None = None
+    state: State = "unverified"
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+def find(promoter_id: str) -> Promoter | None:
+    """The promoter, strongly consistent, or None."""
+    row = PromoterRow.find(promoter_id)
+    return None if row is None else _promoter(row)
+
+
+def put_item(promoter: Promoter) -> dynamo.TransactItem:
+    """Transaction item that writes a promoter; refused unless the one that is stored has the version before, or there is none yet."""
+    fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
+    row = PromoterRow(**fields, shown_name=promoter.name)
+    if promoter.version == 1:
+        return dynamo.put(row, "attribute_not_exists(id)")
+    return dynamo.put(row, "version = :before", before=promoter.version - 1)
+
+
+def delete_item(promoter_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes a promoter; fine if there is none."""
+    return dynamo.delete(PromoterRow(promoter_id))
+
+
+def query(state: State, limit: int, after: str | None) -> list[Promoter]:
+    """Up to `limit` promoters in this state, by id, those behind the id `after`. May miss what was written within the last second."""
+    beyond: Any = PromoterRow.id > after if after is not None else None
+    return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
+
+
+def _promoter(row: PromoterRow) -> Promoter:
+    return Promoter(
+        id=row.id,
+        name=row.shown_name,
+        company=row.company,
+        description=row.description,
+        website=row.website,
+        email=row.email,
+        state=msgspec.convert(row.state, State),
+        created_at=int(row.created_at),
+        updated_at=int(row.updated_at),
+        version=int(row.version),
+    )
+
+
+MAX_ATTEMPTS = 5
+# What admins have looked at when they verify a promoter.
+_VERIFIED_FIELDS = ("name", "company", "website")
+
+
+class PromoterChanging(ApiError):
+    code: ClassVar[str] = "promoter_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing this promoter right now. Try again."
+
+
+class PromoterChange(Struct, frozen=True):
+    """What a profile is to say. `verified`: None leaves it as it is."""
+
+    name: str
+    company: str | None
+    description: str
+    website: str | None
+    email: str | None
+    verified: bool | None
+
+
+def new_profile_item(account: Account, now: int) -> dynamo.TransactItem:
+    """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
+    name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
+    return put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
+
+
+def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
+    """Up to `limit` promoters in this state, by id, those behind the id `after`."""
+    return query(state, limit, after)
+
+
+def save(
+    promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
+) -> Promoter:
+    """Write a profile, audited, and create it if there is none and an admin does it.
+
+    `check` raises for a present profile that is not the one which the caller has seen. A promoter who changes what was verified is
+    unverified again. Raises NotFound or PromoterChanging.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = find(promoter_id)
+        if before is None and not by_admin:
+            raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
+        if before is not None:
+            check(before)
+        after = _changed(promoter_id, before, change, now, by_admin=by_admin)
+        changes = _differences(before, after)
+        if before is not None and not changes:
+            return before
+        action = "promoter.changed" if before else "promoter.created"
+        entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
+        try:
+            dynamo.transact([put_item(after), entry])
+            return after
+        except dynamo.TransactionCanceled:
+            continue
+    raise PromoterChanging()
+
+
+def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that take the verification of a promoter away, audited; none if there is none. Refused if the profile changes."""
+    before = find(promoter_id)
+    if before is None or before.state != "verified":
+        return []
+    after = replace(before, state="unverified", updated_at=now, version=before.version + 1)
+    changes = _differences(before, after)
+    return [put_item(after), audit.entry_item(f"promoter#{promoter_id}", "promoter.changed", actor, now, {}, changes=changes)]
+
+
+def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
+    fields = {name: value for name, value in asdict(change).items() if name != "verified"}
+    if before is None:
+        after = Promoter(id=promoter_id, **fields, created_at=now, updated_at=now)
+    else:
+        after = replace(before, **fields, updated_at=now, version=before.version + 1)
+    if by_admin and change.verified is not None:
+        return replace(after, state="verified" if change.verified else "unverified")
+    if not by_admin and before is not None and any(getattr(before, name) != getattr(after, name) for name in _VERIFIED_FIELDS):
+        return replace(after, state="unverified")
+    return after
+
+
+def _differences(before: Promoter | None, after: Promoter) -> dict[str, tuple[str | None, str | None]]:
+    names = ("name", "company", "description", "website", "email", "state")
+    pairs = {name: (getattr(before, name, None), getattr(after, name)) for name in names}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}

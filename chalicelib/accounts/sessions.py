@@ -1,0 +1,280 @@
+"""Refresh tokens: opaque, valid for seven days and for one use. All that descend from one login are a family, the session.
+
+A token is `<session id>.<secret>`. The next secret is an HMAC of the last one, so a client whose answer was lost gets the same new token
+when it repeats the request, within GRACE_SECONDS, and no second one exists. After that, an old token has been stolen or was copied: the
+session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
+"""
+
+import base64
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, secret_settings
+from chalicelib.foundation.errors import ApiError, NotFound
+
+# Table `sessions`: one item for each login, which all refresh tokens that descend from it share. Tokens are stored as hashes.
+#
+# The index `user` has the keys of a user's sessions. Nothing in it ever changes, so it is written when a session begins and when it ends.
+
+
+class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "user"
+        projection = KeysOnlyProjection()
+
+    user_id = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class SessionRow(dynamo.Table):
+    """`previous_hash` is that of the token before the last, absent before the first rotation; `position` is `<begun_at>#<id>`."""
+
+    feature = "sessions"
+    contents = "Sessions, with the hashes of their refresh tokens."
+    personal_data = dynamo.PersonalData(
+        "the network address and browser of the last use", export="no, `GET /auth/sessions` shows it", erasure="deleted"
+    )
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute()
+    generation = NumberAttribute()
+    token_hash = UnicodeAttribute()
+    previous_hash = UnicodeAttribute(null=True)
+    begun_at = NumberAttribute()
+    rotated_at = NumberAttribute()
+    expires_at = NumberAttribute()
+    address = UnicodeAttribute(null=True)
+    user_agent = UnicodeAttribute(null=True)
+    position = UnicodeAttribute()
+    ttl = NumberAttribute()
+    user_index = UserIndex()
+
+
+class Device(Struct, frozen=True):
+    """Where a request came from, as far as it says: the network address, and the header User-Agent."""
+
+    address: str | None
+    user_agent: str | None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A login. `generation` is that of the account when it began: the session is over when the account has another one.
+
+    Times are epoch seconds; `rotated_at` is when the token was used last, or the login, and `device` what used it.
+    """
+
+    id: str
+    user_id: str
+    generation: int
+    token_hash: str
+    previous_hash: str | None
+    begun_at: int
+    rotated_at: int
+    expires_at: int
+    device: Device
+
+
+def create(session: Session) -> None:
+    dynamo.put_item(**create_item(session)["Put"])
+
+
+def create_item(session: Session) -> dynamo.TransactItem:
+    """Transaction item that begins a session."""
+    fields = {name: getattr(session, name) for name in Session.__struct_fields__ if name != "device"}
+    row = SessionRow(**fields, address=session.device.address, user_agent=session.device.user_agent, ttl=session.expires_at)
+    row.position = f"{session.begun_at:011}#{session.id}"
+    return dynamo.put(row, "attribute_not_exists(id)")
+
+
+def load_session(session_id: str) -> Session | None:
+    """The session, strongly consistent, or None; it may have expired."""
+    row = SessionRow.find(session_id)
+    return None if row is None else _session(row)
+
+
+def query_user(user_id: str, limit: int, before: str | None) -> tuple[list[Session], str | None]:
+    """At most `limit` sessions of a user, the newest first, those behind the position `before`; and where to go on, None on the last page.
+
+    May miss one that began within the last second; one that has ended is left out, one that has expired may be there.
+    """
+    beyond: Any = SessionRow.position < before if before is not None else None
+    rows = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
+    items = dynamo.batch_get(SessionRow.name(), [{"id": {"S": row.id}} for row in rows[:limit]], consistent=True)
+    found = sorted(map(SessionRow.from_raw_data, items), key=lambda row: row.position, reverse=True)
+    return [_session(row) for row in found], rows[limit - 1].position if len(rows) > limit else None
+
+
+def rotate(session: Session, token_hash: str, device: Device, now: int, expires_at: int) -> bool:
+    """Replace the token. False, and nothing changed, if the session is over, or another request has replaced it since it was read."""
+    changes = {
+        "address": device.address,
+        "user_agent": device.user_agent,
+        "token_hash": token_hash,
+        "previous_hash": session.token_hash,
+        "rotated_at": now,
+        "expires_at": expires_at,
+        "ttl": expires_at,
+    }
+    return dynamo.update_if(SessionRow(session.id), changes, "token_hash = :before", before=session.token_hash)
+
+
+def set_generation_item(session: Session, generation: int) -> dynamo.TransactItem:
+    """Transaction item that gives a session another generation; refused if it is over or has another one than `session`."""
+    return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
+
+
+def delete(session_id: str) -> None:
+    """End a session; fine if it is over."""
+    SessionRow(session_id).delete()
+
+
+def _session(row: SessionRow) -> Session:
+    return Session(
+        id=row.id,
+        user_id=row.user_id,
+        generation=int(row.generation),
+        token_hash=row.token_hash,
+        previous_hash=row.previous_hash,
+        begun_at=int(row.begun_at),
+        rotated_at=int(row.rotated_at),
+        expires_at=int(row.expires_at),
+        device=Device(row.address, row.user_agent),
+    )
+
+
+REFRESH_SECONDS = 7 * 86_400
+GRACE_SECONDS = 10
+
+
+class SessionOver(ApiError):
+    code: ClassVar[str] = "session_over"
+    status: ClassVar[int] = 401
+    default_message: ClassVar[str] = "This refresh token is no longer valid. Log in again."
+
+
+class SessionNotFound(NotFound):
+    default_message: ClassVar[str] = "You have no active session with this id."
+
+
+def begin(user_id: str, generation: int, device: Device, now: int) -> str:
+    """Begin a session of a user. Returns its first refresh token."""
+    token, session = _new_session(user_id, generation, device, now)
+    create(session)
+    return token
+
+
+def begin_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
+    """The first refresh token of a new session, and the transaction item that begins it."""
+    token, session = _new_session(user_id, generation, device, now)
+    return token, create_item(session)
+
+
+def find(token: str, now: int) -> Session:
+    """The session to which a refresh token belongs that may be used now. Raises SessionOver, and ends the session of an old token."""
+    session = load_session(session_id(token)) if 0 < len(session_id(token)) <= 64 else None
+    if session is None or session.expires_at <= now:
+        raise SessionOver()
+    if not (_is_current(session, token) or _is_repeated(session, token, now)):
+        log.warning("session.token_reused", user_id=session.user_id)
+        delete(session.id)
+        raise SessionOver()
+    return session
+
+
+def refresh(session: Session, token: str, device: Device, now: int) -> str:
+    """Use a refresh token that `find` accepted. Returns the next one. Raises SessionOver if the session has ended meanwhile."""
+    successor = _successor(token)
+    if _is_current(session, token) and rotate(session, _digest(successor), device, now, now + REFRESH_SECONDS):
+        return successor
+    # The token was used a moment ago, by this client, whose answer was lost, or in another of its tabs.
+    current = load_session(session.id)
+    if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
+        raise SessionOver()
+    return successor
+
+
+def end(token: str) -> None:
+    """End the session of a refresh token, whether or not it was used already; fine if it is over."""
+    if 0 < len(session_id(token)) <= 64:
+        delete(session_id(token))
+
+
+def end_session(of: str) -> None:
+    """End the session with this id; fine if it is over."""
+    delete(of)
+
+
+def list_page(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
+    """At most `limit` sessions of a user that are not over, the newest first, and the position to go on behind, None on the last page.
+
+    A page has fewer if some are over. Of one that began within the last second it may not know yet.
+    """
+    found, last = query_user(user_id, limit, before)
+    return [session for session in found if session.generation == generation and session.expires_at > now], last
+
+
+def get_own(user_id: str, of: str, now: int) -> Session:
+    """The user's session with this id, whatever its generation; raises SessionNotFound if it is over or another's."""
+    session = load_session(of)
+    if session is None or session.user_id != user_id or session.expires_at <= now:
+        raise SessionNotFound()
+    return session
+
+
+def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
+    """Transaction item by which a session outlives that its account gets another generation; refused if it is over or changed."""
+    return set_generation_item(session, generation)
+
+
+def session_id(token: str) -> str:
+    """The id of the session that a refresh token says it belongs to."""
+    return token.partition(".")[0]
+
+
+def _new_session(user_id: str, generation: int, device: Device, now: int) -> tuple[str, Session]:
+    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
+    session = Session(
+        id=session_id(token),
+        user_id=user_id,
+        generation=generation,
+        token_hash=_digest(token),
+        previous_hash=None,
+        begun_at=now,
+        rotated_at=now,
+        expires_at=now + REFRESH_SECONDS,
+        device=device,
+    )
+    return token, session
+
+
+def _is_current(session: Session, token: str) -> bool:
+    return hmac.compare_digest(session.token_hash, _digest(token))
+
+
+def _is_repeated(session: Session, token: str, now: int) -> bool:
+    """Whether it is the token before the present one, which was replaced a moment ago."""
+    is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
+    return is_previous and now - session.rotated_at <= GRACE_SECONDS
+
+
+def _successor(token: str) -> str:
+    mac = hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")
+    return f"{session_id(token)}.{_text(mac)}"
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

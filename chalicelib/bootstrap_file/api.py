@@ -1,0 +1,64 @@
+"""The routes of the catalog's versions, for admins: which there are, what applying one again would change, and doing it."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.bootstrap_file.rollout import PlanOutdated, VersionRefused, VersionUnusable
+from chalicelib.bootstrap_file.views import AppliedView, CatalogPlanView, VersionsView
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation.errors import NotFound
+
+bp = Blueprint(__name__)
+
+MAX_DIGITS = 10
+_VERSION = "/admin/catalog/versions/{version}"
+
+
+class VersionsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A page of versions."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class SeenPlan(Struct, forbid_unknown_fields=True):
+    """`plan`: the field `plan` of the plan that was looked at."""
+
+    plan: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+@route(bp, "GET", "/admin/catalog/versions", access="admin")
+def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Reply[VersionsView]:  # noqa: ARG001
+    """List the versions of the bootstrap file that were on sale, newest first."""
+    from chalicelib.bootstrap_file import versions  # with the planner, which few requests need
+
+    return Reply(versions.list_versions(query.limit, query.cursor))
+
+
+@route(bp, "GET", f"{_VERSION}/plan", access="admin", errors=(NotFound, VersionUnusable))
+def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPlanView]:  # noqa: ARG001
+    """Show what applying the file of a version again would change now, also for sold and held tickets. Changes nothing.
+
+    For the version that is served, this is the drift: where the shop is not as the file says.
+    """
+    from chalicelib.bootstrap_file import versions
+
+    return Reply(versions.plan_version(_number(version)))
+
+
+@route(bp, "POST", f"{_VERSION}/apply", access="admin", errors=(NotFound, VersionUnusable, PlanOutdated, VersionRefused))
+def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan) -> Reply[AppliedView]:
+    """Apply the file of an earlier version again, as a new version, if its plan has not changed since it was shown."""
+    from chalicelib.bootstrap_file import versions
+
+    return Reply(versions.apply_version(_number(version), body.plan, request.require_user().user_id, request.now))
+
+
+def _number(version: str) -> int:
+    """The version of a path. Raises NotFound for what is no number of a version."""
+    if not (version.isascii() and version.isdecimal()) or len(version) > MAX_DIGITS:
+        raise NotFound("The catalog has no version with this number.")
+    return int(version)

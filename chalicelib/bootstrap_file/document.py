@@ -1,0 +1,289 @@
+"""The format of the bootstrap file. `schema.json` is generated from these types; docs/bootstrap.md explains them."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
+from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
+from chalicelib.edge.openapi import portable
+from chalicelib.foundation import clock
+from chalicelib.foundation.money import Cents, Currency, MajorUnits
+from chalicelib.inventory.model import MAX_SHARDS
+from chalicelib.promotions import views
+from chalicelib.promotions.model import DiscountType, PromoCode, normalize
+from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
+
+# What is wrong with a bootstrap file, and where.
+
+MAX_QUOTE_LENGTH = 80
+_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class DocumentFault(Struct, frozen=True):
+    """`path` is a JSON path (`$.events.spring-fest.date`); `message` says what is wrong there and what is allowed."""
+
+    path: str
+    message: str
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.path}: {self.message}" if self.file else f"{self.path}: {self.message}"
+
+
+class DocumentWarning(Struct, frozen=True):
+    """What is allowed but probably a mistake; `code` and `figures` say it in other languages, `name` is the entry's."""
+
+    fault: DocumentFault
+    code: str
+    name: str
+    figures: dict[str, int]
+
+    def __str__(self) -> str:
+        return str(self.fault)
+
+
+class InvalidDocument(Exception):
+    """The files cannot be used; `faults` lists everything that is wrong with them."""
+
+    def __init__(self, faults: list[DocumentFault]) -> None:
+        self.faults = faults
+        super().__init__(f"{len(faults)} faults")
+
+
+def member_path(path: str, key: str | int) -> str:
+    """The JSON path of a member of `path`: `.key`, or `['an odd key']`, or `[3]`."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
+
+
+def quoted(value: Any) -> str:
+    """A value as the file has it, for a message: JSON in printable ASCII, at most 80 characters."""
+    return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."
+
+
+# The dates that promoters write in a bootstrap file, as epoch seconds.
+
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+DAY_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
+
+
+def timezone(name: str | None) -> tzinfo:
+    """A timezone by its IANA name, UTC for None; raises ValueError."""
+    if name is None:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"unknown timezone {quoted(name)}; use an IANA name, such as America/Denver") from None
+
+
+def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
+    """A day (its first second in `zone`, or its last one where it is an end) or an ISO 8601 time; raises ValueError."""
+    if not (DAY.fullmatch(text) or DAY_AND_TIME.fullmatch(text)):
+        raise ValueError(f"must be a day (2026-09-01) or an ISO 8601 time (2026-09-01T19:30:00-06:00), not {quoted(text)}")
+    try:
+        if not DAY.fullmatch(text):
+            moment = datetime.fromisoformat(text)
+            return clock.epoch_seconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        day = date.fromisoformat(text)
+        if is_end:
+            return clock.epoch_seconds(datetime.combine(day + timedelta(days=1), time(), zone)) - 1
+        return clock.epoch_seconds(datetime.combine(day, time(), zone))
+    except OverflowError:
+        raise ValueError(clock.YEAR_RULE) from None
+    except ValueError as error:
+        raise ValueError(f"{quoted(text)} is not a valid date: {error}") from None
+
+
+MAX_CAPACITY = 1_000_000
+MAX_PROMO_CODES = 200  # of an event; an apply writes each that changes in a transaction of its own
+
+Id = Annotated[
+    str,
+    Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ -, starting with a letter or digit."),
+]
+OptionId = Annotated[
+    str,
+    Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="1 to 64 letters, digits and . _ -, starting with a letter or digit."),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not blank")]
+Text = Annotated[str, Meta(max_length=10_000)]
+Day = Annotated[
+    str, Meta(max_length=40, description="A day, YYYY-MM-DD, or an ISO 8601 time; in the event's timezone unless it has an offset.")
+]
+Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
+StageName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$", description="The stage, as in the setting `stage`.")]
+PriceId = Annotated[str, Meta(min_length=1, max_length=255)]
+PriceIds = Annotated[dict[StageName, PriceId], Meta(description='One for each stage: {"dev": "price_1", "prod": "price_2"}.')]
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class EventMetadata(Struct, frozen=True):
+    """Free-form: any key is kept. These keys have a meaning."""
+
+    description: Text | None = None
+    timezone: str | None = None
+    city: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    capacity: Count | None = None
+    image_url: Annotated[str, Meta(max_length=2000)] | None = None
+    featured: bool | None = None
+    test_mode: bool | None = None
+
+
+class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A promo code of an event, with the fields that it has in the API. The last day of its time is included."""
+
+    code: CodeText
+    discount_type: DiscountType
+    discount_value: MajorUnits
+    starts_at: Day | None = None
+    expires_at: Day | None = None
+    max_total_uses: TotalUses | None = None
+    max_uses_per_donor: UsesPerDonor | None = None
+    package_ids: PackageIds | None = None
+    minimum_total: MajorUnits | None = None
+    is_active: bool = True
+
+
+class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    name: Name
+    date: Day
+    venue: Name
+    status: Literal["active", "past", "cancelled", "test"] = "active"
+    end_date: Day | None = None
+    display_order: Order = 0
+    metadata: EventMetadata = EventMetadata()
+    on_sale_at: Day | None = None
+    purchase_limit: Limit | None = None
+    guests_until: Day | None = None
+    capacity: Capacity | None = None
+    waiting_room: WaitingRoomConfig | None = None
+    waitlist: WaitlistConfig | None = None
+    promo_codes: Annotated[list[PromoCodeEntry], Meta(max_length=MAX_PROMO_CODES)] = []
+
+
+class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
+    start_date: Day | None = None
+    end_date: Day | None = None
+    max_per_transaction: Limit | None = None
+
+
+class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question to buyers of a ticket type."""
+
+    id: OptionId
+    label: OptionLabel
+    option_type: OptionType
+    is_required: bool = True
+    choices: Annotated[list[Choice], Meta(max_length=MAX_CHOICES)] = []
+    display_order: Order = 0
+    per: AskedPer = "purchase"
+
+
+class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    event_id: str
+    name: Name
+    price_cents: Cents
+    currency: Currency = "USD"
+    status: TierStatus = "available"
+    max_quantity: Capacity | None = None
+    description: Text = ""
+    stripe_price_id: PriceId | PriceIds | None = None
+    sold_count: Count = 0
+    display_order: Order = 0
+    metadata: dict[str, Any] = {}
+    availability: SaleWindow | None = None
+    per_user_limit: Limit | None = None
+    low_stock_at: Count | None = None
+    admits: Annotated[int, Meta(ge=1, le=100)] = 1
+    is_sponsorship: bool = False
+    image_url: Annotated[str, Meta(max_length=2000)] | None = None
+    options: Annotated[list[OptionEntry], Meta(max_length=MAX_OPTIONS)] = []
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
+
+
+def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
+    """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`.
+
+    0 if neither is set: then only the event's `capacity` limits it, and without that the number is unknown.
+    """
+    return ticket.max_quantity or event.metadata.capacity or 0
+
+
+def price_id(ticket: TicketEntry, stage: str) -> str | None:
+    """The Stripe price of a ticket type in a stage; None if it has none there."""
+    if isinstance(ticket.stripe_price_id, dict):
+        return ticket.stripe_price_id.get(stage)
+    return ticket.stripe_price_id
+
+
+class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole bootstrap file, or several of them merged."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=50)]
+    events: dict[str, EventEntry]
+    ticket_types: dict[str, TicketEntry]
+    generated: Day | None = None
+    environment: Annotated[str, Meta(max_length=50)] | None = None
+    ticket_states: dict[TierStatus, DisplayState] = {}
+    # Both spellings are in use. An apply closes what is no longer in the file whether or not the file asks for it.
+    clear_existing: bool = False
+    clear_existing_in_camel_case: bool = msgspec.field(default=False, name="clearExisting")
+
+
+def json_schema() -> bytes:
+    """The JSON Schema of the format, as `schema.json` holds it."""
+    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **portable(msgspec.json.schema(BootstrapDocument))}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+# The promo codes of a bootstrap file as the store keeps them.
+
+
+def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, TicketEntry]) -> list[PromoCode]:
+    """The promo codes of all events, without the stock of their uses yet."""
+    codes = []
+    for event in events.values():
+        zone = timezone(event.metadata.timezone)
+        codes += [to_promo_code(code, event.id, tickets.values(), zone) for code in event.promo_codes]
+    return codes
+
+
+def to_promo_code(entry: PromoCodeEntry, event_id: str, tickets: Iterable[TicketEntry], zone: tzinfo) -> PromoCode:
+    """One promo code, by the rules of the API; its dates are in `zone` and right. Raises InvalidInput."""
+    currency = next((ticket.currency for ticket in tickets if ticket.event_id == event_id), DEFAULT_CURRENCY)
+    fields = {name: value for name, value in asdict(entry).items() if name not in ("starts_at", "expires_at")}
+    promo_code = PromoCode(
+        event_id=event_id,
+        currency=currency,
+        stock_id="",
+        shards=0,
+        managed_by="bootstrap",
+        created_at=0,
+        updated_at=0,
+        code=normalize(entry.code),
+        starts_at=None if entry.starts_at is None else epoch_seconds(entry.starts_at, zone),
+        expires_at=None if entry.expires_at is None else epoch_seconds(entry.expires_at, zone, is_end=True),
+        **NewPromoCode(**fields).values(entry.discount_type, currency),
+    )
+    views.check(promo_code)
+    return promo_code

@@ -1,0 +1,371 @@
+"""What an apply would do: a plan, whose changes a person can read, with the steps that carry it out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import asdict, replace
+
+from chalicelib.bootstrap_file.document import quoted
+from chalicelib.catalog.model import CatalogHead, DisplayState, Event, Tier, VersionContent
+from chalicelib.catalog.service import new_stock_id
+from chalicelib.foundation import clock
+from chalicelib.inventory.model import Stock
+from chalicelib.promotions import management
+from chalicelib.promotions.management import Key
+from chalicelib.promotions.model import CodeWithUses, PromoCode
+from chalicelib.promotions.service import with_uses
+
+# What a plan changes, entry by entry: as a line that people read, and field by field for pages.
+
+EntryKind = Literal["event", "tier", "state", "promo code"]
+Sign = Literal["+", "~", "-"]  # new, changed, no longer in the file
+
+
+class ChangedField(Struct, frozen=True):
+    """A field with its value before and after, as text."""
+
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.before} -> {self.after}"
+
+
+def new_field(name: str, value: str) -> ChangedField:
+    """A field of an entry that is new."""
+    return ChangedField(name, "none", value)
+
+
+class EntryChange(Struct, frozen=True):
+    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
+
+    `currency` is that of the fields in cents; None if it changes too. `is_back`: an earlier file had it, and a later one did not.
+    """
+
+    sign: Sign
+    kind: EntryKind
+    name: str
+    text: str
+    fields: Sequence[ChangedField] = ()
+    stock: Stock | None = None
+    reduces: bool = False
+    currency: str | None = None
+    is_back: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.kind} {self.name}: {self.text}"
+
+
+# Why a document is not applied: a code with its figures, for pages in any language, and the sentence that commands print.
+
+_SENTENCES = {
+    "event_of_api": "an event with this id was created through the API; use another id",
+    "tier_of_api": "a ticket type with this id was created through the API; use another id",
+    "code_of_api": "a promo code with this name was created through the API; use another name, or delete that code",
+    "limit_too_late": "it is too late for an overall capacity, because tickets may be on sale without one; limit the ticket types instead",
+    "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
+    "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
+    "moves_with_sales": "cannot move from event {event_id} (sold {sold}, on hold {held}); add a new ticket type to the other event",
+    "moves_between_limits": (
+        "cannot move from event {event_id}, because one of the two events has an overall capacity; add a new ticket type"
+    ),
+    "capacity_in_use": "capacity {capacity} is below {in_use} (sold {sold}, on hold {held}); use {in_use} or more",
+    "capacity_in_use_meanwhile": (
+        "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
+    ),
+    "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
+    "code_not_written": "{reason}. Version {version} is live without this change; correct the code and apply again",
+    "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",
+    "kept_changing": "the catalog kept changing during the apply; run the command again",
+}
+CODES = frozenset(_SENTENCES)
+
+
+class Refusal(Struct, frozen=True):
+    """What is refused and why. `kind` and `name` are the entry, None if it is about the whole document; `code` is one of CODES."""
+
+    code: str
+    figures: dict[str, int | str]
+    kind: EntryKind | None = None
+    name: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, without the entry."""
+        return _SENTENCES[self.code].format(**self.figures)
+
+    def __str__(self) -> str:
+        return f"! {self.reason}" if self.kind is None else f"! {self.kind} {self.name}: {self.reason}"
+
+
+def in_use(stock: Stock) -> dict[str, int | str]:
+    """What of a stock is sold and held, as figures of a refusal."""
+    return {"sold": stock.sold, "held": stock.held}
+
+
+def refusal_lines(refusals: Sequence[Refusal]) -> list[str]:
+    """The lines that commands print."""
+    return [str(refusal) for refusal in refusals]
+
+
+# What an apply would do with promo codes: computed from those of a document, those of the store and their uses.
+
+
+class CodeChange(Struct, frozen=True):
+    """Bring a promo code from what is `stored` to what is `declared`: None is one that is not there, with its uses as they are now."""
+
+    stored: CodeWithUses | None
+    declared: PromoCode | None
+
+    @property
+    def key(self) -> Key:
+        promo_code = self.declared or (self.stored.promo_code if self.stored else None)
+        assert promo_code is not None
+        return promo_code.event_id, promo_code.code
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.key)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the change cannot be made."""
+        if self.stored is None or self.declared is None:
+            return None
+        uses = self.stored.uses
+        if self.stored.promo_code.managed_by == "api":
+            return Refusal("code_of_api", {}, "promo code", self.name)
+        if uses.sold + uses.held > self.declared.capacity:
+            figures = {"limit": self.declared.capacity, "in_use": uses.sold + uses.held, **in_use(uses)}
+            return Refusal("uses_in_use", figures, "promo code", self.name)
+        return None
+
+    @property
+    def reduces(self) -> bool:
+        """Whether buyers lose a discount that they have now."""
+        if self.stored is None or not self.stored.promo_code.is_active:
+            return False
+        return self.declared is None or not self.declared.is_active or self.declared.capacity < self.stored.promo_code.capacity
+
+    @property
+    def sign(self) -> Sign:
+        return "+" if self.stored is None else "-" if self.declared is None else "~"
+
+    @property
+    def text(self) -> str:
+        if self.stored is None:
+            return _terms(self.declared) if self.declared else ""
+        figures = _figures(self.stored.uses)
+        if self.declared is None:
+            return f"is no longer in the file: it stops working ({figures}; buyers who used it keep the discount)"
+        return f"{as_text(self.fields)} ({figures})"
+
+    @property
+    def fields(self) -> list[ChangedField]:
+        """The fields that differ; of a new code its terms, none of one that is no longer in the file."""
+        if self.declared is None:
+            return []
+        return _new_fields(self.declared) if self.stored is None else differences(self.stored.promo_code, self.declared)
+
+    @property
+    def _currency(self) -> str | None:
+        if self.declared is None or (self.stored is not None and self.stored.promo_code.currency != self.declared.currency):
+            return None
+        return self.declared.currency
+
+    def as_entry(self) -> EntryChange:
+        """The change as one of a plan."""
+        uses = None if self.stored is None else self.stored.uses
+        return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces, self._currency)
+
+
+def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
+    """What is to change so that the store has these codes, and of those that files declared earlier no others that can be used.
+
+    `event_ids` are those of all events that files have ever named.
+    """
+    declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
+    stored = management.load(declared, event_ids)
+    changes = [_change(stored, key, promo_code) for key, promo_code in declared.items() if _differs(stored.get(key), promo_code)]
+    left = [promo_code for key, promo_code in stored.items() if key not in declared and promo_code.is_active]
+    return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in left)]
+
+
+def carry_out(change: CodeChange, version: int, actor: str, now: int) -> None:
+    """Make a change while this version of the catalog is served. Raises what `declarations.put` raises."""
+    if change.declared is None:
+        management.withdraw(*change.key, version, actor, now)
+    else:
+        management.put(change.declared, version, actor, now)
+
+
+def _change(stored: Mapping[Key, PromoCode], key: Key, declared: PromoCode) -> CodeChange:
+    known = stored.get(key)
+    return CodeChange(None if known is None else with_uses(known), declared)
+
+
+def _differs(stored: PromoCode | None, declared: PromoCode) -> bool:
+    return stored is None or management.with_own_fields(stored, declared) != stored
+
+
+def _terms(promo_code: PromoCode) -> str:
+    is_percentage = promo_code.discount_type == "percentage"
+    value = f"{promo_code.discount_value} percent" if is_percentage else f"discount_cents {promo_code.discount_value} {promo_code.currency}"
+    uses = "without a limit" if promo_code.max_total_uses is None else f"{promo_code.max_total_uses} uses"
+    return f"{value} off, {uses} (event {promo_code.event_id})"
+
+
+def _new_fields(promo_code: PromoCode) -> list[ChangedField]:
+    discount = "discount_value" if promo_code.discount_type == "percentage" else "discount_cents"
+    limit = "no limit" if promo_code.max_total_uses is None else str(promo_code.max_total_uses)
+    return [new_field(discount, str(promo_code.discount_value)), new_field("max_total_uses", limit)]
+
+
+def _figures(uses: Stock) -> str:
+    return f"used {uses.sold}, in use {uses.held}"
+
+
+NEW_POOL = ""  # the pool of an event that never existed, until the version has a number
+
+
+class NewStock(Struct, frozen=True):
+    """The stock of a tier that never existed, or the pool of an event that never did; `owner` is what its id begins with."""
+
+    owner: str
+    capacity: int
+    sold: int
+    shards: int
+    is_open: bool
+    is_pooled: bool = False
+
+
+class Resize(Struct, frozen=True):
+    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `kind` and `name`: whose it is."""
+
+    kind: EntryKind
+    name: str
+    stock_id: str
+    old_capacity: int
+    new_capacity: int
+    old_shards: int
+    new_shards: int
+    is_open: bool
+
+
+class OpenChange(Struct, frozen=True):
+    """Open or close a stock that missed a pause or a resume of its event."""
+
+    stock_id: str
+    shards: int
+    is_open: bool
+
+
+class Plan(Struct, frozen=True):
+    """`entries` are what changes; with `refusals` nothing may be applied. `is_served`: the head already is this document."""
+
+    head: CatalogHead
+    checksum: str
+    entries: list[EntryChange]
+    refusals: list[Refusal]
+    is_served: bool
+    events: list[Event]
+    tiers: list[Tier]
+    states: dict[str, DisplayState]
+    new_stocks: list[NewStock]
+    resizes: list[Resize]
+    open_changes: list[OpenChange]
+    code_changes: list[CodeChange]
+
+    @property
+    def changes(self) -> list[str]:
+        """The lines of the diff."""
+        return [str(change) for change in self.entries]
+
+    @property
+    def reductions(self) -> list[str]:
+        """Those of the lines that close or shrink what is on sale."""
+        return [str(change) for change in self.entries if change.reduces]
+
+    @property
+    def reasons(self) -> list[str]:
+        """The lines of the refusals."""
+        return refusal_lines(self.refusals)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the catalog, the stock and the promo codes have nothing to change."""
+        return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
+
+    def content(self, version: int) -> VersionContent:
+        """What readers will load as this version; a tier or pool that never existed gets a stock named after it."""
+        events = [
+            replace(event, pool_id=new_stock_id(pool_owner(event), version)) if event.pool_id == NEW_POOL else event
+            for event in self.events
+        ]
+        tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
+        return VersionContent(events, tiers, self.states)
+
+
+def pool_owner(event: Event) -> str:
+    """What the id of an event's pool begins with."""
+    return f"event:{event.id}"  # no tier has this id
+
+
+# How two versions of an entry differ, field by field.
+
+Entry = Event | Tier | DisplayState | PromoCode
+
+# What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
+_NOT_COMPARED = {
+    Event: frozenset(
+        {
+            "starts_at",
+            "ends_at",
+            "description",
+            "timezone",
+            "city",
+            "image_url",
+            "featured",
+            "promoter_id",
+            "managed_by",
+            "paused",
+            "removed",
+            "capacity",
+            "pool_id",
+            "pool_shards",
+        }
+    ),
+    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
+    DisplayState: frozenset[str](),
+    PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
+}
+_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"})
+
+
+def differences(old: Entry, new: Entry) -> list[ChangedField]:
+    """Each field that differs, and each option and key of metadata that differs."""
+    before, after = _flat(old), _flat(new)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [ChangedField(name, _value(name, before.get(name)), _value(name, after.get(name))) for name in changed]
+
+
+def as_text(fields: Sequence[ChangedField]) -> str:
+    """`name old -> new` for each field."""
+    return ", ".join(map(str, fields))
+
+
+def _flat(entry: Entry) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
+    if fields.get("discount_type") == "fixed_amount":
+        fields["discount_cents"] = fields.pop("discount_value")
+    metadata = fields.pop("metadata", {})
+    options = {f"options.{option.id}": to_builtins(option) for option in fields.pop("options", [])}
+    return {**fields, **options, **{f"metadata.{key}": value for key, value in metadata.items()}}
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    return clock.iso(value) if name in _TIMES else quoted(value)

@@ -1,0 +1,353 @@
+"""Make a plan: compare a document with the served catalog and its stock."""
+
+from collections.abc import Container, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from chalicelib.bootstrap_file import validation
+from chalicelib.bootstrap_file.document import quoted
+from chalicelib.bootstrap_file.plan import (
+    NEW_POOL,
+    ChangedField,
+    CodeChange,
+    EntryChange,
+    EntryKind,
+    NewStock,
+    OpenChange,
+    Plan,
+    Refusal,
+    Resize,
+    Sign,
+    as_text,
+    differences,
+    in_use,
+    new_field,
+    pool_owner,
+)
+from chalicelib.bootstrap_file.validation import ValidDocument
+from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
+from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
+
+_ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
+
+
+def all_stock(catalog: Catalog) -> dict[str, int]:
+    """The stock of every tier and event that came from a bootstrap file: stock id -> number of shards."""
+    return catalog.shard_counts(event.id for event in catalog.events.values() if event.managed_by == "bootstrap")
+
+
+def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
+    """The stock that the document changes: stock id -> number of shards. A change of one tier need not read a thousand."""
+    file_tiers = validation.to_tiers(valid)
+    changed = {}
+    for old in catalog.tiers.values():
+        new = file_tiers.get(old.id)
+        if old.managed_by == "bootstrap" and (
+            (new is None and not old.removed)
+            or (new is not None and (old.capacity, old.price_cents, old.event_id) != (new.capacity, new.price_cents, new.event_id))
+            or (new is not None and _shards(old, new) != old.shards)
+        ):
+            changed[old.stock_id] = old.shards
+    for event in validation.to_events(valid).values():
+        known = catalog.events.get(event.id)
+        if known is not None and known.pool_id is not None and known.capacity != event.capacity:
+            changed[known.pool_id] = known.pool_shards
+    return changed
+
+
+def build_plan(
+    valid: ValidDocument,
+    head: CatalogHead,
+    catalog: Catalog,
+    stock_ids: Container[str],
+    stocks: Mapping[str, Stock],
+    code_changes: Sequence[CodeChange] = (),
+) -> Plan:
+    """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
+    return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build(code_changes)
+
+
+def _default_shards(tier: Tier, event: Event) -> int:
+    """How many shards a new tier gets, if the file does not say. One without a limit gets as many as one with its event's capacity."""
+    return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
+
+
+def _amount(capacity: int) -> str:
+    shown = finite(capacity)
+    return "no limit" if shown is None else str(shown)
+
+
+def _shards(old: Tier, new: Tier) -> int:
+    """How many shards the stock of a tier has from now on.
+
+    Tickets never move between shards. So none is removed, since its holds belong to purchases, and only as many are added as the
+    additional tickets fill: an empty shard serves nobody.
+    """
+    added_tickets = max(0, new.stock_capacity - old.stock_capacity)
+    filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
+    return max(old.shards, min(new.shards or default_shard_count(new.stock_capacity), old.shards + filled))
+
+
+class _PlanBuilder:
+    def __init__(
+        self, valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]
+    ) -> None:
+        self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
+        self.entries: list[EntryChange] = []
+        self.refusals: list[Refusal] = []
+        self.new_stocks: list[NewStock] = []
+        self.resizes: list[Resize] = []
+        self.open_changes: list[OpenChange] = []
+        self.events: dict[str, Event] = {}
+
+    def build(self, code_changes: Sequence[CodeChange]) -> Plan:
+        events = self._compare_events()
+        self.events = {event.id: event for event in events}
+        tiers = self._compare_tiers()
+        states: dict[str, DisplayState] = {**DEFAULT_STATES}
+        states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
+        for name, state in states.items():
+            if self.head.version and state != self.catalog.states[name]:
+                fields = differences(self.catalog.states[name], state)
+                self._add_change("~", "state", name, as_text(fields), fields)
+        for change in code_changes:
+            self._note_code(change)
+        return Plan(
+            head=self.head,
+            checksum=self.valid.checksum,
+            entries=self.entries,
+            refusals=self.refusals,
+            is_served=self._is_served(events, tiers, states),
+            events=events,
+            tiers=tiers,
+            states=states,
+            new_stocks=self.new_stocks,
+            resizes=self.resizes,
+            open_changes=self.open_changes,
+            code_changes=list(code_changes),
+        )
+
+    def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
+        """Whether the head is this document. The checksum alone would miss a version that other code created from the same document."""
+        unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
+        served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
+        return (
+            self.head.version > 0
+            and self.valid.checksum == self.head.checksum
+            and {event.id: event for event in events} == unpaused
+            and {tier.id: tier for tier in tiers} == served
+            and states == self.catalog.states
+        )
+
+    def _compare_events(self) -> list[Event]:
+        """The events of the new version; notes what changes."""
+        file_events = validation.to_events(self.valid)
+        for event in list(file_events.values()):
+            old = self.catalog.events.get(event.id)
+            if old is None:
+                fields = [
+                    new_field("name", quoted(event.name)),
+                    new_field("date", quoted(event.date)),
+                    new_field("venue", quoted(event.venue)),
+                ]
+                self._add_change("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}", fields)
+                file_events[event.id] = self._with_new_pool(event)
+            elif old.managed_by == "api":
+                self._add_refusal("event_of_api", "event", event.id)
+            else:
+                self._note_difference("event", event.id, old, event)
+                file_events[event.id] = self._with_known_pool(old, event)
+        removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
+        for event in removed:
+            if not event.removed:
+                self._add_change("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid", reduces=True)
+        return [*file_events.values(), *(_removed_event(event) for event in removed)]
+
+    def _with_new_pool(self, event: Event) -> Event:
+        """An event that never existed; with a capacity it gets a pool, which counts what its tiers have sold elsewhere."""
+        if event.capacity is None:
+            return event
+        sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
+        shards = default_shard_count(event.capacity)
+        fields = [new_field("capacity", str(event.capacity))]
+        self._add_change("+", "event", event.id, f"{event.capacity} tickets across all ticket types", fields)
+        self.new_stocks.append(NewStock(pool_owner(event), event.capacity, sold, shards, is_open=True))
+        return replace(event, pool_id=NEW_POOL, pool_shards=shards)
+
+    def _with_known_pool(self, old: Event, event: Event) -> Event:
+        """An event that exists, with its pool, which it keeps also without a capacity; notes what changes."""
+        if old.pool_id is None:
+            if event.capacity is not None:
+                self._add_refusal("limit_too_late", "event", event.id)
+            return event
+        event = replace(event, pool_id=old.pool_id, pool_shards=max(old.pool_shards, default_shard_count(event.pool_capacity)))
+        if old.pool_id not in self.stock_ids:
+            return event
+        stock = self.stocks.get(old.pool_id)
+        if stock is None:
+            self._add_refusal("stock_missing", "event", event.id, stock_id=old.pool_id)
+        elif stock.capacity != event.pool_capacity or old.pool_shards != event.pool_shards:
+            capacities, shards = (old.pool_capacity, event.pool_capacity), (old.pool_shards, event.pool_shards)
+            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.paused)
+        elif stock.is_open == old.paused:
+            self._note_open_change("event", event.id, old.pool_id, event.pool_shards, stock)
+        return event
+
+    def _compare_tiers(self) -> list[Tier]:
+        """The tiers of the new version; notes what changes."""
+        file_tiers = validation.to_tiers(self.valid)
+        tiers = []
+        for tier in file_tiers.values():
+            old = self.catalog.tiers.get(tier.id)
+            if old is None:
+                tiers.append(self._new_tier(tier))
+            elif old.managed_by == "api":
+                self._add_refusal("tier_of_api", "tier", tier.id)
+            else:
+                tiers.append(self._existing_tier(old, tier))
+        removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in file_tiers]
+        for tier in removed:
+            if not tier.removed:
+                stock = self.stocks.get(tier.stock_id)
+                self._add_change(
+                    "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
+                )
+        return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
+
+    def _new_tier(self, tier: Tier) -> Tier:
+        """A tier that never existed, with its number of shards; notes its new stock."""
+        sold = self.valid.document.ticket_types[tier.id].sold_count
+        event = self.events[tier.event_id]
+        shards = tier.shards or _default_shards(tier, event)
+        if sold and event.pool_id not in (None, NEW_POOL):
+            self._add_refusal("sold_before", "tier", tier.id, sold=sold)
+        already_sold = f", {sold} of them already sold" if sold else ""
+        number = "unlimited tickets" if tier.capacity is None else f"{tier.capacity} tickets"
+        text = f"{number} at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
+        capacity = _amount(tier.stock_capacity)
+        fields = [
+            new_field("capacity", capacity),
+            new_field("price_cents", str(tier.price_cents)),
+            new_field("event_id", quoted(tier.event_id)),
+        ]
+        self._add_change("+", "tier", tier.id, text, fields, currency=tier.currency)
+        self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier), event.pool_id is not None))
+        return replace(tier, shards=shards)
+
+    def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
+        """A tier that exists, with its stock; notes what changes."""
+        shards = _shards(old, tier)
+        tier = replace(tier, stock_id=old.stock_id, shards=shards)
+        self._note_difference("tier", tier.id, old, tier)
+        if old.stock_id not in self.stock_ids:
+            return tier
+        stock = self.stocks.get(old.stock_id)
+        if stock is None:
+            self._add_refusal("stock_missing", "tier", tier.id, stock_id=old.stock_id)
+            return tier
+        if old.event_id != tier.event_id and stock.sold + stock.held:
+            self._add_refusal("moves_with_sales", "tier", tier.id, event_id=old.event_id, **in_use(stock))
+        if old.event_id != tier.event_id and self._is_pooled(old, tier):
+            self._add_refusal("moves_between_limits", "tier", tier.id, event_id=old.event_id)
+        if stock.capacity != tier.stock_capacity or shards != old.shards:
+            capacities = (old.stock_capacity, tier.stock_capacity)
+            self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), is_open=not self._is_paused(tier))
+        elif stock.is_open == self._is_paused(tier):
+            self._note_open_change("tier", tier.id, tier.stock_id, shards, stock)
+        return tier
+
+    def _note_resize(
+        self,
+        kind: EntryKind,
+        name: str,
+        stock_id: str,
+        stock: Stock,
+        capacities: tuple[int, int],
+        shards: tuple[int, int],
+        *,
+        is_open: bool,
+    ) -> None:
+        """Note that a stock gets another capacity, or more shards: both are given as the catalog has them and as the file says."""
+        (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
+        used = stock.sold + stock.held
+        if used > capacity:
+            self._add_refusal("capacity_in_use", kind, name, capacity=capacity, in_use=used, **in_use(stock))
+            return
+        figures = f"(sold {stock.sold}, on hold {stock.held}, {_amount(capacity - used)} left)"
+        reduces = capacity < stock.capacity
+        if old_capacity != capacity:
+            field = ChangedField("capacity", _amount(stock.capacity), _amount(capacity))
+            self._add_change("~", kind, name, f"{field} {figures}", [field], stock=stock, reduces=reduces)
+        elif stock.capacity != capacity:
+            text = f"the stock has {_amount(stock.capacity)}, the file says {_amount(capacity)}: it becomes {_amount(capacity)}"
+            field = ChangedField("stock", _amount(stock.capacity), _amount(capacity))
+            self._add_change("~", kind, name, f"{text} {figures}", [field], stock=stock, reduces=reduces)
+        if new_shards != old_shards:
+            field = ChangedField("shards", str(old_shards), str(new_shards))
+            self._add_change("~", kind, name, str(field), [field])
+        self.resizes.append(Resize(kind, name, stock_id, stock.capacity, capacity, old_shards, new_shards, is_open))
+
+    def _note_open_change(self, kind: EntryKind, name: str, stock_id: str, shards: int, stock: Stock) -> None:
+        before, after, change = ("open", "closed", "closes") if stock.is_open else ("closed", "open", "opens")
+        pause = "is paused" if stock.is_open else "is not paused"
+        text = f"the stock is {before}, but its event {pause}: the stock {change}"
+        self._add_change("~", kind, name, text, [ChangedField("stock", before, after)])
+        self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
+
+    def _is_pooled(self, *tiers: Tier) -> bool:
+        """Whether the event of one of these tiers has a pool, before or after the apply."""
+        event_ids = {tier.event_id for tier in tiers}
+        events = [*(self.events.get(event_id) for event_id in event_ids), *(self.catalog.events.get(event_id) for event_id in event_ids)]
+        return any(event is not None and event.pool_id is not None for event in events)
+
+    def _note_code(self, change: CodeChange) -> None:
+        if change.refusal is not None:
+            self.refusals.append(change.refusal)
+        else:
+            self.entries.append(change.as_entry())
+
+    def _note_difference(self, kind: EntryKind, name: str, old: Event | Tier, new: Event | Tier) -> None:
+        if old.removed:
+            self._add_change("+", kind, name, "is back in the file", is_back=True)
+        fields = differences(old, new)
+        if fields:
+            stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
+            is_other_price = any(field.name == "price_cents" for field in fields)
+            keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and is_other_price else ""
+            closes = old.status in _ON_SALE and new.status not in _ON_SALE
+            currency = old.currency if isinstance(old, Tier) and isinstance(new, Tier) and old.currency == new.currency else None
+            self._add_change("~", kind, name, as_text(fields) + keep, fields, stock=stock, reduces=closes, currency=currency)
+
+    def _in_use(self, tier: Tier) -> str:
+        stock = self.stocks.get(tier.stock_id)
+        if stock is None or not stock.sold + stock.held:
+            return ", nothing was sold"
+        return f" ({stock.sold} sold stay valid, {stock.held} on hold can still be paid)"
+
+    def _is_paused(self, tier: Tier) -> bool:
+        event = self.catalog.events.get(tier.event_id)
+        return event is not None and event.paused
+
+    def _add_change(
+        self,
+        sign: Sign,
+        kind: EntryKind,
+        name: str,
+        text: str,
+        fields: Sequence[ChangedField] = (),
+        *,
+        stock: Stock | None = None,
+        reduces: bool = False,
+        currency: str | None = None,
+        is_back: bool = False,
+    ) -> None:
+        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces, currency, is_back))
+
+    def _add_refusal(self, code: str, kind: EntryKind, name: str, **figures: int | str) -> None:
+        self.refusals.append(Refusal(code, figures, kind, name))
+
+
+def _removed_event(event: Event) -> Event:
+    """An event that is no longer in the file: past, unless it was cancelled or a test, which it stays."""
+    status = event.status if event.status in ("cancelled", "test") else "past"
+    return replace(event, status=status, removed=True, paused=False)

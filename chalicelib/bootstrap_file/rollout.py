@@ -1,0 +1,266 @@
+"""Make a document what readers see. The old version is served until the last step, so after a crash anywhere a second run finishes it.
+
+1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers and events
+2. write the new version beside the others                          5. grow stock
+3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
+                                                                    7. write promo codes, as long as that version is served
+
+Stock is shrunk first, since only that can be refused. New stock is named after the version number of this attempt, which no other
+attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
+publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.bootstrap_file import plan as plan_service
+from chalicelib.bootstrap_file.document import to_promo_codes
+from chalicelib.bootstrap_file.plan import CodeChange, Plan, Refusal, Resize, refusal_lines
+from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_stock
+from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
+from chalicelib.bootstrap_file.views import change_view, refusal_view
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import CatalogHead
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import ApiError
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse
+from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
+
+# Why a version is not applied again.
+
+
+class PlanOutdated(ApiError):
+    code: ClassVar[str] = "plan_outdated"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The plan for this version has changed since you saw it. Review the new plan, then apply it."
+
+
+class VersionUnusable(ApiError):
+    code: ClassVar[str] = "version_unusable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The file of this version breaks a current rule. Export it, correct it and apply it from the command line."
+    )
+
+
+class VersionRefused(ApiError):
+    code: ClassVar[str] = "version_refused"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This version cannot be applied at the moment. `reasons` lists why and what to do."
+
+
+MAX_ATTEMPTS = 3
+# Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
+# unless the document is the served one already: applying that again asks for a correction.
+MAX_SHARDS_READ = 1000
+# An audit entry is one item of at most 400 KB; the version's document has everything.
+MAX_AUDITED_CHARACTERS = 100_000
+MAX_AUDITED_CHANGES = 100
+
+
+class ApplyResult(Struct, frozen=True):
+    """What an apply did. `unchanged` and `healed` leave the head as it was; `healed` corrected the stock."""
+
+    result: Literal["applied", "healed", "unchanged"]
+    version: int
+    plan: Plan
+
+
+class ApplyRefused(Exception):
+    """The document was not applied; `refusals` say why and what to do."""
+
+    def __init__(self, refusals: list[Refusal], plan: Plan) -> None:
+        self.refusals, self.plan = refusals, plan
+        super().__init__("; ".join(self.reasons))
+
+    @property
+    def reasons(self) -> list[str]:
+        """The refusals as commands print them."""
+        return refusal_lines(self.refusals)
+
+
+def plan(valid: ValidDocument) -> Plan:
+    """What `apply` would do now, including the drift of any stock; reads all stock."""
+    return _load_plan(valid, all_shards=True)
+
+
+def plan_apply(valid: ValidDocument) -> Plan:
+    """The plan that `apply` would carry out now: in a large catalog without the drift of stock that the document does not change."""
+    return _load_plan(valid, all_shards=False)
+
+
+def apply(
+    valid: ValidDocument,
+    actor: str,
+    now: int,
+    *,
+    action: str = "catalog.applied",
+    details: dict[str, Any] | None = None,
+    approve: Callable[[Plan], None] | None = None,
+) -> ApplyResult:
+    """Apply a document; raises ApplyRefused. Starts again after a pause or an API change in between, gives up after another apply.
+
+    `approve` gets each plan before it is carried out; what it raises stops the apply, which has then changed nothing.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        planned = plan_apply(valid)
+        if planned.refusals:
+            _refuse(planned, planned.refusals, actor, now)
+        if approve is not None:
+            approve(planned)
+        if planned.is_served:
+            return _heal(planned, actor, now)
+        try:
+            return _publish(planned, valid, actor, now, action, details or {})
+        except catalog.HeadChanged as conflict:
+            if conflict.head.version != planned.head.version:
+                _give_up(conflict.head, planned, actor, now)
+    raise ApplyRefused([Refusal("kept_changing", {})], planned)
+
+
+def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
+    head, served = catalog.load_head_and_catalog()
+    stock_ids = all_stock(served)
+    if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
+        stock_ids = changed_stock(valid, served)
+    event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
+    stocks, code_changes = parallel.both(
+        lambda: inventory.read_stock(stock_ids), lambda: plan_service.load_changes(_codes(valid), event_ids)
+    )
+    return build_plan(valid, head, served, stock_ids, stocks, code_changes)
+
+
+def _codes(valid: ValidDocument) -> list[PromoCode]:
+    return to_promo_codes(valid.document.events, valid.document.ticket_types)
+
+
+def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
+    with catalog.open_publication(now) as publication:
+        version = publication.number
+        catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
+        _shrink(planned, actor, now)
+        _create_stock(planned, publication)
+        _grow(planned)
+        new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
+        audited = {**details, "replaced": planned.head.version, **_diff(planned)}
+        catalog.publish_version(planned.head, new_head, action, audited)
+    inventory.invalidate()
+    code_changes = plan_service.load_changes(_codes(valid), [event.id for event in planned.events])
+    _write_codes(code_changes, planned, version, actor, now)
+    return ApplyResult("applied", version, planned)
+
+
+def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
+    """The document is served already; correct the stock and the promo codes where they have drifted from it."""
+    _shrink(planned, actor, now)
+    _grow(planned)
+    inventory.invalidate()
+    _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
+    result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
+    _audit(planned, f"catalog.{result}", actor, now, _diff(planned))
+    return ApplyResult(result, planned.head.version, planned)
+
+
+def _shrink(planned: Plan, actor: str, now: int) -> None:
+    shrunk: list[Resize] = []
+    for resize in planned.resizes:
+        if resize.new_capacity >= resize.old_capacity:
+            continue
+        try:
+            _resize(resize)
+        except CapacityInUse as error:
+            for earlier in shrunk:
+                inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
+            figures: dict[str, int | str] = {"capacity": resize.new_capacity, **error.details}
+            _refuse(planned, [Refusal("capacity_in_use_meanwhile", figures, resize.kind, resize.name)], actor, now)
+        shrunk.append(resize)
+
+
+def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
+    items: list[dict[str, Any]] = []
+    for new in planned.new_stocks:
+        items += inventory.new_shard_items(
+            publication.stock_id(new.owner),
+            capacity=new.capacity,
+            sold=new.sold,
+            shard_count=new.shards,
+            is_open=new.is_open,
+            is_pooled=new.is_pooled,
+        )
+    publication.write_shards(items)
+
+
+def _grow(planned: Plan) -> None:
+    for resize in planned.resizes:
+        if resize.new_capacity >= resize.old_capacity:
+            _resize(resize)
+    for change in planned.open_changes:
+        inventory.set_open({change.stock_id: change.shards}, change.is_open)
+
+
+def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:
+    """Write the promo codes of the version that is served, each as long as it is: a slow apply overwrites nothing of a later one."""
+    for change in changes:
+        reason, why = (change.refusal.reason, change.refusal.code) if change.refusal else (None, "")
+        try:
+            if reason is None:
+                plan_service.carry_out(change, version, actor, now)
+        except (MaxUsesTooSmall, PromoCodeTaken) as error:
+            reason, why = error.message, error.code
+        except PromoCodeChanging:
+            head, _ = catalog.load_head_and_catalog()
+            if head.version != version:
+                _give_up(head, planned, actor, now)
+            reason, why = "it kept changing", PromoCodeChanging.code
+        if reason is not None:
+            figures: dict[str, int | str] = {"reason": reason, "why": why, "version": version}
+            _refuse(planned, [Refusal("code_not_written", figures, "promo code", change.name)], actor, now)
+
+
+def _resize(resize: Resize) -> None:
+    inventory.resize(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
+    if resize.new_shards != resize.old_shards:
+        # A shard that an earlier, crashed attempt added has missed every pause since. If the event is paused or resumed after
+        # this line, the head's revision moves, the publication is refused, and the next attempt reads the pause.
+        inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
+
+
+def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
+    """Another apply came first. Our resizes may have undone its own, so correct the stock to its document, then refuse."""
+    document = catalog.load_document(head.version)
+    if document is not None:
+        _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
+    _refuse(planned, [Refusal("applied_meanwhile", {"by": head.applied_by, "version": head.version})], actor, now)
+
+
+def _refuse(planned: Plan, refused: list[Refusal], actor: str, now: int) -> NoReturn:
+    """Audit the refusal and raise ApplyRefused."""
+    shown = msgspec.to_builtins([refusal_view(refusal) for refusal in refused[:MAX_AUDITED_CHANGES]])
+    _audit(planned, "catalog.refused", actor, now, {"diff": _shortened(refusal_lines(refused)), "refusals": shown})
+    raise ApplyRefused(refused, planned) from None
+
+
+def _audit(planned: Plan, action: str, actor: str, now: int, what: dict[str, Any]) -> None:
+    catalog.record_attempt(action, actor, now, {"version": planned.head.version, "checksum": planned.checksum, **what})
+
+
+def _diff(planned: Plan) -> dict[str, Any]:
+    """What an apply has changed, for the audit log: in lines, and the first of them in parts, for pages in any language."""
+    shown = [change_view(entry) for entry in planned.entries[:MAX_AUDITED_CHANGES]]
+    return {"diff": _shortened(planned.changes), "changes": msgspec.to_builtins(shown), "more": len(planned.entries) - len(shown)}
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first lines, as many as an audit entry has room for, and how many more there are."""
+    size = 0
+    first: list[str] = []
+    for line in lines:
+        size += len(line)
+        if size > MAX_AUDITED_CHARACTERS:
+            return [*first, f"... and {len(lines) - len(first)} more"]
+        first.append(line)
+    return first

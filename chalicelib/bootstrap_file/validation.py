@@ -1,0 +1,483 @@
+"""From a JSON tree to a valid document, or to a list of all faults.
+
+msgspec stops at the first fault, so entries and fields are converted one by one.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, tzinfo
+from functools import partial
+from hashlib import sha256
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.bootstrap_file import document
+from chalicelib.bootstrap_file.document import (
+    BootstrapDocument,
+    DocumentFault,
+    DocumentWarning,
+    EventEntry,
+    InvalidDocument,
+    TicketEntry,
+    member_path,
+    price_id,
+    quoted,
+    ticket_capacity,
+    to_promo_code,
+)
+from chalicelib.catalog.custom_options import CustomOption, check_option
+from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus
+from chalicelib.foundation import allowed_values, settings
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
+from chalicelib.promotions.model import normalize
+
+# The JSON of a bootstrap document before it is checked: one tree, of one file or of several merged.
+
+Tree = dict[str, Any]
+
+SECTIONS = ("events", "ticket_types", "ticket_states")
+
+
+class MergedFiles(Struct, frozen=True):
+    """The merged tree; `origins` says which file an entry comes from: (section, key) -> file. `first` is the first file."""
+
+    tree: Tree
+    origins: dict[tuple[str, str], str]
+    first: str
+
+
+STATUSES = get_args(TierStatus)
+
+
+class ValidDocument(Struct, frozen=True):
+    """A document without faults. `tree` is the JSON as it was written, with everything in its free-form metadata.
+
+    `warnings` are what is allowed but probably a mistake; they stop nothing.
+    """
+
+    document: BootstrapDocument
+    tree: Tree
+    checksum: str
+    warnings: list[DocumentWarning]
+
+
+def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
+    """Check each field, then the rules between them, and that the document is for `stage` if one is given; raises InvalidDocument."""
+    tree = files.tree
+    faults = _schema_faults(tree)
+    faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
+    if stage is not None:
+        faults += environment_faults(tree.get("environment"), stage)
+    if faults:
+        raise InvalidDocument([_with_file(fault, files) for fault in faults])
+    document = msgspec.convert(tree, BootstrapDocument)
+    warnings = consistency_warnings(document.events, document.ticket_types)
+    placed = [replace(warning, fault=_with_file(warning.fault, files)) for warning in warnings]
+    return ValidDocument(document, tree, checksum(tree), placed)
+
+
+def validate_tree(tree: Tree) -> ValidDocument:
+    """As `validate_files`, for a tree that comes from no file."""
+    return validate_files(MergedFiles(tree, {}, ""))
+
+
+def checksum(tree: Tree) -> str:
+    """The sha256 of the canonical JSON: neither the order of keys nor spacing matters."""
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return sha256(canonical.encode()).hexdigest()
+
+
+def _schema_faults(tree: Tree) -> list[DocumentFault]:
+    """What is wrong with single keys and values, without regard to the others."""
+    rest = {key: value for key, value in tree.items() if key not in SECTIONS}
+    faults = [fault for fault in _struct_faults(rest, BootstrapDocument, "$") if fault.path not in ("$.events", "$.ticket_types")]
+    faults += [_missing(member_path("$", name)) for name in ("events", "ticket_types") if name not in tree]
+    for name, entry_type in (("events", EventEntry), ("ticket_types", TicketEntry), ("ticket_states", DisplayState)):
+        section, path = tree.get(name, {}), member_path("$", name)
+        if not isinstance(section, dict):
+            faults.append(_not_an_object(path, section))
+            continue
+        for key, entry in section.items():
+            faults += _struct_faults(entry, entry_type, member_path(path, key))
+            if name == "ticket_states" and key not in STATUSES:
+                faults.append(DocumentFault(member_path(path, key), f"unknown status; use one of {', '.join(STATUSES)}"))
+    return faults
+
+
+def _struct_faults(value: Any, struct: type[Struct], path: str) -> list[DocumentFault]:
+    if not isinstance(value, dict):
+        return [_not_an_object(path, value)]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    faults = [_missing(member_path(path, name)) for name, field in fields.items() if field.required and name not in value]
+    for name, member in value.items():
+        if name in fields:
+            faults += _value_faults(member, fields[name].type, member_path(path, name))
+        elif struct.__struct_config__.forbid_unknown_fields:
+            faults.append(DocumentFault(member_path(path, name), f"unknown key; allowed keys are {', '.join(fields)}"))
+    return faults
+
+
+def _value_faults(value: Any, expected: Any, path: str) -> list[DocumentFault]:
+    struct, entries = _struct_of(expected), _entries_of(expected)
+    if struct is not None and isinstance(value, dict):
+        return _struct_faults(value, struct, path)
+    if entries is not None and isinstance(value, list):
+        faults = [fault for number, entry in enumerate(value) for fault in _struct_faults(entry, entries, member_path(path, number))]
+        if faults:
+            return faults
+    try:
+        msgspec.convert(value, expected)
+    except msgspec.ValidationError:
+        return [DocumentFault(path, f"must be {allowed_values.description(expected)}, not {quoted(value)}")]
+    return []
+
+
+def _missing(path: str) -> DocumentFault:
+    return DocumentFault(path, "this required key is missing")
+
+
+def _not_an_object(path: str, value: Any) -> DocumentFault:
+    return DocumentFault(path, f"must be a JSON object, not {quoted(value)}")
+
+
+def _struct_of(expected: Any) -> type[Struct] | None:
+    """The Struct in `Entry`, `Annotated[Entry, ...]` or `Entry | None`."""
+    if isinstance(expected, type) and issubclass(expected, Struct):
+        return expected
+    if get_origin(expected) is Annotated or isinstance(expected, UnionType):
+        return next(filter(None, map(_struct_of, get_args(expected))), None)
+    return None
+
+
+def _entries_of(expected: Any) -> type[Struct] | None:
+    """The Struct in `list[Entry]` or `Annotated[list[Entry], ...]`."""
+    if get_origin(expected) is Annotated:
+        return _entries_of(get_args(expected)[0])
+    return _struct_of(get_args(expected)[0]) if get_origin(expected) is list else None
+
+
+def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any]:
+    """The entries without a fault of their own: those for which the rules between entries make sense."""
+    valid = {}
+    entries = tree.get(section)
+    for key, entry in entries.items() if isinstance(entries, dict) else ():
+        try:
+            valid[key] = msgspec.convert(entry, struct)
+        except msgspec.ValidationError:
+            continue
+    return valid
+
+
+def _with_file(fault: DocumentFault, files: MergedFiles) -> DocumentFault:
+    return replace(fault, file=_file_of(files, fault.path))
+
+
+def _file_of(files: MergedFiles, path: str) -> str:
+    """The file, of several, that the entry at `path` comes from."""
+    if len(set(files.origins.values())) < 2:
+        return files.first
+    for section in SECTIONS:
+        prefix = f"$.{section}"
+        if path.startswith(prefix):
+            for (name, key), file in files.origins.items():
+                if name == section and (path + ".").startswith((member_path(prefix, key) + ".", member_path(prefix, key) + "[")):
+                    return file
+    return files.first
+
+
+# The entries of a bootstrap file as the events and tiers that the catalog stores.
+
+
+def to_events(valid: ValidDocument) -> dict[str, Event]:
+    """The document's events by id."""
+    return {key: _event(entry, valid) for key, entry in valid.document.events.items()}
+
+
+def to_tiers(valid: ValidDocument) -> dict[str, Tier]:
+    """The document's tiers by id in the current stage, without a stock yet.
+
+    `stock_id` is empty, and `shards` is 0 where the file does not set it.
+    """
+    return {key: _tier(entry, valid) for key, entry in valid.document.ticket_types.items()}
+
+
+def _event(entry: EventEntry, valid: ValidDocument) -> Event:
+    metadata = valid.tree["events"][entry.id].get("metadata", {})
+    promoter_id = metadata.get("promoter_id")
+    zone = document.timezone(entry.metadata.timezone)
+    ends_on = entry.end_date or (entry.date if document.DAY.fullmatch(entry.date) else None)
+    return Event(
+        id=entry.id,
+        name=entry.name,
+        venue=entry.venue,
+        description=entry.metadata.description or "",
+        starts_at=document.epoch_seconds(entry.date, zone),
+        ends_at=None if ends_on is None else document.epoch_seconds(ends_on, zone, is_end=True),
+        on_sale_at=None if entry.on_sale_at is None else document.epoch_seconds(entry.on_sale_at, zone),
+        guests_until=None if entry.guests_until is None else document.epoch_seconds(entry.guests_until, zone, is_end=True),
+        date=entry.date,
+        end_date=entry.end_date,
+        status=entry.status,
+        display_order=entry.display_order,
+        timezone=entry.metadata.timezone or "UTC",
+        city=entry.metadata.city,
+        image_url=entry.metadata.image_url,
+        featured=entry.metadata.featured or False,
+        purchase_limit=entry.purchase_limit,
+        capacity=entry.capacity,
+        waiting_room=entry.waiting_room,
+        waitlist=entry.waitlist,
+        promoter_id=promoter_id if isinstance(promoter_id, str) else None,
+        metadata=metadata,
+        managed_by="bootstrap",
+    )
+
+
+def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
+    event = valid.document.events[entry.event_id]
+    zone = document.timezone(event.metadata.timezone)
+    window = entry.availability
+    start, end = (window.start_date, window.end_date) if window else (None, None)
+    return Tier(
+        id=entry.id,
+        event_id=entry.event_id,
+        name=entry.name,
+        description=entry.description,
+        price_cents=entry.price_cents,
+        currency=entry.currency,
+        capacity=ticket_capacity(entry, event) or None,
+        status=entry.status,
+        per_user_limit=entry.per_user_limit,
+        max_per_transaction=window.max_per_transaction if window else None,
+        admits=entry.admits,
+        is_sponsorship=entry.is_sponsorship,
+        image_url=entry.image_url,
+        options=[CustomOption(**asdict(option)) for option in entry.options],
+        low_stock_at=entry.low_stock_at,
+        sale_starts_at=None if start is None else document.epoch_seconds(start, zone),
+        sale_ends_at=None if end is None else document.epoch_seconds(end, zone, is_end=True),
+        display_order=entry.display_order,
+        stripe_price_id=price_id(entry, settings.current().stage),
+        availability=valid.tree["ticket_types"][entry.id].get("availability"),
+        metadata=entry.metadata,
+        stock_id="",
+        shards=entry.shards or 0,
+        managed_by="bootstrap",
+    )
+
+
+# The rules between fields and between entries of a bootstrap file. They are checked for the entries whose own fields are right.
+
+Events = Mapping[str, EventEntry]
+Tickets = Mapping[str, TicketEntry]
+
+LONG_STAGE_NAMES = {"dev": "development", "prod": "production"}
+STAGES_WITHOUT_BUYERS = ("local", "test")
+ENDS = ("end_date", "expires_at", "guests_until")  # as a day, they mean its last second
+
+
+def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
+    """All broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
+    section = tree.get("events")
+    event_ids = set(section) if isinstance(section, dict) else set()
+    return [
+        *(fault for key, event in events.items() for fault in _event_faults(key, event)),
+        *(fault for key, event in events.items() for fault in _capacity_below_sold(key, event, tickets)),
+        *(fault for key, event in events.items() for fault in _promo_code_faults(key, event, tickets)),
+        *(fault for key, ticket in tickets.items() for fault in _ticket_faults(key, ticket, events, event_ids)),
+        *_repeated_price_ids(tickets),
+        *_repeated_names(tickets),
+        *_mixed_currencies(tickets),
+    ]
+
+
+def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
+    """The fault of a document that names another stage than the one it is for; none where no buyers are (`local`, `test`, `test-7`)."""
+    if not isinstance(environment, str) or not environment or stage.split("-")[0] in STAGES_WITHOUT_BUYERS:
+        return []
+    if environment.lower() in (stage, LONG_STAGE_NAMES.get(stage)):
+        return []
+    advice = "set FAIRGATE_STAGE to the stage of the file, or leave `environment` out of a file that serves all stages"
+    return [DocumentFault("$.environment", f"is {quoted(environment)}, but the stage is {quoted(stage)}; {advice}")]
+
+
+def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
+    """What is allowed but probably a mistake, in a document without faults: too many tickets for an event, too few shards for them."""
+    totals = dict.fromkeys(events, 0)
+    for ticket in tickets.values():
+        totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
+    warnings = []
+    for key, event in events.items():
+        capacity = event.metadata.capacity
+        if capacity is not None and capacity < totals[key]:
+            message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
+            fault = DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message)
+            warnings.append(DocumentWarning(fault, "capacity_below_tickets", event.name, {"capacity": capacity, "tickets": totals[key]}))
+    for key, ticket in tickets.items():
+        event = events[ticket.event_id]
+        default = default_shard_count(ticket_capacity(ticket, event) or event.capacity or 0)
+        if ticket.shards is not None and ticket.shards < default:
+            holds = ticket.shards * MAX_HOLDS
+            limit = f"with {ticket.shards} shards at most {holds} purchases can hold tickets at the same time"
+            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; omit it for {default}")
+            figures = {"shards": ticket.shards, "holds": holds, "default": default}
+            warnings.append(DocumentWarning(fault, "few_shards", ticket.name, figures))
+    return warnings
+
+
+def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
+    path = member_path("$.events", key)
+    if key != event.id:
+        yield DocumentFault(f"{path}.id", f"must repeat the entry's key {quoted(key)}, not {quoted(event.id)}")
+    try:
+        zone = document.timezone(event.metadata.timezone)
+    except ValueError as error:
+        yield DocumentFault(f"{path}.metadata.timezone", str(error))
+        zone = UTC
+    seconds, faults = _read_dates(path, {name: getattr(event, name) for name in ("date", "end_date", "on_sale_at", "guests_until")}, zone)
+    yield from faults
+    if "date" in seconds and seconds.get("end_date", seconds["date"]) < seconds["date"]:
+        message = f"the event ends ({event.end_date}) before it starts ({event.date}); use a later end_date or an earlier date"
+        yield DocumentFault(f"{path}.end_date", message)
+    if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
+        message = f"the sale opens ({event.on_sale_at}) after the event has started ({event.date}); use an earlier time"
+        yield DocumentFault(f"{path}.on_sale_at", message)
+
+
+def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
+    sold = sum(ticket.sold_count for ticket in tickets.values() if ticket.event_id == key)
+    if event.capacity is not None and event.capacity < sold:
+        message = f"{event.capacity} is below the sold_count of its ticket types, {sold} in total; raise it, or lower a sold_count"
+        yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
+
+
+def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, int] = {}
+    for number, entry in enumerate(event.promo_codes):
+        path = member_path(f"{member_path('$.events', key)}.promo_codes", number)
+        if first.setdefault(normalize(entry.code), number) != number:
+            message = f"duplicate: {quoted(entry.code)} is already a promo code of the event; codes are not case-sensitive"
+            yield DocumentFault(f"{path}.code", message)
+        for place, tier_id in enumerate(entry.package_ids or ()):
+            if tier_id not in tickets or tickets[tier_id].event_id != key:
+                message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
+                yield DocumentFault(member_path(f"{path}.package_ids", place), message)
+        zone = _zone_of(event)
+        _, faults = _read_dates(path, {"starts_at": entry.starts_at, "expires_at": entry.expires_at}, zone)
+        yield from faults
+        if not faults:
+            yield from _rule_faults(path, partial(to_promo_code, entry, key, tickets.values(), zone))
+
+
+def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set[str]) -> Iterator[DocumentFault]:
+    path = member_path("$.ticket_types", key)
+    if key != ticket.id:
+        yield DocumentFault(f"{path}.id", f"must repeat the entry's key {quoted(key)}, not {quoted(ticket.id)}")
+    if ticket.event_id not in event_ids:
+        yield DocumentFault(f"{path}.event_id", f"there is no event {quoted(ticket.event_id)}; use a key of $.events")
+    yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
+    yield from _option_faults(path, ticket)
+    window = ticket.availability
+    if window is None:
+        return
+    if ticket.per_user_limit and window.max_per_transaction and window.max_per_transaction < ticket.per_user_limit:
+        message = f"{window.max_per_transaction} is below per_user_limit {ticket.per_user_limit}; raise it, or lower per_user_limit"
+        yield DocumentFault(f"{path}.availability.max_per_transaction", message)
+    zone = _zone_of(events.get(ticket.event_id))
+    seconds, faults = _read_dates(f"{path}.availability", {"start_date": window.start_date, "end_date": window.end_date}, zone)
+    yield from faults
+    if len(seconds) == 2 and seconds["end_date"] < seconds["start_date"]:
+        message = f"the sale ends ({window.end_date}) before it starts ({window.start_date}); use a later end_date or an earlier start_date"
+        yield DocumentFault(f"{path}.availability.end_date", message)
+
+
+def _option_faults(path: str, ticket: TicketEntry) -> Iterator[DocumentFault]:
+    for number, option in enumerate(ticket.options):
+        option_path = member_path(f"{path}.options", number)
+        if option.id in [other.id for other in ticket.options[:number]]:
+            yield DocumentFault(f"{option_path}.id", f"duplicate: {quoted(option.id)} is already the id of another option; use another one")
+        yield from _rule_faults(option_path, partial(check_option, CustomOption(**asdict(option))))
+
+
+def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFault]:
+    """The fault of an entry at `path` that `check` refuses, by the rules of the API."""
+    try:
+        check()
+    except InvalidInput as error:
+        yield DocumentFault(f"{path}{str(error.details['path']).removeprefix('$')}", error.message)
+
+
+def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
+    """`event` is None if it is missing or has a fault of its own, so that its capacity is unknown."""
+    capacity = ticket.max_quantity or (ticket_capacity(ticket, event) if event else None)
+    if capacity is None:
+        return
+    if not capacity:
+        if event is not None and event.capacity is not None:
+            return
+        message = (
+            f"the number of tickets is unknown; set max_quantity, or metadata.capacity of the event {quoted(ticket.event_id)}, to 1 or more"
+        )
+        yield DocumentFault(f"{path}.max_quantity", message)
+        return
+    if capacity < ticket.sold_count:
+        source = "" if ticket.max_quantity else f" (metadata.capacity of the event {quoted(ticket.event_id)})"
+        message = f"{capacity}{source} is below sold_count {ticket.sold_count}; raise it, or lower sold_count"
+        yield DocumentFault(f"{path}.max_quantity", message)
+    if ticket.shards is not None and ticket.shards > capacity:
+        message = f"{ticket.shards} shards are too many for {capacity} tickets; use {capacity} or fewer"
+        yield DocumentFault(f"{path}.shards", message)
+
+
+def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:
+    """The dates that are there and right, by their key, as epoch seconds; and the faults of the others."""
+    seconds: dict[str, int] = {}
+    faults: list[DocumentFault] = []
+    for key, text in texts.items():
+        if text is None:
+            continue
+        try:
+            seconds[key] = document.epoch_seconds(text, zone, is_end=key in ENDS)
+        except ValueError as error:
+            faults.append(DocumentFault(f"{path}.{key}", str(error)))
+    return seconds, faults
+
+
+def _zone_of(event: EventEntry | None) -> tzinfo:
+    try:
+        return document.timezone(event.metadata.timezone if event else None)
+    except ValueError:  # reported as a fault of the event
+        return UTC
+
+
+def _repeated_price_ids(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, str] = {}
+    for key, ticket in tickets.items():
+        price_ids = ticket.stripe_price_id
+        for stripe_id in price_ids.values() if isinstance(price_ids, dict) else filter(None, [price_ids]):
+            if first.setdefault(stripe_id, key) != key:
+                message = f"duplicate: {quoted(stripe_id)} is already a stripe_price_id of {first[stripe_id]}; each needs its own, or null"
+                yield DocumentFault(f"{member_path('$.ticket_types', key)}.stripe_price_id", message)
+
+
+def _repeated_names(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[tuple[str, str], str] = {}
+    for key, ticket in tickets.items():
+        name = (ticket.event_id, " ".join(ticket.name.split()).casefold())
+        if first.setdefault(name, key) != key:
+            message = f"duplicate: {quoted(ticket.name)} is already the name of {first[name]} in the same event; use another name"
+            yield DocumentFault(f"{member_path('$.ticket_types', key)}.name", message)
+
+
+def _mixed_currencies(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, tuple[str, str]] = {}
+    for key, ticket in tickets.items():
+        currency, other = first.setdefault(ticket.event_id, (ticket.currency, key))
+        if ticket.currency != currency:
+            message = f"is {ticket.currency}, but {other} of the same event is sold in {currency}; use one currency for each event"
+            yield DocumentFault(f"{member_path('$.ticket_types', key)}.currency", message)

@@ -1,0 +1,96 @@
+"""The versions of the file that were served, what applying one again would change, and doing it once an admin has seen that.
+
+The planner and the rollout are those of the command `rollback`. A plan has a name, made of what it changes: who applies it says which one
+they have seen, and another one is refused. What is sold meanwhile makes no other plan.
+"""
+
+import json
+from hashlib import sha256
+
+import msgspec
+
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.document import InvalidDocument
+from chalicelib.bootstrap_file.plan import Plan
+from chalicelib.bootstrap_file.rollout import ApplyRefused, PlanOutdated, VersionRefused, VersionUnusable
+from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
+from chalicelib.bootstrap_file.views import AppliedView, CatalogPlanView, VersionsView, VersionView, change_view, refusal_view, warning_view
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import CatalogHead
+from chalicelib.edge import cursors
+from chalicelib.foundation import clock
+from chalicelib.foundation.errors import NotFound
+
+MAX_SHOWN = 500  # changes of a plan
+
+
+def list_versions(limit: int, cursor: str | None) -> VersionsView:
+    """A page of the versions that were ever served, the newest first. Raises InvalidInput for a cursor that is none."""
+    before = None if cursor is None else int(cursors.decode(cursor, r"\d{1,10}"))
+    found = catalog.list_versions(limit + 1, before)
+    served = found[0].version if before is None and found else catalog.load_head().version
+    shown = found[:limit]
+    next_cursor = cursors.encode(str(shown[-1].version)) if len(found) > limit else None
+    return VersionsView(versions=[_version_view(head, served) for head in shown], next_cursor=next_cursor)
+
+
+def plan_version(version: int) -> CatalogPlanView:
+    """What applying a version again would change now; of the one that is served, the drift. Raises NotFound, VersionUnusable."""
+    valid = _load(version)
+    planned = rollout.plan_apply(valid)
+    return CatalogPlanView(
+        version=version,
+        served=planned.head.version,
+        plan=_name(planned),
+        is_empty=planned.is_empty,
+        changes=[change_view(change) for change in planned.entries[:MAX_SHOWN]],
+        more=max(0, len(planned.entries) - MAX_SHOWN),
+        refusals=[refusal_view(refusal) for refusal in planned.refusals],
+        warnings=[warning_view(warning) for warning in valid.warnings],
+    )
+
+
+def apply_version(version: int, seen: str, actor: str, now: int) -> AppliedView:
+    """Apply a version again, if its plan still is the one that was `seen`.
+
+    Raises NotFound, VersionUnusable, PlanOutdated, and VersionRefused with the reasons; then the version that was served is served still.
+    """
+
+    def approve(planned: Plan) -> None:
+        if _name(planned) != seen:
+            raise PlanOutdated(version=version)
+
+    valid = _load(version)
+    details = {"rolled_back_to": version}
+    try:
+        applied = rollout.apply(valid, actor, now, action="catalog.rolled_back", details=details, approve=approve)
+    except ApplyRefused as refused:
+        raise VersionRefused(version=version, reasons=refused.reasons) from None
+    return AppliedView(result=applied.result, version=applied.version)
+
+
+def _load(version: int) -> ValidDocument:
+    document = catalog.load_document(version)
+    if document is None:
+        raise NotFound("The catalog has no version with this number.", version=version)
+    try:
+        return validate_tree(msgspec.json.decode(document))
+    except InvalidDocument as error:
+        raise VersionUnusable(version=version, reasons=[str(fault) for fault in error.faults[:MAX_SHOWN]]) from None
+
+
+def _name(planned: Plan) -> str:
+    """The same for plans that change the same in the same version. The numbers of tickets sold and held do not count."""
+    changes = [[change.sign, change.kind, change.name, [str(field) for field in change.fields]] for change in planned.entries]
+    content = json.dumps([planned.head.version, planned.checksum, changes, bool(planned.refusals)])
+    return sha256(content.encode()).hexdigest()
+
+
+def _version_view(head: CatalogHead, served: int) -> VersionView:
+    return VersionView(
+        version=head.version,
+        applied_at=clock.iso(head.applied_at),
+        applied_by=head.applied_by,
+        checksum=head.checksum,
+        is_served=head.version == served,
+    )

@@ -1,0 +1,178 @@
+"""Changes of the catalog, purchases and tickets, read from the old and new images of their rows."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.changes.model import (
+    AdmissionRestored,
+    AdmissionSuspended,
+    BuyerErased,
+    CatalogPublished,
+    Change,
+    CheckInUndone,
+    CheckoutOpened,
+    DisputeDecided,
+    DisputeOpened,
+    EventChanged,
+    EventPaused,
+    EventResumed,
+    OrderPaid,
+    OrderRefunded,
+    OrderRejected,
+    PaymentFailed,
+    PurchaseChange,
+    PurchaseForgotten,
+    RefundFailed,
+    RefundSucceeded,
+    ReservationCancelled,
+    ReservationExpired,
+    ReservationMade,
+    SeatsReturned,
+    TicketChange,
+    TicketCheckedIn,
+    TicketIssued,
+    TicketNamesChanged,
+    TicketTransferred,
+    TicketVoided,
+    TierChanged,
+    WaitlistOffered,
+)
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+from chalicelib.tickets.model import Ticket
+
+# What the old and the new item of the catalog say about what happened.
+
+
+def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int) -> list[Change]:
+    """What happened, from the items in wire format, since the table has items of many kinds. Empty for those that nobody asks about."""
+    image = after or before
+    if image is None:
+        return []
+    partition, (kind, _, subject_id) = image["pk"]["S"], image["sk"]["S"].partition("#")
+    if partition == "head":
+        versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
+        return [CatalogPublished(at=at, before=versions[0], version=versions[1])] if versions[0] != versions[1] else []
+    if partition != "live":
+        return []
+    if kind == "pause":
+        return _pause_changes(before, after, at, subject_id)
+    was, now_is = (catalog.read_image(item) if item else None for item in (before, after))
+    if was == now_is:
+        return []
+    if isinstance(now_is or was, Event):
+        return [EventChanged(at=at, event_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
+    return [TierChanged(at=at, tier_id=subject_id, before=was, after=now_is)]  # type: ignore[arg-type]
+
+
+def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int, event_id: str) -> list[Change]:
+    if before is None:
+        return [EventPaused(at=at, event_id=event_id)]
+    return [EventResumed(at=at, event_id=event_id)] if after is None else []
+
+
+# What the old and the new item of a purchase say about what happened.
+
+
+def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -> list[PurchaseChange]:
+    """What happened, in the order in which it is to be read. None stands for no item, and for a tombstone.
+
+    Empty if nothing happened that anybody outside of the purchase sees: its payment was opened, or only its version is higher.
+    """
+    if after is None:
+        return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
+    erased = [BuyerErased(at=at, purchase=after)] if after.is_erased and not (before is not None and before.is_erased) else []
+    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at), *erased]
+
+
+def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
+    if before is None:
+        yield ReservationMade(at=at, purchase=after)
+        if after.waitlist_entry_id is not None:
+            yield WaitlistOffered(at=at, purchase=after)
+    if after.checkout_at is not None and (before is None or before.checkout_at is None):
+        yield CheckoutOpened(at=at, purchase=after)
+    if after.was_order and (before is None or not before.was_order):
+        yield OrderPaid(at=at, purchase=after)
+    if before is not None and before.state == after.state:
+        return
+    if after.state == "refunded" and not after.was_order:
+        yield OrderRejected(at=at, purchase=after)
+    elif after.state == "expired":
+        yield ReservationExpired(at=at, purchase=after)
+    elif after.is_declined:
+        yield PaymentFailed(at=at, purchase=after)
+    elif after.state == "cancelled":
+        yield ReservationCancelled(at=at, purchase=after)
+    if before is not None and before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES and not after.was_order:
+        yield SeatsReturned(at=at, purchase=after, seats=_seats(after, range(1, after.quantity + 1)))
+
+
+def _refund_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
+    for refund in after.refunds:
+        known = before.find_refund(refund.id) if before is not None else None
+        if known is None:
+            yield OrderRefunded(at=at, purchase=after, refund=refund)
+            if refund.tickets and refund.seats_returned:
+                yield SeatsReturned(at=at, purchase=after, seats=_seats(after, refund.tickets))
+        if refund.status == "succeeded" and (known is None or known.status != "succeeded"):
+            yield RefundSucceeded(at=at, purchase=after, refund=refund)
+        if refund.status == "failed" and (known is None or known.status != "failed"):
+            yield RefundFailed(at=at, purchase=after, refund=refund)
+
+
+def _dispute_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
+    for dispute in after.disputes:
+        known = before.find_dispute(dispute.id) if before is not None else None
+        if known is None:
+            yield DisputeOpened(at=at, purchase=after, dispute=dispute)
+        if dispute.status != "open" and (known is None or known.status == "open"):
+            yield DisputeDecided(at=at, purchase=after, dispute=dispute)
+        voided = set(dispute.voided) - set(known.voided if known is not None else ())
+        if voided:
+            yield SeatsReturned(at=at, purchase=after, seats=_seats(after, voided))
+
+
+def _seats(purchase: Purchase, numbers: Iterable[int]) -> dict[str, int]:
+    """Tier id -> how many of these tickets are of the tier."""
+    return dict(Counter(purchase.ticket_line(number).tier_id for number in numbers))
+
+
+# What the old and the new item of a ticket say about what happened.
+
+_STATE_CHANGES: dict[tuple[str, str], type[TicketChange]] = {
+    ("valid", "void"): TicketVoided,
+    ("frozen", "void"): TicketVoided,
+    ("valid", "frozen"): AdmissionSuspended,
+    ("frozen", "valid"): AdmissionRestored,
+}
+
+
+def ticket_changes(before: Ticket | None, after: Ticket | None, at: int, sequence: str) -> list[TicketChange]:
+    """What happened; tickets are never deleted."""
+    if after is None:
+        return []
+    if before is None:
+        return [TicketIssued(at=at, ticket=after, sequence=sequence)]
+    return list(_differences(before, after, at, sequence))
+
+
+def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Iterator[TicketChange]:
+    if before.owner_id != after.owner_id:
+        yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id, from_language=before.language)
+    if _names(before) != _names(after):
+        yield TicketNamesChanged(at=at, ticket=after, sequence=sequence)
+    people = after.admitted - before.admitted
+    if people > 0:
+        yield TicketCheckedIn(at=at, ticket=after, sequence=sequence, people=people)
+    elif people < 0:
+        yield CheckInUndone(at=at, ticket=after, sequence=sequence, people=-people)
+    kind = _STATE_CHANGES.get((before.state, after.state))
+    if kind is not None:
+        yield kind(at=at, ticket=after, sequence=sequence)
+
+
+def _names(ticket: Ticket) -> tuple[str | None, list[str | None]]:
+    return ticket.attendee.name if ticket.attendee else None, [guest.name for guest in ticket.guests]

@@ -1,0 +1,131 @@
+"""Error replies: the errors of requests as such, and Chalice's own errors in our format."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from chalice.app import Request as ChaliceRequest
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cors
+from chalicelib.foundation import effects, ids, log, settings
+from chalicelib.foundation.errors import ApiError
+
+# The errors of requests as such, whatever they are about: what is sent is too large, or we are at fault.
+
+MAX_BODY_BYTES = 256 * 1024
+STORE_RETRY_SECONDS = 2
+SETTINGS_RETRY_SECONDS = 60
+
+# What a reply says about the outcome of a request that we could not finish.
+READING_METHODS = ("GET", "HEAD")
+UNCHANGED = "Nothing was changed. Try again shortly."
+UNKNOWN = "Your request may still have taken effect."
+REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key. Nothing is done twice."
+LOOK_FIRST = "Before you send it again, check whether it took effect: load the reservation, order or event that it changes."
+
+ErrorReply = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
+
+
+class BodyTooLarge(ApiError):
+    code: ClassVar[str] = "body_too_large"
+    status: ClassVar[int] = 413
+    default_message: ClassVar[str] = f"The request body is too large. Send at most {MAX_BODY_BYTES // 1024} KB."
+
+
+class UnsupportedMediaType(ApiError):
+    code: ClassVar[str] = "unsupported_media_type"
+    status: ClassVar[int] = 415
+    default_message: ClassVar[str] = "Send the request body as JSON, with the header `Content-Type: application/json`."
+
+
+class InternalError(ApiError):
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    default_message: ClassVar[str] = "Something went wrong on our side. If it happens again, contact support with the request id."
+
+
+class ServiceUnavailable(ApiError):
+    code: ClassVar[str] = "service_unavailable"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The service is busy."
+
+
+class NotSetUp(ApiError):
+    code: ClassVar[str] = "not_set_up"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The service is not set up correctly, so it cannot process this request. Contact the shop."
+
+
+def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorReply:
+    """Return body, status and headers of the reply to an exception: the one place that maps exceptions to statuses.
+
+    `is_repeatable`: the request has an Idempotency-Key, so sending it again does nothing twice.
+    """
+    match error:
+        case ApiError():
+            retry_seconds = error.details.get("retryAfterSeconds")
+            if error.status >= 500:
+                return _failure(method, is_repeatable, error, retry_seconds)
+            return _error(error.status, error.code, error.message, retry_seconds, error.details)
+        case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
+            log.count("store_unavailable")
+            log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
+            return _failure(method, is_repeatable, ServiceUnavailable(), STORE_RETRY_SECONDS)
+        case settings.SettingsError():
+            log.exception("settings.wrong", error=str(error))
+            return _failure(method, is_repeatable, NotSetUp(), SETTINGS_RETRY_SECONDS)
+        case _:
+            log.exception("request.failed", error=type(error).__name__)
+            return _failure(method, is_repeatable, InternalError(), None)
+
+
+def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: int | None) -> ErrorReply:
+    """The reply when we, and not the caller, are at fault. It says whether the request may have changed something all the same."""
+    outcome, advice = "unchanged", UNCHANGED
+    if method not in READING_METHODS and effects.may_have_happened():
+        outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if is_repeatable else LOOK_FIRST}"
+    return _error(error.status, error.code, f"{error.message} {advice}", retry_seconds, {"outcome": outcome, **error.details})
+
+
+def _error(status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any]) -> ErrorReply:
+    body = {"error": code, "message": message, "request_id": log.request_id(), **details}
+    if retry_seconds is None:
+        return body, status, {}
+    return {**body, "retryAfterSeconds": retry_seconds}, status, {"Retry-After": str(retry_seconds)}
+
+
+# Chalice's own error responses in the format of ours: an unsupported method, or an exception outside a handler.
+
+_CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
+_MESSAGES = {
+    405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
+    500: "Something went wrong on our side. If it happens again, contact support with the request id.",
+}
+
+
+def reshape_errors(chalice_request: ChaliceRequest, get_response: Callable[[ChaliceRequest], ChaliceResponse]) -> ChaliceResponse:
+    """HTTP middleware: convert Chalice's own errors, which are `{"Code", "Message"}`. All other responses pass unchanged."""
+    response = get_response(chalice_request)
+    body = response.body
+    if isinstance(body, dict) and body.keys() == {"Code", "Message"}:
+        return _reshape(chalice_request, response, body)
+    return response
+
+
+def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: dict[str, Any]) -> ChaliceResponse:
+    status = response.status_code
+    request_id = chalice_request.context.get("requestId") or ids.new_id()
+    reshaped = {
+        "error": _CODES.get(status, "bad_request"),
+        "message": _MESSAGES.get(status, body["Message"]),
+        "request_id": request_id,
+    }
+    if status >= 500:  # after the handler, of which nothing is known here
+        is_reading = chalice_request.method in READING_METHODS
+        reshaped["outcome"] = "unchanged" if is_reading else "unknown"
+        reshaped["message"] += f" {UNCHANGED}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
+    headers = {**cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
+    if "Allow" in headers:
+        headers["Allow"] = f"{headers['Allow']}, OPTIONS"
+    return ChaliceResponse(reshaped, headers, status)

@@ -1,0 +1,317 @@
+"""The OpenAPI document: generated from the routes of the app and the types of their handlers, so it cannot say anything else.
+
+Only `GET /openapi.json` imports it.
+"""
+
+import inspect
+from collections.abc import Mapping
+from http import HTTPStatus
+from itertools import groupby
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, structs
+
+from chalicelib.edge.auth import Forbidden, Unauthenticated, UserRequired
+from chalicelib.edge.error_replies import READING_METHODS, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
+from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
+from chalicelib.edge.parsing import MalformedJson
+from chalicelib.edge.routes import CacheableReply
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
+from chalicelib.foundation.ids import Id
+
+# The JSON Schemas of the OpenAPI document, from the msgspec types of bodies, query parameters and replies.
+
+Schema = dict[str, Any]
+
+REF_TEMPLATE = "#/components/schemas/{name}"
+
+
+class Components:
+    """The named schemas of a document. `schemas` grows with each type that is asked for."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Schema] = {}
+        self._with_message: set[str] = set()
+
+    def schema_of(self, shape: Any) -> Schema:
+        """The schema of a type; Structs become components, to which it refers by name."""
+        (schema,), found = msgspec.json.schema_components([shape], ref_template=REF_TEMPLATE)
+        for name, component in found.items():
+            closed = _closed(portable(component))
+            if name in self._with_message:
+                _add_message(closed)
+            if self.schemas.setdefault(name, closed) != closed:
+                raise ValueError(f"two types have the name {name}")
+        return dict(portable(schema))
+
+    def repeatable(self, schema: Schema) -> Schema:
+        """The schema of a reply that a repeated request gets again, with a `message` that says so."""
+        name = schema["$ref"].rpartition("/")[2]
+        self._with_message.add(name)
+        _add_message(self.schemas[name])
+        return schema
+
+
+def portable(schema: Any) -> Any:
+    """The schema without what is Python's alone: patterns with `\\A` and `\\Z`, and decimals, which msgspec also reads from numbers."""
+    if isinstance(schema, list):
+        return [portable(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: portable(value) for key, value in schema.items()}
+    if result.get("format") == "decimal":
+        del result["type"], result["format"]
+        result |= {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,9}(\.\d{1,4})?$"}]}
+    if isinstance(result.get("pattern"), str):
+        result["pattern"] = result["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
+    return result
+
+
+def _add_message(component: Schema) -> None:
+    component["properties"].setdefault("message", {"type": "string", "description": "Of a repeated request: nothing was done again."})
+
+
+def _closed(component: Schema) -> Schema:
+    """A struct has the fields that it names and no others."""
+    if component.get("type") != "object":
+        return component
+    return {**component, "properties": component.get("properties", {}), "additionalProperties": False}
+
+
+# The errors of an operation: those that it declares, those that follow from what it reads, and those of every route.
+
+SCHEMA: dict[str, Any] = {
+    "title": "Error",
+    "type": "object",
+    "description": "Why a request was refused or failed. `error` is for programs and never changes; further fields depend on it.",
+    "properties": {
+        "error": {"type": "string"},
+        "message": {"type": "string", "description": "For people: what is wrong and what to do."},
+        "request_id": {"type": "string"},
+        "path": {"type": "string", "description": "The field of the body, as `$.items[0].quantity`; or the query parameter or header."},
+        "rule": {
+            "type": "string",
+            "description": "Of `invalid_input`: which rule the field breaks, such as `too_long`, where it has a name.",
+        },
+        "limit": {"type": "integer", "description": "The number that the rule speaks of, such as the length that is allowed."},
+        "retryAfterSeconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
+        "outcome": {"enum": ["unchanged", "unknown"], "description": "Of a 5xx: whether the request may have taken effect."},
+    },
+    "required": ["error", "message", "request_id"],
+}
+
+_OF_ALL: tuple[type[ApiError], ...] = (InternalError, ServiceUnavailable, NotSetUp)
+_OF_BODIES: tuple[type[ApiError], ...] = (InvalidInput, MalformedJson, BodyTooLarge, UnsupportedMediaType)
+_OF_USERS: tuple[type[ApiError], ...] = (Unauthenticated, UserRequired)
+_OF_ROLES: tuple[type[ApiError], ...] = (Unauthenticated, Forbidden)
+
+
+def list_errors(operation: Operation) -> list[type[ApiError]]:
+    """One error of each code that the operation can answer with, by status and code."""
+    found = [*operation.errors, *_OF_ALL]
+    if operation.access != "public":
+        found += _OF_USERS if operation.access == "user" else _OF_ROLES
+    if "{" in operation.path:
+        found.append(NotFound)
+    if operation.body is not None:
+        found += _OF_BODIES
+    elif operation.file is not None:
+        found += (InvalidInput, BodyTooLarge, UnsupportedMediaType, operation.file.too_large)
+    elif operation.query is not None or operation.method in READING_METHODS:
+        found.append(InvalidInput)
+    for header in operation.headers:
+        found += header.errors
+    return sorted({error.code: error for error in found}.values(), key=lambda error: (error.status, error.code))
+
+
+def responses(operation: Operation) -> dict[str, dict[str, Any]]:
+    """The error replies by status; `x-error-codes` lists what `error` may be, and there is an example of each."""
+    return {
+        str(status): _response(status, list(of_status)) for status, of_status in groupby(list_errors(operation), lambda error: error.status)
+    }
+
+
+def _response(status: int, found: list[type[ApiError]]) -> dict[str, Any]:
+    examples = {error.code: {"value": _example(error)} for error in found}
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(examples)}",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "examples": examples}},
+        "x-error-codes": list(examples),
+    }
+
+
+def _example(error: type[ApiError]) -> dict[str, str]:
+    return {"error": error.code, "message": error.default_message, "request_id": "01JZQ4T8M3V6W9X2Y5A7B0C1D2"}
+
+
+TITLE = "Fairgate"
+DESCRIPTION = (
+    "Sells a fixed number of tickets to far more people than there are tickets. JSON in snake_case, times in ISO 8601, money in cents. "
+    "Every reply has the header X-Request-Id; a request may bring its own. A POST that is repeated with its Idempotency-Key does nothing "
+    "twice."
+)
+
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that log-in returns."},
+    "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "Names a user; in stages with demo identity."},
+}
+_LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}
+_BEARER: dict[str, list[str]] = {"bearer": []}
+_DEMO_USER: dict[str, list[str]] = {"demo_user": []}
+_TAGS = {"record": "orders", "edge": "service", "provider_events": "webhooks"}
+
+
+class Undescribed(Exception):
+    """A route lacks what the document says of it."""
+
+
+def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of an app's routes: path -> method -> Chalice's entry. Raises Undescribed."""
+    components = Components()
+    paths: dict[str, dict[str, Any]] = {}
+    operations = list_operations(routes)
+    if faults := find_faults(operations):
+        raise Undescribed("; ".join(faults))
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": "/api/v1"}],
+        "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
+        "paths": paths,
+        "components": {"schemas": {**components.schemas, "Error": SCHEMA}, "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+def list_operations(routes: Mapping[str, Mapping[str, Any]]) -> list[Operation]:
+    """The operations of an app's routes, by path and method."""
+    entries = [entry for _, methods in sorted(routes.items()) for _, entry in sorted(methods.items())]
+    return [entry.view_function.operation for entry in entries]
+
+
+def find_faults(operations: list[Operation]) -> list[str]:
+    """What the operations lack to be described: the type of the reply, a docstring, a name of their own."""
+    faults = []
+    names: set[str] = set()
+    for operation in operations:
+        route, name = f"{operation.method} {operation.path}", operation.handler.__name__
+        if Any in get_args(_returned(operation)) or not get_args(_returned(operation)):
+            faults.append(f"{route} has no type of its reply")
+        if not operation.handler.__doc__:
+            faults.append(f"{route} has no docstring")
+        if name in names:
+            faults.append(f"{route} has the name of another route, {name}")
+        names.add(name)
+    return faults
+
+
+def reply_type(operation: Operation) -> Any:
+    """The type of the handler's reply as JSON; None if its replies are never JSON."""
+    (body,) = get_args(_returned(operation))
+    options = get_args(body) if get_origin(body) in (Union, UnionType) else (body,)
+    return next((option for option in options if option not in (str, bytes)), None)
+
+
+def _returned(operation: Operation) -> Any:
+    return get_type_hints(operation.handler, include_extras=True)["return"]
+
+
+def _describe(operation: Operation, components: Components) -> dict[str, Any]:
+    summary, _, details = inspect.cleandoc(operation.handler.__doc__ or "").partition("\n\n")
+    described: dict[str, Any] = {
+        "operationId": operation.handler.__name__,
+        "tags": [_tag(operation)],
+        "summary": " ".join(summary.split()),
+        "parameters": [
+            *_path_parameters(operation, components),
+            *_query_parameters(operation, components),
+            *_headers(operation, components),
+        ],
+        "responses": {**_replies(operation, components), **responses(operation)},
+        "security": _security(operation),
+    }
+    if details:
+        described["description"] = " ".join(details.split())
+    if operation.body is not None:
+        content = {"application/json": {"schema": components.schema_of(operation.body)}}
+        described["requestBody"] = {"required": not operation.handler.__defaults__, "content": content}
+    if (file := operation.file) is not None:
+        part = {"type": "string", "format": "binary", "contentMediaType": ", ".join(file.media_types)}
+        form = {"type": "object", "properties": {file.name: part}, "required": [file.name]}
+        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    return described
+
+
+def _tag(operation: Operation) -> str:
+    """The room of the handler: `chalicelib.purchases.api` -> `checkout`."""
+    room = operation.handler.__module__.split(".")[-2]
+    return _TAGS.get(room, room).replace("_", " ")
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.access == "public":
+        return [{}, _BEARER, _DEMO_USER] if Unauthenticated in operation.errors else []
+    return [_BEARER, _DEMO_USER] if operation.access == "user" else [_BEARER]
+
+
+def _path_parameters(operation: Operation, components: Components) -> list[Schema]:
+    names = [segment[1:-1] for segment in operation.path.split("/") if segment.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": components.schema_of(Id)} for name in names]
+
+
+def _query_parameters(operation: Operation, components: Components) -> list[Schema]:
+    parameters = []
+    for field in structs.fields(operation.query) if operation.query is not None else ():
+        schema = components.schema_of(field.type)
+        required = field.default is NODEFAULT and field.default_factory is NODEFAULT
+        parameters.append({"name": field.encode_name, "in": "query", "required": required, "schema": _without_null(schema)})
+    return parameters
+
+
+def _without_null(schema: Schema) -> Schema:
+    """The schema of a parameter that may be left out; a query has no null."""
+    if "anyOf" not in schema:
+        return schema
+    options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**rest, **options[0]} if len(options) == 1 else {**rest, "anyOf": options}
+
+
+def _headers(operation: Operation, components: Components) -> list[Schema]:
+    conditional: tuple[Header, ...] = (IF_NONE_MATCH,) if get_origin(_returned(operation)) is CacheableReply else ()
+    return [
+        {
+            "name": header.name,
+            "in": "header",
+            "required": header.required,
+            "description": header.description,
+            "schema": components.schema_of(header.shape),
+        }
+        for header in (*operation.headers, *conditional)
+    ]
+
+
+def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
+    """The replies that are no errors. The reply to a repeated request has a `message` that says so."""
+    shape = reply_type(operation)
+    schema = components.schema_of(shape) if shape is not None else None
+    if schema is not None and any(header.name == "Idempotency-Key" for header in operation.headers):
+        schema = components.repeatable(schema)
+    content = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
+    if schema is not None:
+        content = {"application/json": {"schema": schema}, **content}
+    is_cacheable = get_origin(_returned(operation)) is CacheableReply
+    link = {"headers": {"Link": _LINK}} if _pages_by_link(operation, shape) else {}
+    replies: dict[str, Schema] = {}
+    for status in (*operation.statuses, *((304,) if is_cacheable else ())):
+        replies[str(status)] = {"description": HTTPStatus(status).phrase, **link, **({"content": content} if status != 304 else {})}
+    return replies
+
+
+def _pages_by_link(operation: Operation, shape: Any) -> bool:
+    """Whether the replies are pages of a list, and some of them have no place for the cursor of the next one."""
+    has_cursor = operation.query is not None and any(field.name == "cursor" for field in structs.fields(operation.query))
+    return has_cursor and (bool(operation.media_types) or "next_cursor" not in getattr(shape, "__struct_fields__", ()))

@@ -1,0 +1,315 @@
+"""The decorator of every route. It turns Chalice's request into a RequestContext, and a handler's Reply into Chalice's response.
+
+It takes care of access, request ids, body limits, decoding, errors, CORS, ETag and gzip. The OpenAPI document is made of what it says
+and of the handler's annotations:
+
+bp = Blueprint(__name__)
+
+@route(bp, "POST", "/events/{event_id}/tiers", access="manager", statuses=(201,))
+def create_tier(request: RequestContext, event_id: str, body: NewTier) -> Reply[TierView]: ...
+"""
+
+import base64
+import gzip
+import re
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from hashlib import sha256
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from chalice.app import Blueprint, CaseInsensitiveMapping
+from chalice.app import Request as ChaliceRequest
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib.edge import auth, cors, languages, scheduled
+from chalicelib.edge import operation as route_access
+from chalicelib.edge.error_replies import MAX_BODY_BYTES, READING_METHODS, BodyTooLarge, UnsupportedMediaType, error_reply
+from chalicelib.edge.languages import Language
+from chalicelib.edge.operation import Access, FormFile, Header, Operation
+from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
+from chalicelib.edge.source_addresses import source_address
+from chalicelib.foundation import clock, deadline, effects, ids, log, settings
+from chalicelib.foundation.errors import ApiError, NotFound
+
+MIN_GZIP_BYTES = 1024
+MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway takes
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Reply(msgspec.Struct, Generic[T], frozen=True):
+    """What a handler returns. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
+
+    body: T
+    status: int = 200
+    headers: dict[str, str] = {}
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The body of a reply that has nothing to show: `message` says what was done."""
+
+    message: str
+
+
+class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
+    """A public reply that is encoded once and sent many times, plain or as gzip, with a strong ETag for each of the two.
+
+    `T` is what was encoded.
+    """
+
+    text: str
+    etag: str
+    zipped: str | None
+    zipped_etag: str | None
+    cache_control: str
+    headers: dict[str, str] = {}
+
+    @classmethod
+    def encode(cls, body: T, *, max_age: int, headers: Mapping[str, str] | None = None) -> "CacheableReply[T]":
+        """Encode `body` as JSON. Browsers and CDNs may keep it for `max_age` seconds."""
+        raw = msgspec.json.encode(body)
+        digest = sha256(raw).hexdigest()[:32]
+        zipped = base64.b64encode(gzip.compress(raw, mtime=0)).decode() if len(raw) >= MIN_GZIP_BYTES else None
+        return cls(
+            raw.decode(), f'"{digest}"', zipped, f'"{digest}-gzip"' if zipped else None, f"public, max-age={max_age}", dict(headers or {})
+        )
+
+    @classmethod
+    def encode_private(cls, body: T, version: int) -> "CacheableReply[T]":
+        """Encode `body`, which nobody may keep. Its ETag begins with the version, so that it can be sent back as If-Match."""
+        raw = msgspec.json.encode(body)
+        return cls(raw.decode(), f'"{version}-{sha256(raw).hexdigest()[:16]}"', None, None, "no-store")
+
+
+class RequestContext:
+    """A request as handlers see it; `now` is the time of the request in epoch seconds.
+
+    `is_repeatable`: sent again with its Idempotency-Key, it does nothing twice.
+    """
+
+    __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")
+
+    def __init__(self, chalice_request: ChaliceRequest) -> None:
+        self.chalice_request = chalice_request
+        self.now = clock.now()
+        self.is_repeatable = False
+        self._identity: auth.Identity | bool | None = False
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self.chalice_request.headers.get(name)
+        return value
+
+    @property
+    def language(self) -> Language:
+        """Which of our languages the caller likes best."""
+        return languages.choose(self.header("accept-language"))
+
+    @property
+    def identity(self) -> auth.Identity | None:
+        """The caller, or None if the request is anonymous."""
+        if isinstance(self._identity, bool):
+            self._identity = auth.identify(self.chalice_request.headers)
+        return self._identity
+
+    def require_user(self) -> auth.Identity:
+        """The caller; raises UserRequired or Unauthenticated if the request is anonymous."""
+        return auth.require_user(self.identity)
+
+    def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+        """The body as bytes; raises BodyTooLarge."""
+        body = self.chalice_request.raw_body
+        raw = body if isinstance(body, bytes) else body.encode()
+        if len(raw) > max_bytes:
+            raise BodyTooLarge()
+        return raw
+
+    def read_file(self, file: FormFile) -> bytes:
+        """The file that the body, a form, has; raises InvalidInput, UnsupportedMediaType, and the form's own error for a larger one."""
+        from chalicelib.edge import form_files  # few routes take files
+
+        return form_files.read_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
+
+    def parse_body(self, shape: type[T]) -> T:
+        """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the field at fault."""
+        raw = self.read_body()
+        media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise UnsupportedMediaType()
+        return parse_json(raw, shape)
+
+    def parse_query(self, shape: type[S]) -> S:
+        """The query parameters as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the parameter at fault."""
+        return parse_query(self.chalice_request.query_params or {}, shape)
+
+
+def route(
+    bp: Blueprint,
+    method: str,
+    path: str,
+    *,
+    access: Access,
+    statuses: tuple[int, ...] = (200,),
+    headers: tuple[Header, ...] = (),
+    errors: tuple[type[ApiError], ...] = (),
+    media_types: tuple[str, ...] = (),
+    file: FormFile | None = None,
+) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
+    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. Who may not call it never reaches it.
+
+    Path parameters are ids: one that cannot exist is a 404, and the handler is not called. A parameter `body` gets the JSON body as an
+    instance of its type, a msgspec Struct (its default, if it has one and the body is empty), and `query` the query parameters. A route
+    that takes a `file` gets its bytes as a parameter of this name. One
+    that only reads refuses parameters that it does not know, also if it knows none. `statuses`, `headers`, `errors` and `media_types` are
+    for the OpenAPI document (see Operation).
+
+    Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
+    """
+
+    def register(handler: Callable[..., Reply[Any] | CacheableReply[Any]]) -> Callable[..., ChaliceResponse]:
+        operation = Operation(
+            method=method,
+            path=path,
+            access=access,
+            handler=handler,
+            statuses=statuses,
+            body=handler.__annotations__.get("body"),
+            query=handler.__annotations__.get("query"),
+            headers=headers,
+            errors=errors,
+            media_types=media_types,
+            file=file,
+        )
+        handle = _handle_requests(bp, operation)
+        handle.operation = operation  # type: ignore[attr-defined]
+        bp.route(path, methods=[method], content_types=["*/*"])(handle)
+        return handle
+
+    return register
+
+
+def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., ChaliceResponse]:
+    """The function that Chalice calls for a request to the route."""
+    handler, access, parse = operation.handler, operation.access, _argument_parser(operation)
+
+    @wraps(handler)
+    def handle(**parameters: str) -> ChaliceResponse:
+        chalice_request: ChaliceRequest = bp.current_request
+        if "accept" not in chalice_request.headers:
+            # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
+            chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
+        request = RequestContext(chalice_request)
+        with log.scope(_request_id(chalice_request), partial(source_address, chalice_request)), effects.observed():
+            try:
+                seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
+                if access != "public":
+                    route_access.check(access, request.identity)
+                if not all(map(ids.is_id, parameters.values())):
+                    raise NotFound()
+                with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
+                    arguments = parse(request) if parse else {}  # before names are resolved, which may read the store
+                    parameters = {name: route_access.resolve(name, text) for name, text in parameters.items()}
+                    reply = handler(request, **parameters, **arguments)
+                if isinstance(reply, CacheableReply):
+                    return _respond_cacheable(chalice_request, reply)
+                return _respond(chalice_request, reply)
+            except Exception as error:
+                return _respond(chalice_request, Reply(*error_reply(error, request.chalice_request.method, request.is_repeatable)))
+
+    return handle
+
+
+def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:
+    """A function that reads the arguments `body` and `query` of a handler from a request; None if there is nothing to read or check."""
+    body, query, file = operation.body, operation.query, operation.file
+    refuses_query = query is None and operation.method in READING_METHODS
+    if body is None and query is None and file is None and not refuses_query:
+        return None
+    has_default = bool(operation.handler.__defaults__)  # that of `body`
+
+    def parse(request: RequestContext) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        if query is not None:
+            arguments["query"] = request.parse_query(query)
+        elif refuses_query and request.chalice_request.query_params:
+            request.parse_query(NoQuery)
+        if body is not None and not (has_default and not request.read_body()):
+            arguments["body"] = request.parse_body(body)
+        if file is not None:
+            arguments["file"] = request.read_file(file)
+        return arguments
+
+    return parse
+
+
+class _EncodedResponse(ChaliceResponse):
+    """A response whose body is text, or bytes as base64. Chalice's own class would encode every body as base64."""
+
+    def __init__(self, body: str, headers: dict[str, str], status: int, *, is_base64: bool) -> None:
+        super().__init__(body, {**headers}, status)
+        self.is_base64 = is_base64
+
+    def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        response = {"headers": self.headers, "multiValueHeaders": {}, "statusCode": self.status_code, "body": self.body}
+        if self.is_base64:
+            response["isBase64Encoded"] = True
+        return response
+
+
+def _request_id(chalice_request: ChaliceRequest) -> str:
+    """The caller's request id if it is well-formed, otherwise API Gateway's or a new one."""
+    request_id = chalice_request.headers.get("x-request-id") or chalice_request.context.get("requestId") or ""
+    return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
+
+
+def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
+    """A reply's headers with those that every response has."""
+    headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
+    vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
+    return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
+
+
+def _accepts_gzip(chalice_request: ChaliceRequest) -> bool:
+    for coding in chalice_request.headers.get("accept-encoding", "").split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceResponse:
+    if isinstance(reply.body, bytes):
+        headers = _headers(chalice_request, reply.headers)
+        return _EncodedResponse(base64.b64encode(reply.body).decode(), headers, reply.status, is_base64=True)
+    if isinstance(reply.body, str):
+        return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
+    raw = msgspec.json.encode(reply.body)
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    if len(raw) < MIN_GZIP_BYTES or not _accepts_gzip(chalice_request):
+        return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False)
+    headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    zipped = base64.b64encode(gzip.compress(raw, compresslevel=5)).decode()
+    return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True)
+
+
+def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:
+    send_zipped = reply.zipped is not None and _accepts_gzip(chalice_request)
+    etag = reply.zipped_etag if send_zipped and reply.zipped_etag else reply.etag
+    headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
+    if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):
+        return _EncodedResponse("", headers, 304, is_base64=False)
+    headers["Content-Type"] = "application/json"
+    if send_zipped:
+        headers["Content-Encoding"] = "gzip"
+    return _EncodedResponse((reply.zipped if send_zipped else None) or reply.text, headers, 200, is_base64=send_zipped)
+
+
+def etag_matches(if_none_match: str | None, *etags: str | None) -> bool:
+    """Whether If-None-Match names one of `etags` (RFC 9110, 13.1.2: a list of tags or `*`, compared weakly)."""
+    if if_none_match is None:
+        return False
+    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in tags or not tags.isdisjoint(etags)

@@ -1,0 +1,207 @@
+"""Open cases of money: refunds that are not finished, disputes that are not decided, and findings that only a person can resolve.
+
+A case is opened in the transaction of the change that it follows from, so a crash never loses it. The sweep works on refunds when they
+are due; `GET /admin/reconciliation` lists every open case.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
+
+# An open case: money that needs follow-up, by the sweep or by a person.
+
+CaseKind = Literal["refund", "dispute", "finding"]
+
+
+class Case(Struct, frozen=True):
+    """A refund that is not finished, a dispute that is not decided, or a finding: a difference that only a person can resolve.
+
+    Times are epoch seconds. `since` is when it was opened, `next_at` when the sweep works on it; null if only a person or the bank can.
+    """
+
+    purchase_id: str
+    kind: CaseKind
+    id: str
+    since: int
+    next_at: int | None
+    details: dict[str, Any]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether only a person can close it: a finding, or a refund that has failed for good. A dispute waits for the bank."""
+        return self.kind != "dispute" and self.next_at is None
+
+    def view(self) -> dict[str, Any]:
+        """The case as JSON for admins and for the command line, with times in ISO 8601."""
+        return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.details}
+
+
+# Table `cases`: one item for each open case. Closing a case deletes its item.
+#
+# The index `due` has only the cases that the sweep works on, by the time at which it does, so that a run reads no others. The index `open`
+# has the keys of all cases by age, for lists of any length.
+
+_LISTED = "open"
+
+
+class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "due"
+        projection = AllProjection()
+
+    due_kind = UnicodeAttribute(hash_key=True)
+    next_at = NumberAttribute(range_key=True)
+
+
+class OpenIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "open"
+        projection = KeysOnlyProjection()
+
+    listed_as = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class CaseRow(dynamo.Table):
+    """`case_key` is `<kind>#<id>`. `due_kind` is the kind of a case with a `next_at`; others have none, so they are not in the index.
+
+    `listed_as` is the same in all rows, and `position` sorts them: `<since>#<purchase id>#<case_key>`.
+    """
+
+    feature = "cases"
+    contents = "Open cases: unfinished refunds, undecided disputes, and findings."
+    personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
+
+    class Meta:
+        table_name = None
+
+    purchase_id = UnicodeAttribute(hash_key=True)
+    case_key = UnicodeAttribute(range_key=True)
+    since = NumberAttribute()
+    next_at = NumberAttribute(null=True)
+    due_kind = UnicodeAttribute(null=True)
+    details = UnicodeAttribute()
+    listed_as = UnicodeAttribute()
+    position = UnicodeAttribute()
+    due_index = DueIndex()
+    open_index = OpenIndex()
+
+
+def open_case_item(
+    purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
+) -> dynamo.TransactItem:
+    """Transaction item that opens a case, or updates it if it is open."""
+    return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
+
+
+def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
+    """Transaction item that closes a case; fine if it is not open."""
+    return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
+
+
+def dismiss_case_item(case: Case) -> dynamo.TransactItem:
+    """Transaction item that closes a case for a person; cancels the transaction if it was closed or the sweep works on it again."""
+    needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
+    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
+
+
+def put_new(case: Case) -> bool:
+    """Open a case outside of any transaction. False, and nothing written, if it is open already."""
+    return dynamo.put_if(_row(case), "attribute_not_exists(purchase_id)") is None
+
+
+def postpone(case: Case, next_at: int) -> None:
+    """Let the sweep work on a case at `next_at`, unless the case has changed since it was read."""
+    row = CaseRow(case.purchase_id, _key(case.kind, case.id))
+    dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
+
+
+def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:
+    """Close a case outside of any transaction; fine if it is not open."""
+    CaseRow(purchase_id, _key(kind, case_id)).delete()
+
+
+def query_purchase(purchase_id: str) -> Iterator[Case]:
+    """The open cases of one purchase; strongly consistent."""
+    return (_case(row) for row in CaseRow.query(purchase_id, consistent_read=True))
+
+
+def query_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
+    """The cases of a kind that are due, the one that has been due for longest first. May miss what was written within the last second."""
+    rows = CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)
+    return (_case(row) for row in rows)
+
+
+def query_open(limit: int, after: str | None) -> tuple[list[Case], str | None]:
+    """At most `limit` open cases, the oldest first, those behind the position `after`; and where to go on, None on the last page.
+
+    May miss one that was opened within the last second. One that was closed meanwhile is left out, so a page may have fewer.
+    """
+    beyond: Any = CaseRow.position > after if after is not None else None
+    rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
+    keys = [{"purchase_id": {"S": row.purchase_id}, "case_key": {"S": row.case_key}} for row in rows[:limit]]
+    found = [CaseRow.from_raw_data(item) for item in dynamo.batch_get(CaseRow.name(), keys, consistent=True)]
+    return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
+
+
+def scan() -> Iterator[Case]:
+    """All open cases in no particular order; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
+    return (_case(row) for row in CaseRow.scan(consistent_read=True))
+
+
+def _key(kind: CaseKind, case_id: str) -> str:
+    return f"{kind}#{case_id}"
+
+
+def _row(case: Case) -> CaseRow:
+    details = msgspec.json.encode(case.details).decode()
+    key, due_kind = _key(case.kind, case.id), case.kind if case.next_at is not None else None
+    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
+    row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
+    return row
+
+
+def _case(row: CaseRow) -> Case:
+    kind, _, case_id = row.case_key.partition("#")
+    next_at = int(row.next_at) if row.next_at is not None else None
+    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, msgspec.json.decode(row.details))
+
+
+def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
+    """Open a finding, which admins see until a person or a later comparison closes it. False, and nothing written, if it is open."""
+    return put_new(Case(purchase_id, "finding", finding_id, now, None, details))
+
+
+def close_finding(purchase_id: str, finding_id: str) -> None:
+    """Close a finding whose difference is gone; fine if it is not open."""
+    delete(purchase_id, "finding", finding_id)
+
+
+def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
+    """The open case with this id, if only a person can close it; else None."""
+    return next((case for case in query_purchase(purchase_id) if case.id == case_id and case.needs_person), None)
+
+
+def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
+    """At most `limit` cases of a kind whose time has come, the one that has been due for longest first."""
+    return list(query_due(kind, now, limit))
+
+
+def list_page(limit: int, after: str | None) -> tuple[list[Case], str | None]:
+    """At most `limit` open cases, the oldest first, and the position to go on behind, None on the last page; two round trips.
+
+    Of one that was opened within the last second it may not know yet.
+    """
+    return query_open(limit, after)
+
+
+def list_open() -> list[Case]:
+    """All open cases, oldest first. Reads the whole table: for jobs and commands, never for requests."""
+    return sorted(scan(), key=lambda case: (case.since, case.purchase_id, case.kind, case.id))

@@ -1,0 +1,119 @@
+"""Answers to the custom options of tiers: checked when the checkout opens, and kept as they were asked for.
+
+Tiers are read from this instance's copy of the catalog, so tiers that ask nothing cost nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import Question, SentAnswer, check_required, check_values, in_order, read_value
+from chalicelib.catalog.model import Tier
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.purchases.checkout_page import CheckoutOptions
+from chalicelib.purchases.model import OptionAnswer
+
+# Of responses and attendees together, as JSON: free-form ones, and those of tiers that ask for them.
+MAX_DETAILS_BYTES = 4 * 1024
+MAX_ANSWERS_BYTES = 64 * 1024
+
+SentAnswers = dict[Annotated[str, Meta(max_length=64)], SentAnswer]
+
+
+class _TierQuestion(Question, frozen=True, kw_only=True):
+    """A question of a tier of the purchase."""
+
+    tier_id: str
+
+
+def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
+    """The options of a checkout with its answers checked; `quantities` are (tier id, number of tickets), in the order of the purchase.
+
+    Without questions the responses are free-form texts, which are kept as they are. Raises AnswersRequired; and InvalidInput for other
+    answers that cannot be, for answers that nobody asked for, and for too much.
+    """
+    if options.sent is None:  # they are checked already
+        return options
+    responses, by_ticket = options.sent.responses, options.sent.by_ticket
+    snapshot = catalog.find_snapshot(lambda found: all(tier_id in found.tiers for tier_id, _ in quantities))
+    tiers = [(snapshot.tiers.get(tier_id), quantity) for tier_id, quantity in quantities]
+    questions = list(_questions(tiers, responses, by_ticket))
+    if questions:
+        _check_asked(questions, responses, by_ticket)
+        details = replace(options.details, answers=_read_answers(questions))
+        _check_size({"responses": details.answers, "attendees": details.attendees}, MAX_ANSWERS_BYTES)
+    else:
+        _check_asked([], {}, by_ticket)
+        details = replace(options.details, responses=_free_form(responses))
+        _check_size({"responses": details.responses, "attendees": details.attendees}, MAX_DETAILS_BYTES)
+    return replace(options, details=details, sent=None)
+
+
+def _questions(
+    tiers: Sequence[tuple[Tier | None, int]], responses: SentAnswers, by_ticket: Sequence[SentAnswers]
+) -> Iterator[_TierQuestion]:
+    first = 1
+    for tier, quantity in tiers:
+        for option in in_order(tier.options) if tier is not None else ():
+            assert tier is not None
+            if option.per == "purchase":
+                path = f"$.responses.{option.id}"
+                yield _TierQuestion(tier_id=tier.id, option=option, path=path, sent=responses.get(option.id))
+            elif option.per == "ticket":
+                for number in range(first, first + quantity):
+                    path = _ticket_path(number, option.id)
+                    sent = by_ticket[number - 1].get(option.id) if number <= len(by_ticket) else None
+                    yield _TierQuestion(tier_id=tier.id, option=option, path=path, sent=sent, ticket=number)
+        first += quantity
+
+
+def _check_asked(questions: Sequence[Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
+    """Raises InvalidInput for an answer to something that is not asked there."""
+    asked = {question.path for question in questions}
+    paths = [f"$.responses.{option_id}" for option_id in responses]
+    paths += [_ticket_path(number, option_id) for number, sent in enumerate(by_ticket, start=1) for option_id in sent]
+    for path in paths:
+        if path not in asked:
+            raise InvalidInput("The package has no question with this id. See the options of the package for its questions.", path=path)
+
+
+def _read_answers(questions: Sequence[_TierQuestion]) -> list[OptionAnswer]:
+    check_required(questions)
+    answered = [question for question in questions if question.is_answered]
+    check_values(answered)
+    return [
+        OptionAnswer(
+            option_id=question.option.id,
+            label=question.option.label,
+            option_type=question.option.option_type,
+            choices=question.option.choices,
+            value=read_value(question),
+            tier_id=question.tier_id,
+            ticket=question.ticket,
+        )
+        for question in answered
+    ]
+
+
+def _free_form(responses: SentAnswers) -> dict[str, str]:
+    texts = {name: sent for name, sent in responses.items() if isinstance(sent, str)}
+    for name in responses:
+        if name not in texts:
+            raise InvalidInput("These tickets ask no questions, so the value must be a text.", path=f"$.responses.{name}")
+    return texts
+
+
+def _check_size(parts: Mapping[str, Any], most: int) -> None:
+    """Raises InvalidInput if the parts are too large together; its path names the largest one."""
+    sizes = {name: len(msgspec.json.encode(part)) for name, part in parts.items()}
+    if sum(sizes.values()) > most:
+        message = f"`responses` and `attendees` may have at most {most // 1024} KB together. Send shorter ones."
+        raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
+
+
+def _ticket_path(number: int, option_id: str) -> str:
+    return f"$.attendees[{number - 1}].responses.{option_id}"

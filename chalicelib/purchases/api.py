@@ -1,0 +1,412 @@
+"""Buy over HTTP: join the waiting room, reserve, check out, confirm, order in one call; and the payment provider's webhook."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.edge import idempotency, proof_of_work, rate_limits
+from chalicelib.edge.auth import Unauthenticated, UserRequired
+from chalicelib.edge.error_replies import BodyTooLarge
+from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
+from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, ChallengeRequired
+from chalicelib.edge.rate_limits import RateLimited
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation import ids, settings
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
+from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, SimulatedOutcome
+from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
+from chalicelib.purchases.answers import SentAnswers
+from chalicelib.purchases.checkout import CheckoutResult
+from chalicelib.purchases.checkout_page import CheckoutOptions, SentDetails
+from chalicelib.purchases.errors import (
+    CHECKOUT_ERRORS,
+    CONFIRM_ERRORS,
+    RESERVE_ERRORS,
+    CheckoutNotFound,
+    OrderAlreadyPaid,
+    OrderNotFound,
+    PaymentRefunded,
+    ReservationConverted,
+    ReservationEnded,
+    ReservationNotFound,
+)
+from chalicelib.purchases.model import MAX_LINE_ITEMS, MAX_QUANTITY, CheckoutDetails
+from chalicelib.purchases.orders import NewOrder
+from chalicelib.purchases.provider_events import SignatureRefused
+from chalicelib.purchases.reservations import RequestedItem
+from chalicelib.purchases.views import (
+    CheckoutSessionView,
+    ConfirmationView,
+    OrderView,
+    PendingOrderView,
+    ReservationStatus,
+    ReservationView,
+)
+from chalicelib.tickets.model import Attendee, EmailAddress
+from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import GUEST_PREFIX, JoiningStopped, NoWaitingRoom
+from chalicelib.waiting_room.views import JoinView
+
+# Reservations over HTTP: join the waiting room in front of them, reserve, show the active one, release.
+
+bp = Blueprint(__name__)
+
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+
+
+class JoinBody(Struct, forbid_unknown_fields=True):
+    """Empty, unless joining requires proof of work: then the challenge from the refused first request, and the nonce that solves it."""
+
+    challenge: Annotated[str, Meta(max_length=512)] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] | None = None
+
+
+_NO_WORK = JoinBody()
+
+
+class ItemBody(Struct, forbid_unknown_fields=True):
+    tier_id: Id
+    quantity: Quantity
+
+
+ItemBodies = Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)]
+WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
+
+
+class ReservationBody(Struct, forbid_unknown_fields=True):
+    """Either one tier with its quantity, or `items`. `token` is the waiting room's, if the event has one."""
+
+    tier_id: Id | None = None
+    quantity: Quantity | None = None
+    items: ItemBodies | None = None
+    token: WaitingRoomToken | None = None
+
+
+class ActiveReservationQuery(Struct, forbid_unknown_fields=True):
+    """`token` is the waiting room's; in a demo stage it stands for a guest."""
+
+    token: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+class ReleaseView(Struct, frozen=True):
+    """A reservation that was given back."""
+
+    id: str
+    status: ReservationStatus
+    message: str
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/waiting-room/join",
+    access="public",
+    errors=(Unauthenticated, UserRequired, JoiningStopped, ChallengeRequired, ChallengeInvalid, ChallengeExpired, RateLimited),
+)
+def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
+    """Join the waiting room of an event, or get the place that you already have."""
+    # Not a route of the waiting room, which cannot know what was bought with the place that the user has.
+    user_id = _joining_user_id(request)
+    solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
+
+    def check_work() -> None:
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, solver, request.now)
+
+    def is_pass_used(pass_id: str) -> bool:
+        return queries.is_pass_used(user_id, event_id, pass_id)
+
+    with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
+        try:
+            joined = waiting_room.join(event_id, user_id, check_work, is_pass_used, request.now)
+            view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
+        except NoWaitingRoom:
+            view = waiting_room.status_without_room(event_id)
+    return Reply(JoinView(**asdict(view), user_id=user_id))
+
+
+@route(
+    bp, "POST", "/events/{event_id}/reservations", access="public", statuses=(201, 200), headers=(IDEMPOTENCY_KEY,), errors=RESERVE_ERRORS
+)
+def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Reply[ReservationView]:
+    """Reserve tickets: nobody else can buy them until the reservation expires."""
+    user_id, items = _require_buyer(request, body.token), _requested_items(body)
+    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+
+        def execute(purchase_id: str) -> Reply[ReservationView]:
+            purchase = reservations.reserve(user_id, event_id, items, body.token, purchase_id, attempt, request.now)
+            attempt.is_bounded = True  # the buyer's record has counted it
+            return Reply(views.reservation_view(purchase, request.now), 201)
+
+        def find_result(purchase_id: str) -> Reply[ReservationView] | None:
+            purchase = reservations.find_earlier(purchase_id, request.now)
+            return Reply(views.reservation_view(purchase, request.now), 201) if purchase is not None else None
+
+        return execute_once(request, user_id, execute, find_result=find_result)
+
+
+@route(bp, "GET", "/events/{event_id}/reservations", access="public", errors=(Unauthenticated, UserRequired, ReservationNotFound))
+def show_active_reservation(request: RequestContext, event_id: str, query: ActiveReservationQuery) -> Reply[ReservationView]:
+    """Show the caller's active reservation for an event."""
+    user_id = _require_buyer(request, query.token)
+    return Reply(views.reservation_view(reservations.get_active_reservation(user_id, event_id, request.now), request.now))
+
+
+@route(
+    bp,
+    "DELETE",
+    "/reservations/{reservation_id}",
+    access="user",
+    errors=(ReservationNotFound, ReservationConverted, ReservationEnded, PaymentNotCompleted, *PROVIDER_ERRORS),
+)
+def release_reservation(request: RequestContext, reservation_id: str) -> Reply[ReleaseView]:
+    """Release a reservation."""
+    purchase = reservations.release(request.require_user().user_id, reservation_id, request.now)
+    status = views.reservation_status(purchase, request.now)
+    return Reply(ReleaseView(purchase.id, status, "The reservation is cancelled and its tickets are released."))
+
+
+def _joining_user_id(request: RequestContext) -> str:
+    """The id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
+    if request.identity is None and settings.current().identity == "demo":
+        return GUEST_PREFIX + ids.new_id().lower()
+    return request.require_user().user_id
+
+
+def _require_buyer(request: RequestContext, token: str | None) -> str:
+    """The caller's user id. Where the demo header names users, a guest's waiting room token stands for a caller without the header."""
+    if request.identity is None and settings.current().identity == "demo":
+        guest = waiting_room.guest_user_id(token)
+        if guest is not None:
+            return guest
+    return request.require_user().user_id
+
+
+def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
+    """The items of a request. Raises InvalidInput for a tier that is named twice, and for too many tickets."""
+    if len({item.tier_id for item in items}) < len(items):
+        raise InvalidInput("List each tier only once.", path="$.items")
+    if sum(item.quantity for item in items) > MAX_QUANTITY:
+        raise InvalidInput(f"You can buy at most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
+    return [RequestedItem(item.tier_id, item.quantity) for item in items]
+
+
+def _requested_items(body: ReservationBody) -> list[RequestedItem]:
+    if body.items is not None:
+        if body.tier_id is not None or body.quantity is not None:
+            raise InvalidInput("Send either `tier_id` and `quantity`, or `items`.", path="$.items")
+        return read_items(body.items)
+    if body.tier_id is None:
+        raise InvalidInput("Object missing required field `tier_id`.", path="$.tier_id")
+    if body.quantity is None:
+        raise InvalidInput("Object missing required field `quantity`.", path="$.quantity")
+    return [RequestedItem(body.tier_id, body.quantity)]
+
+
+# Checkout over HTTP: open a session, show it, confirm it.
+
+
+class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who comes with a ticket, with the answers to what is asked for each ticket, by option id."""
+
+    responses: SentAnswers = {}
+
+
+PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers write it
+
+
+class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`;
+    `either` is the one that the shop is set up for.
+
+    `attendees` are those of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by option
+    id: true or false, a text, or a list of choices. Where nothing is asked, they are texts of any kind.
+    """
+
+    promo_code: PromoCodeInput | None = None
+    responses: SentAnswers | None = None
+    attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
+    customer_email: EmailAddress | None = None
+    provider: Literal["simulated", "stripe"] | None = None
+    page: Literal["own", "hosted", "either"] | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+
+class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
+    reservation_id: Id
+
+
+class ConfirmBody(Struct, forbid_unknown_fields=True):
+    checkout_id: Id
+    simulate: SimulatedOutcome | None = None
+
+
+@route(bp, "POST", "/checkout/sessions", access="user", statuses=(201, 200), headers=(idempotency.REQUIRED_KEY,), errors=CHECKOUT_ERRORS)
+def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[CheckoutSessionView]:
+    """Open the checkout of a reservation and its payment."""
+    user_id = request.require_user().user_id
+    key = idempotency.require_key(request, user_id)
+    with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
+        result = checkout.open_checkout(user_id, body.reservation_id, read_options(request, body), key, request.now)
+        attempt.is_bounded = result.is_new  # a purchase is opened once
+    return _session_reply(result, request.now)
+
+
+@route(bp, "GET", "/checkout/sessions/{session_id}", access="user", errors=(CheckoutNotFound,))
+def show_checkout(request: RequestContext, session_id: str) -> Reply[CheckoutSessionView]:
+    """Show a checkout session."""
+    purchase = queries.get_own_checkout(request.require_user().user_id, session_id)
+    return Reply(views.checkout_session_view(purchase, request.now))
+
+
+@route(bp, "POST", "/checkout/confirm", access="user", statuses=(201, 200), errors=CONFIRM_ERRORS)
+def confirm_checkout(request: RequestContext, body: ConfirmBody) -> Reply[ConfirmationView]:
+    """Turn a payment into tickets. Repeated, it returns the same tickets."""
+    return confirm_purchase(request, body.checkout_id, body.simulate)
+
+
+def confirm_purchase(request: RequestContext, purchase_id: str, simulate: SimulatedOutcome | None) -> Reply[ConfirmationView]:
+    """Confirm the caller's purchase within their rate limit."""
+    user_id = request.require_user().user_id
+    with rate_limits.limited(request, rate_limits.CONFIRM, user_id) as attempt:
+        result = checkout.confirm(user_id, purchase_id, simulate, request.now)
+        attempt.is_bounded = not result.repeated  # a purchase is paid or declined once
+    is_new_order = result.purchase.was_order and not result.repeated
+    view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
+    return Reply(view, 201 if is_new_order else 200)
+
+
+def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionView]:
+    if result.is_replay:
+        opened_at = result.purchase.checkout_at or now
+        return idempotency.replayed(views.checkout_session_view(result.purchase, opened_at, result.client_secret, result.url), 201)
+    session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
+    if result.is_new:
+        return Reply(session, 201)
+    return Reply(replace(session, message="The checkout for this reservation is already open (idempotent)."))
+
+
+def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
+    """How the buyer wants to pay, and what they have sent along."""
+    attendees = body.attendees or []
+    return CheckoutOptions(
+        provider=body.provider,
+        page=body.page,
+        success_url=body.success_url,
+        cancel_url=body.cancel_url,
+        promo_code=body.promo_code or None,
+        language=request.language,
+        details=CheckoutDetails(
+            attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
+        ),
+        sent=SentDetails(body.responses or {}, [attendee.responses for attendee in attendees]),
+    )
+
+
+# Orders over HTTP: order in one call, pay, cancel. What is kept of an order is shown by `record`.
+
+
+class OrderBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
+    """`token` is the waiting room's, if the event has one."""
+
+    event_id: Id
+    items: ItemBodies
+    token: WaitingRoomToken | None = None
+
+
+class PayBody(Struct, forbid_unknown_fields=True):
+    """`simulate` decides a simulated payment; leave it out for any other."""
+
+    simulate: SimulatedOutcome | None = None
+
+
+class CancelledOrderView(Struct, frozen=True):
+    """An order that is not paid and holds no tickets any more."""
+
+    order: OrderView
+    message: str
+
+
+_NOT_SIMULATED = PayBody()
+
+
+@route(
+    bp,
+    "POST",
+    "/orders",
+    access="user",
+    statuses=(201, 200),
+    headers=(idempotency.REQUIRED_KEY,),
+    errors=(*RESERVE_ERRORS, *CHECKOUT_ERRORS),
+)
+def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrderView]:
+    """Hold tickets and open their payment in one call."""
+    user_id = request.require_user().user_id
+    order = NewOrder(
+        user_id=user_id,
+        event_id=body.event_id,
+        items=read_items(body.items),
+        token=body.token,
+        options=read_options(request, body),
+        key=idempotency.require_key(request, user_id),
+    )
+    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+
+        def execute(purchase_id: str) -> Reply[PendingOrderView]:
+            complete = orders.with_answers(order)
+            return _order_reply(complete, orders.create_order(complete, purchase_id, attempt, request.now))
+
+        def find_result(purchase_id: str) -> Reply[PendingOrderView] | None:
+            complete = orders.with_answers(order)
+            earlier = orders.find_earlier(complete, purchase_id, request.now)
+            return _order_reply(complete, earlier) if earlier is not None else None
+
+        return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
+
+
+@route(bp, "POST", "/orders/{order_id}/confirm", access="user", statuses=(201, 200), errors=(OrderNotFound, *CONFIRM_ERRORS))
+def confirm_order(request: RequestContext, order_id: str, body: PayBody = _NOT_SIMULATED) -> Reply[ConfirmationView]:
+    """Get the tickets of an order once it is paid."""
+    try:
+        return confirm_purchase(request, order_id, body.simulate)
+    except CheckoutNotFound:
+        raise OrderNotFound() from None
+
+
+@route(
+    bp,
+    "POST",
+    "/orders/{order_id}/cancel",
+    access="user",
+    errors=(OrderNotFound, OrderAlreadyPaid, ReservationEnded, PaymentRefunded, PaymentNotCompleted, *PROVIDER_ERRORS),
+)
+def cancel_order(request: RequestContext, order_id: str) -> Reply[CancelledOrderView]:
+    """Cancel an unpaid order and release its tickets."""
+    purchase = orders.cancel_order(request.require_user().user_id, order_id, request.now)
+    return Reply(CancelledOrderView(views.order_view(purchase), "The order is cancelled and its tickets are released."))
+
+
+def _order_reply(order: NewOrder, result: CheckoutResult) -> Reply[PendingOrderView]:
+    shown = views.full_order_view(result.purchase, order.options.details)
+    payment = views.session_payment(result.purchase, result.client_secret, result.url)
+    return Reply(PendingOrderView(order=shown, payment=payment), 201)
+
+
+# The payment provider's webhook over HTTP.
+
+
+class ReceiptView(Struct, frozen=True):
+    """An event of the provider was processed; `received` is the result in a word."""
+
+    received: str
+
+
+@route(bp, "POST", "/webhooks/stripe", access="public", errors=(SignatureRefused, BodyTooLarge, *PROVIDER_ERRORS))
+def receive_stripe_event(request: RequestContext) -> Reply[ReceiptView]:
+    """Receive an event from Stripe's webhook."""
+    signature = request.header("stripe-signature") or ""
+    return Reply(ReceiptView(provider_events.handle_webhook("stripe", request.read_body(), signature, request.now)))

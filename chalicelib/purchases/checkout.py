@@ -1,0 +1,305 @@
+"""Checkout: from a reservation to an order. Open the payment, then confirm its outcome."""
+
+from contextlib import suppress
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.sale_rules import EventNotOnSale
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold, NotEnoughTickets, TooManyHolds
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
+from chalicelib.promotions import service as promotions
+from chalicelib.promotions.model import (
+    INVALID,
+    PATH,
+    PromoCode,
+    PromoCodeBusy,
+    PromoCodeInvalid,
+    PromoCodeLimitReached,
+    PromoCodeUsedUp,
+    ticket_discounts,
+)
+from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_entries, queries, settlement, store
+from chalicelib.purchases.answers import with_answers
+from chalicelib.purchases.checkout_page import CheckoutOptions
+from chalicelib.purchases.errors import ReservationEnded
+from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.reservations import refusal_of_ended
+from chalicelib.purchases.settlement import SettlementResult
+
+# The use of a promo code by a purchase: whether it may, what its tickets cost then, and the hold of the use in the code's stock.
+
+_HOLD_ATTEMPTS = 3
+
+
+def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
+    """The promo code, if a purchase that is held may use it; whether uses are left is decided by the hold.
+
+    How often its buyer has paid with it cannot change while the purchase is held or paid, because it is the only active one of its buyer.
+    Raises PromoCodeInvalid, PromoCodeLimitReached and those of `PromoCode.check`.
+    """
+    promo_code = promotions.find_by_text(purchase.event_id, text)
+    if promo_code is None:
+        raise PromoCodeInvalid(INVALID, path=PATH)
+    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
+    if promo_code.max_uses_per_donor is not None:
+        buyer = store.load_buyer(purchase.user_id, purchase.event_id)
+        if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
+            raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    return promo_code
+
+
+def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
+    """The purchase with the discount of the code, split over its tickets. From here on it is what the purchase costs."""
+    prices = [price for line in purchase.lines for price in line.ticket_prices]
+    is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
+    discounts = ticket_discounts(promo_code.rule, prices, is_included)
+    lines, first = [], 0
+    for line in purchase.lines:
+        lines.append(replace(line, discounts=discounts[first : first + line.quantity]))
+        first += line.quantity
+    return replace(purchase, lines=lines, promo_code=promo_code.code)
+
+
+def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
+    """Hold a use of the code for the purchase. If none is left, expired holds are recovered and it is tried again.
+
+    Raises PromoCodeUsedUp, and PromoCodeBusy if too many checkouts use the code at the same time; Conflict if an earlier execution of this
+    checkout, which died, had the use.
+    """
+    for attempt in range(_HOLD_ATTEMPTS):
+        try:
+            return inventory.hold(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
+        except NotEnoughTickets as refusal:
+            if refusal.own_holds:
+                hold_recovery.release_strays(purchase, refusal.own_holds)
+                raise store.Conflict from None
+            is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
+            if is_last or not hold_recovery.recover_for_buyer(refusal, purchase.user_id, now):
+                if isinstance(refusal, TooManyHolds):
+                    raise PromoCodeBusy from None
+                raise PromoCodeUsedUp(promo_code=promo_code.code) from None
+    raise AssertionError("unreachable")
+
+
+class CheckoutResult(Struct, frozen=True):
+    """An open checkout. `is_new`: this call opened it. `is_replay`: an earlier request with the same key did, and was answered with this.
+
+    At an external provider the buyer pays in our own page with the `client_secret`, or on the hosted page at the `url`.
+    """
+
+    purchase: Purchase
+    is_new: bool
+    client_secret: str | None = None
+    url: str | None = None
+    is_replay: bool = False
+
+
+def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
+    """Open the checkout of a reservation: `held -> paying`, then open the payment at its provider. Repeated, it goes on where it stopped.
+
+    Only the first call uses the options, and only its key is kept, because the others open nothing. A call with that key returns the
+    purchase as the first one left it. Raises IdempotencyConflict; ReservationNotFound, also for a reservation of another user;
+    ReservationEnded; ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event;
+    AnswersRequired and InvalidInput for what the tiers ask; why a promo code cannot be used; ReturnAddressRefused, PriceMismatch and
+    ProviderUnavailable.
+    """
+    recent = store.take(user_id, purchase_id, now)
+    started = _start_recent(recent, options, key, now) if recent is not None else None
+    if started is not None:
+        return _open_payment(started, now, is_new=True)
+    purchase = queries.get_own_purchase(user_id, purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _replay(current, key, now) or _open(current, options, key, now))
+
+
+def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    """Confirm a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Repeated, it gives the same result.
+
+    Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it. Without
+    such a provider it is two, if this instance opened the checkout a moment ago.
+    The first confirm of an order that a webhook has completed is not a repeated one: it writes once that the buyer has the tickets.
+    Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
+    """
+    recent = store.take(user_id, purchase_id, now)
+    resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
+    if resolved is not None:
+        return resolved
+    purchase = queries.get_own_checkout(user_id, purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _confirm(current, simulate, now))
+
+
+def _replay(purchase: Purchase, key: KeyUse, now: int) -> CheckoutResult | None:
+    """The checkout as the first request with this key left it, whatever has happened since. None for any other key.
+
+    None also if the payment was not opened at its provider then, by a crash or because the provider refused: this request goes on.
+    """
+    if purchase.payment is None or not key.repeats(purchase.checkout_key, purchase.checkout_at or 0, now):
+        return None
+    opened = replace(purchase, state="paying", payment=replace(purchase.payment, status="open"))
+    if not payments.is_external(purchase.payment.provider):
+        return CheckoutResult(opened, is_new=False, is_replay=True)
+    if purchase.payment.provider_id is None:
+        return None
+    payment = payments.fetch_payment(purchase.payment)
+    return CheckoutResult(opened, False, payment.client_secret, payment.url, is_replay=True)
+
+
+def _open(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
+    _require_active(purchase, now)
+    if purchase.state == "paying":
+        return _open_payment(purchase, now, is_new=False)
+    return _open_payment(_start(purchase, options, key, now), now, is_new=True)
+
+
+def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase | None:
+    """As `_start`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    if purchase.state != "held" or not purchase.is_active(now):
+        return None
+    with suppress(store.Conflict, ApiError):
+        return _start(purchase, options, key, now)
+    return None
+
+
+def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
+    """`held -> paying`, with a use of the promo code.
+
+    Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused, those of with_answers and new_payment, and those
+    of promo codes.
+    """
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if event is not None and event.status == "cancelled":
+        raise EventNotOnSale("cancelled", None)
+    details = with_answers(options, [(line.tier_id, line.quantity) for line in purchase.lines]).details
+    promo_code = find_code(purchase, options.promo_code, now) if options.promo_code is not None else None
+    priced = with_discount(purchase, promo_code) if promo_code is not None else purchase
+    payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
+    expires_at = purchase.expires_at + settings.current().checkout_seconds
+    paying = replace(
+        priced,
+        state="paying",
+        payment=checkout_page.choose_page(priced, payment, options),
+        checkout_at=now,
+        checkout_key=key,
+        expires_at=expires_at,
+        has_details=not details.is_empty,
+        language=options.language,
+    )
+    if promo_code is not None:  # under the version that was read before: see `use fence` in docs/protocol.md
+        paying = replace(paying, promo_holds=hold_use(purchase, promo_code, expires_at, now))
+    try:
+        saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
+    except store.Conflict:
+        inventory.release_holds(paying.promo_holds)
+        raise
+    if expires_at != purchase.expires_at:
+        # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
+        holds.extend_holds(saved, expires_at)
+    log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
+    return saved
+
+
+def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
+    """Open the payment at its provider, and save its id before the buyer can pay it.
+
+    A cancellation at the same time either reads the id and cancels the payment, or changes the purchase first. Then saving the id
+    fails here, and the payment is cancelled before anybody can pay it.
+    """
+    payment = purchase.payment
+    assert payment is not None  # it is set together with the state
+    if payment.provider_id is not None:
+        # Not opened again: that would make a second payment once the provider has forgotten the idempotency key.
+        current = payments.fetch_payment(payment)
+        return CheckoutResult(purchase, is_new, current.client_secret, current.url)
+    metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
+    provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
+    if provider_payment is None:
+        store.remember(purchase, now)
+        return CheckoutResult(purchase, is_new)
+    opened_payment = replace(payment, provider_id=provider_payment.id)
+    try:
+        entry = ledger_entries.checkout_opened_item(purchase, provider_payment, now)
+        saved = store.save(purchase, replace(purchase, payment=opened_payment), [entry])
+    except store.Conflict:
+        saved = _require_same_payment(purchase, opened_payment, now)
+    return CheckoutResult(saved, is_new, provider_payment.client_secret, provider_payment.url)
+
+
+def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Purchase:
+    """Return the purchase if another execution has saved the same payment; else cancel the payment and raise ReservationEnded."""
+    current = queries.get_own_purchase(purchase.user_id, purchase.id)
+    if current.payment is not None and current.payment.provider_id == payment.provider_id and current.is_active(now):
+        return current
+    payments.cancel_payment(payment)
+    raise ReservationEnded()
+
+
+def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    if purchase.was_order:
+        return _confirm_order(purchase, now)
+    if purchase.is_declined:
+        return SettlementResult(purchase, [], repeated=True)
+    if purchase.state == "refunded":
+        raise refusal_of_ended(purchase)
+    assert purchase.payment is not None  # its checkout was opened
+    if payments.is_external(purchase.payment.provider):
+        return _confirm_external(purchase, purchase.payment, simulate, now)
+    return _resolve(_require_active(purchase, now), purchase.payment, simulate, now)
+
+
+def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult | None:
+    """As `_resolve`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    if purchase.state != "paying" or purchase.payment is None or not purchase.is_active(now):
+        return None
+    with suppress(store.Conflict, ApiError):
+        return _resolve(purchase, purchase.payment, simulate, now)
+    return None
+
+
+def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    """Confirm a payment that is free or simulated. Raises Conflict, and before anything is written the refusals of `local_outcome`."""
+    outcome = payments.local_outcome(payment, simulate)
+    assert outcome is not None  # only an external provider's outcome is not decided here
+    if outcome.status == "captured":
+        return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
+    return _decline(purchase, outcome, now)
+
+
+def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    if payment.provider_id is None:
+        raise PaymentNotCompleted(payment_status="not_opened")
+    payments.local_outcome(payment, simulate)  # raises if the caller wants to simulate
+    provider_payment = payments.fetch_payment(payment)
+    if not provider_payment.is_paid:
+        _require_active(purchase, now)
+        raise PaymentNotCompleted(payment_status=provider_payment.status)
+    result = settlement.settle_payment(purchase, provider_payment, now, by_buyer=True)
+    if not result.purchase.was_order:
+        raise refusal_of_ended(result.purchase)
+    return _confirm_order(result.purchase, now) if result.repeated else result
+
+
+def _confirm_order(purchase: Purchase, now: int) -> SettlementResult:
+    """The tickets of an order. To a buyer who has not confirmed it yet, because a webhook or the sweep was faster, they are new."""
+    is_repeated = purchase.confirmed_at is not None
+    confirmed = purchase if is_repeated else store.save(purchase, replace(purchase, confirmed_at=now))
+    return SettlementResult(confirmed, queries.load_tickets(confirmed), repeated=is_repeated)
+
+
+def _require_active(purchase: Purchase, now: int) -> Purchase:
+    """Return the purchase if it still holds its tickets. An expired one is ended, or settled if its money has come in, and refused."""
+    if purchase.is_active(now):
+        return purchase
+    raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))
+
+
+def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
+    result = settlement.cancel_purchase(purchase, "cancelled", now, payment)
+    log.count("payments_failed")
+    log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
+    return SettlementResult(result.purchase, [], repeated=False)

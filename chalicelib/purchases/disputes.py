@@ -1,0 +1,163 @@
+"""Disputes: the tickets are frozen until the bank decides. Then they are valid again, or as many are void as the bank took money for."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
+from chalicelib.inventory import service as inventory
+from chalicelib.ledger import money_cases as cases
+from chalicelib.payments.model import DisputeStatus, ProviderDispute
+from chalicelib.purchases import ledger_entries, refunds, refunds_at_provider, store, transitions
+from chalicelib.purchases.model import Dispute, Purchase, Refund
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, ticket_id
+
+REFUND_REFUSED = "charge_disputed"  # the provider's code for a refund that it refuses because of a dispute
+
+_TRIGGER: dict[DisputeStatus, transitions.Trigger] = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_lost"}
+
+
+def record_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    """Record a dispute as the provider has it now, with what follows for tickets and refunds. An inquiry changes nothing."""
+    return store.retry_on_conflict(purchase, lambda current: _record(current, provider_dispute, now))
+
+
+def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    status, known = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
+    if status is None or (known is not None and (known.status == status or known.status != "open")):
+        return purchase
+    if status == "lost":
+        purchase = _void_ahead(purchase, provider_dispute, now)
+        known = purchase.find_dispute(provider_dispute.id)
+    saved = _save_dispute(purchase, known, provider_dispute, status, now)
+    log.count(f"disputes_{status}")
+    log.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
+    return saved
+
+
+def _save_dispute(
+    purchase: Purchase, known: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
+) -> Purchase:
+    """Save the dispute with everything that follows from it. Raises Conflict, also if one of the tickets or seats has changed."""
+    assert provider_dispute.payment_intent_id is not None
+    dispute = Dispute(
+        id=provider_dispute.id,
+        status=status,
+        amount_cents=provider_dispute.amount_cents,
+        currency=provider_dispute.currency,
+        reason=provider_dispute.reason,
+        payment_intent_id=provider_dispute.payment_intent_id,
+        at=known.at if known else now,
+        due_at=provider_dispute.due_at,
+        voided=known.voided if known else [],
+    )
+    owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
+    items = [
+        *ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now),
+        _case_item(purchase, dispute, provider_dispute.provider, now),
+    ]
+    after = purchase
+    if status == "won":
+        after, retry_items = refunds_at_provider.plan_retry(purchase, _refunds_refused_by(purchase, dispute), now)
+        items += retry_items
+    # A dispute about a second payment, which is refunded, has nothing to do with the tickets.
+    is_own = purchase.is_own_payment(dispute.payment_intent_id)
+    match transitions.action_for(purchase.state, _TRIGGER[status]) if is_own else "record":
+        case "freeze":
+            items += tickets.freeze_items([ticket for ticket in owned if ticket.admissible])
+        case "thaw":
+            items += _thaw_items(purchase, dispute, owned)
+        case "void":
+            lost = _tickets_to_void(purchase, dispute)
+            dispute = replace(dispute, voided=sorted([*dispute.voided, *lost]))
+            after = replace(purchase, state=refunds.state_after_return(purchase, lost))
+            items += [*_void_items(purchase, lost), *_finding_items(purchase, dispute, now)]
+            items += _thaw_items(purchase, dispute, [ticket for ticket in owned if ticket.number not in dispute.voided])
+    others = [other for other in purchase.disputes if other.id != dispute.id]
+    return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
+
+
+def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    """Void the tickets of a lost dispute that do not fit into the transaction which ends it, the last ones first.
+
+    Until then the dispute is open for us, so the next event about it, or the reconciliation, goes on after a crash.
+    """
+    while True:
+        dispute = purchase.find_dispute(provider_dispute.id)
+        if dispute is None:
+            if len(purchase.kept_tickets) + len(purchase.holds) <= refunds.MAX_RETURN_ITEMS:
+                return purchase
+            purchase = _save_dispute(purchase, None, provider_dispute, "open", now)
+            continue
+        if not purchase.is_own_payment(dispute.payment_intent_id) or not purchase.is_order:
+            return purchase
+        lost = _tickets_to_void(purchase, dispute)
+        if refunds.returnable_at_once(purchase, lost, others=len(purchase.kept_tickets) - len(lost)) == lost:
+            return purchase
+        portion = refunds.returnable_at_once(purchase, lost)
+        voided = replace(dispute, voided=sorted([*dispute.voided, *portion]))
+        others = [other for other in purchase.disputes if other.id != dispute.id]
+        after = replace(purchase, state=refunds.state_after_return(purchase, portion), disputes=[*others, voided])
+        purchase = store.save(purchase, after, _void_items(purchase, portion))
+
+
+def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
+    """Transaction items that void tickets which a lost dispute takes, and return their seats to the stock."""
+    seats = [inventory.return_sold_item(hold) for hold in refunds.convert_returned_holds(purchase, numbers)]
+    return [*seats, *tickets.void_items((ticket_id(purchase.id, number) for number in numbers), "disputed")]
+
+
+def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
+    """Transaction item that asks a person who gets the rest of the price of the void tickets, because only whole tickets become void."""
+    kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
+    if kept <= 0:
+        return []
+    details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
+    return [cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
+
+
+def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
+    """Transaction items that make frozen tickets valid again; none while another dispute keeps them frozen."""
+    others_open = any(
+        other.status == "open" and other.id != dispute.id and purchase.is_own_payment(other.payment_intent_id)
+        for other in purchase.disputes
+    )
+    return [] if others_open else tickets.thaw_items([ticket for ticket in owned if ticket.state == "frozen"])
+
+
+def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) -> dynamo.TransactItem:
+    """Transaction item that opens the dispute's case, or closes it when the dispute is decided."""
+    if dispute.status != "open":
+        return cases.close_case_item(purchase.id, "dispute", dispute.id)
+    details = {
+        "event_id": purchase.event_id,
+        "provider": provider,
+        "amount_cents": dispute.amount_cents,
+        "currency": dispute.currency,
+        "reason": dispute.reason,
+    }
+    return cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
+
+
+def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
+    """Refunds that the provider would not make while the payment was disputed."""
+    refused = ("failed", REFUND_REFUSED, dispute.payment_intent_id)
+    return [refund for refund in purchase.refunds if (refund.status, refund.failure, refund.payment_intent_id) == refused]
+
+
+def _tickets_to_void(purchase: Purchase, dispute: Dispute) -> list[int]:
+    """The fewest tickets, counted from the last one, that cost at least what the dispute takes; all of them if they cost no more.
+
+    Those that it has voided already count, and are not among them.
+    """
+    numbers = sorted([*purchase.kept_tickets, *dispute.voided])
+    cents, lost = 0, []
+    is_everything = sum(map(purchase.ticket_price, numbers)) <= dispute.amount_cents
+    for number in reversed(numbers):
+        if cents >= dispute.amount_cents and not is_everything:
+            break
+        cents += purchase.ticket_price(number)
+        lost.append(number)
+    return sorted(set(lost) - set(dispute.voided))

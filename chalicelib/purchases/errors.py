@@ -1,0 +1,194 @@
+"""Why requests about purchases are refused, and the errors that each kind of route can raise."""
+
+from typing import ClassVar
+
+from chalicelib.catalog.custom_options import AnswersRequired
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import Unauthenticated, UserRequired
+from chalicelib.edge.rate_limits import RateLimited
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
+from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
+from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
+from chalicelib.promotions.model import USE_ERRORS
+from chalicelib.waiting_room.model import TOKEN_ERRORS
+
+# Why a request about a purchase is refused, and the errors that end a job.
+
+# A job that handles many purchases stops at these, since the next one would fail too. After any other error it goes on with the next.
+FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, *dynamo.STORE_ERRORS)
+
+
+class ReservationNotFound(NotFound):
+    code: ClassVar[str] = "reservation_not_found"
+    default_message: ClassVar[str] = "You have no reservation with this id."
+
+
+class CheckoutNotFound(NotFound):
+    code: ClassVar[str] = "checkout_session_not_found"
+    default_message: ClassVar[str] = "You have no checkout session with this id."
+
+
+class OrderNotFound(NotFound):
+    code: ClassVar[str] = "order_not_found"
+    default_message: ClassVar[str] = "You have no order with this id."
+
+
+class OrderAlreadyPaid(ApiError):
+    code: ClassVar[str] = "order_paid"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This order has been paid, so it cannot be cancelled. Ask the promoter of the event for a refund. "
+        "A refund cancels the tickets and returns their price, less the shop's fee if there is one."
+    )
+
+
+class ReservationEnded(ApiError):
+    code: ClassVar[str] = "reservation_expired_or_invalid"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This reservation has ended, and you have not been charged. Please choose your tickets again."
+
+
+class PaymentRefunded(ApiError):
+    code: ClassVar[str] = "payment_refunded"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your payment arrived, but the tickets were no longer available. We are refunding the full amount."
+
+
+class ReservationConverted(ApiError):
+    code: ClassVar[str] = "reservation_converted"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This reservation has been paid and is now an order. Ask for a refund instead."
+
+
+class ActiveReservationExists(ApiError):
+    code: ClassVar[str] = "active_reservation_exists"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You already have a reservation for this event. Pay for it or cancel it first."
+
+
+class PassUsed(ApiError):
+    code: ClassVar[str] = "pass_used"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "You have already bought tickets with this place in line. Join the waiting room again to buy more."
+
+
+class PurchaseLimitExceeded(ApiError):
+    code: ClassVar[str] = "purchase_limit_exceeded"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "That is more than one person can buy for this event, including earlier orders. Choose fewer tickets."
+
+
+class TierLimitExceeded(InvalidInput):
+    code: ClassVar[str] = "tier_limit_exceeded"
+    default_message: ClassVar[str] = "That is more tickets of one type than a purchase can have. Choose fewer tickets."
+
+
+class RefundInvalid(InvalidInput):
+    code: ClassVar[str] = "refund_invalid"
+    default_message: ClassVar[str] = "The `tickets` of this refund are unknown, repeated, already refunded, or too many at once."
+
+
+class NotRefundable(ApiError):
+    code: ClassVar[str] = "not_refundable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Only an order that still has tickets can be refunded."
+
+
+class OrderDisputed(ApiError):
+    code: ClassVar[str] = "order_disputed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The buyer's bank disputes this payment and will decide who gets the money. Answer the dispute at the payment provider."
+    )
+
+
+class ReturnAddressRefused(InvalidInput):
+    code: ClassVar[str] = "return_address_refused"
+    default_message: ClassVar[str] = "`success_url` and `cancel_url` must be addresses that this shop allows."
+
+
+# Why a reservation is refused, in one place for the routes that can reserve.
+
+RESERVE_ERRORS: tuple[type[ApiError], ...] = (
+    Unauthenticated,
+    UserRequired,
+    NotFound,
+    EventNotOnSale,
+    TierNotOnSale,
+    NotEnoughTickets,
+    TooManyHolds,
+    SalePaused,
+    ActiveReservationExists,
+    PassUsed,
+    PurchaseLimitExceeded,
+    TierLimitExceeded,
+    ReservationEnded,
+    ReservationConverted,
+    PaymentRefunded,
+    RateLimited,
+    *TOKEN_ERRORS,
+    *PROVIDER_ERRORS,
+)
+
+
+# Why a checkout or its confirmation is refused, in one place for the routes that can do either.
+
+CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
+    RateLimited,
+    *USE_ERRORS,
+    AnswersRequired,
+    ReturnAddressRefused,
+    ProviderNotOffered,
+    ReservationNotFound,
+    ReservationEnded,
+    ReservationConverted,
+    EventNotOnSale,
+    PaymentRefunded,
+    PaymentNotCompleted,
+    *PROVIDER_ERRORS,
+)
+
+CONFIRM_ERRORS: tuple[type[ApiError], ...] = (
+    RateLimited,
+    CheckoutNotFound,
+    SimulationRequired,
+    SimulationRefused,
+    PaymentNotCompleted,
+    PaymentRefunded,
+    ReservationEnded,
+    *PROVIDER_ERRORS,
+)
+
+
+# Why a ticket cannot change hands.
+
+
+class TransferNotFound(NotFound):
+    code: ClassVar[str] = "transfer_not_found"
+    default_message: ClassVar[str] = "This link has been used or cancelled, or it never existed. Ask the sender for a new one."
+
+
+class TransferExpired(ApiError):
+    code: ClassVar[str] = "transfer_expired"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This link has expired. Ask the sender for a new one."
+
+
+class TransferToSelf(ApiError):
+    code: ClassVar[str] = "transfer_to_self"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket is already yours. Send the link to the person who should have it."
+
+
+class TransferClosed(ApiError):
+    code: ClassVar[str] = "transfer_closed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The event is over or cancelled, so this ticket can no longer be transferred."
+
+
+class TicketUsed(ApiError):
+    code: ClassVar[str] = "ticket_used"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket has been used to enter the event, so it can no longer be transferred."

@@ -1,0 +1,253 @@
+"""Cancel an event: its sale stops at once, then the sweep ends its reservations and refunds its orders, some in each run.
+
+A pass goes over all purchases of the event that the ledger knows, in order of their ids. When it began while tickets were still on hold,
+some of those may have been paid since, so another pass follows. The stock is closed, so once nothing is on hold no order can come any more:
+the pass that begins then is the last one. Free orders are in no ledger and keep their tickets, which no door accepts.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log
+from chalicelib.inventory import service as inventory
+from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases import settlement
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.errors import NotRefundable, OrderDisputed
+from chalicelib.purchases.model import ACTIVE_STATES, EVENT_CANCELLED, Purchase
+from chalicelib.purchases.refunds import refund_all_tickets
+
+# Table `event-cancellations`: one item for each event that was cancelled, with how far the refunds of its orders have come.
+
+_ACTIVE, _FINISHED = "active", "finished"
+
+
+class Cancellation(Struct, frozen=True, kw_only=True):
+    """A cancelled event. Times are epoch seconds.
+
+    `position`: the last purchase of this pass over the event's orders that is done; null at the start of one. `began_without_holds`: when
+    the pass began nothing was held any more, so it sees every order that there will ever be.
+    """
+
+    event_id: str
+    by: str
+    at: int
+    position: str | None = None
+    began_without_holds: bool = False
+    reservations: int = 0
+    orders: int = 0
+    disputed: int = 0
+    finished_at: int | None = None
+
+
+class CancellationRow(dynamo.Table):
+    """`progress` is `active` until all orders are refunded, then `finished`: a query finds those that are not."""
+
+    feature = "event-cancellations"
+    contents = "Cancelled events, and how many of their orders are refunded."
+    personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
+
+    class Meta:
+        table_name = None
+
+    progress = UnicodeAttribute(hash_key=True)
+    event_id = UnicodeAttribute(range_key=True)
+    by = UnicodeAttribute()
+    at = NumberAttribute()
+    position = UnicodeAttribute(null=True)
+    began_without_holds = BooleanAttribute(null=True)
+    reservations = NumberAttribute(null=True)
+    orders = NumberAttribute(null=True)
+    disputed = NumberAttribute(null=True)
+    finished_at = NumberAttribute(null=True)
+
+
+def begin_cancellation_item(cancellation: Cancellation) -> dynamo.TransactItem:
+    """Transaction item that begins the refunds of an event that is cancelled with it."""
+    return dynamo.put(_row(_ACTIVE, cancellation))
+
+
+def begin_cancellation(cancellation: Cancellation) -> None:
+    """Begin the refunds of an event that is cancelled already, unless they have begun."""
+    dynamo.put_if(_row(_ACTIVE, cancellation), "attribute_not_exists(event_id)")
+
+
+def find_cancellation(event_id: str) -> Cancellation | None:
+    """The cancellation of an event, finished or not; strongly consistent."""
+    row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
+    return _cancellation(row) if row is not None else None
+
+
+def list_active_cancellations(limit: int) -> Iterator[Cancellation]:
+    """Cancellations that are not finished; strongly consistent."""
+    return map(_cancellation, CancellationRow.query(_ACTIVE, limit=limit, consistent_read=True))
+
+
+def save_cancellation(cancellation: Cancellation) -> None:
+    """Save how far the refunds have come. Of two runs at once the last one wins: some orders are then looked at twice."""
+    _row(_ACTIVE, cancellation).save()
+
+
+def finish_cancellation(cancellation: Cancellation) -> None:
+    """Move a cancellation to the finished ones."""
+    dynamo.transact([dynamo.delete(CancellationRow(_ACTIVE, cancellation.event_id)), dynamo.put(_row(_FINISHED, cancellation))])
+
+
+def _row(progress: str, cancellation: Cancellation) -> CancellationRow:
+    return CancellationRow(
+        progress,
+        cancellation.event_id,
+        by=cancellation.by,
+        at=cancellation.at,
+        position=cancellation.position,
+        began_without_holds=cancellation.began_without_holds,
+        reservations=cancellation.reservations,
+        orders=cancellation.orders,
+        disputed=cancellation.disputed,
+        finished_at=cancellation.finished_at,
+    )
+
+
+def _cancellation(row: CancellationRow) -> Cancellation:
+    return Cancellation(
+        event_id=row.event_id,
+        by=row.by,
+        at=int(row.at),
+        position=row.position,
+        began_without_holds=bool(row.began_without_holds),
+        reservations=int(row.reservations or 0),
+        orders=int(row.orders or 0),
+        disputed=int(row.disputed or 0),
+        finished_at=int(row.finished_at) if row.finished_at is not None else None,
+    )
+
+
+MAX_EVENTS = 10  # worked on in one run
+BATCH = 25  # orders, after which the position is saved
+MAX_BATCHES = 8  # of one event in one run
+SECONDS_RESERVED = 8  # of a run: no batch is begun when less is left
+HEARD_SECONDS = 60  # after which every instance has read that the event is cancelled
+FIRST_ID, LAST_ID = "0", "z" * 26
+
+REFUND_ID = "event-cancelled"  # one for each order, so that an order is refunded once however often it is looked at
+
+
+def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
+    """Cancel an event for good and begin its refunds. Repeated, it returns how far they have come.
+
+    Raises NotFound, and ManagedByBootstrap for an event of the bootstrap file that is not cancelled there.
+    """
+    new = Cancellation(event_id=event_id, by=actor, at=now)
+    catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)])
+    known = find_cancellation(event_id)
+    if known is None:  # it was cancelled in the bootstrap file
+        begin_cancellation(new)
+    return known or new
+
+
+def process_cancellations(now: int) -> int:
+    """Go on with the cancellations that are not finished. Returns how many orders were refunded. Repeating any part of it does no harm."""
+    refunded = 0
+    for cancellation in list_active_cancellations(MAX_EVENTS):
+        event = catalog.load_current().find_event(cancellation.event_id)
+        if event is None or event.status != "cancelled":
+            log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+            continue
+        refunded += _process(event, cancellation, now)
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+    return refunded
+
+
+def _process(event: Event, cancellation: Cancellation, now: int) -> int:
+    """Go on with one cancellation, as far as the time of the run allows. Returns how many orders were refunded."""
+    before = cancellation.orders
+    if cancellation.position is None:
+        cancellation = _begin_pass(event, cancellation, now)
+    ids = _purchase_ids(event.id, cancellation.position)
+    for _ in range(MAX_BATCHES):
+        batch = list(islice(ids, BATCH))
+        cancellation = _refund_batch(cancellation, batch, now)
+        if len(batch) < BATCH:
+            _end_pass(cancellation, now)
+            break
+        save_cancellation(cancellation)
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+    return cancellation.orders - before
+
+
+def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
+    """End the reservations of the event, and note whether anything is still on hold: being paid, or not yet counted as sold."""
+    by_stock = inventory.read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
+    shards = [shard for of_stock in by_stock.values() for shard in of_stock]
+    holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
+    ended = 0
+    for purchase in purchases.load_many(holders).values():
+        if purchase is not None and purchase.state in ACTIVE_STATES:
+            result = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
+            ended += result == "ended"
+    # The stock of an event of the bootstrap file stays open, but by then no instance sells it any more.
+    is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
+    is_quiet = is_stopped and not holders
+    return replace(cancellation, began_without_holds=is_quiet, reservations=cancellation.reservations + ended)
+
+
+def _end_reservation(purchase: Purchase, now: int) -> str:
+    if purchase.state not in ACTIVE_STATES:
+        return "over"
+    return settlement.cancel_purchase(purchase, "cancelled", now).outcome
+
+
+def _end_pass(cancellation: Cancellation, now: int) -> None:
+    if not cancellation.began_without_holds:
+        save_cancellation(replace(cancellation, position=None))
+        return
+    finish_cancellation(replace(cancellation, finished_at=now))
+    log.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
+
+
+def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
+    """The ids of the event's purchases for which money was asked, in order, behind `after`."""
+    last = after
+    for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
+        if entry.purchase_id != last:
+            last = entry.purchase_id
+            yield last
+
+
+def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> Cancellation:
+    """Refund those of the purchases that are orders. Returns the cancellation with its new counts and position."""
+    orders = disputed = 0
+    found = purchases.load_many(ids) if ids else {}
+    for purchase_id in ids:
+        purchase = found.get(purchase_id)
+        if purchase is None or not purchase.is_order:
+            continue
+        try:
+            refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now)
+            orders += 1
+        except NotRefundable:  # somebody else has just refunded it
+            continue
+        except OrderDisputed:
+            details = {
+                "event_id": purchase.event_id,
+                "reason": EVENT_CANCELLED,
+                "amount_cents": purchase.total_cents,
+                "currency": purchase.currency,
+            }
+            disputed += cases.open_finding(purchase.id, REFUND_ID, now, details)
+    return replace(
+        cancellation,
+        position=ids[-1] if ids else cancellation.position,
+        orders=cancellation.orders + orders,
+        disputed=cancellation.disputed + disputed,
+    )

@@ -1,0 +1,157 @@
+"""The ledger's entries about a purchase. Each is a transaction item, to be written with the change that it belongs to."""
+
+from typing import TypedDict
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind
+from chalicelib.payments.model import Payment, ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.purchases.model import Purchase, Refund
+
+
+class _PurchaseKey(TypedDict):
+    event_id: str
+    purchase_id: str
+
+
+def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
+    """The entry of a payment that was opened at its provider; no money has moved."""
+    return ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="opened",
+        reference=provider_payment.id,
+        amount=purchase.total_cents,
+        currency=purchase.currency,
+        provider=provider_payment.provider,
+        now=now,
+    )
+
+
+def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
+    """The entry of the purchase's own payment, captured or declined; none for a free order."""
+    if payment.provider == "free":
+        return []
+    item = ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="declined" if payment.status == "declined" else "captured",
+        reference=payment.payment_intent_id or payment.provider,
+        amount=payment.amount_cents,
+        currency=purchase.currency,
+        provider=payment.provider,
+        now=now,
+    )
+    return [item]
+
+
+def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
+    """The entry of money that came in, gets no tickets and is refunded; `reason` says why."""
+    assert provider_payment.payment_intent_id is not None  # money came in
+    return ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="captured",
+        reference=provider_payment.payment_intent_id,
+        amount=provider_payment.amount_received,
+        currency=provider_payment.currency,
+        provider=provider_payment.provider,
+        now=now,
+        details={"refused": reason},
+    )
+
+
+def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    """The entry of a simulated payment's refund, which succeeds at once."""
+    assert purchase.payment is not None  # an order was paid
+    return ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="refunded",
+        reference=refund.id,
+        amount=refund.amount_cents,
+        currency=purchase.currency,
+        provider=purchase.payment.provider,
+        now=now,
+    )
+
+
+def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
+    """The entry of a refund that was made in the provider's dashboard."""
+    assert provider_refund.id is not None  # it was read from the provider
+    return ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="refunded",
+        reference=provider_refund.id,
+        amount=provider_refund.amount_cents,
+        currency=provider_refund.currency,
+        provider=provider_refund.provider,
+        now=now,
+        details={"by_hand": True},
+    )
+
+
+def refund_status_items(
+    purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
+) -> list[dynamo.TransactItem]:
+    """The entry of a refund's new status, if it moves money: out when the provider accepts it, back if it fails after that."""
+    left = before.status == "due" and after.status in ("pending", "succeeded")
+    came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
+    if not (left or came_back):
+        return []
+    assert provider_refund.id is not None  # the provider has made it
+    item = ledger.entry_item(
+        **_purchase_key(purchase),
+        kind="refunded" if left else "refund_failed",
+        reference=provider_refund.id,
+        amount=before.amount_cents,
+        currency=before.currency,
+        provider=provider_refund.provider,
+        now=now,
+        details={"refund_id": before.id, "reason": before.reason},
+    )
+    return [item]
+
+
+def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
+    """The entries of a dispute's new status: the money leaves when it opens and comes back when it is won.
+
+    A dispute that is new to us although it is won already gets both entries.
+    """
+    kinds: list[EntryKind] = ["disputed"] if is_new else []
+    if provider_dispute.status == "won":
+        kinds.append("dispute_won")
+    return [
+        ledger.entry_item(
+            **_purchase_key(purchase),
+            kind=kind,
+            reference=provider_dispute.id,
+            amount=provider_dispute.amount_cents,
+            currency=provider_dispute.currency,
+            provider=provider_dispute.provider,
+            now=now,
+            details={
+                "event_id": purchase.event_id,
+                "amount_cents": provider_dispute.amount_cents,
+                "currency": provider_dispute.currency,
+                "reason": provider_dispute.reason,
+            },
+        )
+        for kind in kinds
+    ]
+
+
+def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
+    """Record a declined attempt to pay, once; no other change goes with it."""
+    if provider_payment.charge_id is None or provider_payment.decline_code is None:
+        return
+    ledger.record_entry(
+        **_purchase_key(purchase),
+        kind="declined",
+        reference=provider_payment.charge_id,
+        amount=provider_payment.amount,
+        currency=provider_payment.currency,
+        provider=provider_payment.provider,
+        now=now,
+        details={"why": provider_payment.decline_code},
+    )
+
+
+def _purchase_key(purchase: Purchase) -> _PurchaseKey:
+    return {"event_id": purchase.event_id, "purchase_id": purchase.id}

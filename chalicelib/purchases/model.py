@@ -1,0 +1,303 @@
+"""A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment are worth."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.catalog.custom_options import AnswerValue, OptionType
+from chalicelib.edge.languages import Language
+from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.inventory.model import Hold
+from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
+from chalicelib.tickets.model import Attendee
+
+EVENT_CANCELLED = "event_cancelled"  # the reason of the refunds of a cancelled event
+
+RefundStatus = Literal["due", "pending", "succeeded", "failed"]
+PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
+ACTIVE_STATES: tuple[PurchaseState, ...] = ("held", "paying")
+ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
+
+MAX_QUANTITY = 50
+MAX_LINE_ITEMS = 10
+ANY_USES = 1_000_000  # more than a buyer's record can have
+
+
+class LineItem(Struct, frozen=True, omit_defaults=True):
+    """Tickets of one tier, at the price at which they were held. `discounts`: what a promo code takes off each; none if empty."""
+
+    tier_id: str
+    tier_name: str
+    quantity: int
+    price_cents: int
+    admits: int
+    holds: list[Hold]
+    stripe_price_id: str | None = None
+    discounts: list[int] = []
+
+    @property
+    def ticket_prices(self) -> list[int]:
+        """What each of the tickets costs, the discount taken off."""
+        return [self.price_cents - discount for discount in self.discounts or [0] * self.quantity]
+
+    @property
+    def discount_cents(self) -> int:
+        return sum(self.discounts)
+
+    @property
+    def total_cents(self) -> int:
+        """What the tickets cost, the discount taken off."""
+        return self.quantity * self.price_cents - self.discount_cents
+
+
+class Refund(Struct, frozen=True, kw_only=True):
+    """A refund of the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
+
+    It is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
+    tickets that were taken back for it; `fee_cents` was kept of their price. An external refund was made in the provider's dashboard.
+    `provider` is the payment's; refunds of earlier versions do not name it, and all of them that are at a provider are Stripe's.
+    """
+
+    id: str
+    status: RefundStatus
+    amount_cents: int
+    currency: str
+    reason: str
+    by: str
+    at: int
+    tickets: list[int] = []
+    fee_cents: int = 0
+    seats_returned: bool = True
+    payment_intent_id: str | None = None
+    attempt: int = 1
+    provider_id: str | None = None
+    failure: str | None = None
+    note: str | None = None
+    is_external: bool = False
+    provider: ProviderName = FIRST_PROVIDER
+
+
+class Dispute(Struct, frozen=True, kw_only=True):
+    """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost.
+
+    `due_at`: until then the provider takes evidence; null if it does not say.
+    """
+
+    id: str
+    status: DisputeStatus
+    amount_cents: int
+    currency: str
+    reason: str
+    payment_intent_id: str
+    at: int
+    due_at: int | None = None
+    voided: list[int] = []
+
+
+class Purchase(Struct, frozen=True, kw_only=True):
+    """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
+
+    `pool_holds` are those in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. With a
+    `promo_code` the lines have its discounts from the checkout on, and `promo_holds` is its use, which stays used when it is paid.
+    """
+
+    id: str
+    user_id: str
+    event_id: str
+    state: PurchaseState
+    version: int
+    lines: list[LineItem]
+    currency: str
+    created_at: int
+    expires_at: int
+    payment: Payment | None = None
+    checkout_at: int | None = None
+    checkout_key: KeyUse | None = None  # of the request that opened the checkout
+    ended_at: int | None = None
+    confirmed_at: int | None = None  # when a confirm first gave the buyer their tickets; a webhook may have issued them before
+    has_details: bool = False  # the buyer's answers and attendees are stored, apart from the purchase
+    pass_id: str | None = None  # the waiting room's pass that it was reserved with
+    refunds: list[Refund] = []
+    disputes: list[Dispute] = []
+    pool_holds: list[Hold] = []
+    promo_code: str | None = None
+    promo_holds: list[Hold] = []
+    waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
+    language: Language | None = None  # of mails about it, as the buyer preferred at the checkout, or when they joined the waitlist
+    is_erased: bool = False  # the buyer had what is kept about them erased; the purchase stays, without them
+
+    @property
+    def quantity(self) -> int:
+        return sum(line.quantity for line in self.lines)
+
+    @property
+    def total_cents(self) -> int:
+        """What the purchase costs, the discount taken off."""
+        return sum(line.total_cents for line in self.lines)
+
+    @property
+    def discount_cents(self) -> int:
+        return sum(line.discount_cents for line in self.lines)
+
+    @property
+    def holds(self) -> list[Hold]:
+        return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds, *self.promo_holds]
+
+    def is_active(self, now: int) -> bool:
+        """Whether it still holds its tickets: it has not ended, and its time has not run out."""
+        return self.state in ACTIVE_STATES and self.expires_at > now
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it has tickets that the buyer keeps."""
+        return self.state in ORDER_STATES
+
+    @property
+    def was_order(self) -> bool:
+        """Whether tickets were ever issued for it, though all of them may have been taken back."""
+        return self.is_order or bool(self.returned_tickets)
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether it ended because its simulated payment was declined."""
+        return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
+
+    @property
+    def returned_tickets(self) -> set[int]:
+        """The numbers of the tickets that were refunded, or lost in a dispute."""
+        refunded = {number for refund in self.refunds for number in refund.tickets}
+        return refunded | {number for dispute in self.disputes for number in dispute.voided}
+
+    @property
+    def kept_tickets(self) -> list[int]:
+        """The numbers of the tickets that the buyer has paid for and keeps."""
+        return [number for number in range(1, self.quantity + 1) if number not in self.returned_tickets] if self.is_order else []
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a bank has yet to decide about the money that the tickets were bought with."""
+        return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
+
+    def is_own_payment(self, payment_intent_id: str) -> bool:
+        """Whether the tickets were bought with this payment; false for a second one, which is refunded."""
+        return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
+
+    @property
+    def payment_intent_ids(self) -> set[str | None]:
+        """The payments whose money is in this purchase's books: its own, and second ones that were refunded."""
+        own_id = self.payment.payment_intent_id if self.payment else None
+        return {own_id, *(refund.payment_intent_id for refund in self.refunds)}
+
+    @property
+    def refunded_cents(self) -> int:
+        """All refunds of the payment that bought the tickets in cents, whatever their status."""
+        own_id = self.payment.payment_intent_id if self.payment else None
+        return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
+
+    def with_refunds(self, *refunds: Refund) -> "Purchase":
+        """The purchase with these refunds added, or replaced where their ids are known."""
+        return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))
+
+    def refunded_total(self, payment_intent_id: str | None, *, include_due: bool) -> int:
+        """Cents of one payment whose refund the provider has accepted; with `include_due`, also those that it has yet to accept."""
+        states = ("due", "pending", "succeeded") if include_due else ("pending", "succeeded")
+        return sum(
+            refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
+        )
+
+    def ticket_price(self, number: int) -> int:
+        """The price in cents of the ticket with this number, the discount taken off."""
+        return [price for line in self.lines for price in line.ticket_prices][number - 1]
+
+    def ticket_line(self, number: int) -> LineItem:
+        """The line of the ticket with this number."""
+        return next(line for line, numbers in self._numbered_lines() if number in numbers)
+
+    def holds_of_tickets(self, numbers: Iterable[int]) -> list[Hold]:
+        """The holds that became these tickets, each with only as many seats as these tickets took from it."""
+        wanted = set(numbers)
+        holds = []
+        for of_stock in ([hold for line in self.lines for hold in line.holds], self.pool_holds):
+            first = 1
+            for hold in of_stock:
+                quantity = len(wanted.intersection(range(first, first + hold.quantity)))
+                first += hold.quantity
+                if quantity:
+                    holds.append(Hold(hold.shard_id, hold.hold_id, quantity))
+        return holds
+
+    def _numbered_lines(self) -> Iterable[tuple[LineItem, range]]:
+        first = 1
+        for line in self.lines:
+            yield line, range(first, first + line.quantity)
+            first += line.quantity
+
+    def find_refund(self, refund_id: str) -> Refund | None:
+        return next((refund for refund in self.refunds if refund.id == refund_id), None)
+
+    def find_dispute(self, dispute_id: str) -> Dispute | None:
+        return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
+
+
+class OptionAnswer(Struct, frozen=True, kw_only=True):
+    """An answer to a custom option of a tier, with its label and choices as they were when it was asked.
+
+    `ticket` is the number of the ticket that it is about, null for the whole purchase.
+    """
+
+    option_id: str
+    label: str
+    option_type: OptionType
+    choices: list[str]
+    value: AnswerValue
+    tier_id: str
+    ticket: int | None
+
+
+class CheckoutDetails(Struct, frozen=True):
+    """What the buyer sends along with a checkout: texts by question, who comes, the address for mails about the order, and answers."""
+
+    responses: dict[str, str] = {}
+    attendees: list[Attendee] = []
+    customer_email: str | None = None
+    answers: list[OptionAnswer] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.responses or self.attendees or self.customer_email or self.answers)
+
+
+class BuyerRecord(Struct, frozen=True):
+    """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
+
+    `past_orders` are those of which all tickets were taken back, `received` the tickets that others have given to the user, `passes` the
+    waiting room's passes that were used to buy, `promo_uses` the orders that were paid with a promo code, as `<code>#<order id>`, refunded
+    ones too. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
+    (`edge.gcra`), in milliseconds.
+    """
+
+    user_id: str
+    event_id: str
+    active_id: str | None
+    active_until: int
+    active_quantity: int
+    bought: int
+    orders: frozenset[str]
+    past_orders: frozenset[str]
+    received: frozenset[str]
+    passes: frozenset[str]
+    promo_uses: frozenset[str]
+    reserve_tat: int
+
+    def count_uses(self, promo_code: str) -> int:
+        """How many purchases the user has paid with this promo code."""
+        return sum(use.startswith(f"{promo_code}#") for use in self.promo_uses)
+
+
+class LatePayment(Struct, frozen=True):
+    """The buyer's `limit` of tickets of the event, and how many `promo_uses` their record has; any number if it is without a code."""
+
+    limit: int
+    promo_uses: int = ANY_USES

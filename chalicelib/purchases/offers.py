@@ -1,0 +1,122 @@
+"""Offers: reservations that are made for somebody who waits, of tickets that came back. Nobody has to be admitted to one."""
+
+from collections.abc import Callable, Sequence
+
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import ids, log, settings
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold
+from chalicelib.purchases import holds, store
+from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
+from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
+from chalicelib.purchases.store import Conflict
+
+__all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
+
+# Until the purchase is written. Its holds are extended then, so what a crash leaves is back in a minute and not after an offer's time.
+WRITE_SECONDS = 60
+
+
+def check_limit(user_id: str, event: Event, quantity: int) -> None:
+    """Raises PurchaseLimitExceeded if the user, with what they have and hold of the event, may not have so many tickets more."""
+    buyer = store.load_buyer(user_id, event.id)
+    if buyer is not None:
+        _check_limit(buyer, event, quantity, buyer.active_quantity)
+
+
+def check_buyer(user_id: str, event: Event, quantity: int) -> None:
+    """Raises ActiveReservationExists or PurchaseLimitExceeded if the user cannot have an offer of so many tickets now."""
+    _check(store.load_buyer(user_id, event.id), event, quantity)
+
+
+def create_offer(
+    user_id: str,
+    event: Event,
+    tier: Tier,
+    quantity: int,
+    entry_id: str,
+    expires_at: int,
+    items_for: Callable[[str], Sequence[dynamo.TransactItem]],
+    now: int,
+    language: Language | None = None,
+) -> Purchase:
+    """Hold tickets for somebody who waits, and write their purchase together with the items of its id; both, or nothing.
+
+    `language` is the one for mails about it.
+
+    Takes tickets that are kept for those who wait. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
+    PurchaseLimitExceeded; and Conflict if a condition of the items does not hold.
+    """
+    purchase_id = ids.new_id()
+    line, pool_holds = _hold_tickets(event, tier, quantity, purchase_id, now)
+    purchase = Purchase(
+        id=purchase_id,
+        user_id=user_id,
+        event_id=event.id,
+        state="held",
+        version=1,
+        lines=[line],
+        pool_holds=pool_holds,
+        currency=tier.currency,
+        created_at=now,
+        expires_at=expires_at,
+        waitlist_entry_id=entry_id,
+        language=language,
+    )
+    try:
+        store.create(purchase, event.limit(settings.current().event_purchase_limit), items=items_for(purchase_id))
+    except store.CreateConflict as conflict:
+        inventory.release_holds(purchase.holds)
+        if conflict.existing is None and conflict.buyer is not None:
+            _check(conflict.buyer, event, quantity)
+        raise Conflict from conflict
+    except Conflict:
+        inventory.release_holds(purchase.holds)
+        raise
+    holds.extend_holds(purchase, expires_at)
+    log.count("waitlist_offers")
+    log.info("waitlist.offered", purchase_id=purchase_id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
+    return purchase
+
+
+def return_tickets(purchase: Purchase) -> None:
+    """Return what an offer that has ended unpaid still holds: a crash at its end may have left that, and holds of offers last for a day."""
+    if not purchase.was_order and purchase.state not in ACTIVE_STATES:
+        inventory.release_holds(purchase.holds)
+
+
+def _hold_tickets(event: Event, tier: Tier, quantity: int, purchase_id: str, now: int) -> tuple[LineItem, list[Hold]]:
+    """The line of a new offer, and its holds in the event's pool. They are held until the purchase is written."""
+    claims = holds.list_claims(event, [(tier, quantity)])
+    held = inventory.hold_all(
+        inventory.hold(
+            claim.stock_id,
+            claim.shard_count,
+            claim.quantity,
+            purchase_id,
+            now + WRITE_SECONDS,
+            now,
+            is_pooled=claim.is_pooled,
+            takes_kept=True,
+        )
+        for claim in claims
+    )
+    by_tier, pool_holds = holds.assign_holds(claims, held)
+    line = LineItem(tier.id, tier.name, quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
+    return line, pool_holds
+
+
+def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
+    if buyer is None:
+        return
+    if buyer.active_id is not None:
+        raise ActiveReservationExists(reservation_id=buyer.active_id, activeHolds=buyer.active_quantity)
+    _check_limit(buyer, event, quantity, 0)
+
+
+def _check_limit(buyer: BuyerRecord, event: Event, quantity: int, held: int) -> None:
+    limit = event.limit(settings.current().event_purchase_limit)
+    if buyer.bought + held + quantity > limit:
+        raise PurchaseLimitExceeded(limit=limit, alreadyPurchased=buyer.bought, activeHolds=buyer.active_quantity, requested=quantity)

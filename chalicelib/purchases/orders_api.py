@@ -1,0 +1,217 @@
+"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, and the cancellation or reset of an event's orders."""
+
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
+from chalicelib.edge import cursors
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.ids import Id
+from chalicelib.purchases import event_cancellation, queries, refunds, transfers, views
+from chalicelib.purchases.errors import OrderNotFound, TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
+from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.views import OrderWithTicketsView
+from chalicelib.tickets import seats
+from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
+from chalicelib.tickets.views import SeatPageView, TicketListView, TicketPageView, TicketView, seat_view, ticket_view
+from chalicelib.waiting_room import service as waiting_room
+
+# A buyer's own orders and tickets over HTTP.
+
+MAX_PAGE = 100
+
+bp = Blueprint(__name__)
+
+
+class OwnListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a list."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
+    cursor: cursors.Cursor | None = None
+
+
+class MyTicketsQuery(OwnListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = MAX_PAGE
+
+
+class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the seats of an order."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    cursor: cursors.Cursor | None = None
+
+
+class NewestOrderQuery(Struct, forbid_unknown_fields=True):
+    event_id: Id
+
+
+@route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound,))
+def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
+    """Show the caller's newest order for an event."""
+    user_id = request.require_user().user_id
+    return _order_reply(*queries.get_newest_order(user_id, query.event_id))
+
+
+@route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))
+def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
+    """Show one of the caller's orders with its tickets, including refunded orders."""
+    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
+
+
+@route(bp, "GET", "/orders/{order_id}/seats", access="user", errors=(OrderNotFound,))
+def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuery) -> Reply[SeatPageView]:
+    """List the seats of one of the caller's orders, with their guests."""
+    user_id = request.require_user().user_id
+    _, tickets = queries.get_own_order(user_id, order_id)
+    page, next_cursor = seats.list_page(tickets, query.limit, query.cursor)
+    return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in page], next_cursor=next_cursor))
+
+
+@route(bp, "GET", "/me/tickets", access="user")
+def list_my_tickets(request: RequestContext, query: MyTicketsQuery) -> Reply[TicketListView]:
+    """List the caller's tickets, newest order first; like `GET /tickets`, in another shape."""
+    tickets, next_cursor = _list_tickets(request, query)
+    return Reply(TicketListView(tickets=tickets, count=len(tickets)), headers=cursors.link_headers(query, next_cursor))
+
+
+@route(bp, "GET", "/tickets", access="user")
+def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPageView]:
+    """List the caller's tickets, newest order first."""
+    tickets, next_cursor = _list_tickets(request, query)
+    return Reply(TicketPageView(tickets=tickets, next_cursor=next_cursor))
+
+
+def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[TicketView], str | None]:
+    """A page of the caller's tickets, and the cursor of the next one."""
+    after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
+    tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
+    snapshot = catalog.snapshot()
+    return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
+
+
+def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTicketsView]:
+    order = views.full_order_view(purchase, queries.load_details(purchase))
+    return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))
+
+
+# Transfers over HTTP: offer a ticket by a link, accept it, cancel the offer.
+
+
+class TransferView(Struct, frozen=True):
+    """An open transfer. The first user who accepts `token` gets the ticket; `url` is the page of the shop that does it."""
+
+    ticket_id: str
+    token: str
+    url: str
+    expires_at: Timestamp
+
+
+@route(
+    bp,
+    "POST",
+    "/tickets/{ticket_id}/transfer",
+    access="user",
+    statuses=(201, 200),
+    errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed),
+)
+def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
+    """Offer a ticket to another person by a link. A repeated request returns the same link until it expires or is cancelled."""
+    request.is_repeatable = True
+    result = transfers.offer(request.require_user().user_id, ticket_id, request.now)
+    url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # behind the #, which no server's log shows
+    view = TransferView(result.ticket.id, result.token, url, clock.iso(result.transfer.expires_at))
+    return Reply(view, 201 if result.is_new else 200)
+
+
+@route(
+    bp,
+    "DELETE",
+    "/tickets/{ticket_id}/transfer",
+    access="user",
+    errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
+)
+def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
+    """Cancel the transfer of a ticket; its link stops working."""
+    ticket = transfers.cancel(request.require_user().user_id, ticket_id, request.now)
+    return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
+
+
+@route(
+    bp,
+    "POST",
+    "/transfers/{token}/accept",
+    access="user",
+    statuses=(201, 200),
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
+)
+def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
+    """Accept a transferred ticket, with a new code; the old code stops working."""
+    request.is_repeatable = True
+    result = transfers.accept(request.require_user().user_id, token, request.language, request.now)
+    return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
+
+
+# The route that cancels an event.
+
+
+class CancellationView(Struct, frozen=True, kw_only=True):
+    """How far the refunds of a cancelled event have come. Disputed orders wait for the buyer's bank and are open cases."""
+
+    event_id: str
+    status: Literal["refunding", "finished"]
+    ended_reservations: int
+    refunded_orders: int
+    disputed_orders: int
+    cancelled_at: Timestamp
+    finished_at: Timestamp | None
+
+
+@route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap))
+def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationView]:
+    """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now)
+    waiting_room.forget(event_id)
+    return Reply(
+        CancellationView(
+            event_id=event_id,
+            status="refunding" if cancellation.finished_at is None else "finished",
+            ended_reservations=cancellation.reservations,
+            refunded_orders=cancellation.orders,
+            disputed_orders=cancellation.disputed,
+            cancelled_at=clock.iso(cancellation.at),
+            finished_at=None if cancellation.finished_at is None else clock.iso(cancellation.finished_at),
+        )
+    )
+
+
+# The reset of an event's orders over HTTP; only where the demo identity is on. Refunds of single orders are in `admin`.
+
+
+class ResetView(Struct, frozen=True):
+    """How many orders were refunded, and how many of their tickets became void."""
+
+    orders_deleted: int
+    tickets_deleted: int
+    message: str
+
+
+@route(bp, "DELETE", "/admin/events/{event_id}/orders", access="admin")
+def reset_orders(request: RequestContext, event_id: str) -> Reply[ResetView]:
+    """Refund all orders of an event and return their seats to the stock. Demo stages only."""
+    admin = request.require_user()
+    if settings.current().identity != "demo":
+        raise NotFound("Orders can be reset only in a demo stage (FAIRGATE_IDENTITY=demo). Refund them one by one instead.")
+    orders, voided = refunds.reset_orders(event_id, admin.user_id, request.now)
+    message = "The orders have been refunded and their seats are back on sale. Orders with a disputed payment are unchanged."
+    return Reply(ResetView(orders, voided, message))

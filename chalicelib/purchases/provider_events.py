@@ -1,0 +1,299 @@
+"""Provider events: a payment, refund or dispute as the provider has it now is applied to its purchase.
+
+For webhooks and for the reconciliation. Everything is safe to repeat, in any order.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Self
+
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import PaymentNotCompleted, ProviderDispute, ProviderEvent, ProviderName, ProviderPayment, ProviderRefund
+from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
+from chalicelib.purchases import refunds as refunds_service
+from chalicelib.purchases.model import Purchase
+
+# Table `provider-events`: the provider's events that were processed, kept for as long as the provider may send them again.
+
+RETENTION_SECONDS = 30 * 86_400
+
+
+class ProcessedEventRow(dynamo.Table):
+    feature = "provider-events"
+    contents = "Events of the payment provider that are processed."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    type = UnicodeAttribute()
+    result = UnicodeAttribute()
+    ttl = NumberAttribute()
+
+
+def is_processed(event_id: str) -> bool:
+    """Whether an event was processed, strongly consistent."""
+    return ProcessedEventRow.find(event_id) is not None
+
+
+def select_processed(event_ids: Iterable[str]) -> set[str]:
+    """The ids, of at most 100, whose events were processed; one round trip."""
+    keys = [{"id": {"S": event_id}} for event_id in event_ids]
+    items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
+    return {ProcessedEventRow.from_raw_data(item).id for item in items}
+
+
+def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:
+    """Remember an event and its result for 30 days."""
+    ProcessedEventRow(event_id, type=event_type, result=result, ttl=now + RETENTION_SECONDS).save()
+
+
+_UNKNOWN_PURCHASE = "unknown_purchase"
+
+
+class EventResult(Struct, frozen=True):
+    """The result in a word, and the purchase as it is then (null: none of ours). `changed`: whether the purchase changed."""
+
+    result: str
+    purchase: Purchase | None = None
+    changed: bool = False
+
+
+def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResult:
+    """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
+    provider_payment = payments.external_provider(provider).fetch_payment_by_id(provider_id)
+    if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
+        return EventResult("not_ours")
+    purchase = queries.load(provider_payment.purchase_id)
+    if purchase is not None:
+        ledger_entries.record_decline(purchase, provider_payment, now)
+    return apply_payment(purchase, provider_payment, now)
+
+
+def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
+    """Apply a payment of ours to its purchase. If there is no such purchase (None), its money is refunded."""
+    if purchase is None:
+        return _refund_unknown_payment(provider_payment, now)
+    return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
+
+
+def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
+    """Apply a refund, one of ours or an external one, to its purchase."""
+    purchase = _find_purchase(provider_refund)
+    if purchase is None:
+        return EventResult("not_ours")
+    after = purchase
+    if provider_refund.refund_id is not None:
+        after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
+    elif provider_refund.payment_intent_id is not None:
+        if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
+            # The money came in and was refunded before any event about it arrived, so the payment is applied first.
+            after = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, now).purchase or purchase
+        # A payment that was refunded in full before it was applied gets no tickets and no entries, so its refund gets none either.
+        if provider_refund.payment_intent_id in after.payment_intent_ids:
+            after = refunds_service.record_external_refund(after, provider_refund, now)
+    return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
+
+
+def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
+    """Apply a dispute to its purchase. The disputed payment is applied first, if the purchase does not have it yet."""
+    purchase = _find_purchase(provider_dispute)
+    if purchase is None or provider_dispute.payment_intent_id is None:
+        return EventResult("not_ours")
+    settles_first = transitions.action_for(purchase.state, "dispute_opened") == "settle_first"
+    if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
+        purchase = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, now).purchase or purchase
+    if provider_dispute.status is None:
+        return EventResult("inquiry", purchase)  # it takes no money
+    after = disputes.record_dispute(purchase, provider_dispute, now)
+    return EventResult(f"dispute_{provider_dispute.status}", after, after.version != purchase.version)
+
+
+def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> EventResult:
+    provider_payment = _hosted_page_of(purchase, provider_payment)
+    match transitions.action_for(purchase.state, transitions.classify_payment(purchase, provider_payment)):
+        case "issue" | "reissue_or_refund" | "refund":
+            settled = settlement.settle_payment(purchase, provider_payment, now)
+            return EventResult(settled.purchase.state, settled.purchase, not settled.repeated)
+        case "end":
+            canceled = settlement.cancel_purchase(purchase, "cancelled", now)
+            return EventResult(canceled.outcome, canceled.purchase, canceled.outcome in ("ended", "paid"))
+    after = _end_if_over(purchase, now)
+    return EventResult(after.state, after, after.version != purchase.version)
+
+
+def _end_if_over(purchase: Purchase, now: int) -> Purchase:
+    """End a purchase whose time is over and that is not paid, for example because the bank has declined; the sweep may look hours later."""
+    if purchase.state != "paying":
+        return purchase
+    try:
+        return hold_recovery.expire_purchase(purchase, now)
+    except PaymentNotCompleted:  # the bank has yet to decide
+        return purchase
+
+
+def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:
+    """The hosted page that the purchase opened, if `provider_payment` is the Payment Intent behind it; else `provider_payment` itself."""
+    payment = purchase.payment
+    if payment is None or payment.payment_intent_id is not None or payment.provider_id in (None, provider_payment.id):
+        return provider_payment
+    if not provider_payment.is_paid and purchase.state != "paying":
+        return provider_payment
+    page = payments.fetch_payment(payment)
+    return page if page.payment_intent_id == provider_payment.payment_intent_id else provider_payment
+
+
+def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute) -> bool:
+    """Whether it belongs to this stage of this shop; several may share one account at the provider."""
+    return provider_object.namespace == settings.current().provider_namespace
+
+
+def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
+    """The purchase that a refund or dispute is about; None if there is none, or it belongs to another stage or shop."""
+    if provider_object.purchase_id is None or not _is_ours(provider_object):
+        return None
+    return queries.load(provider_object.purchase_id)
+
+
+def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
+    """Refund money for a purchase that does not exist: it was never written, or was deleted long ago.
+
+    If that fails, a finding shows it to the admins. The ledger is written afterwards, from what the provider has: after a crash in
+    between, the repeated call writes it.
+    """
+    purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
+    provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
+    if not provider_payment.amount_received or payment_intent_id is None or purchase_id is None or event_id is None:
+        return EventResult("unknown")
+    amount = provider_payment.net_received
+    about = {"event_id": event_id, "provider": provider, "capture": payment_intent_id}
+    details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
+    refund = None
+    if provider_payment.is_paid:
+        refund = payments.create_refund(provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
+    if refund is not None and refund.status == "failed":
+        cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
+        return EventResult("refund_failed")
+    if refund is not None:
+        log.count("payments_unknown")
+        log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
+    entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
+    refunds = [
+        refund for refund in payments.external_provider(provider).list_refunds_of_payment(payment_intent_id) if refund.status != "failed"
+    ]
+    entries += [("refunded", str(refund.id), refund.amount_cents) for refund in refunds]
+    for kind, reference, cents in entries:
+        ledger.record_entry(
+            event_id=event_id,
+            purchase_id=purchase_id,
+            kind=kind,
+            reference=reference,
+            amount=cents,
+            currency=provider_payment.currency,
+            provider=provider,
+            now=now,
+        )
+    return EventResult("refunded", None, refund is not None)
+
+
+# The payment provider's webhook: check the signature, skip events that were processed, and process the rest.
+#
+# What an event says is never trusted: it is only a reason to fetch its object from the provider.
+
+
+class SignatureRefused(ApiError):
+    code: ClassVar[str] = "signature_refused"
+    status: ClassVar[int] = 400
+    default_message: ClassVar[str] = "The signature is older than five minutes or was not made with the webhook's signing secret."
+
+    @classmethod
+    def of(cls, provider: ProviderName) -> Self:
+        """The refusal that names the setting to check."""
+        return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
+
+
+def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
+    """Process one event of an external provider, in any order and any number of times; returns the result in a word.
+
+    Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
+    """
+    event = payments.external_provider(provider).verify_event(body, signature, now)
+    if event is None:
+        log.count("webhooks_refused")
+        log.warning("webhook.refused")
+        raise SignatureRefused.of(provider)
+    return process_event(event, now).result
+
+
+def select_unprocessed(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
+    """Those of these events (100 at most) that are ours and were never processed; one round trip."""
+    our_events = {event.id: event for event in events if not _is_foreign(event)}
+    processed = select_processed(our_events)
+    return [event for event_id, event in our_events.items() if event_id not in processed]
+
+
+def process_event(event: ProviderEvent, now: int) -> EventResult:
+    """Process an event whose sender is known: from a webhook, or from the provider's own list of events."""
+    if event.subject is None:
+        return EventResult("ignored")
+    if _is_foreign(event):
+        return EventResult("not_ours")
+    if is_processed(event.id):
+        return EventResult("seen")
+    result = _apply(event, now)
+    # Recorded last: after a crash the provider sends the event again, and processing it twice is safe.
+    record_processed(event.id, event.type, result.result, now)
+    log.count("webhooks")
+    log.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
+    return result
+
+
+def _is_foreign(event: ProviderEvent) -> bool:
+    """Whether the event is about a payment of another stage, or of another shop on the same account.
+
+    Disputes and external refunds carry no metadata, only their payment does: they count as ours until they were fetched.
+    """
+    is_ours = event.namespace == settings.current().provider_namespace
+    return not is_ours and (event.carries_metadata or event.namespace is not None)
+
+
+def _apply(event: ProviderEvent, now: int) -> EventResult:
+    match event.subject:
+        case "refund":
+            return apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id), now)
+        case "dispute":
+            return apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id), now)
+        case "refunds_of_payment":
+            return _apply_refunds_of_payment(event, now)
+        case _:
+            return _result_without_fetch(event) or apply_payment_by_id(event.provider, event.object_id, now)
+
+
+def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
+    """The result of an event about a payment that we know already, to save a call to the provider; None if it has to be fetched."""
+    purchase = queries.load(str(event.purchase_id))
+    payment = purchase.payment if purchase is not None else None
+    if purchase is not None and payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id):
+        if purchase.is_order and payment.payment_intent_id is not None:
+            return EventResult(purchase.state, purchase)
+        if purchase.state in ("expired", "cancelled") and event.object_status in ("canceled", "expired"):
+            return EventResult(purchase.state, purchase)  # we cancelled the payment ourselves
+    return EventResult("waiting") if event.object_status == "requires_action" else None
+
+
+def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
+    if event.payment_intent_id is None:
+        return EventResult("not_ours")
+    refunds = payments.external_provider(event.provider).list_refunds_of_payment(event.payment_intent_id)
+    results = [apply_refund(refund, now) for refund in refunds]
+    changed = next((result for result in results if result.changed), None)
+    return changed or (results[0] if results else EventResult("not_ours"))

@@ -1,0 +1,180 @@
+"""Queries for purchases: those of a buyer, any order for admins and promoters, and purchases by id for the other rooms."""
+
+from collections.abc import Iterable
+
+from chalicelib.purchases import store
+from chalicelib.purchases.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
+from chalicelib.purchases.model import BuyerRecord, Purchase
+from chalicelib.purchases.store import load, load_details, load_many, load_many_details, read_image, scan_purchases
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, ticket_id
+
+__all__ = [
+    "get_newest_order",
+    "get_order",
+    "get_own_checkout",
+    "get_own_order",
+    "get_own_purchase",
+    "is_pass_used",
+    "list_all_purchase_ids",
+    "list_all_tickets",
+    "list_event_order_ids",
+    "list_kept_page",
+    "list_own_orders",
+    "list_ticket_page",
+    "load",
+    "load_details",
+    "load_many",
+    "load_many_details",
+    "load_tickets",
+    "read_image",
+    "scan_purchases",
+]
+
+
+def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
+    """The user's purchase in any state. Raises ReservationNotFound, also for one of another user."""
+    purchase = store.load(purchase_id)
+    if purchase is None or purchase.user_id != user_id:
+        raise ReservationNotFound()
+    return purchase
+
+
+def get_own_checkout(user_id: str, purchase_id: str) -> Purchase:
+    """The user's purchase, if a checkout was opened for it, in any state. Raises CheckoutNotFound."""
+    purchase = store.load(purchase_id)
+    if purchase is None or purchase.user_id != user_id or purchase.checkout_at is None:
+        raise CheckoutNotFound()
+    return purchase
+
+
+def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
+    """The user's newest order of an event with its tickets. Raises OrderNotFound."""
+    buyer = store.load_buyer(user_id, event_id)
+    if buyer is None or not buyer.orders:
+        raise OrderNotFound()
+    return get_own_order(user_id, max(buyer.orders))  # ULIDs sort by time
+
+
+def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
+    """One order of the user with its tickets, also one that is not paid, has ended unpaid, or is refunded.
+
+    Raises OrderNotFound, also for an order of another user, for a reservation without a checkout, and for one whose money was refunded
+    because it got no tickets.
+    """
+    purchase = store.load(order_id)
+    if purchase is None or purchase.user_id != user_id or not _is_shown_as_order(purchase):
+        raise OrderNotFound()
+    return purchase, load_tickets(purchase)
+
+
+def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], str | None]:
+    """Up to `limit` of the user's orders, the newest first: those that have tickets, had tickets, or wait for their payment.
+
+    `before` is the id of the last one on the page before. Also returns the id to go on with, None on the last page. Two round trips.
+    """
+    ids = list_all_purchase_ids(user_id)
+    newest_first = sorted((order_id for order_id in ids if before is None or order_id < before), reverse=True)  # ULIDs sort by time
+    page = newest_first[:limit]
+    purchases = store.load_many(page)
+    found = [purchase for order_id in page if (purchase := purchases.get(order_id)) is not None]
+    return [purchase for purchase in found if _is_shown_as_order(purchase)], page[-1] if len(newest_first) > limit else None
+
+
+def list_all_purchase_ids(user_id: str) -> set[str]:
+    """The ids of the user's orders, past ones too, and of what they are buying now."""
+    return _purchase_ids(store.list_buyer_records(user_id))
+
+
+def list_event_order_ids(user_id: str, event_id: str) -> set[str]:
+    """The ids of the user's orders of an event, past ones too."""
+    record = store.load_buyer(user_id, event_id)
+    return set() if record is None else {*record.orders, *record.past_orders}
+
+
+def list_all_tickets(user_id: str) -> list[Ticket]:
+    """All tickets that are the user's, void ones too, in no particular order."""
+    records = store.list_buyer_records(user_id)
+    orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
+    bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
+    return tickets.load_all_owned(user_id, bought.union(*(record.received for record in records)))
+
+
+def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
+    """What is kept of at most `limit` purchases, the newest first: the user's orders, and the tickets of these that are the user's now.
+
+    Purchases of others count too, of which the user has received a ticket; void tickets are among these. `before` is the id of the last
+    purchase on the page before. Also returns the id to go on with, None on the last page.
+    """
+    records = store.list_buyer_records(user_id)
+    received = {ticket_id for record in records for ticket_id in record.received}
+    ids = _purchase_ids(records) | {ticket_id.rpartition("-")[0] for ticket_id in received}
+    newest_first = sorted((purchase_id for purchase_id in ids if before is None or purchase_id < before), reverse=True)
+    page = newest_first[:limit]
+    loaded = store.load_many(page)
+    own = [purchase for purchase_id in page if (purchase := loaded.get(purchase_id)) is not None and purchase.user_id == user_id]
+    bought = {ticket_id(purchase.id, number) for purchase in own if purchase.was_order for number in range(1, purchase.quantity + 1)}
+    wanted = bought | {ticket_id for ticket_id in received if ticket_id.rpartition("-")[0] in loaded}
+    orders = [purchase for purchase in own if _is_shown_as_order(purchase)]
+    return orders, tickets.load_all_owned(user_id, wanted), page[-1] if len(newest_first) > limit else None
+
+
+def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[Ticket], str | None]:
+    """At most `limit` of the user's valid and frozen tickets, those of the newest purchase first, in three round trips.
+
+    `after` is the id of the last one on the page before. Also returns the id to go on with, None on the last page. A page has fewer
+    tickets if some were given to others.
+    """
+    records = store.list_buyer_records(user_id)
+    first_order = after.rpartition("-")[0] if after is not None else None
+    order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
+    # Each order has a ticket, all but the first one a ticket that was not on the page before: so these are enough for the page.
+    newest = sorted(order_ids, reverse=True)[: limit + 1]
+    ids = sorted(_ticket_ids(records, newest), key=_page_order)
+    ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
+    page = ids[:limit]
+    owned = {ticket.id: ticket for ticket in tickets.load_owned(user_id, page)}
+    is_last = len(ids) <= limit and len(newest) == len(order_ids)
+    return [owned[ticket_id] for ticket_id in page if ticket_id in owned], None if is_last else page[-1]
+
+
+def get_order(order_id: str) -> Purchase:
+    """Anybody's order, or a purchase that never became one but whose payment was begun. Raises OrderNotFound."""
+    purchase = store.load(order_id)
+    if purchase is None or not (purchase.was_order or purchase.checkout_at is not None):
+        raise OrderNotFound()
+    return purchase
+
+
+def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
+    """Whether the user has an order of the event that was bought with this pass of the waiting room."""
+    buyer = store.load_buyer(user_id, event_id)
+    return buyer is not None and pass_id in buyer.passes
+
+
+def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
+    """The ids of the orders in these records, past ones too, and of what is being bought."""
+    ids = {order_id for record in records for order_id in record.orders | record.past_orders}
+    return ids | {record.active_id for record in records if record.active_id is not None}
+
+
+def _ticket_ids(records: Iterable[BuyerRecord], order_ids: Iterable[str]) -> set[str]:
+    """The ids of the tickets that these orders keep, and of those that the user has received."""
+    orders = [purchase for purchase in store.load_many(order_ids).values() if purchase is not None]
+    kept = {ticket_id(purchase.id, number) for purchase in orders for number in purchase.kept_tickets}
+    return kept.union(*(record.received for record in records))
+
+
+def _page_order(ticket_id: str) -> tuple[int, int]:
+    """Sorts tickets by their purchase, the newest first, then by their number."""
+    purchase_id, _, number = ticket_id.rpartition("-")
+    return -int.from_bytes(purchase_id.encode()), int(number)
+
+
+def _is_shown_as_order(purchase: Purchase) -> bool:
+    return purchase.was_order or (purchase.checkout_at is not None and purchase.state != "refunded")
+
+
+def load_tickets(purchase: Purchase) -> list[Ticket]:
+    """The tickets of an order, also those that were taken back; none if it never had any."""
+    return tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.was_order else []

@@ -1,0 +1,338 @@
+"""Refunds of orders, whole or by the ticket: requested by promoters and admins, or made externally in the provider's dashboard."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log, parallel, settings
+from chalicelib.foundation.errors import NotFound
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold
+from chalicelib.ledger import money_cases as cases
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import ProviderRefund
+from chalicelib.purchases import ledger_entries, refunds_at_provider, store, transitions
+from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
+from chalicelib.purchases.model import Purchase, PurchaseState, Refund
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import ticket_id
+
+REQUESTED_BY_CUSTOMER = "requested_by_customer"
+MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the others are the purchase, its buyer, ledger, cases and audit
+
+
+class RefundRequest(Struct, frozen=True, kw_only=True):
+    """What to refund. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for the settings' fee."""
+
+    reason: str
+    tickets: Sequence[str] | None = None
+    fee_cents: int | None = None
+    return_seats: bool = True
+    note: str | None = None
+
+
+def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    """Take tickets of an order back and refund their price. Calling it again with the same `refund_id` changes nothing more.
+
+    One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit and an open
+    case. Then the refund is created at the provider; if that fails, the sweep repeats it. Raises OrderNotFound, NotRefundable,
+    OrderDisputed and RefundInvalid.
+    """
+    if not purchase.was_order:
+        raise OrderNotFound()
+    return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
+
+
+def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int) -> list[Refund]:
+    """Take all tickets of an order back that are left, without a fee; in two refunds, with `-1` and `-2` behind their id, if they are too
+    many for one transaction. Raises OrderNotFound, NotRefundable and OrderDisputed.
+    """
+    request = RefundRequest(reason=reason, fee_cents=0)
+    try:
+        return [request_refund(purchase, request, refund_id, by, now)[1]]
+    except RefundInvalid:
+        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
+        half, refunds = len(ids) // 2, []
+        for part, some in enumerate((ids[:half], ids[half:]), start=1):
+            purchase, refund = request_refund(purchase, replace(request, tickets=some), f"{refund_id}-{part}", by, now)
+            refunds.append(refund)
+        return refunds
+
+
+def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
+    """The refund that a request would make of the order as it is now; writes nothing. Raises as `request_refund`."""
+    if not purchase.was_order:
+        raise OrderNotFound()
+    if transitions.action_for(purchase.state, "refund_requested") == "refuse":
+        raise NotRefundable(state=purchase.state)
+    if purchase.is_disputed:
+        raise OrderDisputed()
+    refund = _plan_refund(purchase, request, refund_id, by, now)
+    if len(refund.tickets) + len(purchase.holds_of_tickets(refund.tickets)) > MAX_RETURN_ITEMS:
+        raise RefundInvalid(
+            "One refund cannot have this many tickets. Send two requests, each with half of the ticket ids in `tickets`.",
+            path="$.tickets",
+        )
+    return refund
+
+
+def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable.
+
+    That the user `by` tries one again that had failed is audited.
+    """
+    return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
+
+
+def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
+    """Record a refund that was made in the provider's dashboard.
+
+    If nothing is left of the order's money, its tickets are taken back; otherwise a finding asks the admins to decide.
+    """
+    return store.retry_on_conflict(purchase, lambda current: _record_external(current, provider_refund, now))
+
+
+def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseState:
+    """The state of an order once these tickets are taken back."""
+    return "partially_refunded" if set(purchase.kept_tickets) - set(numbers) else "refunded"
+
+
+def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
+    """Those of the tickets, the last ones, that one transaction can take back with their seats and `others` more items."""
+    portion = list(numbers)
+    while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
+        portion.pop(0)
+    return portion
+
+
+def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
+    """The holds that became these tickets, all of them counted as sold from now on, even if a crash left one unconverted.
+
+    An unconverted hold would be released once the order is refunded. Then its seats would return to the stock a second time, or although
+    the request keeps them out of the sale.
+    """
+    returned = purchase.holds_of_tickets(numbers)
+    returned_ids = {hold.hold_id for hold in returned}
+    inventory.convert_holds([hold for hold in purchase.holds if hold.hold_id in returned_ids])
+    return returned
+
+
+def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    existing = purchase.find_refund(refund_id)
+    if existing is not None:
+        return purchase, existing
+    refund = plan_refund(purchase, request, refund_id, by, now)
+    saved = _return_tickets(purchase, refund, now)
+    log.count("refunds")
+    details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
+    log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **details)
+    processed = refunds_at_provider.create_if_due(saved, refund_id, now)
+    return processed, processed.find_refund(refund_id) or refund
+
+
+def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    refund = purchase.find_refund(refund_id)
+    if refund is None:
+        raise OrderNotFound("There is no refund with this id.")
+    if refund.is_external or refund.status not in ("due", "failed"):
+        raise NotRefundable("You can retry only a refund that is due or has failed.", status_of_refund=refund.status)
+    if refund.status == "failed":
+        after, items = refunds_at_provider.plan_retry(purchase, [refund], now)
+        subject, details = f"order#{purchase.id}", {"refund_id": refund.id}
+        entry = audit.entry_item(subject, "refund.retried", by, now, details, event_id=purchase.event_id)
+        purchase = store.save(purchase, after, [*items, entry])
+    processed = refunds_at_provider.create_if_due(purchase, refund_id, now, check_existing=True)
+    return processed, processed.find_refund(refund_id) or refund
+
+
+def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
+    assert provider_refund.id is not None  # it was read from the provider
+    if purchase.find_refund(provider_refund.id) is not None:
+        return _return_rest(refunds_at_provider.record_status(purchase, provider_refund.id, provider_refund, now), provider_refund.id, now)
+    if provider_refund.status == "failed":
+        return purchase
+    refund = _external_refund(purchase, provider_refund, now)
+    entry = ledger_entries.external_refund_item(purchase, provider_refund, now)
+    if refund.tickets:
+        saved = _return_rest(_return_tickets(purchase, refund, now, [entry]), refund.id, now)
+    else:
+        details = _refund_details(purchase, refund)
+        finding = [cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
+        saved = store.save(purchase, purchase.with_refunds(refund), [entry, *finding, *_case_items(purchase, refund, now)])
+    log.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
+    return saved
+
+
+def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
+    """Take the tickets back that did not fit into the transaction of an external refund that took all of them, as refunds of no money.
+
+    After a crash in between, the next event about the refund goes on.
+    """
+    first = purchase.find_refund(refund_id)
+    while first is not None and first.tickets and first.status != "failed" and purchase.kept_tickets and not purchase.is_disputed:
+        rest = [ticket_id(purchase.id, number) for number in returnable_at_once(purchase, purchase.kept_tickets)]
+        request = RefundRequest(reason=first.reason, tickets=rest, fee_cents=0)
+        refund = _plan_refund(purchase, request, f"{refund_id}-{len(purchase.refunds)}", first.by, now)
+        purchase = _return_tickets(purchase, refund, now)
+    return purchase
+
+
+def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
+    numbers = _ticket_numbers(purchase, request.tickets)
+    fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
+    payment = purchase.payment
+    assert payment is not None  # an order was paid
+    # Some of it may have been refunded in the provider's dashboard.
+    refundable = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
+    amount = min(refundable, sum(purchase.ticket_price(number) for number in numbers) - fees)
+    return Refund(
+        provider=payment.provider,
+        id=refund_id,
+        status="due" if amount and payments.is_external(payment.provider) else "succeeded",
+        amount_cents=amount,
+        currency=purchase.currency,
+        reason=request.reason,
+        by=by,
+        at=now,
+        tickets=numbers,
+        fee_cents=fees,
+        seats_returned=request.return_seats,
+        payment_intent_id=payment.payment_intent_id,
+        note=request.note,
+    )
+
+
+def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
+    if ids is None:
+        return purchase.kept_tickets
+    numbers = {ticket_id(purchase.id, number): number for number in range(1, purchase.quantity + 1)}
+    for position, requested_id in enumerate(ids):
+        path = f"$.tickets[{position}]"
+        if requested_id not in numbers:
+            raise RefundInvalid(f"This order has no ticket {requested_id}.", path=path)
+        if numbers[requested_id] not in purchase.kept_tickets:
+            raise RefundInvalid(f"The ticket {requested_id} is already void.", path=path)
+    if len(set(ids)) < len(ids):
+        raise RefundInvalid("List each ticket only once.", path="$.tickets")
+    return sorted(numbers[requested_id] for requested_id in ids)
+
+
+def _fee(price_cents: int, request: RefundRequest) -> int:
+    """What is kept of one ticket, never more than its price.
+
+    The settings' fee applies only to refunds that the buyer requested; fractions of a cent are rounded in the buyer's favour.
+    """
+    chosen = settings.current()
+    if request.fee_cents is not None:
+        return min(price_cents, request.fee_cents)
+    if request.reason != REQUESTED_BY_CUSTOMER:
+        return 0
+    return min(price_cents, chosen.refund_fee_cents + price_cents * chosen.refund_fee_percent // 100)
+
+
+def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase:
+    """Save the refund, void its tickets and return their seats. Raises Conflict, also if one of the tickets or seats has changed."""
+    after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
+    returned = convert_returned_holds(purchase, refund.tickets)
+    items = [
+        *([inventory.return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
+        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded"),
+        _audit_item(purchase, refund, now),
+        *entries,
+        *_case_items(purchase, refund, now),
+    ]
+    if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
+        items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
+    try:
+        return store.save(purchase, after, items)
+    finally:
+        inventory.invalidate()
+
+
+def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:
+    payment = purchase.payment
+    takes_everything = (
+        payment is not None
+        and payment.payment_intent_id == provider_refund.payment_intent_id
+        and purchase.refunded_total(provider_refund.payment_intent_id, include_due=True) + provider_refund.amount_cents
+        >= payment.amount_cents
+        and not purchase.is_disputed
+    )
+    assert provider_refund.id is not None  # it was read from the provider
+    return Refund(
+        provider=provider_refund.provider,
+        id=provider_refund.id,
+        status=provider_refund.status,
+        amount_cents=provider_refund.amount_cents,
+        currency=provider_refund.currency,
+        reason="by_hand",
+        by=provider_refund.provider,
+        at=now,
+        tickets=returnable_at_once(purchase, purchase.kept_tickets) if takes_everything else [],
+        payment_intent_id=provider_refund.payment_intent_id,
+        provider_id=provider_refund.id,
+        is_external=True,
+    )
+
+
+def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
+    """The open case of a new refund; none if it has succeeded already."""
+    return [] if refund.status == "succeeded" else [refunds_at_provider.open_refund_case_item(purchase, refund, now)]
+
+
+def _audit_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    details = _refund_details(purchase, refund)
+    return audit.entry_item(f"order#{purchase.id}", "order.refunded", refund.by, now, details, event_id=purchase.event_id)
+
+
+def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
+    return {
+        "event_id": purchase.event_id,
+        "refund_id": refund.id,
+        "tickets": refund.tickets,
+        "amount_cents": refund.amount_cents,
+        "fee_cents": refund.fee_cents,
+        "currency": refund.currency,
+        "reason": refund.reason,
+    }
+
+
+# Reset of an event's orders, for trying a sale again and again. Only where the demo identity is on.
+
+# Orders that are refunded at once. They may return seats to the same shard, where only one transaction succeeds at a time: the store
+# refuses the others, and they are repeated. More at once would mostly wait for each other.
+ORDERS_AT_ONCE = 4
+
+
+def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
+    """Refund every order of the event in full. Returns how many orders and tickets those were.
+
+    Calling it again finishes what a crash left. An order whose payment is disputed stays, because the bank has its money. Raises
+    NotFound for an unknown event.
+    """
+    current, ids = parallel.both(catalog.load_current, lambda: set(tickets.list_purchases(event_id)))
+    if event_id not in current.events:
+        raise NotFound("There is no event with this id.", event_id=event_id)
+    found = [purchase for purchase in store.load_many(ids).values() if purchase is not None and purchase.is_order]
+    orders = voided = 0
+    for first in range(0, len(found), ORDERS_AT_ONCE):
+        some = found[first : first + ORDERS_AT_ONCE]
+        for tickets_of_order in parallel.call_each(lambda purchase: _reset_order(purchase, actor, now), some):
+            orders += tickets_of_order > 0
+            voided += tickets_of_order
+    dynamo.transact([audit.entry_item(f"event#{event_id}", "orders.undone", actor, now, {"orders": orders, "tickets": voided})])
+    log.info("orders.undone", event_id=event_id, orders=orders, tickets=voided)
+    return orders, voided
+
+
+def _reset_order(purchase: Purchase, actor: str, now: int) -> int:
+    """Refund an order in full. Returns how many tickets became void; 0 if it has been refunded meanwhile or is disputed."""
+    try:
+        refunds = refund_all_tickets(purchase, "undone", f"undone-{purchase.version}", actor, now)
+    except (NotRefundable, OrderDisputed):
+        return 0
+    return sum(len(refund.tickets) for refund in refunds)

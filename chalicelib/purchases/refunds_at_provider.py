@@ -1,0 +1,180 @@
+"""Refunds at the provider: create them, follow those that are pending, record their status. All safe to repeat."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
+from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger.money_cases import Case
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import ProviderRefund, ProviderUnavailable
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
+from chalicelib.purchases import ledger_entries, store, transitions
+from chalicelib.purchases.model import Purchase, Refund
+
+MAX_REFUND_ATTEMPTS = 3
+FIRST_RETRY_SECONDS = 60  # a new refund is created at once, by its request; if it is due after this time, that request has died
+REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
+PENDING_CHECK_SECONDS = 6 * 3600
+
+
+def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    """Transaction item that opens a case for a new refund, or for another attempt, until it succeeds or fails for good."""
+    return _case_item(purchase, refund, now + (PENDING_CHECK_SECONDS if refund.status == "pending" else FIRST_RETRY_SECONDS))
+
+
+def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
+    """The purchase with these failed refunds due for another attempt, and the transaction items to save with it; writes nothing."""
+    due = [replace(refund, status="due", attempt=refund.attempt + 1) for refund in refunds]
+    return purchase.with_refunds(*due), [open_refund_case_item(purchase, refund, now) for refund in due]
+
+
+def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existing: bool = False) -> Purchase:
+    """Create a refund at the provider, if it is due, and return the purchase with its new status.
+
+    If the provider is unavailable, or the store does not record it, it stays due and the sweep creates it. `check_existing`: an
+    earlier call may have created it and died before recording it.
+    """
+    refund = purchase.find_refund(refund_id)
+    if refund is None or refund.status != "due":
+        return purchase
+    try:
+        return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
+    except ProviderUnavailable:
+        return purchase
+    except dynamo.STORE_ERRORS as error:  # what was requested is written, and the sweep finds it
+        details = {"error": type(error).__name__, "store_code": dynamo.error_code(error)}
+        log.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, **details)
+        return purchase
+
+
+def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
+    """Record the status that a refund has at the provider. One of an earlier attempt, or one that is recorded already, changes nothing."""
+    return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
+
+
+def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
+    """Make a refund that is due, unless an earlier call has made it, or fetch one that is pending. Writes nothing."""
+    if refund.status == "pending" and refund.provider_id is not None:
+        return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
+    return _ask_to_create(purchase, refund, check_existing=True)
+
+
+def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
+    assert refund.payment_intent_id is not None  # only payments of an external provider have refunds that are due
+    return payments.create_refund(
+        refund.provider,
+        purchase.id,
+        refund.id,
+        refund.attempt,
+        refund.payment_intent_id,
+        refund.amount_cents,
+        check_existing=check_existing,
+    )
+
+
+def _record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
+    refund = purchase.find_refund(refund_id)
+    if refund is None or (not refund.is_external and provider_refund.attempt != refund.attempt):
+        return purchase
+    after = _next_refund(purchase, refund, provider_refund)
+    if after == refund:
+        return purchase
+    entries = ledger_entries.refund_status_items(purchase, refund, after, provider_refund, now)
+    saved = store.save(purchase, purchase.with_refunds(after), [*entries, _case_item_after(purchase, after, now)])
+    if after.status == "failed":
+        log.count("refunds_failed")
+    log.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
+    return saved
+
+
+def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRefund) -> Refund:
+    """The refund with the status that it has at the provider; unchanged if that is nothing new."""
+    known_by_id = replace(refund, provider_id=provider_refund.id or refund.provider_id)
+    match (refund.status, provider_refund.status):
+        case ("due" | "pending", "succeeded" | "pending"):
+            return replace(known_by_id, status=provider_refund.status, failure=None)
+        case (_, "failed") if provider_refund.id is None and refund.status != "due":
+            return refund  # refused to this caller, because another one has created it
+        case ("due" | "pending" | "succeeded", "failed"):
+            assert transitions.action_for(purchase.state, "refund_failed") == "retry"
+            if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS:
+                return replace(known_by_id, status="failed", failure=provider_refund.failure)
+            return replace(known_by_id, status="due", attempt=refund.attempt + 1, failure=provider_refund.failure)
+    return refund
+
+
+def _case_item_after(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    """The change to the refund's case: closed, due for the next attempt or check, or left to a person."""
+    match refund.status:
+        case "succeeded":
+            return cases.close_case_item(purchase.id, "refund", refund.id)
+        case "due":
+            return _case_item(purchase, refund, now + REFUND_RETRY_SECONDS[refund.attempt])
+        case "pending":
+            return _case_item(purchase, refund, now + PENDING_CHECK_SECONDS)
+        case "failed":
+            return _case_item(purchase, refund, None)
+
+
+def _case_item(purchase: Purchase, refund: Refund, next_at: int | None) -> dynamo.TransactItem:
+    details = {
+        "event_id": purchase.event_id,
+        "status": refund.status,
+        "amount_cents": refund.amount_cents,
+        "currency": refund.currency,
+        "failure": refund.failure,
+    }
+    return cases.open_case_item(purchase.id, "refund", refund.id, refund.at, details, next_at)
+
+
+# The refunds that the sweep works on: those that are due, and those that are pending and were not looked at for hours.
+
+MAX_PER_SWEEP = 100  # their purchases are read in one round trip
+
+
+class DueRefunds(Struct):
+    """The cases of due refunds, the one that has been due for longest first, and their purchases as they were read."""
+
+    cases: list[Case]
+    purchases: dict[str, Purchase | None]
+    begun: int = 0
+
+    @property
+    def remaining(self) -> int:
+        return len(self.cases) - self.begun
+
+    def tasks(self, now: int) -> Iterator[ProviderTask]:
+        """A task for each case: make the refund, or fetch it, and record its status."""
+        for case in self.cases:
+            self.begun += 1
+            yield _task(case, self.purchases.get(case.purchase_id), now)
+
+
+def load_due(now: int) -> DueRefunds:
+    """The refunds that are due now, MAX_PER_SWEEP at most."""
+    due = cases.list_due("refund", now, MAX_PER_SWEEP)
+    return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
+
+
+def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
+    refund = purchase.find_refund(case.id) if purchase is not None else None
+
+    def ask() -> ProviderRefund:
+        if purchase is None or refund is None:
+            raise LookupError(f"the purchase {case.purchase_id} has no refund {case.id}")
+        return ask_provider(purchase, refund)
+
+    def finish(provider_refund: ProviderRefund) -> None:
+        assert purchase is not None  # it was asked about
+        after = record_status(purchase, case.id, provider_refund, now)
+        if after == purchase:
+            cases.postpone(case, now + PENDING_CHECK_SECONDS)
+
+    def postpone(failure: Failure) -> None:
+        cases.postpone(case, now + RETRY_SECONDS[failure])
+
+    return ProviderTask(f"refund {case.id} of {case.purchase_id}", ask, finish, postpone)

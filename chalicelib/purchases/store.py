@@ -1,0 +1,436 @@
+"""Tables `purchases`, `buyers` and `checkout-details`.
+
+A purchase changes by compare-and-set on its version, its buyer's record in the same transaction. So a purchase
+is `held` or `paying` exactly while the buyer's record names it as active.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from chalicelib.foundation.gcra import Charge
+from chalicelib.foundation.idempotency_key import KeyUse
+from chalicelib.foundation.memory import Memory
+from chalicelib.inventory.model import Hold
+from chalicelib.payments.model import Payment
+from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetails, Dispute, LatePayment, LineItem, Purchase, Refund
+
+T = TypeVar("T")
+MAX_ATTEMPTS = 5
+
+# Conditions on a purchase. Every write raises the version, so it stands for the state too.
+_ABSENT = "attribute_not_exists(id)"
+_UNCHANGED = "version = :version"
+# Of a buyer's record: no active purchase, and within the limit with the new one.
+_MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :most)"
+# And no purchase was paid with a promo code since the record was read with so many uses, which are only ever added.
+_MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
+
+# The attributes of a purchase that are stored as JSON, with their types, and all those that may change.
+_JSON: dict[str, Any] = {
+    "checkout_key": KeyUse,
+    "lines": list[LineItem],
+    "pool_holds": list[Hold],
+    "promo_holds": list[Hold],
+    "payment": Payment,
+    "refunds": list[Refund],
+    "disputes": list[Dispute],
+}
+_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
+_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
+
+
+class PurchaseRow(dynamo.Table):
+    """A row with only id, state and version is a tombstone: it stands for a purchase that was never written and never will be."""
+
+    feature = "purchases"
+    contents = "Purchases, and tombstones of purchases that were never written."
+    personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
+    has_stream = True
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    state = UnicodeAttribute()
+    version = NumberAttribute()
+    user_id = UnicodeAttribute(null=True)
+    event_id = UnicodeAttribute(null=True)
+    lines = UnicodeAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    created_at = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    payment = UnicodeAttribute(null=True)
+    checkout_at = NumberAttribute(null=True)
+    checkout_key = UnicodeAttribute(null=True)
+    ended_at = NumberAttribute(null=True)
+    confirmed_at = NumberAttribute(null=True)
+    has_details = BooleanAttribute(null=True)
+    pass_id = UnicodeAttribute(null=True)
+    refunds = UnicodeAttribute(null=True)
+    disputes = UnicodeAttribute(null=True)
+    pool_holds = UnicodeAttribute(null=True)
+    promo_code = UnicodeAttribute(null=True)
+    promo_holds = UnicodeAttribute(null=True)
+    waitlist_entry_id = UnicodeAttribute(null=True)
+    language = UnicodeAttribute(null=True)
+    is_erased = BooleanAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+class BuyerRow(dynamo.Table):
+    feature = "buyers"
+    contents = "What a user has bought or been given of an event, and how often they reserve."
+    personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
+
+    class Meta:
+        table_name = None
+
+    user_id = UnicodeAttribute(hash_key=True)
+    event_id = UnicodeAttribute(range_key=True)
+    active_id = UnicodeAttribute(null=True)
+    active_until = NumberAttribute(null=True)
+    active_quantity = NumberAttribute(null=True)
+    bought = NumberAttribute(null=True)
+    orders = UnicodeSetAttribute(null=True)
+    past_orders = UnicodeSetAttribute(null=True)
+    received = UnicodeSetAttribute(null=True)
+    passes = UnicodeSetAttribute(null=True)
+    promo_uses = UnicodeSetAttribute(null=True)
+    reserve_tat = NumberAttribute(null=True)
+
+
+class CheckoutDetailsRow(dynamo.Table):
+    """What the buyer sent along with the checkout of the purchase `id`, apart because every step reads and writes the purchase."""
+
+    feature = "checkout-details"
+    contents = "What buyers sent along with a checkout."
+    personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    details = UnicodeAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+class Conflict(Exception):
+    """The purchase, or what else the transaction is about, has changed since it was read; nothing was written. Read it again and retry."""
+
+
+class CreateConflict(Exception):
+    """The new purchase was not written: `existing` is a purchase of the same id, or `buyer` does not allow it.
+
+    With neither, a tombstone has taken the id.
+    """
+
+    def __init__(self, existing: Purchase | None, buyer: BuyerRecord | None) -> None:
+        self.existing, self.buyer = existing, buyer
+        super().__init__()
+
+
+class LimitReached(Exception):
+    """A late payment gets no tickets: the buyer has another active purchase, would exceed the limit, or has used a promo code meanwhile."""
+
+
+def load(purchase_id: str) -> Purchase | None:
+    """The purchase, strongly consistent; None for an unknown id and for a tombstone."""
+    row = PurchaseRow.find(purchase_id)
+    return _purchase(row) if row is not None else None
+
+
+def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
+    """Purchases that have an item, by id; None stands for a tombstone. One round trip per 100."""
+    keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
+    rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
+    return {row.id: _purchase(row) for row in rows}
+
+
+def read_image(image: dict[str, Any] | None) -> Purchase | None:
+    """The purchase of an item in wire format, as the stream of changes has it; None for no item and for a tombstone."""
+    return _purchase(PurchaseRow.from_raw_data(image)) if image else None
+
+
+def load_details(purchase: Purchase) -> CheckoutDetails:
+    """What the buyer sent along with the checkout; empty, and not read, if there is nothing."""
+    row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
+    return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
+
+
+def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
+    """What buyers sent along with these checkouts, by the id of the purchase; without those who sent nothing. One round trip per 100."""
+    keys = [{"id": {"S": purchase.id}} for purchase in purchases if purchase.has_details]
+    rows = [CheckoutDetailsRow.from_raw_data(item) for item in dynamo.batch_get(CheckoutDetailsRow.name(), keys)] if keys else []
+    return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
+
+
+def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
+    """Transaction item that stores what was sent along with the checkout of a purchase, for as long as the purchase."""
+    return dynamo.put(CheckoutDetailsRow(purchase.id, details=_json(details), ttl=_ttl(purchase)))
+
+
+def erase_details(purchase_id: str) -> None:
+    """Empty what was sent along with the checkout of a purchase; fine if there is nothing. The item stays as long as its purchase."""
+    dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None}, "attribute_exists(id)")
+
+
+def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
+    """What the user has of the event, strongly consistent; None if they never reserved anything."""
+    row = BuyerRow.find(user_id, event_id)
+    return _buyer_record(row) if row is not None else None
+
+
+def list_buyer_records(user_id: str) -> list[BuyerRecord]:
+    """What the user has of each event, strongly consistent."""
+    return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
+
+
+def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
+    """Transaction items by which the record of the user `after` names a ticket that they get, and that of `before` does not any more."""
+    return [
+        dynamo.update(BuyerRow(after, event_id), {}, add={"received": {ticket_id}}),
+        dynamo.update(BuyerRow(before, event_id), {}, discard={"received": {ticket_id}}),
+    ]
+
+
+def create(
+    purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0, items: Sequence[dynamo.TransactItem] = ()
+) -> None:
+    """Write a new purchase and `items`, and make it the buyer's active one, in one transaction. Raises CreateConflict.
+
+    `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself. A `charge` counts the
+    reservation in the buyer's record, in which `expected_tat` is expected. Raises Conflict if only a condition of `items` does not hold.
+    """
+    row, quantity = _new_row(purchase), purchase.quantity
+    # No active purchase: two reserves of one user at once must not both hold.
+    # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
+    operands: dict[str, Any]
+    allowed, operands = _MAY_BUY, {"most": limit - quantity}
+    if purchase.pass_id is not None:
+        # Unused: one pass, one order, however many requests carry its token.
+        allowed += " AND NOT contains(passes, :pass)"
+        operands["pass"] = purchase.pass_id
+    changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
+    added = None
+    if charge is not None:
+        # Also limits a user who reserves and releases in turn, however many instances serve the requests.
+        count = charge.update("reserve_tat", expected_tat)
+        allowed += f" AND {count.condition}"
+        changes, added, operands = changes | count.changes, count.add, operands | count.operands
+    buyer = BuyerRow(purchase.user_id, purchase.event_id)
+    try:
+        # Absent: a tombstone, or another execution for the same id, was first.
+        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands), *items])
+    except dynamo.TransactionCanceled as canceled:
+        if not (canceled.failed(0) or canceled.failed(1)):
+            raise Conflict from canceled
+        existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
+        raise CreateConflict(
+            existing=_purchase(existing) if existing is not None else None,
+            buyer=_buyer_record(BuyerRow.from_raw_data(canceled.reasons[1].item)) if canceled.failed(1) else None,
+        ) from canceled
+
+
+def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
+    """Transaction items that write a new order and the record of its buyer, who has nothing else of the event; canceled if one exists."""
+    buyer = BuyerRow(order.user_id, order.event_id, bought=order.quantity, orders={order.id})
+    return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
+
+
+def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, late: LatePayment | None = None) -> Purchase:
+    """Replace `before` by `after`, update the buyer's record to match and write `items`, in one transaction.
+
+    Returns the purchase as it was saved, its version one higher. Raises Conflict if it has changed since it was read, or a condition of
+    `items` does not hold. A `late` payment can raise LimitReached.
+    """
+    after = replace(after, version=before.version + 1)
+    row = PurchaseRow(before.id)
+    buyer = _buyer_update_item(before, after, late)
+    if before.has_details and _ttl(after) != _ttl(before):
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
+    changes = _changed_attributes(before, after)
+    if buyer is None and not items:
+        if not dynamo.update_if(row, changes, _UNCHANGED, version=before.version):
+            raise Conflict
+        return after
+    try:
+        dynamo.transact([dynamo.update(row, changes, _UNCHANGED, version=before.version), *([buyer] if buyer else []), *items])
+    except dynamo.TransactionCanceled as canceled:
+        if late is not None and not canceled.failed(0) and canceled.failed(1):
+            raise LimitReached from canceled
+        raise Conflict from canceled
+    return after
+
+
+def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
+    """Return the result of `attempt(purchase)`. On Conflict the purchase is read again and the attempt repeated.
+
+    Raises StoreUnavailable if the purchase keeps changing.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return attempt(purchase)
+        except Conflict:
+            purchase = load(purchase.id) or purchase
+    raise dynamo.StoreUnavailable("the purchase kept changing")
+
+
+def put_tombstone(purchase_id: str, now: int) -> None:
+    """Take the id of a purchase that was never written, so that it never will be. Raises Conflict if it has been written."""
+    row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
+    if dynamo.put_if(row, _ABSENT) is not None:
+        raise Conflict
+
+
+def scan_purchases() -> Iterable[Purchase]:
+    """All purchases without tombstones. Reads the whole table: for checks and the demo, never for requests."""
+    found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
+    return (purchase for purchase in found if purchase is not None)
+
+
+def scan_buyers() -> Iterable[BuyerRecord]:
+    """All buyers' records, for the same purposes as `scan_purchases`."""
+    return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
+
+
+def _new_row(purchase: Purchase) -> PurchaseRow:
+    return PurchaseRow(
+        purchase.id,
+        state=purchase.state,
+        version=purchase.version,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        lines=_json(purchase.lines),
+        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
+        currency=purchase.currency,
+        created_at=purchase.created_at,
+        expires_at=purchase.expires_at,
+        ended_at=purchase.ended_at,
+        payment=_json(purchase.payment) if purchase.payment else None,
+        pass_id=purchase.pass_id,
+        waitlist_entry_id=purchase.waitlist_entry_id,
+        language=purchase.language,
+        ttl=_ttl(purchase),
+    )
+
+
+def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
+    changes: dict[str, Any] = {"version": after.version}
+    for name in _CHANGEABLE:
+        value = getattr(after, name)
+        if value != getattr(before, name):
+            changes[name] = _json(value) if name in _JSON and value is not None else value
+    if _ttl(after) != _ttl(before):
+        changes["ttl"] = _ttl(after)
+    return changes
+
+
+def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
+    """The update of the buyer's record that goes with a change of a purchase; None if nothing changes in it."""
+    changes: dict[str, Any] = {}
+    if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
+        changes = {"active_id": None, "active_until": None, "active_quantity": None}
+    elif before.state in ACTIVE_STATES and after.expires_at != before.expires_at:
+        changes = {"active_until": after.expires_at}
+    bought_change = len(after.kept_tickets) - len(before.kept_tickets)
+    add: dict[str, Any] = {"bought": bought_change} if bought_change else {}
+    discard: dict[str, Any] = {}
+    if after.is_order != before.is_order:
+        sets = add if after.is_order else discard
+        sets["orders"] = {after.id}
+        if not after.is_order:
+            add["past_orders"] = {after.id}
+        if after.pass_id is not None:
+            sets["passes"] = {after.pass_id}
+        if after.is_order and after.promo_code is not None:
+            add["promo_uses"] = {f"{after.promo_code}#{after.id}"}
+    if not (changes or add or discard):
+        return None
+    buyer = BuyerRow(after.user_id, after.event_id)
+    if late is not None:
+        # Since the purchase ended, the buyer may have bought others, or may be holding some.
+        most, uses = late.limit - bought_change, late.promo_uses
+        return dynamo.update(buyer, changes, _MAY_BUY_LATE, add=add, discard=discard, most=most, uses=uses)
+    if before.is_order:
+        return dynamo.update(buyer, changes, "contains(orders, :id)", add=add, discard=discard, id=before.id)
+    if before.state in ACTIVE_STATES:
+        return dynamo.update(buyer, changes, "active_id = :id", add=add, discard=discard, id=before.id)
+    return dynamo.update(buyer, changes, "attribute_exists(user_id)", add=add, discard=discard)
+
+
+def _ttl(purchase: Purchase) -> int | None:
+    """When DynamoDB may delete the purchase (epoch seconds); None for one that money came in for, which is kept for ever."""
+    if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
+        return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
+    return None
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _purchase(row: PurchaseRow) -> Purchase | None:
+    if row.user_id is None:
+        return None
+    values = {name: value for name, value in row.attribute_values.items() if name != "ttl"}
+    return Purchase(**values | {name: msgspec.json.decode(values[name], type=shape) for name, shape in _JSON.items() if name in values})
+
+
+def _buyer_record(row: BuyerRow) -> BuyerRecord:
+    return BuyerRecord(
+        user_id=row.user_id,
+        event_id=row.event_id,
+        active_id=row.active_id,
+        active_until=int(row.active_until or 0),
+        active_quantity=int(row.active_quantity or 0),
+        bought=int(row.bought or 0),
+        orders=frozenset(row.orders or ()),
+        past_orders=frozenset(row.past_orders or ()),
+        received=frozenset(row.received or ()),
+        passes=frozenset(row.passes or ()),
+        promo_uses=frozenset(row.promo_uses or ()),
+        reserve_tat=int(row.reserve_tat or 0),
+    )
+
+
+# Purchases that this instance has written a moment ago, so that their next step need not read them again.
+#
+# A copy is good only for a step that ends in a write under the copy's version: if somebody has changed the purchase, the write is refused
+# and the step begins again with the purchase in the store. A step refuses nothing on the strength of a copy.
+
+MAX_AGE_SECONDS = 30
+MAX_PURCHASES = 1000
+
+
+class _Copy(Struct, frozen=True):
+    purchase: Purchase
+    written_at: int  # epoch seconds
+
+
+_copies: Memory[str, _Copy] = Memory()  # by purchase id, the oldest first
+
+
+def remember(purchase: Purchase, now: int) -> None:
+    """Keep a purchase as it has just been written."""
+    with _copies.lock:
+        _copies.entries.pop(purchase.id, None)
+        if len(_copies.entries) >= MAX_PURCHASES:
+            del _copies.entries[next(iter(_copies.entries))]
+        _copies.entries[purchase.id] = _Copy(purchase, now)
+
+
+def take(user_id: str, purchase_id: str, now: int) -> Purchase | None:
+    """This instance's copy of the user's purchase, once: the step that takes it makes it out of date. None if it has no recent one."""
+    with _copies.lock:
+        copy = _copies.entries.get(purchase_id)
+        if copy is None or copy.purchase.user_id != user_id:
+            return None
+        del _copies.entries[purchase_id]
+    return copy.purchase if copy.written_at <= now < copy.written_at + MAX_AGE_SECONDS else None

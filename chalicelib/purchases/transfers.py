@@ -1,0 +1,123 @@
+"""Transfers: a ticket's owner offers it by a link, and the first user who accepts it gets it, under a new code.
+
+The ticket's item is the arbiter: one transaction gives it its new owner, its new code and the transfer's end, on the condition that it
+is valid, unused and offered by this very transfer. So it beats, or is beaten by, a scan, a refund, a dispute and another acceptance.
+"""
+
+import secrets
+from hmac import compare_digest
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import log, settings
+from chalicelib.purchases import store
+from chalicelib.purchases.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
+from chalicelib.tickets import seats
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid, Transfer
+
+MAX_ATTEMPTS = 5
+SECRET_BYTES = 16
+
+
+class OfferResult(Struct, frozen=True):
+    """An open transfer. `is_new`: this call opened it."""
+
+    ticket: Ticket
+    transfer: Transfer
+    is_new: bool
+
+    @property
+    def token(self) -> str:
+        """What the link has: the ticket's id, by which it is found, and the secret."""
+        return f"{self.ticket.id}.{self.transfer.secret}"
+
+
+class AcceptResult(Struct, frozen=True):
+    """The ticket as its new owner has it. `repeated`: they had accepted it before."""
+
+    ticket: Ticket
+    repeated: bool
+
+
+def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
+    """Open a transfer of the user's ticket, or return the open one. Until somebody accepts it, the ticket stays good as it is.
+
+    Raises TicketNotFound, TicketVoid, TicketFrozen, TicketUsed and TransferClosed.
+    """
+    ticket = tickets.get_owned(user_id, ticket_id)
+    for _ in range(MAX_ATTEMPTS):
+        _require_transferable(ticket, now)
+        if ticket.transfer is not None and ticket.transfer.is_open(now):
+            return OfferResult(ticket, ticket.transfer, is_new=False)
+        transfer = Transfer(secrets.token_hex(SECRET_BYTES), user_id, now + settings.current().transfer_seconds)
+        if tickets.open_transfer(ticket, transfer):
+            log.info("transfer.offered", ticket_id=ticket_id, event_id=ticket.event_id)
+            return OfferResult(ticket, transfer, is_new=True)
+        ticket = tickets.get_owned(user_id, ticket_id)
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
+    """End the open transfer of the user's ticket; nothing changes if there is none. Raises TicketNotFound: it may have been accepted."""
+    ticket = tickets.get_owned(user_id, ticket_id)
+    for _ in range(MAX_ATTEMPTS):
+        if ticket.transfer is None or not ticket.transfer.is_open(now):
+            return ticket
+        if tickets.remove_transfer(ticket):
+            return replace(ticket, transfer=None)
+        ticket = tickets.get_owned(user_id, ticket_id)
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResult:
+    """Give the ticket of an open transfer to the user. Calling it again returns the same ticket.
+
+    `language` is the one for mails to the user.
+
+    Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
+    """
+    ticket_id, _, secret = token.rpartition(".")
+    ticket = tickets.find_ticket(ticket_id)
+    for _ in range(MAX_ATTEMPTS):
+        if ticket is None or ticket.transfer is None or not compare_digest(ticket.transfer.secret, secret):
+            raise TransferNotFound()
+        if ticket.transfer.accepted_at is not None:
+            if ticket.owner_id == user_id:
+                return AcceptResult(ticket, repeated=True)
+            raise TransferNotFound()
+        if ticket.owner_id == user_id:
+            raise TransferToSelf()
+        if not ticket.transfer.is_open(now):
+            raise TransferExpired()
+        _require_transferable(ticket, now)
+        gift = tickets.give(ticket, user_id, language, now)
+        details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
+        entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
+        try:
+            dynamo.transact([gift.item, *store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id), entry])
+        except dynamo.TransactionCanceled as canceled:
+            ticket = tickets.ticket_of_item(canceled.reasons[0].item)
+            continue
+        seats.forget(ticket)
+        log.count("tickets_transferred")
+        log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
+        return AcceptResult(gift.ticket, repeated=False)
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def _require_transferable(ticket: Ticket, now: int) -> None:
+    if ticket.state == "void":
+        raise TicketVoid()
+    if ticket.state == "frozen":
+        raise TicketFrozen()
+    if ticket.checkins:
+        raise TicketUsed()
+    event = catalog.snapshot().events.get(ticket.event_id)
+    if event is not None and (event.status == "cancelled" or now > event.last_sale_at + settings.current().doors_close_seconds):
+        raise TransferClosed()

@@ -1,0 +1,420 @@
+"""A purchase over HTTP: a reservation while it is held, a checkout session while it is paid, an order from then on."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
+
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.foundation import clock, settings
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
+from chalicelib.purchases.model import ACTIVE_STATES, CheckoutDetails, Dispute, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
+from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
+
+ReservationStatus = Literal["active", "converted", "expired", "canceled"]
+SessionStatus = Literal["pending", "completed", "failed", "refunded", "expired", "canceled"]
+OrderStatus = Literal["pending", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
+
+_SESSION_STATUS: dict[PurchaseState, SessionStatus] = {
+    "held": "pending",
+    "paying": "pending",
+    "paid": "completed",
+    "partially_refunded": "completed",
+    "refunded": "completed",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
+_ORDER_STATUS: dict[PurchaseState, OrderStatus] = {
+    "held": "pending",
+    "paying": "pending",
+    "paid": "paid",
+    "partially_refunded": "partially_refunded",
+    "refunded": "refunded",
+    "expired": "expired",
+    "cancelled": "cancelled",
+}
+_RESERVATION_STATUS: dict[PurchaseState, ReservationStatus] = {
+    "held": "active",
+    "paying": "active",
+    "paid": "converted",
+    "partially_refunded": "converted",
+    "refunded": "converted",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
+
+
+class OrderItem(Struct, frozen=True, kw_only=True):
+    """Tickets of one tier, with the name and the price at which they are held or were sold; the discount is taken off the total."""
+
+    tier_id: str
+    tier_name: str
+    quantity: int
+    price_cents: int
+    discount_cents: int
+    total_price_cents: int
+
+
+class ReservationView(Struct, frozen=True, kw_only=True):
+    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+
+    id: str
+    event_id: str
+    status: ReservationStatus
+    tier_id: str | None
+    tier_name: str | None
+    quantity: int
+    price_cents: int | None
+    promo_code: str | None
+    discount_cents: int
+    total_price_cents: int
+    currency: str
+    items: list[OrderItem]
+    created_at: Timestamp
+    expires_at: Timestamp
+    expires_in_seconds: int
+
+
+class SessionPayment(Struct, frozen=True, kw_only=True):
+    """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`."""
+
+    provider: ProviderName
+    status: PaymentStatus
+    client_secret: str | UnsetType = UNSET
+    publishable_key: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+
+
+class RefundView(Struct, frozen=True, kw_only=True):
+    """A refund for its buyer. It is due or pending until the money is on its way, then succeeded; or failed."""
+
+    id: str
+    order_id: str
+    status: RefundStatus
+    amount_cents: int
+    fee_cents: int
+    currency: str
+    tickets: list[str]
+    created_at: Timestamp
+
+
+class CheckoutSessionView(Struct, frozen=True, kw_only=True):
+    """A checkout session. `message` is there if an earlier request has opened it, `refunds` if its payment got no tickets."""
+
+    id: str
+    reservation_id: str
+    status: SessionStatus
+    reservation: ReservationView
+    payment: SessionPayment | None
+    created_at: Timestamp
+    refunds: list[RefundView] | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+
+
+class OrderView(Struct, frozen=True, kw_only=True):
+    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status. The discount is taken off the total.
+
+    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider, null before it has one, and for
+    free and simulated payments.
+    """
+
+    id: str
+    checkout_session_id: str
+    user_id: str
+    event_id: str
+    status: OrderStatus
+    quantity: int
+    promo_code: str | None
+    discount_cents: int
+    total_price_cents: int
+    currency: str
+    items: list[OrderItem]
+    payment_id: str | None
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    refunded_cents: int
+    refunds: list[RefundView]
+    disputed: bool
+
+
+class FullOrderView(OrderView, frozen=True, kw_only=True):
+    """An order with what was sent along with its checkout; `answers` are those to the options of its packages.
+
+    Of the event it shows what the catalog has now; null if it has nothing.
+
+    `promoter_id` is null if the shop itself sells the tickets.
+
+    `tier_id`, `tier_name` and `tier_price_cents` are those of the first item.
+    """
+
+    responses: dict[str, str]
+    answers: list[OptionAnswer]
+    attendees: list[Attendee]
+    customer_email: str | None
+    event_name: str | None
+    event_venue: str | None
+    event_starts_at: Timestamp | None
+    promoter_id: str | None
+    tier_id: str
+    tier_name: str
+    tier_price_cents: int
+
+
+class OrderListView(Struct, frozen=True, kw_only=True):
+    """A page of orders, the newest first. `next_cursor` is null on the last page."""
+
+    orders: list[OrderView]
+    next_cursor: str | None
+
+
+class PendingOrderView(Struct, frozen=True, kw_only=True):
+    """A new order and how it is paid. `message` is there if it was made by an earlier request."""
+
+    order: FullOrderView
+    payment: SessionPayment | None
+    message: str | UnsetType = UNSET
+
+
+class OrderTicket(Struct, frozen=True, kw_only=True):
+    """A ticket within its order, without what the order says already. The code of a ticket that was given away is its new owner's: null."""
+
+    id: str
+    code: str | None
+    qr_sig: str | None
+    state: TicketState
+    tier_id: str
+    created_at: Timestamp
+    transferred: bool
+
+
+class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
+    """An order and all its tickets, also those that were taken back."""
+
+    order: FullOrderView
+    tickets: list[OrderTicket]
+
+
+class ConfirmedSession(Struct, frozen=True):
+    """The checkout session that was confirmed."""
+
+    id: str
+    status: SessionStatus
+
+
+class ConfirmedReservation(Struct, frozen=True):
+    """The reservation that was confirmed."""
+
+    id: str
+    status: ReservationStatus
+
+
+class ConfirmationView(Struct, frozen=True, kw_only=True):
+    """A confirmed checkout. `order` and `tickets` are missing if the payment was declined."""
+
+    checkout_session: ConfirmedSession
+    reservation: ConfirmedReservation
+    message: str
+    order: OrderView | UnsetType = UNSET
+    tickets: list[OrderTicket] | UnsetType = UNSET
+
+
+def reservation_view(purchase: Purchase, now: int) -> ReservationView:
+    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+    only_line = purchase.lines[0] if len(purchase.lines) == 1 else None
+    return ReservationView(
+        id=purchase.id,
+        event_id=purchase.event_id,
+        status=reservation_status(purchase, now),
+        tier_id=only_line.tier_id if only_line else None,
+        tier_name=only_line.tier_name if only_line else None,
+        quantity=purchase.quantity,
+        price_cents=only_line.price_cents if only_line else None,
+        promo_code=purchase.promo_code,
+        discount_cents=purchase.discount_cents,
+        total_price_cents=purchase.total_cents,
+        currency=purchase.currency,
+        items=_items(purchase),
+        created_at=clock.iso(purchase.created_at),
+        expires_at=clock.iso(purchase.expires_at),
+        expires_in_seconds=max(0, purchase.expires_at - now),
+    )
+
+
+def reservation_status(purchase: Purchase, now: int) -> ReservationStatus:
+    """The status of a purchase as a reservation: active, converted, expired or canceled."""
+    if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
+        return "expired"  # its time is over; the sweep will record that
+    return _RESERVATION_STATUS[purchase.state]
+
+
+def order_status(state: PurchaseState) -> OrderStatus:
+    """The status of a purchase in this state as an order."""
+    return _ORDER_STATUS[state]
+
+
+def session_status(purchase: Purchase, now: int) -> SessionStatus:
+    """The status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
+    if purchase.is_declined:
+        return "failed"
+    if purchase.state == "refunded" and not purchase.was_order:
+        return "refunded"
+    if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
+        return "expired"
+    return _SESSION_STATUS[purchase.state]
+
+
+def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> CheckoutSessionView:
+    """A checkout session. The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`."""
+    status = session_status(purchase, now)
+    return CheckoutSessionView(
+        id=purchase.id,
+        reservation_id=purchase.id,
+        status=status,
+        reservation=reservation_view(purchase, now),
+        payment=session_payment(purchase, client_secret, url),
+        created_at=clock.iso(purchase.checkout_at or purchase.created_at),
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds] if status == "refunded" else UNSET,
+    )
+
+
+def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
+    """How the purchase is paid; null before its checkout is open."""
+    payment = purchase.payment
+    shown = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
+    if shown and url:
+        return replace(shown, url=url)
+    if shown and client_secret:
+        return replace(shown, client_secret=client_secret, publishable_key=settings.current().stripe_publishable_key)
+    return shown
+
+
+def order_view(purchase: Purchase) -> OrderView:
+    """An order as its buyer sees it."""
+    return OrderView(
+        id=purchase.id,
+        checkout_session_id=purchase.id,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        status=order_status(purchase.state),
+        quantity=purchase.quantity,
+        promo_code=purchase.promo_code,
+        discount_cents=purchase.discount_cents,
+        total_price_cents=purchase.total_cents,
+        currency=purchase.currency,
+        items=_items(purchase),
+        payment_id=(purchase.payment.payment_intent_id or purchase.payment.provider_id) if purchase.payment else None,
+        created_at=clock.iso(purchase.ended_at or purchase.created_at),
+        expires_at=clock.iso(purchase.expires_at) if purchase.state in ACTIVE_STATES else None,
+        refunded_cents=purchase.refunded_cents,
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
+        disputed=purchase.is_disputed,
+    )
+
+
+def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
+    """A refund for its buyer, without the reason. `status` is due or pending until the money is on its way, then succeeded; or failed."""
+    return RefundView(
+        id=refund.id,
+        order_id=purchase.id,
+        status=refund.status,
+        amount_cents=refund.amount_cents,
+        fee_cents=refund.fee_cents,
+        currency=refund.currency,
+        tickets=[ticket_id(purchase.id, number) for number in refund.tickets],
+        created_at=clock.iso(refund.at),
+    )
+
+
+def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
+    """An order with what was sent along with its checkout, and what the catalog has of its event now; null if it is no longer known."""
+    event: Event | None = catalog.snapshot().events.get(purchase.event_id)
+    first = purchase.lines[0]
+    return FullOrderView(
+        **asdict(order_view(purchase)),
+        responses=details.responses,
+        answers=details.answers,
+        attendees=details.attendees,
+        customer_email=details.customer_email,
+        event_name=event.name if event else None,
+        event_venue=event.venue if event else None,
+        event_starts_at=clock.iso(event.starts_at) if event else None,
+        promoter_id=event.promoter_id if event else None,
+        tier_id=first.tier_id,
+        tier_name=first.tier_name,
+        tier_price_cents=first.price_cents,
+    )
+
+
+def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
+    """A ticket within its order, without what the order says already."""
+    is_theirs = ticket.owner_id == purchase.user_id
+    return OrderTicket(
+        id=ticket.id,
+        code=ticket.code if is_theirs else None,
+        qr_sig=ticket.qr_sig if is_theirs else None,
+        state=ticket.state,
+        tier_id=ticket.tier_id,
+        created_at=clock.iso(ticket.created_at),
+        transferred=not is_theirs,
+    )
+
+
+def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> ConfirmationView:
+    """A confirmed checkout, paid or declined; if it was confirmed before, `message` says so."""
+    if purchase.is_order:
+        message = "Payment received. Here are your tickets."
+    elif purchase.was_order:
+        message = "This order was refunded, so its tickets are no longer valid."
+    else:
+        message = "The payment was declined and the tickets were released. Please try again."
+    return ConfirmationView(
+        checkout_session=ConfirmedSession(purchase.id, session_status(purchase, now)),
+        reservation=ConfirmedReservation(purchase.id, reservation_status(purchase, now)),
+        message=f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
+        order=order_view(purchase) if purchase.was_order else UNSET,
+        tickets=[order_ticket_view(ticket, purchase) for ticket in tickets] if purchase.was_order else UNSET,
+    )
+
+
+def _items(purchase: Purchase) -> list[OrderItem]:
+    return [
+        OrderItem(
+            tier_id=line.tier_id,
+            tier_name=line.tier_name,
+            quantity=line.quantity,
+            price_cents=line.price_cents,
+            discount_cents=line.discount_cents,
+            total_price_cents=line.total_cents,
+        )
+        for line in purchase.lines
+    ]
+
+
+# A dispute as those who manage its event see it.
+
+
+class DisputeView(Struct, frozen=True, kw_only=True):
+    """What a buyer's bank claims back, and why. The provider takes evidence until `due_at`; null if it does not say."""
+
+    id: str
+    status: DisputeStatus
+    amount_cents: int
+    currency: str
+    reason: str
+    at: Timestamp
+    due_at: Timestamp | None
+
+
+def dispute_view(dispute: Dispute) -> DisputeView:
+    """What a buyer's bank claims back, and why."""
+    return DisputeView(
+        id=dispute.id,
+        status=dispute.status,
+        amount_cents=dispute.amount_cents,
+        currency=dispute.currency,
+        reason=dispute.reason,
+        at=clock.iso(dispute.at),
+        due_at=clock.iso(dispute.due_at) if dispute.due_at is not None else None,
+    )

@@ -1,0 +1,359 @@
+"""The seats of a ticket: name a guest for each, invite them, give a seat to somebody else, erase a guest.
+
+The ticket's item is the arbiter. It has the code and the name of each guest, so a scan, a transfer, a refund or another change of a seat is
+before or after a new guest. The rest is personal: it is in an item of its own, written in the same transaction, and counts as long
+as the ticket has its code.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hmac import compare_digest
+from typing import Any
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from chalicelib.accounts.model import email_key
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_order, read_value
+from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge import cursors
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, log, parallel, settings
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.notifications import service as notifications
+from chalicelib.notifications.service import MailDraft
+from chalicelib.tickets import seats_store, signature
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets import store as ticket_store
+from chalicelib.tickets.model import (
+    AttendeeLocked,
+    Guest,
+    GuestAdmitted,
+    GuestAnswer,
+    GuestDetails,
+    InvitationNotFound,
+    NamedGuest,
+    NoInvitation,
+    Seat,
+    SeatNotFound,
+    Ticket,
+    TicketVoid,
+    new_code,
+    seat_id,
+    split_seat_id,
+)
+from chalicelib.tickets.seats_store import find_id_of_code
+
+__all__ = ["find_id_of_code"]
+
+
+# The mail that invites a guest.
+
+
+def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
+    """The mail with the link to the guest's own page. It has nothing that the ticket's owner has written."""
+    values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
+    if event is not None:
+        starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
+        values = {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
+    return MailDraft("guest_invited", email, language, {"event": values, "url": page_url(token)})
+
+
+def page_url(token: str) -> str:
+    """The page of the shop for a guest. The token is in the fragment, which browsers send to no server and no log has."""
+    return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"
+
+
+# What is said about a guest: checked against the options of their ticket's tier, and kept as it was asked.
+
+
+def guest_options(tier_id: str) -> list[CustomOption]:
+    """What is asked of each guest with a ticket of this tier, in order."""
+    return [option for option in _options(tier_id) if option.per == "guest"]
+
+
+def read_answers(tier_id: str, sent: Mapping[str, SentAnswer]) -> tuple[dict[str, str], list[GuestAnswer]]:
+    """The answers that no option asks for, which are free-form texts, and those to options.
+
+    A guest may answer what the buyer was asked too. Raises AnswersRequired, and InvalidInput with all that cannot be: other answers than an
+    option allows; and where guests are asked something, answers to anything else.
+    """
+    options = _options(tier_id)
+    questions = [
+        Question(option=option, path=_path(option.id), sent=sent.get(option.id))
+        for option in options
+        if option.per == "guest" or option.id in sent
+    ]
+    check_required([question for question in questions if question.option.per == "guest"])
+    answered = [question for question in questions if question.is_answered]
+    check_values(answered)
+    free_form = _free_form(sent, options)
+    return free_form, [
+        GuestAnswer(
+            option_id=question.option.id,
+            label=question.option.label,
+            option_type=question.option.option_type,
+            choices=question.option.choices,
+            value=read_value(question),
+        )
+        for question in answered
+    ]
+
+
+def _free_form(sent: Mapping[str, SentAnswer], options: Sequence[CustomOption]) -> dict[str, str]:
+    ids = {option.id for option in options}
+    texts = {}
+    for name, value in sent.items():
+        if name in ids:
+            continue
+        if any(option.per == "guest" for option in options):
+            raise InvalidInput(
+                "The package has no question with this id. See the options of the package for its questions.", path=_path(name)
+            )
+        if not isinstance(value, str):
+            raise InvalidInput("The package has no question with this name, so its answer must be a text.", path=_path(name))
+        texts[name] = value
+    return texts
+
+
+def _options(tier_id: str) -> list[CustomOption]:
+    tier = catalog.find_snapshot(lambda found: tier_id in found.tiers).tiers.get(tier_id)
+    return in_order(tier.options) if tier is not None else []
+
+
+def _path(name: str) -> str:
+    return f"$.answers.{name}"
+
+
+MAX_ATTEMPTS = 5
+SECRET_BYTES = 16
+# After the event, or after they were written: then DynamoDB deletes what is kept of a guest, also if a crash left it behind.
+RETENTION_SECONDS = 366 * 86_400
+
+
+def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
+    """These seats of tickets, in this order, with what is kept of their guests. One round trip for each 100 guests."""
+    seats = [Seat(ticket, number) for ticket, number in places]
+    details = seats_store.load(seat.id for seat in seats if seat.guest is not None)
+    return [_with_details(seat, details.get(seat.id)) for seat in seats]
+
+
+def list_page(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
+    """At most `limit` seats of the tickets of an order, those of the first ticket first, and the cursor of the next page."""
+    places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
+    page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
+    return list_seats(page), next_cursor
+
+
+def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
+    """All seats of the owner's ticket. Raises TicketNotFound."""
+    ticket = tickets.get_owned(owner_id, ticket_id)
+    return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
+
+
+def assign(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
+    """Name the guest of a seat, in place of the one that it has, and invite them if they were not yet.
+
+    Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked,
+    GuestAdmitted, AnswersRequired and InvalidInput.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable(owner_id, named_seat, now)
+        after = _with_guest(seat, named)
+        if after == seat or _save(seat, after, "ticket.guest_named", owner_id, now):
+            if after.details is not None and after.details.email is not None and after.details.invited_at is None:
+                return send_invitation(after, language, now)
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def remove(owner_id: str, named_seat: str, now: int) -> Seat:
+    """Take a seat back from its guest, whose code is worth nothing then. Raises what `assign` raises."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable(owner_id, named_seat, now)
+        after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
+        if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def guests_until(event: Event) -> int:
+    """When the guests of an event are final, in epoch seconds: as the event says, and no later than its start."""
+    return tickets.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
+
+
+def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
+    """A seat whose guest can be invited, and their address. Raises SeatNotFound, TicketVoid and NoInvitation."""
+    seat = _get_owned(owner_id, named_seat)
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.details is None or seat.details.email is None:
+        raise NoInvitation()
+    return seat, seat.details.email
+
+
+def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
+    """Mail the link to the guest of a seat, in the language of their host.
+
+    If the mail cannot be sent, `invited_at` stays as it was, and it can be sent again.
+    """
+    details, token = seat.details, seat.token
+    assert details is not None
+    assert details.email is not None
+    assert token is not None
+    if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
+        return seat
+    seats_store.set_invited(details, now)
+    return replace(seat, details=replace(details, invited_at=now))
+
+
+def open_invitation(token: str) -> Seat:
+    """The seat of an invitation, whatever the state of its ticket. Raises InvitationNotFound."""
+    named_seat, _, secret = token.rpartition(".")
+    seat = _find(named_seat)
+    if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
+        raise InvitationNotFound()
+    return seat
+
+
+def erase(token: str, now: int) -> Seat:
+    """Delete what is kept of a guest, who asks for it. The seat is free again, unless they are in. Raises InvitationNotFound."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = open_invitation(token)
+        guest = seat.guest
+        assert guest is not None  # there are details
+        is_in = seat.checkin is not None
+        kept = [replace(guest, name=None)] if is_in else []
+        after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
+        entry = _audit_item(seat, "ticket.guest_erased", "guest", now)
+        details = seats_store.erase_item(seat.id, guest.code) if is_in else seats_store.delete_item(seat.id)
+        try:
+            dynamo.transact([ticket_store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
+        except dynamo.TransactionCanceled:
+            continue
+        return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def erase_names(ticket: Ticket) -> None:
+    """Take all names off a ticket, and all that is personal off its guests, whatever its state and the time. May be repeated.
+
+    The codes of the guests stay good. Nothing changes if the ticket is another owner's by now.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        nameless = [replace(guest, name=None) for guest in ticket.guests]
+        is_done = ticket.attendee is None and nameless == ticket.guests
+        if is_done or ticket_store.erase_names(ticket, nameless):
+            _call_for_guests(ticket, seats_store.erase)
+            return
+        now_is = tickets.get_ticket(ticket.id)
+        if now_is.owner_id != ticket.owner_id:
+            return
+        ticket = now_is
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def forget(ticket: Ticket) -> None:
+    """Delete what is kept of the guests of a ticket as it was, beside what the ticket has. May be repeated."""
+    _call_for_guests(ticket, seats_store.delete_of_guest)
+
+
+def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
+    """Call `act` at once with the seat's id and the code of each guest of a ticket."""
+    parallel.call_each(lambda guest: act(seat_id(ticket.id, guest.seat), guest.code), ticket.guests)
+
+
+def _get_changeable(owner_id: str, named_seat: str, now: int) -> Seat:
+    seat = _get_owned(owner_id, named_seat)
+    event = _event(seat)
+    if event is not None and now >= guests_until(event):
+        until = clock.iso(guests_until(event))
+        message = f"Guests could be named until {until}. Ask the promoter."
+        raise AttendeeLocked(message, guests_until=until, starts_at=clock.iso(event.starts_at))
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.checkin is not None:
+        raise GuestAdmitted()
+    return seat
+
+
+def _get_owned(owner_id: str, named_seat: str) -> Seat:
+    seat = _find(named_seat)
+    if seat is None or seat.ticket.owner_id != owner_id:
+        raise SeatNotFound()
+    return seat
+
+
+def _find(named_seat: str) -> Seat | None:
+    """The seat with what is kept of its guest, in one round trip; None if there is no such seat."""
+    ticket_id, number = split_seat_id(named_seat)
+    if number is None:
+        return None
+    ticket, details = parallel.both(lambda: tickets.find_ticket(ticket_id), lambda: seats_store.find(named_seat))
+    if ticket is None or number > ticket.admits:
+        return None
+    return _with_details(Seat(ticket, number), details)
+
+
+def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
+    is_theirs = details is not None and seat.guest is not None and details.code == seat.guest.code
+    return replace(seat, details=details) if is_theirs else seat
+
+
+def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
+    """The seat with this guest; if they are the same person, they keep the code and the link. Raises as `answers.read_answers`."""
+    guest, details = seat.guest, seat.details
+    free_form, option_answers = read_answers(seat.ticket.tier_id, named.answers)
+    if guest is None or details is None or not _is_same_person(guest, details, named):
+        code, secret = new_code(), secrets.token_hex(SECRET_BYTES)
+        guest = Guest(seat.number, code, signature.sign(seat.id, seat.ticket.event_id, code), named.name)
+        details = GuestDetails(id=seat.id, code=code, secret=secret, email=None, answers={}, option_answers=[], invited_at=None)
+    guest = replace(guest, name=named.name)
+    ticket = replace(seat.ticket, guests=_by_seat([*_other_guests(seat), guest]))
+    return Seat(ticket, seat.number, replace(details, email=named.email, answers=free_form, option_answers=option_answers))
+
+
+def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
+    """By the address, if there was one: who reads the mails of the old one must not keep a link that is good."""
+    if details.email is None:
+        return guest.name == named.name
+    return named.email is not None and email_key(named.email) == email_key(details.email)
+
+
+def _other_guests(seat: Seat) -> list[Guest]:
+    return [guest for guest in seat.ticket.guests if guest.seat != seat.number]
+
+
+def _by_seat(guests: list[Guest]) -> list[Guest]:
+    return sorted(guests, key=lambda guest: guest.seat)
+
+
+def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
+    """Write the guest of a seat, or that it has none. False, and nothing changed, if its ticket is not as it was read."""
+    details = seats_store.delete_item(after.id) if after.details is None else seats_store.put_item(after.details, _ttl(after, now))
+    try:
+        dynamo.transact(
+            [ticket_store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)]
+        )
+    except dynamo.TransactionCanceled:
+        return False
+    log.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
+    return True
+
+
+def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
+    """The entry about a guest, without anything personal, because nothing is ever deleted from the audit log."""
+    details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
+    return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
+
+
+def _event(seat: Seat) -> Event | None:
+    return catalog.snapshot().events.get(seat.ticket.event_id)
+
+
+def _ttl(seat: Seat, now: int) -> int:
+    event = _event(seat)
+    return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS

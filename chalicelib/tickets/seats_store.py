@@ -1,0 +1,109 @@
+"""Table `guests`: what is kept of the guests of seats, one item per guest. The tickets decide which of them count."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+
+from chalicelib.dynamodb import dynamo
+from chalicelib.tickets.model import GuestAnswer, GuestDetails
+
+_PLAIN = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
+
+_NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "option_answers": None, "invited_at": None}
+
+
+class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Finds a guest whose code was typed by hand; what is scanned has the seat's id in it."""
+
+    class Meta:
+        index_name = "code"
+        projection = KeysOnlyProjection()
+
+    code = UnicodeAttribute(hash_key=True)
+
+
+class GuestRow(dynamo.Table):
+    """The details of a guest. `id` is that of the seat."""
+
+    feature = "guests"
+    contents = "Details of the guests of seats."
+    personal_data = dynamo.PersonalData(
+        "names, addresses and answers of guests", export="yes", erasure="the names are removed; the ticket stays valid"
+    )
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    code = UnicodeAttribute()
+    secret = UnicodeAttribute(null=True)
+    email = UnicodeAttribute(null=True)
+    answers = UnicodeAttribute(null=True)
+    option_answers = UnicodeAttribute(null=True)
+    invited_at = NumberAttribute(null=True)
+    ttl = NumberAttribute()
+    code_index = GuestCodeIndex()
+
+
+def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
+    """Transaction item that keeps the details of a guest, in place of those of an earlier guest of the seat."""
+    row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
+    row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
+    row.option_answers = msgspec.json.encode(details.option_answers).decode() if details.option_answers else None
+    return dynamo.put(row)
+
+
+def delete_item(seat_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes the details of a seat's guest, if there are some."""
+    return dynamo.delete(GuestRow(seat_id))
+
+
+def erase_item(seat_id: str, code: str) -> dynamo.TransactItem:
+    """Transaction item that leaves nothing of the guest with this code but the code; canceled if the seat has another guest by now."""
+    return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
+
+
+def erase(seat_id: str, code: str) -> None:
+    """Leave nothing of the guest with this code but the code, unless the seat has another guest by now."""
+    dynamo.update_if(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
+
+
+def delete_of_guest(seat_id: str, code: str) -> None:
+    """Delete the details of the guest with this code, unless the seat has those of another guest by now."""
+    dynamo.delete_if(GuestRow(seat_id), "attribute_not_exists(id) OR code = :code", code=code)
+
+
+def set_invited(details: GuestDetails, at: int) -> bool:
+    """Keep when a guest was invited (epoch seconds). False if the seat has another guest by now."""
+    return dynamo.update_if(GuestRow(details.id), {"invited_at": at}, "code = :code", code=details.code)
+
+
+def find(seat_id: str) -> GuestDetails | None:
+    """The details of a seat's guest, strongly consistent, or None."""
+    row = GuestRow.find(seat_id)
+    return _details(row) if row else None
+
+
+def load(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
+    """Those of the seats' details that exist, by the seat's id, strongly consistent."""
+    keys = [{"id": {"S": seat_id}} for seat_id in seat_ids]
+    items = dynamo.batch_get(GuestRow.name(), keys, consistent=True)
+    found = [_details(GuestRow.from_raw_data(item)) for item in items]
+    return {details.id: details for details in found}
+
+
+def find_id_of_code(code: str) -> str | None:
+    """The id of the seat whose guest has this code, or None. May miss a guest who was named within the last second."""
+    return next((str(row.id) for row in GuestRow.code_index.query(code, limit=1)), None)
+
+
+def _details(row: GuestRow) -> GuestDetails:
+    plain = {name: getattr(row, name) for name in _PLAIN}
+    return GuestDetails(
+        **plain,
+        answers=msgspec.json.decode(row.answers, type=dict[str, str]) if row.answers else {},
+        option_answers=msgspec.json.decode(row.option_answers, type=list[GuestAnswer]) if row.option_answers else [],
+    )
