@@ -42,7 +42,7 @@ function PromoterList({ isVerified }: { isVerified: boolean }) {
   const own = useRoomTexts("admin");
   const found = usePages((cursor) => listPromoters(isVerified, cursor), "promoters");
   return (
-    <PagedList found={found} itemsOf={(page) => page.promoters} none={{ title: isVerified ? own.noneVerified : own.noneUnverified, text: own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.promoters} empty={{ title: isVerified ? own.noneVerified : own.noneUnverified, text: own.noneText }}>
       {(promoters) => (
         <ul class="cases">
           {promoters.map((promoter) => (

@@ -32,8 +32,8 @@ export function CasesPage() {
       <PagedList
         found={found}
         itemsOf={(page) => page.open as OpenCase[]}
-        none={{ title: own.none, text: own.noneText }}
-        above={(first) => <LastRun run={first.last_run} />}
+        empty={{ title: own.none, text: own.noneText }}
+        header={(first) => <LastRun run={first.last_run} />}
       >
         {(open) => (
           <ul class="cases">

@@ -32,8 +32,8 @@ export function PayoutsPage() {
       <PagedList
         found={found}
         itemsOf={(page) => page.payouts}
-        none={first?.provider !== null ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
-        above={(first) => <Comparison payouts={first} />}
+        empty={first?.provider !== null ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
+        header={(first) => <Comparison payouts={first} />}
       >
         {(payouts) => (
           <ul class="rows">

@@ -116,7 +116,7 @@ function Versions({ log }: { log: LogEntry[] }) {
   const found = usePages(listVersions, "versions");
   const changesOf = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length);
   return (
-    <PagedList found={found} itemsOf={(page) => page.versions} none={{ title: own.none, text: own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.versions} empty={{ title: own.none, text: own.noneText }}>
       {(versions) => (
         <ul class="entries">
           {versions.map((version) => (

@@ -69,7 +69,7 @@ function Change({ change: { action, kind, id, fields, sold, held, reduces, curre
   const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   const isAmount = (name: string, value: string) => name.endsWith("_cents") && currency !== null && /^\d+$/.test(value);
-  const said = (name: string, value: string) => {
+  const format = (name: string, value: string) => {
     if (isAmount(name, value)) return money(Number(value), currency!, locale);
     const plain = unquoted(value);
     return TIME.test(plain) ? dayAndTime(plain, undefined, locale) : (own.values[plain] ?? plain);
@@ -93,10 +93,10 @@ function Change({ change: { action, kind, id, fields, sold, held, reduces, curre
               <dd>
                 {action !== "create" && (
                   <>
-                    <del>{said(name, before)}</del> →{" "}
+                    <del>{format(name, before)}</del> →{" "}
                   </>
                 )}
-                <ins>{said(name, after)}</ins>
+                <ins>{format(name, after)}</ins>
               </dd>
             </div>
           ))}

@@ -46,7 +46,7 @@ export function HistoryPage() {
       <PagedList
         found={found}
         itemsOf={(page) => page.entries}
-        none={part ? { title: own.noCheckIns, text: own.noCheckInsText } : { title: own.none, text: own.noneText }}
+        empty={part ? { title: own.noCheckIns, text: own.noCheckInsText } : { title: own.none, text: own.noneText }}
       >
         {(entries) => (
           <ol class="history">

@@ -23,7 +23,7 @@ export function MessageList({ found, noneText }: { found: Pages<{ messages: Mess
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.messages} said={sent === null ? "" : own.done(own.kinds[sent] ?? sent)} none={{ title: own.none, text: noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.messages} status={sent === null ? "" : own.done(own.kinds[sent] ?? sent)} empty={{ title: own.none, text: noneText }}>
       {(messages) => (
         <ul class="rows">
           {messages.map((message) => (

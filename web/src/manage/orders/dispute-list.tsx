@@ -15,7 +15,7 @@ export function DisputeList() {
   const { event } = useManagedEvent();
   const found = usePages((cursor) => listDisputes(event.id, cursor), event.id);
   return (
-    <PagedList found={found} itemsOf={(page) => page.disputes} none={{ title: own.none, text: own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.disputes} empty={{ title: own.none, text: own.noneText }}>
       {(disputes) => (
         <ul class="cases">
           {disputes.map((dispute) => (

@@ -55,7 +55,7 @@ function OrderResults({ eventId, filters }: { eventId: string; filters: Filters 
   const found = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
   const noneText = filters.search || filters.status ? own.noMatch : own.noneText;
   return (
-    <PagedList found={found} itemsOf={(page) => page.orders} none={{ title: own.none, text: noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.orders} empty={{ title: own.none, text: noneText }}>
       {(orders) => <OrderTable eventId={eventId} orders={orders} />}
     </PagedList>
   );

@@ -9,27 +9,27 @@ interface Props<P, T> {
   found: Pages<P>;
   itemsOf: (page: P) => T[];
   /** What was done to an item. */
-  said?: string;
+  status?: string;
   /** Shown when the list is empty. */
-  none: { title: string; text: string };
+  empty: { title: string; text: string };
   /** Shown above the items, once the first page is loaded. */
-  above?: (first: P) => ComponentChildren;
+  header?: (first: P) => ComponentChildren;
   children: (items: T[]) => ComponentChildren;
 }
 
-export function PagedList<P, T>({ found, itemsOf, said, none, above, children }: Props<P, T>) {
+export function PagedList<P, T>({ found, itemsOf, status, empty, header, children }: Props<P, T>) {
   const own = useRoomTexts("forms");
   const { pages, failure, retry, isWorking, more } = found;
   if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
   const items = pages.flatMap(itemsOf);
   return (
     <>
-      {above?.(pages[0]!)}
-      <div role="status">{said && <p class="notice">{said}</p>}</div>
+      {header?.(pages[0]!)}
+      <div role="status">{status && <p class="notice">{status}</p>}</div>
       {items.length > 0 && children(items)}
       {items.length === 0 && !more && (
-        <Outcome tone="calm" title={none.title}>
-          <p>{none.text}</p>
+        <Outcome tone="calm" title={empty.title}>
+          <p>{empty.text}</p>
         </Outcome>
       )}
       {failure && <Failure failure={failure} retry={retry} />}

@@ -26,28 +26,28 @@ const CONFLICTS = ["version_conflict", "precondition_failed"];
 /** `key` names the form in this tab; `loaded` has the saved values with their version; `load` loads them again. */
 export function useDraft<V extends Values>(key: string, loaded: { version: number; values: V }, load: () => Promise<{ version: number; values: V }>): Draft<V> {
   const address = `fairgate.manage.${key}`;
-  const [kept, setKept] = useState<Kept<V>>(() => {
+  const [state, setState] = useState<Kept<V>>(() => {
     const typed: Kept<V> | null = JSON.parse(sessionStorage.getItem(address) ?? "null");
     return typed ?? { version: loaded.version, base: loaded.values, values: loaded.values };
   });
   const [theirs, setTheirs] = useState<TheirChange[]>([]);
-  const latest = useRef(kept);
-  const update = (state: Kept<V>) => {
-    latest.current = state;
-    setKept(state);
-    if (isSame(state.base, state.values)) sessionStorage.removeItem(address);
-    else sessionStorage.setItem(address, JSON.stringify(state));
+  const latest = useRef(state);
+  const update = (next: Kept<V>) => {
+    latest.current = next;
+    setState(next);
+    if (isSame(next.base, next.values)) sessionStorage.removeItem(address);
+    else sessionStorage.setItem(address, JSON.stringify(next));
   };
-  const follow = (present: { version: number; values: V }) => {
+  const mergeSaved = (saved: { version: number; values: V }) => {
     const { base, values, version } = latest.current;
-    if (present.version === version) return;
-    setTheirs(theirChanges(base, values, present.values));
-    update({ version: present.version, base: present.values, values: merge(base, values, present.values) as V });
+    if (saved.version === version) return;
+    setTheirs(theirChanges(base, values, saved.values));
+    update({ version: saved.version, base: saved.values, values: merge(base, values, saved.values) as V });
   };
-  useEffect(() => follow(loaded), [loaded.version]);
+  useEffect(() => mergeSaved(loaded), [loaded.version]);
   return {
-    values: kept.values,
-    isChanged: !isSame(kept.base, kept.values),
+    values: state.values,
+    isChanged: !isSame(state.base, state.values),
     theirs,
     set: (changes) => update({ ...latest.current, values: { ...latest.current.values, ...changes } }),
     save: async (send) => {
@@ -55,7 +55,7 @@ export function useDraft<V extends Values>(key: string, loaded: { version: numbe
       try {
         await send(values, base, version);
       } catch (error) {
-        if (error instanceof ApiFailure && CONFLICTS.includes(error.code)) follow(await load());
+        if (error instanceof ApiFailure && CONFLICTS.includes(error.code)) mergeSaved(await load());
         throw error;
       }
       sessionStorage.removeItem(address);

@@ -59,7 +59,7 @@ function AccountList({ search, group }: { search: string; group: Group }) {
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.users} said={last ? own[last.action](last.email) : ""} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.users} status={last ? own[last.action](last.email) : ""} empty={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
       {(accounts) => (
         <ul class="cases">
           {accounts.map((account) => (

@@ -45,15 +45,15 @@ function People({ shown }: { shown: Shown }) {
     setOffered({ to: entry.user_id, until: offer_expires_at! });
     await found.reload();
   };
-  const above = (line: Line) => (
+  const header = (line: Line) => (
     <>
       <Figures line={line} />
       <Demand line={line} />
     </>
   );
-  const said = offered ? own.done(offered.to, dayAndTime(offered.until, event.timezone, locale)) : "";
+  const status = offered ? own.done(offered.to, dayAndTime(offered.until, event.timezone, locale)) : "";
   return (
-    <PagedList found={found} itemsOf={(page) => page.entries} said={said} none={{ title: own.none[shown], text: own.noneText[shown] }} above={above}>
+    <PagedList found={found} itemsOf={(page) => page.entries} status={status} empty={{ title: own.none[shown], text: own.noneText[shown] }} header={header}>
       {(entries) => (
         <section class="group">
           <h2>{shown === "waiting" ? own.line : own.offered}</h2>

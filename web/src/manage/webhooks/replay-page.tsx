@@ -92,7 +92,7 @@ function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnTyp
   return (
     <section class="group">
       <h2>{own.failedTitle}</h2>
-      <PagedList found={found} itemsOf={(page) => page.deliveries} none={{ title: own.noneFailed, text: own.noneFailedText }}>
+      <PagedList found={found} itemsOf={(page) => page.deliveries} empty={{ title: own.noneFailed, text: own.noneFailedText }}>
         {(deliveries) => (
           <ul class="questions">
             {deliveries.map((delivery) => (

@@ -3,7 +3,7 @@
 import type { adminTexts as english } from "../en/admin";
 
 const jobs: Record<string, string> = {
-  sweep: "Caduca reservas y envía reembolsos",
+  sweep: "Libera reservas caducadas y envía reembolsos",
   send_messages: "Envía correos",
   retry_webhooks: "Reintenta webhooks",
   offer_tickets: "Ofrece entradas a la lista de espera",
@@ -29,7 +29,7 @@ export const adminTexts: typeof english = {
   stage: "Entorno",
   time: "Hora del servidor",
   jobs: "Tareas automáticas",
-  jobsText: "Cada minuto, las tareas automáticas caducan las reservas sin pagar, envían reembolsos y correos y ofrecen entradas a la lista de espera. Cada 15 minutos, otra tarea concilia nuestras cuentas con las del proveedor de pagos.",
+  jobsText: "Cada minuto, las tareas automáticas liberan las reservas sin pagar, envían reembolsos y correos, y ofrecen entradas a la lista de espera. Cada 15 minutos, otra tarea concilia nuestras cuentas con las del proveedor de pagos.",
   jobNames: jobs,
   jobStates: { fine: "En marcha", failed: "Ha fallado", late: "Parada", never: "Aún sin ejecutar" },
   every: (seconds) => (seconds < 3600 ? `cada ${seconds / 60} min` : `cada ${seconds / 3600} h`),

@@ -28,6 +28,6 @@ export const pageNames: typeof english = {
   version: "Restaurar una versión",
   system: "Sistema",
   problemMessages: "Problemas de correo",
-  payouts: "Transferencias al banco",
+  payouts: "Transferencias",
   cases: "Incidencias abiertas",
 };
