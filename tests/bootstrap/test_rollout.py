@@ -119,7 +119,7 @@ def test_events_created_through_the_api_stay(api, run, write, tree):
     tree["ticket_types"][tier_id] = ticket(tier_id)
     result = run("apply", write(tree))
     assert f"! event {event_id}: an event with this id was created through the API" in result.err
-    assert f"! tier {tier_id}: a tier with this id was created through the API" in result.err
+    assert f"! tier {tier_id}: a ticket type with this id was created through the API" in result.err
 
 
 def test_a_cancelled_and_a_test_event_stay_so_when_they_leave_the_file(api, run, write, tree):
