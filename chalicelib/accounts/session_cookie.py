@@ -16,7 +16,7 @@ from chalicelib.foundation.errors import InvalidInput
 PATH = "/api/v1/auth"  # the only calls that get to see it
 HEADER = Header(
     "X-Session",
-    "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin; then no body has one.",
+    "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin. Replies then contain no refresh token.",
     Literal["cookie"],
     errors=(InvalidInput,),
 )

@@ -76,7 +76,7 @@ _SENTENCES = {
         "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
     ),
     "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
-    "code_not_written": "{reason}. Version {version} is live without this change; correct the code and apply again",
+    "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
     "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",
     "kept_changing": "the catalog kept changing during the apply; run the command again",
 }

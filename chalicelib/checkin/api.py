@@ -159,7 +159,7 @@ def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
     """The id by which a repeated scan is known: the device's own, else that of the Idempotency-Key. It is kept with the ticket."""
     if body.scan_id is not None:
         if body.device is None:
-            raise InvalidInput("Send the `device` with its `scan_id`: the id is unique on the device alone.", path="$.device")
+            raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
         request.is_repeatable = True
         return _device_scan_id(body.device, body.scan_id)
     key = idempotency.find_key(request, request.require_user().user_id)
@@ -193,7 +193,7 @@ def _epoch_seconds(moment: datetime, path: str) -> int:
     try:
         return clock.epoch_seconds(moment)
     except ValueError as error:
-        raise InvalidInput(f"`{path}` cannot be this time: {error}.", path=path) from None
+        raise InvalidInput(f"`{path}` is not a valid time: {error}.", path=path) from None
 
 
 def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:

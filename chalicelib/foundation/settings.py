@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often people may check whether a promo code is valid. Counted by source address alone, times the factor below."),
     ] = "5/60"
-    limit_mail: Annotated[Rate, _says("How often a mail may be requested for one e-mail address.")] = "5/900"
+    limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
     limit_invite: Annotated[Rate, _says("How often a user may name or invite the guest of a seat.")] = "300/3600"
     limit_webhook: Annotated[
         Rate,

@@ -62,7 +62,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     origins = [origin.strip().rstrip("/").lower() for origin in settings.current().checkout_origins.split(",") if origin.strip()]
     for name, url in urls:
         if not _is_allowed(url, origins):
-            message = f"`{name}` must lead to one of the shop's own origins; FAIRGATE_CHECKOUT_ORIGINS lists them."
+            message = f"`{name}` must point to one of the shop's own origins; FAIRGATE_CHECKOUT_ORIGINS lists them."
             raise ReturnAddressRefused(message, path=f"$.{name}", origins=origins)
     is_requested = options.page == "hosted" or options.success_url is not None
     takes_own_page = payments.external_provider(payment.provider).takes_own_page()

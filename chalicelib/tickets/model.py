@@ -48,7 +48,7 @@ EmailAddress = Annotated[
         max_length=254,
         pattern="^[^@\\s]+@[^@\\s]+$",
         examples=["ada@example.com"],
-        description="An e-mail address, such as ada@example.com.",
+        description="An email address, such as ada@example.com.",
     ),
 ]
 

@@ -200,7 +200,7 @@ def test_uses_that_are_taken_during_the_apply_stay(api, run, write, tree, shown,
     declare(tree, promo_code("MANY", max_total_uses=1), name="Renamed")
     result = run("apply", write(tree))
     assert result.code == 1
-    assert "Version 2 is live without this change" in result.err
+    assert "Version 2 is served without this change" in result.err
     assert shown()["MANY"]["max_total_uses"] == 5
     assert run("drift", write(tree)).code == 1
     declare(tree, promo_code("MANY", max_total_uses=2), name="Renamed")

@@ -45,7 +45,7 @@ def _units_of(api, time, instances):
 
 
 @pytest.mark.parametrize("count", [1, 10])
-def test_reads_of_figures_that_change_grow_with_the_instances_only_by_the_display_items(api, time, large_catalog, monkeypatch, count):
+def test_more_instances_add_only_reads_of_the_display_items(api, time, large_catalog, monkeypatch, count):
     monkeypatch.setattr(display, "MAX_QUIET", 0)  # as if they had changed
     shards, displays, _, writes = units_of(api, time, count)
     assert (shards, displays, writes) == (SHARDS, count * EVENTS / 2, EVENTS)

@@ -44,6 +44,7 @@ def replies(report, name):
     return {(status, error): count for (request, status, error), count in report.replies.items() if request == name}
 
 
+@pytest.mark.slow
 def test_many_instances_add_only_their_own_reads_to_a_drop(api):
     few, many = run_alone(api, FEW), run_alone(api, MANY)
     assert many.max_segments() <= MAX_SEGMENTS

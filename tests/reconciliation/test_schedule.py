@@ -83,6 +83,7 @@ def test_a_run_compares_six_hours_at_most(shop):
     assert load_position() == shop.time.now - BEHIND
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_after_days_without_a_run_the_schedule_catches_up(shop):
     start_schedule(shop)
@@ -264,6 +265,7 @@ def open_shop_with_differences(api, time):
         yield shop, (order, late, second)
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_next_run_repairs_what_a_crash_at_any_call_left(api, time, monkeypatch):
     with open_shop_with_differences(api, time) as (shop, (order, late, second)):

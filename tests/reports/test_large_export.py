@@ -88,6 +88,7 @@ def _parts(api: Client, event_id: str) -> Iterator[str]:
         more = link[1]
 
 
+@pytest.mark.slow
 def test_20000_sales_add_up_to_the_ledger_and_need_the_memory_of_one_part(api, event_id):
     cents, orders, lines, peaks = 0, set(), 0, []
     columns = None

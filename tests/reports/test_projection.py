@@ -71,6 +71,7 @@ def admit(api, ticket_id, rng):
         api.post(f"/tickets/{ticket_id}/undo", json={"reason": "wrong person"}, token=builders.admin_token())
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("threaded_store")
 def test_reports_equal_a_recount_of_random_changes_in_any_order(api, time):

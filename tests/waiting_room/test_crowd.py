@@ -36,6 +36,7 @@ class CountingGateway(Gateway):
         return super().handle(method, target, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_a_thousand_browsers_call_only_join_state_and_reserve(threaded_store, api, time):
     import app

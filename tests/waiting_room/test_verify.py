@@ -200,6 +200,7 @@ def test_it_accepts_the_draw_of_a_real_sale(api, time, run):
     assert (code, "12 drawn and 1 late" in text) == (0, True), text
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_a_hundred_thousand_tokens_are_accepted_and_one_swap_is_found():
     counts = [25_003, 1, 0, 49_996, 25_000]  # of five counters

@@ -147,6 +147,7 @@ class CrashPlan:
             self.left.append(self.left.pop(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_crashes_at_any_step_neither_overtake_nor_leave_tickets_idle(threaded_store, api, time, seed):
     with started_sale(api, time, seed) as sale:
