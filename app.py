@@ -9,6 +9,16 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
+from chalicelib.addons.documents import api as documents_api
+from chalicelib.addons.messages import api as messages_api
+from chalicelib.addons.messages import jobs as messages_jobs
+from chalicelib.addons.outgoing_webhooks import api as outgoing_webhooks_api
+from chalicelib.addons.outgoing_webhooks import jobs as outgoing_webhooks_jobs
+from chalicelib.addons.packages import api as packages_api
+from chalicelib.addons.reports import api as reports_api
+from chalicelib.addons.reports import jobs as reports_jobs
+from chalicelib.addons.waitlist import api as waitlist_api
+from chalicelib.addons.waitlist import jobs as waitlist_jobs
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
@@ -16,16 +26,10 @@ from chalicelib.catalog import slugs
 from chalicelib.catalog.image_uploads import api as image_uploads_api
 from chalicelib.catalog.image_uploads import jobs as image_uploads_jobs
 from chalicelib.checkin import api as checkin_api
-from chalicelib.documents import api as documents_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
 from chalicelib.foundation import snapstart
-from chalicelib.messages import api as messages_api
-from chalicelib.messages import jobs as messages_jobs
 from chalicelib.notifications import api as notifications_api
-from chalicelib.outgoing_webhooks import api as outgoing_webhooks_api
-from chalicelib.outgoing_webhooks import jobs as outgoing_webhooks_jobs
-from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.promotions import api as promotions_api
@@ -33,12 +37,8 @@ from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
 from chalicelib.purchases import orders_api
 from chalicelib.reconciliation import jobs as reconciliation_jobs
-from chalicelib.reports import api as reports_api
-from chalicelib.reports import jobs as reports_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
-from chalicelib.waitlist import api as waitlist_api
-from chalicelib.waitlist import jobs as waitlist_jobs
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.foundation.log owns the logger of this name
 app.api.binary_types = ["*/*"]

@@ -13,11 +13,11 @@ from msgspec import Struct
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
 from bench.prices import Architecture, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
+from chalicelib.addons.messages.jobs import send_messages
+from chalicelib.addons.outgoing_webhooks.jobs import retry_webhooks
+from chalicelib.addons.waitlist.jobs import offer_tickets
 from chalicelib.foundation import clock
-from chalicelib.messages.jobs import send_messages
-from chalicelib.outgoing_webhooks.jobs import retry_webhooks
 from chalicelib.purchases.jobs import sweep
-from chalicelib.waitlist.jobs import offer_tickets
 from infra.local.schedules import scheduled_event
 from tests import builders
 from tests.client import Client, ClientReply

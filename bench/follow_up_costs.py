@@ -14,13 +14,13 @@ from bench.app_in_process import app_in_process
 from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
+from chalicelib.addons.messages import followers
+from chalicelib.addons.outgoing_webhooks import sender, store, transport
+from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
+from chalicelib.addons.waitlist import allocator
 from chalicelib.changes.model import Change, OrderPaid, TicketIssued
 from chalicelib.foundation import clock
-from chalicelib.messages import followers
-from chalicelib.outgoing_webhooks import sender, store, transport
-from chalicelib.outgoing_webhooks.transport import EndpointReply
 from chalicelib.purchases import queries
-from chalicelib.waitlist import allocator
 from tests import builders
 from tests.client import Client
 from tests.simulation.call_log import record_calls

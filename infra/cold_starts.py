@@ -27,13 +27,13 @@ from infra.local.gateway import Gateway
 from infra.local.schedules import scheduled_event
 
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
-PROJECT_REPORTS = "chalicelib.reports.jobs.project_reports"
+PROJECT_REPORTS = "chalicelib.addons.reports.jobs.project_reports"
 PROCESS_IMAGE = "chalicelib.catalog.image_uploads.jobs.process_image"
-FOLLOW_CHANGES = "chalicelib.messages.jobs.follow_changes"
-SEND_MESSAGES = "chalicelib.messages.jobs.send_messages"
-SEND_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.send_webhooks"
-RETRY_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.retry_webhooks"
-OFFER_TICKETS = "chalicelib.waitlist.jobs.offer_tickets"
+FOLLOW_CHANGES = "chalicelib.addons.messages.jobs.follow_changes"
+SEND_MESSAGES = "chalicelib.addons.messages.jobs.send_messages"
+SEND_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.send_webhooks"
+RETRY_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.retry_webhooks"
+OFFER_TICKETS = "chalicelib.addons.waitlist.jobs.offer_tickets"
 STAGE = "cold-starts"
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}

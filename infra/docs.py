@@ -18,6 +18,8 @@ from chalice.app import ScheduledEventConfig
 
 import app
 from bootstrap import files, interrupts
+from chalicelib.addons.outgoing_webhooks import model as webhooks
+from chalicelib.addons.waitlist import model as waitlist
 from chalicelib.catalog import custom_options, forms, tier_management
 from chalicelib.checkin.api import MAX_SCANS
 from chalicelib.edge import auth, error_replies, idempotency, routes, scheduled
@@ -25,11 +27,9 @@ from chalicelib.edge.openapi import list_errors, list_operations
 from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.images import model as images
 from chalicelib.images import rendering
-from chalicelib.outgoing_webhooks import model as webhooks
 from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
-from chalicelib.waitlist import model as waitlist
 from infra import event_sources, tables
 from infra.local import environment
 from infra.template import alarms, functions, permissions

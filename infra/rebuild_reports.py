@@ -12,9 +12,9 @@ from contextlib import redirect_stdout
 
 from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
+from chalicelib.addons.reports import projection
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.reports import projection
 
 
 def main(argv: Sequence[str] | None = None) -> int:

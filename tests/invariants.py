@@ -19,7 +19,7 @@ from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE, Arrival
-from tests.waitlist import invariants as waitlist
+from tests.addons.waitlist import invariants as waitlist
 
 
 def check(now: int, *, recovered: bool = False) -> None:
@@ -319,7 +319,7 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
 
 def _check_numbers(rows: list[TicketRow]) -> list[str]:
     """The seats of an event's tickets that have numbers have 1, 2, 3, ... up to the event's counter, each once."""
-    from chalicelib.messages.seat_numbers import CounterRow
+    from chalicelib.addons.messages.seat_numbers import CounterRow
 
     numbers: dict[str, list[int]] = {}
     for ticket in map(_ticket, rows):

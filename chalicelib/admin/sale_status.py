@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from chalicelib.addons.reports import analytics
+from chalicelib.addons.reports.analytics import PurchaseFigures, RevenueFigures
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
@@ -11,8 +13,6 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import finite
-from chalicelib.reports import analytics
-from chalicelib.reports.analytics import PurchaseFigures, RevenueFigures
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
 

@@ -10,22 +10,22 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
 from chalicelib.accounts.views import user_view
+from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
+from chalicelib.addons.outgoing_webhooks.views import endpoint_view
+from chalicelib.addons.waitlist import service as waitlist
+from chalicelib.addons.waitlist.views import managed_entry_view
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import clock, parallel
 from chalicelib.foundation.errors import ApiError
-from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
-from chalicelib.outgoing_webhooks.views import endpoint_view
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases import erasure, queries
 from chalicelib.purchases.views import full_order_view
 from chalicelib.tickets import seats
 from chalicelib.tickets.views import seat_view, ticket_view
-from chalicelib.waitlist import service as waitlist
-from chalicelib.waitlist.views import managed_entry_view
 
 
 class PromoterHasEvents(ApiError):

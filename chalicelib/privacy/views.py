@@ -3,12 +3,12 @@
 from msgspec import Struct
 
 from chalicelib.accounts.views import UserView
+from chalicelib.addons.outgoing_webhooks.views import EndpointView
+from chalicelib.addons.waitlist.views import ManagedEntryView
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.outgoing_webhooks.views import EndpointView
 from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.views import FullOrderView
 from chalicelib.tickets.views import SeatView, TicketView
-from chalicelib.waitlist.views import ManagedEntryView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):

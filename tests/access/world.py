@@ -12,6 +12,8 @@ from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import PromoterChange
+from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
+from chalicelib.addons.outgoing_webhooks import outbox
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.edge import auth
@@ -19,8 +21,6 @@ from chalicelib.foundation import clock, settings
 from chalicelib.ledger import money_cases as cases
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import ses_reports
-from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
-from chalicelib.outgoing_webhooks import outbox
 from tests import builders, engines, pictures
 from tests.access import requests
 from tests.bootstrap import conftest as bootstrap

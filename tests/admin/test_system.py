@@ -2,12 +2,12 @@
 
 import pytest
 
+from chalicelib.addons.outgoing_webhooks import endpoints, transport
+from chalicelib.addons.outgoing_webhooks import outbox as outbox_of_webhooks
+from chalicelib.addons.outgoing_webhooks.jobs import retry_webhooks
+from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
 from chalicelib.foundation import clock, ids, settings
 from chalicelib.notifications import outbox
-from chalicelib.outgoing_webhooks import endpoints, transport
-from chalicelib.outgoing_webhooks import outbox as outbox_of_webhooks
-from chalicelib.outgoing_webhooks.jobs import retry_webhooks
-from chalicelib.outgoing_webhooks.transport import EndpointReply
 from chalicelib.purchases import sweep
 from infra.local.schedules import scheduled_event
 from infra.template import functions

@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import invariants
+from tests.addons.waitlist import lines
 from tests.browser.managers import Manager
 from tests.browser.tours.waiting import buy_with_address, sell_out, send_mails
-from tests.waitlist import lines
 
 PAGE = 50
 

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, mailbox, register  # noqa: F401
+from tests.addons.waitlist import lines
 from tests.browser.buyers import Buyer
-from tests.waitlist import lines
 
 
 @pytest.fixture

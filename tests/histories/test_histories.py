@@ -15,9 +15,9 @@ from chalicelib.purchases import store
 from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, seeds, shops
+from tests.addons.waitlist import lines
 from tests.client import ClientReply
 from tests.simulation import faults
-from tests.waitlist import lines
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 STATUSES = {200, 201, 400, 403, 404, 409, 410}

@@ -5,10 +5,10 @@ from typing import Any
 from chalicelib.foundation import clock, settings
 from chalicelib.notifications import ses_reports
 from tests import builders
+from tests.addons.packages.requests import create_option, create_package
+from tests.addons.packages.requests import promoter as promoter_token
+from tests.addons.waitlist import lines
 from tests.client import Client
-from tests.packages.requests import create_option, create_package
-from tests.packages.requests import promoter as promoter_token
-from tests.waitlist import lines
 
 PROMOTER = "pia"
 HOST = "host@example.com"

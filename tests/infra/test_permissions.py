@@ -2,9 +2,9 @@
 
 import pytest
 
+from chalicelib.addons.messages.jobs import send_messages
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import secret_settings
-from chalicelib.messages.jobs import send_messages
 from chalicelib.notifications import providers
 from infra.local.schedules import scheduled_event
 from infra.template import permissions

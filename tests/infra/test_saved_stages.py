@@ -10,20 +10,20 @@ import msgspec
 import pytest
 
 import app
+from chalicelib.addons.messages import event_notices
+from chalicelib.addons.messages import jobs as messages
+from chalicelib.addons.outgoing_webhooks import jobs as webhooks
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import memory, settings
-from chalicelib.messages import event_notices
-from chalicelib.messages import jobs as messages
 from chalicelib.notifications import providers, ses_reports
-from chalicelib.outgoing_webhooks import jobs as webhooks
 from infra import backup, tables
 from infra.local.event_sources import create_poller
 from infra.local.schedules import scheduled_event
 from tests import builders, engines, invariants
+from tests.addons.outgoing_webhooks.receiver import open_receiver
+from tests.addons.waitlist import lines
 from tests.infra import saved_features, saved_stage
 from tests.notifications.fake_provider import FakeProvider
-from tests.outgoing_webhooks.receiver import open_receiver
-from tests.waitlist import lines
 
 
 @pytest.fixture(params=saved_stage.list_stages(), ids=lambda folder: folder.name)

@@ -7,17 +7,17 @@ from functools import partial
 
 import pytest
 
+from chalicelib.addons.waitlist import store
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import offers
 from chalicelib.purchases import store as purchases
-from chalicelib.waitlist import store
 from tests import builders, invariants, seeds, shops
+from tests.addons.waitlist import lines
 from tests.simulation.interference import interfere_before
 from tests.simulation.interleavings import Play, run_seeds
 from tests.simulation.scheduler import Run
 from tests.simulation.threads import run_in_threads
-from tests.waitlist import lines
 
 SEEDS, ROUNDS = 24, 8
 

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
+from tests.addons.waitlist import lines
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage
-from tests.waitlist import lines
 
 
 def waitlist_of_a_stranger(stage: Stage) -> None:

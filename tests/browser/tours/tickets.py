@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
+from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.foundation import settings
-from chalicelib.outgoing_webhooks import store
 from tests import builders, pictures
 from tests.browser.drops import project_changes
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager

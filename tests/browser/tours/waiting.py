@@ -5,17 +5,17 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.addons.messages import jobs
 from chalicelib.foundation import settings
-from chalicelib.messages import jobs
 from chalicelib.notifications import providers, ses_reports
 from chalicelib.notifications.providers import MailRefused
 from infra.local.schedules import scheduled_event
 from tests import builders
+from tests.addons.waitlist import lines
 from tests.browser.drops import project_changes
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
 from tests.notifications.fake_provider import FakeProvider
-from tests.waitlist import lines
 
 FLOOR = {"name": "Floor", "price_cents": 8950, "capacity": 1, "currency": "USD"}
 BALCONY = {"name": "Balcony", "price_cents": 4500, "capacity": 2, "currency": "USD"}

@@ -9,8 +9,8 @@ import zxingcpp
 from PIL import Image
 
 import app
+from chalicelib.addons.messages import jobs
 from chalicelib.foundation import settings
-from chalicelib.messages import jobs
 from chalicelib.notifications import outbox, providers
 from chalicelib.notifications.model import Attachment, MailMessage
 from infra.local.event_sources import create_poller

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.packages.requests import call, create_event, create_option, create_package
+from tests.addons.packages.requests import call, create_event, create_option, create_package
 from tests.simulation.call_log import record_calls
 
 

@@ -1,0 +1,69 @@
+"""Documents over HTTP."""
+
+from chalice.app import Blueprint
+from msgspec import Struct
+
+from chalicelib.addons.documents.errors import NotPaid, NoValidTickets
+from chalicelib.edge import languages
+from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.purchases.errors import OrderNotFound
+
+MEDIA_TYPE = "application/pdf"
+
+bp = Blueprint(__name__)
+
+
+class DocumentQuery(Struct, forbid_unknown_fields=True):
+    """`language`: if it is left out, the header Accept-Language decides."""
+
+    language: Language | None = None
+
+
+@route(
+    bp,
+    "GET",
+    "/orders/{order_id}/receipt.pdf",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    media_types=(MEDIA_TYPE,),
+    errors=(OrderNotFound, NotPaid),
+)
+def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
+    """Return the receipt of an order as PDF, for its buyer and the event's managers."""
+    from chalicelib.addons.documents import service  # few requests make documents
+
+    content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)
+    return _pdf_reply(content, f"receipt-{order_id}.pdf")
+
+
+@route(
+    bp,
+    "GET",
+    "/orders/{order_id}/tickets.pdf",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    media_types=(MEDIA_TYPE,),
+    errors=(OrderNotFound, NotPaid, NoValidTickets),
+)
+def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
+    """Return the caller's valid tickets of an order as PDF, one page each, with their QR codes."""
+    from chalicelib.addons.documents import service  # few requests make documents
+
+    content = service.order_tickets(request.require_user(), order_id, _language(request, query), request.now)
+    return _pdf_reply(content, f"tickets-{order_id}.pdf")
+
+
+def _language(request: RequestContext, query: DocumentQuery) -> Language:
+    return query.language or languages.choose(request.header("accept-language"))
+
+
+def _pdf_reply(content: bytes, name: str) -> Reply[bytes]:
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Disposition": f'inline; filename="{name}"',
+        "Cache-Control": "private, no-store",
+        "Vary": "Accept-Language",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Reply(content, headers=headers)

@@ -1,0 +1,132 @@
+"""A PDF of A4 pages, written from top to bottom. Lengths are points (1/72 inch), measured from the left and from the top.
+
+The same content gives the same bytes: the times in the file are those that it is made with.
+"""
+
+import io
+from collections.abc import Sequence
+from threading import Lock
+from typing import Literal
+
+from msgspec import Struct
+
+from chalicelib.addons.documents import fonts
+from chalicelib.addons.documents.fonts import Weight
+from chalicelib.foundation import clock
+from chalicelib.tickets.qr import Modules, runs
+
+WIDTH, HEIGHT = 595.0, 842.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 539.0, 56.0, 786.0
+
+LINE_HEIGHT = 1.3  # of the size of the letters
+CUT = "…"
+
+_FONT_FILE = Lock()  # ReportLab reads a font's file from a position that all documents with this font share
+
+
+class Cell(Struct, frozen=True):
+    """A text from `left` to `right`, in as many lines as it needs, or as many as it may have."""
+
+    text: str
+    left: float = LEFT
+    right: float = RIGHT
+    size: float = 10
+    weight: Weight = "regular"
+    align: Literal["left", "right"] = "left"
+    max_lines: int | None = None
+
+
+class Pages:
+    """A PDF that is being written. `top` is where the next row begins."""
+
+    def __init__(self, title: str, language: str, now: int) -> None:
+        from reportlab.pdfgen.canvas import Canvas  # few requests make documents
+
+        self._file = io.BytesIO()
+        self._canvas = Canvas(self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language)
+        self._canvas.setTitle(title)
+        self._canvas.setCreator("Fairgate")
+        self._canvas.setProducer("Fairgate")
+        stamp = clock.iso(now).translate(str.maketrans("", "", "-:TZ"))
+        self._canvas.setDateFormatter(lambda *_: f"D:{stamp}+00'00'")
+        self.top = TOP
+
+    def write(self, *cells: Cell, gap: float = 0) -> None:
+        """Write a row of cells side by side, on a new page if there is no room for it, and go below it and a gap."""
+        wrapped = [(cell, _lines(cell)) for cell in cells]
+        height = max(len(lines) * cell.size * LINE_HEIGHT for cell, lines in wrapped)
+        if self.top + height > BOTTOM and self.top > TOP:
+            self.turn_page()
+        for cell, lines in wrapped:
+            for number, line in enumerate(lines):
+                baseline = HEIGHT - self.top - cell.size - number * cell.size * LINE_HEIGHT
+                left = cell.left if cell.align == "left" else cell.right - _width(line, cell)
+                for run in fonts.runs(line, cell.weight):
+                    self._canvas.setFont(run.font, cell.size)
+                    self._canvas.drawString(left, baseline, run.text)
+                    left += self._canvas.stringWidth(run.text, run.font, cell.size)
+        self.top += height + gap
+
+    def rule(self) -> None:
+        """Draw a thin line across the page."""
+        self._canvas.setLineWidth(0.5)
+        self._canvas.line(LEFT, HEIGHT - self.top, RIGHT, HEIGHT - self.top)
+        self.top += 6
+
+    def draw_modules(self, modules: Modules, left: float, side: float) -> None:
+        """Draw a QR symbol with its quiet zone as a square at `top`, and stay there."""
+        unit = side / len(modules)
+        path = self._canvas.beginPath()
+        for row, line in enumerate(modules):
+            for column, length in runs(line):
+                path.rect(left + column * unit, HEIGHT - self.top - (row + 1) * unit, length * unit, unit)
+        self._canvas.drawPath(path, stroke=0, fill=1)
+
+    def turn_page(self) -> None:
+        """Go to the top of a new page."""
+        self._canvas.showPage()
+        self.top = TOP
+
+    def finish(self) -> bytes:
+        """The file. Nothing can be written after it."""
+        with _FONT_FILE:
+            self._canvas.save()
+        return self._file.getvalue()
+
+
+def _lines(cell: Cell) -> list[str]:
+    """The text in lines that fit between `left` and `right`; one that is cut short ends with an ellipsis."""
+    width = cell.right - cell.left
+    lines: list[str] = []
+    for paragraph in fonts.drawable(cell.text).split("\n"):
+        lines += _wrapped(paragraph.split(), cell, width)
+    lines = lines or [""]
+    if cell.max_lines is None or len(lines) <= cell.max_lines:
+        return lines
+    last = lines[cell.max_lines - 1]
+    while last and _width(last + CUT, cell) > width:
+        last = last[:-1]
+    return [*lines[: cell.max_lines - 1], last + CUT]
+
+
+def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        if line and _width(f"{line} {word}", cell) <= width:
+            line = f"{line} {word}"
+            continue
+        if line:
+            lines.append(line)
+        line = word
+        while len(line) > 1 and _width(line, cell) > width:  # a word that is longer than a line
+            fitting = len(line) - 1
+            while fitting > 1 and _width(line[:fitting], cell) > width:
+                fitting -= 1
+            lines.append(line[:fitting])
+            line = line[fitting:]
+    return [*lines, line] if line else lines
+
+
+def _width(text: str, cell: Cell) -> float:
+    return fonts.width(text, cell.weight, cell.size)

@@ -1,0 +1,132 @@
+"""The receipt of an order as a PDF: what was sold at which price, what was taken off, and what was paid back."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from chalicelib.addons.documents import wording
+from chalicelib.addons.documents.fonts import Weight
+from chalicelib.addons.documents.pages import LEFT, Cell, Pages
+from chalicelib.addons.documents.ticket_pages import seat_numbers
+from chalicelib.addons.documents.wording import Wording
+from chalicelib.catalog.model import Event
+from chalicelib.edge.languages import Language
+from chalicelib.purchases.model import Purchase, Refund
+from chalicelib.tickets.model import Ticket
+
+_UNIT_RIGHT = 440.0  # of the column of prices
+_LABEL_RIGHT = 130.0
+_ITEM_RIGHT = 350.0
+
+
+class Seller(Struct, frozen=True):
+    """Who sells the tickets, and where they can be reached."""
+
+    name: str
+    contact: str
+
+
+def render_receipt(
+    purchase: Purchase,
+    tickets: Sequence[Ticket],
+    event: Event | None,
+    seller: Seller,
+    buyer: str | None,
+    language: Language,
+    now: int,
+) -> bytes:
+    """The receipt of a purchase that was paid. `buyer` is the address that the buyer gave, if they gave one.
+
+    `event` is None if the catalog no longer has it; `now` is what the file says of when it was made, in epoch seconds.
+    """
+    words = wording.of(language)
+    timezone = event.timezone if event is not None else "UTC"
+    pages = Pages(f"{words.receipt} {purchase.id}", language, now)
+    pages.write(Cell(words.receipt, size=22, weight="bold"), gap=8)
+    for label, text in _facts(words, purchase, event, seller, buyer, timezone):
+        pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
+    pages.top += 14
+    _write_lines(pages, words, purchase)
+    _write_returns(pages, words, purchase, timezone)
+    pages.top += 12
+    for note in _notes(words, purchase, tickets):
+        pages.write(Cell(note), gap=2)
+    pages.write(Cell(words.issued_at.format(moment=words.time(now, timezone)), size=8))
+    return pages.finish()
+
+
+def _facts(
+    words: Wording, purchase: Purchase, event: Event | None, seller: Seller, buyer: str | None, timezone: str
+) -> Iterator[tuple[str, str]]:
+    yield words.number, purchase.id
+    yield words.paid_at, words.time(purchase.ended_at or purchase.created_at, timezone)
+    yield words.seller, f"{seller.name}\n{seller.contact}"
+    if buyer:
+        yield words.buyer, buyer
+    if event is None:
+        yield words.event, purchase.event_id
+    else:
+        yield words.event, f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{event.place}"
+
+
+def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
+    """The lines at the prices at which they were sold, the discount, and what was paid."""
+    _write_row(pages, words.item, words.price, words.total, is_bold=True)
+    pages.rule()
+    for line in purchase.lines:
+        price = words.amount(line.price_cents, purchase.currency)
+        total = words.amount(line.quantity * line.price_cents, purchase.currency)
+        _write_row(pages, f"{line.quantity} × {line.tier_name}", price, total)
+    pages.rule()
+    if purchase.discount_cents:
+        off = words.amount(-purchase.discount_cents, purchase.currency)
+        _write_row(pages, words.discount.format(code=purchase.promo_code or ""), "", off)
+    _write_row(pages, words.total, "", words.amount(purchase.total_cents, purchase.currency), is_bold=True)
+
+
+def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
+    """What was paid back, or taken back by a bank, and what is left then. Refunds of a second payment are none of this one."""
+    payment_id = purchase.payment.payment_intent_id if purchase.payment is not None else None
+    refunds = [refund for refund in purchase.refunds if refund.payment_intent_id == payment_id]
+    lost = [dispute for dispute in purchase.disputes if dispute.status == "lost" and purchase.is_own_payment(dispute.payment_intent_id)]
+    left = purchase.total_cents
+    for refund in refunds:
+        cents = 0 if refund.status == "failed" else refund.amount_cents
+        left -= cents
+        _write_row(pages, _refund_text(words, refund, timezone), "", words.amount(-cents, refund.currency))
+    for dispute in lost:
+        left -= dispute.amount_cents
+        _write_row(
+            pages, words.dispute.format(day=words.day(dispute.at, timezone)), "", words.amount(-dispute.amount_cents, dispute.currency)
+        )
+    if refunds or lost:
+        _write_row(pages, words.left, "", words.amount(left, purchase.currency), is_bold=True)
+
+
+def _refund_text(words: Wording, refund: Refund, timezone: str) -> str:
+    text = words.refund.format(day=words.day(refund.at, timezone), state=words.refund_states[refund.status])
+    if not refund.fee_cents:
+        return text
+    return f"{text}; {words.fee_kept.format(amount=words.amount(refund.fee_cents, refund.currency))}"
+
+
+def _notes(words: Wording, purchase: Purchase, tickets: Sequence[Ticket]) -> Iterator[str]:
+    payment = purchase.payment
+    if payment is not None:
+        yield words.payments.get("free" if purchase.total_cents == 0 else payment.provider, words.paid)
+        if payment.payment_intent_id is not None:
+            yield words.reference.format(reference=payment.payment_intent_id)
+    numbers = [number for ticket in tickets if (number := seat_numbers(ticket))]
+    if numbers:
+        yield words.ticket_numbers.format(numbers=", ".join(numbers))
+
+
+def _write_row(pages: Pages, item: str, price: str, total: str, *, is_bold: bool = False) -> None:
+    weight: Weight = "bold" if is_bold else "regular"
+    item_right = _ITEM_RIGHT if price else _UNIT_RIGHT
+    pages.write(
+        Cell(item, LEFT, item_right, weight=weight),
+        Cell(price, item_right, _UNIT_RIGHT, weight=weight, align="right"),
+        Cell(total, _UNIT_RIGHT, weight=weight, align="right"),
+        gap=3,
+    )

@@ -1,0 +1,57 @@
+"""Documents for people to keep and print: the receipt and the tickets of an order, and who may have them."""
+
+from urllib.parse import urlsplit
+
+from chalicelib.accounts import profiles
+from chalicelib.addons.documents.errors import NotPaid, NoValidTickets
+from chalicelib.addons.documents.receipt import Seller, render_receipt
+from chalicelib.addons.documents.ticket_pages import render_tickets
+from chalicelib.catalog import permissions
+from chalicelib.catalog.model import Event
+from chalicelib.catalog.permissions import find_event
+from chalicelib.edge.auth import Identity
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
+from chalicelib.purchases import queries
+from chalicelib.purchases.errors import OrderNotFound
+
+__all__ = ["order_receipt", "order_tickets", "render_receipt", "render_tickets"]
+
+
+def order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
+    """The receipt of an order, for its buyer and for who manages its event. Raises OrderNotFound for others, and NotPaid."""
+    purchase = queries.load(order_id)
+    if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
+        raise OrderNotFound()
+    if not purchase.was_order:
+        raise NotPaid()
+    event = find_event(purchase.event_id)
+    email = queries.load_details(purchase).customer_email
+    return render_receipt(purchase, queries.load_tickets(purchase), event, _seller(event), email, language, now)
+
+
+def order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
+    """The valid tickets of an order that are the caller's, who has bought them or was given them.
+
+    Raises OrderNotFound if the order is another's and no ticket of it is the caller's, NotPaid and NoValidTickets.
+    """
+    purchase = queries.load(order_id)
+    if purchase is None:
+        raise OrderNotFound()
+    own = [ticket for ticket in queries.load_tickets(purchase) if ticket.owner_id == identity.user_id]
+    if purchase.user_id != identity.user_id and not own:
+        raise OrderNotFound()
+    if not purchase.was_order:
+        raise NotPaid()
+    valid = [ticket for ticket in own if ticket.admissible]
+    if not valid:
+        raise NoValidTickets()
+    return render_tickets(purchase, valid, find_event(purchase.event_id), language, now)
+
+
+def _seller(event: Event | None) -> Seller:
+    """The event's promoter, once somebody has verified who that is; else the shop."""
+    promoter = profiles.find(event.promoter_id) if event is not None and event.promoter_id is not None else None
+    if promoter is not None and promoter.state == "verified":
+        return Seller(promoter.company or promoter.name, " · ".join(filter(None, (promoter.website, promoter.email))))
+    return Seller("Fairgate", urlsplit(settings.current().shop_url).hostname or "")

@@ -1,0 +1,206 @@
+"""The mail of a notification, from what is in the tables when it is sent: nothing secret waits in the outbox."""
+
+from collections.abc import Sequence
+from email.utils import parseaddr
+from typing import Any
+
+import msgspec
+
+from chalicelib.accounts import service as accounts
+from chalicelib.addons.documents import service as documents
+from chalicelib.addons.messages.model import EventDetails, event_details
+from chalicelib.catalog import permissions, sharing
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.foundation import clock, money, settings
+from chalicelib.notifications import templates, unsubscription
+from chalicelib.notifications.model import Attachment, MailMessage, Notification
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import Purchase
+from chalicelib.tickets import qr
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket
+
+OFFERS = ("waitlist_offer", "offer_expiring")  # the mails that somebody may unsubscribe from
+
+
+class Moot(Exception):
+    """There is nothing to say any more, or nobody to say it to."""
+
+
+def compose(notification: Notification) -> MailMessage | None:
+    """The mail of a notification; None if there is nothing to say any more, or no address to send it to."""
+    event = permissions.find_event(notification.event_id)
+    try:
+        if event is None:
+            raise Moot
+        address = _address(notification)
+        values, attachments = _content(notification, event)
+    except Moot:
+        return None
+    values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": _event_values(event)}
+    text = templates.render(notification.kind, notification.language, values)
+    headers = unsubscription.headers(notification.subject_id) if notification.kind in OFFERS else {}
+    return MailMessage(
+        notification.kind,
+        address,
+        text.subject,
+        text.text,
+        text.html,
+        tuple(attachments),
+        notification_id=notification.id,
+        headers=headers,
+    )
+
+
+def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """What the template needs, and the files. Raises Moot."""
+    match notification.kind:
+        case "order_confirmed":
+            return _confirmation(notification, event)
+        case "order_refunded" | "event_cancelled" | "payment_returned":
+            return _refund(notification)
+        case "ticket_received":
+            return _received_ticket(notification, event)
+        case "ticket_given" | "ticket_voided":
+            ticket = _ticket(notification)
+            return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
+        case "waitlist_offer" | "offer_expiring":
+            return _offer(notification, event)
+        case "event_changed":
+            return _event_change(notification, event)
+        case "webhook_disabled":
+            facts = notification.facts
+            return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": _shop_url("manage/webhooks")}, []
+    raise ValueError(f"no mail is known of the kind {notification.kind!r}")
+
+
+def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    purchase = _purchase(notification)
+    kept = [ticket for ticket in queries.load_tickets(purchase) if ticket.admissible and ticket.owner_id == purchase.user_id]
+    if not kept:
+        raise Moot
+    shown, images = _shown_tickets(kept)
+    values = {
+        "tickets": shown,
+        "order_id": purchase.id,
+        "total": _amount(purchase.total_cents, purchase.currency),
+        "currency": purchase.currency,
+        "url": _shop_url("tickets"),
+    }
+    pages = documents.render_tickets(purchase, kept, event, notification.language, clock.now())
+    return values, [*images, Attachment("tickets.pdf", "application/pdf", pages), _calendar(event)]
+
+
+def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    ticket = _ticket(notification)
+    if ticket.owner_id != notification.user_id or ticket.state == "void":
+        raise Moot
+    shown, images = _shown_tickets([ticket])
+    return {"tickets": shown, "url": _shop_url("tickets")}, [*images, _calendar(event)]
+
+
+def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tickets that are set aside for somebody who waited, unless they have bought or declined them, or come too late."""
+    purchase = _purchase(notification)
+    if not purchase.is_active(clock.now()):
+        raise Moot
+    tiers = ", ".join(line.tier_name for line in purchase.lines)
+    until = clock.local(purchase.expires_at, event.timezone)
+    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": _shop_url("account")}, []
+
+
+def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """How the event is now, and of what has changed how it was, unless all is as it was again."""
+    before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
+    after = event_details(event)
+    if before == after or event.status == "cancelled":
+        raise Moot
+    has_moved = (before.starts_at, before.timezone) != (after.starts_at, after.timezone)
+    earlier = {
+        "name": before.name if before.name != after.name else "",
+        "place": before.place if before.place != after.place else "",
+        "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
+        "zone": before.timezone,
+    }
+    return {"before": earlier, "url": _shop_url(f"events/{event.id}")}, [_calendar(event)]
+
+
+def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    purchase = _purchase(notification)
+    refund = purchase.find_refund(str(notification.facts["refund_id"]))
+    if refund is None:
+        raise Moot
+    values = {
+        "order_id": purchase.id,
+        "count": len(refund.tickets),
+        "amount": _amount(refund.amount_cents, refund.currency),
+        "currency": refund.currency,
+        "is_rejected": not purchase.was_order,
+    }
+    return values, []
+
+
+def _shown_tickets(of: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Attachment]]:
+    """The tickets as a template shows them, and the image of each one's QR code."""
+    shown, images = [], []
+    for number, ticket in enumerate(of, start=1):
+        content_id = f"ticket-{number}@fairgate"
+        attendee = ticket.attendee.name if ticket.attendee else None
+        shown.append({"tier": _tier_name(ticket), "attendee": attendee, "code": ticket.code, "content_id": content_id})
+        images.append(Attachment(f"{ticket.id}.png", "image/png", qr.png(qr.modules(qr.text(ticket))), content_id))
+    return shown, images
+
+
+def _calendar(event: Event) -> Attachment:
+    snapshot = catalog.snapshot()
+    host = parseaddr(settings.current().mail_from)[1].rpartition("@")[2] or "fairgate"
+    text = sharing.render_calendar(event, _shop_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
+    return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
+
+
+def _event_values(event: Event) -> dict[str, Any]:
+    starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
+    return {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
+
+
+def _address(notification: Notification) -> str:
+    """Where the user gets mails about this: the address that they gave with the order, else that of their account. Raises Moot."""
+    order_id = notification.facts.get("order_id")
+    purchase = queries.load(str(order_id)) if order_id is not None else None
+    if purchase is not None and purchase.has_details and purchase.user_id == notification.user_id:
+        details = queries.load_details(purchase)
+        if details is not None and details.customer_email:
+            return details.customer_email
+    account = accounts.find_account(notification.user_id)
+    if account is None:
+        raise Moot
+    return account.email
+
+
+def _purchase(notification: Notification) -> Purchase:
+    purchase = queries.load(str(notification.facts["order_id"]))
+    if purchase is None:
+        raise Moot
+    return purchase
+
+
+def _ticket(notification: Notification) -> Ticket:
+    ticket = tickets.find_ticket(str(notification.facts["ticket_id"]))
+    if ticket is None:
+        raise Moot
+    return ticket
+
+
+def _tier_name(ticket: Ticket) -> str:
+    tier = catalog.snapshot().tiers.get(ticket.tier_id)
+    return tier.name if tier is not None else ticket.tier_id
+
+
+def _amount(cents: int, currency: str) -> str:
+    """An amount for people, with as many digits as its currency has; `0` for nothing."""
+    return money.amount_text(cents, currency) if cents else "0"
+
+
+def _shop_url(path: str) -> str:
+    return f"{settings.current().shop_url.rstrip('/')}/{path}"

@@ -1,0 +1,130 @@
+"""Tell the holders of tickets when their event has another name, place or time: one mail for each person and change.
+
+A change is only noted. Some minutes after the last one of several, the mails are queued in portions, and how far that has come is written
+after each. A notice compares what holders know with how the event is now, so a change that comes twice, or was undone, makes no mail.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+
+from msgspec.structs import asdict, replace
+
+from chalicelib.addons.messages import store
+from chalicelib.addons.messages.model import EventNotice, Mailing, event_details
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, log, parallel
+from chalicelib.notifications import outbox
+from chalicelib.notifications.model import Notification
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import Purchase
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket
+
+QUIET_SECONDS = 300  # without another change, before the mails are queued
+MAX_DELAY_SECONDS = 1800  # from the first change, if others follow again and again
+PORTION = 250  # tickets
+MAX_PORTIONS = 4  # in a run: about as many mails as one run sends at SES's first rate
+HEARD_SECONDS = 60  # after a change, in which an instance may still sell the event as it was
+SECONDS_RESERVED = 30  # of a run, for sending
+MAX_ATTEMPTS = 5
+SILENT_STATUSES = ("draft", "cancelled", "past")  # who has tickets of a cancelled event gets a mail with the refund
+
+
+def note_change(before: Event, after: Event, at: int) -> None:
+    """Note that an event was changed `at` (epoch seconds), if holders of tickets want to know. May be repeated."""
+    if before.status == "draft" or event_details(before) == event_details(after):
+        return
+    for _ in range(MAX_ATTEMPTS):
+        notice = store.find(after.id)
+        if store.save(notice, _with_change(notice or EventNotice(event_id=after.id, known=event_details(before)), at), at):
+            return
+    raise dynamo.StoreUnavailable("the notice kept changing")
+
+
+def queue_mails(now: int) -> int:
+    """Queue mails about changes that are due, in MAX_PORTIONS portions at most. Returns how many it were.
+
+    A notice that fails stops no other.
+    """
+    portions = 0
+    for notice in store.list_open():
+        try:
+            for _ in _queue_portions(notice, now):
+                portions += 1
+                if portions >= MAX_PORTIONS or deadline.remaining() < SECONDS_RESERVED:
+                    return portions
+        except Exception as error:
+            if dynamo.is_unavailable(error):
+                raise
+            log.exception("event_notice.failed", event_id=notice.event_id)
+    return portions
+
+
+def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
+    """Do what is due of a notice; yields after each portion."""
+    current = _begin_mailing(notice, now) if notice.mailing is None else notice
+    while current is not None and current.mailing is not None:
+        current = _queue_portion(current, current.mailing, now)
+        yield
+
+
+def _with_change(notice: EventNotice, at: int) -> EventNotice:
+    first_at = at if notice.first_at is None else min(notice.first_at, at)
+    last_at = at if notice.last_at is None else max(notice.last_at, at)
+    return replace(notice, first_at=first_at, last_at=last_at, due_at=min(last_at + QUIET_SECONDS, first_at + MAX_DELAY_SECONDS))
+
+
+def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
+    """Begin to queue the mails about a change. None if there is nothing to do yet or any more, or somebody else has begun."""
+    if notice.due_at is None or notice.last_at is None or now < notice.due_at:
+        return None
+    event = catalog.load_current().find_event(notice.event_id)
+    details = notice.known if event is None else event_details(event)
+    begun = replace(notice, known=details, first_at=None, last_at=None, due_at=None)
+    if event is not None and details != notice.known and event.status not in SILENT_STATUSES and now <= event.last_sale_at:
+        position = tickets.change_position(0)
+        begun = replace(begun, mailing=Mailing(began_at=now, changed_at=notice.last_at, before=notice.known, position=position))
+    return begun if store.save(notice, begun, now) else None
+
+
+def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
+    """Queue the mails to the holders of some tickets. Returns the notice after that; None if somebody else has changed it meanwhile."""
+    found, position = tickets.query_changes(notice.event_id, under_way.position, PORTION)
+    latest = under_way.changed_at + HEARD_SECONDS
+    wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
+    orders = queries.load_many({ticket.purchase_id for ticket in wanted.values()}) if wanted else {}
+    mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
+    parallel.call_each(outbox.queue, mails)
+    after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
+    if not store.save(notice, after, now):
+        return None
+    if position is None:
+        log.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
+    return after
+
+
+def _held_since(ticket: Ticket) -> int:
+    transfer = ticket.transfer
+    return ticket.created_at if transfer is None or transfer.accepted_at is None else transfer.accepted_at
+
+
+def _notifications(
+    event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], now: int
+) -> Iterator[Notification]:
+    """A notification for the owner of each of these tickets. Its id has a hash of the owner's, and no name of theirs is in logs."""
+    before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
+    for ticket in wanted:
+        order = orders.get(ticket.purchase_id)
+        is_buyer = order is not None and order.user_id == ticket.owner_id
+        yield outbox.new_notification(
+            "event_changed",
+            event_id,
+            f"{under_way.began_at}-{sha256(ticket.owner_id.encode()).hexdigest()[:32]}",
+            user_id=ticket.owner_id,
+            event_id=event_id,
+            now=now,
+            language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have none
+            facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {})},
+        )

@@ -1,0 +1,143 @@
+"""Who gets which notification when something has happened: one for each change, however often and in whatever order changes come."""
+
+from collections.abc import Iterator, Sequence
+
+from chalicelib.addons.messages import event_notices
+from chalicelib.changes.model import (
+    Change,
+    EventChanged,
+    OrderPaid,
+    OrderRefunded,
+    TicketTransferred,
+    TicketVoided,
+    WaitlistOffered,
+)
+from chalicelib.foundation import clock, log
+from chalicelib.notifications import outbox
+from chalicelib.notifications.model import Notification
+from chalicelib.purchases.model import EVENT_CANCELLED
+
+# Of older changes there is no mail: a new function reads a stream from its beginning, and has seen nothing of it before.
+MAX_AGE_SECONDS = 6 * 3600
+
+# Of an offer that lasts less than this there is no reminder: it would come right after the first mail.
+MIN_REMINDED_SECONDS = 3600
+REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # when a fourth of its time is left, but three hours at most
+
+SILENT_REFUNDS = ("undone",)  # of the reset of a demo
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Queue the notifications that follow from changes."""
+    oldest = clock.now() - MAX_AGE_SECONDS
+    for change in changes:
+        if isinstance(change, EventChanged) and change.before is not None and change.after is not None and change.at >= oldest:
+            event_notices.note_change(change.before, change.after, change.at)
+        for notification in _notifications(change):
+            if change.at >= oldest:
+                outbox.queue(notification)
+            else:
+                log.info("notification.too_old", kind=notification.kind, subject_id=notification.subject_id)
+
+
+def _notifications(change: Change) -> Iterator[Notification]:
+    match change:
+        case OrderPaid():
+            yield from _of_payment(change)
+        case OrderRefunded():
+            yield from _of_refund(change)
+        case WaitlistOffered():
+            yield from _of_offer(change)
+        case TicketTransferred():
+            yield from _of_transfer(change)
+        case TicketVoided():
+            yield from _of_void_ticket(change)
+
+
+def _of_payment(change: OrderPaid) -> Iterator[Notification]:
+    purchase = change.purchase
+    if purchase.payment is not None and purchase.payment.provider == "imported":
+        return  # another system has sold it, and sent its own mails
+    yield outbox.new_notification(
+        "order_confirmed",
+        purchase.id,
+        purchase.version,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        now=clock.now(),
+        language=purchase.language,
+        facts={"order_id": purchase.id},
+    )
+
+
+def _of_refund(change: OrderRefunded) -> Iterator[Notification]:
+    """A refund of tickets, or of a payment for which there were none. The mail about a cancelled event comes with the refund."""
+    purchase, refund = change.purchase, change.refund
+    if refund.reason in SILENT_REFUNDS:
+        return
+    kind = "payment_returned" if not refund.tickets else "event_cancelled" if refund.reason == EVENT_CANCELLED else "order_refunded"
+    yield outbox.new_notification(
+        kind,
+        purchase.id,
+        refund.id.replace(".", "_"),
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        now=clock.now(),
+        language=purchase.language,
+        facts={"order_id": purchase.id, "refund_id": refund.id},
+    )
+
+
+def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
+    """The offer, and a reminder shortly before its end. An offer is made once, so it has no versions."""
+    purchase, now = change.purchase, clock.now()
+    seconds = purchase.expires_at - purchase.created_at
+    remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
+    due = {"waitlist_offer": now}
+    if seconds >= MIN_REMINDED_SECONDS and remind_at > now:
+        due["offer_expiring"] = remind_at
+    for kind, due_at in due.items():
+        yield outbox.new_notification(
+            kind,
+            purchase.id,
+            1,
+            user_id=purchase.user_id,
+            event_id=purchase.event_id,
+            now=now,
+            due_at=due_at,
+            language=purchase.language,
+            facts={"order_id": purchase.id},
+        )
+
+
+def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:
+    ticket = change.ticket
+    mails = (("ticket_received", ticket.owner_id, ticket.language), ("ticket_given", change.from_user_id, change.from_language))
+    for kind, user_id, language in mails:
+        yield outbox.new_notification(
+            kind,
+            ticket.id,
+            change.sequence.lstrip("0"),
+            user_id=user_id,
+            event_id=ticket.event_id,
+            now=clock.now(),
+            language=language,
+            facts={"ticket_id": ticket.id},
+        )
+
+
+def _of_void_ticket(change: TicketVoided) -> Iterator[Notification]:
+    """To somebody who was given the ticket: its buyer gets a mail about the refund."""
+    ticket = change.ticket
+    if ticket.transfer is None or ticket.transfer.accepted_at is None:
+        return
+    yield outbox.new_notification(
+        "ticket_voided",
+        ticket.id,
+        change.sequence.lstrip("0"),
+        user_id=ticket.owner_id,
+        event_id=ticket.event_id,
+        now=clock.now(),
+        language=ticket.language,
+        facts={"ticket_id": ticket.id},
+    )

@@ -1,0 +1,206 @@
+"""Create, change and delete a promoter's endpoints; each change is one transaction with its audit entry."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from chalicelib.addons.outgoing_webhooks import store, transport
+from chalicelib.addons.outgoing_webhooks.model import (
+    MAX_ENDPOINTS,
+    PREVIOUS_SECRET_SECONDS,
+    DisabledReason,
+    Endpoint,
+    EndpointChanging,
+    EndpointNotFound,
+    EventType,
+    TooManyEndpoints,
+)
+from chalicelib.addons.outgoing_webhooks.store import list_endpoints as list_endpoints
+from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused
+from chalicelib.audit import service as audit
+from chalicelib.catalog.revisions import ANY_VERSION, Expected
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import Forbidden, Identity
+from chalicelib.foundation import parallel
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.notifications import outbox as notifications
+from chalicelib.notifications.model import Notification
+from chalicelib.promoters.service import may_act_for
+
+MAX_ATTEMPTS = 5
+SENDER = "outgoing_webhooks"  # the actor of what the sender itself changes
+
+
+def require_owner(identity: Identity, promoter_id: str) -> None:
+    """Raises Forbidden unless the caller is this promoter, or an admin."""
+    if not may_act_for(identity, promoter_id):
+        raise Forbidden("You can only manage your own webhook endpoints.")
+
+
+def get(promoter_id: str, endpoint_id: str) -> Endpoint:
+    """Raises EndpointNotFound."""
+    found = store.find_endpoint(promoter_id, endpoint_id)
+    if found is None:
+        raise EndpointNotFound(endpoint_id=endpoint_id)
+    return found
+
+
+def create(promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int) -> Endpoint:
+    """Create an endpoint with a new secret; if it exists, it is returned as it is. Raises InvalidInput or TooManyEndpoints."""
+    existing = list_endpoints(promoter_id)
+    if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
+        return found
+    if len(existing) >= MAX_ENDPOINTS:
+        raise TooManyEndpoints(limit=MAX_ENDPOINTS)
+    _check_url(url)
+    new = Endpoint(
+        promoter_id=promoter_id,
+        id=endpoint_id,
+        url=url,
+        secret=transport.new_secret(),
+        created_at=now,
+        updated_at=now,
+        description=description,
+        event_types=event_types,
+    )
+    dynamo.transact([store.create_endpoint_item(new), _audit_item(new, "webhook_endpoint.created", actor, now, _shown(new))])
+    return new
+
+
+def update(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
+    """Change fields of an endpoint, by the model's names. Enabled again, it begins without failures.
+
+    Raises InvalidInput, EndpointNotFound, EndpointChanging and those of `expected`.
+    """
+    if "url" in values:
+        _check_url(values["url"])
+
+    def change(before: Endpoint) -> Endpoint:
+        expected.check(before)
+        after = replace(before, **values)
+        return replace(after, failing_since=None) if after.is_enabled and not before.is_enabled else after
+
+    return _change(promoter_id, endpoint_id, change, "webhook_endpoint.changed", actor, now)
+
+
+def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> Endpoint:
+    """Give an endpoint a new secret; the present one signs too for a day more. Raises EndpointNotFound or EndpointChanging."""
+
+    def change(before: Endpoint) -> Endpoint:
+        until = now + PREVIOUS_SECRET_SECONDS
+        return replace(before, secret=transport.new_secret(), previous_secret=before.secret, previous_secret_until=until)
+
+    return _change(promoter_id, endpoint_id, change, "webhook_endpoint.secret_rotated", actor, now)
+
+
+def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
+    """Send nothing more to an endpoint, as its receiver asks or because it fails for too long; nothing if it is gone or disabled.
+
+    Its promoter gets a mail, once. `event_id`: what the message was about that did not arrive; without it, as for a test, there is no mail.
+    """
+
+    def change(before: Endpoint) -> Endpoint:
+        return replace(before, disabled_reason=reason) if before.is_enabled else before
+
+    def mail_items(after: Endpoint) -> list[dynamo.TransactItem]:
+        return [] if event_id is None else [notifications.queue_item(_mail(after, reason, event_id, now))]
+
+    try:
+        _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)
+    except EndpointNotFound:
+        return
+
+
+def delete(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+    """Delete an endpoint; what is still to be sent to it is not. Raises EndpointNotFound and those of `expected`."""
+    endpoint = get(promoter_id, endpoint_id)
+    expected.check(endpoint)
+    if not _delete(endpoint, actor, now):
+        raise EndpointNotFound(endpoint_id=endpoint_id)
+
+
+def delete_all(found: Sequence[Endpoint], actor: str, now: int) -> None:
+    """Delete endpoints, as they were found, of a promoter who is erased. May be repeated."""
+    parallel.call_each(lambda endpoint: _delete(endpoint, actor, now), found)
+
+
+def record(endpoint: Endpoint, action: str, actor: str, now: int, **details: Any) -> None:
+    """Write to the audit log what somebody did with an endpoint without changing it."""
+    dynamo.transact([_audit_item(endpoint, action, actor, now, details)])
+
+
+def _delete(endpoint: Endpoint, actor: str, now: int) -> bool:
+    """False if it is gone."""
+    entry = _audit_item(endpoint, "webhook_endpoint.deleted", actor, now, _shown(endpoint))
+    try:
+        dynamo.transact([store.delete_endpoint_item(endpoint), entry])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
+
+
+def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
+    """The notification that an endpoint was disabled. Of its address it has only the host, because paths of receivers may be secrets."""
+    return notifications.new_notification(
+        "webhook_disabled",
+        disabled.id,
+        disabled.version,
+        user_id=disabled.promoter_id,
+        event_id=event_id,
+        now=now,
+        facts={"host": urlsplit(disabled.url).netloc, "reason": reason},
+    )
+
+
+def _change(
+    promoter_id: str,
+    endpoint_id: str,
+    change: Callable[[Endpoint], Endpoint],
+    action: str,
+    actor: str,
+    now: int,
+    items_for: Callable[[Endpoint], Sequence[dynamo.TransactItem]] = lambda _: (),
+) -> Endpoint:
+    """Commit a change, together with the items that belong to it; after a conflict, make it again on the endpoint as it is then.
+
+    One that changes nothing makes no version.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = get(promoter_id, endpoint_id)
+        after = change(before)
+        if after == before:
+            return before
+        after = replace(after, version=before.version + 1, updated_at=now)
+        old, new = _shown(before), _shown(after)
+        changes = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
+        entry = audit.entry_item(_subject(after), action, actor, now, {"promoter_id": promoter_id}, changes=changes)
+        try:
+            dynamo.transact([store.replace_endpoint_item(before, after), entry, *items_for(after)])
+            return after
+        except dynamo.TransactionCanceled:
+            continue
+    raise EndpointChanging(retryAfterSeconds=1)
+
+
+def _check_url(url: str) -> None:
+    try:
+        transport.resolve(transport.parse(url))
+    except DestinationRefused as error:
+        raise InvalidInput(str(error), path="$.url") from None
+
+
+def _audit_item(endpoint: Endpoint, action: str, actor: str, now: int, details: dict[str, Any]) -> dynamo.TransactItem:
+    return audit.entry_item(_subject(endpoint), action, actor, now, {"promoter_id": endpoint.promoter_id, **details})
+
+
+def _subject(endpoint: Endpoint) -> str:
+    return f"webhook_endpoint#{endpoint.id}"
+
+
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    """What the audit log has of an endpoint. Of its address only the host, because paths of receivers may be secrets."""
+    host = urlsplit(endpoint.url).netloc
+    details = {"host": host, "description": endpoint.description, "event_types": endpoint.event_types}
+    return details | {"disabled_reason": endpoint.disabled_reason}

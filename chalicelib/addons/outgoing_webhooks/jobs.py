@@ -1,0 +1,32 @@
+"""The functions that send messages to endpoints: at once what was queued, and each minute what is due."""
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.edge import scheduled
+from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.foundation import clock, deadline, ids, log
+
+bp = Blueprint(__name__)
+
+MAX_SECONDS = 45  # of a run, also where no Lambda ends it
+
+
+@bp.lambda_function(name="send_webhooks")
+def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
+    """Make the first attempts of what the stream of the outbox shows as queued. What is left is due for the schedule."""
+    from chalicelib.addons.outgoing_webhooks import outbox, sender  # all functions load this module, two of them send
+
+    with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):
+        attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))
+        log.info("send_webhooks.done", attempts=attempts)
+    return {"batchItemFailures": []}
+
+
+@scheduled_job(bp, "retry_webhooks", minutes=1, description="Retries failed webhooks of promoters.")
+def retry_webhooks() -> dict[str, Any]:
+    from chalicelib.addons.outgoing_webhooks import sender
+
+    with deadline.within(MAX_SECONDS):
+        return sender.send_due(clock.now())

@@ -1,0 +1,136 @@
+"""The outbox: which messages are queued for which endpoints, how they are listed, and how one is queued again."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.addons.outgoing_webhooks import payloads, store
+from chalicelib.addons.outgoing_webhooks.model import (
+    MAX_REPLAYED,
+    AttemptUnderWay,
+    Delivery,
+    DeliveryNotFound,
+    DeliveryState,
+    Endpoint,
+    EndpointDisabled,
+    Message,
+    first_message_id,
+)
+from chalicelib.addons.outgoing_webhooks.payloads import Notice
+from chalicelib.catalog import permissions
+from chalicelib.changes.model import Change
+from chalicelib.foundation import clock, parallel
+
+MAX_ROWS_READ = 500  # for one page, however few of them are in the state that is asked for
+
+
+class DeliveryPage(Struct, frozen=True):
+    """Deliveries, the newest first. `next_before` is the delivery behind which the next page begins, null on the last one."""
+
+    deliveries: list[Delivery]
+    next_before: str | None
+
+
+class ReplayedPage(Struct, frozen=True):
+    """How many deliveries are sent again. `next_before` is the delivery behind which the next call goes on, null if it was the last."""
+
+    replayed: int
+    next_before: str | None
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Queue what promoters get to know for their endpoints, each message once, however often its change comes."""
+    now = clock.now()
+    by_promoter: dict[str, list[Message]] = {}
+    for notice in _all_notices(changes):
+        if promoter_id := notice.promoter_id or _promoter_of(notice.event_id):
+            by_promoter.setdefault(promoter_id, []).append(notice.message)
+    wanted = [
+        (endpoint, message)
+        for promoter_id, messages in by_promoter.items()
+        for endpoint in store.list_endpoints(promoter_id)
+        for message in messages
+        if endpoint.wants(message)
+    ]
+    parallel.call_each(lambda each: store.add_delivery(each[0].promoter_id, each[0].id, each[1], now), wanted)
+
+
+def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """What change records of the table of deliveries show as queued: promoter, endpoint and delivery."""
+    images = ((record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")) for record in records)
+    return [queued for before, after in images if (queued := store.queued_delivery(before, after)) is not None]
+
+
+def send_ping(endpoint: Endpoint, nonce: str, now: int) -> Delivery:
+    """Queue a message that says nothing. With the same `nonce` it is one message. Raises EndpointDisabled."""
+    _require_enabled(endpoint)
+    message = payloads.ping(nonce, endpoint.id, now)
+    store.add_delivery(endpoint.promoter_id, endpoint.id, message, now)
+    return get_delivery(endpoint, message.id)
+
+
+def get_delivery(endpoint: Endpoint, delivery_id: str) -> Delivery:
+    """Raises DeliveryNotFound."""
+    found = store.find_delivery(endpoint.id, delivery_id)
+    if found is None:
+        raise DeliveryNotFound(delivery_id=delivery_id)
+    return found
+
+
+def list_page(endpoint: Endpoint, state: DeliveryState | None, limit: int, before: str | None) -> DeliveryPage:
+    """Up to `limit` deliveries, only those in `state` if it is given. A page that has read many others ends early."""
+    found: list[Delivery] = []
+    for read, delivery in enumerate(store.query_deliveries(endpoint.id, before), start=1):
+        if state is None or delivery.state == state:
+            if len(found) == limit:
+                return DeliveryPage(found, found[-1].id)
+            found.append(delivery)
+        if read == MAX_ROWS_READ:
+            return DeliveryPage(found, delivery.id)
+    return DeliveryPage(found, None)
+
+
+def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
+    """Send a message again, with the same id and body, and all its attempts to come; also one that was delivered.
+
+    Raises DeliveryNotFound, EndpointDisabled or AttemptUnderWay.
+    """
+    _require_enabled(endpoint)
+    queued = store.queue_again(get_delivery(endpoint, delivery_id), now)
+    if queued is None:
+        raise AttemptUnderWay(delivery_id=delivery_id, retryAfterSeconds=5)
+    return queued
+
+
+def replay_failed(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
+    """Send messages again that failed for good, of what happened in these seconds, the newest first; MAX_REPLAYED of them at most.
+
+    What is sent again has failed no longer, so a repetition finds only what is left. Raises EndpointDisabled.
+    """
+    _require_enabled(endpoint)
+    failed: list[Delivery] = []
+    next_before = None
+    in_range = store.query_between(endpoint.id, first_message_id(since), before or first_message_id(until + 1))
+    for read, delivery in enumerate((delivery for delivery in in_range if delivery.id != before), start=1):
+        if delivery.state == "failed":
+            failed.append(delivery)
+        if len(failed) == MAX_REPLAYED or read == MAX_ROWS_READ:
+            next_before = delivery.id
+            break
+    queued = parallel.call_each(lambda delivery: store.queue_again(delivery, now), failed)
+    return ReplayedPage(sum(delivery is not None for delivery in queued), next_before)
+
+
+def _all_notices(changes: Sequence[Change]) -> Iterator[Notice]:
+    return (notice for change in changes for notice in payloads.notices(change))
+
+
+def _promoter_of(event_id: str) -> str | None:
+    event = permissions.find_event(event_id)
+    return event.promoter_id if event is not None else None
+
+
+def _require_enabled(endpoint: Endpoint) -> None:
+    if not endpoint.is_enabled:
+        raise EndpointDisabled(endpoint_id=endpoint.id, disabled_reason=endpoint.disabled_reason)

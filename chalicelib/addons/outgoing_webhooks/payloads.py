@@ -1,0 +1,164 @@
+"""What promoters get to know of a change, as JSON. Never in it: codes and signatures of tickets, names, addresses and answers of buyers."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.addons.outgoing_webhooks.model import Message, MessageType, message_id
+from chalicelib.catalog import permissions
+from chalicelib.catalog.model import Event
+from chalicelib.catalog.views import iso_or_none
+from chalicelib.changes.model import (
+    Change,
+    EventChanged,
+    EventPaused,
+    EventResumed,
+    OrderPaid,
+    OrderRefunded,
+    TicketChange,
+    TicketCheckedIn,
+    TicketTransferred,
+    WaitlistOffered,
+)
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.purchases.views import order_view, refund_view, reservation_view
+from chalicelib.tickets.model import Ticket, TicketState
+
+EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
+
+_INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by"})  # fields of events
+
+
+class TicketData(Struct, frozen=True, kw_only=True):
+    """A ticket as a promoter gets it; `number` is that of its first seat, null in the first seconds."""
+
+    id: str
+    number: str | None
+    order_id: str
+    event_id: str
+    tier_id: str
+    state: TicketState
+    admits: int
+    admitted: int
+    price_cents: int
+    currency: str
+    created_at: Timestamp
+
+
+class EventData(Struct, frozen=True, kw_only=True):
+    """An event as a promoter gets it."""
+
+    id: str
+    name: str
+    venue: str
+    status: str
+    starts_at: Timestamp | None
+    ends_at: Timestamp | None
+    on_sale_at: Timestamp | None
+    timezone: str
+    capacity: int | None
+    version: int
+
+
+class Notice(Struct, frozen=True):
+    """A message for the promoter of an event. `promoter_id` is null if only the catalog knows whose the event is."""
+
+    message: Message
+    event_id: str
+    promoter_id: str | None = None
+
+
+def notices(change: Change) -> Iterator[Notice]:
+    """What a change gives promoters to know: nothing, or one message. It is the same one when the change comes again."""
+    data: dict[str, Any]
+    match change:
+        case OrderPaid(purchase=purchase):
+            yield _notice("order.paid", purchase.id, change.at, purchase.event_id, {"order": order_view(purchase)})
+        case OrderRefunded(purchase=purchase, refund=refund) if refund.tickets:
+            data = {"order": order_view(purchase), "refund": refund_view(refund, purchase)}
+            yield _notice("order.refunded", f"{purchase.id}/{refund.id}", change.at, purchase.event_id, data)
+        case WaitlistOffered(purchase=purchase):
+            data = {"offer": reservation_view(purchase, change.at), "waitlist_entry_id": purchase.waitlist_entry_id}
+            yield _notice("waitlist.offered", purchase.id, change.at, purchase.event_id, data)
+        case TicketCheckedIn(ticket=ticket, people=people):
+            yield _ticket_notice("ticket.checked_in", change, {"ticket": _ticket_data(ticket), "people": people})
+        case TicketTransferred(ticket=ticket):
+            yield _ticket_notice("ticket.transferred", change, {"ticket": _ticket_data(ticket)})
+        case EventChanged(event_id=event_id, before=before, after=after):
+            event = after or before
+            assert event is not None  # one of the two is there
+            identity = f"{event.version}" if change.file_version is None else f"file-{change.file_version}"
+            fields = _changed_fields(before, after) if before is not None and after is not None else []
+            if before is None:
+                yield _event_notice(event, "created", [], identity, change.at)
+            elif after is None:
+                yield _event_notice(event, "deleted", [], identity, change.at)
+            elif fields:
+                yield _event_notice(event, "changed", fields, identity, change.at)
+        case EventPaused(event_id=event_id) | EventResumed(event_id=event_id):
+            if (found := permissions.find_event(event_id)) is not None:
+                done: EventChange = "paused" if isinstance(change, EventPaused) else "resumed"
+                yield _event_notice(found, done, [], f"{change.at}", change.at)
+
+
+def ping(nonce: str, endpoint_id: str, now: int) -> Message:
+    """A message that says nothing, to try an endpoint; another one for each `nonce`."""
+    return _message("ping", nonce, now, None, {"endpoint_id": endpoint_id})
+
+
+def _notice(kind: MessageType, identity: str, at: int, event_id: str, data: dict[str, Any], promoter_id: str | None = None) -> Notice:
+    return Notice(_message(kind, identity, at, event_id, data), event_id, promoter_id)
+
+
+def _ticket_notice(kind: MessageType, change: TicketChange, data: dict[str, Any]) -> Notice:
+    return _notice(kind, f"{change.ticket.id}/{change.sequence}", change.at, change.ticket.event_id, data)
+
+
+def _event_notice(event: Event, change: EventChange, fields: list[str], identity: str, at: int) -> Notice:
+    data = {"event": _event_data(event), "change": change, "fields": fields}
+    return _notice("event.changed", f"{event.id}/{change}/{identity}", at, event.id, data, event.promoter_id)
+
+
+def _message(kind: MessageType, identity: str, at: int, event_id: str | None, data: dict[str, Any]) -> Message:
+    payload = msgspec.json.encode({"type": kind, "timestamp": clock.iso(at), "data": data}).decode()
+    return Message(id=message_id(f"{kind}/{identity}", at), type=kind, event_id=event_id, at=at, payload=payload)
+
+
+def _ticket_data(ticket: Ticket) -> TicketData:
+    return TicketData(
+        id=ticket.id,
+        number=ticket.seat_number(1),
+        order_id=ticket.purchase_id,
+        event_id=ticket.event_id,
+        tier_id=ticket.tier_id,
+        state=ticket.state,
+        admits=ticket.admits,
+        admitted=ticket.admitted,
+        price_cents=ticket.price_cents,
+        currency=ticket.currency,
+        created_at=clock.iso(ticket.created_at),
+    )
+
+
+def _event_data(event: Event) -> EventData:
+    return EventData(
+        id=event.id,
+        name=event.name,
+        venue=event.venue,
+        status=event.status,
+        starts_at=iso_or_none(event.starts_at or None),
+        ends_at=iso_or_none(event.ends_at),
+        on_sale_at=iso_or_none(event.on_sale_at),
+        timezone=event.timezone,
+        capacity=event.capacity,
+        version=event.version,
+    )
+
+
+def _changed_fields(before: Event, after: Event) -> list[str]:
+    """The names of the fields that a person has changed."""
+    names = sorted(set(Event.__struct_fields__) - _INTERNAL)
+    return [name for name in names if getattr(before, name) != getattr(after, name)]

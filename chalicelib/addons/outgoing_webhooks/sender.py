@@ -1,0 +1,186 @@
+"""Send what is queued: each attempt is claimed before, made once, and noted.
+
+Endpoints take turns, and none has more than a few attempts under way: one that is slow or down holds up its own messages only.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from threading import Lock
+from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.addons.outgoing_webhooks import endpoints, store, transport
+from chalicelib.addons.outgoing_webhooks.model import (
+    DISABLE_AFTER_SECONDS,
+    MAX_ATTEMPTS_KEPT,
+    Delivery,
+    DisabledReason,
+    Endpoint,
+    SendAttempt,
+    retry_delay,
+)
+from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused, EndpointReply, SendFailed
+from chalicelib.foundation import clock, deadline, log, parallel
+
+MAX_AT_ONCE = 32  # attempts of one run
+MAX_OF_ENDPOINT = 4  # of these to one endpoint
+MAX_FAILURES = 3  # of an endpoint in a row: the rest of its messages waits for the next run
+MAX_DUE = 500  # deliveries of one endpoint that a run takes on
+CLAIM_SECONDS = 60  # longer than an attempt can take
+# What must be left for another attempt: looking up the name, sending, and writing what came of it.
+MIN_SECONDS = transport.LOOKUP_SECONDS + transport.SECONDS + 3
+HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
+GONE = 410
+
+T = TypeVar("T")
+
+
+class EndpointRun(Struct):
+    """An endpoint's part of a run: the ids of deliveries that are due, and how many attempts in a row have failed.
+
+    `failing_since` is that of the endpoint in the store.
+    """
+
+    endpoint: Endpoint
+    ids: deque[str]
+    failing_since: int | None
+    failures: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+
+def send_queued(queued: Iterable[tuple[str, str, str]]) -> int:
+    """Make the first attempts of deliveries that were queued, given as (promoter, endpoint, delivery). Returns how many were made."""
+    by_endpoint: dict[tuple[str, str], list[str]] = {}
+    for promoter_id, endpoint_id, delivery_id in queued:
+        by_endpoint.setdefault((promoter_id, endpoint_id), []).append(delivery_id)
+    found = parallel.call_each(lambda key: store.find_endpoint(*key), list(by_endpoint))
+    runs = [
+        _new_run(endpoint, delivery_ids)
+        for endpoint, delivery_ids in zip(found, by_endpoint.values(), strict=True)
+        if endpoint is not None and endpoint.is_enabled
+    ]
+    return _run(runs)
+
+
+def send_due(now: int) -> dict[str, int]:
+    """Make the attempts that are due, of all endpoints, and end what waits for disabled ones. Returns the report of the run."""
+    every = list(store.scan_endpoints())
+    due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), every)
+    runs, ended, oldest, found = [], 0, 0, 0
+    for endpoint, of_endpoint in zip(every, due, strict=True):
+        if not endpoint.is_enabled:
+            ended += _give_up(endpoint, [delivery_id for delivery_id, _ in of_endpoint], now)
+        elif of_endpoint:
+            runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in of_endpoint]))
+            found += len(of_endpoint)
+            if endpoint.failing_since is None:  # of one that fails, messages wait because of it, not because of us
+                oldest = max(oldest, now - min(since for _, since in of_endpoint))
+    if every:  # each metric that is written costs
+        log.gauge("outgoing_webhooks_oldest_seconds", oldest)
+    return {"endpoints": len(every), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
+
+
+def _new_run(endpoint: Endpoint, delivery_ids: Iterable[str]) -> EndpointRun:
+    return EndpointRun(endpoint, deque(delivery_ids), endpoint.failing_since)
+
+
+def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
+    ended = sum(parallel.call_each(lambda delivery_id: store.give_up(endpoint.id, delivery_id, now), delivery_ids))
+    log.count("outgoing_webhooks_dead", ended)
+    return ended
+
+
+def _run(runs: list[EndpointRun]) -> int:
+    """Make attempts until nothing is left, or too little time. Returns how many were made."""
+    # One turn for each attempt that an endpoint may have under way. Who takes one puts it back behind all others.
+    turns = deque(run for number in range(MAX_OF_ENDPOINT) for run in runs if number < len(run.ids))
+
+    def take_turns(_: int) -> int:
+        made = 0
+        while deadline.remaining() > MIN_SECONDS:
+            run = _pop(turns)
+            if run is None:  # the others have the turns that are left, one each
+                break
+            if (delivery_id := _pop(run.ids)) is None:
+                continue
+            made += _attempt(run, delivery_id)
+            if run.failures < MAX_FAILURES:
+                turns.append(run)
+        return made
+
+    return sum(parallel.call_each(take_turns, range(min(MAX_AT_ONCE, len(turns)))))
+
+
+def _pop(entries: deque[T]) -> T | None:
+    try:
+        return entries.popleft()
+    except IndexError:
+        return None
+
+
+def _attempt(run: EndpointRun, delivery_id: str) -> bool:
+    """Make an attempt and note what came of it. False if the delivery is not due any more, or somebody else has begun one."""
+    now = clock.now()
+    claimed = store.claim(run.endpoint.id, delivery_id, now, now + CLAIM_SECONDS)
+    if claimed is None:
+        return False
+    began = clock.monotonic()
+    reply, attempt = _send(run.endpoint, claimed, now)
+    _note(run, claimed, replace(attempt, milliseconds=round(1000 * (clock.monotonic() - began))), reply)
+    return True
+
+
+def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[EndpointReply | None, SendAttempt]:
+    attempt = SendAttempt(at=now, milliseconds=0)
+    body = delivery.message.payload.encode()
+    headers = HEADERS | transport.signed_headers(delivery.id, now, body, endpoint.secrets(now))
+    try:
+        destination = transport.parse(endpoint.url)
+        reply = transport.post(destination, transport.resolve(destination), headers, body)
+    except DestinationRefused as error:
+        return None, replace(attempt, error="unresolved" if error.unresolved else "address_refused")
+    except SendFailed as error:
+        return None, replace(attempt, error=error.error)
+    text = reply.body.decode(errors="replace")
+    return reply, replace(attempt, status=reply.status, reply=text, error=None if reply.is_success else "status")
+
+
+def _note(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: EndpointReply | None) -> None:
+    """Write the result of an attempt to its delivery, and to the endpoint what follows from it."""
+    now = clock.now()
+    attempts = [*(replace(earlier, reply="") for earlier in claimed.attempts), attempt][-MAX_ATTEMPTS_KEPT:]
+    if attempt.error is None:
+        store.finish_attempt(claimed, "delivered", attempts, None)
+        log.count("outgoing_webhooks_delivered")
+        _note_success(run)
+        return
+    is_gone = attempt.status == GONE
+    delay = None if is_gone else retry_delay(claimed.attempts_made - claimed.round_start, reply.retry_after if reply else None)
+    store.finish_attempt(claimed, "failed" if delay is None else "pending", attempts, None if delay is None else now + delay)
+    log.count("outgoing_webhooks_failed")
+    if delay is None:
+        log.count("outgoing_webhooks_dead")
+    _note_failure(run, claimed, now, is_gone=is_gone)
+
+
+def _note_success(run: EndpointRun) -> None:
+    with run.lock:
+        run.failures = 0
+        if run.failing_since is not None:
+            run.failing_since = None
+            store.set_failing(run.endpoint, None)
+
+
+def _note_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: bool) -> None:
+    with run.lock:
+        run.failures += 1
+        if run.failing_since is None:
+            run.failing_since = now
+            store.set_failing(run.endpoint, now)
+        if is_gone or now - run.failing_since >= DISABLE_AFTER_SECONDS:
+            run.failures = MAX_FAILURES
+            reason: DisabledReason = "gone" if is_gone else "failing"
+            endpoints.disable(run.endpoint, reason, claimed.message.event_id, now)
+            log.warning("outgoing_webhooks.endpoint_disabled", endpoint_id=run.endpoint.id, reason=reason)

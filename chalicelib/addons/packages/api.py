@@ -1,0 +1,310 @@
+"""Routes of packages: what buyers see, and what those who manage an event change."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.addons.packages import orders, service
+from chalicelib.addons.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
+from chalicelib.addons.packages.orders import OptionResponse, PackageOrder
+from chalicelib.addons.packages.service import PackageHasSales
+from chalicelib.addons.packages.views import (
+    OptionsView,
+    PackageAuditView,
+    PackagePurchaseView,
+    PackagesView,
+    PackageView,
+    PublicPackagesView,
+    package_purchase_view,
+)
+from chalicelib.catalog import permissions, tier_management
+from chalicelib.catalog.capacities import CapacityTooSmall
+from chalicelib.catalog.custom_options import CustomOption, SentAnswer
+from chalicelib.catalog.image_uploads import service as image_uploads
+from chalicelib.catalog.image_uploads.service import ImageOwner
+from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
+from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
+from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTiers
+from chalicelib.catalog.views import DeletedView
+from chalicelib.edge import idempotency, rate_limits
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
+from chalicelib.foundation import clock
+from chalicelib.foundation.ids import Id
+from chalicelib.images.model import ImageRefused
+from chalicelib.inventory.model import CapacityInUse
+from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
+from chalicelib.purchases.api import CheckoutFields, PromoCodeInput, Quantity, WaitingRoomToken, read_options
+from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
+from chalicelib.purchases.model import MAX_QUANTITY
+from chalicelib.purchases.orders import NewOrder
+from chalicelib.purchases.reservations import RequestedItem
+from chalicelib.tickets import seats
+
+bp = Blueprint(__name__)
+
+PACKAGES = "/admin/events/{event_id}/tickets/packages"
+PACKAGE = f"{PACKAGES}/{{package_id}}"
+
+
+class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a history."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+    cursor: Cursor | None = None
+
+
+@route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
+def list_public_packages(request: RequestContext, event_id: str) -> CacheableReply[PublicPackagesView]:
+    """List the packages of an event that are on sale, and how many are left."""
+    return service.public_packages_reply(event_id, request.now)
+
+
+@route(bp, "GET", PACKAGES, access="manager")
+def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]:
+    """List all packages of an event, including disabled ones."""
+    permissions.require_manager(request.require_user(), event_id)
+    return Reply(service.list_packages(event_id))
+
+
+@route(
+    bp,
+    "POST",
+    PACKAGES,
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
+)
+def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
+    """Create a package of an event."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+
+    def execute(package_id: str) -> Reply[PackageView]:
+        return versioned_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
+
+    return idempotency.execute_once(request, caller.user_id, execute)
+
+
+@route(bp, "POST", f"{PACKAGES}/reorder", access="manager", errors=(*CHANGE_ERRORS, StaleOrder))
+def reorder_packages(request: RequestContext, event_id: str, body: NewOrderBody) -> Reply[PackagesView]:
+    """Put all packages of an event in a new order."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    return Reply(service.reorder_packages(event_id, body.package_ids, body.seen_package_ids, caller.user_id, request.now))
+
+
+@route(bp, "GET", PACKAGE, access="manager")
+def show_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Show a package."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return versioned_reply(service.get_package(package_id))
+
+
+@route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
+def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
+    """Change some fields of a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
+
+
+@route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
+def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
+    """Delete a package without sales or reservations."""
+    actor = _require_actor(request, event_id, package_id)
+    tier = service.delete_package(package_id, actor, request.now, expected_version(request))
+    return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
+
+
+@route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Put a package on sale."""
+    actor = _require_actor(request, event_id, package_id)
+    return versioned_reply(service.set_enabled(package_id, True, actor, request.now, expected_version(request)))
+
+
+@route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Take a package off sale. Sold and reserved packages stay valid."""
+    actor = _require_actor(request, event_id, package_id)
+    return versioned_reply(service.set_enabled(package_id, False, actor, request.now, expected_version(request)))
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/duplicate",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TooManyTiers),
+)
+def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Copy a package with its options; the copy is disabled."""
+    actor = _require_actor(request, event_id, package_id)
+
+    def execute(copy_id: str) -> Reply[PackageView]:
+        return versioned_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
+
+    return idempotency.execute_once(request, actor, execute)
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/image",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, ImageRefused),
+    file=IMAGE_FILE,
+)
+def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
+    """Upload the image of a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return versioned_reply(service.set_image(event_id, package_id, file, actor, request.now, expected_version(request)))
+
+
+@route(bp, "DELETE", f"{PACKAGE}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Remove the image of a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return versioned_reply(service.remove_image(event_id, package_id, actor, request.now, expected_version(request)))
+
+
+@route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
+def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
+    """Get a form that uploads the image of a package directly to the bucket."""
+    actor = _require_actor(request, event_id, package_id)
+    return Reply(image_uploads.begin_upload(ImageOwner(event_id, package_id), body.content_type, actor, request.now), 201)
+
+
+@route(bp, "GET", f"{PACKAGE}/image/upload/{{upload_id}}", access="manager")
+def show_package_image_upload(request: RequestContext, event_id: str, package_id: str, upload_id: str) -> Reply[UploadStateView]:
+    """Show the outcome of an upload."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(image_uploads.get_upload(ImageOwner(event_id, package_id), upload_id))
+
+
+@route(bp, "GET", f"{PACKAGE}/audit", access="manager")
+def list_package_history(request: RequestContext, event_id: str, package_id: str, query: HistoryQuery) -> Reply[PackageAuditView]:
+    """List the changes of a package, even a deleted one."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(service.list_history(package_id, query.limit, query.cursor))
+
+
+@route(bp, "GET", f"{PACKAGE}/options", access="manager")
+def list_options(request: RequestContext, event_id: str, package_id: str) -> Reply[OptionsView]:
+    """List the questions that buyers of a package are asked."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(OptionsView(service.list_options(package_id)))
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/options",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TooManyOptions),
+)
+def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
+    """Add a question for buyers of a package, four at most."""
+    actor = _require_actor(request, event_id, package_id)
+
+    def execute(option_id: str) -> Reply[CustomOption]:
+        return Reply(tier_management.create_option(package_id, body.option(option_id), actor, request.now), 201)
+
+    return idempotency.execute_once(request, actor, execute)
+
+
+@route(bp, "PATCH", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
+    """Change some fields of a question. Earlier answers keep the question as it was asked."""
+    actor = _require_actor(request, event_id, package_id)
+    return Reply(service.update_option(package_id, option_id, body, actor, request.now, expected_version(request, body)))
+
+
+@route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
+    """Delete a question. Earlier answers stay."""
+    actor = _require_actor(request, event_id, package_id)
+    service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
+    return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
+
+
+def _require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
+    """The user id of the caller, if they may manage the event of the package; raises NotFound or Forbidden."""
+    caller = request.require_user()
+    service.require_package(caller, event_id, package_id)
+    return caller.user_id
+
+
+# Buy a package over HTTP, in one call.
+
+MAX_ASSIGNED = 100  # seats of a reply, which is kept for repetitions of the request
+
+MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may answer four options
+
+
+class OptionResponseBody(Struct, forbid_unknown_fields=True):
+    """An answer to an option: true or false, a text, or a list of choices. `ticket` is the number of one ticket, null stands for all."""
+
+    option_id: Id
+    response_value: SentAnswer
+    ticket: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)] | None = None
+
+
+class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`token` is the waiting room's, if the event has one. `simulate` says how a payment ends where payments are simulated."""
+
+    package_id: Id
+    quantity: Quantity
+    promo_code: PromoCodeInput | None = None
+    option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
+    token: WaitingRoomToken | None = None
+    simulate: SimulatedOutcome | None = None
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/tickets/purchase",
+    access="user",
+    statuses=(201, 200),
+    headers=(idempotency.REQUIRED_KEY,),
+    errors=(*RESERVE_ERRORS, *CHECKOUT_ERRORS, SimulationRefused),
+)
+def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
+    """Buy a package: hold it and open its payment. A free package is paid immediately."""
+    user_id = request.require_user().user_id
+    order = NewOrder(
+        user_id=user_id,
+        event_id=event_id,
+        items=[RequestedItem(body.package_id, body.quantity)],
+        token=body.token,
+        options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
+        key=idempotency.require_key(request, user_id),
+    )
+    responses = [OptionResponse(sent.option_id, sent.response_value, sent.ticket) for sent in body.option_responses]
+    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
+
+        def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
+            orders.check_simulation(body.simulate)
+            complete = orders.with_responses(order, responses)
+            return _reply(orders.create(complete, purchase_id, body.simulate, attempt, request.now))
+
+        def find_result(purchase_id: str) -> Reply[PackagePurchaseView] | None:
+            complete = orders.with_responses(order, responses)
+            earlier = orders.find_earlier(complete, purchase_id, body.simulate, request.now)
+            return _reply(earlier) if earlier is not None else None
+
+        return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
+
+
+def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
+    page, next_cursor = seats.list_page(order.tickets, MAX_ASSIGNED)
+    return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)

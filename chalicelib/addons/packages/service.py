@@ -1,0 +1,200 @@
+"""Packages: tiers in the words of coordinators. The catalog manages the tiers; here they are found, changed and shown as packages."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from chalicelib.addons.packages.forms import NewPackage, OptionChanges, PackageChanges
+from chalicelib.addons.packages.views import (
+    PackageAuditView,
+    PackagesView,
+    PackageView,
+    PublicPackagesView,
+    audit_entry_view,
+    package_view,
+    public_package_view,
+)
+from chalicelib.audit import service as audit
+from chalicelib.audit.model import POSITION_FORM, AuditFilter
+from chalicelib.catalog import permissions, response_cache, tier_management
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import CustomOption, in_order
+from chalicelib.catalog.forms import TierChanges
+from chalicelib.catalog.image_uploads import service as image_uploads
+from chalicelib.catalog.image_uploads.service import ImageOwner
+from chalicelib.catalog.model import Catalog, Tier, in_display_order
+from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
+from chalicelib.catalog.tier_management import TierHasSales
+from chalicelib.edge import cursors
+from chalicelib.edge.auth import Identity
+from chalicelib.edge.routes import CacheableReply
+from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Stock
+
+
+class PackageHasSales(ApiError):
+    code: ClassVar[str] = "package_has_sales"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This package has been sold or reserved, so it cannot be deleted. Disable it instead to stop its sale."
+
+
+def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
+    """The tier of a package, if the caller may manage its event; also of one that was deleted. Raises NotFound or Forbidden."""
+    permissions.require_manager(identity, event_id)
+    tier = catalog.find_snapshot(lambda found: package_id in found.tiers).tiers.get(package_id)
+    if tier is None or tier.event_id != event_id:
+        raise _not_found(package_id)
+    return tier
+
+
+def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPackagesView]:
+    """The packages that buyers see, in their order; raises NotFound."""
+    snapshot, event = catalog.get_visible_event(event_id)
+
+    def build_body() -> PublicPackagesView:
+        stocks = inventory.cached_stock([snapshot.stock_group(event_id)], now)
+        tiers = in_display_order(snapshot.visible_tiers(event))
+        return PublicPackagesView([public_package_view(snapshot, tier, stocks, now) for tier in tiers])
+
+    return response_cache.cached_reply(("packages", event_id), snapshot, now, response_cache.LIST_MAX_AGE, build_body)
+
+
+def list_packages(event_id: str) -> PackagesView:
+    """All packages of an event in their order."""
+    return _packages_view(catalog.load_current(), event_id)
+
+
+def get_package(package_id: str) -> PackageView:
+    """A package as it is now; raises NotFound."""
+    return _show(catalog.load_current(), package_id)
+
+
+def create_package(package_id: str, event_id: str, new: NewPackage, actor: str, now: int) -> PackageView:
+    """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that cannot be."""
+    fields = new.tier_fields(catalog.load_current().listed_tiers(event_id))
+    return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
+
+
+def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> PackageView:
+    """Create a package like another one, disabled. Raises what `tier_management.duplicate_tier` raises."""
+    return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
+
+
+def update_package(package_id: str, changes: PackageChanges, actor: str, now: int, expected: Expected) -> PackageView:
+    """Change fields of a package, and return it with a warning if it has sales. Raises what `tier_management.update_tier` raises.
+
+    A conflict of versions shows the package as it is now.
+    """
+    current = catalog.load_current().tiers.get(package_id)
+    currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
+    with _showing_current(package_id):
+        tier_management.update_tier(package_id, changes.tier_changes(currency), actor, now, expected)
+    view = _show(catalog.snapshot(), package_id)
+    return replace(view, warnings=_warnings(view))
+
+
+def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
+    """Let buyers buy a package, or not any more. Raises as `update_package`."""
+    with _showing_current(package_id):
+        tier_management.update_tier(package_id, TierChanges(on_sale=is_enabled), actor, now, expected)
+    return _show(catalog.snapshot(), package_id)
+
+
+def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> Tier:
+    """Delete a package of which nothing is sold or held. Raises PackageHasSales, and what `tier_management.delete_tier` raises."""
+    try:
+        with _showing_current(package_id):
+            return tier_management.delete_tier(package_id, actor, now, expected)
+    except TierHasSales as refusal:
+        sold, held = refusal.details["sold"], refusal.details["held"]
+        raise PackageHasSales(package_id=package_id, sold=sold, held=held) from None
+
+
+def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> PackagesView:
+    """List all packages of an event in this order. Raises what `tier_order.reorder_tiers` raises."""
+    return _packages_view(tier_management.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
+
+
+def set_image(event_id: str, package_id: str, raw: bytes, actor: str, now: int, expected: Expected) -> PackageView:
+    """Make an uploaded file the image of a package. Raises what `image_uploads.set_image` raises."""
+    with _showing_current(package_id):
+        image_uploads.set_image(ImageOwner(event_id, package_id), raw, actor, now, expected)
+    return _show(catalog.snapshot(), package_id)
+
+
+def remove_image(event_id: str, package_id: str, actor: str, now: int, expected: Expected) -> PackageView:
+    """Remove the image of a package. Raises what `image_uploads.remove_image` raises."""
+    with _showing_current(package_id):
+        image_uploads.remove_image(ImageOwner(event_id, package_id), actor, now, expected)
+    return _show(catalog.snapshot(), package_id)
+
+
+def list_options(package_id: str) -> list[CustomOption]:
+    """The options of a package in their order; raises NotFound."""
+    return in_order(_get_tier(catalog.load_current(), package_id).options)
+
+
+def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
+    """Change fields of an option. Raises what `tier_options.update_option` raises; a conflict of versions shows the package."""
+    with _showing_current(package_id):
+        return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
+
+
+def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> None:
+    """Delete an option. Raises as `update_option`."""
+    with _showing_current(package_id):
+        tier_management.delete_option(package_id, option_id, actor, now, expected)
+
+
+def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAuditView:
+    """Who has changed what of a package, newest first; raises InvalidInput for a cursor of another list."""
+    page = audit.list_page(AuditFilter(subject=f"tier#{package_id}"), limit, cursors.decode(cursor, POSITION_FORM) if cursor else None)
+    next_cursor = cursors.encode(page.next_before) if page.next_before else None
+    return PackageAuditView([audit_entry_view(entry) for entry in page.entries], next_cursor)
+
+
+@contextmanager
+def _showing_current(package_id: str) -> Iterator[None]:
+    """Let a conflict of versions in the block say what the package is now, so that its editor can decide again."""
+    try:
+        yield
+    except (VersionConflict, PreconditionFailed) as conflict:
+        conflict.details["current"] = get_package(package_id)
+        raise
+
+
+def _packages_view(found: Catalog, event_id: str) -> PackagesView:
+    stocks = inventory.read_stock(found.shard_counts([event_id]))
+    return PackagesView([package_view(found, tier, stocks) for tier in in_display_order(found.listed_tiers(event_id))])
+
+
+def _show(found: Catalog, package_id: str) -> PackageView:
+    tier = _get_tier(found, package_id)
+    return package_view(found, tier, inventory.read_stock(found.tier_shard_counts(tier)))
+
+
+def _get_tier(found: Catalog, package_id: str) -> Tier:
+    tier = found.tiers.get(package_id)
+    if tier is None or tier not in found.listed_tiers(tier.event_id):
+        raise _not_found(package_id)
+    return tier
+
+
+def _created_view(tier: Tier) -> PackageView:
+    """A package as it was created, with all of its stock. Reads nothing, because it is in the store already."""
+    stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
+    return package_view(Catalog.build([], [tier]), tier, {tier.stock_id: stock})
+
+
+def _warnings(view: PackageView) -> list[str]:
+    if not (view.sold_count or view.reserved_count):
+        return []
+    counts = f"Sold: {view.sold_count}, reserved: {view.reserved_count}."
+    return [f"{counts} Buyers keep the name, price and seats that they bought or reserved."]
+
+
+def _not_found(package_id: str) -> NotFound:
+    return NotFound("This event has no package with this id.", package_id=package_id)

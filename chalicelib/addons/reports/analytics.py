@@ -1,0 +1,348 @@
+"""The figures of an event, as its promoter sees them: read from two items, and one query for the time series, never from orders."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
+
+from chalicelib.addons.reports import store
+from chalicelib.addons.reports.figures import GATE, GATES, TOTALS, Figures
+from chalicelib.addons.waitlist import service as waitlist
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.foundation import clock, parallel
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.views import AdminRoomView
+
+DEFAULT_DAYS = 31
+MAX_DAYS = 366
+MAX_GATES = 50  # are shown, those with most people: their names are what people at the door have typed
+
+
+class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The days (UTC) of the time series, both included: the last 31 unless they are given, 366 at most. Totals are of all time."""
+
+    first_day: date | None = field(default=None, name="from")
+    last_day: date | None = field(default=None, name="to")
+
+
+class RevenueFigures(Struct, frozen=True, kw_only=True):
+    """What came in and went out through one provider in one currency, in minor units, as the payment ledger has it."""
+
+    provider: str
+    currency: str
+    captured_cents: int
+    refunded_cents: int
+    disputed_cents: int
+    balance_cents: int
+
+
+class TierFigures(Struct, frozen=True, kw_only=True):
+    """Tickets of a tier: `sold` of all time, `returned` of these, `kept` by their buyers now. `tier_name` is null for one that is gone.
+
+    `capacity` is null for a tier without a limit of its own, and for one that is gone.
+    `people_expected` are those whom the kept tickets admit, `people_admitted` those who have come in.
+    """
+
+    tier_id: str
+    tier_name: str | None
+    capacity: int | None
+    sold: int
+    returned: int
+    kept: int
+    people_expected: int
+    people_admitted: int
+    gross_cents: dict[str, int]
+
+
+class HourFigures(Struct, frozen=True, kw_only=True):
+    """What was sold of one tier, and how many people came in with its tickets, within the hour that begins at `hour`."""
+
+    hour: Timestamp
+    tier_id: str
+    sold: int
+    people_admitted: int
+    gross_cents: dict[str, int]
+
+
+class PurchaseFigures(Struct, frozen=True, kw_only=True):
+    """Reservations, of these `checkouts`, of these `orders`; and how the others ended: `expired`, `cancelled` by the buyer, `declined` by
+    the bank, or `rejected`, because the money came too late.
+    """
+
+    reservations: int
+    checkouts: int
+    orders: int
+    expired: int
+    cancelled: int
+    declined: int
+    rejected: int
+
+
+class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
+    """How many came how far. `joined` and `admitted` are of the present waiting room, null for an event without one."""
+
+    joined: int | None
+    admitted: int | None
+
+
+class ConversionRates(Struct, frozen=True, kw_only=True):
+    """Shares between 0 and 1; null while there is nothing to divide by."""
+
+    queue_to_hold: float | None
+    hold_to_checkout: float | None
+    checkout_to_order: float | None
+    hold_to_order: float | None
+
+
+class RefundFigures(Struct, frozen=True, kw_only=True):
+    """Refunds that took tickets back."""
+
+    refunds: int
+    tickets: int
+
+
+class AdmissionFigures(Struct, frozen=True, kw_only=True):
+    """How many people the kept tickets admit, how many have come in, and which share that is; null while nobody is expected."""
+
+    people_expected: int
+    people_admitted: int
+    progress: float | None
+
+
+class TierAdmission(Struct, frozen=True, kw_only=True):
+    """The same of one tier."""
+
+    tier_id: str
+    tier_name: str | None
+    people_expected: int
+    people_admitted: int
+
+
+class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
+    """How far the admission of an event is, without anything about money: for those who work at its door."""
+
+    event_id: str
+    tiers: list[TierAdmission]
+
+
+class GateFigures(Struct, frozen=True):
+    """How many people have come in at a gate; `gate` is null for check-ins that named none."""
+
+    gate: str | None
+    people_admitted: int
+
+
+class AnalyticsView(Struct, frozen=True, kw_only=True):
+    """The figures of an event. They follow a change within seconds. `gates` are the 50 with most people.
+
+    `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
+    orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is the share
+    of ended offers of its waitlist that were paid, null before one has ended.
+    """
+
+    event_id: str
+    event_name: str
+    capacity: int | None
+    revenue: list[RevenueFigures]
+    tickets_sold: int
+    tiers: list[TierFigures]
+    by_hour: list[HourFigures]
+    funnel: FunnelFigures
+    conversion: ConversionRates
+    refunds: RefundFigures
+    admission: AdmissionFigures
+    gates: list[GateFigures]
+    payment_success_rate: float | None
+    purchase_success_rate: float | None
+    waitlist_conversion: float | None
+
+
+def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
+    """Raises InvalidInput for days that end before they begin, or are too many."""
+    first_day, last_day = _days(query, now)
+    (parts, days), (room, line) = parallel.both(
+        lambda: _load_figures(event.id, first_day, last_day, TOTALS, GATES),
+        lambda: parallel.both(lambda: waiting_room.admin_overview(event, now), lambda: waitlist.find_line(event.id)),
+    )
+    totals = parts.get(TOTALS, {})
+    funnel = _funnel(room, totals)
+    tiers = _tiers(event, totals)
+    captured, declined = _entries(totals, "captured"), _entries(totals, "declined")
+    ended = funnel.orders + funnel.expired + funnel.cancelled + funnel.declined + funnel.rejected
+    return AnalyticsView(
+        event_id=event.id,
+        event_name=event.name,
+        capacity=event.capacity,
+        revenue=_revenue(totals),
+        tickets_sold=sum(tier.sold for tier in tiers),
+        tiers=tiers,
+        by_hour=_by_hour(days),
+        funnel=funnel,
+        conversion=ConversionRates(
+            queue_to_hold=_share(funnel.reservations, funnel.admitted),
+            hold_to_checkout=_share(funnel.checkouts, funnel.reservations),
+            checkout_to_order=_share(funnel.orders, funnel.checkouts),
+            hold_to_order=_share(funnel.orders, funnel.reservations),
+        ),
+        refunds=RefundFigures(refunds=totals.get("refunds", 0), tickets=sum(tier.returned for tier in tiers)),
+        admission=_admission(tiers),
+        gates=_gates(parts.get(GATES, {})),
+        payment_success_rate=_share(captured, captured + declined),
+        purchase_success_rate=_share(funnel.orders, ended),
+        waitlist_conversion=line.conversion if line is not None else None,
+    )
+
+
+def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:
+    """How the purchases of an event have ended so far, and its money by provider and currency; two round trips."""
+    totals = store.load_totals(store.load_generations().current, event_id)
+    return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
+
+
+class SaleTotals(Struct, frozen=True, kw_only=True):
+    """Tickets that their buyers keep, by tier, and the balance of the event in its own currency, in minor units."""
+
+    kept: dict[str, int]
+    balance_cents: int
+    currency: str
+    by_hour: list[HourFigures]
+
+
+def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:
+    """What an event has sold, and by hour on the days of a query, if one is given. Raises InvalidInput, as `event_analytics`."""
+    days: Figures = {}
+    if query is None:
+        totals = store.load_totals(store.load_generations().current, event.id)
+    else:
+        parts, days = _load_figures(event.id, *_days(query, now), TOTALS)
+        totals = parts.get(TOTALS, {})
+    revenue = _revenue(totals)
+    tiers = catalog.snapshot().tiers_of(event.id)
+    currency = next((tier.currency for tier in tiers), revenue[0].currency if revenue else "USD")
+    return SaleTotals(
+        kept={tier.tier_id: tier.kept for tier in _tiers(event, totals)},
+        balance_cents=sum(of.balance_cents for of in revenue if of.currency == currency),
+        currency=currency,
+        by_hour=_by_hour(days),
+    )
+
+
+def event_admission(event: Event) -> EventAdmissionView:
+    """How many people are expected and have come in, by tier."""
+    tiers = _tiers(event, store.load_totals(store.load_generations().current, event.id))
+    of_tiers = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
+    return EventAdmissionView(event_id=event.id, tiers=of_tiers, **asdict(_admission(tiers)))
+
+
+def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
+    expected, admitted = sum(tier.people_expected for tier in tiers), sum(tier.people_admitted for tier in tiers)
+    return AdmissionFigures(people_expected=expected, people_admitted=admitted, progress=_share(admitted, expected))
+
+
+def _gates(people: Mapping[str, int]) -> list[GateFigures]:
+    """The gates with most people first; those from which all check-ins were taken back are left out."""
+    counts = [GateFigures(name.removeprefix(GATE) or None, count) for name, count in people.items() if count]
+    return sorted(counts, key=lambda gate: (-gate.people_admitted, gate.gate or ""))[:MAX_GATES]
+
+
+def _load_figures(event_id: str, first_day: date, last_day: date, *parts: str) -> tuple[Figures, Figures]:
+    """Some parts of the figures of an event, and its figures of these days."""
+    generation = store.load_generations().current
+    return store.load_parts(generation, event_id, parts), store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
+
+
+def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
+    last_day = query.last_day or max(date.fromisoformat(clock.iso(now)[:10]), query.first_day or date.min)
+    first_day = query.first_day or last_day - timedelta(days=min(DEFAULT_DAYS - 1, last_day.toordinal() - 1))
+    if first_day > last_day:
+        raise InvalidInput("`to` must not be before `from`.", path="to")
+    if (last_day - first_day).days >= MAX_DAYS:
+        raise InvalidInput(f"The period is longer than {MAX_DAYS} days. Request it in parts.", path="from")
+    return first_day, last_day
+
+
+def _funnel(room: AdminRoomView | None, totals: Mapping[str, int]) -> FunnelFigures:
+    return FunnelFigures(joined=room.total if room else None, admitted=room.admitted if room else None, **_purchase_counts(totals))
+
+
+def _purchase_counts(totals: Mapping[str, int]) -> dict[str, int]:
+    return {name: totals.get(name, 0) for name in PurchaseFigures.__struct_fields__}
+
+
+def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:
+    """The event's tiers, and those that are no longer in the catalog but were sold."""
+    present = {tier.id: tier for tier in catalog.snapshot().tiers_of(event.id)}
+    sold_ids = sorted({name.split("#")[1] for name in totals if name.startswith("tier#")} - present.keys())
+    figures = []
+    for tier_id in (*present, *sold_ids):
+        tier, prefix = present.get(tier_id), f"tier#{tier_id}"
+        sold, returned = totals.get(f"{prefix}#sold", 0), totals.get(f"{prefix}#returned", 0)
+        gross = {name.split("#")[3]: cents for name, cents in totals.items() if name.startswith(f"{prefix}#gross#")}
+        figures.append(
+            TierFigures(
+                tier_id=tier_id,
+                tier_name=tier.name if tier else None,
+                capacity=tier.capacity if tier else None,
+                sold=sold,
+                returned=returned,
+                kept=sold - returned,
+                people_expected=totals.get(f"{prefix}#admits", 0) - totals.get(f"{prefix}#returned_admits", 0),
+                people_admitted=totals.get(f"{prefix}#admitted", 0),
+                gross_cents=gross,
+            )
+        )
+    return figures
+
+
+def _by_hour(days: Figures) -> list[HourFigures]:
+    counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: {"sold": 0, "admitted": 0})
+    gross: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for part, numbers in days.items():
+        for name, number in numbers.items():
+            hour, kind, *rest = name.split("#")
+            if kind != "tier":
+                continue
+            key = (f"{part.partition('#')[2]}T{hour}:00:00Z", rest[0])
+            if rest[1] == "gross":
+                gross[key][rest[2]] = number
+            else:
+                counts[key][rest[1]] += number
+    return [
+        HourFigures(
+            hour=key[0], tier_id=key[1], sold=counts[key]["sold"], people_admitted=counts[key]["admitted"], gross_cents=gross.get(key, {})
+        )
+        for key in sorted({*counts, *gross})
+    ]
+
+
+def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
+    cents: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name, number in totals.items():
+        kind, *rest = name.split("#")
+        if kind == "money" and rest[3] == "cents":
+            cents[rest[0], rest[1]][rest[2]] += number
+    return [
+        RevenueFigures(
+            provider=provider,
+            currency=currency,
+            captured_cents=of["captured"],
+            refunded_cents=-of["refunded"] - of["refund_failed"],
+            disputed_cents=-of["disputed"] - of["dispute_won"],
+            balance_cents=sum(of.values()),
+        )
+        for (provider, currency), of in sorted(cents.items())
+    ]
+
+
+def _entries(totals: Mapping[str, int], kind: str) -> int:
+    """How many entries of a kind the ledger has."""
+    return sum(number for name, number in totals.items() if name.startswith("money#") and name.endswith(f"#{kind}#count"))
+
+
+def _share(part: int, whole: int | None) -> float | None:
+    return round(part / whole, 4) if whole else None

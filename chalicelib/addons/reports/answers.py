@@ -1,0 +1,333 @@
+"""What buyers and guests of an event have answered to the questions of its packages: counted by choice, and text by text.
+
+Read from the orders and their tickets, not kept apart: an answer that was erased is in no report. Answers have the label that they were
+asked with, so they stay readable when a question is changed or deleted.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta, Struct
+
+from chalicelib.addons.reports import store
+from chalicelib.addons.reports.csv_replies import Cell, csv_reply
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import AnswerValue, AskedPer, OptionType
+from chalicelib.catalog.model import Event
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.routes import Reply
+from chalicelib.foundation import clock, ids, parallel
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.ids import Id
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import CheckoutDetails, Purchase
+from chalicelib.tickets import seats
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Seat, ticket_id
+
+# What buyers and guests have answered to the questions of packages, of some orders, by what they keep of them.
+#
+# Read from what was sent along with the orders and from the guests of their tickets: an answer that was erased is not there.
+
+Asked = Literal["buyer", "guest"]
+
+
+class GivenAnswer(Struct, frozen=True, kw_only=True):
+    """An answer with the label that it was asked with. `ticket` is null if it is about the whole order.
+
+    What guests have answered has their seat in the ticket, and their name. `option_id` is null for a text that no option asked for.
+    """
+
+    purchase: Purchase
+    tier_id: str
+    option_id: str | None
+    option_type: OptionType
+    label: str
+    value: AnswerValue
+    ticket: int | None
+    seat: int | None = None
+    guest: str | None = None
+
+    @property
+    def asked(self) -> Asked:
+        """Who has answered."""
+        return "buyer" if self.seat is None else "guest"
+
+
+def load_given(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
+    """The answers of these orders in their order: of each the buyer's, and then those of its guests."""
+    details, guests = parallel.both(lambda: queries.load_many_details(purchases), lambda: _load_guests(purchases))
+    given: list[GivenAnswer] = []
+    for purchase in purchases:
+        if purchase.id in details:
+            given += _of_buyer(purchase, details[purchase.id])
+        for seat in guests.get(purchase.id, []):
+            given += _of_guest(purchase, seat)
+    return given
+
+
+def kept_of(purchase: Purchase, tier_id: str) -> list[int]:
+    """The numbers of the tickets of a tier that the buyer keeps."""
+    return [number for number in purchase.kept_tickets if purchase.ticket_line(number).tier_id == tier_id]
+
+
+def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
+    """The seats with a guest of the tickets that are kept, by the order's id."""
+    ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
+    issued = sorted(tickets.load_tickets(ids), key=lambda ticket: ticket.number)
+    found: dict[str, list[Seat]] = {}
+    for seat in seats.list_seats((ticket, guest.seat) for ticket in issued for guest in ticket.guests):
+        found.setdefault(seat.ticket.purchase_id, []).append(seat)
+    return found
+
+
+def _of_buyer(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
+    for answer in details.answers:
+        if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_of(purchase, answer.tier_id):
+            yield GivenAnswer(
+                purchase=purchase,
+                tier_id=answer.tier_id,
+                option_id=answer.option_id,
+                option_type=answer.option_type,
+                label=answer.label,
+                value=answer.value,
+                ticket=answer.ticket,
+            )
+
+
+def _of_guest(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
+    details, guest, ticket = seat.details, seat.guest, seat.ticket
+    if details is None or guest is None:
+        return
+    for answer in details.option_answers:
+        yield GivenAnswer(
+            purchase=purchase,
+            tier_id=ticket.tier_id,
+            option_id=answer.option_id,
+            option_type=answer.option_type,
+            label=answer.label,
+            value=answer.value,
+            ticket=ticket.number,
+            seat=seat.number,
+            guest=guest.name,
+        )
+    for question, text in details.answers.items():
+        yield GivenAnswer(
+            purchase=purchase,
+            tier_id=ticket.tier_id,
+            option_id=None,
+            option_type="text_input",
+            label=question,
+            value=text,
+            ticket=ticket.number,
+            seat=seat.number,
+            guest=guest.name,
+        )
+
+
+# New ones come last, for those who read a file by the places of its columns.
+COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer", "seat", "guest")
+
+MAX_SEATS = 2000  # of the orders of a page, each of which may have a guest with answers
+
+
+class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The orders of which to show the answers: `limit` of them, the newest first; to the questions of one package, or to one of these.
+
+    A page has fewer orders if they have many seats.
+    """
+
+    package_id: Id | None = None
+    option_id: Annotated[str, Meta(max_length=100)] | None = None
+    format: Literal["json", "csv"] = "json"
+    bom: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Cursor | None = None
+
+
+class ChoiceCount(Struct, frozen=True):
+    """How many answers have this choice."""
+
+    choice: str
+    count: int
+
+
+class OptionAnswers(Struct, frozen=True, kw_only=True):
+    """The answers of buyers, or of guests, to a question. Those to a `boolean` are counted as `true` and `false`; of a `text_input`,
+    `choices` is empty.
+
+    `unanswered`: how many orders or tickets have no answer; for a question to guests, how many seats, with a guest or without. It is null
+    for a question that is asked no more, of these people no more, or as another type.
+    """
+
+    package_id: str
+    option_id: str
+    option_type: OptionType
+    label: str
+    asked: Asked
+    answered: int
+    unanswered: int | None
+    choices: list[ChoiceCount]
+
+
+class TextAnswer(Struct, frozen=True, kw_only=True):
+    """A text that a buyer has answered, or the guest of a `seat`, with the label that it was asked with.
+
+    `ticket` is null if it is about the whole order, `option_id` for a guest's answer that no option asked for.
+    """
+
+    order_id: str
+    package_id: str
+    option_id: str | None
+    label: str
+    ticket: int | None
+    seat: int | None
+    guest: str | None
+    value: str
+    at: Timestamp
+
+
+class AnswersView(Struct, frozen=True, kw_only=True):
+    """The answers of a page of orders: their numbers count this page's `orders` alone, so pages are added up.
+
+    Orders and tickets that were taken back are in none of them. `next_cursor` is null on the last page.
+    """
+
+    orders: int
+    options: list[OptionAnswers]
+    texts: list[TextAnswer]
+    next_cursor: str | None
+
+
+class _Key(NamedTuple):
+    """A question: with its type, because one that was changed to another type is another question, and with who answers it."""
+
+    tier_id: str
+    option_id: str
+    option_type: OptionType
+    asked: Asked
+
+
+def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]:
+    """The answers that a query asks for, as JSON or CSV. Raises InvalidInput."""
+    purchases, next_cursor = _find_orders(event.id, query)
+    given = [answer for answer in load_given(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
+    if query.format == "csv":
+        is_first = query.cursor is None
+        reply: Reply[str] = csv_reply(query, COLUMNS if is_first else None, map(_csv_row, given), next_cursor)
+        headers = reply.headers | {"Content-Disposition": f'attachment; filename="{event.id}-answers.csv"'}
+        return Reply(("\ufeff" if query.bom and is_first else "") + reply.body, headers=headers)
+    options = list(_count(event.id, query, purchases, given))
+    texts = [_text_answer(answer) for answer in given if answer.option_type == "text_input"]
+    return Reply(AnswersView(orders=len(purchases), options=options, texts=texts, next_cursor=next_cursor))
+
+
+def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], str | None]:
+    """A page of the orders that keep tickets, and the cursor of the next one."""
+    before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
+    found: list[str] = []
+    next_cursor = None
+    for order in store.query_orders(store.load_generations().current, event_id, before):
+        if len(found) == query.limit:
+            next_cursor = cursors.encode(found[-1])
+            break
+        found.append(order.order_id)
+    loaded = queries.load_many(found)
+    page: list[Purchase] = []
+    seats = 0
+    for place, order_id in enumerate(found):
+        purchase = loaded.get(order_id)
+        if purchase is None or not purchase.is_order:
+            continue
+        seats += sum(line.quantity * line.admits for line in purchase.lines)
+        if seats > MAX_SEATS and page:
+            return page, cursors.encode(found[place - 1])
+        page.append(purchase)
+    return page, next_cursor
+
+
+def _is_wanted(tier_id: str, option_id: str | None, query: AnswersQuery) -> bool:
+    return query.package_id in (None, tier_id) and query.option_id in (None, option_id)
+
+
+def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[GivenAnswer]) -> Iterator[OptionAnswers]:
+    """The questions that are asked now, in their order, and then those that were asked once and have answers here."""
+    by_key: dict[_Key, list[GivenAnswer]] = defaultdict(list)
+    for answer in given:
+        if answer.option_id is not None:
+            by_key[_Key(answer.tier_id, answer.option_id, answer.option_type, answer.asked)].append(answer)
+    for tier in catalog.snapshot().tiers_of(event_id):
+        for option in tier.options:
+            if _is_wanted(tier.id, option.id, query):
+                key = _Key(tier.id, option.id, option.option_type, "guest" if option.per == "guest" else "buyer")
+                expected = sum(_expected_answers(purchase, tier.id, option.per) for purchase in purchases)
+                yield _option_answers(key, option.label, by_key.pop(key, []), option.choices, expected)
+    for key, answers in sorted(by_key.items()):
+        yield _option_answers(key, answers[0].label, answers, [], None)
+
+
+def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
+    """How many answers to a question about a tier an order has if all are given."""
+    kept = kept_of(purchase, tier_id)
+    match per:
+        case "purchase":
+            return int(bool(kept))
+        case "ticket":
+            return len(kept)
+        case "guest":
+            return sum(purchase.ticket_line(number).admits for number in kept)
+
+
+def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choices: Iterable[str], expected: int | None) -> OptionAnswers:
+    """The answers to one question. Choices come in the order of the question; those that it has no more come after them."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        counts.update(_chosen(answer))
+    offered = ["true", "false"] if key.option_type == "boolean" else list(choices)
+    shown = [*offered, *sorted(counts.keys() - set(offered))]
+    return OptionAnswers(
+        package_id=key.tier_id,
+        option_id=key.option_id,
+        option_type=key.option_type,
+        label=label,
+        asked=key.asked,
+        answered=len(answers),
+        unanswered=max(0, expected - len(answers)) if expected is not None else None,
+        choices=[ChoiceCount(choice, counts[choice]) for choice in shown],
+    )
+
+
+def _chosen(answer: GivenAnswer) -> list[str]:
+    """The choices of an answer; none of a text."""
+    if isinstance(answer.value, list):
+        return answer.value
+    return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]
+
+
+def _text_answer(answer: GivenAnswer) -> TextAnswer:
+    return TextAnswer(
+        order_id=answer.purchase.id,
+        package_id=answer.tier_id,
+        option_id=answer.option_id,
+        label=answer.label,
+        ticket=answer.ticket,
+        seat=answer.seat,
+        guest=answer.guest,
+        value=str(answer.value),
+        at=_sold_at(answer.purchase),
+    )
+
+
+def _csv_row(answer: GivenAnswer) -> list[Cell]:
+    """An answer by COLUMNS."""
+    purchase = answer.purchase
+    package = next((line.tier_name for line in purchase.lines if line.tier_id == answer.tier_id), "")
+    value = answer.value if isinstance(answer.value, str) else "; ".join(_chosen(answer))
+    about = [_sold_at(purchase), purchase.id, purchase.user_id, answer.tier_id, package, answer.ticket]
+    return [*about, answer.option_id, answer.label, value, answer.seat, answer.guest]
+
+
+def _sold_at(purchase: Purchase) -> str:
+    return clock.iso(purchase.ended_at or purchase.created_at)

@@ -1,0 +1,114 @@
+"""Reports over HTTP: figures and sales of an event, lists of orders, and the audit log."""
+
+from chalice.app import Blueprint
+
+from chalicelib.addons.reports import sales
+from chalicelib.addons.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
+from chalicelib.addons.reports.answers import AnswersQuery, AnswersView, answers_reply
+from chalicelib.addons.reports.audit_views import (
+    AuditLogView,
+    AuditQuery,
+    EventAuditLogView,
+    EventAuditQuery,
+    audit_reply,
+    event_audit_reply,
+)
+from chalicelib.addons.reports.csv_replies import CSV_MEDIA_TYPES
+from chalicelib.addons.reports.orders import DisputesQuery, DisputesView, OrdersQuery, list_disputes, list_event_orders, list_own_orders
+from chalicelib.addons.reports.sales import (
+    PackageSalesQuery,
+    PackageSalesView,
+    PromoCodeSalesView,
+    SalesExportQuery,
+    SalesFiguresView,
+    SalesQuery,
+    SalesView,
+    promo_code_sales,
+    sales_reply,
+)
+from chalicelib.catalog import permissions
+from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation.errors import NotFound
+from chalicelib.purchases.views import OrderListView
+
+bp = Blueprint(__name__)
+
+
+@route(bp, "GET", "/events/{event_id}/analytics", access="manager")
+def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[AnalyticsView]:
+    """Show an event's revenue, ticket sales by tier and hour, and how far buyers got."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return Reply(event_analytics(event, query, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/checkins", access="door")
+def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissionView]:
+    """Show how many people an event expects and how many are in."""
+    return Reply(event_admission(permissions.require_door(request.require_user(), event_id)))
+
+
+@route(bp, "GET", "/events/{event_id}/sales", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
+    """List an event's sales and refunds by time. The amounts add up to the payment ledger."""
+    permissions.require_manager(request.require_user(), event_id)
+    return sales_reply(event_id, query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")
+def list_package_sales(request: RequestContext, event_id: str, query: PackageSalesQuery) -> Reply[PackageSalesView]:
+    """List the sales and refunds of an event's packages by time, with totals for each package."""
+    return Reply(sales.list_package_sales(permissions.require_manager(request.require_user(), event_id), query))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales/summary", access="manager")
+def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[SalesFiguresView]:
+    """Show the sales and revenue of each package, and a time series of both for charts."""
+    return Reply(sales.sales_figures(permissions.require_manager(request.require_user(), event_id), query, request.now))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales/export", access="manager", media_types=CSV_MEDIA_TYPES)
+def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
+    """Return the sales of an event's packages as CSV, in parts of 1,000 lines; the header Link leads to the next part."""
+    return sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) -> Reply[AnswersView | str]:
+    """Count buyers' answers to the questions of an event's packages, and list their texts, page by page of orders."""
+    return answers_reply(permissions.require_manager(request.require_user(), event_id), query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")
+def show_promo_code_sales(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeSalesView]:
+    """Show what was sold with a promo code, the discounts, and the refunds."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return Reply(promo_code_sales(event.id, code_id))
+
+
+@route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))
+def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListView]:
+    """List the caller's orders, newest first; with `event_id`, the orders of an event that the caller manages."""
+    identity = request.require_user()
+    if query.event_id is None:
+        return Reply(list_own_orders(identity.user_id, query))
+    permissions.require_manager(identity, query.event_id)
+    return Reply(list_event_orders(query.event_id, query))
+
+
+@route(bp, "GET", "/events/{event_id}/disputes", access="manager")
+def list_event_disputes(request: RequestContext, event_id: str, query: DisputesQuery) -> Reply[DisputesView]:
+    """List the disputes of an event's orders, each with its reason and deadline."""
+    return Reply(list_disputes(permissions.require_manager(request.require_user(), event_id).id, query))
+
+
+@route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[EventAuditLogView | str]:
+    """List the changes of an event, its tiers and its orders."""
+    return event_audit_reply(query, permissions.require_manager(request.require_user(), event_id))
+
+
+@route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)
+def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:  # noqa: ARG001
+    """List all changes of all subjects: who changed what, and when."""
+    return audit_reply(query, query.event_id)

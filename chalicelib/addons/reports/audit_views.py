@@ -1,0 +1,129 @@
+"""The audit log over HTTP, as JSON or CSV."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from chalicelib.accounts.members import Person, PersonRole, find_people
+from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
+from chalicelib.audit import service as audit
+from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
+from chalicelib.catalog.model import Event
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.routes import Reply
+from chalicelib.foundation.clock import Timestamp
+
+ShortText = Annotated[str, Meta(max_length=400)]
+
+# New ones come last, for those who read a file by the places of its columns.
+_COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
+_EVENT_COLUMNS = (*_COLUMNS, "actor_name", "actor_role")
+# Only who works at an event does this, so the promoter has had to do with them.
+_AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate_scanned")
+
+
+class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which entries to list, newest first: those from `from` (included) to `to` (not included)."""
+
+    subject: ShortText | None = None
+    actor: ShortText | None = None
+    action: ShortText | None = None
+    since: Time | None = field(default=None, name="from")
+    until: Time | None = field(default=None, name="to")
+    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
+
+
+class AuditQuery(EventAuditQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    event_id: ShortText | None = None
+
+
+class AuditEntryView(Struct, frozen=True, kw_only=True):
+    """Who (`actor`) did what (`action`) to what (`subject`), when (`at`) and from where (`address`)."""
+
+    id: str
+    at: Timestamp
+    action: str
+    actor: str
+    subject: str
+    event_id: str | None
+    address: str | None
+    request_id: str | None
+    changes: dict[str, FieldChange]
+    details: dict[str, Any]
+
+
+class EventAuditEntryView(AuditEntryView, frozen=True, kw_only=True):
+    """An entry with who somebody is at the event. `actor_name` is null for buyers, admins and programs, and `actor_role` also for who has
+    scanned tickets and works at the event no more.
+    """
+
+    actor_name: str | None
+    actor_role: PersonRole | None
+
+
+class AuditLogView(Struct, frozen=True):
+    entries: list[AuditEntryView]
+    next_cursor: str | None
+
+
+class EventAuditLogView(Struct, frozen=True):
+    entries: list[EventAuditEntryView]
+    next_cursor: str | None
+
+
+def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
+    """The entries of an event that a query asks for, as JSON or CSV, with the names of those who work there."""
+    page, next_cursor = _read_page(query, event.id)
+    former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
+    people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
+    if query.format == "csv":
+        return csv_reply(query, _EVENT_COLUMNS, ([*_csv_row(entry), *_person_cells(entry, people)] for entry in page.entries), next_cursor)
+    return Reply(EventAuditLogView([_event_entry_view(entry, people) for entry in page.entries], next_cursor))
+
+
+def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
+    """The entries that a query asks for, of one event or of all, as JSON or CSV."""
+    page, next_cursor = _read_page(query, event_id)
+    if query.format == "csv":
+        return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)
+    return Reply(AuditLogView([AuditEntryView(**_fields(entry)) for entry in page.entries], next_cursor))
+
+
+def _read_page(query: EventAuditQuery, event_id: str | None) -> tuple[AuditPage, str | None]:
+    wanted = AuditFilter(
+        subject=query.subject,
+        event_id=event_id,
+        actor=query.actor,
+        action=query.action,
+        since=epoch_seconds(query.since, "from"),
+        until=epoch_seconds(query.until, "to"),
+    )
+    page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, POSITION_FORM) if query.cursor else None)
+    return page, cursors.encode(page.next_before) if page.next_before else None
+
+
+def _fields(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in AuditEntryView.__struct_fields__}
+
+
+def _event_entry_view(entry: AuditEntry, people: Mapping[str, Person]) -> EventAuditEntryView:
+    name, role = _person_cells(entry, people)
+    return EventAuditEntryView(**_fields(entry), actor_name=name, actor_role=role)
+
+
+def _person_cells(entry: AuditEntry, people: Mapping[str, Person]) -> tuple[str | None, PersonRole | None]:
+    person = people.get(entry.actor)
+    return (person.name, person.role) if person is not None else (None, None)
+
+
+def _csv_row(entry: AuditEntry) -> list[Cell]:
+    row: list[Cell] = []
+    for name in _COLUMNS:
+        value = getattr(entry, name)
+        row.append(msgspec.json.encode(value).decode() if name in ("changes", "details") else value)
+    return row

@@ -1,0 +1,181 @@
+"""Find the orders of an event by what people know of them: a number, a ticket's code, the buyer's id or e-mail address, or a name."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Annotated
+
+from msgspec import Meta
+
+from chalicelib.accounts.model import Account, email_key
+from chalicelib.addons.reports import store
+from chalicelib.addons.reports.store import Terms
+from chalicelib.catalog.search import words_of
+from chalicelib.changes.model import BuyerErased, Change, OrderPaid, TicketNamesChanged
+from chalicelib.edge import cursors
+from chalicelib.foundation import parallel
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import CheckoutDetails, Purchase
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, read_code, ticket_id
+
+# The index that finds an order by its buyer's e-mail address, and by the names of its buyer, of who comes, and of the guests of its seats.
+#
+# It follows from what is stored now: the purchase, its tickets, its checkout and the buyer's account, read anew at each change that may
+# matter. What an order is indexed by is kept beside it and compared when it is written, so of two runs at once the one that read first
+# writes nothing. Of a buyer who was erased only names on tickets that others have now are indexed.
+
+CHUNK = 16  # orders that are read at once
+MAX_NAMES = 100  # of one order; a table of guests has more only if somebody names many of them
+MAX_WORD_LENGTH = 50
+
+Order = tuple[str, str]  # the ids of the event and the purchase
+
+
+def changed_orders(changes: Iterable[Change]) -> list[Order]:
+    """The orders whose entries in the index may be others after these changes."""
+    found: dict[Order, None] = {}
+    for change in changes:
+        match change:
+            case OrderPaid() | BuyerErased():
+                found[change.purchase.event_id, change.purchase.id] = None
+            case TicketNamesChanged():
+                found[change.ticket.event_id, change.ticket.purchase_id] = None
+    return list(found)
+
+
+def update(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
+    """Bring the entries of orders of a generation up to date. `retry` repeats what others were faster than."""
+    for start in range(0, len(orders), CHUNK):
+        retry(partial(_update_chunk, generation, orders[start : start + CHUNK]))
+
+
+def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
+    # The old entries are read first, so `change_index` refuses if somebody else has written them since.
+    before = _load_index(generation, orders)
+    purchases = [purchase for purchase in queries.load_many(order_id for _, order_id in orders).values() if purchase and purchase.was_order]
+    terms = _terms(purchases)
+    changed = [order for order in orders if before.get(order[1], {}) != terms.get(order[1], {})]
+    parallel.call_each(
+        lambda order: store.change_index(generation, *order, before.get(order[1], {}), terms.get(order[1], {})),
+        changed,
+    )
+
+
+def _load_index(generation: int, orders: Sequence[Order]) -> dict[str, Terms]:
+    found: dict[str, Terms] = {}
+    for event_id in dict.fromkeys(event_id for event_id, _ in orders):
+        found |= store.load_index(generation, event_id, [order_id for of, order_id in orders if of == event_id])
+    return found
+
+
+def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
+    """What to index these orders by."""
+    from chalicelib.accounts import service as accounts
+
+    known = [purchase for purchase in purchases if not purchase.is_erased]
+    users = {purchase.user_id for purchase in known}
+    (details, buyers), issued = parallel.both(
+        lambda: parallel.both(lambda: queries.load_many_details(known), lambda: accounts.find_accounts(users)),
+        lambda: tickets.load_tickets(
+            ticket_id(purchase.id, number) for purchase in purchases for number in range(1, purchase.quantity + 1)
+        ),
+    )
+    by_user = {account.user_id: account for account in buyers}
+    return {
+        purchase.id: order_terms(
+            by_user.get(purchase.user_id) if not purchase.is_erased else None,
+            details.get(purchase.id),
+            sorted((ticket for ticket in issued if ticket.purchase_id == purchase.id), key=lambda ticket: ticket.number),
+        )
+        for purchase in purchases
+    }
+
+
+def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
+    """What to index an order by; `buyer` is null without an account, `details` if nothing was sent along with the checkout."""
+    names = [" ".join(filter(None, (buyer.first_name, buyer.last_name)))] if buyer is not None else []
+    for ticket in issued:
+        names += [ticket.attendee.name] if ticket.attendee is not None else []
+        names += [guest.name for guest in ticket.guests if guest.name is not None]
+    folded = list(dict.fromkeys(name for text in names if (name := " ".join(name_words(text)))))[:MAX_NAMES]
+    terms: Terms = {f"name#{word}": folded for word in dict.fromkeys(word for name in folded for word in name.split())}
+    addresses = [buyer.email if buyer is not None else None, details.customer_email if details is not None else None]
+    return terms | {f"email#{email_key(address)}": [] for address in addresses if address is not None}
+
+
+def name_words(text: str) -> list[str]:
+    """The words of a name as they are compared, without accents and case."""
+    return [word[:MAX_WORD_LENGTH] for word in words_of(text)]
+
+
+MAX_WORDS = 10
+_NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
+_LAST = "\U0010ffff"  # behind all texts that begin alike
+
+_CursorKey = tuple[Annotated[str, Meta(min_length=1, max_length=1000)]]
+
+
+def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:
+    """The ids of at most `limit` purchases that fit the text, which may be of other events, and the cursor of the next page.
+
+    A number, code, id or address fits whole; of a name each word of the text begins a word. Accents and case do not count. Three round
+    trips. What was bought or named within the last seconds may be missing. Raises InvalidInput for a cursor that is none.
+    """
+    after = None if cursor is None else cursors.decode_key(cursor, _CursorKey)[0]
+    number = _NUMBER.fullmatch(text.strip().upper())
+    if number is not None:
+        return [number[1]], None
+    if "@" in text:
+        return _find_by_address(event_id, text.strip(), limit, after)
+    if after is not None:
+        return _find_by_name(event_id, text, limit, after)
+    exact, (named, next_cursor) = parallel.both(
+        lambda: _find_exact(event_id, text.strip()), lambda: _find_by_name(event_id, text, limit, None)
+    )
+    return list(dict.fromkeys([*exact, *named])), next_cursor
+
+
+def _find_exact(event_id: str, text: str) -> list[str]:
+    """The order of the ticket that has this code, and those of the buyer whose id this is; few texts are either."""
+    if not text or " " in text:
+        return []
+    of_code, of_buyer = parallel.both(
+        lambda: tickets.find_id_of_code(read_code(text)), lambda: queries.list_event_order_ids(text, event_id)
+    )
+    return [*([of_code.rpartition("-")[0]] if of_code is not None else []), *sorted(of_buyer, reverse=True)]
+
+
+def _find_by_address(event_id: str, address: str, limit: int, after: str | None) -> tuple[list[str], str | None]:
+    term = f"email#{email_key(address)}#"
+    entries, is_cut = store.query_index(store.load_generations().current, event_id, term, term + _LAST, after)
+    # An address may have `#` in it, so that another one begins with all of this one.
+    found = [(key, key.removeprefix(term)) for key, _ in entries if "#" not in key.removeprefix(term)]
+    return _page(found, limit, entries[-1][0] if is_cut else None)
+
+
+def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tuple[list[str], str | None]:
+    words = sorted(set(name_words(text)[:MAX_WORDS]), key=len, reverse=True)
+    if not words:
+        return [], None
+    first = f"name#{words[0]}"  # the longest word: the fewest names begin so
+    entries, is_cut = store.query_index(store.load_generations().current, event_id, first, first + _LAST, after)
+    found = []
+    for key, names in entries:
+        word, order_id = key.removeprefix("name#").rsplit("#", 1)
+        if word == _indexed_word(words, names):
+            found.append((key, order_id))
+    return _page(found, limit, entries[-1][0] if is_cut else None)
+
+
+def _indexed_word(words: list[str], names: list[str]) -> str | None:
+    """The word of the index by which an order of these names counts, so that it counts once; None if none of the names fits all words."""
+    fitting = [name.split() for name in names]
+    fitting = [name for name in fitting if all(any(known.startswith(word) for known in name) for word in words)]
+    return min((known for name in fitting for known in name if known.startswith(words[0])), default=None)
+
+
+def _page(found: list[tuple[str, str]], limit: int, read_to: str | None) -> tuple[list[str], str | None]:
+    """The order ids of the first `limit` entries, each (key, order id). `read_to`: the last key that was read, if there are more."""
+    position = found[limit - 1][0] if len(found) > limit else read_to
+    return [order_id for _, order_id in found[:limit]], cursors.encode_key((position,)) if position is not None else None

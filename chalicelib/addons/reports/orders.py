@@ -1,0 +1,140 @@
+"""Lists of orders: the caller's own, and for who manages an event its orders, those that failed, and its disputes."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from chalicelib.addons.reports import store
+from chalicelib.addons.reports.store import OrderList
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.foundation import ids
+from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import Id
+from chalicelib.purchases import queries, views
+from chalicelib.purchases.model import ACTIVE_STATES, Dispute, Purchase
+from chalicelib.purchases.views import DisputeView, OrderListView, dispute_view
+
+MAX_ROWS_READ = 1000  # for one page of an event's orders, however few of them a filter accepts
+
+
+class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status`, by buyer and by a `search`.
+
+    `disputed` are those whose payment a bank has ever disputed, `failed` purchases whose payment was begun and which got no tickets.
+    """
+
+    event_id: Id | None = None
+    status: Literal["paid", "partially_refunded", "refunded", "disputed", "failed"] | None = None
+    user_id: Annotated[str, Meta(max_length=100)] | None = None
+    search: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=200,
+                description="An order or ticket number, a ticket's code, the buyer's id or email address, or words of the name of the "
+                "buyer or a guest. The beginning of each word is enough.",
+            ),
+        ]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the disputed orders: `limit` of them, each with all its disputes."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class EventDisputeView(DisputeView, frozen=True, kw_only=True):
+    """A dispute with its order."""
+
+    order_id: str
+
+
+class DisputesView(Struct, frozen=True):
+    """Disputes by their orders, the newest first. `next_cursor` is null on the last page."""
+
+    disputes: list[EventDisputeView]
+    next_cursor: str | None
+
+
+def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
+    """A page of the caller's orders, the newest first. Raises InvalidInput for the filters of an event's orders."""
+    for name in ("status", "user_id", "search"):
+        if getattr(query, name) is not None:
+            raise InvalidInput(f"`{name}` filters the orders of one event, so it needs `event_id`.", path=name)
+    purchases, last = queries.list_own_orders(user_id, query.limit, _position(query))
+    return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=cursors.encode(last) if last else None)
+
+
+def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
+    """A page of an event's orders, those of the newest reservations first; one that finds few may end early, and says where to go on."""
+    purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
+    if query.status == "failed":
+        purchases = [purchase for purchase in purchases if not purchase.was_order]  # paid late, after it had failed
+    return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
+
+
+def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
+    """The purchases of a page of what is found. It may have fewer than the limit, also none, although another page follows."""
+    from chalicelib.addons.reports import order_search
+
+    found, next_cursor = order_search.find_order_ids(event_id, text, query.limit, query.cursor)
+    purchases = queries.load_many(found)
+    known = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
+    return [purchase for purchase in known if purchase.event_id == event_id and _is_searched(purchase, query)], next_cursor
+
+
+def _is_searched(purchase: Purchase, query: OrdersQuery) -> bool:
+    if query.user_id is not None and purchase.user_id != query.user_id:
+        return False
+    match query.status:
+        case None:
+            return purchase.was_order or purchase.checkout_at is not None
+        case "disputed":
+            return bool(purchase.disputes)
+        case "failed":
+            return purchase.checkout_at is not None and purchase.state not in ACTIVE_STATES
+        case state:
+            return purchase.state == state and purchase.was_order
+
+
+def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:
+    """The disputes of a page of an event's disputed orders, those of the newest reservations first."""
+    page = OrdersQuery(event_id=event_id, status="disputed", limit=query.limit, cursor=query.cursor)
+    purchases, next_cursor = _read_page(event_id, page)
+    return DisputesView([_dispute_view(dispute, purchase) for purchase in purchases for dispute in purchase.disputes], next_cursor)
+
+
+def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
+    return EventDisputeView(**asdict(dispute_view(dispute)), order_id=purchase.id)
+
+
+def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
+    """The purchases of a page of a list, as far as they still exist, and the cursor of the next one."""
+    of: OrderList = query.status if query.status in ("disputed", "failed") else "order"
+    state = query.status if of == "order" else None
+    found: list[str] = []
+    next_before = None
+    for read, order in enumerate(store.query_orders(store.load_generations().current, event_id, _position(query), of), start=1):
+        if (state or order.state, query.user_id or order.user_id) == (order.state, order.user_id):
+            if len(found) == query.limit:
+                next_before = found[-1]
+                break
+            found.append(order.order_id)
+        if read == MAX_ROWS_READ:
+            next_before = order.order_id
+            break
+    purchases = queries.load_many(found)
+    shown = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
+    return shown, cursors.encode(next_before) if next_before else None
+
+
+def _position(query: OrdersQuery) -> str | None:
+    return cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None

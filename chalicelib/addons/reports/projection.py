@@ -1,0 +1,266 @@
+"""The projector: keeps the figures, the orders and the sales of each event up to date with the stream of changes.
+
+Each change is applied exactly once. What a purchase or ticket adds to the figures follows from its present state alone (figures.py). Which
+state is counted, and what it added, are written in one transaction with the difference that they make; so a change that comes again, or
+late, finds its state counted, and does nothing. An entry of the ledger is counted in the transaction that lists it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from msgspec import Struct
+
+from chalicelib.addons.reports import order_search, store
+from chalicelib.addons.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
+from chalicelib.addons.reports.order_search import Order
+from chalicelib.addons.reports.store import Counted, Generations, OrderEntry, OrderList, Sale
+from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
+from chalicelib.dynamodb import dynamo
+from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import LedgerEntry
+from chalicelib.payments.model import ProviderName
+from chalicelib.purchases import queries
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket
+
+# Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days and the
+# figures of a promo code. Of a ticket, only people who come in at different days change more than two.
+CHUNK = 16
+MAX_ATTEMPTS = 5
+
+WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no entries in the ledger
+FIRST_POSITION = "0"  # before all positions in the stream
+
+
+class State(Struct, frozen=True):
+    """What a purchase or ticket adds in one of its states; with the purchase, if it exists."""
+
+    counted: Counted
+    purchase: Purchase | None = None
+
+
+def project(changes: Sequence[Change]) -> None:
+    """Apply changes to the generation that is read, and to the one that is being built."""
+    newest: dict[str, State] = {}
+    for change in changes:
+        state = _state_after(change)
+        if state is not None:
+            known = newest.get(state.counted.key)
+            if known is None or _is_newer(state.counted, known.counted):
+                newest[state.counted.key] = state
+    entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
+    orders = order_search.changed_orders(changes)
+    for generation in store.load_generations().written:
+        apply_states(generation, newest.values())
+        apply_entries(generation, entries)
+        index_orders(generation, orders)
+
+
+def purchase_state(purchase: Purchase) -> State:
+    """The state of a purchase as it is now."""
+    return State(_count_purchase(purchase), purchase)
+
+
+def ticket_state(ticket: Ticket) -> State:
+    """The state of a ticket that was read from its table: whatever the stream says of the ticket counts instead."""
+    return State(_count_ticket(ticket, FIRST_POSITION))
+
+
+def _state_after(change: Change) -> State | None:
+    """The state of the purchase or ticket after a change; None if it adds nothing to the figures."""
+    match change:
+        case PurchaseForgotten():
+            return State(_count_purchase(change.purchase, is_forgotten=True))
+        case PurchaseChange():
+            return purchase_state(change.purchase)
+        case TicketCheckedIn() | CheckInUndone():
+            return State(_count_ticket(change.ticket, change.sequence))
+    return None
+
+
+def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> Counted:
+    return Counted(
+        event_id=purchase.event_id,
+        key=f"purchase#{purchase.id}",
+        position=f"{purchase.version:012}",
+        figures=purchase_figures(purchase),
+        is_forgotten=is_forgotten,
+    )
+
+
+def _count_ticket(ticket: Ticket, position: str) -> Counted:
+    return Counted(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
+
+
+def apply_states(generation: int, states: Iterable[State]) -> None:
+    """Count each state, unless it, or a newer one of the same purchase or ticket, is counted already."""
+    by_event: dict[str, list[State]] = defaultdict(list)
+    for state in states:
+        by_event[state.counted.event_id].append(state)
+    for event_id, of_event in by_event.items():
+        for start in range(0, len(of_event), CHUNK):
+            chunk = of_event[start : start + CHUNK]
+            _retry(lambda chunk=chunk, event_id=event_id: _apply_chunk(generation, event_id, chunk))  # type: ignore[misc]
+
+
+def index_orders(generation: int, orders: Sequence[Order]) -> None:
+    """Let these orders be found by what is known of their buyers now."""
+    order_search.update(generation, orders, _retry)
+
+
+def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
+    """Count and list each entry of the ledger, unless it is listed already."""
+    by_event: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        by_event[entry.event_id].append(entry)
+    for event_id, of_event in by_event.items():
+        unique = list({(entry.purchase_id, entry.kind, entry.reference): entry for entry in of_event}.values())
+        for start in range(0, len(unique), CHUNK):
+            chunk = unique[start : start + CHUNK]
+            _retry(lambda chunk=chunk, event_id=event_id: _apply_entry_chunk(generation, event_id, chunk))  # type: ignore[misc]
+
+
+def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
+    known = store.load_counted(generation, event_id, [state.counted.key for state in chunk])
+    items: list[dynamo.TransactItem] = []
+    added: list[Figures] = []
+    for counted, purchase in ((state.counted, state.purchase) for state in chunk):
+        before = known.get(counted.key)
+        if before is not None and not _is_newer(counted, before):
+            continue
+        items.append(store.count_item(generation, counted, before))
+        added.append(difference(counted.figures, before.figures if before is not None else {}))
+        if purchase is not None:
+            order = OrderEntry(purchase.id, purchase.state, purchase.user_id)
+            items += [store.order_item(generation, event_id, order, of) for of in _lists_of(purchase)]
+            if purchase.was_order and purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
+                sale = _sale_without_money(purchase, purchase.payment.provider)
+                items.append(store.sale_item(generation, event_id, sale, is_new=False))
+    if items:
+        store.commit([*items, *store.figure_items(generation, event_id, total(added))])
+
+
+def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
+    sales = [sale_of(entry) for entry in entries]
+    known = store.find_sales(generation, event_id, sales)
+    new = [(entry, sale) for entry, sale in zip(entries, sales, strict=True) if (sale.order_id, sale.kind, sale.reference) not in known]
+    if new:
+        items = [store.sale_item(generation, event_id, sale, is_new=True) for _, sale in new]
+        store.commit([*items, *store.figure_items(generation, event_id, total([entry_figures(entry) for entry, _ in new]))])
+
+
+def _lists_of(purchase: Purchase) -> list[OrderList]:
+    """The lists in which a purchase is; one that a bank may dispute has no sale without money."""
+    lists: list[OrderList] = []
+    if purchase.was_order:
+        lists.append("order")
+    elif purchase.checkout_at is not None and purchase.state not in ACTIVE_STATES:
+        lists.append("failed")
+    if purchase.disputes:
+        lists.append("disputed")
+    return lists
+
+
+def _is_newer(counted: Counted, known: Counted) -> bool:
+    return (counted.position, counted.is_forgotten) > (known.position, known.is_forgotten)
+
+
+def sale_of(entry: LedgerEntry) -> Sale:
+    """An entry of the ledger as the sales list it."""
+    return Sale(
+        at=entry.at,
+        order_id=entry.purchase_id,
+        kind=entry.kind,
+        amount_cents=entry.amount_cents,
+        currency=entry.currency,
+        provider=entry.provider,
+        reference=entry.reference,
+    )
+
+
+def _sale_without_money(purchase: Purchase, provider: ProviderName) -> Sale:
+    at = purchase.ended_at or purchase.created_at
+    return Sale(
+        at=at, order_id=purchase.id, kind="captured", amount_cents=0, currency=purchase.currency, provider=provider, reference=provider
+    )
+
+
+def _retry(attempt: Callable[[], None]) -> None:
+    """Repeat an attempt that others were faster than. Raises StoreUnavailable if they always are."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            attempt()
+        except store.Recounted:
+            continue
+        return
+    raise dynamo.StoreUnavailable("the figures kept changing")
+
+
+# Rebuild the reports from the purchases, the ledger and the tickets, while they are read and changes come in.
+#
+# A new generation is built beside the one that is read. The projector writes both from the beginning on; whichever of the two brings a
+# version of a purchase first, the other finds it counted. At the end the new generation is read, and the old one deleted.
+
+# Longer than a run of the projector: after this, all runs know the generation that is being built, or the one that is read.
+WAIT_SECONDS = 65
+BATCH = 190
+
+T = TypeVar("T")
+
+
+class RebuildReport(Struct, frozen=True):
+    """`forgotten`: purchases that DynamoDB has deleted; what they added is taken over. `checked_in`: tickets."""
+
+    generation: int
+    purchases: int
+    forgotten: int
+    checked_in: int
+    entries: int
+    deleted: int
+
+
+class RebuildConflict(Exception):
+    """Another rebuild began at the same time."""
+
+
+def rebuild(wait: Callable[[float], None]) -> RebuildReport:
+    """Rebuild the reports of all events. `wait(seconds)` is called before and after. One that was interrupted can simply be repeated."""
+    before = store.load_generations()
+    generation = max(before.written) + 1
+    _replace(before, Generations(before.current, generation))
+    wait(WAIT_SECONDS)
+    purchases = _apply(generation, map(purchase_state, queries.scan_purchases()))
+    forgotten = _apply(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
+    checked_in = _apply(generation, (ticket_state(ticket) for ticket in tickets.scan_tickets() if ticket.checkins))
+    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
+        index_orders(generation, orders)
+    entries = 0
+    for batch in _batches(ledger.scan_entries()):
+        apply_entries(generation, batch)
+        entries += len(batch)
+    _replace(Generations(before.current, generation), Generations(generation))
+    wait(WAIT_SECONDS)
+    return RebuildReport(generation, purchases, forgotten, checked_in, entries, store.delete_other_generations(generation))
+
+
+def _apply(generation: int, states: Iterable[State]) -> int:
+    """Count states in a generation; returns how many."""
+    number = 0
+    for batch in _batches(states):
+        apply_states(generation, batch)
+        number += len(batch)
+    return number
+
+
+def _replace(before: Generations, after: Generations) -> None:
+    if not store.save_generations(before, after):
+        raise RebuildConflict
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

@@ -1,0 +1,321 @@
+"""The sales of an event by time."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from chalicelib.addons.reports import store
+from chalicelib.addons.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
+from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
+from chalicelib.addons.reports.figures import promo_part
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.routes import Reply
+from chalicelib.foundation import clock, money, parallel
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.ids import Id
+from chalicelib.ledger.model import EntryKind
+from chalicelib.promotions import service as promotions
+from chalicelib.promotions.model import normalize
+from chalicelib.purchases import queries, views
+from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.views import OrderItem
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import ticket_id
+
+SoldStatus = Literal["paid", "partially_refunded", "refunded"]
+
+# New ones come last, for those who read a file by the places of its columns.
+COLUMNS = (
+    *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
+    *("promo_code", "discount_cents", "status", "guests"),
+)
+MAX_WITH_GUESTS = 100  # sales of a page with the guests, who stand in the tickets
+_SALE_POSITION = r"\d{11}#\S+"
+
+
+class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which sales to list, oldest first: from `from` (included) to `to` (not included); of orders with a promo code, or in a state.
+
+    With `guests` each sale has those whom the buyer has named, and a page has 100 sales at most.
+    """
+
+    since: Time | None = field(default=None, name="from")
+    until: Time | None = field(default=None, name="to")
+    promo_code: Annotated[str, Meta(max_length=100)] | None = None
+    status: SoldStatus | None = None
+    guests: bool = False
+
+
+class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, of orders with tickets of one tier, as JSON or CSV."""
+
+    tier_id: Id | None = None
+    format: Literal["json", "csv"] = "json"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
+
+
+class SaleGuest(Struct, frozen=True):
+    """Whom the buyer has named for a seat, and its number, if it has one yet."""
+
+    number: str | None
+    name: str
+
+
+class SaleView(Struct, frozen=True, kw_only=True):
+    """Money that an order brought in (positive) or that went out for it (negative), in minor units; 0 for an order that costs nothing.
+
+    The amounts add up to what the payment ledger has for the same time. What follows the provider is that of the order, as it is now;
+    `guests` is null unless they were asked for.
+    """
+
+    at: Timestamp
+    order_id: str
+    kind: EntryKind
+    amount_cents: int
+    currency: str
+    provider: str
+    user_id: str | None
+    quantity: int
+    items: list[OrderItem]
+    promo_code: str | None
+    discount_cents: int
+    status: SoldStatus | None
+    guests: list[SaleGuest] | None
+
+
+class SalesView(Struct, frozen=True):
+    sales: list[SaleView]
+    next_cursor: str | None
+
+
+def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
+    """The sales that a query asks for, as JSON or CSV. Raises InvalidInput."""
+    tier_ids = None if query.tier_id is None else {query.tier_id}
+    sales, next_cursor = find_page(event_id, query, query.limit, query.cursor, tier_ids)
+    if query.format == "csv":
+        return csv_reply(query, COLUMNS, map(csv_row, sales), next_cursor)
+    return Reply(SalesView(sales, next_cursor))
+
+
+def find_page(
+    event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
+) -> tuple[list[SaleView], str | None]:
+    """The wanted ones of so many sales, oldest first, and the cursor of the next page. `tier_ids`: of which tiers, None for all.
+
+    Raises InvalidInput.
+    """
+    limit = min(limit, MAX_WITH_GUESTS) if wanted.guests else limit
+    found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
+    purchases = queries.load_many({sale.order_id for sale in found})
+    shown = [(sale, purchase) for sale in found if _is_wanted(purchase := purchases.get(sale.order_id), wanted, tier_ids)]
+    guests = _load_guests(purchase for _, purchase in shown if purchase is not None) if wanted.guests else None
+    return [_sale_view(sale, purchase, guests) for sale, purchase in shown], next_cursor
+
+
+def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str | None) -> tuple[list[store.Sale], str | None]:
+    first_second, last_second = epoch_seconds(wanted.since, "from"), epoch_seconds(wanted.until, "to")
+    first = store.sale_position(first_second or 0)
+    after = cursors.decode(cursor, _SALE_POSITION) if cursor else ""
+    last = store.sale_position(last_second) if last_second is not None else "~"
+    page: list[tuple[store.Sale, str]] = []
+    for sale, position in store.query_sales(store.load_generations().current, event_id, max(first, after), last):
+        if position == after:
+            continue
+        if len(page) == limit:
+            return [sale for sale, _ in page], cursors.encode(page[-1][1])
+        page.append((sale, position))
+    return [sale for sale, _ in page], None
+
+
+def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collection[str] | None) -> bool:
+    """Whether a filter accepts the sales of an order; without a filter also those of one that has been deleted."""
+    if purchase is None:
+        return tier_ids is None and wanted.promo_code is None and wanted.status is None
+    return (
+        (tier_ids is None or any(line.tier_id in tier_ids for line in purchase.lines))
+        and (wanted.promo_code is None or purchase.promo_code == normalize(wanted.promo_code))
+        and (wanted.status is None or _sold_status(purchase) == wanted.status)
+    )
+
+
+def _load_guests(purchases: Iterable[Purchase]) -> dict[str, list[SaleGuest]]:
+    """The guests of the orders that have any, by order id."""
+    ids = {ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets}
+    guests: dict[str, list[SaleGuest]] = {}
+    for ticket in sorted(tickets.load_tickets(ids), key=lambda ticket: (ticket.purchase_id, ticket.number)):
+        named = [SaleGuest(ticket.seat_number(guest.seat), guest.name) for guest in ticket.guests if guest.name is not None]
+        guests.setdefault(ticket.purchase_id, []).extend(named)
+    return guests
+
+
+def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str, list[SaleGuest]] | None) -> SaleView:
+    return SaleView(
+        at=clock.iso(sale.at),
+        order_id=sale.order_id,
+        kind=sale.kind,
+        amount_cents=sale.amount_cents,
+        currency=sale.currency,
+        provider=sale.provider,
+        user_id=purchase.user_id if purchase else None,
+        quantity=purchase.quantity if purchase else 0,
+        items=views.order_view(purchase).items if purchase else [],
+        promo_code=purchase.promo_code if purchase else None,
+        discount_cents=purchase.discount_cents if purchase else 0,
+        status=_sold_status(purchase),
+        guests=guests.get(sale.order_id, []) if guests is not None else None,
+    )
+
+
+def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
+    """The state of an order that was paid; None for one that is not known, or whose money got no tickets and went back."""
+    match purchase:
+        case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
+            return state
+    return None
+
+
+def csv_row(sale: SaleView) -> list[Cell]:
+    """A sale by COLUMNS."""
+    items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
+    guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
+    in_words = {"items": items, "guests": guests}
+    return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
+
+
+# The sales of an event in the words of packages: counts, revenue in major units, and the sales behind them, as JSON or CSV.
+#
+# They are the sales of `reports.sales`, which add up to the payment ledger, and the figures of `reports.analytics`.
+
+
+class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, of orders with one package, or of sponsorships only."""
+
+    package_id: Id | None = None
+    sponsorship_only: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Cursor | None = None
+
+
+class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same for a file. With `bom` it begins with the mark by which older spreadsheets know UTF-8."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    bom: bool = False
+
+
+class SalesSummaryView(Struct, frozen=True, kw_only=True):
+    """How many of each package are sold and not refunded, and what the event has brought in after refunds and lost disputes.
+
+    `total_revenue` is in major units of `currency`, in which the event is sold; both follow a sale within three seconds.
+    """
+
+    counts: dict[str, int]
+    total_revenue: float
+    total_revenue_cents: int
+    currency: str
+
+
+class SalesFiguresView(SalesSummaryView, frozen=True, kw_only=True):
+    """The summary with a series for charts: what was sold by package and hour of the days from `from` to `to`, both included."""
+
+    by_hour: list[HourFigures]
+
+
+class PackageSalesView(SalesSummaryView, frozen=True, kw_only=True):
+    """The summary of all sales, and a page of those that were asked for. With a filter a page may have fewer than `limit`."""
+
+    sales: list[SaleView]
+    next_cursor: str | None
+
+
+def list_package_sales(event: Event, query: PackageSalesQuery) -> PackageSalesView:
+    """Raises InvalidInput for times or a cursor that cannot be."""
+    (found, next_cursor), totals = parallel.both(lambda: _find(event, query), lambda: sale_totals(event))
+    return PackageSalesView(**_summary(totals), sales=found, next_cursor=next_cursor)
+
+
+def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFiguresView:
+    """Raises InvalidInput for days that end before they begin, or are too many."""
+    totals = sale_totals(event, query, now)
+    return SalesFiguresView(**_summary(totals), by_hour=totals.by_hour)
+
+
+def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
+    """A part of the file; the header Link leads to the next one. The parts one after the other are the whole."""
+    found, next_cursor = _find(event, query)
+    has_header = query.cursor is None
+    mark = "\ufeff" if query.bom and has_header else ""
+    reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(csv_row, found), next_cursor)
+    name = {"Content-Disposition": f'attachment; filename="{event.id}-sales.csv"'}
+    return Reply(mark + reply.body, headers=reply.headers | name)
+
+
+def _find(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:
+    tier_ids = None
+    if query.package_id is not None or query.sponsorship_only:
+        tiers = catalog.snapshot().tiers_of(event.id)
+        tier_ids = {
+            tier.id for tier in tiers if query.package_id in (None, tier.id) and (tier.is_sponsorship or not query.sponsorship_only)
+        }
+    return find_page(event.id, query, query.limit, query.cursor, tier_ids)
+
+
+def _summary(totals: SaleTotals) -> dict[str, Any]:
+    return {
+        "counts": totals.kept,
+        "total_revenue": money.to_major_units(totals.balance_cents, totals.currency),
+        "total_revenue_cents": totals.balance_cents,
+        "currency": totals.currency,
+    }
+
+
+# What an event has sold with a promo code.
+
+
+class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
+    """Orders that were paid with a promo code (`uses`), their tickets, and those of these that were taken back.
+
+    `revenue` is what the tickets cost after the discount, `refunded` what was paid back of it or is being paid back. Those without `_cents`
+    are in major units of `currency`.
+    """
+
+    code: str
+    uses: int
+    tickets_sold: int
+    tickets_returned: int
+    discount: float
+    discount_cents: int
+    revenue: float
+    revenue_cents: int
+    refunded: float
+    refunded_cents: int
+    currency: str
+
+
+def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
+    """The figures of a promo code, which follow a sale within three seconds. Raises NotFound."""
+    promo_code = promotions.find_by_text(event_id, code)
+    if promo_code is None:
+        raise NotFound("This event has no promo code with this name.", event_id=event_id)
+    currency = promo_code.currency
+    figures = store.load_part(store.load_generations().current, event_id, promo_part(promo_code.code))
+    cents = {name: figures.get(f"{name}#{currency}", 0) for name in ("discount", "revenue", "refunded")}
+    return PromoCodeSalesView(
+        code=promo_code.code,
+        uses=figures.get("uses", 0),
+        tickets_sold=figures.get("sold", 0),
+        tickets_returned=figures.get("returned", 0),
+        discount=money.to_major_units(cents["discount"], currency),
+        discount_cents=cents["discount"],
+        revenue=money.to_major_units(cents["revenue"], currency),
+        revenue_cents=cents["revenue"],
+        refunded=money.to_major_units(cents["refunded"], currency),
+        refunded_cents=cents["refunded"],
+        currency=currency,
+    )

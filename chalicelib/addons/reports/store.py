@@ -1,0 +1,397 @@
+"""Table `reports`: what the projector makes of the stream of changes.
+
+| lane | key | what |
+| --- | --- | --- |
+| `state` | `generation` | the generation that is read, and the one that is being built |
+| `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each name is an attribute of its own |
+| `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | which state is counted of a purchase or ticket, and what it added |
+| | `order#<id>` | the purchase, if it became an order: for lists of orders, newest last |
+| | `disputed#<id>` | the same, if a bank has ever disputed its payment |
+| | `failed#<id>` | the same, if its payment was begun and it ended without tickets; it stays there if the money comes late and is taken |
+| | `sale#<time>#<purchase>#<kind>#<reference>` | an entry of the ledger that moved money, or an order that cost nothing, by time |
+| | `attempt#<time>#...` | an entry of the ledger that moved no money |
+| | `index#<id>` | what an order is indexed by: each `name#<word>` and `email#<address>`, in `terms` |
+| | `name#<word>#<id>`, `email#<address>#<id>` | an order that has the word in one of its names, which are in `terms`; or the address |
+
+Each purchase, order, sale and ticket is in one of LANES lanes, and each event has its figures FIGURE_LANES times, because one item
+or range of keys takes only so many writes a second. Everything begins with a number, the generation: a rebuild makes a new one beside it.
+"""
+
+import heapq
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+
+from chalicelib.addons.reports.figures import TOTALS, Figures, total
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
+from chalicelib.ledger.model import SIGNS, EntryKind
+
+# Never change them within a generation: what is there would be looked for in the wrong lane.
+LANES = 4
+FIGURE_LANES = 2
+
+OrderList = Literal["order", "disputed", "failed"]
+Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>` -> none
+
+MAX_TERMS_WRITTEN = 90  # by one transaction of 100 items
+
+PAGE_ROWS = 320  # of one call to the store: what a lane has of a thousand rows, and a little more, so that no second call is needed
+
+_KEY_ATTRIBUTES = frozenset(["lane", "key"])
+
+
+class ReportRow(dynamo.Table):
+    """Each kind of item uses some of the attributes; `figures`, `sale` and `terms` are JSON."""
+
+    feature = "reports"
+    contents = "Figures, orders and sales of events, and the index that finds orders by person."
+    personal_data = dynamo.PersonalData(
+        "ids of orders and users; the names and addresses by which orders are found",
+        export="no, they are in the account, the orders and the tickets",
+        erasure="names and addresses are deleted within seconds; ids stay",
+    )
+
+    class Meta:
+        table_name = None
+
+    lane = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    position = UnicodeAttribute(null=True)
+    figures = UnicodeAttribute(null=True)
+    forgotten = BooleanAttribute(null=True)
+    state = UnicodeAttribute(null=True)
+    user_id = UnicodeAttribute(null=True)
+    sale = UnicodeAttribute(null=True)
+    terms = UnicodeAttribute(null=True)
+    current = NumberAttribute(null=True)
+    building = NumberAttribute(null=True)
+
+
+class Generations(Struct, frozen=True):
+    """`current` is read; `building` is written beside it, if it is not null."""
+
+    current: int = 1
+    building: int | None = None
+
+    @property
+    def written(self) -> list[int]:
+        return [self.current] if self.building is None else [self.current, self.building]
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """Which state of a purchase or ticket the figures contain, and what it added to them.
+
+    `key` is `purchase#<id>` or `ticket#<id>`. Of two states the later one has the greater `position`, a text. `is_forgotten`: a purchase
+    that has been deleted by its time to live; what it added stays.
+    """
+
+    event_id: str
+    key: str
+    position: str
+    figures: Figures
+    is_forgotten: bool = False
+
+
+class Sale(Struct, frozen=True, kw_only=True):
+    """Money that came in (positive) or went out (negative) for an order, at `at` in epoch seconds; 0 for an order that costs nothing.
+
+    Also an attempt to pay, which moved no money: it is counted, but not listed.
+    """
+
+    at: int
+    order_id: str
+    kind: EntryKind
+    amount_cents: int
+    currency: str
+    provider: str
+    reference: str
+
+    @property
+    def moves_money(self) -> bool:
+        return bool(SIGNS[self.kind])
+
+
+class OrderEntry(Struct, frozen=True):
+    """An order in a list of an event; in the list `failed` a purchase that became none."""
+
+    order_id: str
+    state: str
+    user_id: str
+
+
+class Recounted(Exception):
+    """Another run has counted one of the purchases or sales meanwhile, and nothing was written. Read them again."""
+
+
+def load_generations() -> Generations:
+    row = ReportRow.find("state", "generation")
+    return Generations() if row is None else Generations(int(row.current), int(row.building) if row.building is not None else None)
+
+
+def save_generations(before: Generations, after: Generations) -> bool:
+    """False, and nothing written, if they have changed since they were read."""
+    row = ReportRow("state", "generation", current=after.current, building=after.building)
+    if before == Generations():
+        return (
+            dynamo.put_if(row, "attribute_not_exists(lane) OR (current = :current AND attribute_not_exists(building))", current=1) is None
+        )
+    if before.building is None:
+        return dynamo.put_if(row, "current = :current AND attribute_not_exists(building)", current=before.current) is None
+    condition = "current = :current AND building = :building"
+    return dynamo.put_if(row, condition, current=before.current, building=before.building) is None
+
+
+def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, Counted]:
+    """What is counted of these purchases and tickets, by key; strongly consistent, one round trip for each 100."""
+    wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, key), key)) for key in keys]
+    rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
+    return {row.key: _counted(event_id, row) for row in rows}
+
+
+def count_item(generation: int, after: Counted, before: Counted | None) -> dynamo.TransactItem:
+    """Transaction item that records what is counted of a purchase or ticket; canceled if it is no longer what was read."""
+    row = ReportRow(
+        _lane(generation, after.event_id, after.key),
+        after.key,
+        position=after.position,
+        figures=_json(after.figures),
+        forgotten=True if after.is_forgotten else None,
+    )
+    if before is None:
+        return dynamo.put(row, "attribute_not_exists(lane)")
+    # Not counted by another run meanwhile, whose figures would then be added a second time.
+    presence = "attribute_exists" if before.is_forgotten else "attribute_not_exists"
+    return dynamo.put(row, f"position = :position AND {presence}(forgotten)", position=before.position)
+
+
+def order_item(generation: int, event_id: str, order: OrderEntry, of: OrderList = "order") -> dynamo.TransactItem:
+    """Transaction item that lists an order."""
+    lane = _lane(generation, event_id, order.order_id)
+    return dynamo.put(ReportRow(lane, f"{of}#{order.order_id}", state=order.state, user_id=order.user_id))
+
+
+def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
+    """Transaction item that lists a sale; with `is_new` it is canceled if the sale is listed already."""
+    row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
+    return dynamo.put(row, "attribute_not_exists(lane)" if is_new else "")
+
+
+def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
+    """Those of the sales that are listed, as (order id, kind, reference); strongly consistent."""
+    keys = [_wire_key(ReportRow(*_sale_key(generation, event_id, sale))) for sale in sales]
+    found = [_sale(ReportRow.from_raw_data(item)) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True)]
+    return {(sale.order_id, sale.kind, sale.reference) for sale in found}
+
+
+def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
+    """What orders are indexed by, those that are; strongly consistent, one round trip for each 100."""
+    keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
+    rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
+    return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
+
+
+def change_index(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> None:
+    """Index an order by other terms than `before`, in transactions that each leave it consistent.
+
+    Raises Recounted if another run has done it meanwhile.
+    """
+    lane, known = _lane(generation, event_id, order_id), dict(before)
+    changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
+    for start in range(0, len(changed), MAX_TERMS_WRITTEN):
+        chunk = changed[start : start + MAX_TERMS_WRITTEN]
+        remaining = {term: names for term, names in known.items() if term not in chunk}
+        wanted = remaining | {term: after[term] for term in chunk if term in after}
+        index = _index_row(generation, event_id, order_id)
+        if wanted:
+            index.terms = _json(wanted)
+        # As it was read: of two runs at once the one that read the names first may have older ones.
+        condition = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
+        items = [dynamo.put(index, condition[0], **condition[1]) if wanted else dynamo.delete(index, condition[0], **condition[1])]
+        for term in chunk:
+            row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
+            items.append(dynamo.put(row) if term in after else dynamo.delete(row))
+        commit(items)
+        known = wanted
+
+
+def query_index(generation: int, event_id: str, first: str, last: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
+    """The entries of an event's index from the key `first` to `last`, those behind the key `after` if it is given, with their names.
+
+    By key, `<term>#<order id>`; at most PAGE_ROWS of each lane, all lanes at once. Also returns whether there may be more.
+    """
+    within = ReportRow.key.between(max(first, after) if after else first, last)
+    read = lambda number: list(ReportRow.query(f"{generation}#{event_id}#{number}", within, limit=PAGE_ROWS))  # noqa: E731
+    lanes = parallel.call_each(read, range(LANES))
+    full = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
+    rows = heapq.merge(*lanes, key=lambda row: row.key)
+    entries = [
+        (row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= min(full, default=last)
+    ]
+    return entries, bool(full)
+
+
+def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
+    """Transaction items that add to the figures of an event, one for each part. Any lane will do, since the lanes are summed."""
+    lane = random.randrange(FIGURE_LANES)
+    return [_add_item(_figures_row(generation, event_id, part, lane), numbers) for part, numbers in added.items() if numbers]
+
+
+def commit(items: Sequence[dynamo.TransactItem]) -> None:
+    """Write all items or none. Raises Recounted if a condition failed."""
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled as canceled:
+        raise Recounted from canceled
+
+
+def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
+    """The totals of an event by name; FIGURE_LANES items in one round trip."""
+    return load_part(generation, event_id, TOTALS)
+
+
+def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
+    """One part of the figures of an event by name; FIGURE_LANES items in one round trip."""
+    return load_parts(generation, event_id, [part]).get(part, {})
+
+
+def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
+    """Some parts of the figures of an event; FIGURE_LANES items for each, in one round trip."""
+    keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for part in parts for lane in range(FIGURE_LANES)]
+    return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
+
+
+def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
+    """The figures of the days of an event from one date to another, both included, by part; one query."""
+    key = {"#lane": "lane", "#key": "key"}
+    values = {
+        ":lane": {"S": _figures_lane(generation, event_id)},
+        ":first": {"S": f"day#{first_day}#"},
+        ":last": {"S": f"day#{last_day}#~"},
+    }
+    pages = (
+        dynamo.client()
+        .get_paginator("query")
+        .paginate(
+            TableName=ReportRow.name(),
+            KeyConditionExpression="#lane = :lane AND #key BETWEEN :first AND :last",
+            ExpressionAttributeNames=key,
+            ExpressionAttributeValues=values,
+        )
+    )
+    return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]])
+
+
+def query_orders(generation: int, event_id: str, before: str | None, of: OrderList = "order") -> Iterator[OrderEntry]:
+    """The orders in a list of an event, newest reservation first; those before the order id `before` if it is given."""
+    for row in _merge_lanes(generation, event_id, f"{of}#", f"{of}#{before}" if before else f"{of}#~", newest_first=True):
+        order_id = row.key.removeprefix(f"{of}#")
+        if order_id != before:
+            yield OrderEntry(order_id, row.state, row.user_id)
+
+
+def query_sales(generation: int, event_id: str, first: str, last: str) -> Iterator[tuple[Sale, str]]:
+    """The sales of an event by time, each with its position: those from the position `first` to `last`, both included."""
+    for row in _merge_lanes(generation, event_id, f"sale#{first}", f"sale#{last}", newest_first=False):
+        yield _sale(row), row.key.removeprefix("sale#")
+
+
+def sale_position(at: int) -> str:
+    """Where the sales of a second begin: as a text that sorts like the number."""
+    return f"{at:011}"
+
+
+def scan_counted(generation: int) -> Iterator[Counted]:
+    """What is counted of all purchases and tickets in a generation. Reads the whole table: for rebuilding only."""
+    for row in ReportRow.scan(consistent_read=True):
+        number, _, rest = row.lane.partition("#")
+        if number == str(generation) and row.position is not None:
+            yield _counted(rest.rpartition("#")[0], row)
+
+
+def delete_other_generations(kept: int) -> int:
+    """Delete the items of all generations but one; returns how many. Reads the whole table: for rebuilding only."""
+    deleted = 0
+    for row in ReportRow.scan(consistent_read=True):
+        number = row.lane.partition("#")[0]
+        if number != "state" and number != str(kept):
+            row.delete()
+            deleted += 1
+    return deleted
+
+
+def _merge_lanes(generation: int, event_id: str, first: str, last: str, *, newest_first: bool) -> Iterator[ReportRow]:
+    if first > last:
+        return iter(())  # DynamoDB refuses a range that ends before it begins
+    within = ReportRow.key.between(first, last)
+    lanes = [
+        ReportRow.query(f"{generation}#{event_id}#{number}", within, scan_index_forward=not newest_first, page_size=PAGE_ROWS)
+        for number in range(LANES)
+    ]
+    return heapq.merge(*lanes, key=lambda row: row.key, reverse=newest_first)
+
+
+def _sale_key(generation: int, event_id: str, sale: Sale) -> tuple[str, str]:
+    listed = "sale" if sale.moves_money else "attempt"
+    return _lane(generation, event_id, sale.order_id), f"{listed}#{sale_position(sale.at)}#{sale.order_id}#{sale.kind}#{sale.reference}"
+
+
+def _index_row(generation: int, event_id: str, order_id: str) -> ReportRow:
+    return ReportRow(_lane(generation, event_id, order_id), f"index#{order_id}")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _figures_row(generation: int, event_id: str, part: str, lane: int) -> ReportRow:
+    return ReportRow(_figures_lane(generation, event_id), f"{part}#{lane}")
+
+
+def _figures_lane(generation: int, event_id: str) -> str:
+    return f"{generation}#{event_id}#figures"
+
+
+def _lane(generation: int, event_id: str, text: str) -> str:
+    return f"{generation}#{event_id}#{crc32(text.encode()) % LANES}"
+
+
+def _wire_key(row: ReportRow) -> dict[str, Any]:
+    return {"lane": {"S": row.lane}, "key": {"S": row.key}}
+
+
+def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem:
+    """Transaction item that adds to attributes which the model does not name; those that do not exist count as 0."""
+    ordered = list(enumerate(numbers.items()))
+    return {
+        "Update": {
+            "TableName": ReportRow.name(),
+            "Key": _wire_key(row),
+            "UpdateExpression": "ADD " + ", ".join(f"#n{place} :n{place}" for place, _ in ordered),
+            "ExpressionAttributeNames": {f"#n{place}": name for place, (name, _) in ordered},
+            "ExpressionAttributeValues": {f":n{place}": {"N": str(number)} for place, (_, number) in ordered},
+        }
+    }
+
+
+def _numbers(item: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(typed["N"]) for name, typed in item.items() if name not in _KEY_ATTRIBUTES}
+
+
+def _counted(event_id: str, row: ReportRow) -> Counted:
+    return Counted(
+        event_id=event_id,
+        key=row.key,
+        position=row.position,
+        figures=msgspec.json.decode(row.figures, type=Figures),
+        is_forgotten=bool(row.forgotten),
+    )
+
+
+def _sale(row: ReportRow) -> Sale:
+    return msgspec.json.decode(row.sale, type=Sale)

@@ -1,0 +1,172 @@
+"""The allocator: makes offers of what has come back, one after the other, and notes how earlier offers have ended.
+
+It decides by what it has read (`allocation`), and applies one offer at a time: each is a transaction under the condition that its entry
+still waits and that this allocator still has the lease of the line. When one cannot be made, everything is read again, so that nobody is
+passed over for a figure that is no longer true.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.addons.waitlist import kept_stocks, store
+from chalicelib.addons.waitlist.model import LAST_DAY_SECONDS, Entry, EntryState, Line, offer_ends_at
+from chalicelib.addons.waitlist.offer_plan import PlannedOffer, Turns, plan_offers
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import deadline, ids, log, settings
+from chalicelib.foundation.errors import ApiError
+from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
+from chalicelib.purchases import offers, queries
+from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+
+MAX_ROUNDS = 100  # of one run; each makes an offer, or finds one entry that cannot have one now
+SECONDS_FOR_OFFER = 3  # with less time left, none is begun
+
+
+class AllocationReport(Struct):
+    """What a run did: the `offered` entries, the `ended` offers, and the `deferred` entries, whose buyers cannot have an offer now."""
+
+    offered: int = 0
+    ended: int = 0
+    deferred: int = 0
+
+
+def allocate_all(now: int) -> AllocationReport:
+    """Run the allocator for all events that people wait for. An event that fails does not keep the others from their offers."""
+    total = AllocationReport()
+    for line in store.list_lines():
+        if deadline.remaining() < SECONDS_FOR_OFFER:
+            break
+        try:
+            report = allocate(line, now)
+        except dynamo.STORE_ERRORS:
+            raise
+        except Exception:
+            log.exception("waitlist.event_failed", event_id=line.event_id)
+            continue
+        total.offered, total.ended = total.offered + report.offered, total.ended + report.ended
+        total.deferred += report.deferred
+    return total
+
+
+def allocate(line: Line, now: int) -> AllocationReport:
+    """Note how offers have ended, and offer what has come back, unless another allocator does so now. May be repeated, and run twice."""
+    current = catalog.find_snapshot(lambda catalog: line.event_id in catalog.events)
+    event, report = current.find_event(line.event_id), AllocationReport()
+    if event is None:
+        return report
+    report.ended = end_offers(event.id, now)
+    if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
+        if line.stock_ids:
+            kept_stocks.let_go(current, event, line)
+            store.remove_stocks(line, line.stock_ids)
+        elif not store.list_offered(event.id):
+            store.delete_line(line)
+        return report
+    allocator = ids.new_id()
+    if not store.lease(event.id, allocator, now):
+        return report
+    try:
+        _offer_all(current, event, allocator, now, report)
+    finally:
+        store.end_lease(event.id, allocator)
+    return report
+
+
+def end_offers(event_id: str, now: int) -> int:
+    """Note how the offers of an event have ended, in their entries. Returns how many have."""
+    offered = store.list_offered(event_id)
+    purchases = queries.load_many(entry.purchase_id for entry in offered if entry.purchase_id is not None)
+    ended = [entry for entry in offered if not _is_open(purchases.get(entry.purchase_id or ""))]
+    for entry in ended:
+        end_offer(entry, purchases.get(entry.purchase_id or ""), now)
+    return len(ended)
+
+
+def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
+    """Note how an offer has ended whose purchase is over; None stands for one that was deleted long after its end. May be repeated."""
+    if purchase is not None:
+        offers.return_tickets(purchase)
+    after = replace(entry, state=state_of_offer(purchase, now), ended_at=now)
+    store.end_offer(entry, after)
+    return after
+
+
+def state_of_offer(purchase: Purchase | None, now: int) -> EntryState:
+    """What an entry whose offer is this purchase is: offered, or how it has ended."""
+    if purchase is not None and purchase.was_order:
+        return "accepted"
+    if purchase is not None and purchase.state == "cancelled" and not purchase.is_declined:
+        return "declined"
+    # While its bank decides about a payment, an offer whose time is over may still be paid.
+    return "offered" if purchase is not None and (purchase.is_active(now) or purchase.state == "paying") else "expired"
+
+
+def make_offer(
+    event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
+) -> Purchase:
+    """Hold the tickets that an entry asks for, and make it an offered one. Raises what `offers.create_offer` does."""
+    chosen = settings.current()
+    until = offer_ends_at(event, tier, chosen.waitlist_offer_seconds, chosen.waitlist_shortest_offer_seconds, now)
+
+    def items_for(purchase_id: str) -> list[dynamo.TransactItem]:
+        return [*store.offer_items(entry, purchase_id, until, allocator), *extra(purchase_id)]
+
+    return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language)
+
+
+def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport) -> None:
+    chosen = settings.current()
+    turns = Turns(chosen.waitlist_patience_seconds, chosen.waitlist_keep_seconds)
+    skipped: set[str] = set()
+    for _ in range(MAX_ROUNDS):
+        if deadline.remaining() < SECONDS_FOR_OFFER:
+            return
+        line = store.find_line(event.id) or Line(event_id=event.id)
+        places = store.list_places(event.id)
+        stock = kept_stocks.read(current, event, line, places, now)
+        if stock.has_let_go:
+            continue
+        kept_back = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
+        plan = plan_offers(places, stock.supplies, stock.free, now, kept_back, skipped)
+        for entry in plan.passed:
+            store.note_passed(entry, now)
+        if not _apply(event, plan.offers, allocator, now, skipped, report):
+            return
+
+
+def _apply(event: Event, planned: list[PlannedOffer], allocator: str, now: int, skipped: set[str], report: AllocationReport) -> bool:
+    """Make these offers up to the first that cannot be made. Returns whether to read everything again and go on."""
+    for offer in planned:
+        try:
+            offers.check_buyer(offer.entry.user_id, event, offer.entry.quantity)
+            make_offer(event, offer.entry, offer.tier, allocator, now, lambda _: [])
+        except (ActiveReservationExists, PurchaseLimitExceeded):
+            skipped.add(offer.entry.id)
+            report.deferred += 1
+            return True
+        except offers.Conflict:
+            return (store.find_line(event.id) or Line(event_id=event.id)).leased_by == allocator
+        except PoolMismatch:
+            catalog.refresh_snapshot()
+            return False
+        except (NotEnoughTickets, SalePaused) as refusal:
+            _log_refusal(event, refusal)
+            return False
+        report.offered += 1
+        if deadline.remaining() < SECONDS_FOR_OFFER:
+            return False
+    return False
+
+
+def _log_refusal(event: Event, refusal: ApiError) -> None:
+    log.info("waitlist.not_offered", event_id=event.id, reason=refusal.code)
+
+
+def _is_open(purchase: Purchase | None) -> bool:
+    return purchase is not None and purchase.state in ACTIVE_STATES

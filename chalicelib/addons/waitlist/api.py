@@ -1,0 +1,161 @@
+"""Routes of waitlists: join, look, leave; and what those who manage an event see of it."""
+
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.addons.waitlist import service
+from chalicelib.addons.waitlist.model import MAX_TIERS, EntryNotFound, EntryNotWaiting, TicketsAvailable, WaitlistClosed, event_id_of
+from chalicelib.addons.waitlist.service import JoinRequest
+from chalicelib.addons.waitlist.views import (
+    ManagedEntryView,
+    OwnEntriesView,
+    WaitlistEntryView,
+    WaitlistView,
+    demand_views,
+    managed_entry_view,
+    own_entry_view,
+)
+from chalicelib.catalog import permissions
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
+from chalicelib.edge import cursors, rate_limits
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.rate_limits import RateLimited
+from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Cents
+from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
+from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted
+from chalicelib.purchases.errors import (
+    ActiveReservationExists,
+    PurchaseLimitExceeded,
+    ReservationConverted,
+    ReservationNotFound,
+    TierLimitExceeded,
+)
+from chalicelib.purchases.model import MAX_QUANTITY
+
+bp = Blueprint(__name__)
+
+
+class NewEntry(Struct, forbid_unknown_fields=True):
+    """`tier_ids` in order of wish; without them all tiers that are sold out or not on sale yet. `max_price_cents` is for one ticket."""
+
+    event_id: Id
+    quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+    tier_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_TIERS)] | None = None
+    max_price_cents: Cents | None = None
+
+
+class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the list: of those who wait, or of those who have an offer."""
+
+    status: Literal["waiting", "offered"] = "waiting"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
+@route(
+    bp,
+    "POST",
+    "/waitlist",
+    access="user",
+    statuses=(201, 200),
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(
+        NotFound,
+        EventNotOnSale,
+        TierNotOnSale,
+        TicketsAvailable,
+        WaitlistClosed,
+        TierLimitExceeded,
+        PurchaseLimitExceeded,
+        RateLimited,
+    ),
+)
+def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntryView]:
+    """Join the waitlist for tickets that are sold out or not on sale yet. A repeated request returns the same entry."""
+    request.is_repeatable = True
+    user_id = request.require_user().user_id
+    if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
+        raise InvalidInput("List each tier only once.", path="$.tier_ids")
+    with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
+        wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
+        result = service.join(user_id, wanted, request.now)
+        attempt.is_bounded = True  # a user has one entry
+    return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
+
+
+@route(bp, "GET", "/waitlist", access="user")
+def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
+    """List the caller's entries on waitlists, past ones too, with positions and offers."""
+    own = service.list_own(request.require_user().user_id)
+    return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
+
+
+@route(
+    bp,
+    "DELETE",
+    "/waitlist/{entry_id}",
+    access="user",
+    errors=(EntryNotFound, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
+)
+def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
+    """Leave a waitlist or decline its offer, which then goes to the next person."""
+    own = service.leave(request.require_user().user_id, entry_id, request.now)
+    return Reply(own_entry_view(own, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
+def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
+    """List the people on the waitlist of an event, or those with an offer, by arrival, and count them by tier."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    seen = service.show_line(event.id)
+    if query.status == "offered":
+        views = [managed_entry_view(entry) for entry in seen.offered]
+    else:
+        views = [managed_entry_view(place.entry, place.passed_at) for place in seen.waiting]
+    keyed = (((view.id,), view) for view in views)
+    page, next_cursor = cursors.take_page(keyed, tuple[str], query.limit, query.cursor)
+    return Reply(
+        WaitlistView(
+            entries=page,
+            waiting=len(seen.waiting),
+            offered=len(seen.offered),
+            accepted=seen.line.accepted,
+            declined=seen.line.declined,
+            expired=seen.line.expired,
+            conversion=seen.line.conversion,
+            tiers=demand_views(place.entry for place in seen.waiting),
+            next_cursor=next_cursor,
+        )
+    )
+
+
+@route(
+    bp,
+    "POST",
+    "/waitlist/{entry_id}/notify",
+    access="manager",
+    errors=(
+        EntryNotFound,
+        EntryNotWaiting,
+        NotEnoughTickets,
+        TooManyHolds,
+        SalePaused,
+        EventNotOnSale,
+        TierNotOnSale,
+        ActiveReservationExists,
+        PurchaseLimitExceeded,
+    ),
+)
+def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:
+    """Offer free tickets to a person on the waitlist out of turn."""
+    identity = request.require_user()
+    if permissions.find_event(event_id_of(entry_id)) is None:
+        raise EntryNotFound()
+    permissions.require_manager(identity, event_id_of(entry_id))
+    return Reply(managed_entry_view(service.offer_by_hand(entry_id, identity.user_id, request.now)))

@@ -1,0 +1,96 @@
+"""Who gets what comes back: a pure function of the line, of the tickets that are free, and of the time.
+
+The rule, in the order of arrival: who asks for as many tickets as there are, or fewer, gets an offer. Who asks for more is passed over,
+and smaller ones behind them get an offer. From then on tickets are kept back for the one who was passed over, in turns: not for the first
+`patience` seconds, then for `keep` seconds, not again for `patience`, then twice as long, and so on. So no ticket is kept back for longer
+than a turn while somebody fitting waits, and no party waits for ever: if enough tickets come back at all, a turn is long enough for them.
+In the last day before the event nothing is kept back.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from chalicelib.addons.waitlist.model import Entry, Place
+from chalicelib.catalog.model import Tier
+
+
+class TierSupply(Struct, frozen=True):
+    """A tier that is on sale, and the stocks that one of its tickets is taken from."""
+
+    tier: Tier
+    stock_ids: tuple[str, ...]
+
+
+class Turns(Struct, frozen=True):
+    """How long a large party is passed over, and how long tickets are kept back for it after that, in seconds."""
+
+    patience: int
+    keep: int
+
+    def keeps_back(self, passed_at: int, now: int) -> bool:
+        """Whether tickets are kept back now for a party that was first passed over at this time."""
+        elapsed, keep = now - passed_at, self.keep
+        while elapsed >= self.patience:
+            elapsed -= self.patience
+            if elapsed < keep:
+                return True
+            elapsed -= keep
+            keep *= 2
+        return False
+
+
+class PlannedOffer(Struct, frozen=True):
+    entry: Entry
+    tier: Tier
+
+
+class OfferPlan(Struct, frozen=True):
+    """`offers` in their order, and the entries that are `passed` over for the first time."""
+
+    offers: list[PlannedOffer]
+    passed: list[Entry]
+
+
+def plan_offers(
+    places: Iterable[Place],
+    supplies: Mapping[str, TierSupply],
+    free: Mapping[str, int],
+    now: int,
+    turns: Turns | None,
+    skipped: Collection[str] = (),
+) -> OfferPlan:
+    """Offers for the places, in order of arrival, from these tiers (by id), whose stocks have so many free tickets (by stock id).
+
+    Without `turns` nothing is kept back. `skipped` are ids of entries that cannot have an offer now, such as of buyers who are paying.
+    """
+    left, offers, passed = dict(free), list[PlannedOffer](), list[Entry]()
+    for place in places:
+        if place.entry.id in skipped:
+            continue
+        wanted = [
+            supplies[tier_id] for tier_id in place.entry.tier_ids if tier_id in supplies and place.entry.accepts(supplies[tier_id].tier)
+        ]
+        if not wanted:
+            continue
+        fitting = next((supply for supply in wanted if _free_of(supply, left) >= place.entry.quantity), None)
+        if fitting is not None:
+            offers.append(PlannedOffer(place.entry, fitting.tier))
+            _take(fitting, place.entry.quantity, left)
+            continue
+        most = max(wanted, key=lambda supply: _free_of(supply, left))
+        if _free_of(most, left) > 0:
+            if place.passed_at is None:
+                passed.append(place.entry)
+            elif turns is not None and turns.keeps_back(place.passed_at, now):
+                _take(most, _free_of(most, left), left)
+    return OfferPlan(offers, passed)
+
+
+def _free_of(supply: TierSupply, left: Mapping[str, int]) -> int:
+    return min(left.get(stock_id, 0) for stock_id in supply.stock_ids)
+
+
+def _take(supply: TierSupply, quantity: int, left: dict[str, int]) -> None:
+    for stock_id in supply.stock_ids:
+        left[stock_id] -= quantity

@@ -1,0 +1,295 @@
+"""Join a waitlist, leave it, see who waits; and run the allocator when something has come back."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.addons.waitlist import allocator, kept_stocks, store
+from chalicelib.addons.waitlist.model import (
+    MAX_TIERS,
+    Entry,
+    EntryNotFound,
+    EntryNotWaiting,
+    EntryStatus,
+    Line,
+    Place,
+    TicketsAvailable,
+    WaitlistClosed,
+    event_id_of,
+)
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale, current_tier_status, event_phase
+from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPaid, SeatsReturned, TierChanged
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import clock, ids, log, settings
+from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import NotEnoughTickets, Stock
+from chalicelib.purchases import offers, queries, reservations
+from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
+
+KEPT_SECONDS = 90 * 86_400  # after the event, an entry is deleted
+
+
+class JoinRequest(Struct, frozen=True):
+    """Without `tier_ids`: all tiers of the event that are sold out or not on sale yet, the cheapest first. `language` is for mails."""
+
+    event_id: str
+    quantity: int
+    tier_ids: Sequence[str] | None = None
+    max_price_cents: int | None = None
+    language: Language | None = None
+
+
+class Position(Struct, frozen=True):
+    """How many people came before who ask for some of the same tiers, and for how many tickets."""
+
+    people_before: int
+    tickets_before: int
+
+
+class OwnEntry(Struct, frozen=True):
+    """An entry of a user, with its position while it waits, and with its offer if it ever had one."""
+
+    entry: Entry
+    position: Position | None = None
+    offer: Purchase | None = None
+
+    def status(self, event: Event | None, now: int) -> EntryStatus:
+        """What to tell its owner: how its offer has ended, also before that is noted; `closed` if it waits in vain."""
+        if self.entry.state == "offered":
+            return allocator.state_of_offer(self.offer, now)
+        is_closed = event is None or not event.has_waitlist or event_phase(event, now) in ("closed", "cancelled")
+        return "closed" if self.entry.state == "waiting" and is_closed else self.entry.state
+
+
+class LineOverview(Struct, frozen=True):
+    """The line of an event: the places of those who wait and the entries with an open offer, both in order of arrival."""
+
+    line: Line
+    waiting: list[Place]
+    offered: list[Entry]
+
+
+class JoinedEntry(Struct, frozen=True):
+    own: OwnEntry
+    is_new: bool
+
+
+def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
+    """Join the waitlist of an event. Who waits already, or has an offer, gets that entry again.
+
+    Raises NotFound, EventNotOnSale and WaitlistClosed; TicketsAvailable, TierNotOnSale; TierLimitExceeded and PurchaseLimitExceeded.
+    """
+    current, event = catalog.get_visible_event(wanted.event_id)
+    before, line = store.find_entry_and_line(user_id, event.id)
+    if before is not None and not before.is_over and not _is_offer_over(before, now):
+        return JoinedEntry(_own_entry(before), is_new=False)
+    _check_event(event, now)
+    stocks = inventory.cached_stock([current.stock_group(event.id)], now)
+    tiers, sold_out = _choose_tiers(current, event, stocks, wanted, now)
+    offers.check_limit(user_id, event, wanted.quantity)
+    entry = Entry(
+        id=f"{event.id}.{ids.new_id()}",
+        user_id=user_id,
+        event_id=event.id,
+        tier_ids=[tier.id for tier in tiers],
+        quantity=wanted.quantity,
+        joined_at=now,
+        ttl=event.last_sale_at + KEPT_SECONDS,
+        max_price_cents=wanted.max_price_cents,
+        language=wanted.language,
+    )
+    store.open_line(event.id)
+    if not store.join(entry, before):
+        joined = store.find_entry(user_id, event.id)
+        return JoinedEntry(_own_entry(joined or entry), is_new=False)
+    not_kept = [tier for tier in sold_out if tier.stock_id not in line.stock_ids]
+    if not_kept:
+        kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
+    log.count("waitlist_joins")
+    log.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
+    return JoinedEntry(_own_entry(entry), is_new=True)
+
+
+def leave(user_id: str, entry_id: str, now: int) -> OwnEntry:
+    """End an entry: it loses its place, or gives its offer back. One that is over is returned as it is.
+
+    Raises EntryNotFound, and what `reservations.release` raises for an offer that is paid, or is being paid.
+    """
+    entry = _find_own(user_id, entry_id)
+    if entry.state == "waiting":
+        left = store.leave(entry, now)
+        if left is not None:
+            return OwnEntry(left)
+        entry = _find_own(user_id, entry_id)  # it has got its offer at this moment
+    if entry.state == "offered" and entry.purchase_id is not None:
+        purchase = reservations.release(user_id, entry.purchase_id, now)
+        return OwnEntry(allocator.end_offer(entry, purchase, now), offer=purchase)
+    return _own_entry(entry)
+
+
+def list_own(user_id: str) -> list[OwnEntry]:
+    """The user's last entry for each event, the newest first."""
+    entries = sorted(store.list_entries(user_id), key=lambda entry: entry.joined_at, reverse=True)
+    return [_own_entry(entry) for entry in entries]
+
+
+def show_line(event_id: str) -> LineOverview:
+    """Everybody who waits for an event, who has an offer, and what has become of earlier offers."""
+    line = store.find_line(event_id) or Line(event_id=event_id)
+    return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
+
+
+def find_line(event_id: str) -> Line | None:
+    """What is kept of all who wait for an event; None if nobody ever has."""
+    return store.find_line(event_id)
+
+
+def list_of_user(user_id: str) -> list[Entry]:
+    """What is kept about a user."""
+    return store.list_entries(user_id)
+
+
+def delete_all(entries: Sequence[Entry]) -> None:
+    """Delete what is kept about the user of these entries. An open offer stays what it is, a reservation."""
+    store.erase(entries)
+
+
+def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
+    """Make an offer to an entry out of its turn, of tickets that are free, and record that in the audit log.
+
+    Raises EntryNotWaiting; NotEnoughTickets, SalePaused, EventNotOnSale and TierNotOnSale; ActiveReservationExists and
+    PurchaseLimitExceeded.
+    """
+    place = store.find_waiting(entry_id)
+    if place is None:
+        raise EntryNotWaiting()
+    entry, refusal = place.entry, NotEnoughTickets(0, place.entry.quantity, [])
+
+    def audit_items(purchase_id: str) -> list[dynamo.TransactItem]:
+        details = {"entry": entry.id, "user": entry.user_id, "reservation": purchase_id, "quantity": entry.quantity}
+        return [audit.entry_item(f"event#{entry.event_id}", "waitlist.offered", actor, now, details)]
+
+    for tier_id in entry.tier_ids:
+        event, [tier] = catalog.get_sellable_tiers(entry.event_id, [tier_id], now)
+        if not entry.accepts(tier):
+            continue
+        try:
+            offers.check_buyer(entry.user_id, event, entry.quantity)
+            purchase = allocator.make_offer(event, entry, tier, None, now, audit_items)
+        except NotEnoughTickets as error:
+            refusal = error
+            continue
+        except offers.Conflict:
+            raise EntryNotWaiting() from None
+        except ActiveReservationExists:
+            if store.find_waiting(entry_id) is None:  # the reservation is its offer, which an allocator made at this moment
+                raise EntryNotWaiting() from None
+            raise
+        return replace(entry, state="offered", purchase_id=purchase.id, offered_until=purchase.expires_at)
+    raise refusal
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Run the allocator for the events at which something came back, or may have, or an offer was paid. May be called again."""
+    for event_id in sorted({event_id for change in changes if (event_id := _event_to_look_at(change)) is not None}):
+        line = store.find_line(event_id)
+        if line is not None:
+            allocator.allocate(line, clock.now())
+
+
+def _event_to_look_at(change: Change) -> str | None:
+    match change:
+        case SeatsReturned():
+            return change.purchase.event_id
+        case OrderPaid():
+            return change.purchase.event_id if change.purchase.waitlist_entry_id is not None else None
+        case TierChanged(before=Tier(), after=Tier() as tier):
+            return tier.event_id
+        case EventChanged(before=Event()) | EventResumed():
+            return change.event_id
+    return None
+
+
+def _check_event(event: Event, now: int) -> None:
+    phase = event_phase(event, now)
+    if phase in ("closed", "cancelled"):
+        raise EventNotOnSale(phase, None)
+    if not event.has_waitlist:
+        raise WaitlistClosed()
+
+
+def _choose_tiers(
+    current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
+) -> tuple[list[Tier], list[Tier]]:
+    """The tiers to wait for, in order of wish, and those of them that are sold out; the others are not on sale yet."""
+    phase = event_phase(event, now)
+    statuses: dict[str, TierStatus] = {}
+    for tier in current.tiers_of(event.id):
+        status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
+        # Before the event's own opening a tier is not on sale, whatever its own period says.
+        statuses[tier.id] = "coming-soon" if phase == "scheduled" and status in ("available", "test", "sold-out") else status
+    if wanted.tier_ids is None:
+        waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")
+        tiers = [tier for tier in current.visible_tiers(event) if statuses[tier.id] in waited_for][:MAX_TIERS]
+        if not tiers:
+            raise TicketsAvailable()
+    else:
+        tiers = [_get_tier(current, event, tier_id) for tier_id in wanted.tier_ids]
+    for number, tier in enumerate(tiers):
+        _check_tier(tier, statuses[tier.id], wanted, number)
+    return tiers, [tier for tier in tiers if statuses[tier.id] == "sold-out"]
+
+
+def _get_tier(current: Catalog, event: Event, tier_id: str) -> Tier:
+    tier = current.tiers.get(tier_id)
+    if tier is None or tier.event_id != event.id or tier.removed:
+        raise NotFound("This event has no ticket type with this id.", event_id=event.id, tier_id=tier_id)
+    return tier
+
+
+def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int) -> None:
+    if status in ("available", "test"):
+        raise TicketsAvailable(tier_id=tier.id)
+    if status == "closed":
+        raise TierNotOnSale(tier_id=tier.id, reason=status)
+    max_quantity = tier.limit(settings.current().tier_purchase_limit)
+    if wanted.quantity > max_quantity:
+        message = f"You can buy at most {max_quantity} tickets of this type at once."
+        raise TierLimitExceeded(message, path="$.quantity", tier_id=tier.id, limit=max_quantity, requested=wanted.quantity)
+    if wanted.max_price_cents is not None and tier.price_cents > wanted.max_price_cents and wanted.tier_ids is not None:
+        message = f"A ticket of `{tier.id}` costs more than that. Leave it out, or send a higher price."
+        raise InvalidInput(message, path=f"$.tier_ids[{number}]", tier_id=tier.id)
+
+
+def _find_own(user_id: str, entry_id: str) -> Entry:
+    event_id = event_id_of(entry_id)
+    entry = store.find_entry(user_id, event_id) if event_id else None
+    if entry is None or entry.id != entry_id:
+        raise EntryNotFound()
+    return entry
+
+
+def _own_entry(entry: Entry) -> OwnEntry:
+    if entry.state == "waiting":
+        tiers = set(entry.tier_ids)
+        before = [place.entry for place in store.list_places(entry.event_id, entry.id) if not tiers.isdisjoint(place.entry.tier_ids)]
+        return OwnEntry(entry, Position(len(before), sum(other.quantity for other in before)))
+    return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
+
+
+def _is_offer_over(entry: Entry, now: int) -> bool:
+    """Whether an offer has ended, which is noted then if it was not yet."""
+    if entry.state != "offered" or entry.purchase_id is None:
+        return False
+    purchase = queries.load(entry.purchase_id)
+    if purchase is not None and purchase.state in ACTIVE_STATES:
+        return False
+    allocator.end_offer(entry, purchase, now)
+    return True

@@ -1,0 +1,242 @@
+"""Table `waitlist`: entries by user, those that wait by event and order of arrival, open offers by event, and the lines of all events.
+
+What belongs together is written in one transaction: an entry is in its line exactly while it waits, and among the open offers exactly
+while it is offered.
+"""
+
+from collections.abc import Iterable, Iterator
+from zlib import crc32
+
+import msgspec
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+
+from chalicelib.addons.waitlist.model import Entry, Line, Place, event_id_of
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import parallel
+
+PARTS = 2  # of each line; each takes 500 joins a second
+LEASE_SECONDS = 30
+_LINES = "lines"
+
+
+class WaitlistRow(dynamo.Table):
+    """By `pk`: `user#<user id>`, then `sk` is the event id and `content` the entry; `waiting#<event id>#<part>`, then `sk` is the entry's
+    id and `content` the entry; `offers#<event id>`, then the same; `lines`, then `sk` is the event id.
+    """
+
+    feature = "waitlist"
+    contents = "Entries of the waitlist by user, and by event those who wait and those who have an offer."
+    personal_data = dynamo.PersonalData("what somebody waits for", export="yes", erasure="deleted")
+
+    class Meta:
+        table_name = None
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    content = UnicodeAttribute(null=True)
+    entry_id = UnicodeAttribute(null=True)
+    state = UnicodeAttribute(null=True)
+    passed_at = NumberAttribute(null=True)
+    stock_ids = UnicodeSetAttribute(null=True)
+    namings = NumberAttribute(null=True)
+    leased_by = UnicodeAttribute(null=True)
+    leased_until = NumberAttribute(null=True)
+    accepted = NumberAttribute(null=True)
+    declined = NumberAttribute(null=True)
+    expired = NumberAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+def find_entry(user_id: str, event_id: str) -> Entry | None:
+    """The user's last entry for an event, also one that is over; strongly consistent."""
+    row = WaitlistRow.find(_user_key(user_id), event_id)
+    return None if row is None else _entry(row)
+
+
+def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line]:
+    """As `find_entry`, and what is kept of all who wait for the event; one round trip."""
+    keys = [{"pk": {"S": pk}, "sk": {"S": event_id}} for pk in (_user_key(user_id), _LINES)]
+    rows = {row.pk: row for row in map(WaitlistRow.from_raw_data, dynamo.batch_get(WaitlistRow.name(), keys, consistent=True))}
+    entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
+    return _entry(entry) if entry is not None else None, _line(line) if line is not None else Line(event_id=event_id)
+
+
+def find_waiting(entry_id: str) -> Place | None:
+    """The place of an entry that waits, strongly consistent; None if it is over, or does not exist."""
+    row = WaitlistRow.find(_part_key(entry_id), entry_id)
+    return None if row is None else _place(row)
+
+
+def list_entries(user_id: str) -> list[Entry]:
+    """The last entry of a user for each event, strongly consistent."""
+    return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
+
+
+def list_places(event_id: str, before: str | None = None) -> list[Place]:
+    """Everybody who waits for an event, in order of arrival, or only those before the entry with this id; strongly consistent."""
+    condition = WaitlistRow.sk < before if before is not None else None
+
+    def read(part: int) -> list[Place]:
+        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, consistent_read=True)]
+
+    places = [place for of_part in parallel.call_each(read, range(PARTS)) for place in of_part]
+    return sorted(places, key=lambda place: place.entry.id)
+
+
+def list_offered(event_id: str) -> list[Entry]:
+    """The entries with an offer of which it is not noted yet how it has ended, in order of arrival; strongly consistent."""
+    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", consistent_read=True)]
+
+
+def list_lines() -> Iterator[Line]:
+    """The lines of all events that people wait for, or have waited for."""
+    return (_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True))
+
+
+def find_line(event_id: str) -> Line | None:
+    row = WaitlistRow.find(_LINES, event_id)
+    return None if row is None else _line(row)
+
+
+def scan_entries() -> Iterator[Entry]:
+    """All entries of all users. Reads the whole table: for checks, never for requests."""
+    return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))
+
+
+def open_line(event_id: str) -> None:
+    """Write the line of an event, if it has none: allocators look only at events that have one."""
+    dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)")
+
+
+def delete_line(line: Line) -> None:
+    """Delete the line of an event that is over."""
+    WaitlistRow(_LINES, line.event_id).delete()
+
+
+def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
+    """Note stocks of which everything that comes back is for the line."""
+    dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", add={"stock_ids": set(stock_ids), "namings": 1})
+
+
+def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
+    """Take stocks off a line. False, and nothing is written, if somebody has added some since the line was read."""
+    condition = "namings = :seen" if line.namings else "attribute_exists(pk) AND attribute_not_exists(namings)"
+    operands = {"seen": line.namings} if line.namings else {}
+    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
+
+
+def lease(event_id: str, allocator: str, now: int) -> bool:
+    """Let only this allocator make offers for LEASE_SECONDS. False if another one does."""
+    free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
+    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS}
+    return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, free, now=now)
+
+
+def end_lease(event_id: str, allocator: str) -> None:
+    dynamo.update_if(
+        WaitlistRow(_LINES, event_id), {"leased_by": None, "leased_until": None}, "leased_by = :allocator", allocator=allocator
+    )
+
+
+def join(entry: Entry, before: Entry | None) -> bool:
+    """Write a new entry, in the place of the user's last one, which is over. False if the user has joined meanwhile."""
+    condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
+    try:
+        dynamo.transact([dynamo.put(_entry_row(entry), condition, **operands), dynamo.put(_place_row(entry))])
+    except dynamo.TransactionCanceled:
+        return False
+    return True
+
+
+def leave(entry: Entry, now: int) -> Entry | None:
+    """End an entry that waits. None if it does not any more."""
+    after = replace(entry, state="left", ended_at=now)
+    try:
+        dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id))])
+    except dynamo.TransactionCanceled:
+        return None
+    return after
+
+
+def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | None) -> list[dynamo.TransactItem]:
+    """Transaction items that make an entry that waits an offered one; canceled if it does not wait any more.
+
+    With an `allocator` they are also canceled if another one has the lease.
+    """
+    after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
+    items = [_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id)), dynamo.put(_offer_row(after))]
+    if allocator is not None:
+        line = WaitlistRow(_LINES, entry.event_id)
+        items.append(dynamo.update(line, {"leased_by": allocator}, "leased_by = :allocator", allocator=allocator))
+    return items
+
+
+def end_offer(before: Entry, after: Entry) -> None:
+    """Note how the offer of an entry has ended, once. Of an entry that its user has had erased, the offer is only forgotten."""
+    offer = _offer_row(before)
+    counted = dynamo.update(WaitlistRow(_LINES, before.event_id), {}, add={after.state: 1})
+    try:
+        dynamo.transact([dynamo.delete(offer, "attribute_exists(pk)"), _change_item(before, after), counted])
+    except dynamo.TransactionCanceled as canceled:
+        if not canceled.failed(0):
+            offer.delete()
+
+
+def note_passed(entry: Entry, now: int) -> None:
+    """Note when an entry that waits was first passed over."""
+    dynamo.update_if(WaitlistRow(_part_key(entry.id), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
+
+
+def erase(entries: Iterable[Entry]) -> None:
+    """Delete entries, and their places. An open offer is forgotten when it has ended."""
+    for entry in entries:
+        WaitlistRow(_part_key(entry.id), entry.id).delete()
+        WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
+
+
+def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
+    """Transaction item that writes an entry; canceled if it is not in the state in which it was read."""
+    return dynamo.put(_entry_row(after), "entry_id = :id AND state = :state", id=before.id, state=before.state)
+
+
+def _entry_row(entry: Entry) -> WaitlistRow:
+    content = msgspec.json.encode(entry).decode()
+    return WaitlistRow(_user_key(entry.user_id), entry.event_id, content=content, entry_id=entry.id, state=entry.state, ttl=entry.ttl)
+
+
+def _place_row(entry: Entry) -> WaitlistRow:
+    return WaitlistRow(_part_key(entry.id), entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+
+
+def _offer_row(entry: Entry) -> WaitlistRow:
+    return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+
+
+def _user_key(user_id: str) -> str:
+    return f"user#{user_id}"
+
+
+def _part_key(entry_id: str) -> str:
+    return f"waiting#{event_id_of(entry_id)}#{crc32(entry_id.encode()) % PARTS}"
+
+
+def _entry(row: WaitlistRow) -> Entry:
+    return msgspec.json.decode(row.content, type=Entry)
+
+
+def _place(row: WaitlistRow) -> Place:
+    return Place(_entry(row), None if row.passed_at is None else int(row.passed_at))
+
+
+def _line(row: WaitlistRow) -> Line:
+    return Line(
+        event_id=row.sk,
+        stock_ids=frozenset(row.stock_ids or ()),
+        namings=int(row.namings or 0),
+        leased_by=row.leased_by,
+        leased_until=int(row.leased_until or 0),
+        accepted=int(row.accepted or 0),
+        declined=int(row.declined or 0),
+        expired=int(row.expired or 0),
+    )

@@ -1,0 +1,122 @@
+"""Entries of a waitlist in replies: for their owners, and for those who manage the event."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from chalicelib.addons.waitlist.model import Entry, EntryState, EntryStatus
+from chalicelib.addons.waitlist.service import OwnEntry
+from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
+from chalicelib.purchases import views as purchase_views
+from chalicelib.purchases.views import ReservationView
+
+
+class WaitlistEntryView(Struct, frozen=True, kw_only=True):
+    """An entry. While it waits, `people_before` and `tickets_before` count those who came before and ask for some of the same tiers.
+
+    `offer` is the reservation that was made for it: pay for it as for any other, before it expires. `max_price_cents` is for one ticket.
+    """
+
+    id: str
+    event_id: str
+    event_name: str
+    tier_ids: list[str]
+    quantity: int
+    max_price_cents: int | None
+    status: EntryStatus
+    joined_at: Timestamp
+    people_before: int | None
+    tickets_before: int | None
+    offer: ReservationView | None
+
+
+class OwnEntriesView(Struct, frozen=True):
+    """The caller's last entry for each event, the newest first."""
+
+    entries: list[WaitlistEntryView]
+
+
+class ManagedEntryView(Struct, frozen=True, kw_only=True):
+    """An entry for those who manage the event, and in the export of what is kept about a user.
+
+    `passed_over_since`: from then on there have been tickets for it, but fewer than it asks for.
+    """
+
+    id: str
+    user_id: str
+    tier_ids: list[str]
+    quantity: int
+    max_price_cents: int | None
+    status: EntryState
+    joined_at: Timestamp
+    passed_over_since: Timestamp | None
+    reservation_id: str | None
+    offer_expires_at: Timestamp | None
+
+
+class TierDemandView(Struct, frozen=True):
+    """How many people wait for tickets of a tier, and for how many; who accepts several tiers counts in each of them."""
+
+    tier_id: str
+    people: int
+    tickets: int
+
+
+class WaitlistView(Struct, frozen=True, kw_only=True):
+    """A page of the entries in order of arrival, and the figures of all. `conversion` is the share of ended offers that were paid."""
+
+    entries: list[ManagedEntryView]
+    waiting: int
+    offered: int
+    accepted: int
+    declined: int
+    expired: int
+    conversion: float | None
+    tiers: list[TierDemandView]
+    next_cursor: str | None
+
+
+def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
+    entry, position = own.entry, own.position
+    event = catalog.snapshot().events.get(entry.event_id)
+    return WaitlistEntryView(
+        id=entry.id,
+        event_id=entry.event_id,
+        event_name=event.name if event is not None else "",
+        tier_ids=entry.tier_ids,
+        quantity=entry.quantity,
+        max_price_cents=entry.max_price_cents,
+        status=own.status(event, now),
+        joined_at=clock.iso(entry.joined_at),
+        people_before=position.people_before if position is not None else None,
+        tickets_before=position.tickets_before if position is not None else None,
+        offer=purchase_views.reservation_view(own.offer, now) if own.offer is not None else None,
+    )
+
+
+def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEntryView:
+    return ManagedEntryView(
+        id=entry.id,
+        user_id=entry.user_id,
+        tier_ids=entry.tier_ids,
+        quantity=entry.quantity,
+        max_price_cents=entry.max_price_cents,
+        status=entry.state,
+        joined_at=clock.iso(entry.joined_at),
+        passed_over_since=None if passed_at is None else clock.iso(passed_at),
+        reservation_id=entry.purchase_id,
+        offer_expires_at=None if entry.offered_until is None else clock.iso(entry.offered_until),
+    )
+
+
+def demand_views(waiting: Iterable[Entry]) -> list[TierDemandView]:
+    """The demand for each tier, the largest first."""
+    people, tickets = Counter[str](), Counter[str]()
+    for entry in waiting:
+        for tier_id in entry.tier_ids:
+            people[tier_id] += 1
+            tickets[tier_id] += entry.quantity
+    return [TierDemandView(tier_id, people[tier_id], count) for tier_id, count in tickets.most_common()]

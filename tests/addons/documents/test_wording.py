@@ -1,0 +1,36 @@
+"""Amounts and times in the language of a document."""
+
+from typing import get_args
+
+import pytest
+
+from chalicelib.addons.documents import wording
+from chalicelib.edge.languages import Language
+
+
+@pytest.mark.parametrize(
+    ("language", "cents", "currency", "text"),
+    [
+        ("en", 123456789, "EUR", "1,234,567.89 EUR"),
+        ("es", 123456789, "EUR", "1.234.567,89 EUR"),
+        ("en", -5, "USD", "-0.05 USD"),
+        ("en", 5000, "JPY", "5,000 JPY"),
+        ("es", 1234567, "KWD", "1.234,567 KWD"),
+        ("en", 0, "EUR", "0.00 EUR"),
+    ],
+)
+def test_an_amount_has_the_digits_of_its_currency(language, cents, currency, text):
+    assert wording.of(language).amount(cents, currency) == text
+
+
+def test_a_moment_is_that_of_its_timezone():
+    summer, winter = 1_780_315_200, 1_796_126_400  # 2026-06-01 and 2026-12-01, 12:00 UTC
+    assert wording.of("en").time(summer, "America/New_York") == "Monday, 1 June 2026, 08:00 (America/New York)"
+    assert wording.of("en").time(winter, "America/New_York") == "Tuesday, 1 December 2026, 07:00 (America/New York)"
+    assert wording.of("es").time(summer, "Nowhere/Known") == "lunes, 1 de junio de 2026, 12:00 (UTC)"
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+def test_each_language_has_all_names(language):
+    words = wording.of(language)
+    assert (words.language, len(set(words.weekdays)), len(set(words.months))) == (language, 7, 12)

@@ -1,0 +1,229 @@
+"""Mails about changed events: one for each holder of tickets and change, whatever comes twice, in another order, or crashes."""
+
+import random
+
+import icalendar
+import pytest
+
+from chalicelib.addons.messages import event_notices, store
+from chalicelib.addons.messages import jobs as followers
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.notifications import outbox
+from tests import builders, invariants
+from tests.addons.messages.test_service import SPANISH, buy, create_account, records
+from tests.bootstrap.conftest import event, ticket
+from tests.simulation import faults
+
+
+def change(api, event_id, **fields):
+    reply = api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token())
+    assert reply.status == 200, reply.json
+
+
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def changed(post, subject="Changed: "):
+    """The mails about changed events, as address and mail."""
+    return sorted(((mail["To"], mail) for mail in post.deliver() if mail["Subject"].startswith(subject)), key=lambda found: found[0])
+
+
+def pass_time(post, time, seconds):
+    """Let changes be followed and time pass, with a run each minute."""
+    post.follow()
+    for _ in range(0, seconds, 60):
+        time.advance(60)
+        post.deliver()
+
+
+def test_all_holders_get_one_mail_about_several_edits_with_what_was_before(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "ada", "bob"):
+        buy(api, shop, 2, user)
+        time.advance(1)
+    refunded = buy(api, shop, user="eve")
+    builders.refund(api, refunded)
+    create_account("max", time)
+    given = buy(api, shop, user="ida")
+    offer = api.post(f"/tickets/{given}-1/transfer", user="ida")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="max").status == 201
+    time.advance(60)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    time.advance(120)
+    change(api, shop[0], name="Night of Jazz", starts_at="2026-07-02T19:00:00Z")
+    pass_time(post, time, event_notices.QUIET_SECONDS - 60)
+    assert changed(post) == []
+    pass_time(post, time, 60)
+    found = changed(post)
+    assert [to for to, _ in found] == ["ada@home.test", "bob@home.test", "max@example.com"]
+    text = text_of(found[0][1])
+    assert found[0][1]["Subject"] == "Changed: Night of Jazz"
+    assert "Event: Night of Jazz" in text.partition("The previous details were")[0]
+    assert "When: Thursday, 2 July 2026, 19:00" in text.partition("The previous details were")[0]
+    assert "Event: Night\n" in text.partition("The previous details were")[2]
+    [calendar] = [part for part in found[0][1].iter_attachments() if part.get_content_type() == "text/calendar"]
+    [entry] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
+    assert str(entry["SUMMARY"]) == "Night of Jazz"
+    pass_time(post, time, 600)
+    assert len(changed(post)) == 3
+    invariants.check(time.now)
+
+
+def test_changes_that_come_twice_and_in_another_order_make_one_mail(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    time.advance(5)
+    for venue in ("A hall", "B hall", "C hall"):
+        change(api, shop[0], venue=venue)
+    found, chance = records("catalog"), random.Random(5)
+    for _ in range(3):
+        chance.shuffle(found)
+        for record in found:
+            followers.follow_changes({"Records": [record]}, None)
+        pass_time(post, time, 600)
+    [(_, mail)] = changed(post)
+    assert "Where: C hall" in text_of(mail)
+
+
+def test_a_later_change_makes_another_mail_in_the_buyers_language(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop, headers=SPANISH)
+    time.advance(5)
+    for venue in ("A hall", "B hall"):
+        change(api, shop[0], venue=venue)
+        pass_time(post, time, 360)
+    [first, second] = [text_of(mail) for _, mail in changed(post, "Cambios: ")]
+    assert "Dónde: A hall" in first.partition("Los datos anteriores eran")[0]
+    assert (
+        "Dónde: B hall" in second.partition("Los datos anteriores eran")[0],
+        "Dónde: A hall" in second.partition("Los datos anteriores eran")[2],
+    ) == (True, True)
+
+
+def test_a_new_owner_gets_mail_in_the_language_of_their_acceptance(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("max", time)
+    given = buy(api, shop, user="ida")
+    offer = api.post(f"/tickets/{given}-1/transfer", user="ida")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="max", headers=SPANISH).status == 201
+    time.advance(60)
+    change(api, shop[0], venue="The other hall")
+    pass_time(post, time, 600)
+    assert [to for to, _ in changed(post, "Cambios: ")] == ["max@example.com"]
+
+
+def test_edits_again_and_again_do_not_put_the_mail_off_for_ever(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    time.advance(5)
+    for minute in range(32):
+        change(api, shop[0], venue=f"Hall {minute}")
+        pass_time(post, time, 60)
+    assert len(changed(post)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"venue": "A hall"}, {"venue": "The hall"}],  # undone
+        [{"description": "Bring a coat", "category": "music"}],
+    ],
+)
+def test_unimportant_changes_make_no_mail(post, api, time, changes):
+    shop = builders.create_shop(api)
+    change(api, shop[0], venue="The hall")
+    pass_time(post, time, 600)
+    buy(api, shop)
+    time.advance(5)
+    for fields in changes:
+        change(api, shop[0], **fields)
+    pass_time(post, time, 600)
+    assert store.list_open() == []
+    assert [found.kind for found in outbox.query_event(shop[0], 10, None)[0]] == ["order_confirmed"]
+
+
+def test_later_buyers_get_no_mail_about_the_change(post, api, time):
+    shop = builders.create_shop(api)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    time.advance(event_notices.HEARD_SECONDS + 1)
+    buy(api, shop)
+    pass_time(post, time, 600)
+    assert changed(post) == []
+
+
+def test_cancelling_the_event_first_prevents_its_mails(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop)
+    time.advance(5)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    assert api.post(f"/events/{shop[0]}/cancel", json={"reason": "storm"}, token=builders.admin_token()).status in (200, 202)
+    pass_time(post, time, 600)
+    assert changed(post) == []
+
+
+def test_mails_of_a_large_event_are_queued_in_portions_over_several_runs(post, api, time, monkeypatch):
+    monkeypatch.setattr(event_notices, "PORTION", 2)
+    monkeypatch.setattr(event_notices, "MAX_PORTIONS", 2)
+    shop = builders.create_shop(api, capacity=50)
+    for number in range(11):
+        buy(api, shop, user=f"user-{number:02}")
+        time.advance(1)
+    change(api, shop[0], venue="The other hall")
+    post.follow()
+    time.advance(event_notices.QUIET_SECONDS)
+    queued = []
+    for _ in range(4):
+        post.deliver()
+        queued.append(len(changed(post)) if len(queued) == 3 else None)
+    pass_time(post, time, 120)
+    assert [to for to, _ in changed(post)] == [f"user-{number:02}@home.test" for number in range(11)]
+
+
+def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time, monkeypatch):
+    monkeypatch.setattr(event_notices, "PORTION", 2)
+    shop = builders.create_shop(api, capacity=50)
+    users = [f"user-{number}" for number in range(5)]
+    for user in users:
+        buy(api, shop, user=user)
+        time.advance(1)
+    number, finished = 0, False
+    while not finished:
+        number += 1
+        change(api, shop[0], venue=f"Hall {number}")
+        post.follow()
+        time.advance(event_notices.QUIET_SECONDS)
+        with faults.crash_after(number) as crash:
+            event_notices.queue_mails(time.now)
+        finished = not crash.was_triggered
+        for _ in range(3):
+            event_notices.queue_mails(time.now)
+        assert store.list_open() == [], number
+    kinds = [found.user_id for found in outbox.query_event(shop[0], 1000, None)[0] if found.kind == "event_changed"]
+    assert number > 10
+    assert sorted(kinds) == sorted(users * number)
+
+
+def test_an_event_of_the_bootstrap_file_changes_with_another_file(post, api, time):
+    def apply(venue):
+        tree = {"version": "1", "generated": "2026-05-01T00:00:00Z", "environment": "test"}
+        events = {"gig": event("gig") | {"venue": venue}, "other": event("other")}
+        rollout.apply(validate_tree(tree | {"events": events, "ticket_types": {"gig-floor": ticket("gig-floor", "gig")}}), "ann", time.now)
+        post.follow()
+
+    apply("The hall")
+    buy(api, ("gig", "gig-floor"))
+    time.advance(60)
+    apply("The other hall")
+    pass_time(post, time, 600)
+    [(to, mail)] = changed(post)
+    assert (to, "Where: The other hall" in text_of(mail), "Where: The hall" in text_of(mail)) == ("ada@home.test", True, True)
+    found = records("catalog")
+    for record in found:
+        followers.follow_changes({"Records": [record]}, None)
+    pass_time(post, time, 600)
+    assert len(changed(post)) == 1

@@ -1,0 +1,94 @@
+"""What an apply of the bootstrap file changes reaches those who follow changes, as changes of the API do."""
+
+import pytest
+
+import app
+from chalicelib.addons.messages import followers, jobs
+from chalicelib.bootstrap_file import rollout
+from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock
+from infra.local.event_sources import create_poller
+from tests import builders, engines, invariants, store_calls
+from tests.addons.waitlist import lines
+from tests.bootstrap import conftest as bootstrap
+
+
+@pytest.fixture
+def poller(threaded_store):
+    return create_poller(app.app, engines.open_local_store(), window_seconds=0)
+
+
+@pytest.fixture
+def followed(monkeypatch):
+    seen = []
+    monkeypatch.setattr(followers, "FOLLOWERS", (seen.extend,))
+    return seen
+
+
+def publish(events, tickets):
+    rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
+
+
+def pair(event_id, event_fields=None, **ticket_fields):
+    tier_id = f"{event_id}-pass"
+    return {event_id: bootstrap.event(event_id, **event_fields or {})}, {tier_id: bootstrap.ticket(tier_id, event_id, **ticket_fields)}
+
+
+def both(first, second):
+    return {**first[0], **second[0]}, {**first[1], **second[1]}
+
+
+def names(followed):
+    shown = []
+    for change in followed:
+        match change:
+            case EventChanged() | TierChanged():
+                what = "created" if change.before is None else "deleted" if change.after is None else "changed"
+                shown.append(f"{(change.after or change.before).id} {what}")
+            case CatalogPublished():
+                shown.append(f"{change.before} to {change.version}")
+    return shown
+
+
+def test_events_created_changed_or_closed_by_a_file_are_passed_on(api, time, poller, followed):
+    publish(*both(pair("fest"), pair("gala")))
+    poller.drain()
+    assert names(followed) == ["0 to 1", "fest created", "gala created", "fest-pass created", "gala-pass created"]
+    followed.clear()
+    publish(*both(pair("fest", {"venue": "Dome"}), pair("gala", price_cents=7000)))
+    poller.drain()
+    assert names(followed) == ["1 to 2", "fest changed", "gala-pass changed"]
+    [change] = [change for change in followed if isinstance(change, EventChanged)]
+    assert (change.before.venue, change.after.venue, change.file_version) == ("Hall", "Dome", 2)
+    followed.clear()
+    publish(*pair("fest", {"venue": "Dome"}))
+    poller.drain()
+    assert names(followed) == ["2 to 3", "gala deleted", "gala-pass deleted"]
+
+
+def test_a_pause_and_an_event_of_the_api_say_nothing_of_the_file(api, time, poller, followed):
+    publish(*pair("fest"))
+    poller.drain()
+    followed.clear()
+    builders.create_event(api)
+    api.post("/admin/events/fest/pause", token=builders.admin_token())
+    poller.drain()
+    assert not [name for name in names(followed) if "fest" in name or "to" in name]
+
+
+def test_more_tickets_in_the_file_are_offered_to_the_waitlist(api, time, poller):
+    events, tickets = pair("fest", max_quantity=1)
+    publish(events, tickets)
+    builders.buy(api, "b1", "fest", "fest-pass", 1)
+    time.advance(5)
+    assert lines.join(api, "w1", "fest").status == 201
+    poller.drain()
+    publish(events, {"fest-pass": tickets["fest-pass"] | {"max_quantity": 2}})
+    records = engines.open_local_store()
+    records = records.stream_records(records.stream_arns()[dynamo.table_name("catalog")], "", 1_000)
+    with store_calls.made_by("follow_changes"):
+        assert jobs.follow_changes({"Records": records}, None) == {"batchItemFailures": []}
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+    invariants.check(time.now)

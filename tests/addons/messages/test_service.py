@@ -1,0 +1,336 @@
+"""The mails that follow when something happens: once, to the right address, in the language of the buyer."""
+
+import io
+import random
+
+import icalendar
+import pytest
+import zxingcpp
+from PIL import Image
+
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.addons.messages import jobs as followers
+from chalicelib.addons.messages.composition import OFFERS
+from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from chalicelib.notifications import outbox
+from chalicelib.tickets.store import TicketRow
+from tests import builders, engines, invariants
+from tests.addons.waitlist import lines
+
+SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
+
+
+def create_account(user_id, time):
+    account = Account(user_id=user_id, email=f"{user_id}@example.com", roles=("user",), created_at=time.now, verified_at=time.now)
+    accounts.create_account(account, "seven grey owls")
+
+
+def buy(api, shop, quantity=1, user="ada", headers=None, **fields):
+    """Buy tickets, with an address for mails. Returns the order's id."""
+    reservation = builders.reserve(api, user, *shop, quantity).json["id"]
+    body = {"reservation_id": reservation, "customer_email": f"{user}@home.test"} | fields
+    checkout = api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": reservation} | (headers or {}))
+    assert checkout.status == 201, checkout.json
+    return builders.confirm(api, user, reservation).json["order"]["id"]
+
+
+def records(feature):
+    local = engines.open_local_store()
+    return local.stream_records(local.stream_arns()[dynamo.table_name(feature)], "", 1_000_000)
+
+
+def html_of(mail):
+    return mail.get_body(("html",)).get_content()
+
+
+def images_of(mail):
+    """Content id -> bytes of the images that are shown in the mail."""
+    return {part["Content-ID"].strip("<>"): part.get_content() for part in mail.walk() if part.get_content_type() == "image/png"}
+
+
+def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, time):
+    event_id = builders.create_event(api, "Night <of> Jazz")
+    changed = api.patch(f"/events/{event_id}", json={"timezone": "America/Denver", "city": "Boulder"}, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    shop = event_id, builders.create_tier(api, event_id)
+    order_id = buy(api, shop, 2, attendees=[{"name": "Ada <b>"}, {"name": "Bob"}])
+    [mail] = post.deliver()
+    assert (mail["To"], mail["From"]) == ("ada@home.test", "Shop <tickets@shop.test>")
+    assert mail["Subject"] == "Your tickets for Night <of> Jazz"
+    images = images_of(mail)
+    assert all(f'src="cid:{content_id}"' in html_of(mail) for content_id in images)
+    texts = [zxingcpp.read_barcode(Image.open(io.BytesIO(content))).text for content in images.values()]
+    shown = api.get(f"/orders/{order_id}", user="ada").json["tickets"]
+    assert [text.split(":")[2] for text in texts] == [ticket["code"] for ticket in shown]
+    assert texts == [f"FG1:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}" for ticket in shown]
+    assert "Ada &lt;b&gt;" in html_of(mail)
+    assert "(America/Denver)" in mail.get_body(("plain",)).get_content()
+    [calendar] = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
+    [pages] = [part for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"]
+    assert (pages.get_filename(), pages.get_content()[:5]) == ("tickets.pdf", b"%PDF-")
+    [event] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
+    assert str(event["SUMMARY"]) == "Night <of> Jazz"
+    invariants.check(time.now)
+
+
+def test_changes_repeated_or_reordered_are_announced_once(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        order_id = buy(api, shop, 2, user)
+        builders.refund(api, order_id, tickets=[f"{order_id}-1"])
+    found = [*records("purchases"), *records("tickets")]
+    chance = random.Random(11)
+    for _ in range(3):
+        chance.shuffle(found)
+        for record in found:
+            followers.follow_changes({"Records": [record]}, None)
+    post.deliver()
+    post.deliver()
+    assert post.kinds == ["order_confirmed", "order_confirmed", "order_refunded", "order_refunded"]
+    assert len(set(post.provider.ids)) == 4
+
+
+def test_a_mail_is_in_the_language_that_the_buyer_preferred(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop, headers=SPANISH)
+    buy(api, shop, user="bob", headers={"Accept-Language": "xx, *;q=0.5"})
+    subjects = {mail["To"]: mail["Subject"] for mail in post.deliver()}
+    assert subjects == {"ada@home.test": "Tus entradas para Night", "bob@home.test": "Your tickets for Night"}
+
+
+def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("bob", time)
+    buy(api, shop, user="bob", customer_email=None)
+    nobody = buy(api, shop, user="eve", customer_email=None)
+    assert [mail["To"] for mail in post.deliver()] == ["bob@example.com"]
+    statuses = {found.subject_id: found.status for found in outbox.query_event(shop[0], 10, None)[0]}
+    assert statuses[nobody] == "dropped"
+
+
+def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, time):
+    shop = builders.create_shop(api)
+    first = buy(api, shop, 2)
+    buy(api, shop, 1, "bob")
+    builders.refund(api, first, tickets=[f"{first}-1"], fee_cents=500)
+    [refund] = [mail for mail in post.deliver() if mail["Subject"] == "Your refund for Night"]
+    assert refund["To"] == "ada@home.test"
+    assert "Refund: USD 45.00" in refund.get_body(("plain",)).get_content()
+    assert api.post(f"/events/{shop[0]}/cancel", json={"reason": "storm"}, token=builders.admin_token()).status in (200, 202)
+    builders.run_sweep()
+    post.deliver()
+    cancelled = [mail for mail in post.provider.parsed() if mail["Subject"] == "Cancelled: Night"]
+    assert sorted(mail["To"] for mail in cancelled) == ["ada@home.test", "bob@home.test"]
+
+
+def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = buy(api, shop, 2)
+    builders.refund(api, order_id, tickets=[f"{order_id}-1"])
+    mail = next(mail for mail in post.deliver() if mail["Subject"].startswith("Your tickets"))
+    assert len(images_of(mail)) == 1
+    second = buy(api, shop, 1, "bob")
+    builders.refund(api, second)
+    assert [mail["Subject"] for mail in post.deliver()[2:]] == ["Your refund for Night"]
+
+
+def test_both_sides_get_mail_about_a_transfer_without_the_old_codes(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("bob", time)
+    create_account("ada", time)
+    order_id = buy(api, shop)
+    offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
+    assert offer.status in (200, 201), offer.json
+    accepted = api.post(f"/transfers/{offer.json['token']}/accept", user="bob")
+    assert accepted.status == 201, accepted.json
+    mails = {mail["Subject"]: mail for mail in post.deliver()}
+    assert post.kinds == ["ticket_given", "ticket_received"]  # the confirmation has no ticket of Ada's any more
+    received = mails["You have received a ticket for Night"]
+    code = api.get(f"/tickets/{order_id}-1", user="bob").json["code"]
+    assert (received["To"], len(images_of(received))) == ("bob@example.com", 1)
+    assert code in html_of(received)
+    assert all(code not in html_of(mail) for subject, mail in mails.items() if subject.startswith("Your ticket"))
+    builders.refund(api, order_id)
+    assert post.deliver()[-1]["Subject"] in ("Your ticket for Night is no longer valid", "Your refund for Night")
+    assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
+
+
+def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob", "eve"):
+        create_account(user, time)
+    order_id = buy(api, shop, headers=SPANISH, customer_email=None)
+    for giver, receiver, headers in (("ada", "bob", {"Accept-Language": "en"}), ("bob", "eve", SPANISH)):
+        offer = api.post(f"/tickets/{order_id}-1/transfer", user=giver)
+        assert api.post(f"/transfers/{offer.json['token']}/accept", user=receiver, headers=headers).status == 201
+        post.deliver()
+    builders.refund(api, order_id)
+    found = {(notification.kind, notification.user_id): notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    assert found == {
+        ("order_confirmed", "ada"): "es",
+        ("ticket_given", "ada"): "es",
+        ("ticket_received", "bob"): "en",
+        ("ticket_given", "bob"): "en",
+        ("ticket_received", "eve"): "es",
+    }
+    assert {mail["Subject"] for mail in post.deliver() if mail["To"] == "eve@example.com"} >= {"Tu entrada para Night ya no es válida"}
+
+
+def test_the_transfer_of_an_old_ticket_is_announced_in_english(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = buy(api, shop, headers=SPANISH)
+    dynamo.update_if(TicketRow(f"{order_id}-1"), {"language": None}, "attribute_exists(id)")
+    offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="bob", headers=SPANISH).status == 201
+    post.deliver()
+    found = {notification.kind: notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    assert found == {"order_confirmed": "es", "ticket_given": "en", "ticket_received": "es"}
+
+
+def test_old_changes_are_not_announced(post, api, time):
+    buy(api, builders.create_shop(api))
+    found = records("purchases")
+    for record in found:
+        record["dynamodb"]["ApproximateCreationDateTime"] = time.now - 7 * 3600
+    followers.follow_changes({"Records": found}, None)
+    assert outbox.query_event(records("tickets")[0]["dynamodb"]["NewImage"]["event_id"]["S"], 10, None)[0] == []
+
+
+@pytest.mark.parametrize("header", ["", ";;q=,", "es;q=0", "x" * 5000, "en;q=abc"])
+def test_a_meaningless_header_names_no_language(post, api, time, header):
+    shop = builders.create_shop(api)
+    buy(api, shop, headers={"Accept-Language": header})
+    assert [mail["Subject"] for mail in post.deliver()] == ["Your tickets for Night"]
+
+
+def test_an_offer_of_the_waitlist_is_mailed_once_and_not_when_it_is_over(post, api, time):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    for user in ("ada", "bob"):
+        create_account(user, time)
+        assert lines.join(api, user, event_id).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    found = records("purchases")
+    for _ in range(2):
+        followers.follow_changes({"Records": found}, None)
+    [declined] = lines.own(api, "bob")
+    assert api.delete(f"/waitlist/{declined['id']}", user="bob").status in (200, 204)
+    mails = [mail for mail in post.deliver() if "There are tickets for you" in mail["Subject"]]
+    assert [mail["To"] for mail in mails] == ["ada@example.com"]
+    text = mails[0].get_body(("plain",)).get_content()
+    assert "Until: Tuesday, 2 June 2026" in text
+    assert "https://shop.test/account" in text
+
+
+def offer_to(api, time, *users):
+    """An event whose returned tickets are offered to these users, who have accounts. Returns its id."""
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=len(users))
+    for user in users:
+        create_account(user, time)
+        assert lines.join(api, user, event_id).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    return event_id
+
+
+def test_an_offer_is_mailed_in_the_language_of_its_entry(post, api, time):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    for user, headers in (("ada", SPANISH), ("bob", None)):
+        create_account(user, time)
+        assert lines.join(api, user, event_id, headers=headers).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    post.deliver()
+    time.advance(22 * 3600)
+    post.deliver()
+    found = {(found.kind, found.user_id): found.language for found in outbox.query_event(event_id, 50, None)[0] if "offer" in found.kind}
+    assert found == {(kind, user): language for kind in OFFERS for user, language in (("ada", "es"), ("bob", "en"))}
+
+
+def reminders(post):
+    return [mail for mail in post.deliver() if mail["Subject"].startswith("Your ticket offer expires soon")]
+
+
+def test_an_offer_is_followed_by_one_reminder_before_its_end(post, api, time):
+    offer_to(api, time, "ada")
+    post.follow()
+    report = post.send()
+    assert (report["backlog"], report["oldest_seconds"]) == (0, 0)
+    time.advance(21 * 3600 - 60)
+    for record in records("purchases"):
+        followers.follow_changes({"Records": [record]}, None)
+    assert reminders(post) == []
+    time.advance(60)
+    [mail] = reminders(post)
+    assert mail["To"] == "ada@example.com"
+    assert "Until: Tuesday, 2 June 2026" in mail.get_body(("plain",)).get_content()
+    time.advance(60)
+    assert len(reminders(post)) == 1
+    invariants.check(time.now)
+
+
+def test_nobody_is_reminded_of_an_offer_that_was_paid_declined_or_is_over(post, api, time):
+    event_id = offer_to(api, time, "ada", "bob", "eve")
+    post.deliver()
+    [accepted], [declined] = lines.own(api, "ada"), lines.own(api, "bob")
+    checkout = builders.start_checkout(api, "ada", accepted["offer"]["id"])
+    assert checkout.status == 201, checkout.json
+    assert builders.confirm(api, "ada", accepted["offer"]["id"]).status == 201
+    assert api.delete(f"/waitlist/{declined['id']}", user="bob").status in (200, 204)
+    time.advance(25 * 3600)
+    assert reminders(post) == []
+    found = [found.status for found in outbox.query_event(event_id, 50, None)[0] if found.kind == "offer_expiring"]
+    assert found == ["dropped"] * 3
+
+
+def test_unsubscribing_stops_the_reminder_and_keeps_the_offer(post, api, time):
+    offer_to(api, time, "ada", "bob")
+    mails = {mail["To"]: mail for mail in post.deliver() if mail["Subject"].startswith("There are tickets for you")}
+    ada = mails["ada@example.com"]
+    assert ada["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = ada["List-Unsubscribe"].strip("<>")
+    assert url.startswith("https://shop.test/api/v1/unsubscribe?token=")
+    token = url.partition("token=")[2]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for _ in range(2):
+        reply = api.request("POST", "/unsubscribe", query={"token": token}, body=b"List-Unsubscribe=One-Click", headers=form)
+        assert reply.status == 200, reply.json
+    for forged in (f"{token[:-1]}{'0' if token[-1] != '0' else '1'}", "x", f"{token.partition('.')[0]}.", "é.é"):
+        reply = api.request("POST", "/unsubscribe", query={"token": forged})
+        assert (reply.status, reply.json["error"]) == (404, "unsubscribe_link_invalid")
+    [entry] = lines.own(api, "ada")
+    assert entry["status"] == "offered"
+    time.advance(22 * 3600)
+    assert [mail["To"] for mail in reminders(post)] == ["bob@example.com"]
+    assert {mail["Subject"] for mail in post.provider.parsed() if mail["List-Unsubscribe"]} == {
+        "There are tickets for you: Night",
+        "Your ticket offer expires soon: Night",
+    }
+
+
+def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
+    with settings.override(waitlist_offer_seconds=3599):
+        event_id = offer_to(api, time, "ada")
+    post.deliver()
+    assert [found.kind for found in outbox.query_event(event_id, 50, None)[0] if found.user_id == "ada"] == ["waitlist_offer"]
+
+
+def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, api, time):
+    create_account("nora", time)
+    event_id, _ = builders.create_shop(api)
+    with settings.override(webhook_targets="local"):
+        endpoint = endpoints.create("nora", "01KT0000000000000000000001", "http://127.0.0.1:9999/secret-path", "", [], "nora", time.now)
+    for _ in range(2):
+        endpoints.disable(endpoint, "failing", event_id, time.now)
+    [mail] = post.deliver()
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your webhook at 127.0.0.1:9999 has been disabled")
+    assert "https://shop.test/manage/webhooks" in html_of(mail)
+    assert "for five days" in html_of(mail)
+    assert "secret-path" not in mail.as_string()
+    assert post.kinds == ["webhook_disabled"]

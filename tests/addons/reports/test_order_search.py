@@ -1,0 +1,228 @@
+"""Orders are found by what people know of them, and by nothing of somebody who was erased."""
+
+import threading
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.accounts import service as accounts
+from chalicelib.addons.reports import order_search, projection, store
+from chalicelib.purchases import queries
+from chalicelib.tickets.model import Guest
+from tests import builders, invariants
+from tests.accounts.conftest import PASSWORD, mailbox, sign_up  # noqa: F401
+
+PEOPLE = {"ada": ["Ada Lovelace", "José Núñez"], "bob": ["Adam Smith", "Ada Byron"], "eve": []}
+
+
+def order(api, shop, user, names=(), email=None, token=None):
+    """Buy a ticket for each name, or one. Returns the id of the order."""
+    as_user = {"token": token} if token else {"user": user}
+    item = {"tier_id": shop[1], "quantity": len(names) or 1}
+    reserved = api.post(f"/events/{shop[0]}/reservations", json=item, **as_user).json["id"]
+    body = {"reservation_id": reserved, "attendees": [{"name": name} for name in names]}
+    body |= {"customer_email": email} if email else {}
+    assert api.post("/checkout/sessions", json=body, headers={"Idempotency-Key": reserved}, **as_user).status == 201
+    paid = api.post("/checkout/confirm", json={"checkout_id": reserved, "simulate": "success"}, **as_user)
+    assert paid.status == 201, paid.json
+    return reserved
+
+
+def find(api, event_id, text, token=None, **query):
+    reply = api.get("/orders", query={"event_id": event_id, "search": text, **query}, token=token or builders.admin_token())
+    assert reply.status == 200, reply.json
+    return [found["id"] for found in reply.json["orders"]]
+
+
+def indexed(generation=1):
+    """All that is in the index, without the order of it."""
+    rows = [row for row in store.ReportRow.scan() if row.lane.startswith(f"{generation}#") and row.terms is not None]
+    return {(row.key, row.terms) for row in rows}
+
+
+@pytest.fixture
+def shop(api, poller, time):
+    return builders.create_shop(api, capacity=100)
+
+
+@pytest.fixture
+def orders(api, shop, poller, time):
+    found = {user: order(api, shop, user, names, f"{user}@Example.com") for user, names in PEOPLE.items()}
+    poller.drain()
+    yield found
+    invariants.check(time.now)
+
+
+@pytest.mark.parametrize(
+    ("text", "users"),
+    [
+        ("lovelace", ["ada"]),
+        ("LOVEL", ["ada"]),
+        ("jose nunez", ["ada"]),
+        ("Núñez, José", ["ada"]),
+        ("byron ad", ["bob"]),
+        ("ad", ["ada", "bob"]),
+        ("Lovelace Núñez", []),
+        ("ovelace", []),
+        ("ada@example.COM", ["ada"]),
+        ("EVE@EXAMPLE.COM", ["eve"]),
+        ("ada@example.co", []),
+        ("@", []),
+        ("eve", ["eve"]),
+        ("ada", ["ada", "bob"]),
+        ("?!", []),
+        ("a" * 200, []),
+    ],
+)
+def test_an_order_is_found_by_names_the_address_and_the_id_of_its_buyer(api, shop, orders, text, users):
+    assert sorted(find(api, shop[0], text)) == sorted(orders[user] for user in users)
+
+
+def test_an_order_is_found_by_its_number_a_ticket_or_a_printed_code(api, shop, orders):
+    [first, second] = queries.load_tickets(queries.get_order(orders["ada"]))
+    for text in (
+        orders["ada"],
+        orders["ada"].lower(),
+        second.id,
+        f" {second.id} ",
+        first.code,
+        first.code.lower().replace("-", ""),
+        second.code,
+    ):
+        assert find(api, shop[0], text) == [orders["ada"]], text
+    assert find(api, shop[0], "00000-00000-00000-00000") == []
+
+
+def test_orders_of_another_event_are_not_found(api, shop, orders, poller):
+    other = builders.create_shop(api, capacity=10)
+    theirs = order(api, other, "ada", ["Ada Lovelace"], "ada@example.com")
+    poller.drain()
+    [ticket] = queries.load_tickets(queries.get_order(theirs))
+    for text in ("lovelace", "ada@example.com", "ada"):
+        assert find(api, other[0], text) == [theirs]
+    for text in (orders["ada"], queries.load_tickets(queries.get_order(orders["ada"]))[0].code):
+        assert find(api, other[0], text) == []
+    assert find(api, shop[0], ticket.code) == []
+
+
+def test_only_managers_search_the_orders_of_an_event(api, shop, orders):
+    query = {"event_id": shop[0], "search": "ada"}
+    for token in (builders.staff_token(shop[0]), builders.token("pia", "promoter"), builders.token()):
+        assert api.get("/orders", query=query, token=token).status == 403
+    assert find(api, shop[0], "lovelace", token=builders.auth.issue_token("cleo", {"user"}, events={shop[0]: "coordinator"}))
+    alone = api.get("/orders", query={"search": "ada"}, user="ada")
+    assert (alone.status, alone.json["path"]) == (400, "search")
+
+
+def test_a_search_is_filtered_by_state_and_comes_page_by_page(api, shop, orders, poller, monkeypatch):
+    monkeypatch.setattr(store, "PAGE_ROWS", 2)
+    more = [order(api, shop, f"user-{number}", [f"Ada {chr(97 + number)}ski", "Adabert Ada"]) for number in range(6)]
+    poller.drain()
+    found, query = [], {"limit": 2}
+    while query.get("cursor", "") is not None:
+        page = api.get("/orders", query={"event_id": shop[0], "search": "ada", **query}, token=builders.admin_token()).json
+        found += [entry["id"] for entry in page["orders"]]
+        query["cursor"] = page["next_cursor"]
+    assert sorted(found) == sorted([*more, orders["ada"], orders["bob"]]), "each once"
+    assert builders.refund(api, orders["ada"]).status == 201
+    assert find(api, shop[0], "lovelace", status="refunded") == [orders["ada"]]
+    assert find(api, shop[0], "lovelace", status="paid") == []
+    assert find(api, shop[0], "lovelace", status="failed") == []
+
+
+@pytest.mark.parametrize("cursor", ["W10", "WzFd", "?"])
+def test_a_cursor_of_nothing_is_refused_by_its_name(api, shop, cursor):
+    reply = api.get("/orders", query={"event_id": shop[0], "search": "ada", "cursor": cursor}, token=builders.admin_token())
+    assert (reply.status, reply.json["path"]) == (400, "cursor")
+
+
+def test_a_new_name_replaces_the_old_one_and_a_transfer_takes_it_away(api, shop, orders, poller):
+    first = f"{orders['ada']}-1"
+    assert api.patch(f"/tickets/{first}", json={"attendee": {"name": "Grace Hopper"}}, user="ada").status == 200
+    poller.drain()
+    assert find(api, shop[0], "hopper") == [orders["ada"]]
+    assert find(api, shop[0], "lovelace") == []
+    accept = api.post(f"/tickets/{first}/transfer", user="ada").json["token"]
+    assert api.post(f"/transfers/{accept}/accept", user="zoe").status == 201
+    poller.drain()
+    assert find(api, shop[0], "hopper") == []
+    assert find(api, shop[0], "nunez") == [orders["ada"]]
+
+
+def test_a_buyer_is_found_by_the_account_until_erased(api, shop, poller, time, mailbox):  # noqa: F811
+    tokens = sign_up(api, email="kay@example.com", first_name="Kay", last_name="McNulty")
+    bought = order(api, shop, "kay", ["Jean Bartik"], "other@example.com", token=tokens["access_token"])
+    poller.drain()
+    for text in ("kay mcn", "KAY@example.com", "bartik", "other@example.com"):
+        assert find(api, shop[0], text) == [bought], text
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
+    poller.drain()
+    for text in ("kay", "mcnulty", "kay@example.com", "bartik", "other@example.com"):
+        assert find(api, shop[0], text) == [], text
+    assert indexed() == set()
+    assert find(api, shop[0], bought) == [bought]
+
+
+def test_the_account_is_indexed_no_more_although_it_is_deleted_last(api, shop, poller, time, mailbox, monkeypatch):  # noqa: F811
+    tokens = sign_up(api, email="kay@example.com", first_name="Kay", last_name="McNulty")
+    order(api, shop, "kay", token=tokens["access_token"])
+    delete_account = accounts.delete_account
+
+    def pass_changes_on_before(account, now):
+        poller.drain()
+        delete_account(account, now)
+
+    monkeypatch.setattr(accounts, "delete_account", pass_changes_on_before)
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
+    assert find(api, shop[0], "mcnulty") == find(api, shop[0], "kay@example.com") == []
+    assert indexed() == set()
+
+
+def test_a_change_that_comes_late_brings_nobody_back(api, shop, orders, poller):
+    """The buyer is erased while a run has read the names and has not written yet."""
+    purchase = queries.get_order(orders["ada"])
+    real = order_search._terms
+
+    def erased_meanwhile(found):
+        terms = real(found)
+        if not queries.get_order(purchase.id).is_erased:
+            assert api.delete("/auth/me", json={}, user="ada").status == 200
+            projection.index_orders(1, [(shop[0], purchase.id)])
+        return terms
+
+    store.change_index(1, shop[0], purchase.id, store.load_index(1, shop[0], [purchase.id])[purchase.id], {"name#old": ["old"]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order_search, "_terms", erased_meanwhile)
+        projection.index_orders(1, [(shop[0], purchase.id)])
+    assert not [key for key, _ in indexed() if key.endswith(purchase.id)]
+
+
+def test_many_runs_at_once_leave_the_index_as_one_does(api, shop, orders):
+    wanted = indexed()
+    pairs = [(shop[0], order_id) for order_id in orders.values()]
+    for _, order_id in pairs:
+        before = store.load_index(1, shop[0], [order_id])[order_id]
+        store.change_index(1, shop[0], order_id, before, {f"name#old{number}": ["old"] for number in range(200)})
+    threads = [threading.Thread(target=projection.index_orders, args=(1, pairs)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert indexed() == wanted
+
+
+def test_a_rebuild_makes_the_same_index(api, shop, orders):
+    before = indexed()
+    report = projection.rebuild(lambda seconds: None)
+    assert before == indexed(report.generation)
+    assert find(api, shop[0], "lovelace") == [orders["ada"]]
+
+
+def test_an_order_of_very_many_names_is_indexed_by_the_first_ones(api, shop, orders):
+    [ticket, *_] = queries.load_tickets(queries.get_order(orders["ada"]))
+    guests = [Guest(seat=seat, code=ticket.code, qr_sig=ticket.qr_sig, name=f"Guest {seat}") for seat in range(1, 151)]
+    terms = order_search.order_terms(None, None, [replace(ticket, guests=guests)])
+    assert len(terms["name#guest"]) == order_search.MAX_NAMES
+    before = store.load_index(1, shop[0], [orders["ada"]])[orders["ada"]]
+    store.change_index(1, shop[0], orders["ada"], before, terms)
+    assert find(api, shop[0], "guest 99") == find(api, shop[0], "guest 9") == [orders["ada"]]

@@ -1,0 +1,200 @@
+"""The figures, orders and sales equal a recount of everything, however the changes come."""
+
+import random
+from collections import defaultdict
+
+import pytest
+
+import app
+from chalicelib.addons.reports import projection
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from chalicelib.purchases import queries
+from chalicelib.tickets import service as tickets
+from tests import builders
+from tests.addons.reports.conftest import change_records, check_reports, kept_figures, recounted_figures
+from tests.simulation import faults
+
+
+def play_sale(api, time, purchases, seed):
+    """Random purchases of three events: paid, declined, given back, expired, free; some tickets are refunded, given to others, scanned."""
+    rng = random.Random(seed)
+    shops = []
+    for prices in ((5000, 12_000), (0, 990), (2500,)):
+        event_id = builders.create_event(api, name=f"Night {prices}")
+        fields = {"capacity": 10_000, "admits": 2}
+        tiers = [builders.create_tier(api, event_id, name=f"Tier {price}", price_cents=price, **fields) for price in prices]
+        shops.append((event_id, tiers))
+    orders = []
+    for number in range(purchases):
+        event_id, tiers = rng.choice(shops)
+        user = f"user-{number}"
+        quantities = {tier_id: rng.randrange(3) for tier_id in tiers} | {rng.choice(tiers): 2}
+        purchase_id = builders.reserve_items(api, user, event_id, quantities).json["id"]
+        step = rng.random()
+        if step < 0.15:
+            api.delete(f"/reservations/{purchase_id}", user=user)
+        elif step > 0.25:
+            builders.start_checkout(api, user, purchase_id)
+            if step > 0.35:
+                is_free = api.get(f"/checkout/sessions/{purchase_id}", user=user).json["payment"]["provider"] == "free"
+                outcome = None if is_free else "fail" if step < 0.45 else "success"
+                if builders.confirm(api, user, purchase_id, outcome).json.get("order"):
+                    orders.append((purchase_id, sum(quantities.values()), user))
+        if orders and rng.random() < 0.2:
+            order_id, quantity, _ = rng.choice(orders)
+            tickets = [f"{order_id}-{rng.randint(1, quantity)}"] if rng.random() < 0.7 else None
+            builders.refund(api, order_id, key=f"refund-{number}", tickets=tickets)
+        if orders and rng.random() < 0.3:
+            order_id, quantity, _ = rng.choice(orders)
+            admit(api, f"{order_id}-{rng.randint(1, quantity)}", rng)
+        if orders and rng.random() < 0.2:
+            order_id, quantity, buyer = rng.choice(orders)
+            give(api, f"{order_id}-{rng.randint(1, quantity)}", buyer, f"friend-{number}")
+        time.advance(rng.randrange(120))
+    time.advance(600)
+    builders.run_sweep()
+
+
+def give(api, ticket_id, buyer, friend):
+    """The buyer gives a ticket to a friend, if it is valid, unused and still theirs."""
+    offer = api.post(f"/tickets/{ticket_id}/transfer", user=buyer)
+    if offer.status < 300:
+        assert api.post(f"/transfers/{offer.json['token']}/accept", user=friend).status == 201
+
+
+def admit(api, ticket_id, rng):
+    """One or two people come in with a ticket, if it is valid; sometimes that is undone."""
+    with settings.override(doors_open_seconds=31 * 86_400):
+        reply = api.post(f"/tickets/{ticket_id}/validate", json={"count": rng.choice([1, "all"])}, token=builders.admin_token())
+    if reply.status < 300 and rng.random() < 0.3:
+        api.post(f"/tickets/{ticket_id}/undo", json={"reason": "wrong person"}, token=builders.admin_token())
+
+
+@pytest.mark.slow
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("threaded_store")
+def test_reports_equal_a_recount_of_random_changes_in_any_order(api, time):
+    play_sale(api, time, 1000, seed=1)
+    states = {purchase.state for purchase in queries.scan_purchases()}
+    assert states == {"paid", "partially_refunded", "refunded", "expired", "cancelled"}
+    assert {len(ticket.checkins) for ticket in tickets.scan_tickets()} == {0, 1, 2}
+    assert {ticket.owner_id.partition("-")[0] for ticket in tickets.scan_tickets()} == {"user", "friend"}
+    deliver(random_batches(change_records(), random.Random(2)))
+    check_reports()
+    before = kept_figures()
+    deliver(random_batches(change_records(), random.Random(3)))  # everything again
+    assert kept_figures() == before
+
+
+def random_batches(records, rng):
+    """The records in batches of random size and order, with batches that come again. Those of one item stay in order within a delivery."""
+    by_item = defaultdict(list)
+    for record in records:
+        by_item[record["eventSourceARN"], str(record["dynamodb"]["Keys"])].append(record)
+    waiting, sent = list(by_item.values()), []
+    while waiting:
+        batch = []
+        for _ in range(rng.randint(1, 120)):
+            if not waiting:
+                break
+            place = rng.randrange(len(waiting))
+            batch += [waiting[place].pop(0) for _ in range(min(len(waiting[place]), rng.randint(1, 3)))]
+            if not waiting[place]:
+                waiting[place] = waiting[-1]
+                waiting.pop()
+        sent.append(batch)
+        yield batch
+        if rng.random() < 0.3:
+            yield rng.choice(sent)
+
+
+def deliver(batches):
+    for batch in batches:
+        assert app.app.handler_map["project_reports"]({"Records": batch}, None) == {"batchItemFailures": []}
+
+
+def test_the_projector_continues_after_a_crash_anywhere(api, poller, time):
+    play_sale(api, time, 12, seed=4)
+    records = change_records()
+    with faults.record_calls() as calls:
+        deliver([records])
+    clear_reports()
+    for number in range(1, len(calls) + 1):
+        with faults.crash_after(number) as crash:
+            deliver([records])
+        assert crash.was_triggered
+        deliver([records])
+        check_reports()
+        clear_reports()
+
+
+def clear_reports():
+    from chalicelib.addons.reports.store import ReportRow
+
+    for row in ReportRow.scan():
+        row.delete()
+
+
+def test_changes_from_the_poller_are_counted_once_after_each_step(api, poller, time):
+    shop = builders.create_shop(api)
+    order_id = builders.create_order(api, shop)
+    poller.drain()
+    check_reports()
+    builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    poller.drain()
+    check_reports()
+    assert kept_figures()[shop[0]]["totals"][f"tier#{shop[1]}#returned"] == 1
+
+
+@pytest.mark.parametrize("counted_before", [0, 1])
+@pytest.mark.parametrize("transaction", [1, 2])
+def test_runs_that_count_the_same_at_once_count_it_once(api, poller, time, counted_before, transaction):
+    """The other run commits everything between the reads of the first one and its write, of purchases (1) or of ledger entries (2)."""
+    builders.create_order(api, builders.create_shop(api))
+    records = change_records()
+    purchases = [record for record in records if ":table/" + dynamo.table_name("purchases") in record["eventSourceARN"]]
+    deliver([purchases[:counted_before]])
+    transact, calls = dynamo.transact, []
+
+    def transact_second(items):
+        calls.append(items)
+        if len(calls) == transaction:
+            deliver([records])
+        transact(items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamo, "transact", transact_second)
+        deliver([records])
+    assert len(calls) > transaction
+    check_reports()
+
+
+def test_an_older_version_that_comes_last_in_a_batch_changes_nothing(api, poller, time):
+    builders.create_order(api, builders.create_shop(api))
+    deliver([change_records()[::-1]])
+    check_reports()
+
+
+def test_a_batch_of_one_event_takes_few_transactions(api, poller, time):
+    event_id, tier_id = builders.create_shop(api, capacity=100)
+    for number in range(projection.CHUNK):
+        builders.reserve(api, f"user-{number}", event_id, tier_id)
+    with faults.record_calls("project", measured=True) as calls:
+        deliver([change_records()])
+    assert calls.names == ["GetItem", "BatchGetItem", "TransactWriteItems"]
+
+
+def test_a_purchase_that_the_store_forgets_stays_counted(api, poller, time):
+    event_id, tier_id = builders.create_shop(api)
+    builders.reserve(api, "ada", event_id, tier_id)
+    time.advance(600)
+    builders.run_sweep()
+    poller.drain()
+    before = kept_figures()
+    assert before == recounted_figures()
+    time.advance(40 * 86_400)
+    dynamo.client().delete_item(TableName=dynamo.table_name("purchases"), Key={"id": {"S": next(iter(queries.scan_purchases())).id}})
+    poller.drain()
+    assert list(queries.scan_purchases()) == []
+    assert kept_figures() == before

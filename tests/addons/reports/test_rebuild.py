@@ -1,0 +1,111 @@
+"""A rebuild gives the same reports, while changes come in, and after any interruption."""
+
+import pytest
+
+from chalicelib.addons.reports import projection, store
+from chalicelib.dynamodb import dynamo
+from chalicelib.purchases import queries
+from infra import rebuild_reports
+from tests import builders
+from tests.addons.reports.conftest import check_reports, kept_figures
+from tests.addons.reports.test_projection import play_sale
+from tests.simulation import faults
+
+
+def no_wait(seconds):
+    assert seconds == projection.WAIT_SECONDS
+
+
+def lanes():
+    return {row.lane.split("#")[0] for row in store.ReportRow.scan()}
+
+
+def test_a_rebuild_gives_the_same_and_deletes_the_old_generation(api, poller, time):
+    play_sale(api, time, 60, seed=5)
+    poller.drain()
+    before = kept_figures()
+    report = projection.rebuild(no_wait)
+    assert (report.generation, report.purchases) == (2, 60)
+    assert kept_figures(2) == before
+    check_reports(2)
+    assert lanes() == {"state", "2"}
+
+
+def test_changes_during_a_rebuild_are_in_both_reports(api, poller, time, monkeypatch):
+    shop = builders.create_shop(api, capacity=100)
+    first = builders.create_order(api, shop)
+    poller.drain()
+    scan, seen = queries.scan_purchases, []
+
+    def scan_and_sell():
+        purchases = list(scan())
+        if not seen:
+            seen.append(store.load_generations())
+            builders.create_order(api, shop, user="bob")  # not in what was scanned
+            builders.refund(api, first)  # a newer version than was scanned
+            poller.drain()
+        yield from purchases
+
+    monkeypatch.setattr(queries, "scan_purchases", scan_and_sell)
+    projection.rebuild(no_wait)
+    monkeypatch.undo()
+    assert [generations.written for generations in seen] == [[1, 2]]
+    poller.drain()
+    check_reports(2)
+    builders.create_order(api, shop, user="cleo")
+    poller.drain()
+    check_reports(2)
+
+
+def test_a_rebuild_that_crashes_anywhere_is_repeated(api, poller, time, monkeypatch):
+    monkeypatch.setattr(store.random, "randrange", lambda _: 0)  # so that each rebuild has as many rows, and makes as many calls
+    play_sale(api, time, 8, seed=6)
+    poller.drain()
+    before = kept_figures()
+    with faults.record_calls() as calls:
+        projection.rebuild(no_wait)
+    for number in range(1, len(calls) + 1, 3):
+        with faults.crash_after(number) as crash:
+            projection.rebuild(no_wait)
+        assert crash.was_triggered
+        assert kept_figures(store.load_generations().current) == before
+        assert projection.rebuild(no_wait).generation > 2
+        current = store.load_generations().current
+        check_reports(current)
+        assert lanes() == {"state", str(current)}
+
+
+def test_expired_purchases_stay_counted_after_a_rebuild(api, poller, time):
+    event_id, tier_id = builders.create_shop(api)
+    reservation_id = builders.reserve(api, "ada", event_id, tier_id).json["id"]
+    time.advance(600)
+    builders.run_sweep()
+    dynamo.client().delete_item(TableName=dynamo.table_name("purchases"), Key={"id": {"S": reservation_id}})
+    poller.drain()
+    before = kept_figures()
+    assert before[event_id]["totals"]["expired"] == 1
+    assert projection.rebuild(no_wait).forgotten == 1
+    assert kept_figures(2) == before
+
+
+def test_one_of_two_simultaneous_rebuilds_is_refused(api, poller, time):
+    def begin_another(seconds):
+        monkey.undo()
+        projection.rebuild(no_wait)
+
+    with pytest.MonkeyPatch.context() as monkey, pytest.raises(projection.RebuildConflict):
+        projection.rebuild(begin_another)
+    assert store.load_generations().building is None
+
+
+def test_the_command_says_what_it_has_counted(api, poller, time, monkeypatch, capsys):
+    builders.create_order(api, builders.create_shop(api))
+    monkeypatch.setattr(projection, "WAIT_SECONDS", 0)
+    assert rebuild_reports.main([]) == 0
+    assert "1 purchases, 0 deleted purchases, 1 ledger entries" in capsys.readouterr().out
+
+
+def test_the_command_says_that_the_store_failed(api, poller, time, capsys):
+    with faults.fail_from(1, faults.unreachable):
+        assert rebuild_reports.main([]) == 1
+    assert "the store failed" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""The invariants of waitlists; `tests.invariants` checks them with all others."""
+
+from collections import Counter
+
+from chalicelib.addons.waitlist import store as waitlists
+from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.inventory.model import Shard
+from chalicelib.purchases.model import Purchase
+
+
+def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: int) -> list[str]:
+    """An entry is in its line while it waits and among the open offers while it is offered; an offer is one purchase of its tickets."""
+    violations, offers = [], Counter(purchase.waitlist_entry_id for purchase in purchases_by_id.values() if purchase.waitlist_entry_id)
+    violations += [f"{entry_id}: has {count} offers" for entry_id, count in offers.items() if count > 1]
+    if not offers and next(waitlists.WaitlistRow.scan(consistent_read=True), None) is None:
+        return []  # nobody has ever waited, and to ask for each event takes nine calls
+    events = current.events
+    lines = {line.event_id for line in waitlists.list_lines()}
+    waiting = {place.entry.id for event_id in events for place in waitlists.list_places(event_id)}
+    offered = {entry.id for event_id in events for entry in waitlists.list_offered(event_id)}
+    for entry in waitlists.scan_entries():
+        if (entry.id in waiting) != (entry.state == "waiting"):
+            violations.append(f"{entry.id}: is {entry.state}, and its place says otherwise")
+        if (entry.id in offered) != (entry.state == "offered"):
+            violations.append(f"{entry.id}: is {entry.state}, and the list of offers says otherwise")
+        is_over = entry.is_over or event_phase(events[entry.event_id], now) in ("closed", "cancelled")
+        if entry.event_id not in lines and not is_over:
+            violations.append(f"{entry.id}: its event has no line, so no allocator finds it")
+        purchase = purchases_by_id.get(entry.purchase_id or "")
+        if (entry.purchase_id is None) != (entry.id not in offers):
+            violations.append(f"{entry.id}: its offer is {entry.purchase_id}, and {offers[entry.id]} purchases are offers to it")
+        if purchase is not None and (purchase.user_id, purchase.quantity) != (entry.user_id, entry.quantity):
+            violations.append(f"{entry.id}: its offer is of {purchase.quantity} tickets to {purchase.user_id}")
+        if entry.state == "accepted" and (purchase is None or not purchase.was_order):
+            violations.append(f"{entry.id}: is accepted, and was not paid")
+    return violations
+
+
+def check_kept_stocks(shards: list[Shard], current: Catalog) -> list[str]:
+    """What is kept for those who wait is named in the line of its event, so that an allocator finds it when nobody waits any more."""
+    kept = [shard for shard in shards if shard.is_kept]
+    if not kept:
+        return []
+    lines = {line.event_id: line for line in waitlists.list_lines()}
+    named = {stock_id for line in lines.values() for stock_id in line.stock_ids}
+    named |= {event.pool_id for event in current.events.values() if event.id in lines and lines[event.id].stock_ids}
+    return [f"{shard.id}: is kept, and no line names it" for shard in kept if shard.stock_id not in named]

@@ -1,0 +1,233 @@
+"""The allocator: who gets what comes back, in which order, and what passers-by get; two allocators at once, and one that crashes."""
+
+from itertools import count
+
+import pytest
+
+from chalicelib.addons.waitlist import allocator, store
+from chalicelib.foundation import settings
+from chalicelib.inventory import service as inventory
+from tests import builders, invariants
+from tests.addons.waitlist import lines
+from tests.simulation import faults
+
+
+@pytest.fixture(autouse=True)
+def _invariants(api, time):
+    yield
+    builders.run_sweep()
+    lines.run_allocator()
+    invariants.check(time.now, recovered=True)
+
+
+@pytest.fixture
+def sold_out(api, time):
+    return lines.sold_out_shop(api, time, sold=4)
+
+
+def statuses(api, *users):
+    return [lines.own(api, user)[0]["status"] for user in users]
+
+
+def test_the_first_whose_quantity_fits_gets_the_offer(api, sold_out):
+    event_id, _, orders = sold_out
+    for user, quantity in (("w1", 2), ("w2", 1), ("w3", 1)):
+        lines.join(api, user, event_id, quantity)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2", "w3") == ["waiting", "offered", "waiting"]
+    lines.give_back(api, orders[1])
+    lines.give_back(api, orders[2])
+    lines.run_allocator()
+    assert statuses(api, "w1", "w2", "w3") == ["offered", "offered", "waiting"]
+
+
+def test_tickets_are_kept_back_for_a_large_party_and_not_for_ever(api, sold_out, time):
+    event_id, _, orders = sold_out
+    lines.join(api, "w1", event_id, 3)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.join(api, "w2", event_id)
+    time.advance(3600)
+    assert lines.run_allocator()["offered"] == 0
+    lines.give_back(api, orders[1])
+    time.advance(3600)
+    assert lines.run_allocator()["offered"] == 1  # the turn is over: w2 gets one of the two
+    time.advance(3600)
+    lines.give_back(api, orders[2])
+    lines.give_back(api, orders[3])
+    assert lines.run_allocator()["offered"] == 1
+    assert statuses(api, "w1", "w2") == ["offered", "offered"]
+
+
+def test_returned_tickets_go_to_the_waitlist_until_it_is_empty(api, sold_out):
+    event_id, tier_id, orders = sold_out
+    entry_id = lines.join(api, "w1", event_id, 3).json["id"]
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, tier_id).json["error"] == "not_enough_tickets"
+    shown = api.get(f"/events/{event_id}/availability").json["availability"][0]
+    assert (shown["capacity"], shown["available"], shown["sold"]) == (4, 0, 3)
+    api.delete(f"/waitlist/{entry_id}", user="w1")
+    lines.run_allocator()
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+
+
+def test_a_promoter_may_let_passers_by_have_what_comes_back(api, sold_out):
+    event_id, tier_id, orders = sold_out
+    lines.join(api, "w1", event_id)
+    lines.join(api, "w2", event_id)
+    api.patch(f"/events/{event_id}", json={"waitlist": {"keeps_tickets": False}}, token=builders.admin_token())
+    lines.run_allocator()
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+    lines.give_back(api, orders[1])
+    assert lines.run_allocator()["offered"] == 1
+    api.patch(f"/events/{event_id}", json={"waitlist": None}, token=builders.admin_token())
+    lines.run_allocator()
+    lines.give_back(api, orders[2])
+    assert builders.reserve(api, "other", event_id, tier_id).status == 409
+
+
+def test_a_buyer_who_is_buying_something_else_is_passed_over_for_now(api, sold_out, time):
+    event_id, _, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony")
+    lines.join(api, "w1", event_id, tier_ids=[sold_out[1]])
+    lines.join(api, "w2", event_id, tier_ids=[sold_out[1]])
+    reservation = builders.reserve(api, "w1", event_id, other)
+    assert reservation.status == 201
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator() == {"offered": 1, "ended": 0, "deferred": 1}
+    assert statuses(api, "w1", "w2") == ["waiting", "offered"]
+    api.delete(f"/reservations/{reservation.json['id']}", user="w1")
+    lines.give_back(api, orders[1])
+    assert lines.run_allocator()["offered"] == 1
+    assert statuses(api, "w1", "w2") == ["offered", "offered"]
+
+
+def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
+    event_id, tier_id, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony", per_user_limit=6)
+    lines.join(api, "w1", event_id, tier_ids=[tier_id])
+    builders.buy(api, "w1", event_id, other, 6)
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator() == {"offered": 0, "ended": 0, "deferred": 1}
+
+
+def test_more_capacity_goes_to_the_waitlist(api, sold_out):
+    event_id, tier_id, _ = sold_out
+    lines.join(api, "w1", event_id, 2)
+    api.patch(f"/tiers/{tier_id}", json={"capacity": 7}, token=builders.admin_token())
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    assert lines.run_allocator()["offered"] == 1
+    lines.run_allocator()  # nobody waits any more
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+
+
+def test_a_paused_event_makes_no_offers(api, sold_out):
+    event_id, _, orders = sold_out
+    lines.join(api, "w1", event_id)
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator()["offered"] == 0
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    assert lines.run_allocator()["offered"] == 1
+
+
+def test_an_offer_lasts_shorter_as_the_event_comes_near(api, sold_out, time):
+    event_id, _, orders = sold_out
+    users = [f"w{number}" for number in range(6)]
+    for user in users:
+        lines.join(api, user, event_id)
+    starts_at = time.now + 30 * 86_400 - 5
+    for order, left, seconds in zip(orders, (2 * 86_400, 1800, 600), (43_200, 900, 600), strict=False):
+        time.set(starts_at - left)
+        lines.give_back(api, order)
+        builders.run_sweep()
+        lines.run_allocator()
+        offers = [entry["offer"] for user in users for entry in lines.own(api, user) if entry["status"] == "offered"]
+        assert max(offer["expires_in_seconds"] for offer in offers) == seconds
+
+
+def test_the_tiers_of_an_event_with_a_capacity_share_what_comes_back(api, time):
+    event_id, floor = builders.create_shop(api, event_capacity=2, capacity=2)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=2)
+    orders = [builders.create_order(api, (event_id, tier_id), 1, f"b-{tier_id}") for tier_id in (floor, balcony)]
+    time.advance(5)
+    assert lines.join(api, "w1", event_id, tier_ids=[balcony]).status == 201
+    lines.give_back(api, orders[0])
+    assert builders.reserve(api, "passer-by", event_id, floor).status == 409  # it would take the ticket of the event that w1 waits for
+    assert lines.run_allocator()["offered"] == 1
+    assert statuses(api, "w1") == ["offered"]
+
+
+def test_when_an_event_is_over_its_line_is_forgotten(api, sold_out, time):
+    event_id, _, _ = sold_out
+    lines.join(api, "w1", event_id)
+    time.advance(31 * 86_400)
+    lines.run_allocator()
+    lines.run_allocator()
+    assert store.find_line(event_id) is None
+    assert statuses(api, "w1") == ["closed"]
+
+
+def test_two_allocators_do_not_run_at_once(api, sold_out, time):
+    event_id, _, orders = sold_out
+    lines.join(api, "w1", event_id)
+    lines.give_back(api, orders[0])
+    assert store.lease(event_id, "other", time.now)
+    assert lines.run_allocator()["offered"] == 0
+    time.advance(store.LEASE_SECONDS)
+    assert lines.run_allocator()["offered"] == 1
+
+
+def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, time, monkeypatch):
+    event_id, _, orders = sold_out
+    lines.join(api, "w1", event_id)
+    lines.give_back(api, orders[0])
+    check_buyer = allocator.offers.check_buyer
+
+    def lose_lease(*arguments):
+        store.end_lease(event_id, store.find_line(event_id).leased_by)
+        store.lease(event_id, "other", time.now)
+        check_buyer(*arguments)
+
+    monkeypatch.setattr(allocator.offers, "check_buyer", lose_lease)
+    assert lines.run_allocator()["offered"] == 0
+    assert statuses(api, "w1") == ["waiting"]
+    [tier_stock] = inventory.read_stock({shard.stock_id: 1 for shard in inventory.scan_shards()}).values()
+    assert (tier_stock.available, tier_stock.held) == (1, 0)
+
+
+@pytest.mark.parametrize("crash", [faults.crash_after, faults.crash_before])
+def test_a_crash_at_any_step_loses_and_doubles_nothing(api, sold_out, time, crash):
+    event_id, _, orders = sold_out
+    for number in count(1):
+        order_id = orders[0] if number == 1 else str(buy_offer(api, f"w{number - 1}"))
+        lines.join(api, f"w{number}", event_id)
+        lines.give_back(api, order_id)
+        with crash(number) as crashed:
+            lines.run_allocator()
+        time.advance(allocator.offers.WRITE_SECONDS)
+        builders.run_sweep()
+        lines.run_allocator()
+        assert statuses(api, f"w{number}") == ["offered"]
+        invariants.check(time.now)
+        if not crashed.was_triggered:
+            assert number > 12
+            return
+
+
+def buy_offer(api, user):
+    offer_id = lines.own(api, user)[0]["offer"]["id"]
+    builders.start_checkout(api, user, offer_id, key=offer_id)
+    assert builders.confirm(api, user, offer_id).status == 201
+    return offer_id
+
+
+def test_settings_decide_how_long_an_offer_lasts(api, sold_out):
+    event_id, _, orders = sold_out
+    lines.join(api, "w1", event_id)
+    lines.give_back(api, orders[0])
+    with settings.override(waitlist_offer_seconds=600):
+        lines.run_allocator()
+    assert lines.own(api, "w1")[0]["offer"]["expires_in_seconds"] == 600

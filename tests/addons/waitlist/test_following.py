@@ -1,0 +1,62 @@
+"""Through the stream of changes, an offer follows within seconds of what came back, and how it ended is noted."""
+
+import pytest
+
+from chalicelib.addons.messages import jobs
+from chalicelib.changes.model import WaitlistOffered
+from chalicelib.changes.stream import record_changes
+from chalicelib.dynamodb import dynamo
+from tests import builders, engines, invariants, store_calls
+from tests.addons.waitlist import lines
+
+
+@pytest.fixture
+def local(threaded_store):
+    return engines.open_local_store()
+
+
+@pytest.fixture
+def pass_on(local):
+    """Passes all changes of a table on, those of before too, as Lambda would."""
+
+    def pass_on(feature):
+        records = local.stream_records(local.stream_arns()[dynamo.table_name(feature)], "", 1_000)
+        with store_calls.made_by("follow_changes"):
+            assert jobs.follow_changes({"Records": records}, None) == {"batchItemFailures": []}
+        return [change for record in records for change in record_changes(record)]
+
+    return pass_on
+
+
+def test_returned_tickets_are_offered_and_the_outcome_is_noted(api, time, pass_on):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    lines.join(api, "w1", event_id)
+    lines.join(api, "w2", event_id)
+    lines.give_back(api, orders[0])
+    pass_on("purchases")
+    [first] = lines.own(api, "w1")
+    assert first["status"] == "offered"
+    [offered] = [change for change in pass_on("purchases") if isinstance(change, WaitlistOffered)]
+    assert (offered.purchase.user_id, offered.purchase.waitlist_entry_id) == ("w1", first["id"])
+    builders.confirm(api, "w1", builders.start_checkout(api, "w1", first["offer"]["id"]).json["id"])
+    pass_on("purchases")
+    seen = api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json
+    assert (seen["accepted"], seen["offered"], seen["waiting"]) == (1, 0, 1)
+    invariants.check(time.now)
+
+
+def test_more_capacity_is_offered_as_soon_as_the_tier_has_it(api, time, pass_on):
+    event_id, tier_id, _ = lines.sold_out_shop(api, time)
+    lines.join(api, "w1", event_id)
+    api.patch(f"/tiers/{tier_id}", json={"capacity": 3}, token=builders.admin_token())
+    pass_on("catalog")
+    assert lines.own(api, "w1")[0]["status"] == "offered"
+    invariants.check(time.now)
+
+
+def test_changes_of_events_that_nobody_waits_for_do_nothing(api, time, pass_on):
+    shop = builders.create_shop(api)
+    reservation_id = builders.reserve(api, "ada", *shop).json["id"]
+    api.delete(f"/reservations/{reservation_id}", user="ada")
+    pass_on("purchases")
+    invariants.check(time.now)
