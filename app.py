@@ -11,6 +11,7 @@ from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 from chalicelib.accounts import api as accounts_api
 from chalicelib.addons.documents import api as documents_api
 from chalicelib.addons.messages import api as messages_api
+from chalicelib.addons.messages import follower_jobs as follower_jobs
 from chalicelib.addons.messages import jobs as messages_jobs
 from chalicelib.addons.outgoing_webhooks import api as outgoing_webhooks_api
 from chalicelib.addons.outgoing_webhooks import jobs as outgoing_webhooks_jobs
@@ -71,6 +72,7 @@ app.register_blueprint(image_uploads_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)
+app.register_blueprint(follower_jobs.bp)
 app.register_blueprint(messages_jobs.bp)
 app.register_blueprint(outgoing_webhooks_jobs.bp)
 app.register_blueprint(waitlist_jobs.bp)

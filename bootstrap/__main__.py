@@ -10,7 +10,7 @@ from pathlib import Path
 from bootstrap import aws_errors, commands, env_file, interrupts
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
-from chalicelib.bootstrap_file.document import InvalidDocument
+from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.settings import SettingsError

@@ -15,7 +15,7 @@ from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
 from chalicelib.bootstrap_file import document, rollout
-from chalicelib.bootstrap_file.document import DocumentFault, InvalidDocument, quoted
+from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, quoted
 from chalicelib.bootstrap_file.plan import Plan
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import Tree, ValidDocument, validate_files, validate_tree

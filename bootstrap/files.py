@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from chalicelib.bootstrap_file.document import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, member_path, quoted
 from chalicelib.bootstrap_file.validation import SECTIONS, MergedFiles, Tree
 
 MAX_BYTES = 8 * 1024 * 1024

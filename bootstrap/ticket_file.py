@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib.accounts.model import Email
-from chalicelib.bootstrap_file.document import quoted
+from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.model import Tier
 from chalicelib.purchases.imports import CodeUnusable, SoldTicket, import_code
 from chalicelib.tickets.model import Attendee

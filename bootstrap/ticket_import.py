@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bootstrap.ticket_file import Row, RowFault, file_digest, read_rows
 from chalicelib.audit import service as audit
-from chalicelib.bootstrap_file.document import quoted
+from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.foundation import clock, secret_settings

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from bootstrap import interrupts
 from bootstrap.files import load_files
-from chalicelib.bootstrap_file.document import BootstrapDocument, InvalidDocument, TicketEntry
+from chalicelib.bootstrap_file.document import BootstrapDocument, TicketEntry
+from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
 from chalicelib.foundation import settings
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.bootstrap_file.rollout import PlanOutdated, VersionRefused, VersionUnusable
+from chalicelib.bootstrap_file.findings import PlanOutdated, VersionRefused, VersionUnusable
 from chalicelib.bootstrap_file.views import AppliedView, CatalogPlanView, VersionsView
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Reply, RequestContext, route

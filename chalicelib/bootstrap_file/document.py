@@ -1,6 +1,5 @@
 """The format of the bootstrap file. `schema.json` is generated from these types; docs/bootstrap.md explains them."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
+from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
 from chalicelib.catalog.model import DisplayState, TierStatus
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
@@ -24,56 +24,6 @@ from chalicelib.promotions.model import DiscountType, PromoCode, normalize
 from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
 
 # What is wrong with a bootstrap file, and where.
-
-MAX_QUOTE_LENGTH = 80
-_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class DocumentFault(Struct, frozen=True):
-    """`path` is a JSON path (`$.events.spring-fest.date`); `message` says what is wrong there and what is allowed."""
-
-    path: str
-    message: str
-    file: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.path}: {self.message}" if self.file else f"{self.path}: {self.message}"
-
-
-class DocumentWarning(Struct, frozen=True):
-    """What is allowed but probably a mistake; `code` and `figures` say it in other languages, `name` is the entry's."""
-
-    fault: DocumentFault
-    code: str
-    name: str
-    figures: dict[str, int]
-
-    def __str__(self) -> str:
-        return str(self.fault)
-
-
-class InvalidDocument(Exception):
-    """The files cannot be used; `faults` lists everything that is wrong with them."""
-
-    def __init__(self, faults: list[DocumentFault]) -> None:
-        self.faults = faults
-        super().__init__(f"{len(faults)} faults")
-
-
-def member_path(path: str, key: str | int) -> str:
-    """The JSON path of a member of `path`: `.key`, or `['an odd key']`, or `[3]`."""
-    if isinstance(key, int):
-        return f"{path}[{key}]"
-    return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
-
-
-def quoted(value: Any) -> str:
-    """A value as the file has it, for a message: JSON in printable ASCII, at most 80 characters."""
-    return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."
 
 
 # The dates that promoters write in a bootstrap file, as epoch seconds.

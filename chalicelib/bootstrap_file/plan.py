@@ -1,12 +1,12 @@
 """What an apply would do: a plan, whose changes a person can read, with the steps that carry it out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
-from chalicelib.bootstrap_file.document import quoted
+from chalicelib.bootstrap_file.findings import ChangedField, EntryChange, EntryKind, Refusal, Sign, in_use, new_field, quoted, refusal_lines
 from chalicelib.catalog.model import CatalogHead, DisplayState, Event, Tier, VersionContent
 from chalicelib.catalog.service import new_stock_id
 from chalicelib.foundation import clock
@@ -18,96 +18,8 @@ from chalicelib.promotions.service import with_uses
 
 # What a plan changes, entry by entry: as a line that people read, and field by field for pages.
 
-EntryKind = Literal["event", "tier", "state", "promo code"]
-Sign = Literal["+", "~", "-"]  # new, changed, no longer in the file
-
-
-class ChangedField(Struct, frozen=True):
-    """A field with its value before and after, as text."""
-
-    name: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.before} -> {self.after}"
-
-
-def new_field(name: str, value: str) -> ChangedField:
-    """A field of an entry that is new."""
-    return ChangedField(name, "none", value)
-
-
-class EntryChange(Struct, frozen=True):
-    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
-
-    `currency` is that of the fields in cents; None if it changes too. `is_back`: an earlier file had it, and a later one did not.
-    """
-
-    sign: Sign
-    kind: EntryKind
-    name: str
-    text: str
-    fields: Sequence[ChangedField] = ()
-    stock: Stock | None = None
-    reduces: bool = False
-    currency: str | None = None
-    is_back: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.kind} {self.name}: {self.text}"
-
 
 # Why a document is not applied: a code with its figures, for pages in any language, and the sentence that commands print.
-
-_SENTENCES = {
-    "event_of_api": "an event with this id was created through the API; use another id",
-    "tier_of_api": "a ticket type with this id was created through the API; use another id",
-    "code_of_api": "a promo code with this name was created through the API; use another name, or delete that code",
-    "limit_too_late": "it is too late for an overall capacity, because tickets may be on sale without one; limit the ticket types instead",
-    "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
-    "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
-    "moves_with_sales": "cannot move from event {event_id} (sold {sold}, on hold {held}); add a new ticket type to the other event",
-    "moves_between_limits": (
-        "cannot move from event {event_id}, because one of the two events has an overall capacity; add a new ticket type"
-    ),
-    "capacity_in_use": "capacity {capacity} is below {in_use} (sold {sold}, on hold {held}); use {in_use} or more",
-    "capacity_in_use_meanwhile": (
-        "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
-    ),
-    "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
-    "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
-    "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",
-    "kept_changing": "the catalog kept changing during the apply; run the command again",
-}
-CODES = frozenset(_SENTENCES)
-
-
-class Refusal(Struct, frozen=True):
-    """What is refused and why. `kind` and `name` are the entry, None if it is about the whole document; `code` is one of CODES."""
-
-    code: str
-    figures: dict[str, int | str]
-    kind: EntryKind | None = None
-    name: str | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why, without the entry."""
-        return _SENTENCES[self.code].format(**self.figures)
-
-    def __str__(self) -> str:
-        return f"! {self.reason}" if self.kind is None else f"! {self.kind} {self.name}: {self.reason}"
-
-
-def in_use(stock: Stock) -> dict[str, int | str]:
-    """What of a stock is sold and held, as figures of a refusal."""
-    return {"sold": stock.sold, "held": stock.held}
-
-
-def refusal_lines(refusals: Sequence[Refusal]) -> list[str]:
-    """The lines that commands print."""
-    return [str(refusal) for refusal in refusals]
 
 
 # What an apply would do with promo codes: computed from those of a document, those of the store and their uses.

@@ -5,25 +5,8 @@ from collections.abc import Container, Mapping, Sequence
 from msgspec.structs import replace
 
 from chalicelib.bootstrap_file import validation
-from chalicelib.bootstrap_file.document import quoted
-from chalicelib.bootstrap_file.plan import (
-    NEW_POOL,
-    ChangedField,
-    CodeChange,
-    EntryChange,
-    EntryKind,
-    NewStock,
-    OpenChange,
-    Plan,
-    Refusal,
-    Resize,
-    Sign,
-    as_text,
-    differences,
-    in_use,
-    new_field,
-    pool_owner,
-)
+from chalicelib.bootstrap_file.findings import ChangedField, EntryChange, EntryKind, Refusal, Sign, in_use, new_field, quoted
+from chalicelib.bootstrap_file.plan import NEW_POOL, CodeChange, NewStock, OpenChange, Plan, Resize, as_text, differences, pool_owner
 from chalicelib.bootstrap_file.validation import ValidDocument
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite

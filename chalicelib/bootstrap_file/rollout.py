@@ -11,46 +11,26 @@ publication (`catalog/publications.py`): if one of them fails, the version and i
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from chalicelib.bootstrap_file import plan as plan_service
 from chalicelib.bootstrap_file.document import to_promo_codes
-from chalicelib.bootstrap_file.plan import CodeChange, Plan, Refusal, Resize, refusal_lines
+from chalicelib.bootstrap_file.findings import Refusal, refusal_lines
+from chalicelib.bootstrap_file.plan import CodeChange, Plan, Resize
 from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_stock
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import change_view, refusal_view
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.foundation import parallel
-from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
 # Why a version is not applied again.
-
-
-class PlanOutdated(ApiError):
-    code: ClassVar[str] = "plan_outdated"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The plan for this version has changed since you saw it. Review the new plan, then apply it."
-
-
-class VersionUnusable(ApiError):
-    code: ClassVar[str] = "version_unusable"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        "The file of this version breaks a current rule. Export it, correct it and apply it from the command line."
-    )
-
-
-class VersionRefused(ApiError):
-    code: ClassVar[str] = "version_refused"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This version cannot be applied at the moment. `reasons` lists why and what to do."
 
 
 MAX_ATTEMPTS = 3

@@ -16,19 +16,8 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.bootstrap_file import document
-from chalicelib.bootstrap_file.document import (
-    BootstrapDocument,
-    DocumentFault,
-    DocumentWarning,
-    EventEntry,
-    InvalidDocument,
-    TicketEntry,
-    member_path,
-    price_id,
-    quoted,
-    ticket_capacity,
-    to_promo_code,
-)
+from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, TicketEntry, price_id, ticket_capacity, to_promo_code
+from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus
 from chalicelib.foundation import allowed_values, settings

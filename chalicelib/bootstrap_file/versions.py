@@ -10,9 +10,9 @@ from hashlib import sha256
 import msgspec
 
 from chalicelib.bootstrap_file import rollout
-from chalicelib.bootstrap_file.document import InvalidDocument
+from chalicelib.bootstrap_file.findings import InvalidDocument, PlanOutdated, VersionRefused, VersionUnusable
 from chalicelib.bootstrap_file.plan import Plan
-from chalicelib.bootstrap_file.rollout import ApplyRefused, PlanOutdated, VersionRefused, VersionUnusable
+from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import AppliedView, CatalogPlanView, VersionsView, VersionView, change_view, refusal_view, warning_view
 from chalicelib.catalog import service as catalog

@@ -4,8 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chalicelib.bootstrap_file.document import DocumentWarning
-from chalicelib.bootstrap_file.plan import EntryChange, Refusal
+from chalicelib.bootstrap_file.findings import DocumentWarning, EntryChange, Refusal
 from chalicelib.foundation.clock import Timestamp
 
 ShownAction = Literal["create", "change", "close"]

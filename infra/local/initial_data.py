@@ -9,7 +9,7 @@ import msgspec
 from bootstrap import demo
 from bootstrap.files import load_files
 from chalicelib.bootstrap_file import rollout
-from chalicelib.bootstrap_file.document import InvalidDocument
+from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.bootstrap_file.validation import validate_files
 from chalicelib.dynamodb import dynamo

@@ -6,8 +6,7 @@ import re
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.bootstrap_file import plan as plan_service
-from chalicelib.bootstrap_file import rollout, validation
+from chalicelib.bootstrap_file import findings, rollout, validation
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
@@ -174,7 +173,7 @@ def test_every_reason_has_words_on_the_pages():
     words = (WEB / "src" / "manage" / "texts" / "es" / "catalog.ts").read_text()
     warned = set(re.findall(r'DocumentWarning\([^"]*"(\w+)"', inspect.getsource(validation)))
     assert len(warned) == 2
-    assert [code for code in plan_service.CODES | warned if f"  {code}: (" not in words] == []
+    assert [code for code in findings.CODES | warned if f"  {code}: (" not in words] == []
 
 
 def test_drift_is_shown_field_by_field_and_corrected(admin):
@@ -209,7 +208,7 @@ def test_a_version_that_never_was_is_not_found(admin, version):
 
 def test_a_version_that_breaks_a_rule_of_today_is_refused(admin, monkeypatch):
     from chalicelib.bootstrap_file import validation
-    from chalicelib.bootstrap_file.document import DocumentFault
+    from chalicelib.bootstrap_file.findings import DocumentFault
 
     fault = DocumentFault("$.events.fest.date", "must be in the future")
     monkeypatch.setattr(validation, "consistency_faults", lambda *_: [fault])

@@ -12,7 +12,7 @@ import requests
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
-from chalicelib.payments.providers.stripe import READ_SECONDS
+from chalicelib.payments.providers.stripe_http import READ_SECONDS
 from tests import builders, invariants, shops
 from tests.faults.test_crashes import FLOWS, PurchaseFlow
 from tests.simulation import faults

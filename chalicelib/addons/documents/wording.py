@@ -79,5 +79,5 @@ class Wording(Struct, frozen=True, kw_only=True):
 
 def of(language: Language) -> Wording:
     """The wording of a language."""
-    wording: Wording = import_module(f"chalicelib.documents.{_MODULES[language]}").WORDING
+    wording: Wording = import_module(f"chalicelib.addons.documents.{_MODULES[language]}").WORDING
     return wording

@@ -6,7 +6,7 @@ import icalendar
 import pytest
 
 from chalicelib.addons.messages import event_notices, store
-from chalicelib.addons.messages import jobs as followers
+from chalicelib.addons.messages import follower_jobs as followers
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.notifications import outbox

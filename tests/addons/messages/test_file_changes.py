@@ -3,7 +3,8 @@
 import pytest
 
 import app
-from chalicelib.addons.messages import followers, jobs
+from chalicelib.addons.messages import follower_jobs as jobs
+from chalicelib.addons.messages import followers
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged

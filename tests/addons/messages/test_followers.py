@@ -3,8 +3,8 @@
 import pytest
 
 import app
+from chalicelib.addons.messages import follower_jobs as jobs
 from chalicelib.addons.messages import followers as followers_service
-from chalicelib.addons.messages import jobs
 from chalicelib.changes.model import OrderPaid
 from chalicelib.dynamodb import dynamo
 from infra import event_sources

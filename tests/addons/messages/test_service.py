@@ -10,7 +10,7 @@ from PIL import Image
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
-from chalicelib.addons.messages import jobs as followers
+from chalicelib.addons.messages import follower_jobs as followers
 from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.dynamodb import dynamo

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.payments.providers import stripe
+from chalicelib.payments.providers import stripe, stripe_http
 from tests.payment_pages import PATH, on_either_page
 
 # The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
@@ -49,7 +49,7 @@ def test_a_lost_response_leads_to_one_payment(shop, page, times):
 
 
 def test_a_timed_out_request_is_repeated_with_the_same_key(shop, monkeypatch):
-    monkeypatch.setattr(stripe, "READ_SECONDS", 2)
+    monkeypatch.setattr(stripe_http, "READ_SECONDS", 2)
     stripe._client.cache_clear()
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = shop.open_checkout()

@@ -10,7 +10,7 @@ import requests
 from chalicelib.edge import error_replies
 from chalicelib.foundation import deadline, effects
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.payments.providers import stripe
+from chalicelib.payments.providers import stripe, stripe_http
 
 
 class Network:
@@ -41,7 +41,7 @@ def test_a_hanging_stripe_is_a_503_within_the_deadline_of_the_request(shop, time
         reply = shop.request_checkout(reservation_id)
     assert (reply.status, reply.json["error"], reply.json["outcome"]) == (503, "payment_provider_unavailable", "unknown")
     assert error_replies.REPEAT_WITH_KEY in reply.json["message"]
-    assert time.now - began <= 14 - stripe.STORE_SECONDS
+    assert time.now - began <= 14 - stripe_http.STORE_SECONDS
     assert network.timeouts == [(2, 6), (2, 6)]
 
 

@@ -1,0 +1,173 @@
+"""What the check of a bootstrap file and its plan report: faults, warnings, refusals and changed entries."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from msgspec import Struct
+
+from chalicelib.foundation.errors import ApiError
+from chalicelib.inventory.model import Stock
+
+MAX_QUOTE_LENGTH = 80
+_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class DocumentFault(Struct, frozen=True):
+    """`path` is a JSON path (`$.events.spring-fest.date`); `message` says what is wrong there and what is allowed."""
+
+    path: str
+    message: str
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.path}: {self.message}" if self.file else f"{self.path}: {self.message}"
+
+
+class DocumentWarning(Struct, frozen=True):
+    """What is allowed but probably a mistake; `code` and `figures` say it in other languages, `name` is the entry's."""
+
+    fault: DocumentFault
+    code: str
+    name: str
+    figures: dict[str, int]
+
+    def __str__(self) -> str:
+        return str(self.fault)
+
+
+class InvalidDocument(Exception):
+    """The files cannot be used; `faults` lists everything that is wrong with them."""
+
+    def __init__(self, faults: list[DocumentFault]) -> None:
+        self.faults = faults
+        super().__init__(f"{len(faults)} faults")
+
+
+def member_path(path: str, key: str | int) -> str:
+    """The JSON path of a member of `path`: `.key`, or `['an odd key']`, or `[3]`."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
+
+
+def quoted(value: Any) -> str:
+    """A value as the file has it, for a message: JSON in printable ASCII, at most 80 characters."""
+    return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."
+
+
+EntryKind = Literal["event", "tier", "state", "promo code"]
+
+
+Sign = Literal["+", "~", "-"]  # new, changed, no longer in the file
+
+
+class ChangedField(Struct, frozen=True):
+    """A field with its value before and after, as text."""
+
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.before} -> {self.after}"
+
+
+def new_field(name: str, value: str) -> ChangedField:
+    """A field of an entry that is new."""
+    return ChangedField(name, "none", value)
+
+
+class EntryChange(Struct, frozen=True):
+    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
+
+    `currency` is that of the fields in cents; None if it changes too. `is_back`: an earlier file had it, and a later one did not.
+    """
+
+    sign: Sign
+    kind: EntryKind
+    name: str
+    text: str
+    fields: Sequence[ChangedField] = ()
+    stock: Stock | None = None
+    reduces: bool = False
+    currency: str | None = None
+    is_back: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.kind} {self.name}: {self.text}"
+
+
+_SENTENCES = {
+    "event_of_api": "an event with this id was created through the API; use another id",
+    "tier_of_api": "a ticket type with this id was created through the API; use another id",
+    "code_of_api": "a promo code with this name was created through the API; use another name, or delete that code",
+    "limit_too_late": "it is too late for an overall capacity, because tickets may be on sale without one; limit the ticket types instead",
+    "stock_missing": "its stock {stock_id} is missing from the store, so the number sold is unknown; restore the table inventory",
+    "sold_before": "cannot start with sold_count {sold}, because the capacity of its event only counts tickets sold here; set it to 0",
+    "moves_with_sales": "cannot move from event {event_id} (sold {sold}, on hold {held}); add a new ticket type to the other event",
+    "moves_between_limits": (
+        "cannot move from event {event_id}, because one of the two events has an overall capacity; add a new ticket type"
+    ),
+    "capacity_in_use": "capacity {capacity} is below {in_use} (sold {sold}, on hold {held}); use {in_use} or more",
+    "capacity_in_use_meanwhile": (
+        "capacity {capacity} is now below the tickets in use (sold {sold}, on hold {held}); use a larger capacity"
+    ),
+    "uses_in_use": "max_total_uses {limit} is below {in_use} (used {sold}, in use {held}); use {in_use} or more",
+    "code_not_written": "{reason}. Version {version} is served without this change; correct the code and apply again",
+    "applied_meanwhile": "{by} has applied version {version} in the meantime; review the plan and apply again",
+    "kept_changing": "the catalog kept changing during the apply; run the command again",
+}
+CODES = frozenset(_SENTENCES)
+
+
+class Refusal(Struct, frozen=True):
+    """What is refused and why. `kind` and `name` are the entry, None if it is about the whole document; `code` is one of CODES."""
+
+    code: str
+    figures: dict[str, int | str]
+    kind: EntryKind | None = None
+    name: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, without the entry."""
+        return _SENTENCES[self.code].format(**self.figures)
+
+    def __str__(self) -> str:
+        return f"! {self.reason}" if self.kind is None else f"! {self.kind} {self.name}: {self.reason}"
+
+
+def in_use(stock: Stock) -> dict[str, int | str]:
+    """What of a stock is sold and held, as figures of a refusal."""
+    return {"sold": stock.sold, "held": stock.held}
+
+
+def refusal_lines(refusals: Sequence[Refusal]) -> list[str]:
+    """The lines that commands print."""
+    return [str(refusal) for refusal in refusals]
+
+
+class PlanOutdated(ApiError):
+    code: ClassVar[str] = "plan_outdated"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The plan for this version has changed since you saw it. Review the new plan, then apply it."
+
+
+class VersionUnusable(ApiError):
+    code: ClassVar[str] = "version_unusable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The file of this version breaks a current rule. Export it, correct it and apply it from the command line."
+    )
+
+
+class VersionRefused(ApiError):
+    code: ClassVar[str] = "version_refused"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This version cannot be applied at the moment. `reasons` lists why and what to do."
