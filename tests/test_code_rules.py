@@ -178,7 +178,3 @@ def test_only_payments_names_a_provider():
 def test_the_check_of_provider_names_can_fail():
     assert _provider_names(ast.parse("if payment.provider == 'stripe': ...")) == ["stripe"]
     assert _provider_names(ast.parse('"""Payments by Stripe."""\nstripe = log.count("stripe_calls")')) == []
-
-
-def test_the_check_of_tables_can_fail():
-    assert _tables(ast.parse("class Row(dynamo.Table): ...\nclass View: ...")) == ["Row"]
