@@ -61,7 +61,7 @@ class Sale:
             "price of the ticket": ticket["tier"]["price_cents"],
             "seats": seats,
             "checkout": checkout["reservation"],
-            "receipt": lines.partition("The payment")[0],
+            "receipt": lines.partition("This was a demo payment")[0],
             "refund": preview.json["amount_cents"],
             "money": money.json["takings"],
         }

@@ -1,4 +1,4 @@
-/** Who came in by this device without a network, although the shop knew better: people have to decide what that means. */
+/** People that this device admitted offline although the shop would have refused them. Staff decide what to do. */
 
 import { dayAndTime } from "../formats";
 import type { ScanRecord } from "./device-store";

@@ -1,4 +1,4 @@
-/** How old the list is and what it lacks, what this device keeps and until when, and how it sounds and looks. */
+/** The state of this device: the age and gaps of its list, what it stores and until when, its sound and its colours. */
 
 import { useEffect, useState } from "preact/hooks";
 import { dayAndTime } from "../formats";
@@ -14,7 +14,7 @@ type Look = (typeof LOOKS)[number];
 interface Props {
   door: Door;
   view: DoorView;
-  /** Whether the page opens without a network; null while that is not known. */
+  /** Whether the page opens offline; null while unknown. */
   isKept: boolean | null;
   leave: () => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The scanner of a device, and all that belongs to it. */
+/** The door's main page: scanner, search, counts, recent scans and device state. */
 
 import { useEffect, useState } from "preact/hooks";
 import { withNext } from "../pages/sign-in";
@@ -29,7 +29,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
   useKeptGoing(door);
   useScreenLock(isScanning);
   useEffect(() => {
-    addEventListener("pointerdown", unlockSound); // browsers stay silent until they are touched
+    addEventListener("pointerdown", unlockSound); // browsers play no sound before the first interaction
     addEventListener("keydown", unlockSound);
     return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
   }, []);

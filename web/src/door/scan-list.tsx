@@ -1,4 +1,4 @@
-/** The last scans of this device, the newest first. */
+/** The most recent scans of this device, newest first. */
 
 import type { Door, DoorView } from "./door";
 import type { ScanRecord } from "./device-store";

@@ -1,4 +1,4 @@
-/** A code that is typed, by a person or by a scanner that types; and people found by their name or number. */
+/** Input for codes, typed by a person or a handheld scanner, and search for people by name or number. */
 
 import { useState } from "preact/hooks";
 import { checkinsOf, people, readScan, search, type Listed } from "./admission";

@@ -1,4 +1,4 @@
-/** What the last scan came to, to be read from afar. */
+/** The outcome of the last scan, readable from a distance. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { dayAndTime } from "../formats";
