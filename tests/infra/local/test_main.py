@@ -201,7 +201,7 @@ def test_a_folder_with_other_files_is_not_touched(start, tmp_path, reset):
     (tmp_path / "thesis.txt").write_text("years of work")
     run = start(tmp_path, RESET=reset)
     assert run.wait() == 1
-    assert "has files of something else" in run.output
+    assert "contains other files" in run.output
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -223,7 +223,7 @@ def test_a_full_disk_is_reported_and_the_run_still_ends_cleanly(start, tmp_path)
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     refused = [run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1}, X_User_Id=f"u{n}") for n in range(40)]
     assert {status for status, _ in refused} == {503}, "more requests than threads, and all get the same answer"
-    run.wait_for("Nothing can be bought now. The store cannot write its journal")
+    run.wait_for("The shop cannot sell anything now. The store cannot write its journal")
     assert "Free some disk space, then start again." in run.output
     status, health = run.request("GET", "/health")
     assert (status, health["error"]) == (503, "store_failed")
