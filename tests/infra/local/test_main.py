@@ -42,7 +42,7 @@ def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     assert run.request("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
     ada = buy(run, "ada")
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
 
     run = start(data).wait_for("Ctrl-C stops it")
     assert "Applied" not in run.output
@@ -100,7 +100,7 @@ def test_half_a_request_does_not_keep_a_run_from_ending(start, tmp_path):
         connection.sendall((b"GET / HT", b"POST /api/v1/checkout/confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")[number % 2])
     assert run.request("GET", "/events")[0] == 200
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
     assert "Traceback" not in run.output
     for connection in halves:
         connection.close()
@@ -229,7 +229,7 @@ def test_a_full_disk_is_reported_and_the_run_still_ends_cleanly(start, tmp_path)
     assert (status, health["error"]) == (503, "store_failed")
     assert "Free some disk space, then start again." in health["message"]
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
     assert "Traceback" not in run.output
     assert order_of(start(tmp_path / "data").wait_for("Ctrl-C stops it"), "ada") == ada
 
