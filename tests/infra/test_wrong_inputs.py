@@ -164,7 +164,7 @@ WITH_MAKE = [
     ("plan STAGE=porduction", TYPO),
     ("apply YES=yes", "YES must be 1 (do not ask) or 0, not 'yes'"),
     ("status STAGE=dev", NO_REGION),
-    ("admin STAGE=dev", "Name the stage and the address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
+    ("admin STAGE=dev", "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
     ("admin STAGE=porduction EMAIL=ada@example.com", TYPO),
     ("package STAGE=porduction", "stage must be dev or prod, not 'porduction'; the nearest name is prod"),
     ("emulate STAGE=porduction", TYPO),
