@@ -29,7 +29,7 @@ def test_an_edit_of_the_bootstrap_file_and_of_code_is_served(start, copy, tmp_pa
     assert run.request("GET", f"/events/{event_id}")[1]["name"] == "Renamed while it ran"
     assert run.demo["web_url"] == address
 
-    code = copy / "chalicelib" / "settings.py"
+    code = copy / "chalicelib" / "foundation" / "settings.py"
     text = code.read_text()
     code.write_text(text + "\nraise (\n")
     run.wait_for("Edited: chalicelib/foundation/settings.py").wait_for("SyntaxError")
