@@ -77,7 +77,7 @@ export function decide(event: ManifestEvent, listed: Listed | null, uncounted: U
   if (event.cancelled) return refuse("event_cancelled");
   if (now > seconds(event.doors_close_at)) return refuse("event_over");
   if (now < seconds(event.doors_open_at)) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
-  const checkins = checkinsOf(ticket, uncounted);
+  const checkins = allCheckins(ticket, uncounted);
   const ofGuest = guest ? checkins.find(({ seat }) => seat === guest.seat) : undefined;
   const left = ticket.admits - people(checkins);
   const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
@@ -87,7 +87,7 @@ export function decide(event: ManifestEvent, listed: Listed | null, uncounted: U
 }
 
 /** The check-ins of a ticket, including those that the server does not know about yet. */
-export function checkinsOf(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
+export function allCheckins(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
   const own = uncounted.filter(({ ticketId }) => ticketId === ticket.id);
   return [...ticket.checkins, ...own.map(({ at, count, gate, seat }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat }))];
 }

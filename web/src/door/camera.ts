@@ -47,7 +47,7 @@ export function chooseCamera(id: string): void {
   localStorage.setItem(KEY, id);
 }
 
-export function failureOf(error: unknown): CameraFailure {
+export function cameraFailure(error: unknown): CameraFailure {
   const name = error instanceof DOMException ? error.name : "";
   if (name === "NotAllowedError") return "refused";
   return name === "NotReadableError" || name === "AbortError" ? "busy" : "missing";
@@ -75,7 +75,7 @@ async function openStream(chosen: string | null): Promise<MediaStream> {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: false, video: { ...SIZE, deviceId: { exact: chosen } } });
   } catch (error) {
-    if (failureOf(error) !== "missing") throw error;
+    if (cameraFailure(error) !== "missing") throw error;
     return navigator.mediaDevices.getUserMedia(facing); // it was unplugged, or the browser has given it a new id
   }
 }

@@ -10,7 +10,7 @@ import { useTexts } from "../texts";
 import { Conflicts } from "./conflicts";
 import { DeviceState } from "./device-state";
 import type { Door } from "./door";
-import { give, toneOf } from "./feedback";
+import { give, outcomeTone } from "./feedback";
 import { GateCounts } from "./gate-counts";
 import { ScanList } from "./scan-list";
 import { Scanner } from "./scanner";
@@ -34,7 +34,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
     return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
   }, []);
   useEffect(() => {
-    if (view.verdict) give(toneOf(view.verdict.scan.outcome));
+    if (view.verdict) give(outcomeTone(view.verdict.scan.outcome));
   }, [view.verdict]);
   const { setup, connection } = view;
   const isLocked = connection === "forbidden" || (buyer?.kind === "account" && buyer.id !== setup.userId);

@@ -6,10 +6,10 @@
 import { ApiFailure } from "../client";
 import { now } from "../server-time";
 import { currentBuyer } from "../session";
-import { checkinsOf, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
+import { allCheckins, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 import * as api from "./door-api";
-import { decided, isUnsent, nameOf, ScanLog } from "./scan-log";
+import { decided, isUnsent, holderName, ScanLog } from "./scan-log";
 import { TicketList } from "./ticket-list";
 
 const PAGE_SIZE = 500; // tickets per page of the list
@@ -190,7 +190,7 @@ export class Door {
       try {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
-        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalOf(failure) }, listed, false);
+        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalFields(failure) }, listed, false);
         if (this.#lost(failure) === "forbidden") {
           await this.#forgetList();
           return this.#show({ ...scan, code: null, outcome: "forbidden", who: "" }, null, false);
@@ -205,14 +205,14 @@ export class Door {
   async #accept(scan: ScanRecord, { ticket, checkin }: api.CheckInReply): Promise<Verdict> {
     const known = await this.#list.update(ticket);
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
-    const who = nameOf(known, guest);
+    const who = holderName(known, guest);
     return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count: checkin.count, who }, { ticket: known, guest }, false);
   }
 
   async #show(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Promise<Verdict> {
     await this.#log.keep(scan);
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
-    const admitted = ticket ? people(checkinsOf(ticket, this.#log.uncounted())) : 0;
+    const admitted = ticket ? people(allCheckins(ticket, this.#log.uncounted())) : 0;
     this.#verdict = {
       scan,
       ticket: ticket && {
@@ -309,7 +309,7 @@ export function deletesAt({ event }: Setup): number {
   return seconds(event.doors_close_at) + KEEP_SECONDS;
 }
 
-function refusalOf({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | "first"> {
+function refusalFields({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | "first"> {
   return { outcome: code, first: (details.first as ScanRecord["first"]) ?? null };
 }
 

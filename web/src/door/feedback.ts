@@ -39,7 +39,7 @@ const VIBRATIONS: Record<Tone, number[]> = {
 };
 const KEY = "fairgate.door-sound";
 
-export function toneOf(outcome: string): Tone {
+export function outcomeTone(outcome: string): Tone {
   return TONES[outcome] ?? "unknown";
 }
 

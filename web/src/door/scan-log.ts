@@ -48,7 +48,7 @@ export class ScanLog {
       state: "done",
       wasTried: false,
       outcome: "admitted",
-      who: listed ? nameOf(listed.ticket, listed.guest) : "",
+      who: listed ? holderName(listed.ticket, listed.guest) : "",
       first: null,
       isConflict: false,
     };
@@ -84,6 +84,6 @@ export function decided(scan: ScanRecord, { code, count, first }: Decision): Sca
   return scan.wasTried && scan.ticketId !== null ? { ...refused, state: "undo_waiting" } : refused;
 }
 
-export function nameOf(ticket: ManifestTicket, guest: ManifestGuest | null): string {
+export function holderName(ticket: ManifestTicket, guest: ManifestGuest | null): string {
   return (guest ? guest.name : ticket.attendee_name) ?? (guest?.number ?? ticket.number ?? ticket.tier_name ?? "");
 }

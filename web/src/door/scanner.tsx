@@ -1,7 +1,7 @@
 /** The scanner: reads codes while the camera is on, and sleeps when no code appears for a while or the page is hidden. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { chooseCamera, failureOf, openCamera, watchPermission, type Camera, type CameraFailure } from "./camera";
+import { chooseCamera, cameraFailure, openCamera, watchPermission, type Camera, type CameraFailure } from "./camera";
 import { loadDecoder } from "./decoder";
 import { useDoorTexts } from "./texts";
 
@@ -123,7 +123,7 @@ function run(video: HTMLVideoElement, onCode: Props["onCode"], opened: (camera: 
       opened(camera);
       void look();
     } catch (error) {
-      if (!isStopped) say(failureOf(error));
+      if (!isStopped) say(cameraFailure(error));
     }
   };
   const stop = () => {

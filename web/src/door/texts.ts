@@ -17,6 +17,6 @@ export function useDoorTexts(): { d: DoorTexts; locale: string } {
 }
 
 /** The time of day at the event. */
-export function timeOf(epochSeconds: number, timeZone: string, locale: string): string {
+export function formatTime(epochSeconds: number, timeZone: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", timeZone }).format(new Date(1000 * epochSeconds));
 }

@@ -205,7 +205,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
             {tickets.map((tier, index) => (
               <Fragment key={index}>
                 <label class="field">
-                  <span>{t.checkout.nameOf(index + 1, tier)}</span>
+                  <span>{t.checkout.ticketLabel(index + 1, tier)}</span>
                   <input
                     type="text"
                     name={`name-${index}`}

@@ -24,14 +24,14 @@ export function useRuleText(): (failure: ApiFailure) => string | null {
 
 export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   const { t, language } = useTexts();
-  const textOf = useFailureText();
-  const ruleOf = useRuleText();
-  const known = textOf(failure.code);
+  const failureText = useFailureText();
+  const ruleText = useRuleText();
+  const known = failureText(failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">
       <p class="notice-title">{t.failure.title}</p>
-      <p>{known || theirs || ruleOf(failure) || (failure.code === "invalid_input" ? t.form.invalid : textOf("unexpected"))}</p>
+      <p>{known || theirs || ruleText(failure) || (failure.code === "invalid_input" ? t.form.invalid : failureText("unexpected"))}</p>
       {failure.requestId && (!known || failure.status >= 500) && <p class="small">{t.requestId(failure.requestId)}</p>}
       {retry && (
         <button type="button" class="button button-quiet" onClick={retry}>

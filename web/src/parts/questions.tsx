@@ -16,11 +16,11 @@ interface QuestionsProps {
 
 /** The options of the reserved tiers: those asked once, and those of each ticket in ticket order. */
 export function askedOptions(reservation: Reservation, tiers: Tier[]): { once: CustomOption[]; byTicket: CustomOption[][] } {
-  const optionsOf = (tierId: string) => tiers.find((tier) => tier.id === tierId)?.options ?? [];
+  const tierOptions = (tierId: string) => tiers.find((tier) => tier.id === tierId)?.options ?? [];
   return {
-    once: reservation.items.flatMap((item) => optionsOf(item.tier_id).filter((option) => option.per === "purchase")),
+    once: reservation.items.flatMap((item) => tierOptions(item.tier_id).filter((option) => option.per === "purchase")),
     byTicket: reservation.items.flatMap((item) => {
-      const options = optionsOf(item.tier_id).filter((option) => option.per === "ticket");
+      const options = tierOptions(item.tier_id).filter((option) => option.per === "ticket");
       return Array.from({ length: item.quantity }, () => options);
     }),
   };

@@ -26,7 +26,7 @@ export function SessionList() {
         {sessions?.map((session) => (
           <li key={session.id}>
             <span>
-              {deviceOf(session) ?? t.account.unknownDevice}
+              {deviceName(session) ?? t.account.unknownDevice}
               <span class="block small">
                 {session.current ? t.account.thisDevice : <time dateTime={session.last_used_at}>{dayAndTime(session.last_used_at, undefined, locale)}</time>}
                 {session.address && ` · ${session.address}`}
@@ -36,7 +36,7 @@ export function SessionList() {
               <button
                 type="button"
                 class="link"
-                aria-label={`${t.account.signOut}: ${deviceOf(session) ?? t.account.unknownDevice}`}
+                aria-label={`${t.account.signOut}: ${deviceName(session) ?? t.account.unknownDevice}`}
                 onClick={() => end(session.id)}
                 disabled={isWorking}
               >
@@ -52,7 +52,7 @@ export function SessionList() {
 }
 
 /** The browser and operating system of a session, such as "Firefox, Android"; null if its User-Agent names neither. */
-function deviceOf({ user_agent }: SignedInSession): string | null {
+function deviceName({ user_agent }: SignedInSession): string | null {
   const named = [BROWSERS, SYSTEMS].flatMap((patterns) => patterns.find((pattern) => pattern.test(user_agent ?? ""))?.exec(user_agent!)?.[0] ?? []);
   return named.length > 0 ? named.join(", ").replace("Edg", "Edge").replace("OPR", "Opera") : null;
 }
