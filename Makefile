@@ -20,34 +20,34 @@ help:
 	@echo "                 PORT=9000              use another port (0: any free one)"
 	@echo "                 DATA=folder            keep the data in another folder (default: .data)"
 	@echo "                 RESET=1                delete the data in that folder first"
-	@echo "                 RELOAD=1               start again when the code or the bootstrap file was edited"
+	@echo "                 RELOAD=1               restart after each edit of the code or the bootstrap file"
 	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"
-	@echo "                 .env                   has any of these for every run (an example: .env.example)"
-	@echo "make plan      show what the bootstrap file would change on sale in the running make run, also for sold and held tickets"
-	@echo "make apply     put the bootstrap file on sale; asks before it closes or shrinks something (YES=1: does not ask)"
+	@echo "                 .env                   set any of these for every run (example: .env.example)"
+	@echo "make plan      show what the bootstrap file would change in the running make run, also for sold and held tickets"
+	@echo "make apply     put the bootstrap file on sale; ask before closing or shrinking something (YES=1: do not ask)"
 	@echo "make status    show which version of the catalog is on sale, since when and by whom"
-	@echo "                 STAGE=dev              all three: of a deployed stage instead (DATA=folder: of the run with that folder)"
+	@echo "                 STAGE=dev              all three: for a deployed stage instead (DATA=folder: for the run with that folder)"
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
 	@echo "make test      run the tests, without the slow ones (about five minutes)"
 	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
 	@echo "make test-all  run all tests, with fresh random seeds, on both engines, with coverage (half an hour)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
-	@echo "make shots     draw every page and state, on a phone and a desk, light and dark, and in Spanish, into .build/shots"
-	@echo "make check     check format, lint, types (also of the pages), layers, what each function loads, and the template"
+	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
+	@echo "make check     check format, lint, types (Python and TypeScript), layers, modules loaded per function, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, tables, alarms, ...)"
-	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
-	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
-	@echo "                 ARCH=x86_64            for these processors instead of arm64"
+	@echo "make bench     measure the figures of docs/performance.md (three minutes) and write bench/results/latest.md"
+	@echo "make package   build the package for AWS in .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
+	@echo "                 ARCH=x86_64            build for these processors instead of arm64"
 	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/deployment.md)"
 	@echo "make deploy    deploy a stage to AWS: STAGE=dev AWS_REGION=eu-central-1 (docs/deployment.md)"
 	@echo "                 DRY_RUN=1              only show the steps; needs no AWS account"
-	@echo "                 YES=1                  do not ask before the stack and the catalog are changed"
-	@echo "                 SKIP='check test'      leave out what was done already: check, test, package"
-	@echo "                 BUCKET=name            a bucket for packages, instead of one that is made"
+	@echo "                 YES=1                  change the stack and the catalog without asking"
+	@echo "                 SKIP='check test'      skip steps: check, test, package"
+	@echo "                 BUCKET=name            use this bucket for packages, instead of creating one"
 	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
-	@echo "make admin     make somebody an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
-	@echo "make clean     delete the Python environment and everything that was built; the data stays"
+	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
+	@echo "make clean     delete the Python environment and all build output, but not the data"
 
 run: $(RUN_STAMP)
 	@exec $(BIN)/python -m infra.local --build-pages
@@ -122,13 +122,13 @@ emulate: $(STAMP)
 
 admin: $(STAMP)
 	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
-		{ echo "Name the stage and the address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
+		{ echo "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
 	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
 
 clean:
 	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules bench/lighthouse/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
 
-# A run needs a third of what developing needs, so who only tries it does not wait for the rest.
+# A run needs a third of the packages for development, so people who only try Fairgate wait less.
 $(RUN_STAMP): requirements.txt requirements-run.txt constraints.txt
 	$(call prepare,requirements-run.txt,about a minute)
 	@touch $@
@@ -137,18 +137,18 @@ $(STAMP): requirements.txt requirements-run.txt requirements-dev.txt constraints
 	$(call prepare,requirements-dev.txt,about two minutes)
 	@touch $(RUN_STAMP) $@
 
-# Where there is no network, pip ends with a conflict of versions, because it knows none.
+# Without a network pip reports a conflict of versions, because it finds none.
 define SAY_WHY
 	if grep -q 'Retry(total=0.*connection broken' $(VENV)/errors; \
-	then echo "The packages could not be downloaded, because the index of Python packages does not answer. Check the network and run the command again. What pip says is in $(VENV)/errors."; \
-	else cat $(VENV)/errors; echo "The packages could not be installed; the reason is above. Remove it and run the command again."; fi
+	then echo "The packages could not be downloaded, because the Python package index does not respond. Check the network and run the command again. pip's output is in $(VENV)/errors."; \
+	else cat $(VENV)/errors; echo "The packages could not be installed. Fix the error above and run the command again."; fi
 endef
 
 define prepare
-	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Say where a newer one is: make run PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or name its path: make run PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Name a newer one: make run PYTHON=/path/to/python3"; exit 1; }
 	@echo "Preparing the Python environment in $(VENV) ($(2), once) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create environments here, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create a virtual environment, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
 	@test "$$(cat $(VENV)/status)" = 0 || { $(SAY_WHY); exit 1; }

@@ -40,7 +40,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
         import app
 
         yield from _read_measures(app.app)
-        # The sale opens tomorrow; polls are measured on the day after, when every position has to be computed.
+        # The sale opens tomorrow. Polls are measured the day after, when every position has to be computed.
         with (
             clock.override(lambda: time.time() + 2 * 86_400),
             settings.override(identity="demo", rate_limits="off", jwt_secret="bench" * 8),
@@ -94,7 +94,7 @@ def _join(app: Chalice, user: str) -> str:
 
 
 def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """The median for each call. They take turns in rounds, so that a machine that slows down slows all of them."""
+    """Return the median per call. The calls take turns, so that a slowdown of the machine affects all of them."""
     rounds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
@@ -108,6 +108,6 @@ def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 def _prepared_call(app: Chalice, path: str, headers: dict[str, str] | None = None) -> Callable[[], Any]:
     all_headers = {"accept": "application/json", "user-agent": "bench", "host": "api.example", **(headers or {})}
     event = Gateway(app).proxy_event("GET", f"/api{path}", list(all_headers.items()))
-    # As on Lambda: one instance serves one request at a time and needs no state per thread.
+    # As on Lambda, one instance serves one request at a time and needs no state per thread.
     app.__class__ = Chalice
     return lambda: app(event, None)

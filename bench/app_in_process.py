@@ -1,4 +1,4 @@
-"""The app with a client in this process, on a local store in memory or in a folder, for what is measured or counted without HTTP."""
+"""The app with a client in this process, on a local store in memory or in a folder, for measures without HTTP."""
 
 import os
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 
 @contextmanager
 def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Client]:
-    """Empty tables, and a client of the app that uses them. With a folder, the store writes its journal there."""
-    # Log lines are written by a Lambda instance too, but here they would end in a terminal.
+    """Yield a client of the app on empty tables. With a folder, the store writes its journal there."""
+    # A Lambda instance writes log lines too, but here they would end up in the terminal.
     quiet = {**LOCAL_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true"}
     with (
         patch.dict(os.environ, quiet),
@@ -39,5 +39,5 @@ def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Cli
         tables.create_all(dynamo.client())
         import app
 
-        memory.forget_everything()  # what an earlier run in this process has seen is about other tables
+        memory.forget_everything()  # caches of an earlier run in this process hold other tables
         yield Client(Gateway(app.app))

@@ -1,4 +1,4 @@
-"""Processor time of applying a bootstrap file with many tiers to an empty local store in memory, and again when nothing has changed."""
+"""Processor time of applying a bootstrap file with many tiers to an empty local store in memory, and of applying it again unchanged."""
 
 import time
 from collections.abc import Iterator

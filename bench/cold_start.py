@@ -1,7 +1,7 @@
 """CPU milliseconds of a cold start: the import of the app and its first request, each time in a new process.
 
-The floor is a Chalice app of one route, with a client made by boto3, whose first request reads one item of the same store. Both have their
-modules compiled, and ours reads AWS's descriptions as they are deployed; the time that the interpreter itself takes is in neither.
+The floor is a Chalice app with one route and a boto3 client, whose first request reads one item of the same store. The modules of both are
+compiled, and Fairgate reads AWS's descriptions as deployed. Neither figure includes the start of the interpreter.
 """
 
 import shutil
@@ -45,8 +45,8 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
     figures: dict[Path, list[float]] = {plain: [], deployed: []}
     with cold_starts.filled_store() as environment:
         for folder in figures:
-            _cold_start(folder, environment)  # compiles what is not compiled yet
-        for _ in range(ROUNDS):  # by turns, so that a machine that slows down slows both
+            _cold_start(folder, environment)  # compiles all modules
+        for _ in range(ROUNDS):  # in turns, so that a slowdown of the machine affects both
             for folder, milliseconds in figures.items():
                 milliseconds.append(_cold_start(folder, environment))
     floor, figure = statistics.median(figures[plain]), statistics.median(figures[deployed])
@@ -56,7 +56,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
 
 
 def _copy_deployed_code(folder: Path) -> None:
-    """What the deployed zip has of ours and of botocore; all else is as it is installed."""
+    """Copy the files of Fairgate and botocore that the deployed zip contains; other packages are those installed."""
     shutil.copytree(ROOT / "chalicelib", folder / "chalicelib")
     shutil.copy(ROOT / "app.py", folder)
     package = Path(botocore.__file__).parent

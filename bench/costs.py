@@ -1,6 +1,6 @@
-"""What a sale costs on AWS: the trips and units of each step, counted in this process, and the dollars that follow from them.
+"""The cost of a sale on AWS: round trips and units of each step, counted in this process, and the resulting dollars.
 
-`python -m bench.costs` prints them with the steps. Nothing here is timed, so the figures are the same on every machine.
+`python -m bench.costs` prints them by step. Nothing is timed, so the figures are the same on every machine.
 """
 
 import json
@@ -28,8 +28,8 @@ RELOADS = 60
 TICKETS_SOLD = 1000
 WAITING_PEOPLE = 100_000
 WAITING_SECONDS = 3600
-POLL_SECONDS = 10  # how often a waiting page asks for the state; it counts down by itself
-CDN_LOCATIONS = 10  # caches that ask us for the state once a second
+POLL_SECONDS = 10  # how often a waiting page requests the state; in between it counts down itself
+CDN_LOCATIONS = 10  # caches that request the state once a second
 HEADER_BYTES = 500
 MINUTES_A_MONTH = 30 * 24 * 60
 JOBS = {"sweep": sweep, "send_messages": send_messages, "offer_tickets": offer_tickets, "retry_webhooks": retry_webhooks}
@@ -37,10 +37,11 @@ CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 
 
 class Counts(Struct, frozen=True):
-    """What a request of each kind uses on one warm instance, with limits on.
+    """The usage of each kind of request on one warm instance, with rate limits.
 
-    `steps` are the five of a buyer of one ticket in an open sale, with an idempotency key. `early_join` is a join before the opening, and
-    `state` the public state before the opening when the instance reads it anew, as it does once a second; its body has `state_bytes`.
+    `steps` are the five steps of a buyer of one ticket in an open sale, with an idempotency key. `early_join` is a join before the
+    opening. `state` is a request for the public state before the opening when the instance reloads it, which it does once a second; the
+    body has `state_bytes`.
     """
 
     steps: dict[str, Usage]
@@ -78,7 +79,7 @@ def count_usage() -> Counts:
         tier_id = builders.create_tier(api, event_id, capacity=TICKETS_SOLD)
         _buy(api, 0, event_id, tier_id)  # fills the caches
         counted = [_buy(api, number, event_id, tier_id) for number in range(1, BUYERS + 1)]
-        steps = {step: _mean(of_buyer[step] for of_buyer in counted) for step in counted[0]}
+        steps = {step: _mean(buyer_steps[step] for buyer_steps in counted) for step in counted[0]}
 
         on_sale_at = clock.iso(now[0] + 2 * WAITING_SECONDS)
         closed = f"/events/{builders.create_event(api, 'Later', waiting_room={'enabled': True}, on_sale_at=on_sale_at)}/waiting-room"
@@ -94,7 +95,7 @@ def count_usage() -> Counts:
 
 
 def count_runs(events: int = 3) -> dict[str, Usage]:
-    """What a run of each job of a minute uses that finds nothing to do, while this many events have 1,000 tickets each for sale."""
+    """Return the usage of an idle run of each job of a minute, with this many events of 1,000 tickets on sale."""
     usage = {}
     with app_in_process() as api:
         for number in range(events):
@@ -113,7 +114,7 @@ def _mean(usages: Iterable[Usage]) -> Usage:
 
 
 def _buy(api: Client, number: int, event_id: str, tier_id: str) -> dict[str, Usage]:
-    """What each of the five steps of a buyer used, who has an address of their own."""
+    """Return the usage of each of a buyer's five steps; each buyer has their own address."""
     user, usage = f"buyer-{number}", {}
     room = f"/events/{event_id}/waiting-room"
 
@@ -143,14 +144,14 @@ def _count(send: Callable[[], ClientReply]) -> tuple[Usage, ClientReply]:
 
 
 def _polling(requests: float, state: Usage) -> Usage:
-    """The usage of that many requests for the state in the hour; each instance reads it anew once a second."""
+    """Return the usage of so many requests for the state in the hour; each instance reloads it once a second."""
     idle = Usage(requests=1)
     reloads = min(requests, instances(requests / WAITING_SECONDS, idle.billed_seconds) * WAITING_SECONDS)
     return idle * (requests - reloads) + state * reloads
 
 
 def lambda_configuration(name: str = "api_handler") -> tuple[int, Architecture]:
-    """Memory in MB and architecture of a function, by default of that which serves the API, as `.chalice/config.json` deploys it."""
+    """Return a function's memory in MB and architecture from `.chalice/config.json`, by default those of the API's function."""
     config = json.loads(CONFIG.read_bytes())
     function = config.get("lambda_functions", {}).get(name, {})
     memory = function.get("lambda_memory_size", config["lambda_memory_size"])
@@ -166,7 +167,7 @@ def _parts(usage: Usage) -> str:
 
 def main() -> None:
     counts = count_usage()
-    for step, usage in {**counts.steps, "join before the opening": counts.early_join, "state, read anew": counts.state}.items():
+    for step, usage in {**counts.steps, "join before the opening": counts.early_join, "state, reloaded": counts.state}.items():
         units = f"{usage.read_units:5.3g} read units {usage.write_units:5.3g} write units"
         print(f"{step:26}{usage.trips + usage.transactions:5.3g} trips {units}")
     print(f"the state has {counts.state_bytes} bytes")

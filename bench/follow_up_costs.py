@@ -1,6 +1,6 @@
-"""What the functions behind a sale cost on AWS: offers of the waitlist, changes that are passed on, and webhooks of promoters.
+"""The cost of the functions behind a sale on AWS: waitlist offers, followed changes, and webhooks of promoters.
 
-`python -m bench.follow_up_costs` prints them. As in `bench.costs` calls and units are counted in this process and nothing is timed.
+`python -m bench.follow_up_costs` prints them. As in `bench.costs`, calls and units are counted in this process and nothing is timed.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,16 +25,16 @@ from tests import builders
 from tests.client import Client
 from tests.simulation.call_log import record_calls
 
-ORDERS = 20  # whose changes come in one batch
-PEOPLE = 100  # who wait for an event
-RECEIVER_MS = 200.0  # until a promoter's server has replied, an assumption
-RUNS_A_MONTH = 30 * 24 * 60  # of what is called each minute
+ORDERS = 20  # orders whose changes come in one batch
+PEOPLE = 100  # people on the waitlist of an event
+RECEIVER_MS = 200.0  # assumed response time of a promoter's server
+RUNS_A_MONTH = 30 * 24 * 60  # runs of a function that is called each minute
 PROMOTER = "promoter"
 
 
 class FollowUpCounts(Struct, frozen=True):
-    """`waiting` is a run of the allocator that finds nothing to offer, `offer` what a run uses more for each offer; `order` what passing on
-    an order uses, with a webhook; `webhook` what sending that uses; `due` a run that looks for webhooks to send again, of one endpoint.
+    """`waiting` is a run of the allocator without tickets to offer, `offer` the additional usage per offer. `order` is the usage of passing
+    on an order with a webhook, `webhook` that of sending it. `due` is a run that looks for webhooks to send again, with one endpoint.
     """
 
     waiting: Usage
@@ -67,7 +67,7 @@ def count_usage() -> FollowUpCounts:
 def _count_waitlist(api: Client, now: list[int]) -> tuple[Usage, Usage]:
     event_id, tier_id = builders.create_shop(api, capacity=1)
     order_id = builders.create_order(api, (event_id, tier_id), 1, "first")
-    now[0] += 5  # figures are no older than that
+    now[0] += 5  # cached figures are at most five seconds old
     for number in range(PEOPLE):
         assert api.post("/waitlist", json={"event_id": event_id, "quantity": 1}, user=f"w{number}").status == 201
     allocator.allocate_all(now[0])  # fills the caches
@@ -96,12 +96,12 @@ def _count_webhooks(api: Client, now: list[int]) -> tuple[Usage, Usage, Usage]:
     reply = EndpointReply(status=200, body=b"", retry_after=None)
     with mock.patch.object(transport, "post", return_value=reply):
         sent = _count(lambda: sender.send_queued(queued)) * (1 / ORDERS)
-    receiving = Usage(trips=RECEIVER_MS / TRIP_MS)  # Lambda bills the time in which it waits for the receiver too
+    receiving = Usage(trips=RECEIVER_MS / TRIP_MS)  # Lambda also bills the time spent waiting for the receiver
     return passed_on, sent + receiving, _count(lambda: sender.send_due(now[0]))
 
 
 def _create_promoted_shop(api: Client, token: str) -> tuple[str, str]:
-    """An event of the promoter that is on sale, and its tier."""
+    """Create an event of the promoter that is on sale, with a tier. Returns both ids."""
     dates = {"starts_at": clock.iso(clock.now() + 30 * 86_400), "on_sale_at": clock.iso(clock.now() - 3600)}
     event = {"name": "Fest", "venue": "Hall", "waiting_room": {"enabled": False}, **dates}
     event_id = str(api.post("/events", json=event, token=token).json["id"])
@@ -123,7 +123,7 @@ def _less(usage: Usage, other: Usage) -> Usage:
 
 
 def _dollars(usage: Usage) -> float:
-    """Of a function that no API calls: the store and Lambda."""
+    """Return the dollars for the store and Lambda, without API Gateway."""
     return store_dollars(usage) + lambda_dollars(usage, *lambda_configuration())
 
 

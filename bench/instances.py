@@ -1,7 +1,7 @@
-"""`python -m bench.instances`: what a drop costs with 1, 10, 100 and 1,000 instances, as the table of docs/performance.md.
+"""`python -m bench.instances`: the usage of a drop with 1, 10, 100 and 1,000 instances, as in the table of docs/performance.md.
 
-The drop of tests/simulation/drop.py on a virtual clock: only what it costs is measured, not how fast this machine is. Other numbers of
-instances can be given as arguments. With 1,000 it takes some minutes.
+It runs the drop of tests/simulation/drop.py on a virtual clock, so the speed of this machine does not matter. Arguments set other numbers
+of instances. A run with 1,000 takes some minutes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.client import Client
 from tests.simulation.drop import DropPlan, DropReport, run_drop
 
 INSTANCES = (1, 10, 100, 1000)
-START = 1_780_315_200  # 2026-06-01T12:00:00Z; always the same, so that the same version gives the same figures
+START = 1_780_315_200  # 2026-06-01T12:00:00Z; fixed, so that the same version always gives the same figures
 
 HEAD = [
     "| instances | reads/s (peak) | writes/s (peak) | segments | state bytes | reserve p99 | refusal p99 | throttled | $ per hour |",
@@ -27,7 +27,7 @@ HEAD = [
 
 
 def row(report: DropReport) -> str:
-    """The line of the table for one run. Rates are averages from the opening to the end."""
+    """Return the table's line for one run. Rates are averages from the opening to the end."""
     reads, writes = report.rate("reads"), report.rate("writes")
     dollars = 3600 * store_dollars(Usage(read_units=reads, write_units=writes))
     cells = [
@@ -54,18 +54,18 @@ def simulate(plan: DropPlan) -> DropReport:
 
 
 def shares(units: Counter[str]) -> str:
-    """The tables that take the most of these units."""
+    """Return the tables with the largest shares of these units."""
     total = units.total() or 1
     return ", ".join(f"{table} {100 * amount / total:.0f} %" for table, amount in units.most_common(3))
 
 
 def main() -> None:
-    # Writing log lines would only take time.
+    # Writing log lines would take time.
     os.environ.update(
         LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
     )
     parser = argparse.ArgumentParser(prog="python -m bench.instances", description="Simulate a drop on many instances of the functions.")
-    parser.add_argument("instances", nargs="*", type=int, default=INSTANCES, help="how many instances, one run for each number")
+    parser.add_argument("instances", nargs="*", type=int, default=INSTANCES, help="numbers of instances; one run for each")
     chosen = parser.parse_args().instances
     reports = []
     print("\n".join(HEAD), flush=True)

@@ -1,8 +1,7 @@
-"""How long each endpoint takes on a warm instance, with a simulated network between the instance and the store.
+"""The latency of each endpoint on a warm instance, with a simulated network between the instance and the store.
 
-What an endpoint computes is measured, and its round trips are counted, on tours of the whole API in this process. The time of a trip is
-drawn from a log-normal distribution, so no run waits for it, and each endpoint is drawn so often that its p95 is stable. Trips that a
-request makes at the same time count as one.
+Tours of the whole API in this process measure the processor time of each endpoint and count its round trips. The duration of a trip is
+drawn from a log-normal distribution instead of waiting, and often enough that the p95 is stable. Parallel trips count as one.
 """
 
 import math
@@ -27,7 +26,7 @@ from tests.simulation.call_log import record_calls
 
 TRIP_P50_MS, TRIP_P99_MS = 4.0, 20.0
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
-STORE_LIMIT_MS = 50.0  # of an endpoint's p95, what the store takes
+STORE_LIMIT_MS = 50.0  # limit for the store's part of an endpoint's p95
 TOURS = 20
 DRAWS = 4000
 PURCHASE = (
@@ -40,26 +39,26 @@ PURCHASE = (
 
 
 class Samples(Struct):
-    """What was seen of one endpoint: the milliseconds of processor time of each call, and the round trips of one."""
+    """The samples of one endpoint: milliseconds of processor time of each call, and the number of round trips of a call."""
 
     cpu_ms: list[float]
     trips: int
 
 
 class Latency(Struct, frozen=True):
-    """p95 of an endpoint in milliseconds: all of it, and what the store takes of it."""
+    """The p95 of an endpoint in milliseconds: the total, and the store's part."""
 
     total_ms: float
     store_ms: float
 
 
 class TouringClient(Client):
-    """A client that says which route each request reaches."""
+    """A client that reports the route of each request."""
 
     def __init__(self, inner: Client, app: Chalice, note: Callable[[str, Callable[[], ClientReply]], ClientReply]) -> None:
         self._inner, self._note = inner, note
         routes = [(method, path) for path, methods in app.routes.items() for method in methods]
-        # The longest fixed beginning first: /tickets/types is not the ticket `types`.
+        # Routes with fewer parameters first: /tickets/types is not the ticket `types`.
         routes.sort(key=lambda route: route[1].count("{"))
         self._patterns = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for method, path in routes]
 
@@ -84,9 +83,9 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
 
 
 def take_samples(tours: int) -> dict[str, Samples]:
-    """Operation -> its samples, of so many tours for processor time and one more for round trips; the first tour of all warms up.
+    """Return operation -> samples, from so many tours for processor time and one more for round trips, after a tour to warm up.
 
-    Of an operation that a tour calls several times the last call counts: the instance is warm then.
+    If a tour calls an operation several times, the last call counts, because the instance is warm then.
     """
     seen: dict[str, float] = {}
 
@@ -111,20 +110,20 @@ def take_samples(tours: int) -> dict[str, Samples]:
             for operation, value in seen.items():
                 cpu_ms[operation].append(value)
         now = clock.now()
-        with clock.override(lambda: now):  # no cache expires, so the counts are the same each time
+        with clock.override(lambda: now):  # no cache expires, so the counts are always the same
             visit_all(TouringClient(api, app.app, count))
     return {operation: Samples(cpu_ms[operation][1:], int(trips)) for operation, trips in seen.items()}
 
 
 def simulate(samples: Samples, drawn: random.Random) -> Latency:
-    """The latency of an endpoint, from its samples and drawn trips."""
+    """Return the latency of an endpoint from its samples and drawn trips."""
     stores = [store_ms(samples.trips, drawn) for _ in range(DRAWS)]
     totals = [store + drawn.choice(samples.cpu_ms) for store in stores]
     return Latency(percentile_95(totals), percentile_95(stores))
 
 
 def purchase_p95(samples: dict[str, Samples], drawn: random.Random) -> float:
-    """The p95 of a buyer's five calls in milliseconds, with the network between the buyer and the API."""
+    """Return the p95 of a buyer's five calls in milliseconds, including the network between the buyer and the API."""
     return percentile_95([sum(_call_ms(samples[operation], drawn) for operation in PURCHASE) for _ in range(DRAWS)])
 
 
@@ -133,7 +132,7 @@ def _call_ms(samples: Samples, drawn: random.Random) -> float:
 
 
 def store_ms(trips: int, drawn: random.Random) -> float:
-    """The milliseconds of so many round trips, one after the other."""
+    """Return the milliseconds of so many sequential round trips."""
     sigma = math.log(TRIP_P99_MS / TRIP_P50_MS) / _Z99
     return sum(drawn.lognormvariate(math.log(TRIP_P50_MS), sigma) for _ in range(trips))
 

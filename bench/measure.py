@@ -1,4 +1,4 @@
-"""One measured figure, the floor that it is compared with, and the largest ratio that is allowed."""
+"""One measured figure, its floor for comparison, and the largest ratio allowed."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from msgspec import Struct
 
 
 class Measure(Struct, frozen=True):
-    """`floor` is the name and the figure that `value` is compared with, both in the same unit or both per second.
+    """`floor` is the name and the figure to compare `value` with, both in the same unit.
 
-    The ratio says how many times as long (or as much) as the floor it takes. `goal` is the largest ratio allowed.
+    The ratio is how many times longer, or larger, than the floor the figure is. `goal` is the largest ratio allowed.
     """
 
     name: str
@@ -29,17 +29,17 @@ class Measure(Struct, frozen=True):
         return self.ratio is not None and self.goal is not None and self.ratio > self.goal
 
     def text_line(self) -> str:
-        """One line for the terminal."""
+        """Return a line for the terminal."""
         ratio = f"   {self.ratio:.2f} x {self.floor[0]}" if self.floor and self.ratio else ""
         return f"{self.name:<58}{_figure(self.value):>10} {self.unit}{ratio}"
 
     def as_json(self) -> dict[str, Any]:
-        """An entry of latest.json."""
+        """Return an entry of latest.json."""
         return {"name": self.name, "value": self.value, "unit": self.unit, "floor": self.floor, "ratio": self.ratio, "goal": self.goal}
 
 
 def markdown_table(machine: dict[str, Any], measures: list[Measure]) -> str:
-    """The content of latest.md."""
+    """Return the content of latest.md."""
     head = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['system']}.\n\n"
     rows = ["| measure | figure | ratio to the floor | goal | note |", "| --- | ---: | ---: | ---: | --- |"]
     for measure in measures:
@@ -50,5 +50,5 @@ def markdown_table(machine: dict[str, Any], measures: list[Measure]) -> str:
 
 
 def _figure(value: float) -> str:
-    """At least two digits."""
+    """Format a figure with at least two significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"

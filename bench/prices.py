@@ -1,7 +1,7 @@
-"""What AWS charges, from what was counted: requests, round trips to the store, and units. No clock is involved.
+"""AWS's charges, computed from counted requests, round trips to the store, and units. Nothing is timed.
 
-List prices of us-east-1 without free tiers, as published in November 2026. Not in it: logs, storage, backups, data transfer from API
-Gateway (about a kilobyte for a request), and what the payment provider takes.
+List prices of us-east-1 without free tiers, as published in November 2026. Not included: logs, storage, backups, data transfer from API
+Gateway (about a kilobyte per request), and the payment provider's fees.
 """
 
 import math
@@ -23,15 +23,15 @@ DOLLARS_PER_API_CALL = 3.50 / 1_000_000
 DOLLARS_PER_CDN_REQUEST = 0.0100 / 10_000
 DOLLARS_PER_CDN_GB = 0.085
 
-# Lambda bills the time in which a request waits for the store. These are the mean times of tests/simulation, and a generous
-# allowance for the processor at a gigabyte of memory; they are assumptions, the same for every version.
+# Lambda bills the time that a request waits for the store. These assumptions are the same for every version: the mean times of
+# tests/simulation, and a generous allowance for the processor at a gigabyte of memory.
 TRIP_MS = 5.0
 TRANSACTION_MS = 10.0
 HANDLER_MS = 3.0
 
 
 class Usage(Struct, frozen=True):
-    """What requests used. `trips` are those that are no transactions."""
+    """The usage of requests. `trips` does not include transactions."""
 
     requests: float = 0
     trips: float = 0
@@ -48,7 +48,7 @@ class Usage(Struct, frozen=True):
 
     @property
     def billed_seconds(self) -> float:
-        """The time for which Lambda bills."""
+        """The time that Lambda bills."""
         return (self.requests * HANDLER_MS + self.trips * TRIP_MS + self.transactions * TRANSACTION_MS) / 1000
 
 
@@ -66,15 +66,15 @@ def lambda_dollars(usage: Usage, memory_mb: int, architecture: Architecture) -> 
 
 
 def total_dollars(usage: Usage, memory_mb: int, architecture: Architecture) -> float:
-    """Store, Lambda and API Gateway together."""
+    """Return the dollars for the store, Lambda and API Gateway together."""
     return store_dollars(usage) + lambda_dollars(usage, memory_mb, architecture) + usage.requests * DOLLARS_PER_API_CALL
 
 
 def cdn_dollars(requests: float, response_bytes: int) -> float:
-    """What a CDN takes for its own responses; those that it asks for are in the usage of the API."""
+    """Return the price of a CDN's own responses. Its requests to the API are part of the API's usage."""
     return requests * DOLLARS_PER_CDN_REQUEST + requests * response_bytes / 1024**3 * DOLLARS_PER_CDN_GB
 
 
 def instances(requests_per_second: float, seconds_each: float) -> int:
-    """How many instances work at the same time at least."""
+    """Return the minimum number of instances that work at the same time."""
     return max(1, math.ceil(requests_per_second * seconds_each))

@@ -1,7 +1,7 @@
-"""`python -m bench.profile`: where the processor time of a purchase goes, by layer; `--join`, `--journal`, `--limits`, `--lines 20`.
+"""`python -m bench.profile`: the processor time of a purchase by layer; `--join`, `--journal`, `--limits`, `--lines 20`.
 
-A timer of the processor time interrupts the purchases; each sample belongs to the innermost frame that is of a layer, so what a layer
-lets the standard library or compiled code do is its own. The purchases run in this process, without HTTP.
+A timer of the processor time interrupts the purchases. Each sample counts for the innermost frame that belongs to a layer, so the time that
+a layer spends in the standard library or in compiled code is its own. The purchases run in this process, without HTTP.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SAMPLE_SECONDS = 0.001
 TICKETS = 20_000
 WARM_UP_SECONDS = 0.3
 
-# The first path that a frame's file contains decides its layer.
+# The first of these paths in a frame's file decides its layer.
 LAYERS = {
     "/devtools/dynamodb/journal": "journal",
     "/devtools/dynamodb/checksum": "journal",
@@ -33,8 +33,9 @@ LAYERS = {
     "/botocore/": "botocore and transport",
     "/boto3/": "botocore and transport",
     "/urllib3/": "botocore and transport",
-    "/chalicelib/dynamo": "our way to DynamoDB",
-    "/chalicelib/sdk_calls": "our way to DynamoDB",
+    "/chalicelib/dynamodb/cache": "our code",
+    "/chalicelib/dynamodb/": "our way to DynamoDB",
+    "/chalicelib/foundation/sdk_calls": "our way to DynamoDB",
     "/pynamodb/": "PynamoDB",
     "/chalicelib/": "our code",
     "/chalice/": "Chalice and the gateway",
@@ -71,20 +72,20 @@ class Sampler:
 
 
 def layer_of(file: str) -> str | None:
-    """The layer of a source file; None if it is the standard library's or another one that works for all layers."""
+    """Return the layer of a source file; None for the standard library and other files that work for all layers."""
     path = f"/{_short(file)}"
     return None if path == f"/{file}" else next((layer for part, layer in LAYERS.items() if part in path), None)
 
 
 def _short(file: str) -> str:
-    """The path inside the packages or this repository; that of any other file as it is."""
+    """Return the path relative to the packages or to this repository; other paths unchanged."""
     return file.rpartition("/site-packages/")[2].removeprefix(f"{ROOT}/")
 
 
 def profile(seconds: float, folder: Path | None, *, limits: bool = False, join: bool = False) -> tuple[Sampler, float]:
     """Buy, or join a waiting room, for so many seconds of processor time.
 
-    Returns the samples, and the milliseconds of one purchase or join without sampling.
+    Returns the samples, and the milliseconds per purchase or join without sampling.
     """
     sampler, numbers = Sampler(), itertools.count()
     overrides = {"rate_limits": "on", "address_factor": 10_000} if limits else {}
@@ -99,7 +100,7 @@ def profile(seconds: float, folder: Path | None, *, limits: bool = False, join: 
             return builders.buy(api, user, event_id, tier_id).status
 
         def act_for(seconds: float) -> float:
-            """Returns the milliseconds of each."""
+            """Returns the milliseconds per purchase or join."""
             began, count = time.process_time(), 0
             while time.process_time() - began < seconds:
                 assert act() in (200, 201)
@@ -129,11 +130,11 @@ def report(sampler: Sampler, milliseconds: float, lines: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
-    parser.add_argument("--join", action="store_true", help="joining a waiting room instead of a purchase")
-    parser.add_argument("--journal", action="store_true", help="with the journal of the local run")
-    parser.add_argument("--limits", action="store_true", help="with rate limits")
-    parser.add_argument("--seconds", type=float, default=10, help="of processor time (default: 10)")
-    parser.add_argument("--lines", type=int, default=0, help="show so many of the most expensive lines")
+    parser.add_argument("--join", action="store_true", help="join a waiting room instead of buying")
+    parser.add_argument("--journal", action="store_true", help="use the journal of the local run")
+    parser.add_argument("--limits", action="store_true", help="use rate limits")
+    parser.add_argument("--seconds", type=float, default=10, help="seconds of processor time (default: 10)")
+    parser.add_argument("--lines", type=int, default=0, help="number of the most expensive lines to show")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sampler, milliseconds = profile(

@@ -1,6 +1,7 @@
-"""Processor time of what a buyer sends, in this process with the store in memory: a purchase, a join, a QR code.
+"""Processor time of a buyer's requests, in this process with the store in memory: a purchase, a join, a QR code.
 
-A purchase and a join are compared with a bare UpdateItem of the same store through the plain client, QR codes with a bare Chalice handler.
+The floor of a purchase and a join is a bare UpdateItem of the same store through the plain client; that of a QR code is a bare Chalice
+handler.
 """
 
 import itertools
@@ -67,7 +68,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
 
 
 def cpu_microseconds(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The median for each call. They take turns in rounds, so that a machine that slows down slows all of them."""
+    """Return the median per call. The calls take turns, so that a slowdown of the machine affects all of them."""
     rounds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()

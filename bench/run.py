@@ -1,6 +1,6 @@
-"""`make bench`: take the measures of docs/performance.md, each compared with a floor that is measured in the same run.
+"""`make bench`: measure the figures of docs/performance.md, and compare each with a floor measured in the same run.
 
-Writes bench/results/latest.json and latest.md. It takes about three minutes and exits with 1 when a goal is missed.
+Writes bench/results/latest.json and latest.md in about three minutes. Exits with 1 if a goal is missed.
 """
 
 import json
@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    # Writing log lines would add the time of the disk.
+    # Writing log lines would add disk time.
     os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     measures: list[Measure] = []

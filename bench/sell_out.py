@@ -1,6 +1,6 @@
-"""`python -m bench.sell_out`: how stocks of four sizes sell out at 1,000 holds a second, as the table of docs/performance.md.
+"""`python -m bench.sell_out`: stocks of four sizes sell out at 1,000 holds a second, as in the table of docs/performance.md.
 
-On a virtual clock, so only what it costs is measured, not how fast this machine is. It takes six minutes.
+It runs on a virtual clock, so the speed of this machine does not matter. It takes six minutes.
 """
 
 import os

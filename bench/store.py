@@ -1,4 +1,4 @@
-"""The local store: microseconds per operation on the bare engine, through boto3, with the journal and compared with moto; its start.
+"""The local store: its start, and microseconds per operation on the bare engine and through boto3, with the journal and compared with moto.
 
 `python -m bench.store` takes only these measures.
 """
@@ -62,7 +62,7 @@ def _boto3_measures(
     thread_count = "1 thread" if threads == 1 else f"{threads} threads"
     for name, call in calls.items():
         best = {"memory": float("inf"), "journal": float("inf")}
-        for _ in range(ROUNDS):  # in turns, so that other work of the machine slows both
+        for _ in range(ROUNDS):  # in turns, so that other work on the machine slows both
             for kind, store in (("memory", memory_store), ("journal", journal_store)):
                 with in_process_transport(store, client):
                     best[kind] = min(best[kind], _seconds_per_call(threads, call))
@@ -75,7 +75,7 @@ def _measure(name: str, figure: float, floor: tuple[str, float] | None = None) -
 
 
 def _best_seconds(calls: dict[str, Call]) -> dict[str, float]:
-    """Seconds per call, the best of all rounds."""
+    """Return seconds per call, the best of all rounds."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(ROUNDS):
         for name, call in calls.items():
@@ -84,7 +84,7 @@ def _best_seconds(calls: dict[str, Call]) -> dict[str, float]:
 
 
 def _seconds_per_call(threads: int, call: Call) -> float:
-    """Seconds per call while that many threads call."""
+    """Return seconds per call while so many threads call."""
     end = time.perf_counter() + ROUND_SECONDS
     counts = [0] * threads
 
@@ -103,7 +103,7 @@ def _seconds_per_call(threads: int, call: Call) -> float:
 
 
 def _requests() -> dict[str, Any]:
-    """The operations, each with a function that creates the arguments of its next call; and the requests that prepare the table."""
+    """Return the operations with functions that create the arguments of their next call, and the requests that prepare the table."""
 
     def key() -> dict[str, Any]:
         return {"TableName": "bench", "Key": {"id": {"S": f"shard-{next(_unique) % ITEMS}"}}}
@@ -153,7 +153,7 @@ def _engine_call(store: LocalStore, operation: str, arguments: Callable[[], dict
 
 
 def bare_update(client: Any) -> Call:
-    """Create the table of the measures in the store behind the client; returns a call that updates one of its items conditionally."""
+    """Create the measures' table in the client's store. Returns a call that updates one of its items conditionally."""
     requests = _requests()
     for operation, arguments in requests["preparation"]:
         client._make_api_call(operation, arguments)
@@ -165,7 +165,7 @@ def _boto3_call(client: Any, operation: str, arguments: Callable[[], dict[str, A
 
 
 def _mixed_call(calls: dict[str, Call]) -> Call:
-    """The mixture of a purchase: as many reads as updates, and one transaction for two of each."""
+    """Return the mixture of a purchase: as many reads as updates, and one transaction for two of each."""
     order = itertools.cycle(["get", "conditional update", "get", "conditional update", "3-item transaction"])
     return lambda: calls[next(order)]()
 
@@ -190,7 +190,7 @@ def _moto_seconds() -> dict[str, float]:
 
 
 def put_items(store: LocalStore, count: int) -> None:
-    """Put that many small items into a new table, without the checks of requests, in one entry of the journal per 1,000."""
+    """Put so many small items into a new table, without checking requests, with one entry in the journal per 1,000."""
     keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "big", **keys, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
     _prepare(store, [("CreateTable", table)])

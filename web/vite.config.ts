@@ -1,19 +1,19 @@
 import { defineConfig } from "vite";
 
-// What entries share is one file: small files compress badly, and all of an entry's files are in its budget. Each language is a file of its own.
+// Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
-// Pages of those who manage share parts, in one file too.
-const ROOMS = { name: "rooms", minShareCount: 2, test: /\/src\/manage\/parts\/(?!chart)/ };
+// Parts shared by the pages for managers go into one file too.
+const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?!chart)/ };
 
-// Everything that changes has a hash in its name, in assets/; the entries name them. Nothing is inlined: the policy allows no data: scripts.
-// The manifest says which script is of which entry, for the budgets of infra/web.py.
+// Every file that changes is in assets/ with a hash in its name. Nothing is inlined, because the content security policy allows no data: scripts.
+// The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
   build: {
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
-    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, ROOMS] } } },
+    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, PARTS] } } },
   },
   worker: { format: "es" },
 });

@@ -6,8 +6,8 @@
  *   setInterval(() => render(tracker.statusAt(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
  *   await tracker.update(newerState);                                       // each time the document has been fetched again
  *
- * It computes the same as chalicelib/waiting_room/{admission_plan,permutation,draw,queue_status,views}.py; a test compares 10,000 cases.
- * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; larger than 2^31 they meet no 32-bit operation.
+ * Computes the same results as chalicelib/waiting_room/{admission_plan,permutation,draw,queue_status,views}.py; a test compares 10,000 cases.
+ * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly. Numbers above 2^31 are used in no 32-bit operation.
  */
 
 /**
@@ -28,7 +28,7 @@ export const LATE = -1;
 const MIN_ROUNDS = 10;
 const TRACE_BITS = 32;
 
-/** Why a token has no position in this document. `code` is that of the server, or `state_outdated`: fetch the document again. */
+/** Why a token has no position in this document. `code` is the server's error code, or `state_outdated`: fetch the document again. */
 export class PositionError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -38,11 +38,11 @@ export class PositionError extends Error {
 }
 
 /**
- * Track the position of a token's holder. Reads the token, without checking its signature, which the server does; once the sale
- * has opened, computes the position.
+ * Track the position of a token's holder. Reads the token without checking its signature, which the server does, and computes the
+ * position once the sale has opened.
  * @param {State} state
  * @param {string} token
- * @param {string | null} notedCommitment the one that was noted before the opening; else that of the first document counts
+ * @param {string | null} notedCommitment the commitment noted before the opening; by default that of the first document
  * @returns {Promise<PositionTracker>}
  * @throws {PositionError} token_unknown, waiting_room_cleared, state_outdated
  */
@@ -57,7 +57,7 @@ class PositionTracker {
   /** @type {number | null} */ #position = null;
   /** @type {string | null} */ #firstCommitment = null;
 
-  /** Whether the revealed key fits the noted commitment, or else that of the first document; null until it is revealed.
+  /** Whether the revealed key matches the noted commitment, or that of the first document; null until the key is revealed.
    * @type {boolean | null} */
   commitmentKept = null;
 
@@ -67,7 +67,7 @@ class PositionTracker {
     this.#firstCommitment = notedCommitment;
   }
 
-  /** From 1; it never changes. Null until the draw. */
+  /** The position from 1, which never changes; null until the draw. */
   get position() {
     return this.#position;
   }
@@ -106,14 +106,14 @@ function assertFits(state, arrival) {
   if (arrival.eventId !== state.event_id) {
     throw new PositionError("token_unknown", "This token belongs to another waiting room. Join this one.");
   }
-  if (arrival.room < state.room) throw new PositionError("waiting_room_cleared", "The waiting room was cleared. Join again.");
+  if (arrival.room < state.room) throw new PositionError("waiting_room_cleared", "The waiting room was reset, so your earlier place no longer counts. Join again.");
   if (arrival.room > state.room || (arrival.counter === LATE && state.n === null)) {
     throw new PositionError("state_outdated", "The document is older than the token. Fetch it again.");
   }
 }
 
 /**
- * The arrival that is in a token.
+ * Read the arrival from a token.
  * @param {string} token
  * @returns {Arrival}
  * @throws {PositionError} token_unknown
@@ -131,7 +131,7 @@ export function readToken(token) {
 }
 
 /**
- * An arrival's position from 1, null until the draw. Arrivals after the opening come behind the others, in their order.
+ * An arrival's position from 1, null until the draw. Arrivals after the opening follow the draw, in order of arrival.
  * @param {State} state
  * @param {Arrival} arrival
  * @returns {Promise<number | null>}
@@ -182,7 +182,7 @@ async function round(key, turn, half) {
 }
 
 /**
- * The status, from the document, the arrival, its position and the time alone.
+ * Compute the status from only the document, the arrival, its position and the time.
  * @param {State} state
  * @param {Arrival} arrival
  * @param {number | null} position from positionOf

@@ -1,4 +1,4 @@
-"""Buckets of S3 as a folder: each object is one file, which has its headers and its content."""
+"""S3 buckets in a folder: each object is one file with its headers and its content."""
 
 import os
 import time
@@ -25,13 +25,13 @@ class BucketObject(msgspec.Struct, frozen=True):
 
 
 class FolderBuckets:
-    """All buckets below a folder; they exist as soon as they are named. Safe to use from many threads."""
+    """All buckets below a folder; a bucket exists once it is named. Safe to use from many threads."""
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
         self._folder, self._now = folder, now
 
     def put(self, bucket: str, key: str, headers: dict[str, str], body: bytes) -> None:
-        """Store an object whole, in place of one with this key."""
+        """Store an object atomically, replacing one with the same key."""
         kept = {
             name: value for name, value in headers.items() if name in ("content-type", "cache-control") or name.startswith("x-amz-meta-")
         }
@@ -44,14 +44,14 @@ class FolderBuckets:
     def find(self, bucket: str, key: str) -> BucketObject | None:
         try:
             return msgspec.msgpack.decode(self._file(bucket, key).read_bytes(), type=BucketObject)
-        except OSError:  # there is none, or the name is too long for one
+        except OSError:  # no such file, or the name is too long
             return None
 
     def delete(self, bucket: str, key: str) -> None:
         self._file(bucket, key).unlink(missing_ok=True)
 
     def list_keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        """The keys that begin with `prefix`, in order."""
+        """Return the keys that start with `prefix`, sorted."""
         folder = self._folder / bucket
         names = sorted(file.name for file in folder.iterdir() if not file.name.startswith(".")) if folder.exists() else []
         return (key for key in map(unquote, names) if key.startswith(prefix))

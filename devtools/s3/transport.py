@@ -1,4 +1,4 @@
-"""The in-process transport: boto3's client of S3 gets its responses from a folder, before a request is signed or sent.
+"""The in-process transport: boto3's S3 client gets its responses from a folder, before a request is signed or sent.
 
 It knows PutObject, GetObject, DeleteObject and ListObjectsV2 of a client with an endpoint, which names the bucket in the path.
 """
@@ -21,7 +21,7 @@ Result = tuple[int, dict[str, Any]]
 
 @contextmanager
 def in_process_buckets(buckets: FolderBuckets, client: Any) -> Iterator[None]:
-    """Within the block, all calls of this client are answered from `buckets`."""
+    """Within the block, `buckets` responds to all calls of this client."""
 
     def respond(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         path = unquote(params["url"].removeprefix(client.meta.endpoint_url).partition("?")[0])

@@ -1,4 +1,4 @@
-"""Uploads by a form that somebody else has signed: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html."""
+"""Uploads with a signed form: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-post-example.html."""
 
 import base64
 import hashlib
@@ -14,12 +14,12 @@ from multipart import MultipartError, parse_form_data
 
 from devtools.s3.folder_buckets import FolderBuckets
 
-# Fields of a form that its policy need not name.
+# Fields that a form's policy does not have to name.
 _FREE_FIELDS = {"x-amz-signature", "file", "policy"}
 
 
 class FormRefused(Exception):
-    """The form is not as its policy says, or there is none."""
+    """The form violates its policy, or the request has no form."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class FormRefused(Exception):
 def accept_form(
     buckets: FolderBuckets, bucket: str, content_type: str, body: bytes, secret_key: str, now: Callable[[], float] = time.time
 ) -> str:
-    """Store the file of a form that was signed with this key; returns the object's key. Raises FormRefused."""
+    """Store the file of a form that was signed with this key. Returns the object's key. Raises FormRefused."""
     fields, file = _read(content_type, body)
     policy_text = fields.get("policy", "")
     _check_signature(fields, policy_text, secret_key)
@@ -56,7 +56,7 @@ def _read(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
 def _check_signature(fields: dict[str, str], policy: str, secret_key: str) -> None:
     _, *scope = fields.get("x-amz-credential", "").split("/")
     key = f"AWS4{secret_key}".encode()
-    for part in [*scope, policy]:  # the key of the day, region, service and request, which then signs
+    for part in [*scope, policy]:  # derive the signing key from the day, region, service and request
         digest = hmac.new(key, part.encode(), hashlib.sha256)
         key = digest.digest()
     if len(scope) != 4 or not hmac.compare_digest(key.hex(), fields.get("x-amz-signature", "")):

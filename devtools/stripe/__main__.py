@@ -14,10 +14,10 @@ _SIGNAL_SECONDS = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 after Ctrl-C or SIGTERM, 1 when the port or the journal cannot be used."""
+    """Serve until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 if the port or the journal cannot be used."""
     options = _parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Explicitly, since a shell starts commands in the background with SIGINT ignored.
+        # Set explicitly, because shells start background commands with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
     try:
         fake = FakeStripe(port=options.port, journal=options.journal, webhook_delivery="automatic")
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.filename is not None:
             print(f"fake Stripe: cannot use the journal {error.filename}: {error.strerror}. Choose another file.", file=sys.stderr)
         else:
-            print(f"fake Stripe: cannot use port {options.port}: {error.strerror}. Choose another one with --port.", file=sys.stderr)
+            print(f"fake Stripe: cannot use port {options.port}: {error.strerror}. Choose another port with --port.", file=sys.stderr)
         return 1
     with fake:
         for url in options.webhook:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"webhook secret  {fake.webhook_secret}", flush=True)
         try:
             while True:
-                # In short waits: a signal that comes just before an endless wait would never be noticed.
+                # Short waits, because a signal just before an endless wait would never be noticed.
                 threading.Event().wait(_SIGNAL_SECONDS)
         except KeyboardInterrupt:
             print("Stopped.")

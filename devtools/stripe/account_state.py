@@ -31,7 +31,7 @@ class StateJournal:
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def append(self, changes: Iterable[tuple[str, str, StripeObject | None]]) -> None:
-        """Write table, key and object of each change; no object: it was removed."""
+        """Write the table, key and object of each change; no object means that it was removed."""
         self._file.write(json.dumps(list(changes), separators=(",", ":")) + "\n")
         self._file.flush()
 
@@ -54,7 +54,7 @@ def _read(path: Path, tables: Tables) -> None:
 
 
 ID_CHARACTERS = string.ascii_letters + string.digits
-# Table -> how Stripe's error messages call its objects.
+# Table -> the name of its objects in Stripe's error messages.
 OBJECT_NAMES = {
     "payment_intent": "payment_intent",
     "charge": "charge",
@@ -107,7 +107,7 @@ class AccountState:
         return self._tables.get(table, {}).get(key)
 
     def get(self, table: str, key: str, *, param: str = "id", status: int = 404) -> StripeObject:
-        """Raises StripeApiError when there is no such object; `param` and `status` are those of the error."""
+        """Return the object. Raises StripeApiError with `param` and `status` if it does not exist."""
         found = self.find(table, key)
         if found is None:
             raise no_such_object(OBJECT_NAMES.get(table, table), key, param=param, status=status)
@@ -120,17 +120,17 @@ class AccountState:
         return reversed(list(self._tables.get(table, {}).values()))
 
     def save(self) -> bytes:
-        """All objects as they are now, for `restore`."""
+        """Return all current objects, for `restore`."""
         return pickle.dumps(self._tables)
 
     def restore(self, saved: bytes) -> None:
-        """Have the objects that were saved, and no others. A state with a journal cannot: its file would have the later ones."""
+        """Replace all objects by the saved ones. Not for a state with a journal, whose file would keep the later objects."""
         assert self._journal is None
         self._tables = pickle.loads(saved)
         self._changed.clear()
 
     def commit(self) -> None:
-        """Write what changed since the last commit to the journal, so that a killed process loses no call that was answered."""
+        """Write the changes since the last commit to the journal, so that a killed process loses no confirmed call."""
         if self._journal is not None and self._changed:
             self._journal.append((table, key, self.find(table, key)) for table, key in self._changed)
         self._changed.clear()
@@ -180,7 +180,7 @@ def schedule_outcome(state: AccountState, kind: str, object_id: str, *, fails: b
 
 
 def take_outcomes(state: AccountState, *, due_at: int | None) -> list[StripeObject]:
-    """Remove and return the outcomes that are due at this time; None: all of them."""
+    """Remove and return the outcomes that are due at this time, or all of them for None."""
     due = [outcome for outcome in state.oldest_first("_due") if due_at is None or outcome["at"] <= due_at]
     for outcome in due:
         state.remove("_due", outcome["id"])

@@ -37,7 +37,7 @@ ARRIVES_AFTER_SECONDS = 2 * 86_400
 
 
 def create(state: AccountState, currency: str) -> StripeObject:
-    """Pay out everything on the balance of a currency, as an automatic payout does. Raises StripeApiError if there is nothing."""
+    """Pay out everything on the balance of a currency, like an automatic payout. Raises StripeApiError if the balance is empty."""
     amount = sum(moved["net"] for moved in state.newest_first("balance_transaction") if moved["currency"] == currency)
     if amount <= 0:
         raise invalid_request("You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient")
@@ -76,7 +76,7 @@ def create(state: AccountState, currency: str) -> StripeObject:
 
 
 def finish(state: AccountState, payout: StripeObject, *, arrives: bool) -> StripeObject:
-    """The bank takes the money, or sends it back to the balance."""
+    """Record that the bank accepted the money, or returned it to the balance."""
     before = {"status": payout["status"]}
     if arrives:
         payout |= {"status": "paid", "reconciliation_status": "completed"}

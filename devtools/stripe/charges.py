@@ -35,7 +35,7 @@ def create_unauthenticated_charge(state: AccountState, intent: StripeObject, met
 
 
 def create_pending_debit(state: AccountState, intent: StripeObject, method: StripeObject) -> StripeObject:
-    """Debit a bank account: the charge is pending until the bank answers."""
+    """Debit a bank account. The charge is pending until the bank reports its outcome."""
     charge = _new_charge(state, intent, method)
     charge["status"] = "pending"
     details = {name: value for name, value in method["us_bank_account"].items() if name not in ("networks", "status_details")}
@@ -45,7 +45,7 @@ def create_pending_debit(state: AccountState, intent: StripeObject, method: Stri
 
 
 def mark_succeeded(state: AccountState, charge: StripeObject) -> None:
-    """Capture the amount, and add it less Stripe's fee to the balance."""
+    """Capture the amount, and add it to the balance minus Stripe's fee."""
     charge.update(status="succeeded", paid=True, captured=True, amount_captured=charge["amount"])
     charge["outcome"] = _outcome("authorized", "approved_by_network", "Payment complete.", None, None)
     fee = round(charge["amount"] * 29 / 1000) + FEE_FIXED
@@ -55,7 +55,7 @@ def mark_succeeded(state: AccountState, charge: StripeObject) -> None:
 
 
 def mark_debit_failed(state: AccountState, charge: StripeObject) -> None:
-    """The bank refused the pending debit."""
+    """Record that the bank refused the pending debit."""
     _mark_failed(charge, "account_closed", "", "The customer's bank account has been closed.")
     account_state.emit_event(state, "charge.failed", state.put("charge", charge))
 

@@ -97,7 +97,7 @@ def update_from_intent(state: AccountState, intent: StripeObject) -> StripeObjec
 
 
 def expire(state: AccountState, session: StripeObject) -> StripeObject:
-    """Close the page, and cancel the payment if one was begun."""
+    """Close the page, and cancel the payment if it was started."""
     _check_open(session, "expired")
     session.update(status="expired", url=None)
     intent = state.find("payment_intent", session["payment_intent"] or "")
@@ -108,7 +108,7 @@ def expire(state: AccountState, session: StripeObject) -> StripeObject:
 
 
 def update_page_urls(state: AccountState, origin: str) -> None:
-    """Move the pages of open sessions to `origin`: the journal may have been written at another port."""
+    """Move the pages of open sessions to `origin`, because the journal may come from a run on another port."""
     for session in state.oldest_first("checkout.session"):
         if session["status"] == "open" and session["url"] != _page_url(session, origin):
             state.put("checkout.session", {**session, "url": _page_url(session, origin)})
@@ -132,7 +132,7 @@ def _complete(state: AccountState, session: StripeObject, payment_status: str) -
 
 
 def _payment_intent(state: AccountState, session: StripeObject) -> StripeObject:
-    """The session's payment intent, which is made when somebody pays for the first time."""
+    """Return the session's payment intent, created at the first attempt to pay."""
     if session["payment_intent"] is not None:
         return state.get("payment_intent", session["payment_intent"])
     params = {**session["_intent_data"], "amount": session["amount_total"], "currency": session["currency"], "_session": session["id"]}

@@ -84,7 +84,7 @@ class FakeStripe:
         self._server.stop()
         self._state.close()
 
-    # What buyers, banks and the shop's staff do. Each returns the object that it changed.
+    # Actions of buyers, banks and the shop's staff. Each returns the object that it changed.
 
     def authenticate(self, intent_id: str, *, ok: bool) -> StripeObject:
         """Complete or fail 3D Secure. Returns the payment intent."""
@@ -103,14 +103,14 @@ class FakeStripe:
             return self._committed("checkout.session", session_id)
 
     def pay_session_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> StripeObject:
-        """The same with a bank account; the outcome of the debit is pending."""
+        """Pay on the hosted page with a bank account; the outcome of the debit is pending."""
         form = {"method": "bank_fails" if fails else "bank_ok", "name": "A Buyer", "email": email}
         with self._state.lock:
             self._pay(session_id, form)
             return self._committed("checkout.session", session_id)
 
     def complete_pending(self) -> None:
-        """Let the banks give now the answers that they would give later: about pending and failing refunds, and debits."""
+        """Let the banks report all pending outcomes of refunds and debits now."""
         with self._state.lock:
             complete_pending(self._state)
             self._state.commit()
@@ -121,7 +121,7 @@ class FakeStripe:
             return self._committed("refund", refund_id)
 
     def create_dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> StripeObject:
-        """Dispute a charge; without an amount, all of it."""
+        """Dispute a charge, or all of it without an amount."""
         with self._state.lock:
             dispute = disputes.create(self._state, self._state.get("charge", charge_id), reason, amount)
             return self._committed("dispute", dispute["id"])
@@ -132,7 +132,7 @@ class FakeStripe:
             return self._committed("dispute", dispute_id)
 
     def create_payout(self, currency: str = "usd") -> StripeObject:
-        """Pay out the balance of a currency, as Stripe does each day."""
+        """Pay out the balance of a currency, like Stripe's daily payout."""
         with self._state.lock:
             return self._committed("payout", balance.create(self._state, currency)["id"])
 
@@ -142,13 +142,13 @@ class FakeStripe:
             return self._committed("payout", payout_id)
 
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
-        """Create or replace a price and its product, as the dashboard does. `fields` as in `prices.create_price`."""
+        """Create or replace a price and its product, like the dashboard. `fields` as in `prices.create_price`."""
         with self._state.lock:
             prices.create_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name, **fields)
             return self._committed("price", price_id)
 
     def apply_elapsed_time(self) -> None:
-        """Expire sessions and let banks answer, as far as due by the clock. Each API call does that too."""
+        """Expire overdue sessions and apply the banks' outcomes that are due by the clock, like each API call."""
         with self._state.lock:
             apply_elapsed_time(self._state)
             self._state.commit()
@@ -162,12 +162,12 @@ class FakeStripe:
         return self._webhooks.add_endpoint(target, secret, tuple(types), name)
 
     def stop_webhooks(self) -> None:
-        """Send no more webhooks automatically; those that are due stay pending, in the journal until the next start."""
+        """Stop sending webhooks automatically. Pending webhooks stay in the journal until the next start."""
         if self._webhook_worker is not None:
             self._webhook_worker.stop()
 
     def deliver(self, *, only: int | None = None) -> list[DeliveryAttempt]:
-        """Send at most `only` webhooks that are due by the clock, and those of events that result from them."""
+        """Send at most `only` webhooks that are due by the clock, and the webhooks of events that result from them."""
         self.apply_elapsed_time()
         return self._webhooks.deliver(only=only)
 
@@ -194,7 +194,7 @@ class FakeStripe:
         self._webhooks.order, self._webhooks.seed = order, seed
 
     def clear_webhook_rules(self) -> None:
-        """From now on send webhooks as usual: forget what is left of drop_webhooks, delay_webhooks and duplicate_webhooks."""
+        """Send webhooks normally from now on: cancel drop_webhooks, delay_webhooks and duplicate_webhooks."""
         self._webhooks.rules.clear()
 
     def resend_event(self, event_id: str, copies: int = 1) -> None:
@@ -210,13 +210,13 @@ class FakeStripe:
     def signed_delivery(
         self, event_id: str, endpoint: WebhookEndpoint | None = None, *, at: int | None = None
     ) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery, for tests that post it themselves; `at`: the time of the signature."""
+        """Return the body and headers of a delivery, for tests that post it themselves; `at` is the time of the signature."""
         with self._state.lock:
             receiver = endpoint or WebhookEndpoint("we_unregistered", "", [self.webhook_secret])
             return self._webhooks.signed_request(receiver, self._state.get("event", event_id), at)
 
     def forged_delivery(self, event_id: str, how: Forgery) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery that a receiver must refuse."""
+        """Return the body and headers of a delivery that a receiver must refuse."""
         now = self._state.now()
         body, headers = self.signed_delivery(event_id, at=now - 3600 if how == "stale" else now)
         if how == "wrong_secret":
@@ -229,25 +229,25 @@ class FakeStripe:
             body = body.replace(b'"livemode": false', b'"livemode": true')
         return body, headers
 
-    # The account as it was earlier, for tests that try many things from the same beginning.
+    # Snapshots of the account, for tests that start many trials from the same state.
 
     def save_account(self) -> bytes:
-        """The objects of the account, the webhooks that wait and the rules for webhooks, for `restore_account`."""
+        """Return the account's objects, pending webhooks and webhook rules, for `restore_account`."""
         with self._state.lock:
             return pickle.dumps((self._state.save(), self._webhooks.rules))
 
     def restore_account(self, saved: bytes) -> None:
-        """Go back to what `save_account` of this object returned. Faults that were asked for end."""
+        """Restore the result of this object's `save_account`. Cancels requested faults."""
         tables, rules = pickle.loads(saved)
         with self._state.lock:
             self._state.restore(tables)
             self._webhooks.rules[:] = rules
         self._faults.clear()
 
-    # Errors in Stripe's own books, which no API call could make. No event reports them.
+    # Errors in Stripe's own books, which no API call could cause and no event reports.
 
     def overwrite_object(self, kind: str, object_id: str, **fields: object) -> StripeObject:
-        """Set fields of an object ("charge", "payment_intent"), or put back one that was removed. Returns the object as it was."""
+        """Set fields of an object ("charge", "payment_intent"), or restore a removed one. Returns the object before the change."""
         with self._state.lock:
             found = self._state.find(kind, object_id) or {}
             before = dict(found)
@@ -256,7 +256,7 @@ class FakeStripe:
             return before
 
     def remove_object(self, kind: str, object_id: str) -> StripeObject:
-        """Remove an object, as if Stripe had never had it. Returns it."""
+        """Remove an object, as if Stripe had never had it. Returns the object."""
         with self._state.lock:
             removed = self._state.get(kind, object_id)
             self._state.remove(kind, object_id)
@@ -264,16 +264,16 @@ class FakeStripe:
             return removed
 
     def forget_events(self) -> None:
-        """Remove all events, as Stripe does after 30 days."""
+        """Remove all events, like Stripe after 30 days."""
         for event in self.events():
             self.remove_object("event", event["id"])
 
-    # Faults. `path` may have `*` in place of one part: /v1/payment_intents/*/confirm.
+    # Faults. `path` may have `*` in place of one segment: /v1/payment_intents/*/confirm.
 
     def fail_next_request(
         self, method: str, path: str, *, status: int, times: int = 1, execute: bool = False, should_retry: bool | None = None
     ) -> None:
-        """Respond with 429 or 5xx. With `execute`, the request is executed first, and its real response saved under its key."""
+        """Respond with 429 or 5xx. With `execute`, execute the request first and save its real response under its key."""
         self._faults.add("status", method, path, times, status=status, execute=execute, should_retry=should_retry)
 
     def lose_next_response(

@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1_000_000
 IDLE_SECONDS = 120
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
-# Browsers of any shop may call, as at Stripe: access depends on a key or a client secret.
+# As at Stripe, browsers of any shop may call: access depends on a key or a client secret.
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -28,7 +28,7 @@ FindPage = Callable[[str, str, str], Page | None]
 
 
 class StripeHttpServer(ThreadingHTTPServer):
-    """Its port is bound when it is made; it serves after `start`. `stop` ends all connections, also those that a fault keeps silent."""
+    """Binds its port when it is created, and serves after `start`. `stop` ends all connections, also those that a fault keeps silent."""
 
     daemon_threads = True
     block_on_close = False
@@ -70,7 +70,7 @@ class StripeHttpServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: StripeHttpServer
     protocol_version = "HTTP/1.1"
-    # Without this, each response waits 40 ms for an acknowledgement that the client delays.
+    # Without this option, each response waits 40 ms for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = IDLE_SECONDS

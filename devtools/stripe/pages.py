@@ -91,7 +91,7 @@ _BANK_ACCOUNTS = {"bank_ok": "000123456789", "bank_fails": "000111111113"}
 def respond_to_checkout(
     state: AccountState, session: StripeObject, method: str, form: dict[str, str], origin: str, *, after_authentication: bool
 ) -> Page:
-    """`after_authentication`: the buyer comes back from the bank's page for 3D Secure."""
+    """Return the hosted page. `after_authentication`: the buyer returns from the bank's page for 3D Secure."""
     if session["status"] == "complete":
         return Page(303, location=session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
     if session["status"] == "expired":
@@ -111,7 +111,7 @@ def respond_to_checkout(
 
 
 def confirmation_params(form: dict[str, str]) -> StripeObject:
-    """The parameters of a confirmation, from the fields of the form. Raises StripeApiError for an incomplete number or date."""
+    """Return the parameters of a confirmation from the form. Raises StripeApiError for an incomplete number or date."""
     billing = {"name": form.get("name", ""), "email": form.get("email", "")}
     account = _BANK_ACCOUNTS.get(form.get("method", "card"))
     if account is not None:
@@ -143,7 +143,7 @@ def _payment_page(session: StripeObject, form: dict[str, str], problem: str) -> 
 
 
 def _card_fields(form: dict[str, str]) -> str:
-    """No browser may offer a real card here, so the fields have no autocompletion."""
+    """Return an input field without autocompletion, because browsers must not offer real cards here."""
     number = input_field("number", "Test card number", autocomplete="off", inputmode="numeric", placeholder="4242 4242 4242 4242")
     expiry = input_field("expiry", "Expires", form.get("expiry", ""), autocomplete="off", placeholder="12/34")
     cvc = input_field("cvc", "Security code", autocomplete="off", inputmode="numeric", placeholder="123")
@@ -184,7 +184,7 @@ _AUTHENTICATION_PATH = re.compile(r"/3d_secure/((pi_\w+?)_secret_\w+)")
 
 
 def respond(state: AccountState, method: str, path: str, encoded_form: str, origin: str) -> Page | None:
-    """The page at this path; None: there is none."""
+    """Return the page at this path, or None."""
     form = dict(parse_qsl(encoded_form))
     checkout, authentication = _CHECKOUT_PATH.fullmatch(path), _AUTHENTICATION_PATH.fullmatch(path)
     with state.lock:

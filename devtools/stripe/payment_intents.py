@@ -84,7 +84,7 @@ def update(state: AccountState, intent: StripeObject, params: StripeObject) -> S
 
 
 def cancel_by_request(state: AccountState, intent: StripeObject, reason: str | None) -> StripeObject:
-    """Cancel, unless the intent belongs to a Checkout Session, which is expired instead."""
+    """Cancel an intent that does not belong to a Checkout Session. Such a session is expired instead."""
     if intent["_session"] is not None:
         message = "You cannot cancel this PaymentIntent because it was created by a Checkout Session. Expire the Checkout Session "
         raise unexpected_intent_state(f"{message}{intent['_session']} instead.", intent)
@@ -92,7 +92,7 @@ def cancel_by_request(state: AccountState, intent: StripeObject, reason: str | N
 
 
 def cancel(state: AccountState, intent: StripeObject, reason: str | None) -> StripeObject:
-    """Cancel, whether the intent belongs to a Checkout Session or not."""
+    """Cancel any intent, even one that belongs to a Checkout Session."""
     if intent["status"] not in CANCELABLE_STATUSES or intent["status"] == "processing":
         message = f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent with one "
         raise unexpected_intent_state(f"{message}of the following statuses may be canceled: {', '.join(CANCELABLE_STATUSES)}.", intent)
@@ -143,7 +143,7 @@ def confirm(state: AccountState, intent: StripeObject, params: StripeObject, *, 
 
 
 def authenticate(state: AccountState, intent: StripeObject, *, ok: bool) -> StripeObject:
-    """Go on after the buyer completed 3D Secure, or failed it. Raises StripeApiError 402 when the charge is then declined."""
+    """Continue after the buyer completed or failed 3D Secure. Raises StripeApiError 402 if the charge is then declined."""
     if intent["status"] != "requires_action":
         raise unexpected_intent_state(
             f"This PaymentIntent does not wait for authentication: it has a status of {intent['status']}.", intent

@@ -31,7 +31,7 @@ class Card:
 
 @dataclass(frozen=True)
 class BankAccount:
-    """Debits of it are accepted at once; their outcome comes later."""
+    """A test bank account. It accepts debits at once; their outcome follows later."""
 
     number: str
     debits: DebitOutcome = "succeeds"
@@ -100,7 +100,7 @@ ADVICE_CODES = {
 
 
 def card_by_number(number: str) -> Card | None:
-    """None: the number is not one of a test card."""
+    """Return the test card with this number, or None."""
     return _CARDS_BY_NUMBER.get(number.replace(" ", ""))
 
 
@@ -109,7 +109,7 @@ def bank_account_by_number(number: str) -> BankAccount | None:
 
 
 def is_valid_number(number: str) -> bool:
-    """Whether the check digit (Luhn's) is right."""
+    """Whether the number passes Luhn's check."""
     digits = [int(digit) for digit in number.replace(" ", "")][::-1]
     doubled = [sum(divmod(2 * digit, 10)) if index % 2 else digit for index, digit in enumerate(digits)]
     return sum(doubled) % 10 == 0
@@ -119,7 +119,7 @@ _ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def check_card_number_source(params: StripeObject, *, from_browser: bool) -> None:
-    """Refuse a card number that a server sends: card numbers come from browsers only. `params` are those of any call."""
+    """Raise StripeApiError for a card number from a server, because card numbers may only come from browsers."""
     if not from_browser and ("card" in params.get("payment_method_data", params)):
         message = (
             "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you use test tokens that map to the "
@@ -236,7 +236,7 @@ def _create(
 
 
 def billing_details(params: StripeObject) -> StripeObject:
-    """The complete object: None for what is missing or empty."""
+    """Return the complete object, with None for missing and empty fields."""
     address = params.get("address", {})
     return {
         "address": {name: address.get(name) or None for name in _ADDRESS_FIELDS},
@@ -248,7 +248,7 @@ def billing_details(params: StripeObject) -> StripeObject:
 
 
 def _full_year(card: StripeObject) -> int:
-    """A year of two digits is one of this century."""
+    """Return the year with four digits; two digits mean this century."""
     return int(card["exp_year"]) + (2000 if card["exp_year"] < 100 else 0)
 
 

@@ -38,7 +38,7 @@ def check_amount(amount: int, currency: str) -> str:
 
 
 def formatted_amount(amount: int, currency: str) -> str:
-    """Such as "12.50 usd"."""
+    """Return a text such as "12.50 usd"."""
     return f"{amount} {currency}" if currency == "jpy" else f"{amount / 100:,.2f} {currency}"
 
 
@@ -99,7 +99,7 @@ def _product(product_id: str, name: str, created: int) -> StripeObject:
 
 
 def create_line_items(state: AccountState, items: list[StripeObject]) -> list[StripeObject]:
-    """Line items without discounts. Raises StripeApiError when they are not all in one currency."""
+    """Return line items without discounts. Raises StripeApiError unless all have the same currency."""
     lines = [_create_line_item(state, item, f"line_items[{index}]") for index, item in enumerate(items)]
     if len({line["currency"] for line in lines}) > 1:
         raise invalid_request("All line items must have the same currency.", param="line_items")
@@ -181,7 +181,7 @@ def create_coupon(state: AccountState, params: StripeObject) -> StripeObject:
 
 
 def redeem(state: AccountState, discounts: list[StripeObject], subtotal: int, currency: str) -> int:
-    """Count a use of the coupon in `discounts`, if there is one; returns what it takes off, in the currency's smallest unit."""
+    """Count a use of the coupon in `discounts`, if any. Returns the discount in the currency's smallest unit."""
     if not discounts or "coupon" not in discounts[0]:
         return 0
     coupon = state.get("coupon", discounts[0]["coupon"], param="discounts[0][coupon]", status=400)

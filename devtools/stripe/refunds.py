@@ -34,7 +34,7 @@ def create(state: AccountState, params: StripeObject) -> StripeObject:
 
 
 def complete(state: AccountState, refund: StripeObject, *, ok: bool) -> StripeObject:
-    """Record the bank's answer: the money arrived, or it came back. Does nothing when the refund has failed before."""
+    """Record the bank's outcome: the money arrived or was returned. Does nothing if the refund has already failed."""
     if refund["status"] not in ("pending", "succeeded"):
         return refund
     before = {"status": refund["status"]}

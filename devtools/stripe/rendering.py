@@ -14,7 +14,7 @@ _NOT_FILTERS = ("limit", "starting_after", "ending_before", "expand", "created")
 
 
 def list_page(objects: Iterable[StripeObject], url: str, params: StripeObject) -> StripeObject:
-    """A page of `objects`, which are newest first. A parameter that is not about paging is a field that must be equal."""
+    """Return a page of `objects`, which are newest first. Parameters besides those of paging are fields to compare."""
     limit = params.get("limit", DEFAULT_LIMIT)
     if limit > MAX_LIMIT:
         raise invalid_parameter(f"This value must be less than or equal to {MAX_LIMIT}.", param="limit", code="parameter_invalid_integer")
@@ -49,7 +49,7 @@ def _index(objects: list[StripeObject], params: StripeObject, name: str) -> int:
 
 MAX_EXPAND_DEPTH = 4
 
-# Object -> field -> the table of the object whose id the field has.
+# Object -> field -> the table of the object that the field refers to.
 EXPANDABLE_FIELDS = {
     "payment_intent": {"latest_charge": "charge", "payment_method": "payment_method"},
     "charge": {
@@ -76,7 +76,7 @@ EXPANDABLE_LISTS: dict[tuple[str, str], Callable[[AccountState, StripeObject], S
         session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items", {}
     ),
 }
-# Path of the calls that change something -> the object that they return.
+# Path of calls that change objects -> the object that they return.
 RETURNED_OBJECTS = {
     "/v1/payment_intents": "payment_intent",
     "/v1/payment_methods": "payment_method",
@@ -95,7 +95,7 @@ BROWSER_FIELDS = frozenset(_BROWSER_FIELDS.split())
 
 
 def render(state: AccountState, obj: StripeObject, expand: list[str]) -> StripeObject:
-    """The object as a response, with these paths expanded. Raises StripeApiError for a path that cannot be expanded."""
+    """Return the object as a response, with these paths expanded. Raises StripeApiError for a path that cannot be expanded."""
     rendered: StripeObject = public_copy(obj)
     for path in expand:
         parts = path.split(".")
@@ -123,7 +123,7 @@ def check_expand(path: str, expand: list[str]) -> None:
 
 
 def browser_view(intent: StripeObject) -> StripeObject:
-    """The payment intent with the fields that a browser may see."""
+    """Return the payment intent with the fields that browsers may see."""
     return {name: value for name, value in public_copy(intent).items() if name in BROWSER_FIELDS}
 
 

@@ -81,7 +81,7 @@ class RequestLog:
 
 
 def redacted(params: Any) -> Any:
-    """The parameters with secrets replaced, at any depth."""
+    """Return the parameters with secrets replaced, at any depth."""
     if isinstance(params, dict):
         return {name: "[redacted]" if name in _SECRET_PARAMETERS else redacted(value) for name, value in params.items()}
     return params
@@ -92,7 +92,7 @@ FaultKind = Literal["status", "close", "hang", "slow", "hold"]
 
 @dataclass
 class HeldRequest:
-    """`arrived` is set when the request is being held; it goes on after `release`."""
+    """A held request. `arrived` is set while it is held; it continues after `release`."""
 
     arrived: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
@@ -107,7 +107,7 @@ class HeldRequest:
 
 @dataclass
 class RequestFault:
-    """What goes wrong with the next `remaining` requests that match. `execute`: the request is executed before the fault strikes."""
+    """A fault of the next `remaining` matching requests. `execute`: the request is executed before the fault occurs."""
 
     kind: FaultKind
     method: str
@@ -121,7 +121,7 @@ class RequestFault:
 
 
 class FaultQueue:
-    """Each request takes the first fault that matches it, if there is one; a fault with no requests remaining is removed."""
+    """The requested faults. Each request takes the first one that matches it; a fault without remaining requests is removed."""
 
     def __init__(self, sleep: Callable[[float], object]) -> None:
         self._sleep = sleep
@@ -129,7 +129,7 @@ class FaultQueue:
         self._faults: list[RequestFault] = []
 
     def add(self, kind: FaultKind, method: str, path: str, times: int, **more: object) -> RequestFault:
-        """`path` may have `*` in place of one part, as in /v1/payment_intents/*/confirm."""
+        """Add a fault. `path` may have `*` in place of one segment, as in /v1/payment_intents/*/confirm."""
         pattern = re.compile("[^/]+".join(re.escape(part) for part in path.split("*")))
         fault = RequestFault(kind, method.upper(), pattern, times, **more)  # type: ignore[arg-type]
         with self._lock:
@@ -147,7 +147,7 @@ class FaultQueue:
         return None
 
     def delay(self, fault: RequestFault) -> None:
-        """Sleep, or wait for the release, if the fault says so. Callers hold no lock."""
+        """Sleep, or wait for the release, if the fault requires it. Callers hold no lock."""
         if fault.kind == "slow":
             self._sleep(fault.seconds)
         elif fault.held is not None:
@@ -174,14 +174,14 @@ class SavedResponse:
 
 
 class IdempotencyKeys:
-    """Callers hold the state's lock."""
+    """Stripe's idempotency keys: the same request gets the same response for 24 hours, errors included. Callers hold the state's lock."""
 
     def __init__(self, state: AccountState) -> None:
         self._state = state
         self._in_progress: set[str] = set()
 
     def begin(self, key: str, path: str, fingerprint: str) -> SavedResponse | None:
-        """Return the saved response; None: the caller must process the request and call `finish`. Raises StripeApiError for misuse."""
+        """Return the saved response, or None if the caller must process the request and call `finish`. Raises StripeApiError for misuse."""
         if len(key) > MAX_KEY_LENGTH:
             raise idempotency_error(f"Idempotency keys must be at most {MAX_KEY_LENGTH} characters long.")
         if key in self._in_progress:
@@ -203,7 +203,7 @@ class IdempotencyKeys:
         return None
 
     def finish(self, key: str, path: str, fingerprint: str, response: SavedResponse | None) -> None:
-        """Save the response; None: processing did not begin, and the key stays free."""
+        """Save the response. None means that processing did not start, so the key stays free."""
         self._in_progress.discard(key)
         if response is not None:
             entry = {"id": key, "at": self._state.now(), "path": path, "fingerprint": fingerprint}
@@ -213,7 +213,7 @@ class IdempotencyKeys:
         now = self._state.now()
         for entry in self._state.oldest_first("_key"):
             if entry["at"] + KEY_RETENTION_SECONDS > now:
-                return  # entries are in the order of their times
+                return  # entries are sorted by time
             self._state.remove("_key", entry["id"])
 
 
@@ -242,7 +242,7 @@ class StripeResponse:
 
 @dataclass
 class _RequestProgress:
-    """What is known so far about a request that is being handled. `error`: the code of the error response."""
+    """The state of a request while it is handled. `error`: the code of the error response."""
 
     request: StripeRequest
     request_id: str
@@ -255,7 +255,7 @@ class _RequestProgress:
 
 
 class RequestHandler:
-    """`origin` is the address of the server, which pages that buyers are sent to have in their URLs."""
+    """`origin` is the server's address, for the URLs of buyers' pages."""
 
     def __init__(self, state: AccountState, faults: FaultQueue, log: RequestLog, secret_key: str, publishable_key: str) -> None:
         self.origin = ""
@@ -359,7 +359,7 @@ class RequestHandler:
         return response
 
     def _execute(self, progress: _RequestProgress, key: str | None) -> tuple[StripeResponse, bool]:
-        """The response, and whether it is saved under the idempotency key. Callers hold the lock."""
+        """Return the response, and whether to save it under the idempotency key. Callers hold the lock."""
         assert progress.route is not None
         apply_elapsed_time(self._state)
         self._state.request = {"id": progress.request_id, "idempotency_key": key}
@@ -397,7 +397,7 @@ class RequestHandler:
 
 
 def _api_key(request: StripeRequest) -> str:
-    """The key from `Bearer`, from `Basic` (curl -u), or from the form (`key`), which browsers use; "" without one."""
+    """Return the key from `Bearer`, from `Basic` (curl -u), or from the form (`key`), as browsers send it; "" without a key."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:

@@ -103,7 +103,7 @@ INTENT_CONFIRM: Parameters = {
     **_payment_method,
     **_expand,
 }
-# Stripe.js sends these two as well; with a secret key they are not needed.
+# Stripe.js also sends these two; calls with a secret key do not need them.
 BROWSER: Parameters = {"client_secret": required(text()), "key": text()}
 INTENT_RETRIEVE: Parameters = {"client_secret": text(), **_expand}
 INTENT_CANCEL: Parameters = {"cancellation_reason": choice("duplicate", "fraudulent", "requested_by_customer", "abandoned"), **_expand}
@@ -195,7 +195,7 @@ Handler = Callable[[AccountState, ApiCall], StripeObject]
 
 @dataclass(frozen=True)
 class Route:
-    """`browser_parameters`: those of a browser with a publishable key; None: such a browser may not call it."""
+    """`browser_parameters`: the parameters for browsers with a publishable key; None if browsers may not call the route."""
 
     method: str
     path: str
@@ -220,7 +220,7 @@ def _confirm(state: AccountState, call: ApiCall) -> StripeObject:
 
 
 def _payment_intent(state: AccountState, call: ApiCall) -> StripeObject:
-    """The payment intent in the path. Raises StripeApiError when a client secret is sent that is not its own."""
+    """Return the payment intent in the path. Raises StripeApiError for a client secret that is not its own."""
     intent = state.get("payment_intent", call.object_id, param="intent")
     if "client_secret" in call.params and call.params["client_secret"] != intent["client_secret"]:
         message = "The client_secret provided does not match the client_secret associated with the PaymentIntent."
@@ -229,7 +229,7 @@ def _payment_intent(state: AccountState, call: ApiCall) -> StripeObject:
 
 
 def _without_method(params: StripeObject) -> StripeObject:
-    """The parameters of the confirmation: creating the intent has already attached the method."""
+    """Return the parameters of the confirmation, without the method, which creating the intent has already attached."""
     return {name: value for name, value in params.items() if name not in ("payment_method", "payment_method_data")}
 
 

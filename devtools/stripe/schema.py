@@ -30,7 +30,7 @@ def required(parameter: Parameter) -> Parameter:
 
 
 def parse_parameters(parameters: Mapping[str, Parameter], raw: Any, prefix: str = "") -> dict[str, Any]:
-    """Typed values of the parameters that were sent. Raises StripeApiError for unknown, invalid and missing ones."""
+    """Return the typed values of the sent parameters. Raises StripeApiError for unknown, invalid and missing parameters."""
     if not isinstance(raw, dict):
         raise invalid_parameter(f"Invalid object: {raw}", param=prefix)
     for name in raw:
@@ -161,7 +161,7 @@ def metadata() -> Parameter:
 
 
 def time_filter() -> Parameter:
-    """A filter by time: an exact second, or gt, gte, lt, lte. Parsed as a dictionary of these, with `eq` for an exact second."""
+    """A filter by time: an exact second, or gt, gte, lt, lte; parsed as a dictionary of these, with `eq` for an exact second."""
     bounds = {name: integer() for name in ("gt", "gte", "lt", "lte")}
 
     def parse(raw: Any, name: str) -> dict[str, int]:
@@ -178,7 +178,10 @@ MAX_PARAMETERS = 1000
 
 
 def decode_form(encoded: str) -> dict[str, Any]:
-    """Nested dictionaries of strings; `a[]=x` counts up from 0. Raises StripeApiError when two parameters contradict each other."""
+    """Return nested dictionaries of strings: `a[b][0]=x` is {"a": {"b": {"0": "x"}}}, and `a[]=x` counts up from 0.
+
+    Raises StripeApiError if two parameters contradict each other.
+    """
     values: dict[str, Any] = {}
     try:
         pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")

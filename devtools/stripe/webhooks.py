@@ -19,7 +19,7 @@ from devtools.stripe.wire_format import StripeObject, public_copy
 
 
 def signature_header(body: bytes, secrets: Sequence[str], at: int) -> str:
-    """The `v0` part, which Stripe adds to test events, is no signature: receivers must ignore it."""
+    """Return the Stripe-Signature header. Stripe adds `v0` to test events; it is not a signature, and receivers must ignore it."""
     signatures = [f"v1={_digest(body, secret, at)}" for secret in secrets]
     return ",".join([f"t={at}", *signatures, f"v0={sha256(body).hexdigest()}"])
 
@@ -35,7 +35,7 @@ Receiver = Callable[[bytes, Mapping[str, str]], int]
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """A redirect is a failed delivery, as it is for Stripe."""
+        """Follow no redirects: as at Stripe, a redirect is a failed delivery."""
 
 
 def webhook_headers(signature: str | None) -> dict[str, str]:
@@ -44,7 +44,7 @@ def webhook_headers(signature: str | None) -> dict[str, str]:
 
 
 def send(target: str | Receiver, body: bytes, headers: Mapping[str, str]) -> int:
-    """Post to a URL, or call a function; returns the HTTP status, 0 when there was no response."""
+    """Post to a URL, or call a function. Returns the HTTP status; 0 without a response."""
     if callable(target):
         return target(body, headers)
     opener = build_opener(ProxyHandler({}), _NoRedirects)
@@ -58,7 +58,7 @@ def send(target: str | Receiver, body: bytes, headers: Mapping[str, str]) -> int
         return 0
 
 
-# Seconds between attempts, about three days in all. After the last one the delivery is given up.
+# Seconds between attempts, about three days in all. After the last attempt, the delivery fails for good.
 RETRY_SECONDS = (300, 1800, 7200, 18000, 36000, *[43200] * 4)
 MAX_DELIVERIES_PER_CALL = 10_000
 
@@ -77,7 +77,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True)
 class DeliveryAttempt:
-    """`status` 0: there was no response."""
+    """One attempt. Status 0 means that there was no response."""
 
     event_id: str
     type: str
@@ -93,7 +93,7 @@ class DeliveryAttempt:
 
 @dataclass
 class DeliveryRule:
-    """What happens to the next `remaining` events of matching types: dropped, delayed (seconds), or sent several times."""
+    """A rule for the next `remaining` events of matching types: drop them, delay them (seconds), or send them several times."""
 
     pattern: str
     remaining: int
@@ -162,7 +162,7 @@ class WebhookQueue:
             return [dict(delivery) for delivery in self.state.oldest_first("_delivery")]
 
     def signed_request(self, endpoint: WebhookEndpoint, event: StripeObject, at: int | None = None) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery, signed at this time (None: now)."""
+        """Return the body and headers of a delivery, signed at this time (None: now)."""
         body = json.dumps(public_copy(event), indent=2).encode()
         return body, webhook_headers(signature_header(body, endpoint.secrets, self.state.now() if at is None else at))
 

@@ -7,7 +7,7 @@ StripeObject = dict[str, Any]
 
 
 def public_copy(value: Any) -> Any:
-    """A copy without the fake's own fields, at any depth."""
+    """Return a copy without the fake's own fields, at any depth."""
     if isinstance(value, dict):
         return {name: public_copy(inner) for name, inner in value.items() if not name.startswith("_")}
     if isinstance(value, list):
@@ -16,7 +16,7 @@ def public_copy(value: Any) -> Any:
 
 
 class StripeApiError(Exception):
-    """An error response. `is_saved`: processing had begun, so the response is saved under the idempotency key."""
+    """An error response. `is_saved`: processing had started, so the response is saved under the idempotency key."""
 
     def __init__(
         self, status: int, kind: str, message: str, *, code: str | None = None, param: str | None = None, is_saved: bool = True, **more: Any
@@ -35,12 +35,12 @@ def invalid_request(message: str, *, param: str | None = None, code: str | None 
 
 
 def invalid_parameter(message: str, *, param: str | None, code: str | None = None) -> StripeApiError:
-    """A parameter fails validation: processing has not begun, so nothing is saved under the idempotency key."""
+    """Return the error for an invalid parameter. Processing has not started, so nothing is saved under the idempotency key."""
     return invalid_request(message, param=param, code=code, is_saved=False)
 
 
 def no_such_object(kind: str, object_id: str, *, param: str = "id", status: int = 404) -> StripeApiError:
-    """The status is 404 when the path names the object, 400 when a parameter does, as at Stripe."""
+    """Return the error for an unknown object: as at Stripe, 404 if the path names it, 400 if a parameter does."""
     return invalid_request(f"No such {kind}: '{object_id}'", param=param, code="resource_missing", status=status)
 
 
@@ -71,7 +71,7 @@ def unknown_url(method: str, path: str) -> StripeApiError:
 
 
 def injected_error(status: int) -> StripeApiError:
-    """The response of a fault that a test or an operator requested."""
+    """Return the response of a requested fault."""
     if status == 429:
         message = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
         return StripeApiError(429, "invalid_request_error", message, code="rate_limit", is_saved=False)
@@ -79,7 +79,7 @@ def injected_error(status: int) -> StripeApiError:
 
 
 def updated_metadata(current: StripeObject, changes: StripeObject) -> StripeObject:
-    """The metadata after an update: an empty value removes its key, and {"": ""} removes all keys."""
+    """Return the metadata after an update: an empty value removes its key, and {"": ""} removes all keys."""
     if changes == {"": ""}:
         return {}
     return {name: value for name, value in {**current, **changes}.items() if value != ""}

@@ -1,7 +1,7 @@
-"""`make emulate STAGE=dev`: deploy the package of a stage to an emulated AWS on this machine, sell a ticket there, call
-each function, and do what those who run it do.
+"""`make emulate STAGE=dev`: deploy a stage's package to an emulated AWS on this machine, sell a ticket, and try every function.
 
-The package must be for the processors of this machine: make package STAGE=dev ARCH=x86_64. Exit code 0: all is well; 1: something failed.
+It also tries the tasks of operators. The package must be for this machine's processors: make package STAGE=dev ARCH=x86_64.
+Exit code 0: success; 1: something failed.
 """
 
 import json
@@ -26,7 +26,7 @@ from infra.template.stages import ROOT
 def main(argv: Sequence[str] | None = None) -> int:
     usage = "make emulate STAGE=dev (or python -m infra.emulation --stage dev)"
     parser = ArgumentParser(prog="emulate", usage=usage, description=__doc__)
-    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="the stage whose package is deployed (STAGE; dev)")
+    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="stage whose package is deployed (STAGE; default: dev)")
     stage = parser.parse_args(argv).stage
     try:
         aws_stage.check_stage(stage)
@@ -42,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def deploy_and_try(stage: str, package: Path, scratch: Path) -> None:
-    """Deploy twice (the second time changes nothing), with the smoke test, and try what the smoke test does not."""
+    """Deploy twice with the smoke test (the second deployment changes nothing), then try what the smoke test does not cover."""
     name, package = f"fairgate-{stage}", copy_package(package, scratch / "package")
     with EmulatedAws(scratch) as aws, DeployedStack(aws, name, scratch) as stack, ApiFront(stack) as front:
         for _ in range(2):
             if _deploy(aws, stage, package, front.url):
-                raise EmulationFailed("the deployment failed; the reason is above")
+                raise EmulationFailed("the deployment failed. The reason is above")
         trials.try_preflight(front.url)
         trials.try_webhook(aws, stage, front.url)
         trials.run_schedules(aws, stack)
@@ -55,13 +55,13 @@ def deploy_and_try(stage: str, package: Path, scratch: Path) -> None:
         token = operations.make_admin(aws, stage, front.url)
         operations.send_image(aws, stack, front.url, token)
         operations.replay_dead_letters(aws, stage, stack)
-        operations.take_back_bad_deployment(aws, stack, package, lambda: _deploy(aws, stage, package, f"{front.url}/none"))
+        operations.roll_back_bad_deployment(aws, stack, package, lambda: _deploy(aws, stage, package, f"{front.url}/none"))
 
 
 def copy_package(package: Path, folder: Path) -> Path:
-    """A copy of a package, without the resources that MiniStack cannot make; they are reported."""
+    """Copy a package without the resources that MiniStack cannot create, and report those."""
     if not (package / "sam.json").exists():
-        raise EmulationFailed(f"there is no package in {package}. Build one for the processors of this machine: make package")
+        raise EmulationFailed(f"there is no package in {package}. Build one for this machine's processors: make package")
     shutil.copytree(package, folder)
     file = folder / "sam.json"
     template = json.loads(file.read_bytes())
@@ -71,23 +71,23 @@ def copy_package(package: Path, folder: Path) -> Path:
         for output in [key for key, value in template["Outputs"].items() if f"${{{name}." in json.dumps(value)]:
             del template["Outputs"][output]
     if left_out:
-        print(f"left out, because MiniStack cannot make them: {', '.join(sorted(left_out))}", flush=True)
+        print(f"left out, because MiniStack cannot create them: {', '.join(sorted(left_out))}", flush=True)
     file.write_text(json.dumps(template))
     return folder
 
 
 def _is_unsupported(resource: dict[str, Any]) -> bool:
-    """Alarms about metrics that are computed from others, and domains of mails, whose DNS records it does not know."""
+    """Whether MiniStack lacks the resource: alarms on computed metrics, and mail domains, whose DNS records it does not know."""
     return resource["Type"] == "AWS::SES::EmailIdentity" or (
         resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
     )
 
 
 def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> int:
-    """Returns the exit code of `make deploy`."""
+    """Run `make deploy` and return its exit code."""
     command = [sys.executable, "-m", "infra.deploy", "--stage", stage, "--folder", str(package), "--url", url, "--yes"]
     return subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(interrupts.run(main, "The emulated AWS has ended, and nothing of it is left."))
+    sys.exit(interrupts.run(main, "The emulated AWS has ended and left nothing behind."))

@@ -1,7 +1,7 @@
 """An emulated AWS on this machine: MiniStack in a process of its own, on a free port of 127.0.0.1.
 
-It has S3, CloudFormation with the SAM transform, DynamoDB with streams, API Gateway, Lambda, Secrets Manager and what else a stack needs.
-It does not run the functions here: `lambda_runtime.py` does, under the interface that they have on AWS.
+It emulates S3, CloudFormation with the SAM transform, DynamoDB with streams, API Gateway, Lambda, Secrets Manager and the other services
+of a stack. It does not run the functions: `lambda_runtime.py` runs them with the interface of AWS's runtime.
 """
 
 import os
@@ -18,7 +18,7 @@ import urllib3
 from chalicelib.foundation import settings
 
 HOST = "127.0.0.1"
-REGION = "eu-central-1"  # not the default region of settings and SDKs, so that a wrong region is noticed
+REGION = "eu-central-1"  # not the default region of settings and SDKs, so that a wrong region shows
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_SECONDS = 60
 STOP_SECONDS = 10
@@ -26,11 +26,11 @@ POLL_SECONDS = 0.05
 
 
 class EmulationFailed(Exception):
-    """The emulated AWS did not start or did not do what AWS would; the message says what."""
+    """The emulated AWS did not start, or a trial failed; the message says which."""
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process, by force if it does not end by itself."""
+    """Terminate a process, and kill it if it does not end."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -40,7 +40,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class EmulatedAws:
-    """Serves within a `with` block. What it writes is in `folder`."""
+    """Runs within a `with` block and keeps its files in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         with socket.create_server((HOST, 0)) as free:
@@ -55,7 +55,7 @@ class EmulatedAws:
         )
 
     def environment(self) -> dict[str, str]:
-        """The environment of a command that is to use this AWS: that of this process, without its AWS account and settings."""
+        """Return the environment for a command that uses this AWS: this process's own, without its AWS account and settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", settings.PREFIX))}
         nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "ENV_FILE": os.devnull}
         own = {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.url, f"{settings.PREFIX}STORE_ENDPOINT": self.url}
@@ -71,7 +71,7 @@ class EmulatedAws:
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
-            "LAMBDA_STRICT": "1",  # without Docker, so it runs no function by itself
+            "LAMBDA_STRICT": "1",  # MiniStack has no Docker here, so it must not run functions itself
             "HOME": str(self._folder),
             "TMPDIR": str(self._folder),
         }

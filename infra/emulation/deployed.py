@@ -1,4 +1,4 @@
-"""The functions of a deployed stack, found in the emulated AWS and run, and its API as an HTTP server in front of them."""
+"""The functions of a stack deployed to the emulated AWS, and an HTTP server in front of them in place of API Gateway."""
 
 import io
 import threading
@@ -18,9 +18,9 @@ from infra.local.gateway import Gateway, GatewayResponse, to_response
 
 
 class DeployedStack:
-    """The functions and the routes of a stack, as they are in the emulated AWS at the first use; within a `with` block.
+    """The functions and routes of a stack, read from the emulated AWS at their first use; runs within a `with` block.
 
-    What a test changes after the deployment needs a new one.
+    After a change of the stack, create a new DeployedStack.
     """
 
     def __init__(self, aws: EmulatedAws, name: str, folder: Path) -> None:
@@ -38,11 +38,11 @@ class DeployedStack:
         self._running.close()
 
     def function_of_arn(self, arn: str) -> LambdaFunction:
-        """A running function by its ARN, with or without a version."""
+        """Return the running function with this ARN, with or without a version."""
         return self._function(arn.rpartition(":function:")[2].partition(":")[0])
 
     def function_of_route(self, method: str, resource: str) -> LambdaFunction | None:
-        """The function that API Gateway calls for a route of the API; None if the deployed API does not have it."""
+        """Return the function that API Gateway calls for a route; None if the deployed API lacks the route."""
         with self._lock:
             if not self._routes:
                 self._routes = self._read_routes()
@@ -50,7 +50,7 @@ class DeployedStack:
         return self.function_of_arn(arn) if arn else None
 
     def resource(self, logical_id: str) -> str:
-        """The physical name of a resource of the stack."""
+        """Return the physical name of a resource of the stack."""
         with self._lock:
             if not self._resources:
                 pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
@@ -70,7 +70,7 @@ class DeployedStack:
             return self._functions[name]
 
     def _start(self, name: str) -> LambdaFunction:
-        """Start a function from its zip, with the environment that the template gives it."""
+        """Start a function from its zip, with the environment of the template."""
         found = self._aws.client("lambda").get_function(FunctionName=name)
         configuration = found["Configuration"]
         folder = self._folder / name
@@ -90,7 +90,7 @@ class DeployedStack:
         return LambdaFunction(name, configuration["Handler"], folder, arn, configuration["Timeout"], environment, log)
 
     def _read_routes(self) -> dict[tuple[str, str], str]:
-        """(Method, path) of the deployed API -> ARN of the function behind it."""
+        """Return (method, path) of the deployed API -> ARN of its function."""
         client, api = self._aws.client("apigateway"), self.resource("RestAPI")
         pages = client.get_paginator("get_resources").paginate(restApiId=api, embed=["methods"], PaginationConfig={"PageSize": 500})
         resources = [resource for page in pages for resource in page["items"]]
@@ -107,7 +107,7 @@ class DeployedStack:
 
 
 class ApiFront:
-    """An HTTP server that calls the stack's functions as API Gateway does; within a `with` block. The address of the API is `url`."""
+    """An HTTP server that calls the stack's functions like API Gateway; runs within a `with` block. `url` is the address of the API."""
 
     def __init__(self, stack: DeployedStack) -> None:
         import app
@@ -143,7 +143,7 @@ class ApiFront:
                 target = self.path if urlsplit(self.path).netloc == "" else urlsplit(self.path).path
                 try:
                     response = front.respond(self.command, target, list(self.headers.items()), body)
-                except EmulationFailed as error:  # API Gateway's answer to a function that fails; what it was is for people
+                except EmulationFailed as error:  # API Gateway's status for a failed function; the text is for the operator
                     response = GatewayResponse(502, {"Content-Type": "text/plain"}, str(error).encode())
                 self.send_response(response.status)
                 for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
@@ -155,6 +155,6 @@ class ApiFront:
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _handle
 
             def log_message(self, *_: Any) -> None:
-                """Nothing: the functions have logs."""
+                """Log nothing, because the functions have their own logs."""
 
         return Front

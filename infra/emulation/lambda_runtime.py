@@ -1,7 +1,7 @@
-"""A Lambda function in a process of its own, under the interface that AWS's runtime has: awslambdaric asks this server for its events.
+"""A Lambda function in a process of its own, with the interface of AWS's runtime: awslambdaric requests events from this server.
 
-https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process sees the files of the zip, awslambdaric and the standard
-library, and nothing else that is installed here.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process can import only the files of the zip, awslambdaric and the
+standard library.
 """
 
 import base64
@@ -21,23 +21,23 @@ from uuid import uuid4
 from infra.emulation.aws import HOST, POLL_SECONDS, EmulationFailed, end
 
 API_VERSION = "2018-06-01"
-START_SECONDS = 10  # that AWS gives a function to start, on top of its timeout
-# awslambdaric and what it needs, which AWS's own image of the runtime has outside of the zip.
+START_SECONDS = 10  # how long AWS lets a function start, besides its timeout
+# awslambdaric and its requirements, which AWS's runtime image has outside of the zip.
 _RUNTIME_MODULES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 _START = "import sys; sys.path[:0] = sys.argv[1:3]; from awslambdaric.__main__ import main; main(sys.argv[2:])"
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """A process that ends breaks its connection off; `_watch` says why it has ended."""
+        """Ignore the broken connection of a process that ended; `_watch` reports the reason."""
 
 
 class FunctionFailed(EmulationFailed):
-    """The function raised, or its process ended."""
+    """The function raised an exception, or its process ended."""
 
 
 class LambdaFunction:
-    """A function that is called with one event after another, within a `with` block. `log` is a file for what it prints."""
+    """A function that handles one event after another, within a `with` block. `log` is the file for its output."""
 
     def __init__(
         self, name: str, handler: str, folder: Path, arn: str, timeout_seconds: int, environment: dict[str, str], log: Path
@@ -47,11 +47,11 @@ class LambdaFunction:
         self._events: Queue[tuple[str, bytes]] = Queue()
         self._replies: Queue[tuple[bool, bytes]] = Queue()
         self._one_at_a_time = threading.Lock()
-        self._end = ""  # why the process has ended; empty while it runs
+        self._end = ""  # the reason why the process ended; empty while it runs
         self._server = _Server((HOST, 0), self._handler_class())
 
     def call(self, event: Any) -> Any:
-        """What the function returns. Raises FunctionFailed, also if it takes longer than its timeout."""
+        """Call the function and return its reply. Raises FunctionFailed, also if the function exceeds its timeout."""
         with self._one_at_a_time:
             if self._end:
                 raise FunctionFailed(self._end)
@@ -60,7 +60,7 @@ class LambdaFunction:
                 has_succeeded, body = self._replies.get(timeout=START_SECONDS + self._timeout)
             except Empty:
                 self._process.kill()
-                raise FunctionFailed(f"{self.name} did not answer within its {self._timeout} seconds") from None
+                raise FunctionFailed(f"{self.name} did not reply within its {self._timeout} seconds") from None
         if not has_succeeded:
             raise FunctionFailed(f"{self.name} failed: {body.decode()}")
         return json.loads(body)
@@ -80,7 +80,7 @@ class LambdaFunction:
 
     def __exit__(self, *_: object) -> None:
         end(self._process)
-        self._events.put(("", b""))  # the end of the last question for an event
+        self._events.put(("", b""))  # answers the last request for an event
         self._server.shutdown()
         self._server.server_close()
 
@@ -96,7 +96,7 @@ class LambdaFunction:
             def do_GET(self) -> None:
                 """`/runtime/invocation/next`: wait for an event."""
                 request_id, event = function._events.get()
-                if not request_id:  # the function is to stop
+                if not request_id:  # the function must stop
                     self.close_connection = True
                     return
                 deadline = int((time() + function._timeout) * 1000)
@@ -125,13 +125,13 @@ class LambdaFunction:
                 self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
-                """Nothing: the function has a log of its own."""
+                """Log nothing, because the function has its own log."""
 
         return RuntimeApi
 
 
 def runtime_environment(name: str, region: str, memory_megabytes: int, folder: Path) -> dict[str, str]:
-    """What AWS sets in the environment of each function."""
+    """Return the variables that AWS sets in the environment of each function."""
     return {
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
@@ -159,12 +159,12 @@ def _read_chunks(stream: Any) -> bytes:
 
 
 def _link_runtime(folder: Path) -> None:
-    """A folder with awslambdaric and what it needs, and nothing else."""
+    """Create a folder with links to awslambdaric and its requirements only."""
     folder.mkdir(exist_ok=True)
     for name in _RUNTIME_MODULES:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
-            raise EmulationFailed(f"the package {name} is not installed; AWS offers it for Linux only")
+            raise EmulationFailed(f"the package {name} is not installed; AWS provides it for Linux only")
         source = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
         link = folder / source.name
         if not link.exists():
@@ -172,5 +172,5 @@ def _link_runtime(folder: Path) -> None:
 
 
 def _base64_text(value: bytes) -> str:
-    """A binary value of a change record, as Lambda passes it on."""
+    """Encode a binary value of a change record like Lambda."""
     return base64.b64encode(value).decode()

@@ -1,4 +1,4 @@
-"""What those who run a stage do: make an admin, show an image, do again what was given up, and have a bad deployment taken back."""
+"""The tasks of operators: create an admin, process an image, replay dead letters, and roll back a bad deployment."""
 
 import io
 import json
@@ -25,16 +25,16 @@ PICTURE = ROOT / "docs" / "images" / "storefront.jpg"
 
 
 def make_admin(aws: EmulatedAws, stage: str, url: str) -> str:
-    """Run the command of `make admin`, and log in with the password; returns the access token."""
+    """Run the command of `make admin` and log in with the password. Returns the access token."""
     command = [sys.executable, "-m", "infra.create_admin", EMAIL]
     environment = {**aws.environment(), f"{settings.PREFIX}STAGE": stage}
     if subprocess.run(command, env=environment, cwd=ROOT, input=f"{PASSWORD}\n".encode(), check=False).returncode:
-        raise EmulationFailed("nobody became an admin; the reason is above")
+        raise EmulationFailed("the admin was not created. The reason is above")
     return str(_call("POST", f"{url}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"])
 
 
 def send_image(aws: EmulatedAws, stack: DeployedStack, url: str, token: str) -> None:
-    """Make an event, put a picture where a browser's form would, and call the function that the bucket's rule names."""
+    """Create an event, put a picture where a browser's form would, and call the function that the bucket's rule names."""
     event_id = _call("POST", f"{url}/events", {"name": "Night of Glass", "venue": "Old Hall"}, token)["id"]
     upload = _call("POST", f"{url}/events/{event_id}/image/upload", {"content_type": "image/jpeg"}, token)
     bucket, fields = stack.resource(BUCKET), upload["fields"]
@@ -46,27 +46,27 @@ def send_image(aws: EmulatedAws, stack: DeployedStack, url: str, token: str) -> 
     checked = _call("GET", f"{url}/events/{event_id}/image/upload/{upload['id']}", token=token)
     if checked["state"] != "done":
         raise EmulationFailed(f"an image was not processed: {checked}")
-    print("an admin has logged in, and sent an image to the bucket, which was drawn anew", flush=True)
+    print("an admin logged in and uploaded an image, which was processed", flush=True)
 
 
 def replay_dead_letters(aws: EmulatedAws, stage: str, stack: DeployedStack) -> None:
-    """Write letters as Lambda does, to the queues that the stack has for a consumer and a schedule, and let the command do them again."""
+    """Write letters like Lambda's to the queues of a consumer and of a scheduled function, and replay them with the command."""
     consumer, job = (stack.resource(FUNCTIONS[name]) for name in ("follow_changes", "sweep"))
     sqs = aws.client("sqs")
     queue, letter = _given_up_changes(aws, consumer)
     sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"], MessageBody=json.dumps(letter))
-    queue = stack.resource(dead_letters_id("sweep") or "")  # MiniStack does not keep where a failed run goes
+    queue = stack.resource(dead_letters_id("sweep") or "")  # MiniStack does not store the destination of failed runs
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(_given_up_run(aws, job)))
     with settings.override(stage=stage, region=REGION, store_endpoint=aws.url):
         code = dead_letters.main(
             ["follow-changes", "sweep", "--replay"], lambda service, **_: _Invoker(stack) if service == "lambda" else aws.client(service)
         )
     if code:
-        raise EmulationFailed("dead letters were not done again; the reason is above")
+        raise EmulationFailed("the dead letters were not replayed. The reason is above")
 
 
 def _given_up_changes(aws: EmulatedAws, function: str) -> tuple[str, dict[str, Any]]:
-    """The ARN of a consumer's queue, and a letter about all changes of one of its streams."""
+    """Return the ARN of a consumer's queue, and a letter with all changes of one of its streams."""
     for mapping in aws.client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"]:
         if changes := read_changes(aws, mapping["EventSourceArn"]):
             shard = aws.client("dynamodbstreams").describe_stream(StreamArn=mapping["EventSourceArn"])["StreamDescription"]["Shards"][0]
@@ -84,13 +84,13 @@ def _given_up_changes(aws: EmulatedAws, function: str) -> tuple[str, dict[str, A
 
 
 def _given_up_run(aws: EmulatedAws, function: str) -> dict[str, Any]:
-    """A letter about a run of a scheduled function."""
+    """Return a letter for a run of a scheduled function."""
     arn = aws.client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
     return {"requestContext": {"functionArn": arn, "condition": "RetriesExhausted"}, "requestPayload": scheduled_event()}
 
 
 class _Invoker:
-    """Calls the stack's functions, as Lambda's client does."""
+    """Calls the stack's functions like Lambda's client."""
 
     def __init__(self, stack: DeployedStack) -> None:
         self._stack = stack
@@ -100,8 +100,8 @@ class _Invoker:
         return {"Payload": io.BytesIO(json.dumps(reply).encode())}
 
 
-def take_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Path, deploy: Callable[[], int]) -> None:
-    """Change the package and call `deploy`, whose smoke test fails: the functions must be as they were before."""
+def roll_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Path, deploy: Callable[[], int]) -> None:
+    """Change the package and call `deploy`, whose smoke test fails. The functions must be unchanged afterwards."""
     name = stack.resource(FUNCTIONS["sweep"])
     file = package / "sam.json"
     template = json.loads(file.read_bytes())
@@ -109,11 +109,11 @@ def take_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Pa
     before = aws.client("lambda").get_function_configuration(FunctionName=name)["Timeout"]
     file.write_text(json.dumps(template))
     if deploy() != 1:
-        raise EmulationFailed("a deployment whose smoke test fails should end with exit code 1")
+        raise EmulationFailed("a deployment with a failed smoke test must end with exit code 1")
     after = aws.client("lambda").get_function_configuration(FunctionName=name)["Timeout"]
     if after != before:
-        raise EmulationFailed(f"a bad deployment was not taken back: the timeout of {name} is {after}, not {before}")
-    print("a deployment whose smoke test fails was taken back", flush=True)
+        raise EmulationFailed(f"a bad deployment was not rolled back: the timeout of {name} is {after}, not {before}")
+    print("a deployment with a failed smoke test was rolled back", flush=True)
 
 
 def _call(method: str, url: str, body: Any = None, token: str = "") -> Any:
@@ -121,5 +121,5 @@ def _call(method: str, url: str, body: Any = None, token: str = "") -> Any:
     sent = None if body is None else json.dumps(body).encode()
     reply = urllib3.request(method, url, body=sent, headers=headers, timeout=TIMEOUT_SECONDS)
     if reply.status >= 300:
-        raise EmulationFailed(f"{method} {url} got {reply.status} {reply.data.decode()[:300]}; the log of the function says why")
+        raise EmulationFailed(f"{method} {url} returned {reply.status} {reply.data.decode()[:300]}; see the log of the function")
     return reply.json()

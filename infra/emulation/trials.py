@@ -1,4 +1,4 @@
-"""What a deployed stack is tried with besides the smoke test: what the shop's buyers do not do themselves."""
+"""Trials of a deployed stack besides the smoke test: preflight requests, webhooks, schedules, and changes of tables."""
 
 import json
 from time import time
@@ -17,21 +17,21 @@ from infra.template.functions import FUNCTIONS, SCHEDULED
 
 SIGNING_SECRET = "whsec_of_the_emulation"
 PAGE = "https://page.example"
-TIMEOUT_SECONDS = 30  # for a function that has to start; urllib3's own is 3
+TIMEOUT_SECONDS = 30  # a function may have to start first; urllib3's default is 3
 
 
 def try_preflight(url: str) -> None:
-    """A page of another origin asks whether it may send an order, by the API of the package."""
+    """Send the preflight request of a page of another origin that wants to place an order."""
     asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,idempotency-key"}
     reply = urllib3.request("OPTIONS", f"{url}/orders", headers=asked, timeout=TIMEOUT_SECONDS)
     allowed = reply.headers.get("Access-Control-Allow-Origin")
     if reply.status != 204 or allowed not in ("*", None):
-        raise EmulationFailed(f"a preflight request got {reply.status} and allows {allowed}")
-    print(f"a preflight request of {PAGE} got 204, which allows {allowed or 'no'} origin", flush=True)
+        raise EmulationFailed(f"a preflight request returned {reply.status} and allows {allowed}")
+    print(f"a preflight request of {PAGE} returned 204 and allows {allowed or 'no'} origin", flush=True)
 
 
 def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
-    """Post an event of Stripe, once with a wrong signature, and twice with the right one, whose secret is in Secrets Manager."""
+    """Post an event of Stripe once with a wrong signature, and twice with the right one, whose secret is in Secrets Manager."""
     client, name = aws.client("secretsmanager"), secret_name(stage)
     values = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
     client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "stripe_webhook_secrets": SIGNING_SECRET}))
@@ -41,12 +41,12 @@ def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
         reply = urllib3.request("POST", f"{url}/webhooks/stripe", body=body, headers=headers, timeout=TIMEOUT_SECONDS)
         answer = reply.json()
         if answer.get("error", answer.get("received")) != expected:
-            raise EmulationFailed(f"a webhook got {reply.status} {answer}, not {expected}; the log of the function says why")
-    print("webhooks refuse a wrong signature, take an event and know it again", flush=True)
+            raise EmulationFailed(f"a webhook returned {reply.status} {answer}, not {expected}; see the log of the function")
+    print("webhooks refuse a wrong signature, accept an event, and recognise its repetition", flush=True)
 
 
 def _event(stage: str) -> dict[str, Any]:
-    """A payment that waits for 3D Secure, which takes no call to Stripe."""
+    """Return an event of a payment that waits for 3D Secure, which needs no call to Stripe."""
     payment = {"id": "pi_emulated", "object": "payment_intent", "status": "requires_action", "amount": 100, "currency": "usd"}
     metadata = {"purchase_id": ids.new_id(), "event_id": "test-event-1", "user_id": "ada", "namespace": stage}
     return {
@@ -61,11 +61,11 @@ def _event(stage: str) -> dict[str, Any]:
 
 
 def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
-    """Call what each schedule of the stack calls."""
+    """Call the function of each schedule of the stack."""
     client = aws.client("events")
     called = []
     rules = client.list_rules(NamePrefix=stack.name)["Rules"]
-    for rule in (rule for rule in rules if rule.get("ScheduleExpression")):  # others are for events
+    for rule in (rule for rule in rules if rule.get("ScheduleExpression")):  # the other rules react to events
         for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
             function = stack.function_of_arn(target["Arn"])
             print(f"{function.name} runs by {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
@@ -75,20 +75,21 @@ def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
 
 
 def pass_changes_on(aws: EmulatedAws, stack: DeployedStack) -> None:
-    """Give each consumer of changes what is in its streams, as the stack connects them."""
+    """Pass the changes in each stream to the consumer that the stack connects to it."""
     mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     for mapping in mappings:
         function, records = stack.function_of_arn(mapping["FunctionArn"]), read_changes(aws, mapping["EventSourceArn"])
         reply = function.call({"Records": records})
         print(
-            f"{function.name} has taken {len(records)} changes of {mapping['EventSourceArn'].split('/')[1]} and returns {reply}", flush=True
+            f"{function.name} processed {len(records)} changes of {mapping['EventSourceArn'].split('/')[1]} and returned {reply}",
+            flush=True,
         )
         if reply.get("batchItemFailures"):
-            raise EmulationFailed(f"{function.name} could not take changes; its log is {function.name}.log")
+            raise EmulationFailed(f"{function.name} failed to process changes; see {function.name}.log")
 
 
 def read_changes(aws: EmulatedAws, stream: str) -> list[dict[str, Any]]:
-    """The change records of a stream, given by its ARN, in the shape that Lambda passes on."""
+    """Return the change records of a stream, given by its ARN, in Lambda's format."""
     client = aws.client("dynamodbstreams")
     records = []
     for shard in client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]:

@@ -1,4 +1,4 @@
-"""`make run`: the whole of Fairgate on this machine, on one port of 127.0.0.1. With --build-pages it builds the web pages first."""
+"""`make run`: all of Fairgate on this machine, on one port of 127.0.0.1. With --build-pages it builds the web pages first."""
 
 import errno
 import os
@@ -27,9 +27,9 @@ SIGNAL_CHECK_SECONDS = 0.5
 
 
 def main() -> int:
-    """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 when the run cannot start, 2 for a wrong setting; the reason is printed."""
+    """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 if the run cannot start, 2 for a wrong setting, and prints the reason."""
     parser = ArgumentParser(prog="python -m infra.local", description=__doc__)
-    parser.add_argument("--build-pages", action="store_true", help="build the web pages, if nothing else keeps the run from starting")
+    parser.add_argument("--build-pages", action="store_true", help="build the web pages before the start")
     arguments = parser.parse_args()
     terminal = sys.stdout
     _handle_signals(terminal)
@@ -50,15 +50,15 @@ def main() -> int:
         except BaseException:
             folder.remove_if_new()
             raise
-        if arguments.build_pages:  # not before: it takes a minute the first time, and a wrong setting is to be known at once
+        if arguments.build_pages:  # late, because the first build takes a minute and a wrong setting must be reported at once
             build_if_possible()
         _run(folder, server, stripe, terminal)
     except KeyboardInterrupt:
-        _print(terminal, "Stopped. The data is saved.")
+        _print(terminal, "Stopped. Your data is saved.")
     except PortInUse:
         return _fail(f"Port {options.port} is in use. Stop the program that uses it, or take any free port: make run PORT=0")
     except settings.SettingsError as error:
-        return _fail(f"{error} (docs/settings.md lists the settings and their values)", 2)
+        return _fail(f"{error}. docs/settings.md lists the settings and their values.", 2)
     except SetupError as error:
         return _fail(str(error), 2)
     except (DataFolderError, StoreDamaged, StoreInUse, StoreTooNew, StoreFailed) as error:
@@ -67,35 +67,35 @@ def main() -> int:
         if not _is_disk_full(error):
             raise
         reason = f"The data folder cannot be written, probably because the disk is full: {error}."
-        return _fail(f"{reason} Free some space and start again. Everything that was answered is saved.")
+        return _fail(f"{reason} Free some space and start again. Every confirmed request is saved.")
     return 0
 
 
 def _is_disk_full(error: OSError | sqlite3.Error) -> bool:
-    """Whether it may be that: SQLite sometimes says no more than that a file cannot be written."""
+    """Whether the disk may be full. SQLite sometimes reports only that it cannot write a file."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # without the extension of the code
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # the primary code, without the extension
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
-    """Create the fake Stripe if no key is given; else check the key and return None. Port 0 of the server means any port here too."""
+    """Create the fake Stripe, or check the key if there is one and return None. Port 0 of the server means any port here too."""
     from infra.local import local_stripe
 
     if local_stripe.is_needed():
         fake = local_stripe.create(folder, server.origin, local_stripe.PORT if requested_port else 0)
-        secret_settings.check_secrets()  # keeps the settings, so only now that they name the fake
+        secret_settings.check_secrets()  # caches the settings, so it must follow the creation of the fake
         return fake
     secret_settings.check_secrets()
     if key := secret_settings.optional_secret("stripe_api_key"):
         from chalicelib.payments import service
 
-        service.check_key(key)  # now, not when the first buyer pays
+        service.check_key(key)  # now, instead of at the first payment
     return None
 
 
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
-    """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
+    """Start everything, serve until a signal (KeyboardInterrupt), and stop in order."""
     from chalicelib.dynamodb import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
     from devtools.dynamodb.store import open_store
@@ -140,7 +140,7 @@ def _serve(
     schedules = Schedules(app.app, store)
     poller = create_poller(app.app, store)
     access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, folder.secrets)
-    file = folder.write_private("demo.json", access)  # before the first request: a script that waits for an answer then has it
+    file = folder.write_private("demo.json", access)  # before the first request, so that a script that waits for a response finds the file
     with ExitStack() as on_stop:
         if not secret_settings.optional_secret("smtp_url"):
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
@@ -148,7 +148,7 @@ def _serve(
         images = LocalImages(folder.images, app.app)
         on_stop.enter_context(in_process_buckets(images.buckets, store_service.client()))
         server.start(Gateway(app.app), BUILT, lambda: store.failure, images, Mailbox(folder.mail))
-        # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
+        # These stop in the opposite order: webhooks, schedules, requests, and last the fake Stripe, which all the others call.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())
             on_stop.enter_context(stripe)
@@ -162,20 +162,20 @@ def _serve(
         if stripe is not None:
             on_stop.callback(stripe.stop_webhooks)
         _print(terminal, demo_access.welcome_text(access, file))
-        is_failure_told = False
+        is_failure_reported = False
         while True:
-            # Not one endless wait: a signal that comes just before it begins would be noticed only when it ends.
+            # Not one endless wait, because a signal just before its start would be noticed only at its end.
             threading.Event().wait(SIGNAL_CHECK_SECONDS)
-            if not is_failure_told and (failure := store.failure):
-                is_failure_told = True
-                _print(terminal, f"\nNothing can be bought now. {failure} Everything that was answered is saved.")
+            if not is_failure_reported and (failure := store.failure):
+                is_failure_reported = True
+                _print(terminal, f"\nThe shop cannot sell anything now. {failure} Every confirmed request is saved.")
 
 
 def _handle_signals(terminal: TextIO) -> None:
-    """The first Ctrl-C or SIGTERM stops in order; the second one ends at once, which loses nothing that was answered."""
+    """Stop in order at the first Ctrl-C or SIGTERM, and at once at the second, which loses no confirmed request."""
 
     def end_now(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        _print(terminal, "Stopped at once. Everything that was answered is saved.")
+        _print(terminal, "Stopped at once. Every confirmed request is saved.")
         os._exit(130)
 
     def stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

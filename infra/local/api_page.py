@@ -1,4 +1,4 @@
-"""The page /docs, which shows the OpenAPI document with Swagger UI, from the files of the package swagger-ui-py."""
+"""The page /docs: Swagger UI, from the package swagger-ui-py, with the OpenAPI document."""
 
 import importlib.util
 from pathlib import Path
@@ -23,12 +23,12 @@ _PAGE = """<!doctype html>
 """
 _START = 'SwaggerUIBundle({ url: "/api/v1/openapi.json", dom_id: "#ui", deepLinking: true, docExpansion: "none", validatorUrl: null });\n'
 
-# Swagger UI writes styles into its elements, so unlike the shop's pages this one allows them.
+# Unlike the shop's pages, this page allows inline styles, because Swagger UI sets them.
 _POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 
 
 def api_page_response(method: str, target: str) -> GatewayResponse | None:
-    """The page or one of its files; None for any other address."""
+    """Return the page or one of its files; None for any other address."""
     path = target.partition("?")[0].removesuffix("/")
     if method not in ("GET", "HEAD"):
         return None
@@ -45,7 +45,7 @@ def api_page_response(method: str, target: str) -> GatewayResponse | None:
 
 
 def _package_file(name: str) -> bytes:
-    package = importlib.util.find_spec("swagger_ui")  # not imported: only its files are of use
+    package = importlib.util.find_spec("swagger_ui")  # not imported, because only its files are needed
     assert package is not None
     assert package.origin is not None
     return (Path(package.origin).parent / "static" / name).read_bytes()

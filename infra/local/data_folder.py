@@ -1,4 +1,4 @@
-"""The data folder of a local run: everything that survives a restart. It holds the lock, secrets, store, logs and demo logins."""
+"""The data folder of a local run, with everything that survives a restart: lock, secrets, store, logs and demo logins."""
 
 import fcntl
 import os
@@ -16,11 +16,11 @@ _CREATED_NAMES = ("store", "logs", "stripe", "mail", "images", "secrets.json", "
 
 
 class DataFolderError(Exception):
-    """The folder cannot be used; the message says what to do."""
+    """The folder cannot be used; the message says what to do instead."""
 
 
 class RunSecrets(msgspec.Struct):
-    """Generated once for a folder. `first_day` (epoch seconds) is the day from which the demo catalog's dates count."""
+    """The secrets of a folder, generated once. The demo catalog's dates are relative to `first_day` (epoch seconds)."""
 
     jwt_secret: str
     ticket_keys: str
@@ -31,10 +31,10 @@ class RunSecrets(msgspec.Struct):
 
 
 class DataFolder:
-    """The folder, locked for as long as this process lives. Raises DataFolderError when it cannot be used.
+    """The folder, locked until this process ends. Raises DataFolderError if it cannot be used.
 
-    Before `prepare` nothing in it is deleted or written, so a run that is refused until then loses nothing. `secrets` are those of the
-    folder; they are new the first time and with `reset`.
+    Nothing is deleted or written before `prepare`, so a run that is refused before it loses no data. `secrets` are new the first time and
+    after a `reset`.
     """
 
     def __init__(self, path: Path, *, reset: bool) -> None:
@@ -48,7 +48,7 @@ class DataFolder:
         self.secrets = _generate_secrets() if reset else self._load_secrets() or _generate_secrets()
 
     def prepare(self) -> None:
-        """Delete what a reset deletes, and make what is missing."""
+        """Delete the content for a reset, and create whatever is missing."""
         if self._reset:
             self._delete_content()
         for folder in (self.logs, self.store, self.stripe, self.mail, self.images):
@@ -57,16 +57,16 @@ class DataFolder:
             self.write_private(self._secrets_file.name, self.secrets)
 
     def remove_if_new(self) -> None:
-        """After a refused run: leave nothing behind that this run has made."""
+        """Remove everything that this run created, after it was refused."""
         if self._new:
             self._delete_content()
             (self.path / MARKER).unlink(missing_ok=True)
         if self._created:
-            with suppress(OSError):  # somebody else has put something into it
+            with suppress(OSError):  # another program has put files into it
                 self.path.rmdir()
 
     def write_private(self, name: str, content: object) -> Path:
-        """Write a JSON file that only this user may read, completely or not at all; returns its path."""
+        """Write a JSON file atomically, readable only by this user. Returns its path."""
         file, draft = self.path / name, self.path / f"{name}.new"
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -93,7 +93,7 @@ class DataFolder:
             marker = self.path / MARKER
             if not marker.exists():
                 if any(self.path.iterdir()):
-                    raise DataFolderError(f"{self.path} has files of something else. Choose an empty or new folder: make run DATA=<folder>")
+                    raise DataFolderError(f"{self.path} contains other files. Choose an empty or new folder: make run DATA=<folder>")
                 marker.write_text("Data of `make run`. `make run RESET=1` deletes it.\n")
             self._lock: IO[str] = marker.open("r+")
         except OSError as error:
@@ -106,7 +106,7 @@ class DataFolder:
             ) from None
 
     def _delete_content(self) -> None:
-        """Delete what `make run` created, and only that."""
+        """Delete only the files that `make run` creates."""
         for name in _CREATED_NAMES:
             path = self.path / name
             if path.is_dir() and not path.is_symlink():

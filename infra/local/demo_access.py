@@ -1,4 +1,4 @@
-"""The addresses and demo logins of a local run: what is printed at its start and written to `demo.json`."""
+"""The addresses and demo logins of a local run, printed at its start and written to `demo.json`."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from infra.local.data_folder import RunSecrets
 TOKEN_SECONDS = 30 * 86_400
 
 _LISTEN = """
-            Stripe cannot report payments to this run yet, because no webhook secret is set. To receive its webhooks:
+            Stripe cannot report payments to this run, because no webhook secret is set. To receive Stripe's webhooks:
             stripe listen --forward-to {}/webhooks/stripe
-            make run STRIPE_API_KEY=... STRIPE_WEBHOOK_SECRET=<the whsec_... that it prints>"""
+            make run STRIPE_API_KEY=... STRIPE_WEBHOOK_SECRET=<the whsec_... that stripe prints>"""
 
 
 class DemoLogin(msgspec.Struct):
@@ -27,7 +27,7 @@ class DemoLogin(msgspec.Struct):
 
 
 class DemoAccess(msgspec.Struct):
-    """The content of `demo.json`, for scripts. `stripe_url` is the address of the fake Stripe, None when it does not run."""
+    """The content of `demo.json`, for scripts. `stripe_url` is the address of the fake Stripe; None if it does not run."""
 
     stage: str
     base_url: str
@@ -44,7 +44,7 @@ def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: 
 
     def verify_promoter(promoter_id: str) -> None:
         profile = PromoterChange("Demo Promoter", "Demo Ltd", "Sells the demo events.", None, f"{promoter_id}@demo.example", verified=True)
-        if (current := profiles.find(promoter_id)) is not None and current.version == 1:  # as it was made with the account
+        if (current := profiles.find(promoter_id)) is not None and current.version == 1:  # unchanged since the account was created
             profiles.save(promoter_id, profile, "make run", clock.now(), by_admin=True)
 
     def login(name: str, password: str, *roles: auth.Role) -> DemoLogin:
@@ -69,12 +69,12 @@ def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: 
 
 
 def welcome_text(access: DemoAccess, file: Path) -> str:
-    """What is printed when the run is ready; `file` is the path of `demo.json`."""
+    """Return the text for the terminal when the run is ready; `file` is the path of `demo.json`."""
     return f"""
 Fairgate is running.
 
   Web       {access.web_url}
-  API       {access.base_url}        ({access.web_url}docs describes it; try {access.base_url}/events)
+  API       {access.base_url}        (documentation: {access.web_url}docs; try {access.base_url}/events)
   Store     {access.store_url}               (aws dynamodb list-tables --endpoint-url {access.store_url})
 
   Payments  {_payments_text(access.stripe_url, access.base_url)}
@@ -89,15 +89,15 @@ Ctrl-C stops it. The data is in {file.parent}.
 
 
 def _payments_text(stripe_url: str | None, base_url: str) -> str:
-    """How a checkout is paid that does not ask for a provider, and how one that asks for Stripe."""
+    """Describe how checkouts are paid without a provider, and with Stripe."""
     simulated_by_default = settings.current().payment_provider == "simulated"
-    on_request = 'simulated; a checkout with "provider": "stripe" is paid\n            ' if simulated_by_default else ""
+    on_request = 'simulated, unless a checkout has "provider": "stripe": then\n            ' if simulated_by_default else ""
     if stripe_url is not None:
-        where = f"at a fake Stripe on this machine, {stripe_url}, which takes test cards only"
+        where = f"at a fake Stripe on this machine, {stripe_url}, which accepts test cards only"
         return f"{on_request}{where}\n            To use Stripe's own test mode: make run STRIPE_API_KEY=sk_test_..."
     if secret_settings.optional_secret("stripe_api_key"):
         where = f"{on_request}at Stripe, with your key"
         return where if secret_settings.optional_secret("stripe_webhook_secrets") else where + _LISTEN.format(base_url)
     if settings.current().payment_simulation == "on":
         return "simulated"
-    return "none: simulation is off and no key of Stripe is set. Set one: make run STRIPE_API_KEY=..."
+    return "none: simulation is off and there is no Stripe key. To set one: make run STRIPE_API_KEY=..."

@@ -9,16 +9,16 @@ import msgspec
 from chalicelib.foundation import settings
 from infra.local.data_folder import RunSecrets
 
-# AWS clients need credentials; the local store accepts any.
+# AWS's SDK requires credentials; the local store accepts any.
 LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
-# The bucket of the images, and where the addresses of buckets begin.
+# The bucket for images, and the path prefix of buckets.
 BUCKET, UPLOADS = "fairgate-local-images", "/bucket"
 
-# The address of a store in this process. Nothing listens there, so a call that left the process would fail.
+# The address of a store in this process. Nothing listens there, so a call that leaves the process fails.
 UNREACHABLE_ENDPOINT = "http://127.0.0.1:9"
 
-# Defaults of a local stage: it trusts its user, and all of its users share one address.
+# Defaults of a local stage: it trusts its user, and all its users share one address.
 LOCAL_DEFAULTS = {
     "STAGE": "local",
     "IDENTITY": "demo",
@@ -33,11 +33,11 @@ STRIPE_VARIABLES = {"STRIPE_API_KEY": "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET":
 
 
 class SetupError(Exception):
-    """The run cannot start as the environment asks; the message says why and what to do."""
+    """The run cannot start with these environment variables; the message names the reason and the remedy."""
 
 
 class RunOptions(msgspec.Struct, frozen=True):
-    """`port` 0 is any free one."""
+    """Port 0 means any free port."""
 
     port: int
     data: Path
@@ -46,14 +46,14 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 
 def read_options() -> RunOptions:
-    """PORT, DATA, RESET and RELOAD; raises SetupError for a wrong value. Stripe's own variables become our settings."""
+    """Read PORT, DATA, RESET and RELOAD. Stripe's own variables become settings. Raises SetupError for a wrong value."""
     for name, setting in STRIPE_VARIABLES.items():
         if value := os.environ.get(name):
             os.environ.setdefault(settings.PREFIX + setting, value)
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or int(port) > 65_535:
         raise SetupError(f"PORT must be a number from 0 (any free port) to 65535, not {port!r}.")
-    reset, reload = _switch("RESET", "start with empty data"), _switch("RELOAD", "start again when a file was edited")
+    reset, reload = _switch("RESET", "start with empty data"), _switch("RELOAD", "restart after each edit of a file")
     return RunOptions(int(port), Path(os.environ.get("DATA") or ".data"), reset, reload)
 
 
@@ -65,9 +65,9 @@ def _switch(name: str, meaning: str) -> bool:
 
 
 def complete_environment(run_secrets: RunSecrets, port: int) -> None:
-    """Set the variables that are missing in this process's environment. Raises SettingsError for a malformed setting.
+    """Set the missing variables in this process's environment. Raises SettingsError for a malformed setting.
 
-    After payment buyers return to `port` of this machine, by either of its names.
+    After paying, buyers return to `port` of this machine, under either of its names.
     """
     if os.environ.get(f"{settings.PREFIX}STORE_ENDPOINT"):
         raise SetupError(f"`make run` starts its own store. Unset {settings.PREFIX}STORE_ENDPOINT and start again.")
@@ -76,16 +76,16 @@ def complete_environment(run_secrets: RunSecrets, port: int) -> None:
     for name, value in {**_defaults(), **secrets, "CHECKOUT_ORIGINS": origins, "SHOP_URL": f"http://127.0.0.1:{port}"}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
     if os.environ.get(f"{settings.PREFIX}STRIPE_API_KEY"):
-        # People share a test account of Stripe: a local run must not take the payments of another run for its own.
+        # Developers share a test account of Stripe, and a local run must not claim the payments of another run.
         os.environ.setdefault(f"{settings.PREFIX}STRIPE_NAMESPACE", f"local-{sha256(run_secrets.jwt_secret.encode()).hexdigest()[:12]}")
     os.environ.setdefault(f"{settings.PREFIX}IMAGES_BUCKET", BUCKET)
     os.environ.setdefault(f"{settings.PREFIX}IMAGES_ENDPOINT", f"http://127.0.0.1:{port}{UPLOADS}")
     os.environ.update(LOCAL_CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": UNREACHABLE_ENDPOINT})
-    settings.read(dict(os.environ))  # not yet kept: the fake Stripe adds its own
+    settings.read(dict(os.environ))  # checks, but does not cache the settings, because the fake Stripe adds its own
 
 
 def _defaults() -> dict[str, str]:
-    """LOCAL_DEFAULTS; in stage `prod` without those that it refuses."""
+    """Return LOCAL_DEFAULTS; in stage `prod` without the values that it refuses."""
     if os.environ.get(f"{settings.PREFIX}STAGE") != settings.PRODUCTION:
         return LOCAL_DEFAULTS
     return {name: value for name, value in LOCAL_DEFAULTS.items() if (name.lower(), value) not in settings.NOT_IN_PRODUCTION}

@@ -1,4 +1,4 @@
-"""Passes changes of the local store's tables to the functions that consume them, as AWS does."""
+"""Pass changes of the local store's tables to the functions that consume them, like AWS."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDO
 def create_poller(
     app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> StreamPoller:
-    """A poller that calls the app's functions. What they cannot process goes to the log, where AWS has a queue of dead letters."""
+    """Create a poller that calls the app's functions. Changes that fail go to the log, instead of AWS's queue of dead letters."""
     sources = [(function, feature) for function, features in CONSUMERS.items() for feature in features]
     return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources], clock)
 

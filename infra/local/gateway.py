@@ -1,6 +1,6 @@
 """A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, and responds to some errors.
 
-The local runtime and the tests share it, so that handlers see the same events everywhere.
+The local run and the tests share it, so that handlers get the same events everywhere.
 """
 
 import base64
@@ -21,7 +21,7 @@ MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
 Headers = Sequence[tuple[str, str]]
 Event = dict[str, Any]
 
-# The ids of requests have the form of UUIDs, as API Gateway's. One random number for the process and a counter make them in no time.
+# Ids of requests look like API Gateway's UUIDs. A random prefix per process and a counter are fast to create.
 _REQUEST_ID_PREFIX = str(uuid.uuid4())[:24]
 _request_numbers = itertools.count()
 
@@ -35,8 +35,8 @@ class GatewayResponse(msgspec.Struct, frozen=True):
 class ThreadedChalice(Chalice):
     """A Chalice app that many threads may call at once.
 
-    Chalice keeps the current request in a plain attribute of the app. One Lambda instance serves one request at a time,
-    so that is right there; here each thread has its own, as in chalice.local.LocalChalice.
+    Chalice keeps the current request in an attribute of the app, which suffices on Lambda, where an instance serves one request at a time.
+    Here each thread has its own, as in chalice.local.LocalChalice.
     """
 
     _thread_state = threading.local()
@@ -67,19 +67,19 @@ class Gateway:
         self._routes = _Routes(app.routes)
 
     def resource_of(self, path: str) -> str | None:
-        """The route of a path, as Chalice has it: `/api/v1/events/e1` -> `/v1/events/{event_id}`; None if there is none."""
+        """Return the route of a path in Chalice's form, `/api/v1/events/e1` -> `/v1/events/{event_id}`, or None."""
         route = self._match(path)
         return route[0] if route is not None else None
 
     def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> GatewayResponse:
-        """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
+        """Handle one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
         event = self.proxy_event(method, target, headers, body, source_ip)
         return event if isinstance(event, GatewayResponse) else to_response(self._app(event, None))
 
     def proxy_event(
         self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1"
     ) -> Event | GatewayResponse:
-        """The proxy event for the app, or the response that API Gateway gives by itself."""
+        """Return the proxy event for the app, or API Gateway's own response."""
         path, _, query = target.partition("?")
         request_id = f"{_REQUEST_ID_PREFIX}{next(_request_numbers):012x}"
         route = self._match(path)
@@ -95,7 +95,7 @@ class Gateway:
 
 
 class _Routes:
-    """Resources by their segments; a literal segment goes before a parameter, as in API Gateway."""
+    """Resources by their segments; a literal segment takes precedence over a parameter, as in API Gateway."""
 
     def __init__(self, resources: Iterable[str]) -> None:
         self._root: dict[str, Any] = {}
@@ -107,7 +107,7 @@ class _Routes:
         self.match = lru_cache(maxsize=4096)(self._match)
 
     def _match(self, path: str) -> tuple[str, dict[str, str] | None] | None:
-        """The resource and its decoded path parameters; a trailing slash does not count."""
+        """Return the resource and its decoded path parameters, ignoring a trailing slash."""
         segments = path.removesuffix("/")[1:].split("/")
         resource = _find(self._root, segments)
         if resource is None:
@@ -169,7 +169,7 @@ def _event(
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The last value of each name, and all values."""
+    """Return the last value of each name, and all values."""
     last: dict[str, str] = {}
     every: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -182,7 +182,7 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str
 
 
 def to_response(result: dict[str, Any]) -> GatewayResponse:
-    """What a client gets of what a function returns."""
+    """Convert a function's result to the response for the client."""
     body = result["body"]
     raw = base64.b64decode(body) if result.get("isBase64Encoded") else (body or "").encode()
     headers = dict(result["headers"])

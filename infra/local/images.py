@@ -1,7 +1,7 @@
-"""The images of a local run: the bucket in its data folder, as CloudFront shows it, and as browsers send files to it.
+"""The images of a local run: the bucket in its data folder, served as by CloudFront, and uploads of browsers to it.
 
-Calls of the product get to the folder by `devtools.s3.transport`, so it does the same as on AWS. What is sent to the bucket gets to the
-function that checks it, as by EventBridge.
+The product's calls of S3 reach the folder through `devtools.s3.transport`, so its code is the same as on AWS. Uploads are passed to the
+function that checks them, as by EventBridge.
 """
 
 import logging
@@ -25,7 +25,7 @@ _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "PO
 
 
 class LocalImages:
-    """Answers requests below SHOWN and UPLOADS; checks uploads in a thread each, one after the other."""
+    """Responds to requests below SHOWN and UPLOADS; checks each upload in a thread of its own, one after another."""
 
     def __init__(self, folder: Path, app: Chalice) -> None:
         self.buckets = FolderBuckets(folder)
@@ -34,17 +34,17 @@ class LocalImages:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Check what was sent before the last run stopped."""
+        """Check the uploads that the last run did not finish."""
         for key in self.buckets.list_keys(BUCKET, "uploads/"):
             self._on_stored(key)
 
     def stop(self) -> None:
-        """Wait a moment for checks that are under way; those that take longer are repeated at the next start."""
+        """Wait a moment for running checks. The next start repeats checks that take longer."""
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
     def response(self, method: str, target: str, headers: Headers, body: bytes) -> GatewayResponse | None:
-        """The response to a request for an image or with a form; None for all other requests."""
+        """Return the response to a request for an image or with a form; None for all other requests."""
         path = target.partition("?")[0]
         if path.startswith(SHOWN):
             return self._show(method, path)
@@ -55,7 +55,7 @@ class LocalImages:
     def _show(self, method: str, path: str) -> GatewayResponse:
         found = self.buckets.find(BUCKET, path[1:]) if method in ("GET", "HEAD") else None
         if found is None:
-            return GatewayResponse(404, {"Content-Type": "text/plain; charset=utf-8"}, b"There is no such picture.")
+            return GatewayResponse(404, {"Content-Type": "text/plain; charset=utf-8"}, b"This picture does not exist.")
         shown = {name.title(): value for name, value in found.response_headers.items()}
         return GatewayResponse(200, {**shown, "X-Content-Type-Options": "nosniff"}, found.body)
 
@@ -82,10 +82,10 @@ class LocalImages:
             try:
                 self._process(stored_event(key), None)
             except Exception:
-                logging.getLogger(__name__).exception("an upload was not checked; it is again at the next start")
+                logging.getLogger(__name__).exception("an upload was not checked; the next start repeats the check")
 
 
 def stored_event(key: str) -> dict[str, Any]:
-    """What EventBridge sends when an object was stored."""
+    """Return EventBridge's event for a stored object."""
     bucket = settings.current().images_bucket
     return {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}}}

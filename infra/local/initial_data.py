@@ -1,4 +1,4 @@
-"""The tables and the catalog that a local run starts with. Creates what is missing and keeps what is there."""
+"""The initial tables and catalog of a local run. Creates whatever is missing and keeps existing data."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

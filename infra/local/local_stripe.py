@@ -1,4 +1,4 @@
-"""The fake Stripe of a local run that has no Stripe key: cards are taken by the same code as in production."""
+"""The fake Stripe of a local run without a Stripe key, so that the same code takes cards as in production."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
 
 def is_needed() -> bool:
-    """Whether no key is given and the stage takes no real money. Raises SetupError for an API address that is given without a key."""
+    """Whether there is no key and the stage takes no real money. Raises SetupError for an API address without a key."""
     if _variable("STRIPE_API_KEY"):
         return False
     if _variable("STRIPE_API_BASE"):
@@ -23,7 +23,7 @@ def is_needed() -> bool:
 
 
 def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
-    """Create the fake and point this process's settings to it. It serves, and sends webhooks to `origin`, once it is entered.
+    """Create the fake and point this process's settings to it. It serves, and sends webhooks to `origin`, within a `with` block.
 
     Its data and its port are kept in the folder; `port` is the one to try the first time (0: any free one).
     """
@@ -35,9 +35,9 @@ def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
         "STRIPE_API_BASE": fake.url,
         "STRIPE_WEBHOOK_SECRETS": webhook_secrets,
         "STRIPE_PUBLISHABLE_KEY": _variable("STRIPE_PUBLISHABLE_KEY") or fake.publishable_key,
-        # The fake has no Stripe.js.
+        # The fake does not have Stripe.js.
         "CHECKOUT_PAGE": _variable("CHECKOUT_PAGE") or "hosted",
-        # A client that does not know of the fake keeps paying with `simulate`.
+        # Clients that do not know about the fake continue to pay with `simulate`.
         "PAYMENT_PROVIDER": _variable("PAYMENT_PROVIDER") or "simulated",
     }
     os.environ.update({settings.PREFIX + name: value for name, value in variables.items()})
@@ -45,14 +45,14 @@ def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
 
 
 def add_prices(fake: FakeStripe, catalog: Catalog) -> None:
-    """Create the prices that tiers name; at Stripe somebody creates them in the dashboard."""
+    """Create the prices that tiers name. At Stripe, people create them in the dashboard."""
     for tier in catalog.tiers.values():
         if tier.stripe_price_id:
             fake.add_price(tier.stripe_price_id, unit_amount=tier.price_cents, currency=tier.currency, name=tier.name)
 
 
 def _create_on_free_port(folder: DataFolder, port: int) -> FakeStripe:
-    """On the port of the last run if that is free, since buyers may still have links to its pages."""
+    """Start on the port of the last run if it is free, because buyers may still have links to its pages."""
     file = folder.stripe / "port.json"
     for candidate in dict.fromkeys((*_last_port(file), port, 0)):
         try:
@@ -67,7 +67,7 @@ def _create_on_free_port(folder: DataFolder, port: int) -> FakeStripe:
 
 
 def _last_port(file: Path) -> list[int]:
-    """The port of the last run, or nothing."""
+    """Return the port of the last run, or None."""
     text = file.read_text().strip() if file.exists() else ""
     return [int(text)] if text.isdecimal() and int(text) <= 65_535 else []
 

@@ -1,4 +1,4 @@
-"""The mail server of a local run: it sends nothing on, writes each mail to a file, and prints a line with its link."""
+"""The mail server of a local run. It delivers no mail, but writes each one to a file and prints a line with its link."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ _LINK = re.compile(r"https?://\S+")
 
 
 class MailReceiver:
-    """Receives mails on a free port of 127.0.0.1 while it is entered. `report` gets a line for each."""
+    """Receives mails on a free port of 127.0.0.1 within a `with` block. `report` gets a line for each mail."""
 
     def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
         folder.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ class MailReceiver:
 
 
 class _SocketController(Controller):
-    """aiosmtpd's controller on a free port; its own would connect to port 0."""
+    """aiosmtpd's controller on a free port. The original would connect to port 0."""
 
     def __init__(self, handler: "_MailHandler") -> None:
         self._socket = socket.create_server((HOST, 0))

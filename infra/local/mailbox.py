@@ -1,4 +1,4 @@
-"""The pages /dev/mailbox of a local run: every mail that was sent, as the receiver has written it to its file.
+"""The pages /dev/mailbox of a local run: every mail that was sent, from the receiver's files.
 
 A mail's HTML is shown in a frame without scripts, and its policy lets it load nothing: a mistake in a template can be seen, and not run.
 """
@@ -20,7 +20,7 @@ _TARGET = re.compile(rf"{PATH}(?:/(\d{{1,9}})(?:/(html|files/(\d{{1,3}})))?)?/?"
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Links of a mail open in a window of their own, which is not in the sandbox.
+# Links in a mail open in another window, outside of the sandbox.
 _LINKS = "allow-popups allow-popups-to-escape-sandbox"
 _MAIL_POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; sandbox {_LINKS}"
 _FILE_POLICY = "default-src 'none'; sandbox"
@@ -46,13 +46,13 @@ pre { white-space: pre-wrap; padding: 1rem; background: #fff; border: 1px solid 
 
 
 class Mailbox:
-    """The mails in a folder, of which the receiver's numbers are the file names."""
+    """The mails in a folder; their file names are the receiver's numbers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def response(self, method: str, target: str) -> GatewayResponse | None:
-        """A page, a mail's HTML or one of its files; None for any other address."""
+        """Return a page, a mail's HTML or one of its files; None for any other address."""
         found = _TARGET.fullmatch(target.partition("?")[0])
         if found is None or method not in ("GET", "HEAD"):
             return None
@@ -103,7 +103,7 @@ def _show(number: str, mail: EmailMessage, files: list[EmailMessage]) -> str:
 
 
 def _files(mail: EmailMessage) -> Iterator[EmailMessage]:
-    """What is attached, and the images that the HTML shows."""
+    """Return the attachments, and the images that the HTML shows."""
     for part in mail.walk():
         if part.get_filename() is not None:
             yield part
@@ -114,7 +114,7 @@ def _name(file: EmailMessage) -> str:
 
 
 def _html_response(mail: EmailMessage) -> GatewayResponse:
-    """The HTML, with the images that it names in place of their names."""
+    """Return the HTML with its images embedded."""
     body = mail.get_body(("html",))
     html = body.get_content() if body is not None else ""
     for file in _files(mail):

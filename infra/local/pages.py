@@ -1,4 +1,4 @@
-"""The built pages of web/ as HTTP responses, with the headers that a CDN would send too. Nothing outside the folder is served."""
+"""The built pages of web/ as HTTP responses, with the CDN's headers. Serves no file outside the folder."""
 
 import mimetypes
 import re
@@ -16,7 +16,7 @@ _TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-# Scripts and styles come from files of our own alone, so text that somebody smuggles into a page cannot run.
+# Scripts and styles come only from the shop's own files, so text smuggled into a page cannot run.
 _RULES = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -30,7 +30,7 @@ _RULES = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
-# What Stripe.js needs (https://docs.stripe.com/security/guide#content-security-policy), on the one page that loads it.
+# Stripe.js needs these (https://docs.stripe.com/security/guide#content-security-policy), on the only page that loads it.
 _PAYMENT_RULES = {
     "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
     "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
@@ -40,32 +40,32 @@ PAGE_POLICY, PAYMENT_POLICY = (
     "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
 )
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
-# Files are in assets/ or have a dot in their only part. Pages below the addresses of `_ENTRY` are drawn by an entry of that name,
-# all others by index.html. infra/cdn/viewer-request.js has the same.
+# Files are in assets/ or have a dot in their only segment. The entries in `_ENTRY` draw the pages below their addresses, and index.html
+# draws all other pages. infra/cdn/viewer-request.js has the same.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
 _ENTRY = re.compile(r"(manage|door)(/.*)?", re.DOTALL)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
-# Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
+# Words in the User-Agent of programs that preview links; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(
     "facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview"
     "|mastodon|cardyb|viber|embedly|iframely",
     re.IGNORECASE,
 )
-_HASHED = "assets"  # this folder's files have a hash in their names
+_HASHED = "assets"  # the files in this folder have a hash in their names
 FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 
 def preview_target(method: str, target: str, headers: Headers) -> str | None:
-    """What a program that draws previews of links gets of the API instead of an event's page; None for all other requests."""
+    """Return the API's path of the preview for programs that preview links to events; None for all other requests."""
     page = _EVENT_PAGE.fullmatch(target.partition("?")[0])
     agent = next((value for name, value in headers if name.lower() == "user-agent"), "")
     return f"/api/v1/events/{page[1]}/preview" if method == "GET" and page and _PREVIEWERS.search(agent) else None
 
 
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:
-    """The file of the folder `web` that a request target names; 404 or 405 as plain text.
+    """Return the file in the folder `web` for a request target; 404 or 405 as plain text.
 
-    What names no file is an entry, which draws the page itself, also the one that says that there is no such page.
+    Any other target is a page, which an entry draws, including the page for unknown addresses.
     """
     if method not in ("GET", "HEAD"):
         return text_response(405, "Pages can only be read: use GET. The API is under /api/v1.")
@@ -96,5 +96,5 @@ def _find_file(root: Path, path: str) -> Path | None:
     try:
         file = (root / path).resolve()
         return file if file.is_relative_to(root) and file.is_file() and not file.name.startswith(".") else None
-    except (OSError, ValueError):  # a name that is too long, or that has a NUL
+    except (OSError, ValueError):  # the name is too long or contains a NUL
         return None

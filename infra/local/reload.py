@@ -1,4 +1,4 @@
-"""RELOAD=1: a local run that starts again when the code or the bootstrap file was edited. The data stays, so nothing sold is lost."""
+"""RELOAD=1: restart a local run after each edit of the code or the bootstrap file. The data, including sold tickets, stays."""
 
 import os
 import signal
@@ -17,11 +17,11 @@ from infra.local.server import HOST
 ROOT = Path(__file__).parents[2]
 WATCHED = ("app.py", "bootstrap", "chalicelib", "devtools", "infra")
 SUFFIXES = (".py", ".json", ".txt", ".html", ".j2")
-CHECK_MILLISECONDS = 300  # between two looks at whether the run has ended
+CHECK_MILLISECONDS = 300  # how often to check whether the run has ended
 
 
 def run_again_after_edits(port: int, variables: Mapping[str, str], arguments: Sequence[str]) -> int:
-    """Run `make run` in a process of its own, and again after each edit; returns its exit code when it was stopped.
+    """Run `make run` in a process of its own, and restart it after each edit. Returns its exit code when it is stopped.
 
     A run that cannot start, because the edited code has a fault, is tried again after the next edit. Port 0 becomes one free port for all.
     `variables` is the environment without those of the file `.env`, which each run reads for itself; `arguments` are those of each run.
@@ -29,20 +29,20 @@ def run_again_after_edits(port: int, variables: Mapping[str, str], arguments: Se
     environment = {**variables, "RELOAD": "0", "PORT": str(port or _free_port())}
     settings_file = _WatchedFile(env_file.find())
     run = _Run(environment, arguments)
-    environment["RESET"] = "0"  # deletes the data once
+    environment["RESET"] = "0"  # only the first run deletes the data
     watched = [ROOT / name for name in WATCHED]
     for changes in watch(*watched, watch_filter=_is_source, yield_on_timeout=True, rust_timeout=CHECK_MILLISECONDS):
         if run.is_stopping or run.process.poll() == 0:
             return run.process.wait()
         edited = {path for _, path in changes} | ({str(settings_file.path)} if settings_file.has_changed() else set())
         if edited:
-            print(f"\nEdited: {_names(edited)}. Starting again ...", flush=True)
+            print(f"\nEdited: {_names(edited)}. Restarting ...", flush=True)
             run.start_again(environment)
     return run.process.wait()
 
 
 class _Run:
-    """The process of the run. It is in this process's group, so Ctrl-C in a terminal reaches both; SIGTERM is passed on."""
+    """The process of the run. Ctrl-C in a terminal reaches both processes, which share a group; SIGTERM is passed on."""
 
     def __init__(self, environment: dict[str, str], arguments: Sequence[str]) -> None:
         self.is_stopping = False
@@ -68,14 +68,14 @@ class _Run:
 
 
 class _WatchedFile:
-    """A file that may not be there: watchfiles can only watch what is."""
+    """A file that may not exist, which watchfiles cannot watch."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._seen = self._state()
 
     def has_changed(self) -> bool:
-        """Whether it was made, edited or deleted since this was asked last."""
+        """Whether the file was created, edited or deleted since the last call."""
         before, self._seen = self._seen, self._state()
         return self._seen != before
 

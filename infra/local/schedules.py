@@ -1,4 +1,4 @@
-"""Runs in the background what AWS runs: the app's scheduled functions, and the deletion of items whose time to live is over."""
+"""Run AWS's background work: the app's scheduled functions, and the deletion of expired items."""
 
 import threading
 from typing import Any
@@ -14,7 +14,7 @@ STOP_SECONDS = 3
 
 
 class Schedules:
-    """Runs all schedules every 30 seconds instead of at their own intervals, so that a person who tries things out waits less."""
+    """Runs all schedules every 30 seconds instead of at their own intervals, so that developers wait less."""
 
     def __init__(self, app: Chalice, store: LocalStore) -> None:
         self._store = store
@@ -26,12 +26,12 @@ class Schedules:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait a moment for a run that is under way; one that takes longer is continued at the next start."""
+        """Wait a moment for a current run. The next start continues a run that takes longer."""
         self._stop.set()
         self._thread.join(timeout=STOP_SECONDS)
 
     def run_once(self) -> None:
-        """Run each schedule, then delete expired items; a failure of one is logged and does not stop the others."""
+        """Run each schedule, then delete expired items. A failure is logged and does not stop the others."""
         for handler in self._handlers:
             if self._stop.is_set():
                 return
@@ -45,14 +45,14 @@ class Schedules:
             log.exception("schedule.failed")
 
     def _run(self) -> None:
-        """The first run is at once, to finish what the last process left unfinished."""
+        """The first run starts at once, to finish the work of the last process."""
         self.run_once()
         while not self._stop.wait(INTERVAL_SECONDS):
             self.run_once()
 
 
 def scheduled_event() -> dict[str, Any]:
-    """What EventBridge sends to a scheduled function."""
+    """Return EventBridge's event for a scheduled function."""
     return {
         "version": "0",
         "id": ids.new_id(),

@@ -1,4 +1,4 @@
-"""Send log lines and metrics to a file, so that the terminal stays readable."""
+"""Write log lines and metrics to a file, so that the terminal stays readable."""
 
 import io
 import sys
@@ -11,9 +11,9 @@ MAX_BYTES = 50 * 1024 * 1024
 
 
 class WholeLines(io.TextIOBase):
-    """A text file for several threads: it writes whole lines only, while `print` writes a line and its end separately.
+    """A text file for several threads. It writes only whole lines, although `print` writes a line and its end separately.
 
-    On a full disk lines are lost, because no request may fail for want of its log line.
+    On a full disk it drops lines, because no request may fail for lack of its log line.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -38,7 +38,7 @@ class WholeLines(io.TextIOBase):
 
 
 def redirect_stdout(file: Path) -> TextIO:
-    """Append everything that is written to stdout to `file` from now on; returns the terminal. A file above 50 MB is set aside first."""
+    """Append everything written to stdout to `file` from now on, and return the terminal. Renames a file above 50 MB first."""
     if file.exists() and file.stat().st_size > MAX_BYTES:
         file.replace(file.with_suffix(file.suffix + ".1"))
     terminal, sys.stdout = sys.stdout, WholeLines(file.open("a", buffering=1, encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The additions to the CloudFormation template that `chalice package` writes. Chalice merges maps deeply and replaces lists."""
+"""Fairgate's additions to the CloudFormation template of `chalice package`, which merges maps deeply and replaces lists."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from infra.template.stages import Template
 
 
 def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
-    """The additions for a stage; `routes` are those of the app: path -> method -> route.
+    """Return the additions for a stage; `routes` are the app's: path -> method -> route.
 
     With `snapstart` API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
-    Raises ValueError if the stage's settings name a function or table that there is not.
+    Raises ValueError if the stage's settings name an unknown function or table.
     """
     return {
         "Resources": {

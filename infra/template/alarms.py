@@ -1,4 +1,4 @@
-"""The alarms of a stage. docs/runbook.md has a section for each, by its name: what it means, what to look at, what to do."""
+"""The alarms of a stage. docs/runbook.md has a section for each alarm: its meaning, where to look, and what to do."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,21 +16,21 @@ MINUTE, MINUTES, HOUR, DAY = 60, 300, 3600, 86_400
 
 Metric = Template
 
-# Of the API's paths: reserving, opening a checkout, paying, and both in one call.
+# The API's paths for reserving, opening a checkout, paying, and both in one call.
 PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions", "/v1/checkout/confirm", "/v1/orders")
 FROM_LOGS = "FairgateLogs"
-# The goal in percent: of the mails whose end SES has reported, those that have arrived. Nothing is measured of what has not happened.
+# The goal in percent: delivered mails among those whose outcome SES has reported. A metric without events has no values.
 DELIVERY_GOAL, DELIVERY_ENDS = 98, ("delivered", "bounced", "rejected")
 EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
-# CloudWatch refuses an alarm with more.
+# The most that CloudWatch allows.
 METRICS_OF_AN_ALARM = 10
 
 
 class Alarm(Struct, frozen=True):
-    """`value` is a formula of `metrics`, by their ids; the alarm goes off if it is above `threshold` in `times` periods.
+    """`value` is a formula of `metrics`, by their ids; the alarm goes off if the value exceeds `threshold` in `times` periods.
 
-    `silence`: what it means if nothing is measured. A formula of several metrics fills what is missing with zero: otherwise it has no
-    value while one of them has none. `part`: of several alarms that are about the same, which has a number in its name from 2 on.
+    `silence` is the meaning of missing data. A formula of several metrics replaces missing values with zero, because otherwise it has no
+    value while one metric has none. `part` counts alarms on the same subject; names from the second part on end with its number.
     """
 
     name: str
@@ -60,12 +60,12 @@ DELIVERY_RATE = f"100 * {_filled('delivered')} / ({_sum(DELIVERY_ENDS)})"
 
 
 def alarms(stage: str) -> list[Alarm]:
-    """All alarms of a stage."""
+    """Return all alarms of a stage."""
     payments = _sum(("declined", "paid"))
     return [
         Alarm("errors", f"100 * {_filled('failed')} / requests", _requests(stage, MINUTES), 1),
         Alarm("slow", "p95", {"p95": _api(stage, "Latency", "p95", MINUTES)}, 500, times=3),
-        # 99.9 % of 30 days are lost in five days at this rate.
+        # At this rate, the errors that 99.9 % availability allows in 30 days are used up in five days.
         Alarm("availability", f"100 * {_filled('failed')} / requests", _requests(stage, HOUR), 0.6, times=3, out_of=6),
         Alarm(
             "purchases-fail",
@@ -85,14 +85,14 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
         Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3),
         Alarm("mails-given-up", "given_up", {"given_up": _own(stage, "notifications_given_up", MINUTES)}, 0),
-        # SES pauses who has 10 % bounces, or 0.5 % complaints. Of fewer mails than these, one complaint would be too many.
+        # SES pauses senders with 10 % bounces or 0.5 % complaints. Below this number of mails, one complaint would set off the alarm.
         Alarm(
             "mails-unwanted",
             f"IF(sent > 400, 100 * ({_filled('bounced')} + 20 * {_filled('complained')}) / sent, 0)",
             {name: _own(stage, f"mails_{name}", HOUR) for name in ("sent", "bounced", "complained")},
             5,
         ),
-        # Of fewer mails than these, three invented addresses would be too many.
+        # Below this number of mails, three invented addresses would set off the alarm.
         Alarm(
             "mails-undelivered",
             f"IF({_sum(DELIVERY_ENDS)} > 200, {DELIVERY_RATE}, 100)",
@@ -115,14 +115,14 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
         Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
         Alarm("sweep-silent", _filled("runs"), {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
-        # The product is zero if one of them is silent: nothing at all is measured of a function that is not called.
+        # The product is zero if one function is silent, because a function that is not called has no metrics.
         Alarm("jobs-silent", " * ".join(map(_filled, _runs())), _runs(), 1, below=True, silence="breaching"),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
 
 
 def resources(stage: str) -> Template:
-    """The alarms, whom they tell, and what they count in logs."""
+    """Return the alarms, their topic, and the metrics that they count in logs."""
     topic: Template = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-alarms"}}
     if email := stack_settings(stage).alarm_email:
         topic["Properties"]["Subscription"] = [{"Protocol": "email", "Endpoint": email}]
@@ -134,7 +134,7 @@ def resources(stage: str) -> Template:
 
 
 def _of_sums(name: str, metrics: dict[str, Metric], *, times: int = 1) -> list[Alarm]:
-    """An alarm that goes off if one of the metrics is above zero, or several that share out the metrics evenly."""
+    """Return alarms that go off if one of the metrics exceeds zero: as few as possible, with an even share of the metrics each."""
     parts = -(-len(metrics) // METRICS_OF_AN_ALARM)
     names = list(metrics)
     shares = [names[part::parts] for part in range(parts)]
@@ -151,7 +151,7 @@ def _resource(stage: str, alarm: Alarm) -> Template:
         for name, metric in alarm.metrics.items()
     ]
     queries.append({"Id": "value", "Expression": alarm.value, "Label": alarm.name, "ReturnData": True})
-    told = [{"Ref": "Alarms"}]
+    topics = [{"Ref": "Alarms"}]
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -163,8 +163,8 @@ def _resource(stage: str, alarm: Alarm) -> Template:
             "EvaluationPeriods": alarm.out_of or alarm.times,
             "DatapointsToAlarm": alarm.times,
             "TreatMissingData": alarm.silence,
-            "AlarmActions": told,
-            "OKActions": told,
+            "AlarmActions": topics,
+            "OKActions": topics,
         },
     }
 
@@ -175,7 +175,7 @@ def _metric(namespace: str, name: str, stat: str, period: int, **dimensions: Any
 
 
 def _own(stage: str, name: str, period: int, namespace: str = log.NAMESPACE) -> Metric:
-    """One of ours: from the functions' own lines, with dimensions, or counted in logs, whose filters have none of use."""
+    """Return a metric of Fairgate: from the functions' own log lines, with dimensions, or counted by a log filter, without them."""
     if namespace == log.NAMESPACE:
         if name not in log.COUNTERS and name not in log.GAUGES:
             raise KeyError(name)
@@ -196,7 +196,7 @@ def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
 
 
 def _runs() -> dict[str, Metric]:
-    """Of the jobs of each minute but the sweep, which counts its own runs."""
+    """Return the runs of the jobs of each minute, except the sweep, which counts its own runs."""
     return {f"runs_{name}": _lambda("Invocations", name) for name in EACH_MINUTE}
 
 
@@ -209,13 +209,13 @@ def _ages_of_changes() -> dict[str, Metric]:
 
 
 def _function_errors() -> dict[str, Metric]:
-    """Of those that nobody waits for; what the others fail at is among the errors of the API."""
+    """Return the errors of functions that run in the background; errors of the others count as errors of the API."""
     return {f"errors_{name}": _lambda("Errors", name) for name in FUNCTIONS if dead_letters_id(name) is not None}
 
 
 def _dead_letters(stage: str) -> dict[str, Metric]:
     queues = {name: dead_letters_id(name) for name in FUNCTIONS}
-    if mails.is_by_ses(stage):
+    if mails.uses_ses(stage):
         queues["mail_reports"] = mails.DEAD_LETTERS
     return {
         f"letters_{name}": _metric(
@@ -227,7 +227,7 @@ def _dead_letters(stage: str) -> dict[str, Metric]:
 
 
 def _metric_filters(stage: str) -> Template:
-    """What only logs have: replies of purchase steps, also those that API Gateway gave by itself, and what functions complain of."""
+    """Return filters for metrics that only logs have: replies to purchase steps, including API Gateway's own, and errors of functions."""
     steps = " || ".join(f'($.resource = "{path}")' for path in PURCHASE_STEPS)
     filters: Template = {
         "PurchaseSteps": _metric_filter(stage, "AccessLogs", "purchase_steps", f'{{ ($.method = "POST") && ({steps}) }}'),

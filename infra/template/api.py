@@ -1,4 +1,4 @@
-"""API Gateway in front of the functions: which of them each route calls, and its own error responses in the shape of ours."""
+"""API Gateway in front of the functions: the function of each route, and its own error responses in Fairgate's format."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015
 
 WEBHOOK_PATHS = ("/v1/webhooks/ses", "/v1/webhooks/stripe")
 
-# No address, path or token of anybody: the resource, not what was asked of it.
+# No address, actual path or token of a caller: only the resource.
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -27,7 +27,7 @@ _ACCESS_LOG = {
     "web_acl": "$context.wafResponseCode",
     "trace_id": "$context.xrayTraceId",
 }
-# An account has one role for the logs of all its APIs in a region. So it stays when this stack goes: other stacks use it too.
+# An account has one role for the logs of all its APIs in a region. It outlives this stack, because other stacks use it too.
 _RETAINED = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 _ACCESS_LOGS_ACCOUNT: Template = {
     "AccessLogsRole": {
@@ -51,7 +51,7 @@ _ACCESS_LOGS_ACCOUNT: Template = {
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
 _CUT_OFF = f"The service is busy. {error_replies.UNKNOWN} {error_replies.LOOK_FIRST}"
 _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
-    # What API Gateway calls an unknown resource or method.
+    # API Gateway's name for an unknown resource or method.
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
     "RESOURCE_NOT_FOUND": _UNKNOWN_ADDRESS,
     "ACCESS_DENIED": (403, "forbidden", "You are not allowed to make this request."),
@@ -68,7 +68,7 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
 
 
 def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Template:
-    """The additions to Chalice's API; `routes` are those of the app: path -> method -> route."""
+    """Return the additions to Chalice's API; `routes` are the app's: path -> method -> route."""
     allowed = _cors_headers(function_settings(stage)["Environment"]["Variables"].get(f"{PREFIX}CORS_ORIGINS", cors.ALL))
     body = {
         "x-amazon-apigateway-gateway-responses": {
@@ -105,7 +105,7 @@ def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Templat
 
 
 def _uri(path: str, *, snapstart: bool) -> Template:
-    """What API Gateway calls for a path."""
+    """Return the function that API Gateway calls for a path."""
     function = {"Ref": f"{API}.Alias"} if snapstart else {"Fn::GetAtt": [API, "Arn"]}
     if path in WEBHOOK_PATHS:
         function = {"Fn::GetAtt": [WEBHOOKS, "Arn"]}
@@ -113,9 +113,9 @@ def _uri(path: str, *, snapstart: bool) -> Template:
 
 
 def _cors_headers(setting: str) -> dict[str, str]:
-    """The headers with which a page of an allowed origin can read the errors of API Gateway, for a value of `cors_origins`.
+    """Return the headers that let pages of allowed origins read API Gateway's errors, for a value of `cors_origins`.
 
-    API Gateway cannot compare. So if several origins are listed, each one that asks is allowed: these errors say nothing of anybody.
+    API Gateway cannot compare origins. If several are listed, it allows every origin, because these errors reveal nothing about anybody.
     """
     readable = {"Access-Control-Expose-Headers": "'Retry-After, X-Request-Id'"}
     if setting == cors.ALL:
@@ -141,9 +141,9 @@ def _gateway_response(allowed: dict[str, str], status: int | None, code: str, me
 
 
 def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
-    """The function that is called for the methods of a path, for preflight requests (OPTIONS), and for all other methods.
+    """Return the integrations of a path: its methods, preflight requests (OPTIONS), and all other methods.
 
-    Chalice knows the methods of a path and refuses others with 405; API Gateway alone would respond with 404.
+    Chalice refuses other methods with 405; API Gateway alone would respond with 404.
     """
     names = [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
     called = {"x-amazon-apigateway-integration": {"uri": uri}}
@@ -158,6 +158,6 @@ def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
             "contentHandling": "CONVERT_TO_TEXT",
         },
     }
-    # OPTIONS is one of the other methods, but the emulated AWS knows only methods that have a name.
+    # OPTIONS is one of the other methods, but the emulated AWS supports only named methods.
     others = {"options": other_method, "x-amazon-apigateway-any-method": other_method}
     return {**{method.lower(): called for method in methods}, **others}

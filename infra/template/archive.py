@@ -1,5 +1,6 @@
-"""Daily copies of the ledger and the audit log where nobody can change them: IAM lets a function put an entry, and cannot tell whether
-that replaces another one. A copy of the day before shows it.
+"""Daily copies of the ledger and the audit log that nobody can change.
+
+IAM lets a function put an entry, but cannot forbid replacing an existing one. A copy of the day before reveals that.
 """
 
 import json
@@ -10,7 +11,7 @@ from infra.template.stages import Template, stack_settings
 
 
 def resources(stage: str) -> Template:
-    """Nothing if the stage keeps no archive."""
+    """Return the archive's resources; none if the stage keeps no archive."""
     days = stack_settings(stage).archive_days
     if days is None:
         return {}
@@ -22,7 +23,7 @@ def resources(stage: str) -> Template:
 
 
 def _bucket(days: int) -> Template:
-    """For so many days, objects can be neither changed nor deleted; afterwards they are deleted."""
+    """Return a bucket whose objects cannot be changed or deleted for so many days, and are deleted afterwards."""
     retention = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": days}}
     expiry = {"Id": "expire", "Status": "Enabled", "ExpirationInDays": days + 1, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
     return {
@@ -47,7 +48,7 @@ def _bucket(days: int) -> Template:
 
 
 def _role() -> Template:
-    """What the schedule may do: read whole tables into the bucket. No function has this role."""
+    """Return the schedule's role, which may export whole tables to the bucket. No function has this role."""
     exported = [{"Fn::GetAtt": [tables.logical_id(feature), "Arn"]} for feature in APPEND_ONLY]
     statements = [
         {"Effect": "Allow", "Action": "dynamodb:ExportTableToPointInTime", "Resource": exported},

@@ -1,6 +1,6 @@
-"""CloudFront in front of the pages (a bucket that nobody else can read) and of the API, at one address and by HTTPS only.
+"""CloudFront in front of the pages (a bucket that only CloudFront can read) and the API, at one address and with HTTPS only.
 
-Public documents are cached for as long as the API says, a second for most of them. Everything else goes through.
+CloudFront caches public documents for as long as the API says, mostly a second, and passes everything else through.
 """
 
 from typing import Any
@@ -13,15 +13,15 @@ from infra.template import images
 from infra.template.stages import ROOT, Template, function_settings, stack_settings
 
 API_STAGE = "api"
-# The one page that loads Stripe's script, where the shop takes cards on its own page; infra/local/pages.py has the same.
+# The only page that loads Stripe's script, for shops that take cards on their own page; infra/local/pages.py has the same.
 _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 HSTS_SECONDS = 63_072_000
-# Policies that AWS manages, by their ids, which are the same in all accounts.
+# The ids of AWS's managed policies, which are the same in all accounts.
 _CACHE_FILES = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized
 _CACHE_NOTHING = "4135ea2d-6df8-44a3-9df3-4b5a084be39e"  # CachingDisabled
 _PASS_ALL_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AllViewerExceptHostHeader
 
-# Whatever a viewer sends under this name is replaced.
+# Replaces a header of this name that the viewer sent.
 _PASS_VIEWER_ON = """
 function handler(event) {
   event.request.headers["%s"] = { value: event.viewer.ip };
@@ -31,7 +31,7 @@ function handler(event) {
 
 
 def resources(stage: str, routes: dict[str, Any]) -> Template:
-    """`routes` are those of the app: path -> method -> route."""
+    """Return CloudFront's resources; `routes` are the app's: path -> method -> route."""
     return {
         "WebBucket": _BUCKET,
         "WebBucketPolicy": _BUCKET_POLICY,
@@ -47,7 +47,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
 
 
 def outputs(stage: str) -> Template:
-    """What a deployment needs to know of the stack."""
+    """Return the outputs that a deployment reads."""
     domain = stack_settings(stage).domain
     return {
         "ShopURL": {"Value": f"https://{domain}" if domain else {"Fn::Sub": "https://${Shop.DomainName}"}},
@@ -58,19 +58,19 @@ def outputs(stage: str) -> Template:
 
 
 def page_function() -> str:
-    """The JavaScript that turns the address of a page into what shows it: a file, or for programs a preview by the API."""
+    """Return the JavaScript that maps a page's address to a file, or for crawlers to the API's preview."""
     return (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
 
 
 def viewer_function() -> str:
-    """The JavaScript that tells the API the address of the viewer."""
+    """Return the JavaScript that passes the viewer's IP address to the API."""
     return _PASS_VIEWER_ON % VIEWER_HEADER.lower()
 
 
 def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
-    """Patterns of the API's paths, the first that matches first, and whether what is there is cached.
+    """Return patterns of the API's paths in order of precedence, and whether CloudFront caches them.
 
-    A `*` matches further parts of a path too, so what is below a cached document comes before it, and is not cached.
+    A `*` also matches further path segments, so an uncached pattern for the paths below a cached document comes before it.
     """
     documents = [
         path for path, methods in routes.items() if "GET" in methods and _is_public_document(methods["GET"].view_function.operation)
@@ -86,7 +86,7 @@ def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
 
 
 def _payment_policy(stage: str) -> str:
-    """What the checkout page may load: Stripe's script too, if the stage takes cards on its own page."""
+    """Return the checkout page's content policy, which allows Stripe's script if the stage takes cards on its own page."""
     settings = read(function_settings(stage)["Environment"]["Variables"])
     return PAYMENT_POLICY if settings.has_own_page else PAGE_POLICY
 
@@ -134,7 +134,7 @@ _IMAGES: Template = {
     "PathPattern": "/media/*",
     "TargetOriginId": "images",
     "ViewerProtocolPolicy": "https-only",
-    "Compress": False,  # they are
+    "Compress": False,  # images are compressed already
     "CachePolicyId": _CACHE_FILES,
     "ResponseHeadersPolicyId": {"Ref": "ApiHeaders"},
 }
@@ -150,7 +150,7 @@ def _web_origin() -> Template:
 
 
 def _api_origin(stage: str) -> Template:
-    """The key is `edge_key` in the stage's secret."""
+    """Return the reference to the key `edge_key` in the stage's secret."""
     return {
         "Id": "api",
         "DomainName": {"Fn::Sub": "${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
@@ -160,7 +160,7 @@ def _api_origin(stage: str) -> Template:
 
 
 def edge_key(stage: str) -> str:
-    """A reference that CloudFormation resolves."""
+    """Return a reference that CloudFormation resolves."""
     return f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"
 
 
@@ -176,7 +176,7 @@ def _behaviour(origin: str, cache_policy: str | Template, headers: str, function
 
 
 def _public_documents(stage: str) -> Template:
-    """For as long as the API says, and not at all what it says nothing of. Which origin may read a reply depends on who asks."""
+    """Return the policy for public documents: cached only if and as long as the API says, and separately for each Origin header."""
     key = {
         "QueryStringsConfig": {"QueryStringBehavior": "all"},
         "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
@@ -242,7 +242,9 @@ _BUCKET: Template = {
         },
     },
 }
-_OF_THE_SHOP = {"StringEquals": {"AWS:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Shop}"}}}
+_FROM_THE_SHOP = {
+    "StringEquals": {"AWS:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Shop}"}}
+}
 _BUCKET_POLICY: Template = {
     "Type": "AWS::S3::BucketPolicy",
     "Properties": {
@@ -256,16 +258,16 @@ _BUCKET_POLICY: Template = {
                     "Principal": {"Service": "cloudfront.amazonaws.com"},
                     "Action": "s3:GetObject",
                     "Resource": {"Fn::Sub": "${WebBucket.Arn}/*"},
-                    "Condition": _OF_THE_SHOP,
+                    "Condition": _FROM_THE_SHOP,
                 },
                 {
-                    # Without it a file that is missing would be forbidden (403) instead of not found (404).
+                    # Without this permission, a missing file would be forbidden (403) instead of not found (404).
                     "Sid": "KnowWhatIsMissing",
                     "Effect": "Allow",
                     "Principal": {"Service": "cloudfront.amazonaws.com"},
                     "Action": "s3:ListBucket",
                     "Resource": {"Fn::GetAtt": ["WebBucket", "Arn"]},
-                    "Condition": _OF_THE_SHOP,
+                    "Condition": _FROM_THE_SHOP,
                 },
                 {
                     "Sid": "EncryptedConnectionsOnly",

@@ -1,4 +1,4 @@
-"""What brings the changes of tables to the functions that consume them."""
+"""The event source mappings that pass changes of tables to the functions that consume them."""
 
 from infra import event_sources, tables
 from infra.template.functions import FUNCTIONS, dead_letters_id
@@ -6,7 +6,7 @@ from infra.template.stages import Template
 
 
 def resources() -> Template:
-    """A mapping for each function and each of its tables. What fails in spite of all attempts goes to the function's dead letters."""
+    """Return a mapping for each function and each of its tables. Changes that fail all attempts go to the function's dead letters."""
     return {
         f"{FUNCTIONS[function]}{tables.logical_id(feature).removeprefix('Table')}Changes": _mapping(function, feature)
         for function, features in event_sources.CONSUMERS.items()

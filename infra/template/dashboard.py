@@ -1,4 +1,4 @@
-"""The dashboard of a stage: what somebody looks at during a drop, from the top."""
+"""The dashboard of a stage, in the order in which an operator reads it during a drop."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ COLUMNS = 24 // WIDTH
 
 
 def resources(stage: str) -> Template:
-    """`${...}` in the body is what CloudFormation replaces."""
+    """Return the dashboard. CloudFormation replaces `${...}` in its body."""
     widgets = [_widget(number, title, stat, metrics) for number, (title, stat, metrics) in enumerate(_graphs(stage))]
     widgets.append(_delivery_rate(len(widgets), stage))
     return {
@@ -27,7 +27,7 @@ def resources(stage: str) -> Template:
 
 
 def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
-    """Title, statistic, and the metrics as the dashboard names them: namespace, name, dimensions."""
+    """Return title, statistic and metrics of each graph, in the dashboard's format: namespace, name, dimensions."""
     api = ["ApiName", f"fairgate-{stage}", "Stage", "api"]
 
     def own(*names: str) -> list[list[str]]:
@@ -75,9 +75,9 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         ),
         ("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers")),
         ("Webhooks of promoters", "Sum", own("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")),
-        ("Oldest that waits to be sent (s)", "Maximum", own("mail_oldest_seconds", "outgoing_webhooks_oldest_seconds")),
+        ("Age of the oldest unsent message (s)", "Maximum", own("mail_oldest_seconds", "outgoing_webhooks_oldest_seconds")),
         (
-            "Changes that wait for their consumers (ms)",
+            "Age of unprocessed changes (ms)",
             "Maximum",
             [["AWS/Lambda", "IteratorAge", "FunctionName", ref] for ref in consumers],
         ),
@@ -87,12 +87,12 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
 
 
 def _delivery_rate(number: int, stage: str) -> Template:
-    """The share of mails that have arrived, by days, with its goal."""
+    """Return the graph of the daily share of delivered mails, with its goal."""
     hidden = [
         [log.NAMESPACE, f"mails_{end}", "service", log.SERVICE, "stage", stage, {"id": end, "visible": False}] for end in DELIVERY_ENDS
     ]
     shown = {"expression": DELIVERY_RATE, "id": "rate", "label": "delivered"}
-    widget = _widget(number, "Mails that arrive, by days (%)", "Sum", [[shown], *hidden], DAY)
+    widget = _widget(number, "Mails delivered, by day (%)", "Sum", [[shown], *hidden], DAY)
     goal = {"label": "goal", "value": DELIVERY_GOAL}
     widget["properties"] |= {"annotations": {"horizontal": [goal]}, "yAxis": {"left": {"max": 100}}}
     return widget

@@ -1,7 +1,7 @@
-"""The functions, one for each kind of work: its role, its logs, its share of the account's instances, and where its failures go.
+"""The functions, one for each kind of work: roles, logs, shares of the account's instances, and destinations of failures.
 
-Chalice makes a function of each job and consumer, and one of all routes. The webhooks of Stripe and of SES are routes but have a
-function of their own, so that neither a drop nor a flood of webhooks takes the instances of the other.
+Chalice creates a function for each job and consumer, and one for all routes. The webhooks of Stripe and SES are routes, but have a
+function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
 """
 
 import sys
@@ -13,28 +13,30 @@ from infra.template.stages import Template, function_settings, stack_settings
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS = "Webhooks"
 SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks", "offer_tickets")
-BY_EVENTS = (*SCHEDULED, "process_image")  # that EventBridge calls
+BY_EVENTS = (*SCHEDULED, "process_image")  # EventBridge calls these
 # Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
 FUNCTIONS = {
     "api_handler": API,
     "webhooks": WEBHOOKS,
     **{name: event_sources.function_id(name) for name in (*BY_EVENTS, *event_sources.CONSUMERS)},
 }
-CHALICE_MAKES = tuple(name for name in FUNCTIONS if name != "webhooks")
+MADE_BY_CHALICE = tuple(name for name in FUNCTIONS if name != "webhooks")
 
-BUCKET = "ImagesBucket"  # the logical id of the bucket of the images, whose name CloudFormation chooses
+BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
 
 ALIAS = "live"
 LOG_DAYS = 30
-# A run that fails is tried once more, and not any later than this: the schedule has started others by then.
+# Lambda retries a failed run once, but no later than this, because the schedule has started other runs by then.
 MAX_EVENT_AGE_SECONDS = 600
 
 
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
-    """The additions to the functions of a stage."""
+    """Return the additions to the functions of a stage."""
     reserved = stack_settings(stage).reserved_concurrency
     if unknown := reserved.keys() - FUNCTIONS:
-        raise ValueError(f"reserved_concurrency of stage {stage}: there is no function {min(unknown)}; there are {', '.join(FUNCTIONS)}")
+        raise ValueError(
+            f"reserved_concurrency of stage {stage} names {min(unknown)}, which is not a function; the functions are {', '.join(FUNCTIONS)}"
+        )
     made: Template = {}
     for name, logical_id in FUNCTIONS.items():
         properties: Template = {
@@ -59,28 +61,28 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
 
 
 def policy(stage: str, function: str) -> Template:
-    """The policy of a function's role."""
+    """Return the policy of a function's role."""
     return permissions.policy(stage, function, logs_id(function), dead_letters_id(function))
 
 
 def _variables(stage: str) -> Template:
-    """What the functions know of the stack, besides the settings of their stage."""
+    """Return the environment variables that come from the stack instead of the stage's settings."""
     return {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}, **mails.variables(stage)}
 
 
 def logs_id(function: str) -> str:
-    """The logical id of a function's log group."""
+    """Return the logical id of a function's log group."""
     return f"{FUNCTIONS[function]}Logs"
 
 
 def dead_letters_id(function: str) -> str | None:
-    """The logical id of the queue of what a function could not do; None if its caller gets the error."""
+    """Return the logical id of a function's queue of dead letters; None if its caller gets the errors."""
     return f"{FUNCTIONS[function]}DeadLetters" if function in (*BY_EVENTS, *event_sources.CONSUMERS) else None
 
 
 _SNAPSTART: Template = {
     "AutoPublishAlias": ALIAS,
-    "AutoPublishAliasAllProperties": True,  # a changed setting has to reach the alias too
+    "AutoPublishAliasAllProperties": True,  # a changed setting must reach the alias too
     "SnapStart": {"ApplyOn": "PublishedVersions"},
 }
 
@@ -104,10 +106,10 @@ def _logs(stage: str, function: str) -> Template:
 
 
 def _webhooks(stage: str, architecture: str) -> Template:
-    """The same code and settings as the function of the API."""
+    """Return the properties of the function for webhooks: the code and settings of the API's function."""
     settings = function_settings(stage)
     return {
-        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",  # as Chalice chooses it
+        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",  # Chalice's choice too
         "Handler": "app.app",
         "CodeUri": "./deployment.zip",
         "Architectures": [architecture],

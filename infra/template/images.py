@@ -1,12 +1,12 @@
-"""The bucket of the images: what CloudFront shows of it, what deletes itself, and the function that checks what browsers send to it.
+"""The bucket for images: CloudFront's access, expiry of uploads, and the function that checks the files that browsers upload.
 
-The bucket tells EventBridge what was stored, and does not know the function: so neither needs the other to be made first.
+The bucket notifies EventBridge, which calls the function. So CloudFormation can create either one first.
 """
 
 from infra.template.functions import BUCKET, FUNCTIONS
 from infra.template.stages import Template, stack_settings
 
-# Who sends a file has one day; what came of it can be read as long.
+# Days for which uploads and their outcomes are kept.
 _DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}
 
 
@@ -20,7 +20,7 @@ def resources(stage: str) -> Template:
 
 
 def origin() -> Template:
-    """The bucket as CloudFront reads it: its files have the names that their addresses have."""
+    """Return the bucket as an origin of CloudFront. Files have the same names as in their addresses."""
     return {
         "Id": "images",
         "DomainName": {"Fn::GetAtt": [BUCKET, "RegionalDomainName"]},
@@ -40,7 +40,7 @@ def _bucket() -> Template:
         "Properties": {
             "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
             "LifecycleConfiguration": {"Rules": rules},
-            # Any page may send a form, but only one that a manager was given is accepted.
+            # Any page may send a form, but the bucket accepts only forms that were issued to managers.
             "CorsConfiguration": {"CorsRules": [{"AllowedMethods": ["POST"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}]},
             "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
@@ -79,7 +79,7 @@ def _policy() -> Template:
 
 
 def _rule(stage: str) -> Template:
-    """Calls the function for each file under `uploads/`: when it was stored, or when GuardDuty has scanned it."""
+    """Return the rule that calls the function for each file under `uploads/`, once it is stored, or once GuardDuty has scanned it."""
     in_uploads = [{"prefix": "uploads/"}]
     pattern: Template = {
         "source": ["aws.s3"],

@@ -1,6 +1,6 @@
-"""Mails by Amazon SES: the domain that they come from, and the topic on which SES reports what becomes of them (decision 96).
+"""Mails through Amazon SES: the sender's domain, and the topic on which SES reports deliveries and bounces (decision 96).
 
-Only for a stage that sends by SES. The topic posts to a route of the API, which confirms the subscription by itself.
+Only for stages that send with SES. The topic posts to a route of the API, which confirms the subscription automatically.
 """
 
 from email.utils import parseaddr
@@ -11,21 +11,21 @@ from infra.template.stages import Template, function_settings, stack_settings
 
 CONFIGURATION, TOPIC, DEAD_LETTERS = "MailConfiguration", "MailReports", "MailReportsDeadLetters"
 REPORTED = ["bounce", "complaint", "delivery", "reject"]
-# What the stack makes and tells the functions.
-_OF_THE_STACK: Template = {f"{PREFIX}SES_CONFIGURATION_SET": {"Ref": CONFIGURATION}, f"{PREFIX}SES_TOPIC_ARN": {"Ref": TOPIC}}
+# Settings whose values the stack creates.
+_SET_BY_STACK: Template = {f"{PREFIX}SES_CONFIGURATION_SET": {"Ref": CONFIGURATION}, f"{PREFIX}SES_TOPIC_ARN": {"Ref": TOPIC}}
 _ENDPOINT = "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${RestAPI.Stage}/v1/webhooks/ses"
 
 
 def resources(stage: str) -> Template:
-    """Nothing if the stage does not send by SES. Raises ValueError if its settings contradict each other."""
+    """Return the resources; none unless the stage sends with SES. Raises ValueError if its settings contradict each other."""
     domain = stack_settings(stage).mail_domain
-    if not is_by_ses(stage):
+    if not uses_ses(stage):
         if domain:
-            raise ValueError(f"mail_domain of stage {stage}: only SES takes it; set {PREFIX}MAIL_PROVIDER to ses too")
+            raise ValueError(f"mail_domain of stage {stage} works only with SES; set {PREFIX}MAIL_PROVIDER to ses too")
         return {}
     sender_domain(stage)
-    if set_by_hand := sorted(_OF_THE_STACK.keys() & _variables(stage).keys()):
-        raise ValueError(f"{set_by_hand[0]} of stage {stage}: the stack sets it; take it out of .chalice/config.json")
+    if set_by_hand := sorted(_SET_BY_STACK.keys() & _variables(stage).keys()):
+        raise ValueError(f"{set_by_hand[0]} of stage {stage} is set by the stack; remove it from .chalice/config.json")
     return {
         CONFIGURATION: {"Type": "AWS::SES::ConfigurationSet", "Properties": {"Name": f"fairgate-{stage}"}},
         TOPIC: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-mail-reports"}},
@@ -39,7 +39,7 @@ def resources(stage: str) -> Template:
 
 
 def outputs(stage: str) -> Template:
-    """The records that DNS must have before SES sends for the domain; nothing if the stack does not register one."""
+    """Return the DNS records that SES needs before it sends for the domain; none unless the stack registers one."""
     if not stack_settings(stage).mail_domain:
         return {}
     records = [f"${{MailDomain.DkimDNSTokenName{number}}} CNAME ${{MailDomain.DkimDNSTokenValue{number}}}" for number in (1, 2, 3)]
@@ -47,23 +47,25 @@ def outputs(stage: str) -> Template:
 
 
 def variables(stage: str) -> Template:
-    """The environment variables by which the functions know what the stack has made."""
-    return _OF_THE_STACK if is_by_ses(stage) else {}
+    """Return the environment variables that name the stack's SES resources to the functions."""
+    return _SET_BY_STACK if uses_ses(stage) else {}
 
 
-def is_by_ses(stage: str) -> bool:
-    """Whether the settings of a stage let SES send its mails."""
+def uses_ses(stage: str) -> bool:
+    """Whether the stage sends its mails with SES."""
     return bool(_variables(stage).get(f"{PREFIX}MAIL_PROVIDER") == "ses")
 
 
 def sender_domain(stage: str) -> str:
-    """The domain of the sender of a stage that sends by SES. Raises ValueError if it has none, or another one than `mail_domain`."""
+    """Return the sender's domain of a stage that uses SES. Raises ValueError without one, or if it is not `mail_domain`."""
     sender = parseaddr(_variables(stage).get(f"{PREFIX}MAIL_FROM", ""))[1]
     domain = sender.rpartition("@")[2]
     registered = stack_settings(stage).mail_domain
     if "@" not in sender or (registered and domain != registered):
         wanted = f" of {registered}" if registered else ""
-        raise ValueError(f"{PREFIX}MAIL_FROM of stage {stage}: must be an address{wanted}, or `Name <address>`, for SES to send its mails")
+        raise ValueError(
+            f"{PREFIX}MAIL_FROM of stage {stage} must be an address{wanted}, or `Name <address>`, because the stage sends with SES"
+        )
     return domain
 
 
@@ -73,7 +75,7 @@ def _variables(stage: str) -> Template:
 
 
 def _domain(domain: str) -> Template:
-    """It stays when the stack goes, because other stages of the region may send from it too."""
+    """Return the mail domain. It outlives the stack, because other stages of the region may send from it too."""
     return {
         "Type": "AWS::SES::EmailIdentity",
         "DeletionPolicy": "Retain",
@@ -98,7 +100,7 @@ def _destination() -> Template:
 
 
 def _subscription() -> Template:
-    """What the API did not take for an hour is kept, and counted by the alarm for dead letters."""
+    """Return the API's subscription. Reports that the API rejects for an hour go to a queue, which sets off the alarm for dead letters."""
     return {
         "Type": "AWS::SNS::Subscription",
         "DependsOn": f"{DEAD_LETTERS}Policy",

@@ -1,4 +1,4 @@
-"""What each function may do, as IAM policies. The tests hold it against what the functions do, in both directions."""
+"""The IAM policy of each function. Tests prove that the functions need every permission, and need no others."""
 
 from typing import Any
 
@@ -166,7 +166,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
-# Function -> what files begin with, in the bucket of the images -> actions of S3. Who may list the bucket learns that a file is missing.
+# Function -> prefix in the bucket for images -> actions of S3. Only callers that may list the bucket learn that a file is missing.
 FILES: dict[str, dict[str, str]] = {
     "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
     "clean_images": {"": "ListBucket", "media": "DeleteObject"},
@@ -181,7 +181,7 @@ _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListSt
 
 
 def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> Statement:
-    """The policy of a function; `logs` and `dead_letters` are the logical ids of its log group and of its queue."""
+    """Return the policy of a function. `logs` and `dead_letters` are the logical ids of its log group and its queue."""
     statements = [
         *_use_tables(stage, TABLES[function]),
         {
@@ -192,13 +192,13 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
         },
         *_use_files(FILES.get(function, {})),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
-        # X-Ray knows no resources.
+        # X-Ray does not support resources.
         _allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
     ]
     if function in READS_SECRETS:
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", f"secret:fairgate/{stage}-*")]))
-    if function in SENDS_MAILS and mails.is_by_ses(stage):
-        # A raw message asks for both actions. SES knows the sender by its domain or by its address.
+    if function in SENDS_MAILS and mails.uses_ses(stage):
+        # A raw message needs both actions. SES identifies the sender by domain or by address.
         domain = mails.sender_domain(stage)
         names = (f"identity/{domain}", f"identity/*@{domain}", f"configuration-set/fairgate-{stage}")
         resources = [_arn("ses", name) for name in names]
@@ -212,13 +212,13 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
 
 
 def _use_tables(stage: str, tables: dict[str, str]) -> list[Statement]:
-    """One statement for all tables with the same actions, because a role's policies may have 10,240 characters."""
+    """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters."""
     by_actions: dict[str, list[str]] = {}
     for table, actions in tables.items():
         by_actions.setdefault(actions, []).append(table)
     return [
-        _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in of_actions])
-        for number, (actions, of_actions) in enumerate(by_actions.items(), start=1)
+        _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in same_actions])
+        for number, (actions, same_actions) in enumerate(by_actions.items(), start=1)
     ]
 
 

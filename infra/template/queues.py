@@ -1,4 +1,4 @@
-"""The queues of what was given up."""
+"""The queues of dead letters."""
 
 from infra.template.stages import Template
 
@@ -6,12 +6,12 @@ DEAD_LETTER_SECONDS = 14 * 86_400
 
 
 def dead_letters_name(stage: str, name: str) -> str:
-    """The name of a queue; `name` of a function has hyphens there."""
+    """Return the name of a queue; `name` is a function's name with hyphens."""
     return f"fairgate-{stage}-{name}-dead-letters"
 
 
 def dead_letters(stage: str, name: str) -> Template:
-    """A queue that keeps for two weeks what `name` could not do."""
+    """Return a queue that keeps the dead letters of `name` for two weeks."""
     return {
         "Type": "AWS::SQS::Queue",
         "Properties": {

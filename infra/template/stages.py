@@ -1,4 +1,4 @@
-"""The stages of .chalice/config.json, and what their stacks are to be. Another stage is one block there."""
+"""The stages in .chalice/config.json and the settings of their stacks. To add a stage, add a block there."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from msgspec import Meta
 
 ROOT = Path(__file__).parents[2]
 
-LOCAL = "local"  # the stage of local runs, which is not deployed
+LOCAL = "local"  # the stage of local runs, never deployed
 
 Template = dict[str, Any]  # a part of a CloudFormation template
 
@@ -17,23 +17,24 @@ Amount = Annotated[int, Meta(ge=1)]
 
 
 class Throughput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Units a second that a table can take at once."""
+    """Units per second that a table must handle immediately."""
 
     reads: Annotated[int, Meta(ge=12_000)]
     writes: Annotated[int, Meta(ge=4_000)]
 
 
 class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part `stack` of a stage.
+    """The object `stack` of a stage.
 
-    `reserved_concurrency`: function -> instances that it always gets, and gets at most. `warm_throughput`: feature -> what its table takes
-    at once; what a table has is never taken back. `requests_per_second` and `burst`: what API Gateway lets through.
-    `requests_per_address`: how many requests an address may send in five minutes, which takes a web ACL; None: there is none.
-    `archive_days`: how long the daily copies of the ledger and the audit log are kept unchangeable; None: there are none.
-    `domain`: the shop's own, with the ARN of its certificate in us-east-1. `price_class`: from where CloudFront serves it.
-    `scan_uploads`: images are taken only after GuardDuty has scanned them (docs/events.md).
-    `mail_domain`: what the stack registers with SES, for a stage that sends by it; one stage of an account and region may do so.
-    `alarm_email`: who gets a mail for each alarm, once they have confirmed the first mail of AWS.
+    `reserved_concurrency`: function -> the number of instances reserved for it, which is also its limit.
+    `warm_throughput`: feature -> the throughput that its table handles immediately. DynamoDB never lowers it.
+    `requests_per_second` and `burst`: the limits of API Gateway.
+    `requests_per_address`: how many requests an address may send in five minutes, limited by a web ACL; None: no web ACL.
+    `archive_days`: how long the daily copies of the ledger and the audit log stay unchangeable; None: no copies.
+    `domain`: the shop's own domain; `certificate_arn`: its certificate in us-east-1. `price_class`: the locations of CloudFront.
+    `scan_uploads`: images are accepted only after GuardDuty has scanned them (docs/events.md).
+    `mail_domain`: the domain that the stack registers with SES; only one stage per account and region may register it.
+    `alarm_email`: the address that gets a mail for each alarm, after confirming AWS's first mail.
     """
 
     requests_per_second: Amount
@@ -51,25 +52,25 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if bool(self.domain) != bool(self.certificate_arn):
-            raise ValueError("domain and certificate_arn belong together: set both or neither")
+            raise ValueError("domain and certificate_arn belong together; set both or neither")
 
 
 def deployed_stages() -> list[str]:
-    """All stages but that of local runs."""
+    """Return all stages except that of local runs."""
     return [stage for stage in _config()["stages"] if stage != LOCAL]
 
 
 def stack_settings(stage: str) -> StackSettings:
-    """Raises msgspec.ValidationError, which names the field."""
+    """Return the stack's settings. Raises msgspec.ValidationError, which names the field."""
     return msgspec.convert(_config()["stages"][stage]["stack"], StackSettings)
 
 
 def function_settings(stage: str) -> dict[str, Any]:
-    """What Chalice gives the function of the API: environment variables, tags, seconds and memory."""
+    """Return the properties that Chalice gives the API's function: environment variables, tags, timeout and memory."""
     config = _config()
-    of_stage = config["stages"][stage]
+    stage_config = config["stages"][stage]
     return {
-        "Environment": {"Variables": {**config["environment_variables"], **of_stage["environment_variables"]}},
+        "Environment": {"Variables": {**config["environment_variables"], **stage_config["environment_variables"]}},
         "Tags": config["tags"],
         "Timeout": config["lambda_timeout"],
         "MemorySize": config["lambda_memory_size"],

@@ -1,15 +1,17 @@
-"""The tables of a stage. They hold what people have paid for, so nothing that is done to the stack deletes one."""
+"""The tables of a stage. They hold what people have paid for, so no change of the stack deletes a table."""
 
 from infra import tables
 from infra.template.stages import Template, Throughput, stack_settings
 
 
 def resources(stage: str) -> Template:
-    """Logical id -> AWS::DynamoDB::Table."""
+    """Return logical id -> AWS::DynamoDB::Table."""
     throughput = stack_settings(stage).warm_throughput
     definitions = tables.definitions()
     if unknown := throughput.keys() - definitions:
-        raise ValueError(f"warm_throughput of stage {stage}: there is no table {min(unknown)}; there are {', '.join(definitions)}")
+        raise ValueError(
+            f"warm_throughput of stage {stage} names {min(unknown)}, which is not a table; the tables are {', '.join(definitions)}"
+        )
     return {tables.logical_id(feature): _table(stage, feature, throughput.get(feature)) for feature in definitions}
 
 

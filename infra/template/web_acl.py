@@ -1,7 +1,7 @@
-"""The web ACL of a stage that has one: how many requests an address may send to the API.
+"""The web ACL of a stage: a limit on the requests of each address to the API.
 
-It belongs to API Gateway and not to CloudFront, whose ACLs exist in us-east-1 only. So it counts the address that CloudFront passes on,
-in requests that have CloudFront's key, and the caller's own in others.
+It protects API Gateway instead of CloudFront, whose ACLs exist only in us-east-1. In requests with CloudFront's key, it counts the viewer's
+address that CloudFront passes on; in other requests, the caller's.
 """
 
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
@@ -10,7 +10,7 @@ from infra.template.stages import Template, stack_settings
 
 
 def resources(stage: str) -> Template:
-    """Nothing if the stage has no limit."""
+    """Return the web ACL; nothing if the stage has no limit."""
     limit = stack_settings(stage).requests_per_address
     if limit is None:
         return {}

@@ -42,7 +42,7 @@ def frames(*files: str) -> object:
 
 def test_a_sample_belongs_to_the_innermost_frame_of_a_layer():
     sampler = Sampler()
-    sampler.sample(0, frames("/usr/lib/python3.11/json/encoder.py", f"{ROOT}/chalicelib/log.py", f"{ROOT}/tests/client.py"))
+    sampler.sample(0, frames("/usr/lib/python3.11/json/encoder.py", f"{ROOT}/chalicelib/foundation/log.py", f"{ROOT}/tests/client.py"))
     sampler.sample(0, frames("/usr/lib/python3.11/threading.py"))
     assert sampler.layers == {"our code": 1, "other": 1}
     assert sampler.lines == {("our code", "chalicelib/foundation/log.py:7 f"): 1}

@@ -73,13 +73,13 @@ def named(name):
     return [alarm for alarm in alarms.alarms("prod") if alarm.name == name]
 
 
-@pytest.mark.parametrize("is_by_ses", [False, True])
-def test_no_alarm_asks_for_more_metrics_than_cloudwatch_takes(monkeypatch, is_by_ses):
-    monkeypatch.setattr(alarms.mails, "is_by_ses", lambda stage: is_by_ses)
+@pytest.mark.parametrize("uses_ses", [False, True])
+def test_no_alarm_asks_for_more_metrics_than_cloudwatch_takes(monkeypatch, uses_ses):
+    monkeypatch.setattr(alarms.mails, "uses_ses", lambda stage: uses_ses)
     for stage in deployed_stages():
         assert max(len(alarm.metrics) for alarm in alarms.alarms(stage)) <= 10
         watched = {metric for alarm in alarms.alarms(stage) if alarm.name == "dead-letters" for metric in alarm.metrics}
-        assert len(watched) == sum(functions.dead_letters_id(name) is not None for name in functions.FUNCTIONS) + is_by_ses
+        assert len(watched) == sum(functions.dead_letters_id(name) is not None for name in functions.FUNCTIONS) + uses_ses
 
 
 @pytest.mark.parametrize("name", ["throttles", "function-errors", "dead-letters", "changes-late"])

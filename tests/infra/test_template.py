@@ -154,7 +154,7 @@ def test_every_function_of_the_app_is_one_of_the_template():
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),
     }
-    assert made == set(functions.CHALICE_MAKES) == set(CONFIG["lambda_functions"])
+    assert made == set(functions.MADE_BY_CHALICE) == set(CONFIG["lambda_functions"])
     assert functions.FUNCTIONS.keys() == permissions.TABLES.keys() == {*made, "webhooks"}
     assert CONFIG["autogen_policy"] is False
 
@@ -207,8 +207,8 @@ def test_failed_calls_of_functions_go_to_their_queue(packaged):
 @pytest.mark.parametrize(
     ("stack", "message"),
     [
-        ({"requests_per_second": 1, "burst": 1, "reserved_concurrency": {"sweeper": 1}}, "there is no function sweeper"),
-        ({"requests_per_second": 1, "burst": 1, "warm_throughput": {"stock": {"reads": 12000, "writes": 4000}}}, "there is no table stock"),
+        ({"requests_per_second": 1, "burst": 1, "reserved_concurrency": {"sweeper": 1}}, "names sweeper"),
+        ({"requests_per_second": 1, "burst": 1, "warm_throughput": {"stock": {"reads": 12000, "writes": 4000}}}, "names stock"),
         ({"requests_per_second": 1}, "missing required field `burst`"),
         ({"requests_per_second": 1, "burst": 1, "domain": "shop.test"}, "domain and certificate_arn belong together"),
         ({"requests_per_second": 1, "burst": 1, "warm": {}}, "unknown field `warm`"),

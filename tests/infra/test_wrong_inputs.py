@@ -159,12 +159,12 @@ def test_commands_of_the_pages_name_the_region_of_their_stage():
 
 WITH_MAKE = [
     ("run PORT=web", "PORT must be a number from 0 (any free port) to 65535, not 'web'."),
-    ("run RELOAD=yes", "RELOAD must be 1 (start again when a file was edited) or 0, not 'yes'."),
+    ("run RELOAD=yes", "RELOAD must be 1 (restart after each edit of a file) or 0, not 'yes'."),
     ("run PORT=0 FAIRGATE_HOLD_SECOND=9", "FAIRGATE_HOLD_SECOND is not a setting; the nearest name is FAIRGATE_HOLD_SECONDS"),
     ("plan STAGE=porduction", TYPO),
     ("apply YES=yes", "YES must be 1 (do not ask) or 0, not 'yes'"),
     ("status STAGE=dev", NO_REGION),
-    ("admin STAGE=dev", "Name the stage and the address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
+    ("admin STAGE=dev", "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
     ("admin STAGE=porduction EMAIL=ada@example.com", TYPO),
     ("package STAGE=porduction", "stage must be dev or prod, not 'porduction'; the nearest name is prod"),
     ("emulate STAGE=porduction", TYPO),

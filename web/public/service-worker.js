@@ -1,12 +1,12 @@
 /**
- * Lets the shop open without a network, for the tickets that the wallet has kept (src/kept-wallet.ts), and, registered a second time for the
- * scope /door, the door (src/door/kept-door.ts). Documents come from the network
- * whenever it answers, so nobody gets an old shop; the kept one stands in only when it does not. Files in /assets/ never change under their
- * name, so a kept one is as good. Nothing of the API passes through here.
+ * Opens the shop offline with the tickets stored by the wallet (src/kept-wallet.ts) and, registered again for the scope /door, the door
+ * (src/door/kept-door.ts). Documents come from the network whenever it responds, so nobody gets an outdated shop. The stored document is used
+ * only when the network fails. Files in /assets/ never change under the same name, so a stored copy is as good. API requests do not pass
+ * through here.
  */
 const IS_DOOR = new URL(registration.scope).pathname === "/door";
 const [SHELL, PAGE] = IS_DOOR ? ["fairgate-door-shell", "/door"] : ["fairgate-shell", "/tickets"];
-const PATIENCE_MS = 4000; // for what people need at the door, where networks are slow
+const PATIENCE_MS = 4000; // for the page that people need at the door, where networks are slow
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));

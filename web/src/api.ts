@@ -1,10 +1,10 @@
 /**
- * The calls of the API that the pages need. What they send and what they answer comes from the OpenAPI document (docs/web.md), so that a
- * field that the API does not have is a type error. Times are ISO 8601, amounts in the currency's smallest unit.
+ * The API calls of the pages. Their types come from the OpenAPI document (docs/web.md), so a field that the API does not have is a type
+ * error. Times are ISO 8601, amounts in the currency's smallest unit.
  */
 
 import type { paths } from "#openapi";
-import { anybody, BASE_PATH, content, createApi, type Schemas } from "./client";
+import { publicApi, BASE_PATH, content, createApi, type Schemas } from "./client";
 import { currentBuyer, fetchAsBuyer } from "./session";
 
 export { ApiFailure } from "./client";
@@ -33,12 +33,12 @@ export type WaitlistEntry = Schemas["WaitlistEntryView"];
 
 const buyer = createApi(fetchAsBuyer);
 
-export const listEvents = () => content(anybody.GET("/events"));
-export const getEvent = (event_id: string) => content(anybody.GET("/events/{event_id}", { params: { path: { event_id } } }));
-/** The address of an event as a file for calendars. */
+export const listEvents = () => content(publicApi.GET("/events"));
+export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
+/** The address of an event's calendar file. */
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
-export const getAvailability = (event_id: string) => content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
-export const getRoom = (event_id: string) => content(anybody.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
+export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
+export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
   content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));
 
@@ -47,17 +47,17 @@ export const reserve = (event_id: string, items: Item[], token: string | null, k
 export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
 export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
 
-/** Wait for tickets of an event; repeated, it returns the same entry. */
+/** Join the waitlist of an event. A repeated call returns the same entry. */
 export const joinWaitlist = (wanted: Schemas["NewEntry"]) => content(buyer.POST("/waitlist", { body: wanted }));
-/** The buyer's last entry for each event, the newest first, with its place or its offer. */
+/** The buyer's latest entry for each event, newest first, with its place or offer. */
 export const listWaitlistEntries = async () => (await content(buyer.GET("/waitlist"))).entries;
 /** Leave a waitlist, or decline its offer. */
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
-/** What a buyer says when the payment is opened: who comes, the answers to what is asked, and a promo code. */
+/** The buyer's input for a payment: attendees, answers, and a promo code. */
 export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code">;
 
-/** Open the payment of a reservation; repeated, it returns the same one. If a page of the provider's takes it, that returns to `back`. */
+/** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */
 export const openCheckout = (reservation_id: string, details: CheckoutDetails, back: string, key: string) =>
   content(
     buyer.POST("/checkout/sessions", {
@@ -66,10 +66,10 @@ export const openCheckout = (reservation_id: string, details: CheckoutDetails, b
     }),
   );
 export const getSession = (session_id: string) => content(buyer.GET("/checkout/sessions/{session_id}", { params: { path: { session_id } } }));
-/** Ask whether a payment went through, or decide a simulated one. Repeated, it returns the same order. */
+/** Ask whether a payment went through, or decide a simulated payment. A repeated call returns the same order. */
 export const confirm = (checkout_id: string, simulate?: "success" | "fail") => content(buyer.POST("/checkout/confirm", { body: { checkout_id, simulate } }));
 
-/** All of the buyer's tickets, page by page. */
+/** Load all of the buyer's tickets, page by page. */
 export async function listTickets(): Promise<Ticket[]> {
   const tickets: Ticket[] = [];
   if (currentBuyer() === null) return tickets;
@@ -81,34 +81,34 @@ export async function listTickets(): Promise<Ticket[]> {
   } while (cursor);
   return tickets;
 }
-/** A ticket's QR code as an SVG document, because its address alone does not say who asks. */
+/** Load a ticket's QR code as an SVG document; an image address could not send the buyer's token. */
 export const getQrCode = (ticket_id: string): Promise<string> =>
   content(buyer.GET("/tickets/{ticket_id}/qr", { params: { path: { ticket_id }, query: { format: "svg" } }, parseAs: "text" }));
 export const nameTicket = (ticket_id: string, attendee: Ticket["attendee"]) =>
   content(buyer.PATCH("/tickets/{ticket_id}", { params: { path: { ticket_id } }, body: { attendee } }));
-/** Offer a ticket by a link; repeated, it returns the same one. */
+/** Offer a ticket with a link. A repeated call returns the same link. */
 export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
 export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
-/** Become the owner of an offered ticket; repeated, it returns the same one. */
+/** Accept an offered ticket. A repeated call returns the same ticket. */
 export const acceptTransfer = (token: string) => content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } } }));
 export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{ticket_id}/seats", { params: { path: { ticket_id } } }));
 export const nameGuest = (seat_id: string, guest: Schemas["NamedGuest"]) =>
   content(buyer.PUT("/seats/{seat_id}/guest", { params: { path: { seat_id } }, body: guest }));
 export const removeGuest = (seat_id: string) => content(buyer.DELETE("/seats/{seat_id}/guest", { params: { path: { seat_id } } }));
-export const getInvitation = (token: string) => content(anybody.GET("/guests/{token}", { params: { path: { token } } }));
+export const getInvitation = (token: string) => content(publicApi.GET("/guests/{token}", { params: { path: { token } } }));
 export const getGuestQrCode = (token: string): Promise<string> =>
-  content(anybody.GET("/guests/{token}/qr", { params: { path: { token }, query: { format: "svg" } }, parseAs: "text" }));
-export const eraseGuest = (token: string) => content(anybody.DELETE("/guests/{token}", { params: { path: { token } } }));
-/** The newest of the buyer's orders of which tickets were refunded. */
+  content(publicApi.GET("/guests/{token}/qr", { params: { path: { token }, query: { format: "svg" } }, parseAs: "text" }));
+export const eraseGuest = (token: string) => content(publicApi.DELETE("/guests/{token}", { params: { path: { token } } }));
+/** Load the buyer's latest orders with refunded tickets. */
 export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
   if (currentBuyer() === null) return [];
   const { orders } = await content(buyer.GET("/orders", { params: { query: { limit: 100 } } }));
   const refunded = orders.filter((order) => order.refunds.length > 0);
   return Promise.all(refunded.map(({ id }) => getOrder(id)));
 }
-/** A document of an order, a PDF. */
+/** A PDF document of an order. */
 export type DocumentKind = "receipt" | "tickets";
-/** The languages that the API writes them in; a language of the pages that it lacks is an error of the types. */
+/** The languages of the API's documents. A language of the pages that the API lacks is a type error. */
 export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
 export const getDocument = (order_id: string, kind: DocumentKind, language: DocumentLanguage): Promise<Blob> =>
   content(buyer.GET(`/orders/{order_id}/${kind}.pdf`, { params: { path: { order_id }, query: { language } }, parseAs: "blob" }));
@@ -117,19 +117,19 @@ export const getMe = () => content(buyer.GET("/auth/me"));
 export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));
 export const listSessions = async () => (await content(buyer.GET("/auth/sessions"))).sessions;
 export const endSession = (session_id: string) => content(buyer.DELETE("/auth/sessions/{session_id}", { params: { path: { session_id } } }));
-export const verifyEmail = (token: string) => content(anybody.POST("/auth/email/verify", { body: { token } }));
-/** Mail a link to another address, which makes it the account's. */
+export const verifyEmail = (token: string) => content(publicApi.POST("/auth/email/verify", { body: { token } }));
+/** Send a link to a new address. Opening the link makes it the account's address. */
 export const changeEmail = (email: string, password: string) => content(buyer.POST("/auth/email", { body: { email, password } }));
-export const mailReset = (email: string) => content(anybody.POST("/auth/password/forgot", { body: { email } }));
-export const mailVerification = (email: string) => content(anybody.POST("/auth/email/resend", { body: { email } }));
-export const resetPassword = (token: string, password: string) => content(anybody.POST("/auth/password/reset", { body: { token, password } }));
+export const mailReset = (email: string) => content(publicApi.POST("/auth/password/forgot", { body: { email } }));
+export const mailVerification = (email: string) => content(publicApi.POST("/auth/email/resend", { body: { email } }));
+export const resetPassword = (token: string, password: string) => content(publicApi.POST("/auth/password/reset", { body: { token, password } }));
 
-/** The buyer's orders, the newest first, a page at a time. */
+/** Load a page of the buyer's orders, newest first. */
 export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));
-export const getPromoter = (promoter_id: string) => content(anybody.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
+export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getOrder = (order_id: string) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id } } }));
 
-/** All that is kept about the buyer, from all pages. */
+/** Load all data about the buyer, from all pages. */
 export async function exportMe() {
   const ask = (cursor?: string) => content(buyer.GET("/me/export", { params: { query: { cursor } } }));
   const { next_cursor: second, ...kept } = await ask();
@@ -141,7 +141,7 @@ export async function exportMe() {
   }
   return kept;
 }
-/** Delete the account, or what is kept about a guest, who has no password. */
+/** Delete the account, or the data of a guest, who has no password. */
 export const eraseMe = (password?: string) => content(buyer.DELETE("/auth/me", { body: { password } }));
 
 function withKey(key: string) {

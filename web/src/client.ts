@@ -7,7 +7,7 @@ import type { components, paths } from "#openapi";
 
 export type Schemas = components["schemas"];
 
-/** A refusal, or no answer at all: then `status` is 0 and `code` is `offline`. `details` are the other fields of the answer. */
+/** An error reply, or no reply at all: then `status` is 0 and `code` is `offline`. `details` has the other fields of the reply. */
 export class ApiFailure extends Error {
   constructor(
     readonly code: string,
@@ -41,7 +41,7 @@ export function createApi(send: (request: Request) => Promise<Response>) {
   return api;
 }
 
-/** The whole answer: a network that fails in the middle of a body is no answer either. */
+/** Fetch the complete reply. A connection lost in the middle of the body also counts as no reply. */
 export function fetchPatiently(request: Request): Promise<Response> {
   return watchSlowness(fetchWhole(request));
 }
@@ -51,10 +51,10 @@ async function fetchWhole(request: Request): Promise<Response> {
   return response.body ? new Response(await response.arrayBuffer(), response) : response;
 }
 
-/** Asks without saying who asks: for what is the same for everybody, so that caches may answer, and for becoming somebody. */
-export const anybody = createApi(fetchPatiently);
+/** Sends requests without an identity: for public data, so that caches may reply, and for signing in. */
+export const publicApi = createApi(fetchPatiently);
 
-/** The content of an answer; refusals have become an ApiFailure before. */
+/** The content of a successful reply. Error replies have already become an ApiFailure. */
 export async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>> {
   return (await answer).data!;
 }

@@ -1,7 +1,7 @@
-/** Hand a file to the browser, which saves it where it saves downloads. */
+/** Save a file to the browser's downloads. */
 export function save(content: Blob, name: string): void {
   const address = URL.createObjectURL(content);
   const link = Object.assign(document.createElement("a"), { href: address, download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // some browsers read it a little later
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // some browsers read the file with a delay
 }

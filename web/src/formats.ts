@@ -1,6 +1,5 @@
 /** Amounts, times and durations as people write them. */
 
-
 export function money(cents: number, currency: string, locale: string): string {
   const format = new Intl.NumberFormat(locale, { style: "currency", currency });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
@@ -12,7 +11,7 @@ export function day(iso: string, timezone: string | undefined, locale: string): 
   return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short" });
 }
 
-/** As it fits a narrow list. */
+/** Short form for narrow lists. */
 export function shortDayAndTime(iso: string, timezone: string | undefined, locale: string): string {
   return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 }
@@ -21,7 +20,7 @@ export function dayAndTime(iso: string, timezone: string | undefined, locale: st
   return format(iso, timezone, locale, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", timeZoneName: "short" });
 }
 
-/** The viewer's own zone, unless the clocks of both show the same at that moment. */
+/** The viewer's time zone, or undefined if both zones show the same time at that moment. */
 export function otherTimezone(iso: string, timezone: string): string | undefined {
   const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;
   const shown = (zone: string) => format(iso, zone, "en", { day: "numeric", hour: "numeric", minute: "numeric" });
@@ -36,7 +35,7 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
-/** About how long, for people: 110 -> "2 minutes", 7200 -> "2 hours". Whole minutes, from an hour and a half on whole hours. */
+/** An approximate duration: 110 -> "2 minutes", 7200 -> "2 hours". Whole minutes, or whole hours above an hour and a half. */
 export function duration(seconds: number, locale: string): string {
   const [count, unit] = seconds > 5400 ? [Math.ceil(seconds / 3600), "hour"] : [Math.max(1, Math.ceil(seconds / 60)), "minute"];
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
@@ -48,6 +47,6 @@ function format(iso: string, timeZone: string | undefined, locale: string, optio
   try {
     return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
   } catch {
-    return new Intl.DateTimeFormat(locale, options).format(new Date(iso)); // a zone that this browser does not know
+    return new Intl.DateTimeFormat(locale, options).format(new Date(iso)); // this browser does not know the time zone
   }
 }

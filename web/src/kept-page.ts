@@ -1,13 +1,13 @@
 /**
- * A page that opens without a network: its document and the files that it uses are in a cache (`shell`), from which the service worker
+ * Stores a page for offline use: its document and files are in a cache (`shell`), from which the service worker
  * (public/service-worker.js) serves them.
  */
 
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Keep a page and the files that this one has loaded, if both are of the same version; otherwise the next visit does it. One at a time, so
- * that none deletes what a later one has kept.
+ * Store a page and the files that this page has loaded, if both are of the same version; otherwise the next visit does so. One call at a
+ * time, so that no call deletes what a later call has stored.
  */
 export function keepPage(page: string, shell: string, scope: string): Promise<void> {
   const turn = last.then(() => keep(page, shell, scope));
@@ -30,13 +30,13 @@ async function keep(page: string, shell: string, scope: string): Promise<void> {
   }
 }
 
-// The browser's own list of what it has loaded ends at 250, which a page that stays open for a night fills with requests.
+// The browser's own list of loaded files ends at 250 entries, and a page that stays open overnight fills it with requests.
 const loaded = new Set<string>();
 const noteLoaded = (entries: PerformanceEntry[]) => entries.forEach(({ name }) => name.includes("/assets/") && loaded.add(name));
 const observer = new PerformanceObserver((list) => noteLoaded(list.getEntries()));
 observer.observe({ type: "resource", buffered: true });
 
-/** The files that the page names and those that it has loaded since, such as fonts and languages. */
+/** The files named in the page and those loaded since, such as fonts and languages. */
 function loadedFiles(): Set<string> {
   noteLoaded(observer.takeRecords());
   const named = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>("script[src], link[href]")];
@@ -45,7 +45,7 @@ function loadedFiles(): Set<string> {
   return new Set(urls.map((url) => url.pathname).filter((path) => path.startsWith("/assets/")));
 }
 
-/** Whether this browser can. */
+/** Whether this browser can store pages. */
 export function canKeepPages(): boolean {
   return "caches" in window && "serviceWorker" in navigator;
 }

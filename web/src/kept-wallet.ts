@@ -1,21 +1,23 @@
 /**
- * What this browser keeps of the buyer's tickets, so that they open without a network: the tickets, their QR codes, and the files of the
- * page, which the service worker serves. It is kept for a week from the last time that the shop answered, and for one user: the tickets of
- * another one are deleted when they are found. Signing out calls `forgetWallet`.
+ * The buyer's tickets in this browser, for offline use: the tickets, their QR codes, and the files of the page, which the service worker
+ * serves. They are stored for one week after the shop's last reply, and for one user: tickets of another user are deleted when found.
+ * Signing out calls `forgetWallet`.
  */
 
-import type { Ticket } from "./api";
+import type { Schemas } from "./client";
 import { canKeepPages, keepPage } from "./kept-page";
 import { now } from "./server-time";
 
+type Ticket = Schemas["TicketView"];
+
 const WALLET = "fairgate-wallet";
 const SHELL = "fairgate-shell";
-const KEY = "/kept-wallet"; // the name of the only entry, no address
+const KEY = "/kept-wallet"; // the name of the only entry, not an address
 const PAGE = "/tickets";
 const SCOPE = "/";
 const KEEP_SECONDS = 7 * 86_400;
 
-/** Times are epoch seconds of the server's clock. `codes` are the QR pictures, SVG documents, by the code of their ticket. */
+/** Times are epoch seconds of the server's clock. `codes` has the QR codes as SVG documents, by ticket code. */
 export interface KeptWallet {
   owner: string;
   savedAt: number;
@@ -24,7 +26,7 @@ export interface KeptWallet {
   codes: Record<string, string>;
 }
 
-/** The owner's kept tickets; null if there are none, or none that may still be shown. */
+/** Load the owner's stored tickets; null if none are stored or they have expired. */
 export async function loadKept(owner: string): Promise<KeptWallet | null> {
   if (!canKeepPages()) return null;
   const kept: KeptWallet | undefined = await (await caches.match(KEY, { cacheName: WALLET }))?.json();
@@ -34,7 +36,7 @@ export async function loadKept(owner: string): Promise<KeptWallet | null> {
   return null;
 }
 
-/** Keep these tickets instead of those before. Without tickets nothing is kept. */
+/** Replace the stored tickets. Without tickets, delete everything. */
 export async function keepWallet(owner: string, tickets: Ticket[], codes: Record<string, string>): Promise<KeptWallet | null> {
   if (!canKeepPages()) return null;
   if (tickets.length === 0) {
@@ -47,9 +49,9 @@ export async function keepWallet(owner: string, tickets: Ticket[], codes: Record
   return kept;
 }
 
-/** Delete all that is kept, of every user. */
+/** Delete everything stored, for every user. */
 export async function forgetWallet(): Promise<void> {
   if (!canKeepPages()) return;
   await Promise.all([caches.delete(WALLET), caches.delete(SHELL)]);
-  await (await navigator.serviceWorker.getRegistration(SCOPE))?.unregister(); // not the door's, which keeps a page of its own
+  await (await navigator.serviceWorker.getRegistration(SCOPE))?.unregister(); // not the door's, which stores its own page
 }

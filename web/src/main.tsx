@@ -1,4 +1,4 @@
-/** The pages by their addresses. The local server and CDNs answer each of them with index.html (docs/web.md). */
+/** Entry of the shop: its pages by address. The local server and CDNs serve index.html for each of them (docs/web.md). */
 
 import { render } from "preact";
 import { LocationProvider, Route, Router } from "preact-iso";
@@ -14,7 +14,7 @@ import { SignIn } from "./pages/sign-in";
 import { Storefront } from "./pages/storefront";
 import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
-import { WaitingRoom } from "./pages/waiting-room";
+import { WaitingRoom } from "./pages/line";
 import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
 import { TextsProvider } from "./texts";

@@ -1,68 +1,68 @@
 /**
- * A buyer's place in a waiting room, without a page around it. The position, the countdown and the time left are computed here, from the
- * token and from the public document that is the same for everybody; the API is asked by this buyer alone only to join. This module alone
- * decides when the document is fetched: docs/web.md has the rates, and a test runs a thousand buyers with it.
+ * A buyer's place in a waiting room, independent of any page. The position, the countdown and the time left are calculated here, from the
+ * token and the public document, which is the same for everyone. Joining is the only API call made for this buyer alone. Only this module
+ * decides when to fetch the document: docs/web.md has the rates, and a test runs a thousand buyers with it.
  */
 
 import { LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
-import type { ApiFailure } from "./api";
+import type { ApiFailure } from "./client";
 
 type Tracker = Awaited<ReturnType<typeof trackPosition>>;
 
-/** What a browser gives, and what tests replace. Times are epoch seconds of the server. Refusals are rejected as ApiFailure. */
+/** The browser's part, which tests replace. Times are epoch seconds of the server. Promises reject with ApiFailure. */
 export interface Surroundings {
   /** The public document; null if the event has no waiting room. */
   fetchRoom: () => Promise<State | null>;
   /** Join, and return the token; null if the event has no waiting room. */
   join: () => Promise<string | null>;
-  /** What this browser keeps for all its tabs: the token, and the fingerprint that was shown before the opening. */
+  /** Storage shared by all tabs: the token, and the fingerprint published before the sale opened. */
   memory: { read: (name: Kept) => string | null; write: (name: Kept, value: string | null) => void };
   now: () => number;
   /** From 0 to 1. */
   random: () => number;
   isHidden: () => boolean;
-  /** Do something later, once; returns how to prevent it. */
+  /** Run an action once, later. Returns a function that cancels it. */
   later: (seconds: number, action: () => void) => () => void;
-  /** What is shown may have changed. */
+  /** Called when the view may have changed. */
   changed: () => void;
 }
 
 export type Kept = "token" | "fingerprint";
 
 export interface PlaceView {
-  /** `none`: not in line; `open`: this event has no line; `working`: joining. */
+  /** `none`: not in line; `open`: the event has no line; `working`: joining. */
   stage: "loading" | "none" | "working" | "waiting" | "open";
   status: Status | null;
   room: State | null;
   token: string | null;
   draw: DrawResult | null;
-  /** Whether the last attempt to get the document failed; what is shown goes on from the one before. */
+  /** Whether the last fetch of the document failed. The view then continues from the previous document. */
   isOffline: boolean;
   failure: ApiFailure | null;
-  /** The line was cleared, so that the buyer has to join again. */
+  /** The waiting room was reset, so the buyer has to join again. */
   wasCleared: boolean;
 }
 
-/** What this browser has found out about the draw. */
+/** The result of this browser's check of the draw. */
 export interface DrawResult {
-  /** Whether the revealed key fits the fingerprint. */
+  /** Whether the published key matches the fingerprint. */
   isKept: boolean;
-  /** Whether this browser saw that fingerprint before the opening. */
+  /** Whether this browser saved the fingerprint before the sale opened. */
   wasNoted: boolean;
-  /** This buyer's number among those who were drawn, from 1; null for arrivals after the opening. */
+  /** This buyer's number in the draw, from 1; null for arrivals after the sale opened. */
   arrival: number | null;
 }
 
-// How many seconds the document is good for on average, for a page that is looked at, and for one that is hidden.
+// How many seconds the document stays fresh on average, for visible and hidden pages.
 const FAR = { seen: 30, hidden: 60 };
 const NEAR = { seen: 8, hidden: 20 };
-const DRAWING = { seen: 1.5, hidden: 1.5 }; // the opening takes the shop a moment
+const DRAWING = { seen: 1.5, hidden: 1.5 }; // opening the sale takes the shop a moment
 const MOVING = { seen: 4, hidden: 20 };
 const OVER = { seen: 30, hidden: 60 };
 const FAR_SECONDS = 90; // before the opening
-const MAX_DOUBLINGS = 3; // of the pause, while the API does not answer
+const MAX_DOUBLINGS = 3; // of the pause, while the API does not respond
 const TICK_SECONDS = 1;
-const ASLEEP_SECONDS = 10; // so long without a tick, the device was asleep
+const ASLEEP_SECONDS = 10; // without a tick for this long, the device was asleep
 
 export class Place {
   #world: Surroundings;
@@ -92,7 +92,7 @@ export class Place {
     return { stage: this.#stage(status), status, ...known, isOffline: this.#isOffline, failure: this.#failure, wasCleared: this.#wasCleared };
   }
 
-  /** Begin to keep what is shown fresh. */
+  /** Start refreshing the view. */
   start(): void {
     this.#isRunning = true;
     this.#tick();
@@ -105,7 +105,7 @@ export class Place {
     this.#cancelTick();
   }
 
-  /** Fetch the document now: at the start, when its time is over, and when the buyer, the network or the device comes back. */
+  /** Fetch the document now: at the start, when it is stale, and when the buyer, the network or the device comes back. */
   lookAgain(): Promise<void> {
     if (this.#isOpen) return Promise.resolve();
     this.#cancelFetch();
@@ -118,7 +118,7 @@ export class Place {
     return this.#fetching;
   }
 
-  /** Join, or join again at the end. Repeated while it works, it does nothing. */
+  /** Join, or join again at the end. Does nothing while a join is in progress. */
   async enter(): Promise<void> {
     if (this.#isJoining) return;
     this.#isJoining = true;
@@ -136,11 +136,11 @@ export class Place {
       this.#isJoining = false;
       this.#world.changed();
     }
-    await this.#fetching; // it may have begun without the token
+    await this.#fetching; // the fetch may have started without the token
     await this.lookAgain();
   }
 
-  /** Another tab has joined, or given the place up. */
+  /** Another tab has joined or given up the place. */
   async tokenChanged(): Promise<void> {
     this.#useToken(readableToken(this.#world.memory.read("token")));
     await this.#fetching;
@@ -170,7 +170,7 @@ export class Place {
     this.#room = newest;
     if (newest.key === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
     if (this.#token === null) return;
-    if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // only now, because the answer has told the time
+    if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // checked only now, because the reply has set the clock
     if (this.#tracker === null) this.#tracker = await trackPosition(newest, this.#token, this.#notedFingerprint());
     else await this.#tracker.update(newest);
   }
@@ -186,7 +186,7 @@ export class Place {
     this.#useToken(null);
   }
 
-  /** The fingerprint of this room that this browser saw before the opening. */
+  /** The fingerprint of this waiting room that this browser saved before the sale opened. */
   #notedFingerprint(): string | null {
     const [room, fingerprint] = (this.#world.memory.read("fingerprint") ?? "").split(" ");
     return fingerprint && Number(room) === this.#room?.room ? fingerprint : null;
@@ -207,7 +207,7 @@ export class Place {
     return this.#room || this.#failure ? "none" : "loading";
   }
 
-  /** Once a second: count down, and notice that the device was asleep. */
+  /** Every second: count down, and notice that the device was asleep. */
   #tick(): void {
     const now = this.#world.now();
     const wasAsleep = this.#tickedAt > 0 && now - this.#tickedAt > ASLEEP_SECONDS;
@@ -217,7 +217,7 @@ export class Place {
     if (wasAsleep) void this.lookAgain();
   }
 
-  /** How long the document is good for. Random, so that a crowd does not ask in step; just after the opening, so that the draw is there. */
+  /** How long to wait before the next fetch. Random, so that a crowd does not fetch in step, and never past the opening by more than seconds. */
   #pauseSeconds(): number {
     const { now, random, isHidden } = this.#world;
     const untilOpening = (this.#room?.on_sale_at ?? 0) - now();
@@ -236,7 +236,7 @@ function readableToken(token: string | null): string | null {
   }
 }
 
-/** Throws what is no refusal, because it is a mistake in these pages. */
+/** Return an ApiFailure, and throw anything else, because that is a bug in these pages. */
 function asFailure(error: unknown): ApiFailure {
   if (error instanceof Error && "status" in error) return error as ApiFailure;
   throw error;

@@ -1,4 +1,4 @@
-/** Tries nonces until one fits; answers with it. */
+/** Tries nonces until one solves the challenge, and posts that nonce. */
 
 const BATCH = 512;
 

@@ -1,6 +1,6 @@
 /**
- * Of which events this browser has reserved tickets, so that pages need not ask the API for everybody, and the checkout knows the event's
- * name. The reservation may be over since.
+ * The events that this browser has reserved tickets for, so that pages need not ask the API for every visitor, and the checkout knows the
+ * event's name. The reservation may have ended since.
  */
 
 export function noteReservation(eventId: string, eventName: string): void {

@@ -1,6 +1,6 @@
 /**
- * The server's time, because a phone's clock may be wrong by minutes. Each answer says it in its header Date, and how long a CDN has kept
- * it in Age. Both are whole seconds, so smaller differences count as none.
+ * The server's time, because a phone's clock may be wrong by minutes. Each reply has the time in its Date header, and the time in a CDN's
+ * cache in its Age header. Both are whole seconds, so small differences are ignored.
  */
 
 const TOLERATED_SECONDS = 2;
@@ -13,7 +13,7 @@ export function learnTime(response: Response): void {
   skew = Math.abs(difference) <= TOLERATED_SECONDS ? 0 : difference;
 }
 
-/** Epoch seconds, with a fraction. */
+/** Epoch seconds, with fractions. */
 export function now(): number {
   return Date.now() / 1000 + skew;
 }

@@ -1,38 +1,38 @@
 /**
- * Who the buyer is. No other module knows: they send requests by `fetchAsBuyer` and ask `useBuyer`.
+ * The buyer's identity. Only this module handles it: other modules send requests with `fetchAsBuyer` and read `useBuyer`.
  *
- * The access token is in memory alone, the refresh token in a cookie that no script can read. localStorage has a note of who this browser
- * is: with it a visitor who is nobody yet costs the API no call, and other tabs learn of a change. The note opens nothing.
+ * The access token is only in memory, the refresh token in a cookie that no script can read. localStorage has a note of the buyer's
+ * identity, so that a new visitor costs no API call and other tabs learn of changes. The note gives no access.
  */
 
 import { useEffect, useState } from "preact/hooks";
-import { anybody, ApiFailure, content, fetchPatiently, type Schemas } from "./client";
+import { publicApi, ApiFailure, content, fetchPatiently, type Schemas } from "./client";
 import { forgetWallet } from "./kept-wallet";
 import { now } from "./server-time";
 
-/** `guest`: buys without an account. `demo`: the identity of a demo stage, an id that the API believes; it is no secret. */
+/** `guest`: buys without an account. `demo`: an identity of a demo stage, an id that the API accepts and that is not secret. */
 export interface Buyer {
   kind: "account" | "guest" | "demo";
   id: string;
-  /** Whether they sell or work at events; what they may do the API decides each time. */
+  /** Whether the buyer also sells or works at events. The API decides each time what they may do. */
   isManager?: boolean;
 }
 
 const NOTE = "fairgate.buyer";
 const DEMO_ID = "fairgate.demo";
-const ACCOUNT = "fairgate.account"; // the note of the account that looks at a demo stage as a buyer
-const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that none sends a cookie which another has replaced
+const ACCOUNT = "fairgate.account"; // the note of an account that views a demo stage as a buyer
+const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that no tab sends a cookie that another tab has replaced
 const MANAGING = ["promoter", "admin"];
 const EARLY_SECONDS = 30;
-const REFRESH_PATIENCE_MS = 7000; // shorter than the ten seconds in which the API answers a repeated refresh alike
+const REFRESH_PATIENCE_MS = 7000; // shorter than the ten seconds in which the API repeats the same reply to a refresh
 const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
 
 let access: { token: string; until: number; userId: string } | null = null;
 let hasEnded = false;
-let wasGuest = false; // who the session was of that has ended
+let wasGuest = false; // whether the ended session was a guest's
 const listeners = new Set<() => void>();
 
-/** The buyer, null for a visitor who is nobody yet; and whether their session, which may have been a guest's, has ended by itself. */
+/** The buyer (null for a new visitor), whether the session has expired, and whether it was a guest's. */
 export function useBuyer(): { buyer: Buyer | null; hasEnded: boolean; wasGuest: boolean } {
   const [state, setState] = useState(() => ({ buyer: currentBuyer(), hasEnded, wasGuest }));
   useEffect(() => {
@@ -48,7 +48,7 @@ export function currentBuyer(): Buyer | null {
   return JSON.parse(localStorage.getItem(NOTE) ?? "null");
 }
 
-/** Send a request as the buyer. Who is nobody yet becomes a guest by their first request that changes something, and has nothing to read. */
+/** Send a request as the buyer. A new visitor becomes a guest with the first request that changes data, and has nothing to read before. */
 export async function fetchAsBuyer(request: Request): Promise<Response> {
   if (currentBuyer() === null && request.method === "GET") return Response.json({ error: "signed_out" }, { status: 404 });
   const sent = await request.arrayBuffer();
@@ -60,15 +60,15 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
   };
   const first = await send();
   if (first.status !== 401 || access === null) return first;
-  access = null; // it was refused before its time
+  access = null; // the token was refused before it expired
   return send();
 }
 
 export async function signIn(email: string, password: string): Promise<void> {
-  await becomeSomebody(() => content(anybody.POST("/auth/login", { ...COOKIE, body: { email, password } })));
+  await startSession(() => content(publicApi.POST("/auth/login", { ...COOKIE, body: { email, password } })));
 }
 
-/** Take up the demo identity of this browser. Only a stage with demo identity believes it. */
+/** Use the demo identity of this browser. Only demo stages accept it. */
 export function useDemoIdentity(): void {
   const id = localStorage.getItem(DEMO_ID) ?? `web-${crypto.randomUUID().slice(0, 13)}`;
   localStorage.setItem(DEMO_ID, id);
@@ -76,7 +76,7 @@ export function useDemoIdentity(): void {
   note({ kind: "demo", id });
 }
 
-/** On a demo stage: be the made-up buyer of this browser until `seeAsManager`. The session of the account goes on. */
+/** On a demo stage: view the shop as a made-up buyer until `seeAsManager`. The account stays signed in. */
 export function seeAsBuyer(): void {
   const account = JSON.stringify(currentBuyer());
   useDemoIdentity();
@@ -84,18 +84,18 @@ export function seeAsBuyer(): void {
   announce();
 }
 
-/** Be the account again. Its session may have ended meanwhile, which the next request shows. */
+/** Return to the account. If its session has expired in the meantime, the next request finds out. */
 export function seeAsManager(): void {
   note(JSON.parse(localStorage.getItem(ACCOUNT)!));
 }
 
-/** Whether an account looks at the shop as a buyer. */
+/** Whether an account is viewing the shop as a buyer. */
 export const isManagerAsBuyer = () => localStorage.getItem(ACCOUNT) !== null;
 
-/** Whether this stage has demo identities; false if the API does not say so now. */
+/** Whether this stage has demo identities; false if the API does not respond. */
 export async function hasDemoIdentity(): Promise<boolean> {
   try {
-    return (await content(anybody.GET("/health"))).identity === "demo";
+    return (await content(publicApi.GET("/health"))).identity === "demo";
   } catch (error) {
     if (error instanceof ApiFailure) return false;
     throw error;
@@ -105,22 +105,22 @@ export async function hasDemoIdentity(): Promise<boolean> {
 /** Change the password; all other sessions of the account end. */
 export async function changePassword(current_password: string, password: string): Promise<void> {
   const headers = await identityHeaders();
-  await becomeSomebody(() => content(anybody.POST("/auth/password", { ...COOKIE, headers, body: { current_password, password } })));
+  await startSession(() => content(publicApi.POST("/auth/password", { ...COOKIE, headers, body: { current_password, password } })));
 }
 
-/** Register. A guest becomes the account and keeps the tickets. Returns whether the address must be verified before signing in. */
+/** Register. A guest becomes the account and keeps the tickets. Returns whether the address must be verified first. */
 export async function register(account: Schemas["NewAccount"]): Promise<boolean> {
   const headers = currentBuyer()?.kind === "guest" ? await identityHeaders() : {};
-  return (await content(anybody.POST("/auth/register", { headers, body: account }))).verification_required;
+  return (await content(publicApi.POST("/auth/register", { headers, body: account }))).verification_required;
 }
 
 /** Sign out, here and in all tabs, and with `everywhere` on all devices. */
 export async function signOut(everywhere = false): Promise<void> {
-  if (isManagerAsBuyer()) return seeAsManager(); // who leaves the made-up buyer is still signed in
+  if (isManagerAsBuyer()) return seeAsManager(); // leaving the made-up buyer does not end the account's session
   if (currentBuyer()?.kind !== "demo") {
     await navigator.locks.request(LOCK, async () => {
       try {
-        await anybody.POST("/auth/logout", { ...COOKIE, body: { everywhere } });
+        await publicApi.POST("/auth/logout", { ...COOKIE, body: { everywhere } });
       } catch (error) {
         if (!(error instanceof ApiFailure) || error.code !== "session_over") throw error;
       }
@@ -130,13 +130,13 @@ export async function signOut(everywhere = false): Promise<void> {
   await forgetWallet();
 }
 
-/** Buy as a guest from now on, although a session has ended. */
-export function goOnAsStranger(): void {
+/** Continue without an account after a session has ended. */
+export function continueWithoutAccount(): void {
   hasEnded = false;
   announce();
 }
 
-/** The headers that say who asks. */
+/** The headers that identify the buyer. */
 async function identityHeaders(): Promise<Record<string, string>> {
   const buyer = currentBuyer();
   if (buyer?.kind === "demo") return { "X-User-Id": buyer.id };
@@ -148,12 +148,12 @@ function isFresh(): boolean {
   return access !== null && access.userId === currentBuyer()?.id && access.until - EARLY_SECONDS > now();
 }
 
-/** Get a new access token; who is nobody becomes a guest. Raises ApiFailure `session_over`. */
+/** Get a new access token. A new visitor becomes a guest. Throws ApiFailure `session_over`. */
 async function renew(): Promise<void> {
-  if (isFresh()) return; // another request of this tab has waited for the same
+  if (isFresh()) return; // another request of this tab has already renewed the token
   if (currentBuyer() === null) {
     if (hasEnded) throw new ApiFailure("session_over", 401, "", null); // an account must not turn into a guest unnoticed
-    return keep(await content(anybody.POST("/auth/guest", COOKIE)));
+    return keep(await content(publicApi.POST("/auth/guest", COOKIE)));
   }
   try {
     keep(await refresh().catch((error) => (error.code === "offline" ? refresh() : Promise.reject(error))));
@@ -164,10 +164,10 @@ async function renew(): Promise<void> {
 }
 
 function refresh(): Promise<Schemas["TokensView"]> {
-  return content(anybody.POST("/auth/refresh", { ...COOKIE, body: {}, signal: AbortSignal.timeout(REFRESH_PATIENCE_MS) }));
+  return content(publicApi.POST("/auth/refresh", { ...COOKIE, body: {}, signal: AbortSignal.timeout(REFRESH_PATIENCE_MS) }));
 }
 
-async function becomeSomebody(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
+async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<void> {
   await navigator.locks.request(LOCK, async () => keep(await ask()));
 }
 
@@ -184,12 +184,12 @@ function note(buyer: Buyer): void {
   announce();
 }
 
-function end(byItself: boolean): void {
-  wasGuest = byItself && currentBuyer()?.kind === "guest";
+function end(isExpired: boolean): void {
+  wasGuest = isExpired && currentBuyer()?.kind === "guest";
   localStorage.removeItem(NOTE);
   localStorage.removeItem(ACCOUNT);
   access = null;
-  hasEnded = byItself;
+  hasEnded = isExpired;
   announce();
 }
 
@@ -197,7 +197,7 @@ function announce(): void {
   for (const listener of listeners) listener();
 }
 
-// Another tab has signed in or out. The page shows another buyer's data, so it starts anew.
+// Another tab has signed in or out. If this page shows another buyer's data, reload it.
 addEventListener("storage", ({ key, oldValue, newValue }) => {
   if (key !== NOTE && key !== null) return;
   const [before, after] = [oldValue, newValue].map((text) => (text ? (JSON.parse(text) as Buyer).id : null));

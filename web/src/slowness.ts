@@ -1,11 +1,11 @@
-/** Whether the shop is slow: some request has waited for longer than people wait without a word. */
+/** Detects a slow shop: a request has been waiting longer than people wait without an explanation. */
 
 const SLOW_AFTER_MS = 6000;
 
-let slow = 0; // how many requests wait for so long
+let slow = 0; // the number of slow requests
 const changes = new EventTarget();
 
-/** Notes it while the answer lets wait for too long. */
+/** Count the request as slow while it takes too long. */
 export async function watchSlowness<T>(answer: Promise<T>): Promise<T> {
   let isSlow = false;
   const timer = setTimeout(() => {
@@ -22,7 +22,7 @@ export async function watchSlowness<T>(answer: Promise<T>): Promise<T> {
 
 export const isSlow = () => slow > 0;
 
-/** Calls `listener` when that may have changed. Returns what ends it. */
+/** Call `listener` when `isSlow` may have changed. Returns a function that unsubscribes. */
 export function onSlowness(listener: () => void): () => void {
   changes.addEventListener("change", listener);
   return () => changes.removeEventListener("change", listener);

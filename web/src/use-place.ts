@@ -1,4 +1,4 @@
-/** A buyer's place in a waiting room, in this browser: its network, its clock, and its storage, which keeps the place over reloads and tabs. */
+/** Connects a buyer's place in a waiting room to this browser: network, clock, and storage, which keeps the place across reloads and tabs. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ApiFailure, getRoom, join } from "./api";
@@ -48,7 +48,7 @@ function surroundings(eventId: string, changed: () => void) {
   };
 }
 
-/** Join; where that takes proof of work, solve the challenge of the refusal first. */
+/** Join. If the API requires proof of work, solve its challenge and join again. */
 async function joinWithWork(eventId: string) {
   try {
     return await join(eventId);

@@ -1,4 +1,4 @@
-/** The buyer's tickets with their QR codes: from the shop, or, while it does not answer, as this browser has kept them. */
+/** The buyer's tickets with their QR codes: from the shop, or from this browser while the shop does not respond. */
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiFailure, getQrCode, listTickets, type Ticket } from "./api";
@@ -12,11 +12,11 @@ const DAY_SECONDS = 86_400;
 
 export interface Wallet {
   tickets: Ticket[] | null;
-  /** QR pictures, SVG documents, by the code of their ticket; null if one could not be loaded. */
+  /** QR codes as SVG documents, by ticket code; null if a QR code could not be loaded. */
   codes: Record<string, string | null>;
-  /** What this browser keeps by now, if anything. */
+  /** The tickets stored in this browser, if any. */
   kept: KeptWallet | null;
-  /** Whether what is shown is what was kept, because the shop does not answer. */
+  /** Whether the tickets shown are the stored ones, because the shop does not respond. */
   isOld: boolean;
   failure: ApiFailure | null;
   reload: () => Promise<void>;
@@ -38,7 +38,7 @@ export function useWallet(): Wallet {
       removeEventListener("online", refresh);
       document.removeEventListener("visibilitychange", refresh);
     };
-  }, [reload, language]); // a page that is kept is kept in its language
+  }, [reload, language]); // the stored page is in its language
   return { ...state, reload };
 }
 
@@ -66,16 +66,16 @@ async function load(owner: string, show: (change: Partial<State>) => void): Prom
     show({ codes: { ...codes } });
   }
   const pictures = Object.entries(codes).filter((entry): entry is [string, string] => entry[1] !== null);
-  // Storage can be full or forbidden; the tickets are shown all the same, and the page says that nothing is kept.
+  // Storage can be full or forbidden. The tickets still appear, and the page says that nothing is stored.
   show({ kept: await keepWallet(owner, tickets, Object.fromEntries(pictures)).catch(() => null) });
 }
 
-/** Whether the ticket lets people in, now or later, as far as the page knows. */
+/** Whether the ticket still admits people, now or later, according to this page. */
 export function isUsable(ticket: Ticket): boolean {
   return ticket.state === "valid" && !ticket.event.cancelled && ticket.admitted < ticket.admits && !isOver(ticket);
 }
 
-/** Whether the event is over: a day after its start if it does not say when it ends. */
+/** Whether the event is over. An event without an end is over one day after its start. */
 export function isOver({ event }: Ticket): boolean {
   if (!event.starts_at) return false;
   const end = event.ends_at ? Date.parse(event.ends_at) / 1000 : Date.parse(event.starts_at) / 1000 + DAY_SECONDS;

@@ -42,7 +42,7 @@ def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     assert run.request("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
     ada = buy(run, "ada")
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
 
     run = start(data).wait_for("Ctrl-C stops it")
     assert "Applied" not in run.output
@@ -100,7 +100,7 @@ def test_half_a_request_does_not_keep_a_run_from_ending(start, tmp_path):
         connection.sendall((b"GET / HT", b"POST /api/v1/checkout/confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")[number % 2])
     assert run.request("GET", "/events")[0] == 200
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
     assert "Traceback" not in run.output
     for connection in halves:
         connection.close()
@@ -201,7 +201,7 @@ def test_a_folder_with_other_files_is_not_touched(start, tmp_path, reset):
     (tmp_path / "thesis.txt").write_text("years of work")
     run = start(tmp_path, RESET=reset)
     assert run.wait() == 1
-    assert "has files of something else" in run.output
+    assert "contains other files" in run.output
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -223,13 +223,13 @@ def test_a_full_disk_is_reported_and_the_run_still_ends_cleanly(start, tmp_path)
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     refused = [run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1}, X_User_Id=f"u{n}") for n in range(40)]
     assert {status for status, _ in refused} == {503}, "more requests than threads, and all get the same answer"
-    run.wait_for("Nothing can be bought now. The store cannot write its journal")
+    run.wait_for("The shop cannot sell anything now. The store cannot write its journal")
     assert "Free some disk space, then start again." in run.output
     status, health = run.request("GET", "/health")
     assert (status, health["error"]) == (503, "store_failed")
     assert "Free some disk space, then start again." in health["message"]
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.output
+    assert "Your data is saved" in run.output
     assert "Traceback" not in run.output
     assert order_of(start(tmp_path / "data").wait_for("Ctrl-C stops it"), "ada") == ada
 

@@ -1,6 +1,6 @@
 /**
- * Who may come in, decided on the device by the manifest (docs/checkin.md): for the time without a network. Pure, and without a page
- * around it. Times are epoch seconds of the server's clock.
+ * Offline admission: decides on the device, from the manifest, who may enter (docs/checkin.md). Pure functions, independent of any page.
+ * Times are epoch seconds of the server's clock.
  */
 
 import type { Schemas } from "../client";
@@ -10,18 +10,18 @@ export type ManifestGuest = Schemas["ManifestGuestView"];
 export type ManifestEvent = Schemas["ManifestEventView"];
 export type ManifestCheckIn = Schemas["ManifestCheckInView"];
 
-const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of our codes: Crockford's, without I, L, O and U
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of ticket codes: Crockford's, without I, L, O and U
 const CODE_LENGTH = 20;
 const MISREAD: Record<string, string> = { O: "0", I: "1", L: "1", "-": "", " ": "" };
 
-/** What a camera or a person has read. `ticketId` may be that of a seat. Nothing of it is checked. */
+/** A scanned or typed code, not checked yet. `ticketId` may be the id of a seat. */
 export interface ScannedText {
   text: string;
   ticketId: string | null;
   code: string;
 }
 
-/** People who came in by this device, of which the server does not know yet. `ticketId` is never that of a seat. */
+/** People admitted by this device that the server does not know about yet. `ticketId` is never the id of a seat. */
 export interface Uncounted {
   ticketId: string;
   seat: number | null;
@@ -30,13 +30,13 @@ export interface Uncounted {
   gate: string;
 }
 
-/** A ticket of the manifest, for the guest of one of its seats if a code was theirs. */
+/** A ticket of the manifest, with the guest if the code belongs to one of its seats. */
 export interface Listed {
   ticket: ManifestTicket;
   guest: ManifestGuest | null;
 }
 
-/** `code` is "admitted", or the API's code of a refusal; `not_listed`: this device does not know the ticket. */
+/** `code` is "admitted" or the API's error code; `not_listed`: this device does not know the ticket. */
 export interface Decision {
   code: string;
   count: number;
@@ -48,7 +48,7 @@ export function readScan(text: string): ScannedText {
   return { text: text.trim(), ticketId: id ?? null, code: code ?? readCode(text) };
 }
 
-/** A code as tickets have it: ours in capital letters and with hyphens; that of another system as it is. */
+/** A code in the form printed on tickets: our codes in capitals with hyphens, codes of other systems unchanged. */
 export function readCode(text: string): string {
   const characters = [...text.toUpperCase()].map((character) => MISREAD[character] ?? character).join("");
   const isOurs = characters.length === CODE_LENGTH && [...characters].every((character) => ALPHABET.includes(character));
@@ -60,14 +60,14 @@ export async function digest(code: string): Promise<string> {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The ticket with the id, or the guest with that of a seat. */
+/** The ticket with this id, or the guest of the seat with this id. */
 export function findById(tickets: Map<string, ManifestTicket>, id: string): Listed | null {
   const ticket = tickets.get(id) ?? tickets.get(id.slice(0, id.lastIndexOf(".")));
   const guest = ticket?.guests.find((one) => one.id === id) ?? null;
   return ticket && (guest || ticket.id === id) ? { ticket, guest } : null;
 }
 
-/** Whether so many people may come in with a ticket now. */
+/** Decide whether this many people may enter with a ticket now. */
 export function decide(event: ManifestEvent, listed: Listed | null, uncounted: Uncounted[], count: number | "all", now: number): Decision {
   const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ code, count: 0, first });
   if (!listed) return refuse("not_listed");
@@ -77,7 +77,7 @@ export function decide(event: ManifestEvent, listed: Listed | null, uncounted: U
   if (event.cancelled) return refuse("event_cancelled");
   if (now > seconds(event.doors_close_at)) return refuse("event_over");
   if (now < seconds(event.doors_open_at)) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
-  const checkins = checkinsOf(ticket, uncounted);
+  const checkins = allCheckins(ticket, uncounted);
   const ofGuest = guest ? checkins.find(({ seat }) => seat === guest.seat) : undefined;
   const left = ticket.admits - people(checkins);
   const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
@@ -86,8 +86,8 @@ export function decide(event: ManifestEvent, listed: Listed | null, uncounted: U
   return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, first: null };
 }
 
-/** The check-ins of a ticket, with those that the server does not know yet. */
-export function checkinsOf(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
+/** The check-ins of a ticket, including those that the server does not know about yet. */
+export function allCheckins(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
   const own = uncounted.filter(({ ticketId }) => ticketId === ticket.id);
   return [...ticket.checkins, ...own.map(({ at, count, gate, seat }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat }))];
 }
@@ -96,7 +96,7 @@ export function people(checkins: ManifestCheckIn[]): number {
   return checkins.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** How many people are expected and in, and at which gates they came in (null: at none that was named), the most first. */
+/** Count the expected and admitted people, and the admitted people by gate (null: no gate given), largest first. */
 export interface Counts {
   expected: number;
   admitted: number;
@@ -116,7 +116,7 @@ export function countPeople(tickets: Iterable<ManifestTicket>, uncounted: Uncoun
   return { expected, admitted: sorted.reduce((sum, [, count]) => sum + count, 0), gates: sorted };
 }
 
-/** The tickets and guests whose name or number has all words of `text`, in any case and with or without accents; `limit` at most. */
+/** Find up to `limit` tickets and guests whose name or number has all words of `text`, ignoring case and accents. */
 export function search(tickets: Iterable<ManifestTicket>, text: string, limit: number): Listed[] {
   const words = plain(text).split(/\s+/).filter(Boolean);
   const found: Listed[] = [];

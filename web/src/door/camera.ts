@@ -1,32 +1,32 @@
-/** The camera of this device: which one of several, its light, and how it ends. */
+/** The camera of this device: choosing one, its light, and stopping it. */
 
-const KEY = "fairgate.door-camera"; // the one that was chosen on this device
+const KEY = "fairgate.door-camera"; // the camera chosen on this device
 const SIZE = { width: { ideal: 1280 }, height: { ideal: 720 } };
 
-/** Why there is no picture. `busy`: another program has the camera, or has taken it away. */
+/** Why there is no picture. `busy`: another program is using the camera or has taken it over. */
 export type CameraFailure = "refused" | "missing" | "busy";
 
 export interface CameraChoice {
   id: string;
-  /** The browser's name for it; empty if it gives none. */
+  /** The browser's name for the camera; empty if unknown. */
   label: string;
 }
 
 export interface Camera {
   stream: MediaStream;
-  /** Of those in `choices`. */
+  /** One of `choices`. */
   id: string;
   choices: CameraChoice[];
   hasLight: boolean;
-  /** Rejects where the light cannot be used after all. */
+  /** Rejects if the light turns out not to work. */
   setLight: (isOn: boolean) => Promise<void>;
   stop: () => void;
 }
 
-/** What browsers say of the light, which is not among the types: true, or in newer ones a list of what it can be. */
+/** The torch capability, which the DOM types lack: `true`, or in newer browsers a list of the possible values. */
 type LightCapabilities = MediaTrackCapabilities & { torch?: boolean | boolean[] };
 
-/** Start the chosen camera, or else the one that looks away from the person. Raises a DOMException. */
+/** Start the chosen camera, or else the rear camera. Throws a DOMException. */
 export async function openCamera(): Promise<Camera> {
   const stream = await openStream(localStorage.getItem(KEY));
   const track = stream.getVideoTracks()[0]!;
@@ -42,18 +42,18 @@ export async function openCamera(): Promise<Camera> {
   };
 }
 
-/** Take this one from the next start on. */
+/** Use this camera from the next start. */
 export function chooseCamera(id: string): void {
   localStorage.setItem(KEY, id);
 }
 
-export function failureOf(error: unknown): CameraFailure {
+export function cameraFailure(error: unknown): CameraFailure {
   const name = error instanceof DOMException ? error.name : "";
   if (name === "NotAllowedError") return "refused";
   return name === "NotReadableError" || name === "AbortError" ? "busy" : "missing";
 }
 
-/** Calls `allowed` when the person allows the camera in the browser's settings. Returns how to stop that. */
+/** Call `allowed` when the person allows the camera in the browser settings. Returns a function that stops watching. */
 export function watchPermission(allowed: () => void): () => void {
   let permission: PermissionStatus | null = null;
   let isOver = false;
@@ -62,7 +62,7 @@ export function watchPermission(allowed: () => void): () => void {
     permission = await navigator.permissions.query({ name: "camera" as PermissionName });
     if (!isOver) permission.addEventListener("change", look);
   };
-  watch().catch(() => {}); // not every browser tells; the button to start is there
+  watch().catch(() => {}); // not every browser reports it; the start button remains
   return () => {
     isOver = true;
     permission?.removeEventListener("change", look);
@@ -75,7 +75,7 @@ async function openStream(chosen: string | null): Promise<MediaStream> {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: false, video: { ...SIZE, deviceId: { exact: chosen } } });
   } catch (error) {
-    if (failureOf(error) !== "missing") throw error;
-    return navigator.mediaDevices.getUserMedia(facing); // it was unplugged, or the browser calls it otherwise now
+    if (cameraFailure(error) !== "missing") throw error;
+    return navigator.mediaDevices.getUserMedia(facing); // it was unplugged, or the browser has given it a new id
   }
 }

@@ -1,9 +1,9 @@
-/** Who came in by this device without a network, although the shop knew better: people have to decide what that means. */
+/** People that this device admitted offline although the shop would have refused them. Staff decide what to do. */
 
 import { dayAndTime } from "../formats";
 import type { ScanRecord } from "./device-store";
 import type { Door } from "./door";
-import { timeOf, useDoorTexts } from "./texts";
+import { formatTime, useDoorTexts } from "./texts";
 
 export function Conflicts({ door, scans, timezone }: { door: Door; scans: ScanRecord[]; timezone: string }) {
   const { d, locale } = useDoorTexts();
@@ -19,11 +19,11 @@ export function Conflicts({ door, scans, timezone }: { door: Door; scans: ScanRe
             <div>
               <p class="door-who">{[(d.outcomes[scan.outcome] ?? d.unexpected)[0], scan.who].filter(Boolean).join(" · ")}</p>
               <p class="small">
-                {d.conflicts.at(timeOf(scan.at, timezone, locale))}
+                {d.conflicts.at(formatTime(scan.at, timezone, locale))}
                 {scan.first && ` · ${d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}`}
               </p>
             </div>
-            <button type="button" class="button button-quiet" aria-label={d.conflicts.notedOf(scan.who)} onClick={() => void door.acknowledge(scan.id)}>
+            <button type="button" class="button button-quiet" aria-label={d.conflicts.notedLabel(scan.who)} onClick={() => void door.acknowledge(scan.id)}>
               {d.conflicts.noted}
             </button>
           </li>

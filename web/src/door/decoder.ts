@@ -1,16 +1,16 @@
-/** Reads QR codes from pictures: by the browser's own BarcodeDetector, else by a decoder in JavaScript, which is loaded only then. */
+/** Reads QR codes from pictures with the browser's BarcodeDetector, or else with a JavaScript decoder that is loaded on demand. */
 
 import type { BarcodeDetector } from "qr/decode.js";
 
 type DetectorClass = typeof BarcodeDetector;
 
-/** The text of a code in the picture; null if there is none. */
+/** The text of the code in the picture; null without a code. */
 export type Decoder = (picture: CanvasImageSource) => Promise<string | null>;
 
 const FORMAT = "qr_code";
 let decoder: Promise<Decoder> | null = null;
 
-/** Called before the network is lost, so that everything is there by then. */
+/** Load the decoder early, so that it is available offline. */
 export function loadDecoder(): Promise<Decoder> {
   return (decoder ??= load().catch((failure) => {
     decoder = null;

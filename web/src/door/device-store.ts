@@ -1,34 +1,34 @@
 /**
- * What this device keeps for the door, in IndexedDB: the event and gate, the list of tickets (names and digests, no codes), and the scans.
- * A scan is written before anybody is let in without a network, so a reload loses nothing.
+ * The data of the door on this device, in IndexedDB: the event and gate, the ticket list (names and digests, no codes), and the scans.
+ * A scan is written before anyone is admitted offline, so a reload loses nothing.
  */
 
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 import type { ManifestEvent, ManifestTicket } from "./admission";
 
 const NAME = "fairgate-door";
-const SETUP = "setup"; // the key of the only entry
+const SETUP = "setup"; // key of the only entry
 
 /** Times are epoch seconds of the server's clock. */
 export interface Setup {
   userId: string;
-  /** Names this device in its scans. */
+  /** The name of this device in its scans. */
   device: string;
   gate: string;
   event: ManifestEvent;
-  /** `since` of the next request for the list; null while the first one has not come to its end. */
+  /** `since` of the next request for the list; null until the first download is complete. */
   asOf: string | null;
   loadedAt: number;
 }
 
 /**
- * A scan of this device. `waiting`: to be sent; `undo_waiting`: its undo is. `wasTried`: it may have arrived, though no answer came.
- * `code` is kept until it is sent. `outcome` is "admitted" or the API's code of a refusal; `isConflict`: people came in, and the server
- * says that they should not have.
+ * A scan of this device. `waiting`: the scan is not sent yet; `undo_waiting`: its undo is not sent yet. `wasTried`: it may have arrived,
+ * though no reply came. `code` is stored until the scan is sent. `outcome` is "admitted" or the API's error code. `isConflict`: the device
+ * admitted people whom the server would have refused.
  */
 export interface ScanRecord {
   id: string;
-  /** Counts the scans of the device: clocks may be set back. */
+  /** Counts the scans of the device, because its clock may be set back. */
   number: number;
   at: number;
   code: string | null;
@@ -93,7 +93,7 @@ export class DeviceStore {
     await Promise.all([...writes, transaction.done]);
   }
 
-  /** Delete the list of tickets, and with `all` the scans too. */
+  /** Delete the ticket list, and with `all` the scans too. */
   async clear(all: boolean): Promise<void> {
     const names = all ? (["setup", "tickets", "scans"] as const) : (["tickets"] as const);
     const transaction = this.#database.transaction(names, "readwrite");

@@ -1,4 +1,4 @@
-/** The calls of the API that the door needs, by the account that is signed in. An answer that takes too long counts as none. */
+/** The API calls of the door, made as the signed-in account. A reply that takes too long counts as no reply. */
 
 import { ApiFailure, content, createApi, type Schemas } from "../client";
 import { currentBuyer, fetchAsBuyer } from "../session";
@@ -7,16 +7,16 @@ export type CheckInReply = Schemas["CheckInReplyView"];
 export type DoorTicket = Schemas["DoorTicketView"];
 export type SyncedScan = Schemas["SyncedScanView"];
 
-const PATIENCE_MS = 4000; // for an answer while somebody stands at the door
+const PATIENCE_MS = 4000; // for a reply while someone stands at the door
 const TRANSFER_PATIENCE_MS = 20_000; // for lists
 
 const staff = createApi(async (request) => {
-  // Without this the session would make a guest of who is nobody.
+  // Otherwise the session would create a guest for someone who is signed out.
   if (currentBuyer()?.kind !== "account") throw new ApiFailure("session_over", 401, "", null);
   return fetchAsBuyer(request);
 });
 
-/** At this door: what is sent with each scan. `id` is unique on the device. */
+/** The fields sent with each scan at this door. `id` is unique on the device. */
 export interface DoorScan {
   id: string;
   gate: string;
@@ -42,7 +42,7 @@ export const sync = (device: string, event_id: string, scans: Schemas["OfflineSc
 export const getManifest = (event_id: string, query: { since?: string; cursor?: string; limit: number }) =>
   soon(content(staff.GET("/events/{event_id}/manifest", { params: { path: { event_id }, query } })), TRANSFER_PATIENCE_MS);
 
-/** The answer, or the failure `offline` when the time is over; the request may arrive all the same. */
+/** The reply, or the failure `offline` after the timeout. The request may still reach the server. */
 async function soon<T>(answer: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<never>((_, reject) => {

@@ -1,4 +1,4 @@
-/** The scanner of a device, and all that belongs to it. */
+/** The door's main page: scanner, search, counts, recent scans and device state. */
 
 import { useEffect, useState } from "preact/hooks";
 import { withNext } from "../pages/sign-in";
@@ -10,7 +10,7 @@ import { useTexts } from "../texts";
 import { Conflicts } from "./conflicts";
 import { DeviceState } from "./device-state";
 import type { Door } from "./door";
-import { give, toneOf } from "./feedback";
+import { give, outcomeTone } from "./feedback";
 import { GateCounts } from "./gate-counts";
 import { ScanList } from "./scan-list";
 import { Scanner } from "./scanner";
@@ -29,12 +29,12 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
   useKeptGoing(door);
   useScreenLock(isScanning);
   useEffect(() => {
-    addEventListener("pointerdown", unlockSound); // browsers stay silent until they are touched
+    addEventListener("pointerdown", unlockSound); // browsers play no sound before the first interaction
     addEventListener("keydown", unlockSound);
     return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
   }, []);
   useEffect(() => {
-    if (view.verdict) give(toneOf(view.verdict.scan.outcome));
+    if (view.verdict) give(outcomeTone(view.verdict.scan.outcome));
   }, [view.verdict]);
   const { setup, connection } = view;
   const isLocked = connection === "forbidden" || (buyer?.kind === "account" && buyer.id !== setup.userId);

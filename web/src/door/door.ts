@@ -1,27 +1,27 @@
 /**
- * A device at the door, without a page around it. While the API answers, it decides; when it does not, the list on the device does
- * (admission.ts), and what happened is sent later. Scans are dealt with one at a time.
+ * A device at the door, independent of any page. The API decides while it responds. Otherwise the list on the device decides
+ * (admission.ts), and the scans are sent later. Scans are processed one at a time.
  */
 
 import { ApiFailure } from "../client";
 import { now } from "../server-time";
 import { currentBuyer } from "../session";
-import { checkinsOf, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
+import { allCheckins, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 import * as api from "./door-api";
-import { decided, isUnsent, nameOf, ScanLog } from "./scan-log";
+import { decided, isUnsent, holderName, ScanLog } from "./scan-log";
 import { TicketList } from "./ticket-list";
 
-const PAGE_SIZE = 500; // of the list
+const PAGE_SIZE = 500; // tickets per page of the list
 const SYNC_SIZE = 100;
-const FRESH_SECONDS = 60; // after so long the list is asked for what has changed
+const FRESH_SECONDS = 60; // refresh the list when it is older than this
 const RETRY_SECONDS = 15;
-const KEEP_SECONDS = 86_400; // after the doors close the list is deleted
+const KEEP_SECONDS = 86_400; // the list is deleted this long after the doors close
 
-/** `signed_out`: the session is over, and the device goes on by its list. `forbidden`: who is signed in does not work here, so it has none. */
+/** `signed_out`: the session has ended, and the device continues with its list. `forbidden`: the account is not assigned here and gets no list. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
 
-/** What a scan came to. `remaining` people may still come in with the ticket. */
+/** The outcome of a scan. The ticket still admits `remaining` people. */
 export interface Verdict {
   scan: ScanRecord;
   ticket: { id: string; name: string | null; tier: string | null; number: string | null; admits: number; admitted: number } | null;
@@ -61,7 +61,7 @@ export class Door {
     this.view = this.#look();
   }
 
-  /** The door that this device has kept, without a list that is too old to be kept; null if there is none. */
+  /** Restore the door stored on this device, without its list if that has expired; null if none is stored. */
   static async load(store: DeviceStore): Promise<Door | null> {
     const { setup, tickets, scans } = await store.load();
     if (!setup) return null;
@@ -71,7 +71,7 @@ export class Door {
     return new Door(store, setup, isOver ? [] : tickets, scans);
   }
 
-  /** Choose an event and a gate, and load the list of its tickets. `progress` hears how many tickets there are so far. Raises ApiFailure. */
+  /** Choose an event and a gate, and download the ticket list. `progress` receives the number of tickets so far. Throws ApiFailure. */
   static async begin(store: DeviceStore, userId: string, eventId: string, gate: string, progress: (count: number) => void): Promise<Door> {
     const device = `door-${crypto.randomUUID().slice(0, 8)}`;
     const first = await api.getManifest(eventId, { limit: PAGE_SIZE });
@@ -86,7 +86,7 @@ export class Door {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Let people in with what was scanned or typed. */
+  /** Admit people with a scanned or typed code. */
   scan(text: string): Promise<Verdict> {
     return this.#inTurn(async () => {
       const scanned = readScan(text);
@@ -94,12 +94,12 @@ export class Door {
     });
   }
 
-  /** Let people in with a ticket, or the guest of a seat, that was found by its id. */
+  /** Admit people with a ticket, or the guest of a seat, by id. */
   admit(id: string, count: number | "all"): Promise<Verdict> {
     return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, count));
   }
 
-  /** Take back a check-in of this device. */
+  /** Undo a check-in of this device. */
   undo(scanId: string): Promise<void> {
     return this.#inTurn(async () => {
       const scan = this.#log.find(scanId);
@@ -120,7 +120,7 @@ export class Door {
     this.#announce();
   }
 
-  /** The person has read of a conflict. */
+  /** Mark a conflict as noted by the staff. */
   async acknowledge(scanId: string): Promise<void> {
     await this.#log.keep({ ...this.#log.find(scanId)!, isConflict: false });
     this.#announce();
@@ -130,7 +130,7 @@ export class Door {
     return this.#inTurn(() => this.#change({ gate }));
   }
 
-  /** Do what is due: send what waits, and ask for what has changed. */
+  /** Do the work that is due: send pending scans and fetch changes. */
   tick(isUrgent = false): Promise<void> {
     const pause = this.#connection === "online" ? FRESH_SECONDS : RETRY_SECONDS;
     if (!isUrgent && now() - this.#triedAt < pause) return Promise.resolve();
@@ -154,7 +154,7 @@ export class Door {
       await this.#inTurn(() => this.#sync());
       const since = this.#setup.asOf ?? undefined;
       await this.#walk(await api.getManifest(this.#setup.event.id, { since, limit: PAGE_SIZE }), () => this.#announce());
-      if (losses === this.#losses) this.#connection = "online"; // else the network went while the answers came
+      if (losses === this.#losses) this.#connection = "online"; // otherwise the network was lost while replies came in
       const userId = currentBuyer()?.id;
       if (userId && userId !== this.#setup.userId) await this.#change({ userId });
     } catch (failure) {
@@ -162,7 +162,7 @@ export class Door {
     }
   }
 
-  /** Delete what is known of others, because who is signed in may not know it: not what is to be sent. */
+  /** Delete the list, because the signed-in account may not see it. Unsent scans are kept. */
   async #forgetList(): Promise<void> {
     await this.#list.clear();
     await this.#log.forgetSent();
@@ -170,7 +170,7 @@ export class Door {
     await this.#change({ asOf: null });
   }
 
-  /** Take over all pages of the list. It counts as loaded when the last one is kept. */
+  /** Load and store all pages of the list. It counts as loaded once the last page is stored. */
   async #walk(page: Awaited<ReturnType<typeof api.getManifest>>, progress: (count: number) => void): Promise<void> {
     const startedAt = now();
     for (;;) {
@@ -190,7 +190,7 @@ export class Door {
       try {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
-        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalOf(failure) }, listed, false);
+        if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalFields(failure) }, listed, false);
         if (this.#lost(failure) === "forbidden") {
           await this.#forgetList();
           return this.#show({ ...scan, code: null, outcome: "forbidden", who: "" }, null, false);
@@ -205,14 +205,14 @@ export class Door {
   async #accept(scan: ScanRecord, { ticket, checkin }: api.CheckInReply): Promise<Verdict> {
     const known = await this.#list.update(ticket);
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
-    const who = nameOf(known, guest);
+    const who = holderName(known, guest);
     return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count: checkin.count, who }, { ticket: known, guest }, false);
   }
 
   async #show(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Promise<Verdict> {
     await this.#log.keep(scan);
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
-    const admitted = ticket ? people(checkinsOf(ticket, this.#log.uncounted())) : 0;
+    const admitted = ticket ? people(allCheckins(ticket, this.#log.uncounted())) : 0;
     this.#verdict = {
       scan,
       ticket: ticket && {
@@ -232,7 +232,7 @@ export class Door {
 
   async #sync(): Promise<void> {
     const { device, event } = this.#setup;
-    // Undos first: who came out again may have come in since, with the same ticket.
+    // Undos first: the ticket of an undone check-in may have been used again since.
     for (const scan of this.#log.inState("undo_waiting")) await this.#sendUndo(scan);
     for (;;) {
       const waiting = this.#log.inState("waiting").slice(0, SYNC_SIZE);
@@ -247,7 +247,7 @@ export class Door {
       for (const synced of (await api.sync(device, event.id, scans)).scans) {
         const scan = waiting.find(({ id }) => synced.id === `${device}/${id}`);
         if (!scan) continue;
-        if (synced.error === "forbidden") throw new ApiFailure("forbidden", 403, synced.message ?? "", null); // another account may send it
+        if (synced.error === "forbidden") throw new ApiFailure("forbidden", 403, synced.message ?? "", null); // another account may be allowed to send it
         if (synced.ticket) await this.#list.update(synced.ticket);
         const isIn = synced.outcome === "admitted" || synced.outcome === "repeated";
         const first = synced.ticket?.checkins[0] ?? null;
@@ -272,7 +272,7 @@ export class Door {
     this.#announce();
   }
 
-  /** What a call without a decision says of the connection. */
+  /** The connection state after a call that decided nothing. */
   #lost = (failure: unknown): Connection => {
     if (!(failure instanceof ApiFailure)) throw failure;
     this.#connection = failure.status === 401 ? "signed_out" : failure.status === 403 ? "forbidden" : "offline";
@@ -304,16 +304,16 @@ export class Door {
   }
 }
 
-/** When this device deletes the list of the tickets, in epoch seconds. */
+/** When this device deletes the ticket list, in epoch seconds. */
 export function deletesAt({ event }: Setup): number {
   return seconds(event.doors_close_at) + KEEP_SECONDS;
 }
 
-function refusalOf({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | "first"> {
+function refusalFields({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | "first"> {
   return { outcome: code, first: (details.first as ScanRecord["first"]) ?? null };
 }
 
-/** Whether the API has decided. Without a session, a right, or room for one more request, it has not. */
+/** Whether the API has decided. It has not if the session, the permission or the rate limit stopped the request. */
 function isRefusal(failure: unknown): failure is ApiFailure {
   return failure instanceof ApiFailure && failure.status >= 400 && failure.status < 500 && ![401, 403, 429].includes(failure.status);
 }

@@ -1,8 +1,8 @@
-/** What a scan came to, for ears and hands: people at a door look at faces, not at the screen. */
+/** Sound and vibration for the outcome of a scan, because door staff look at faces, not at the screen. */
 
 import { playTones } from "../parts/tones";
 
-/** Each has a colour (styles/door.css), a sign, a sound and a vibration. */
+/** Each tone has a colour (styles/door.css), a sign, a sound and a vibration. */
 export type Tone = "good" | "again" | "elsewhere" | "early" | "void" | "unknown";
 
 const TONES: Record<string, Tone> = {
@@ -28,7 +28,7 @@ const SOUNDS: Record<Tone, { tones: number[]; seconds: number; type: OscillatorT
   void: { tones: [220, 165], seconds: 0.25, type: "sawtooth" },
   unknown: { tones: [330], seconds: 0.3, type: "square" },
 };
-/** Milliseconds on, off, on, ... */
+/** Milliseconds on, off, on, and so on. */
 const VIBRATIONS: Record<Tone, number[]> = {
   good: [80],
   again: [120, 80, 120, 80, 120],
@@ -39,7 +39,7 @@ const VIBRATIONS: Record<Tone, number[]> = {
 };
 const KEY = "fairgate.door-sound";
 
-export function toneOf(outcome: string): Tone {
+export function outcomeTone(outcome: string): Tone {
   return TONES[outcome] ?? "unknown";
 }
 

@@ -1,4 +1,4 @@
-/** How many people are in, and by which gates, as far as this device knows. */
+/** How many people are in, in total and by gate, according to this device. */
 
 import { countPeople } from "./admission";
 import type { DoorView } from "./door";

@@ -1,4 +1,4 @@
-/** Lets the door's page open without a network, and look as its people want it. */
+/** Stores the door's page so that it opens offline. */
 
 import { canKeepPages, keepPage } from "../kept-page";
 import { loadDecoder } from "./decoder";
@@ -6,15 +6,15 @@ import { loadDecoder } from "./decoder";
 const PAGE = "/door";
 const SHELL = "fairgate-door-shell";
 
-/** Keep the page with all that it may load. Returns whether it opens without a network now. */
+/** Store the page with everything it may load. Returns whether it opens offline now. */
 export async function keepDoor(): Promise<boolean> {
   if (!canKeepPages()) return false;
   try {
     await loadDecoder();
     await keepPage(PAGE, SHELL, PAGE);
-    await navigator.storage?.persist?.(); // so that the browser does not delete what is to be sent when it lacks room
+    await navigator.storage?.persist?.(); // so that the browser does not delete unsent scans when storage runs low
   } catch {
-    // Without a network, or room for it, what was kept before stays.
+    // Offline, or with no storage left: the earlier copy stays.
   }
   return (await caches.match(PAGE, { cacheName: SHELL })) !== undefined;
 }

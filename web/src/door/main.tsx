@@ -1,4 +1,4 @@
-/** The door: an entry of its own, which can be installed and works without a network (docs/checkin.md). */
+/** Entry of the door, a separate app that can be installed and works offline (docs/checkin.md). */
 
 import { render } from "preact";
 import { LocationProvider } from "preact-iso";

@@ -1,9 +1,9 @@
-/** The last scans of this device, the newest first. */
+/** The most recent scans of this device, newest first. */
 
 import type { Door, DoorView } from "./door";
 import type { ScanRecord } from "./device-store";
-import { SIGNS, toneOf } from "./feedback";
-import { timeOf, useDoorTexts } from "./texts";
+import { SIGNS, outcomeTone } from "./feedback";
+import { formatTime, useDoorTexts } from "./texts";
 
 const SHOWN = 10;
 
@@ -17,7 +17,7 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
       {shown.length === 0 && <p class="small">{d.scans.none}</p>}
       <ul class="door-rows">
         {shown.map((scan) => {
-          const tone = toneOf(scan.outcome);
+          const tone = outcomeTone(scan.outcome);
           const isIn = scan.outcome === "admitted";
           const [title] = d.outcomes[scan.outcome] ?? d.unexpected;
           const count = isIn && scan.count > 1 ? d.scans.people(scan.count) : "";
@@ -30,7 +30,7 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
                   </span>
                   {[title, scan.who].filter(Boolean).join(" · ")}
                 </p>
-                <p class="small">{[timeOf(scan.at, view.setup.event.timezone, locale), scan.gate, count, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
+                <p class="small">{[formatTime(scan.at, view.setup.event.timezone, locale), scan.gate, count, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
               </div>
               {isIn && (scan.state === "done" || scan.state === "waiting") && (
                 <button type="button" class="button button-quiet" aria-label={d.scans.undo(scan.who)} onClick={() => void door.undo(scan.id)}>

@@ -1,10 +1,10 @@
-/** The scans of this device in their order: those that are to be sent until they are, and the last of the others. */
+/** The scans of this device in order: all unsent ones, and the most recent sent ones. */
 
 import { now } from "../server-time";
 import type { Decision, Listed, ManifestGuest, ManifestTicket, Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 
-const MAX_SCANS = 100; // that are done and kept
+const MAX_SCANS = 100; // sent scans to keep
 
 export class ScanLog {
   #store: DeviceStore;
@@ -15,7 +15,7 @@ export class ScanLog {
     this.#scans = scans;
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   get scans(): ScanRecord[] {
     return this.#scans;
   }
@@ -28,13 +28,13 @@ export class ScanLog {
     return this.#scans.filter((scan) => scan.state === state);
   }
 
-  /** People who came in and of whom the server does not know. */
+  /** Admitted people that the server does not know about yet. */
   uncounted(): Uncounted[] {
     const waiting = this.inState("waiting").filter(({ outcome, ticketId }) => outcome === "admitted" && ticketId !== null);
     return waiting.map(({ ticketId, seat, count, at, gate }) => ({ ticketId: ticketId!, seat, count, at, gate }));
   }
 
-  /** A scan of now that nothing has decided yet, and that is not kept yet. `text` is what was read, or `id` what was chosen. */
+  /** A new scan, not decided or stored yet. `text` is the code that was read, or `id` the ticket that was chosen. */
   begin({ gate }: Setup, listed: Listed | null, text: string | null, id: string | null): ScanRecord {
     return {
       id: crypto.randomUUID(),
@@ -48,13 +48,13 @@ export class ScanLog {
       state: "done",
       wasTried: false,
       outcome: "admitted",
-      who: listed ? nameOf(listed.ticket, listed.guest) : "",
+      who: listed ? holderName(listed.ticket, listed.guest) : "",
       first: null,
       isConflict: false,
     };
   }
 
-  /** Keep a scan, a new one or one that has changed, and forget what is done and old. */
+  /** Store a new or changed scan, and delete old scans that have been sent. */
   async keep(scan: ScanRecord): Promise<void> {
     const others = this.#scans.filter(({ id }) => id !== scan.id);
     const scans = [...others, scan].sort((a, b) => a.number - b.number);
@@ -64,7 +64,7 @@ export class ScanLog {
     this.#scans = scans.filter(({ id }) => !forgotten.has(id));
   }
 
-  /** Forget all that is not to be sent. */
+  /** Delete all scans that have been sent. */
   async forgetSent(): Promise<void> {
     const sent = this.#scans.filter((scan) => !isUnsent(scan));
     await this.#store.saveScans([], sent.map(({ id }) => id));
@@ -76,14 +76,14 @@ export function isUnsent({ state }: ScanRecord): boolean {
   return state === "waiting" || state === "undo_waiting";
 }
 
-/** The scan with what this device has decided. */
+/** The scan with this device's decision. */
 export function decided(scan: ScanRecord, { code, count, first }: Decision): ScanRecord {
   if (code === "admitted") return { ...scan, count, state: "waiting" };
   const refused = { ...scan, code: null, outcome: code, first: first && { at: first.at, gate: first.gate, device: null } };
-  // It may have arrived: nobody came in, so it is taken back.
+  // The scan may have reached the server although nobody was admitted here, so it is undone.
   return scan.wasTried && scan.ticketId !== null ? { ...refused, state: "undo_waiting" } : refused;
 }
 
-export function nameOf(ticket: ManifestTicket, guest: ManifestGuest | null): string {
+export function holderName(ticket: ManifestTicket, guest: ManifestGuest | null): string {
   return (guest ? guest.name : ticket.attendee_name) ?? (guest?.number ?? ticket.number ?? ticket.tier_name ?? "");
 }

@@ -1,18 +1,18 @@
-/** The scanner: it reads codes while the camera is on, and goes to sleep when nobody comes, or when the page is not looked at. */
+/** The scanner: reads codes while the camera is on, and sleeps when no code appears for a while or the page is hidden. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { chooseCamera, failureOf, openCamera, watchPermission, type Camera, type CameraFailure } from "./camera";
+import { chooseCamera, cameraFailure, openCamera, watchPermission, type Camera, type CameraFailure } from "./camera";
 import { loadDecoder } from "./decoder";
 import { useDoorTexts } from "./texts";
 
-const PAUSE_MS = 150; // between two pictures
-const SAME_CODE_MS = 3000; // so long a code must be out of sight to count again
-const IDLE_MS = 120_000; // after so long without a code the camera sleeps
+const PAUSE_MS = 150; // between two frames
+const SAME_CODE_MS = 3000; // a code must be out of sight this long before it is read again
+const IDLE_MS = 120_000; // without a code for this long, the camera sleeps
 
 type State = "off" | "starting" | "on" | "asleep" | CameraFailure;
 
 interface Props {
-  /** Settles when the code has been dealt with; meanwhile nothing is read. */
+  /** Settles when the code has been processed; no code is read until then. */
   onCode: (text: string) => Promise<unknown>;
   onRunning: (isRunning: boolean) => void;
 }
@@ -21,7 +21,7 @@ export function Scanner({ onCode, onRunning }: Props) {
   const { d } = useDoorTexts();
   const [state, setState] = useState<State>("off");
   const [camera, setCamera] = useState<Camera | null>(null);
-  const [starts, setStarts] = useState(0); // anew with another camera
+  const [starts, setStarts] = useState(0); // restarts the effect with another camera
   const video = useRef<HTMLVideoElement>(null);
   const latest = useRef(onCode);
   latest.current = onCode;
@@ -74,7 +74,7 @@ export function Scanner({ onCode, onRunning }: Props) {
   );
 }
 
-/** The light of the phone, for codes on paper in the dark; nothing where the camera has none. */
+/** The phone's light, for printed codes in the dark; renders nothing if the camera has no light. */
 function Light({ camera }: { camera: Camera }) {
   const { d } = useDoorTexts();
   const [isOn, setOn] = useState(false);
@@ -92,7 +92,7 @@ function Light({ camera }: { camera: Camera }) {
   );
 }
 
-/** Runs the camera. Returns how to stop it. */
+/** Run the camera. Returns a function that stops it. */
 function run(video: HTMLVideoElement, onCode: Props["onCode"], opened: (camera: Camera) => void, say: (state: State) => void): () => void {
   let camera: Camera | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -118,12 +118,12 @@ function run(video: HTMLVideoElement, onCode: Props["onCode"], opened: (camera: 
       video.srcObject = camera.stream;
       await video.play();
       if (isStopped) return;
-      // A call, or another program: nothing is said when the page itself stops it.
+      // A phone call or another app took the camera. The page stopping it is not reported.
       camera.stream.getVideoTracks()[0]!.addEventListener("ended", () => !isStopped && say("busy"));
       opened(camera);
       void look();
     } catch (error) {
-      if (!isStopped) say(failureOf(error));
+      if (!isStopped) say(cameraFailure(error));
     }
   };
   const stop = () => {

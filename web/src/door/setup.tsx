@@ -1,4 +1,4 @@
-/** Which door this is: the event and the gate. Then the device loads the list of the tickets. */
+/** Setup of the door: choose the event and the gate, then download the ticket list. */
 
 import { useState } from "preact/hooks";
 import { shortDayAndTime } from "../formats";
@@ -72,7 +72,7 @@ export function Setup({ userId, store, open }: Props) {
   );
 }
 
-/** Whether people may still come in: a day after its start an event without an end is over. */
+/** Whether people may still enter. An event without an end is over one day after its start. */
 function isAhead({ starts_at, ends_at, status }: ListedEvent): boolean {
   const end = ends_at ? seconds(ends_at) : starts_at ? seconds(starts_at) + DAY_SECONDS : Infinity;
   return status !== "cancelled" && status !== "draft" && end > now();

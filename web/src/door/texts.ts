@@ -1,4 +1,4 @@
-/** Texts of the door: a file for each language, in the same type. */
+/** The texts of the door: one file per language, all of the same type. */
 
 import { useTexts, type InEachLanguage } from "../texts";
 import type { en } from "./texts/en";
@@ -10,13 +10,13 @@ export const TEXTS: InEachLanguage<DoorTexts> = {
   es: async () => (await import("./texts/es")).es,
 };
 
-/** The door's texts in the language that was chosen for all pages, and the browser's form of it for times. */
+/** The door's texts in the chosen language, and the browser's locale for times. */
 export function useDoorTexts(): { d: DoorTexts; locale: string } {
   const { own, locale } = useTexts<DoorTexts>();
   return { d: own, locale };
 }
 
 /** The time of day at the event. */
-export function timeOf(epochSeconds: number, timeZone: string, locale: string): string {
+export function formatTime(epochSeconds: number, timeZone: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", timeZone }).format(new Date(1000 * epochSeconds));
 }

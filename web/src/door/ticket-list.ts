@@ -1,4 +1,4 @@
-/** The list of an event's tickets on this device: in memory for the decision, in the store for a reload. */
+/** The ticket list of an event on this device: in memory for decisions, in the store for reloads. */
 
 import { digest, findById, readScan, type Listed, type ManifestTicket } from "./admission";
 import type { DeviceStore, ScanRecord } from "./device-store";
@@ -14,23 +14,23 @@ export class TicketList {
     this.#list(tickets);
   }
 
-  /** The ticket, or the guest, with the code that was scanned or typed. */
+  /** The ticket or guest with a scanned or typed code. */
   async findByCode(text: string): Promise<Listed | null> {
     return this.#byDigest.get(await digest(readScan(text).code)) ?? null;
   }
 
-  /** The ticket with the id, or the guest with that of a seat. */
+  /** The ticket with this id, or the guest of the seat with this id. */
   findById(id: string): Listed | null {
     return findById(this.tickets, id);
   }
 
-  /** Take over tickets of the manifest, new ones and changed ones. */
+  /** Store new and changed tickets of the manifest. */
   async take(tickets: ManifestTicket[]): Promise<void> {
     await this.#store.saveTickets(tickets);
     this.#list(tickets);
   }
 
-  /** Take over what a reply says of a ticket; a new one is listed by the next refresh, because a reply has no digest. */
+  /** Apply a reply about a ticket. A new ticket appears with the next refresh, because a reply has no digest. */
   async update(ticket: DoorTicket): Promise<ManifestTicket> {
     const { id, number, state, tier_id, tier_name, attendee_name, admits, admitted } = ticket;
     const checkins = ticket.checkins.map(({ at, count, gate, seat }) => ({ at, count, gate, seat }));
@@ -46,7 +46,7 @@ export class TicketList {
     return changed;
   }
 
-  /** Take a check-in that is to be undone out of the list, until the server's next answer about the ticket. */
+  /** Remove a check-in that is being undone, until the server's next reply about the ticket. */
   async forgetCheckIn({ ticketId, gate, count, seat }: ScanRecord): Promise<void> {
     const ticket = ticketId === null ? undefined : this.tickets.get(ticketId);
     const index = ticket?.checkins.findLastIndex((checkin) => checkin.gate === gate && checkin.count === count && checkin.seat === seat) ?? -1;
@@ -54,7 +54,7 @@ export class TicketList {
     await this.take([{ ...ticket, checkins: ticket.checkins.filter((_, place) => place !== index) }]);
   }
 
-  /** Delete all of it, also from the store. */
+  /** Delete the whole list, also from the store. */
   async clear(): Promise<void> {
     await this.#store.clear(false);
     this.tickets.clear();

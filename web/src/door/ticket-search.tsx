@@ -1,7 +1,7 @@
-/** A code that is typed, by a person or by a scanner that types; and people found by their name or number. */
+/** Input for codes, typed by a person or a handheld scanner, and search for people by name or number. */
 
 import { useState } from "preact/hooks";
-import { checkinsOf, people, readScan, search, type Listed } from "./admission";
+import { allCheckins, people, readScan, search, type Listed } from "./admission";
 import type { Door, DoorView } from "./door";
 import { useDoorTexts } from "./texts";
 
@@ -60,7 +60,7 @@ export function TicketSearch({ door, view }: { door: Door; view: DoorView }) {
 
 function Found({ listed: { ticket, guest }, view, letIn }: { listed: Listed; view: DoorView; letIn: (id: string) => void }) {
   const { d } = useDoorTexts();
-  const checkins = checkinsOf(ticket, view.uncounted);
+  const checkins = allCheckins(ticket, view.uncounted);
   const [admits, admitted] = guest ? [1, checkins.some(({ seat }) => seat === guest.seat) ? 1 : 0] : [ticket.admits, people(checkins)];
   const who = (guest ? guest.name : ticket.attendee_name) ?? (guest ?? ticket).number ?? "";
   const host = guest && (ticket.attendee_name ?? ticket.number);
@@ -71,7 +71,7 @@ function Found({ listed: { ticket, guest }, view, letIn }: { listed: Listed; vie
     <li>
       <div>
         <p class="door-who">{who}</p>
-        <p class="small">{[ticket.tier_name, (guest ?? ticket).number, host && d.search.guestOf(host), state].filter(Boolean).join(" · ")}</p>
+        <p class="small">{[ticket.tier_name, (guest ?? ticket).number, host && d.search.guestLabel(host), state].filter(Boolean).join(" · ")}</p>
       </div>
       {ticket.state === "valid" && admitted < admits && (
         <button type="button" class="button button-quiet" aria-label={d.search.letIn(who)} onClick={() => letIn(guest?.id ?? ticket.id)}>

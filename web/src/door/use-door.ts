@@ -1,4 +1,4 @@
-/** The device's door for the page: one tab at a time has it, and it is kept going while the page is looked at. */
+/** Hooks that connect the page to the device's door. One tab at a time owns the door and keeps it running while the page is visible. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { Language } from "../texts";
@@ -8,9 +8,9 @@ import { forgetDoor, keepDoor } from "./kept-door";
 
 const LOCK = "fairgate-door";
 const TICK_MS = 5000;
-const ELSEWHERE_MS = 1000; // a reload gives the lock back at once
+const ELSEWHERE_MS = 1000; // a reload releases the lock at once
 
-/** `elsewhere`: another tab has the door. `door` is null while none is opened. */
+/** `elsewhere`: another tab owns the door. `door` is null until one is opened. */
 export type DoorState = { stage: "loading" | "elsewhere" } | { stage: "ready"; door: Door | null; store: DeviceStore };
 
 export function useDoor(): { state: DoorState; open: (door: Door) => void; leave: () => Promise<void> } {
@@ -34,7 +34,7 @@ export function useDoor(): { state: DoorState; open: (door: Door) => void; leave
   return { state, open, leave };
 }
 
-/** What the door shows now. */
+/** The current view of the door. */
 export function useDoorView(door: Door): DoorView {
   const [view, setView] = useState(door.view);
   useEffect(() => {
@@ -44,7 +44,7 @@ export function useDoorView(door: Door): DoorView {
   return view;
 }
 
-/** Send what waits and ask for changes: from time to time, and at once when the network or the person comes back. */
+/** Send pending scans and fetch changes: periodically, and at once when the network or the person comes back. */
 export function useKeptGoing(door: Door): void {
   useEffect(() => {
     const tick = () => document.visibilityState === "visible" && void door.tick();
@@ -66,11 +66,11 @@ export function useKeptGoing(door: Door): void {
   }, [door]);
 }
 
-/** Keep the page in its language. Returns whether it opens without a network; null while that is not known. */
+/** Store the page in its language for offline use. Returns whether it opens offline; null while unknown. */
 export function useKeptPage(language: Language): boolean | null {
   const [isKept, setKept] = useState<boolean | null>(null);
   useEffect(() => {
-    let mayTry = true; // until it is kept, one at a time: the network may come back while one still works
+    let mayTry = true; // one attempt at a time until it succeeds: the network may come back during an attempt
     const keep = async () => {
       if (!mayTry || document.visibilityState !== "visible") return;
       mayTry = false;

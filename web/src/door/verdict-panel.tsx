@@ -1,9 +1,9 @@
-/** What the last scan came to, to be read from afar. */
+/** The outcome of the last scan, readable from a distance. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { dayAndTime } from "../formats";
 import type { Door, Verdict } from "./door";
-import { SIGNS, toneOf } from "./feedback";
+import { SIGNS, outcomeTone } from "./feedback";
 import { useDoorTexts } from "./texts";
 
 interface Props {
@@ -26,7 +26,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
   const { scan, ticket, remaining, isOffline } = verdict;
   const panel = useRef<HTMLElement>(null);
   useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [scan.id]);
-  const tone = toneOf(scan.outcome);
+  const tone = outcomeTone(scan.outcome);
   const [title, text] = d.outcomes[scan.outcome] ?? d.unexpected;
   const isIn = scan.outcome === "admitted";
   return (

@@ -1,4 +1,4 @@
-/** The buyer's own page: who they are, their details and password, and the way out. */
+/** The account page: details, address, password, devices, waitlists, data, and signing out. */
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -23,7 +23,7 @@ export function AccountPage() {
     <div class="page page-narrow">
       <h1>{t.account.title}</h1>
       {buyer === null ? (
-        isErased ? <Erased /> : <Stranger />
+        isErased ? <Erased /> : <SignedOut />
       ) : buyer.kind === "account" ? (
         <Account key={buyer.id} erased={erased} />
       ) : buyer.kind === "guest" ? (
@@ -35,7 +35,7 @@ export function AccountPage() {
   );
 }
 
-function Stranger() {
+function SignedOut() {
   const { t } = useTexts();
   return (
     <Outcome tone="calm" title={t.account.nobody}>

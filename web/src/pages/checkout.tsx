@@ -1,4 +1,4 @@
-/** Paying for what is on hold: names, payment, and every way in which that can end. */
+/** The checkout of a reservation: names, payment, and every possible outcome. */
 
 import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
@@ -30,16 +30,16 @@ export function Checkout() {
     forgetReservation(eventId);
     if (status === "completed") {
       sessionStorage.removeItem(`fairgate.chosen.${eventId}`);
-      route("/tickets?new=1", true); // Back then leads to the event, not to a checkout that is over
+      route("/tickets?new=1", true); // Back then leads to the event, not to a finished checkout
     } else if (status === "failed") setEnd("declined");
     else if (status === "refunded") setEnd("refunded");
     else if (status === "expired") setEnd("expired");
     else if (status === "canceled") setEnd("none");
   };
-  const isMissing = failure?.status === 404; // over, or never there
+  const isMissing = failure?.status === 404; // ended, or never existed
   const unpaid = () => {
     setUnpaid(true);
-    route(path, true); // without what the provider has added to the address
+    route(path, true); // without the provider's additions to the address
   };
   return (
     <div class="page page-narrow checkout">
@@ -66,7 +66,7 @@ export function Checkout() {
   );
 }
 
-/** The reservation, and what its tiers ask. Of a cancelled event it is paid or given back without questions. */
+/** Load the reservation and the questions of its tiers. If the event cannot be loaded, there are no questions. */
 async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[] }> {
   const [reservation, event] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null)]);
   return { reservation, tiers: event?.tiers ?? [] };
@@ -77,7 +77,7 @@ interface HeldProps {
   tiers: Tier[];
   finish: (status: Session["status"]) => void;
   end: (end: End) => void;
-  /** The buyer comes back from a payment that was not made. */
+  /** The buyer has returned without completing the payment. */
   isUnpaid: boolean;
 }
 
@@ -100,7 +100,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const seconds = Date.parse(order.expires_at) / 1000 - useNow();
   const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
   const asked = askedOptions(reservation, tiers);
-  const isNamed = asked.byTicket.some((options) => options.length > 0); // the answers of a ticket go with its name
+  const isNamed = asked.byTicket.some((options) => options.length > 0); // the answers for a ticket are sent with its name
   const amount = money(order.total_price_cents, order.currency, locale);
   const isFree = order.total_price_cents === 0;
   const back = `${location.origin}/events/${eventId}/checkout`;
@@ -111,7 +111,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
         await action();
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        if (error.code === "reservation_expired_or_invalid") end(seconds > 0 ? "none" : "expired"); // given back in another tab
+        if (error.code === "reservation_expired_or_invalid") end(seconds > 0 ? "none" : "expired"); // cancelled in another tab
         else if (error.code === "payment_refunded") end("refunded");
         else if (error.code === "reservation_converted") finish("completed"); // paid in another tab
         else throw error;
@@ -159,7 +159,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       end("none");
     });
   useEffect(() => {
-    if (wasOpened) act(async () => void (await open())); // reloaded while paying
+    if (wasOpened) act(async () => void (await open())); // the page was reloaded during payment
   }, []);
 
   const unpaid = () => {
@@ -205,7 +205,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
             {tickets.map((tier, index) => (
               <Fragment key={index}>
                 <label class="field">
-                  <span>{t.checkout.nameOf(index + 1, tier)}</span>
+                  <span>{t.checkout.ticketLabel(index + 1, tier)}</span>
                   <input
                     type="text"
                     name={`name-${index}`}
@@ -292,7 +292,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   );
 }
 
-/** The same details give the same key, so that repeating the request opens nothing twice; other details are another request. */
+/** The idempotency key: the same details give the same key, so a repeated request opens no second payment. */
 async function openingKey(reservationId: string, details: CheckoutDetails): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(details)));
   const hex = Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");

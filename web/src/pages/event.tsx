@@ -1,4 +1,4 @@
-/** One event: what, when, where, its tiers with live figures, and the way to its tickets. */
+/** One event: its details, its tiers with live availability, and the way to its tickets. */
 
 import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
@@ -23,7 +23,7 @@ export function EventPage() {
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
   const { value: stock } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
-  const isNoted = hasReserved(eventId); // until it is given back, also as an offer that is declined
+  const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
   const held = event?.status === "sold_out" && stock ? stock.availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
@@ -61,7 +61,7 @@ export function EventPage() {
   );
 }
 
-/** `held`: how many tickets are on hold for others, if none is free. */
+/** `held`: how many tickets are on hold for others, if none are available. */
 function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number; isPaused: boolean }) {
   const { t } = useTexts();
   const starts = event.starts_at;
@@ -92,7 +92,7 @@ function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number;
   );
 }
 
-/** A time where the event is and, if clocks differ there, where the buyer is. */
+/** A time in the event's time zone and, if different, in the buyer's. */
 function Moment({ at, timezone }: { at: string; timezone: string }) {
   const { t, locale } = useTexts();
   const other = otherTimezone(at, timezone);
@@ -108,7 +108,7 @@ function Moment({ at, timezone }: { at: string; timezone: string }) {
   );
 }
 
-/** What the buyer can do now, if that is not simply to choose tickets. */
+/** What the buyer can do now, other than choosing tickets. */
 function Way({ event, held }: { event: EventWithTiers; held: number }) {
   const { t } = useTexts();
   const time = useNow();
@@ -148,7 +148,7 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
   );
 }
 
-/** No more tickets, ever. */
+/** The sale has ended for good. */
 function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; text: string }) {
   return (
     <Outcome tone={tone} title={title}>
@@ -158,7 +158,7 @@ function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; tex
   );
 }
 
-/** The sale goes on later. What was chosen is kept. */
+/** The sale resumes later. The chosen tickets are kept. */
 function Paused() {
   const { t } = useTexts();
   return (

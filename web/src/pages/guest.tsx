@@ -1,4 +1,4 @@
-/** A guest's own page, where the link of an invitation leads: the event, the seat, the code for the door. The token is in the fragment. */
+/** The page behind a guest's invitation link: the event, the seat, the code for the door. The token is in the fragment. */
 
 import { useState } from "preact/hooks";
 import { eraseGuest, getGuestQrCode, getInvitation } from "../api";

@@ -1,4 +1,4 @@
-/** A forgotten password, and where the links in mails lead: confirm an address, choose a new password. */
+/** The forgotten-password page, and the pages behind links in emails: confirm an address, choose a new password. */
 
 import { useState } from "preact/hooks";
 import { mailReset, mailVerification, resetPassword, verifyEmail } from "../api";
@@ -7,7 +7,7 @@ import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
-/** A button, because programs that look at mails open links, and must not use this one up. Without a token it mails a new link. */
+/** Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. */
 export function VerifyEmail() {
   const { t } = useTexts();
   const [isDone, setDone] = useState(false);
@@ -51,7 +51,7 @@ export function ForgotPassword() {
 
 interface MailLinkProps {
   text: string;
-  /** Has the link mailed to an address. */
+  /** Sends the link to an address. */
   mail: (email: string) => Promise<unknown>;
   sentText: (email: string) => string;
 }
@@ -119,7 +119,7 @@ function Done({ title }: { title: string }) {
   );
 }
 
-/** From the fragment of the link, which no server logs. */
+/** The token in the fragment of the link, which no server logs. */
 function token(): string {
   return new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 }

@@ -1,4 +1,4 @@
-/** The buyer's orders: all of them in a list, and each with its tickets as a receipt that can be printed. */
+/** The buyer's orders: a list of all orders, and each order with its tickets as a printable receipt. */
 
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -66,7 +66,7 @@ function OrderList() {
   );
 }
 
-/** The first page, and the names of the events, which caches have. */
+/** Load the first page of orders, and the names of the events, which come from caches. */
 async function loadFirst() {
   const [page, events] = await Promise.all([listOrders(), listEvents().catch(() => [])]);
   return { orders: page.orders, next: page.next_cursor, names: new Map(events.map(({ id, name }) => [id, name])) };
@@ -122,7 +122,7 @@ function LoadedOrder({ orderId }: { orderId: string }) {
   return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }
 
-/** The order, and its promoter if the public may know who that is; else the shop is the seller. */
+/** Load the order, and its promoter if public; otherwise the shop is the seller. */
 async function loadOrder(orderId: string) {
   const found = await getOrder(orderId);
   const promoterId = found.order.promoter_id;

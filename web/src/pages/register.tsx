@@ -1,9 +1,9 @@
-/** Registering. A guest becomes the account, with all tickets and the place in line. */
+/** The registration page. A guest's tickets and place in line move to the account. */
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { ApiFailure, mailVerification } from "../api";
-import { useGoOn } from "../parts/entries";
+import { useContinue } from "../parts/entries";
 import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Field, Form, PasswordField } from "../parts/form";
 import { useAction, useKept, useTitle } from "../parts/hooks";
@@ -14,7 +14,7 @@ import { safeAddress, withNext } from "./sign-in";
 export function Register() {
   const { t } = useTexts();
   const { query } = useLocation();
-  const goOnTo = useGoOn();
+  const continueTo = useContinue();
   const { buyer } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
   const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "" });
@@ -28,17 +28,17 @@ export function Register() {
     try {
       await signIn(account.email, account.password);
     } catch (error) {
-      // The address has an account with another password. The answer to the registration may not say so; the mail does.
+      // The address has an account with another password. The registration's reply must not reveal that; the email does.
       if (error instanceof ApiFailure && error.code === "login_failed") return setMailed(true);
       throw error;
     }
-    goOnTo(safeAddress(query.next) ?? "/account");
+    continueTo(safeAddress(query.next) ?? "/account");
   };
   return (
     <div class="page page-narrow">
       <h1>{t.register.title}</h1>
       {isMailed ? (
-        <Mailed email={email.trim()} next={safeAddress(query.next)} canGoOn={isGuest} />
+        <Mailed email={email.trim()} next={safeAddress(query.next)} canContinue={isGuest} />
       ) : (
         <>
           <p class="lead">{isGuest ? t.register.guestLead : t.register.lead}</p>
@@ -79,14 +79,14 @@ export function Register() {
   );
 }
 
-/** `canGoOn`: a guest stays one until the address is confirmed, and buys on meanwhile. */
-function Mailed({ email, next, canGoOn }: { email: string; next: string | null; canGoOn: boolean }) {
+/** `canContinue`: a guest can keep buying as a guest until the address is confirmed. */
+function Mailed({ email, next, canContinue }: { email: string; next: string | null; canContinue: boolean }) {
   const { t } = useTexts();
   return (
     <Outcome tone="good" title={t.account.mailSent}>
       <p>{t.register.mailedText(email)}</p>
       <p class="row">
-        {canGoOn && next ? (
+        {canContinue && next ? (
           <a class="button" href={next}>
             {t.register.goOn}
           </a>

@@ -1,8 +1,8 @@
-/** Signing in, with all that may bring a buyer here: a session that has ended, a guest, a demo stage. */
+/** The sign-in page, also for ended sessions, guests, and demo stages. */
 
 import { useLocation } from "preact-iso";
-import { currentBuyer, goOnAsStranger, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
-import { useGoOn } from "../parts/entries";
+import { currentBuyer, continueWithoutAccount, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
+import { useContinue } from "../parts/entries";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
@@ -10,7 +10,7 @@ import { useTexts } from "../texts";
 export function SignIn() {
   const { t } = useTexts();
   const { query } = useLocation();
-  const goOnTo = useGoOn();
+  const continueTo = useContinue();
   const { buyer, hasEnded, wasGuest } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
   const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
@@ -18,11 +18,11 @@ export function SignIn() {
   useTitle(t.signIn.title);
   const submit = async ({ password }: Record<string, string>) => {
     await signIn(email.trim(), password!);
-    goOnTo(next);
+    continueTo(next);
   };
-  const goOn = (begin: () => void) => {
+  const proceed = (begin: () => void) => {
     begin();
-    goOnTo(next === "/account" && currentBuyer() === null ? "/" : next);
+    continueTo(next === "/account" && currentBuyer() === null ? "/" : next);
   };
   return (
     <div class="page page-narrow">
@@ -54,7 +54,7 @@ export function SignIn() {
       )}
       {hasEnded ? (
         <p>
-          <button type="button" class="link" onClick={() => goOn(goOnAsStranger)}>
+          <button type="button" class="link" onClick={() => proceed(continueWithoutAccount)}>
             {t.signIn.withoutAccount}
           </button>
         </p>
@@ -65,7 +65,7 @@ export function SignIn() {
         <section class="notice">
           <h2>{t.demo.title}</h2>
           <p>{t.demo.offer}</p>
-          <button type="button" class="button button-quiet" onClick={() => goOn(useDemoIdentity)}>
+          <button type="button" class="button button-quiet" onClick={() => proceed(useDemoIdentity)}>
             {t.demo.use}
           </button>
         </section>
@@ -74,12 +74,12 @@ export function SignIn() {
   );
 }
 
-/** An address with where to go afterwards. */
+/** The address of a page that continues to `next` afterwards. */
 export function withNext(page: string, next: string | undefined): string {
   return safeAddress(next) ? `${page}?next=${encodeURIComponent(next!)}` : page;
 }
 
-/** The address if it is one of these pages: a link from elsewhere must not send people on to another site. */
+/** The address if it belongs to this site, because a link from elsewhere must not redirect people to another site. */
 export function safeAddress(address: string | undefined): string | null {
   if (!address?.startsWith("/")) return null;
   const url = new URL(address, location.origin);

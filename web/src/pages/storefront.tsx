@@ -1,4 +1,4 @@
-/** The start page: all events, with a search, which is in the address, so that Back, a reload and a link keep it. */
+/** The start page: all events, with a search in the address, so that Back, reloads and links keep it. */
 
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
@@ -10,7 +10,7 @@ import { useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
 const REFRESH_SECONDS = 30;
-const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"]; // shown last
+const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"]; // listed last
 
 export function Storefront() {
   const { t } = useTexts();
@@ -18,7 +18,7 @@ export function Storefront() {
   const { value: events, failure, reload } = useLoaded(load, "events", REFRESH_SECONDS);
   useTitle(t.store.title);
   useEffect(() => {
-    const paid = query.checkout_id; // a payment page that was not told where to return to returns here
+    const paid = query.checkout_id; // payment pages without a return address return here
     if (paid) void confirm(paid).catch(() => undefined).then(() => route("/tickets", true));
   }, []);
 
@@ -88,7 +88,7 @@ export function Storefront() {
   );
 }
 
-/** The events, those that sell no more last. */
+/** Load the events, with those no longer on sale last. */
 async function load() {
   const isOver = (event: EventSummary) => Number(OVER.includes(event.status));
   return (await listEvents()).toSorted((a, b) => isOver(a) - isOver(b));
@@ -131,7 +131,7 @@ function CardSkeletons() {
   );
 }
 
-/** Without accents and capitals, for searching. */
+/** The text in lower case without accents, for searching. */
 function plain(text: string): string {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }

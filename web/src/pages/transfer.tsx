@@ -1,4 +1,4 @@
-/** Where the link of a ticket's transfer leads: accept the ticket. The token is in the fragment, which no server logs. */
+/** The page behind a transfer link: accept the ticket. The token is in the fragment, which no server logs. */
 
 import { useState } from "preact/hooks";
 import { acceptTransfer, type Ticket } from "../api";
@@ -7,9 +7,9 @@ import { Failure, OtherWays, Outcome } from "../parts/failure";
 import { useAction, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
-const FINAL = [404, 409, 410]; // refusals that the same link gets again
+const FINAL = [404, 409, 410]; // errors that the same link will get again
 
-/** A button, because programs that look at mails open links, and must not take the ticket. */
+/** Needs a click, because mail scanners open links and must not take the ticket. */
 export function Transfer() {
   const { t, locale } = useTexts();
   const { isWorking, failure, run } = useAction();

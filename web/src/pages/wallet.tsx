@@ -1,4 +1,4 @@
-/** The buyer's tickets. Once opened, the page works without a network. */
+/** The buyer's tickets. Once opened, the page works offline. */
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
@@ -22,7 +22,7 @@ export function Wallet() {
   const [scanned, setScanned] = useState<string | null>(null);
   useTitle(t.wallet.title);
   useEffect(() => {
-    if (isNew) route("/tickets", true); // a reload then says it no more
+    if (isNew) route("/tickets", true); // a reload does not repeat the message
   }, []);
 
   const upcoming = (tickets ?? []).filter((ticket) => !isOver(ticket)).toSorted(byStart);

@@ -1,4 +1,4 @@
-/** The picture of an event: drawn from its id, so that each has its own and always the same, without a photo or a request. */
+/** The picture of an event, drawn from its id: unique and always the same, without a photo or a request. */
 
 const PALETTES = [
   ["#1d2b53", "#c8321f", "#f2b544", "#f5efe0"],
@@ -27,7 +27,7 @@ export function Artwork({ id }: { id: string }) {
   );
 }
 
-/** A floodlit circle with rings around it, as a court or a stage from above. */
+/** A floodlit circle with rings around it, like a court or stage seen from above. */
 function rings(random: Random, [, ...colours]: Palette) {
   const [x, y] = [WIDTH * (0.25 + 0.5 * random()), HEIGHT * (0.35 + 0.5 * random())];
   const count = 6;
@@ -36,7 +36,7 @@ function rings(random: Random, [, ...colours]: Palette) {
   )).concat(<circle cx={x} cy={y} r="30" fill={colours[1]} />);
 }
 
-/** Quarter circles in a grid, in the manner of old concert posters. */
+/** Quarter circles in a grid, like old concert posters. */
 function tiles(random: Random, [, ...colours]: Palette) {
   const size = 56.25;
   const shapes = [];
@@ -79,7 +79,7 @@ function beams(random: Random, [, ...colours]: Palette) {
   return [...lights, <ellipse cx={from} cy={HEIGHT + 16} rx="120" ry="52" fill={colours[1]} />];
 }
 
-/** Random numbers from 0 to 1 that follow from a text (FNV-1a, then mulberry32). */
+/** Pseudorandom numbers from 0 to 1, seeded with a text (FNV-1a, then mulberry32). */
 function seeded(text: string): Random {
   let state = 0x811c9dc5;
   for (const char of text) state = Math.imul(state ^ char.charCodeAt(0), 0x01000193);

@@ -1,11 +1,11 @@
-/** "Check the draw": what was published, what this browser has computed from it, and how, step by step. */
+/** "Check the draw": what was published, what this browser calculated from it, and how, step by step. */
 
 import { useEffect, useState } from "preact/hooks";
 import { useTexts } from "../texts";
-import type { ShownPlace } from "../use-place";
+import type { PlaceView } from "../place";
 import { positionOf, type State } from "../../waiting-room.js";
 
-export function DrawCheck({ place }: { place: ShownPlace }) {
+export function DrawCheck({ place }: { place: PlaceView }) {
   const { t } = useTexts();
   const room = place.room!;
   return (
@@ -20,13 +20,13 @@ export function DrawCheck({ place }: { place: ShownPlace }) {
           </dl>
         </>
       ) : (
-        <Steps place={place} room={room} n={room.n} keyOfDraw={room.key} />
+        <Steps place={place} room={room} n={room.n} drawKey={room.key} />
       )}
     </details>
   );
 }
 
-function Steps({ place, room, n, keyOfDraw }: { place: ShownPlace; room: State; n: number; keyOfDraw: string }) {
+function Steps({ place, room, n, drawKey }: { place: PlaceView; room: State; n: number; drawKey: string }) {
   const { t } = useTexts();
   const { draw, status } = place;
   const isDrawn = draw !== null && draw.arrival !== null;
@@ -40,7 +40,7 @@ function Steps({ place, room, n, keyOfDraw }: { place: ShownPlace; room: State; 
         </li>
         <li>
           <p>{t.draw.revealed}</p>
-          <p class="code">{keyOfDraw}</p>
+          <p class="code">{drawKey}</p>
           {draw && <p class={draw.isKept ? "kept" : "broken"}>{draw.isKept ? t.draw.fits : t.draw.broken}</p>}
         </li>
         <li>
@@ -57,7 +57,7 @@ function Steps({ place, room, n, keyOfDraw }: { place: ShownPlace; room: State; 
   );
 }
 
-/** Anybody's place can be computed, so that everybody can see that no two share one. */
+/** Calculates the place of any number, so that anyone can verify that no two numbers share a place. */
 function Another({ room, n, first }: { room: State; n: number; first: number }) {
   const { t } = useTexts();
   const [arrival, setArrival] = useState(first);
@@ -65,7 +65,7 @@ function Another({ room, n, first }: { room: State; n: number; first: number }) 
   useEffect(() => {
     let isCurrent = true;
     if (arrival < 1 || arrival > n || !Number.isInteger(arrival)) setFound(null);
-    else void positionOf(room, arrivalOf(arrival)).then((position) => isCurrent && position && setFound({ arrival, position }));
+    else void positionOf(room, arrivalWithNumber(arrival)).then((position) => isCurrent && position && setFound({ arrival, position }));
     return () => void (isCurrent = false);
   }, [arrival, n, room.key]);
   if (n === 0) return null;
@@ -78,7 +78,7 @@ function Another({ room, n, first }: { room: State; n: number; first: number }) 
   );
 }
 
-/** The arrival with this number of the draw, as if the first counter had counted all. */
-function arrivalOf(number: number) {
+/** The arrival with this number in the draw, as if the first counter had counted everyone. */
+function arrivalWithNumber(number: number) {
   return { eventId: "", room: 0, counter: 0, number, joinedAt: 0, until: 0 };
 }

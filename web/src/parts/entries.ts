@@ -1,11 +1,11 @@
-/** Which addresses the shop draws. All others are pages of entries of their own, which the browser loads anew (docs/web.md). */
+/** The addresses that the shop's entry renders. The browser loads all other pages from their own entries (docs/web.md). */
 
 import { useLocation } from "preact-iso";
 
 export const SHOP = /^\/(?!(manage|door)([/?]|$))/;
 
-/** Go on to a page of any entry, in the place of this one. */
-export function useGoOn(): (address: string) => void {
+/** Continue to a page of any entry, replacing this page in the history. */
+export function useContinue(): (address: string) => void {
   const { route } = useLocation();
   return (address) => (SHOP.test(address) ? route(address, true) : location.replace(address));
 }

@@ -3,7 +3,7 @@ import { Artwork } from "./artwork";
 
 type Image = NonNullable<EventSummary["image"]>;
 
-/** The uploaded picture of an event, or one that is drawn from its id. Its place has the same size before and after it is loaded. */
+/** The uploaded picture of an event, or one drawn from its id. The space for it has the same size before and after loading. */
 export function EventPicture({ id, image, sizes, first = false }: { id: string; image: EventSummary["image"]; sizes: string; first?: boolean }) {
   return image ? <Picture class="artwork" image={image} sizes={sizes} first={first} /> : <Artwork id={id} />;
 }
@@ -12,11 +12,11 @@ interface PictureProps {
   class: string;
   image: Image;
   sizes: string;
-  /** Whether it is among the first things that are seen. */
+  /** Whether the picture is visible without scrolling. */
   first?: boolean;
 }
 
-/** An uploaded picture, as large as its place needs it. What it shows is said beside it. */
+/** An uploaded picture in the size that its space needs. It has no alternative text, because the text beside it says the same. */
 export function Picture({ class: name, image, sizes, first = false }: PictureProps) {
   const widths = image.thumbnails.map(({ url, width }) => `${url} ${width}w`);
   return (

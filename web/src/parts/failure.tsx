@@ -1,21 +1,21 @@
-/** A failure in plain words: what it means, what to do, and the request id, which support needs. */
+/** Shows a failure in plain words: what it means, what to do, and the request id for support. */
 
 import { createContext, type ComponentChildren } from "preact";
 import { useContext } from "preact/hooks";
 import type { ApiFailure } from "../client";
 import { useTexts } from "../texts";
 
-/** What an entry says about refusals that only its pages meet, by their codes. */
+/** An entry's texts for errors that only its pages meet, by error code. */
 export const FailureTexts = createContext<Record<string, string>>({});
 
-/** What is said about a refusal with this code; null if there is nothing but the API's own words. */
+/** The text for an error code; null if only the API's own message exists. */
 export function useFailureText(): (code: string) => string | null {
   const { t } = useTexts();
   const more = useContext(FailureTexts);
   return (code) => more[code] ?? t.failure.codes[code] ?? null;
 }
 
-/** What is said about the rule that a field has broken, at the field; null if the API has not named it. */
+/** The text for the validation rule that a field broke; null if the API did not name one. */
 export function useRuleText(): (failure: ApiFailure) => string | null {
   const { t } = useTexts();
   const more = useContext(FailureTexts);
@@ -24,14 +24,14 @@ export function useRuleText(): (failure: ApiFailure) => string | null {
 
 export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   const { t, language } = useTexts();
-  const textOf = useFailureText();
-  const ruleOf = useRuleText();
-  const known = textOf(failure.code);
+  const failureText = useFailureText();
+  const ruleText = useRuleText();
+  const known = failureText(failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">
       <p class="notice-title">{t.failure.title}</p>
-      <p>{known || theirs || ruleOf(failure) || (failure.code === "invalid_input" ? t.form.invalid : textOf("unexpected"))}</p>
+      <p>{known || theirs || ruleText(failure) || (failure.code === "invalid_input" ? t.form.invalid : failureText("unexpected"))}</p>
       {failure.requestId && (!known || failure.status >= 500) && <p class="small">{t.requestId(failure.requestId)}</p>}
       {retry && (
         <button type="button" class="button button-quiet" onClick={retry}>
@@ -42,7 +42,7 @@ export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () =>
   );
 }
 
-/** A state with a designed place of its own: a title, a sentence, a way on. */
+/** An important state of a page: a title, a sentence, and a next step. */
 export function Outcome({ tone, title, children }: { tone: "good" | "calm" | "bad"; title: string; children: ComponentChildren }) {
   return (
     <section class={`outcome outcome-${tone}`} role="status">
@@ -52,7 +52,7 @@ export function Outcome({ tone, title, children }: { tone: "good" | "calm" | "ba
   );
 }
 
-/** Where to go on from a page that has nothing to offer. */
+/** Links for pages with nothing to offer. */
 export function OtherWays() {
   const { t } = useTexts();
   return (

@@ -1,4 +1,4 @@
-/** Forms of accounts: labelled fields whose errors stand at them, passwords that can be shown, and one submission at a time. */
+/** Account forms: labelled fields with their errors, passwords that can be shown, and one submission at a time. */
 
 import type { ComponentChildren, ComponentProps } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -6,15 +6,15 @@ import { useTexts } from "../texts";
 import { Failure, useFailureText, useRuleText } from "./failure";
 import { useAction } from "./hooks";
 
-/** Fields at fault that the API names by its code alone. */
+/** The invalid field for error codes of the API that do not name one. */
 const FIELD_OF_CODE: Record<string, string> = { wrong_password: "current_password" };
 
 interface FormProps {
-  /** What happens with the fields; refused, the form says why and keeps them. */
+  /** Handles the fields. If it fails, the form shows the reason and keeps the input. */
   onSubmit: (fields: Record<string, string>) => Promise<void>;
   button: string;
   class?: string;
-  /** The fields, which get the error of each. */
+  /** Renders the fields, given a function that returns the error of a field. */
   children: (errorOf: (name: string) => string | null, isWorking: boolean) => ComponentChildren;
 }
 
@@ -64,7 +64,7 @@ interface FieldProps {
   value?: string;
   defaultValue?: string;
   onInput?: (event: { currentTarget: HTMLInputElement }) => void;
-  /** What stands beside the input. */
+  /** Content beside the input. */
   children?: ComponentChildren;
 }
 
@@ -80,9 +80,9 @@ interface LabelledProps {
   label: string;
   note?: string;
   error: string | null;
-  /** What stands beside the control. */
+  /** Content beside the control. */
   beside?: ComponentChildren;
-  /** The control, with what ties it to its label, its note and its error. */
+  /** Renders the control with the attributes that link it to its label, note and error. */
   children: (attributes: { id: string; "aria-invalid"?: true; "aria-describedby"?: string }) => ComponentChildren;
 }
 

@@ -1,19 +1,19 @@
-/** What surrounds every page of every entry: the way to the content, the name, a lost network, the language. */
+/** The frame of every page of every entry: skip link, header, offline banner, language choice. */
 
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isSlow as isShopSlow, onSlowness } from "../slowness";
-import { languages, nameOf, useTexts, type Language } from "../texts";
+import { languages, languageName, useTexts, type Language } from "../texts";
 
 interface FrameProps {
-  /** Where the name leads, and what stands beside it. */
+  /** The address of the link on the name. */
   home: string;
   product?: string;
   navigation: ComponentChildren;
-  /** What stands above the page, such as a session that has ended. */
+  /** Content above the page, such as a note that the session has ended. */
   banner?: ComponentChildren;
-  /** Whether the page says in its own words what a lost network means. */
+  /** Whether the page itself explains a lost connection. */
   saysOffline?: boolean;
   children: ComponentChildren;
 }
@@ -25,7 +25,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
   const isSlow = useSlowness();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
-  // So that a screen reader begins at the new page; before it is painted, because a key that is pressed at once shall not be taken back.
+  // Screen readers start at the new page. This runs before painting, so that it does not steal focus after an early key press.
   useLayoutEffect(() => {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
@@ -65,13 +65,13 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
           <select value={wanted} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>
             {languages.map((name) => (
               <option key={name} value={name} lang={name}>
-                {nameOf(name)}
+                {languageName(name)}
               </option>
             ))}
           </select>
         </label>
         <p class="language-missing" role="status">
-          {missing ? t.languageMissing(nameOf(missing)) : ""}
+          {missing ? t.languageMissing(languageName(missing)) : ""}
         </p>
       </footer>
     </>

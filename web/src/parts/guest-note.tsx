@@ -1,11 +1,11 @@
-/** For guests with something to lose: how long they have it, and how to keep it. */
+/** Tells guests how long their tickets stay in this browser, and how to keep them. */
 
 import { useLocation } from "preact-iso";
 import { withNext } from "../pages/sign-in";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 
-/** `text` says what they have. */
+/** `text` says what guests have and for how long. */
 export function GuestNote({ text }: { text: string }) {
   const { t } = useTexts();
   const { path } = useLocation();

@@ -1,4 +1,4 @@
-/** How long tickets are still held for the buyer: for eyes each second, for ears the more often the nearer the end is. */
+/** How long the tickets are still held: shown every second, and announced more often as the end comes closer. */
 
 import { clock } from "../formats";
 import { useTexts } from "../texts";
@@ -7,7 +7,7 @@ const WARN_SECONDS = 60;
 const HOUR = 3600;
 const TEN_MINUTES = 600;
 
-/** The clock of a checkout, which warns in the last minute. */
+/** The clock of a checkout. It warns in the last minute. */
 export function HoldClock({ seconds }: { seconds: number }) {
   const { t } = useTexts();
   const isSoon = seconds < WARN_SECONDS;
@@ -22,7 +22,7 @@ export function HoldClock({ seconds }: { seconds: number }) {
   );
 }
 
-/** What a screen reader says of it, and nobody sees. */
+/** The announcement for screen readers, invisible on the page. */
 export function SpokenHold({ seconds }: { seconds: number }) {
   const { t } = useTexts();
   return (
@@ -32,7 +32,7 @@ export function SpokenHold({ seconds }: { seconds: number }) {
   );
 }
 
-/** Whole hours, in the last hour tens of minutes, in the last ten minutes each; then the last half minute and the last ten seconds. */
+/** Round to whole hours; in the last hour to ten minutes, in the last ten minutes to one, then to 30 and 10 seconds. */
 function announcedSeconds(seconds: number): number {
   const step = seconds > HOUR ? HOUR : seconds > TEN_MINUTES ? TEN_MINUTES : 60;
   if (seconds > 30) return step * Math.ceil(seconds / step);

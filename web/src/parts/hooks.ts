@@ -1,4 +1,4 @@
-/** What several pages do in the same way: load, keep fresh, tick, name the page. */
+/** Shared hooks of the pages: load, refresh, tick, set the title, store values. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure } from "../api";
@@ -10,7 +10,7 @@ export interface Loaded<T> {
   reload: () => Promise<void>;
 }
 
-/** Load once for each `key`; with `everySeconds` again and again while the page is looked at. After a failure the old value stays. */
+/** Load once per `key`, and with `everySeconds` repeatedly while the page is visible. After a failure, the old value stays. */
 export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number): Loaded<T> {
   const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>({ key, value: null, failure: null });
   const latest = useRef(load);
@@ -39,7 +39,7 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
   return state.key === key ? { ...state, reload } : { value: null, failure: null, reload };
 }
 
-/** The server's time in epoch seconds, anew each second. */
+/** The server's time in epoch seconds, updated every second. */
 export function useNow(): number {
   const [time, setTime] = useState(now);
   useEffect(() => {
@@ -55,7 +55,7 @@ export function useTitle(title: string | null | undefined): void {
   }, [title]);
 }
 
-/** A value of this tab that survives a reload. */
+/** A value of this tab that survives reloads. */
 export function useKept<T>(key: string, initial: T): [T, (value: T) => void] {
   const [value, setValue] = useState<T>(() => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? initial);
   const keep = (changed: T) => {
@@ -65,7 +65,7 @@ export function useKept<T>(key: string, initial: T): [T, (value: T) => void] {
   return [value, keep];
 }
 
-/** Runs one action at a time: a second click while it works does nothing. */
+/** Run one action at a time: a second click during an action does nothing. */
 export function useAction(): { isWorking: boolean; failure: ApiFailure | null; run: (action: () => Promise<void>) => void } {
   const busy = useRef(false);
   const [isWorking, setWorking] = useState(false);

@@ -1,4 +1,4 @@
-/** What surrounds the pages of the shop: its navigation, and the way back when a session has ended. */
+/** The frame of the shop's pages: navigation, and the way back when a session has ended. */
 
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
@@ -8,13 +8,13 @@ import { isManagerAsBuyer, seeAsManager, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Frame } from "./frame";
 
-/** Pages that are no place to return to after signing in. */
+/** Pages that signing in does not return to. */
 const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|reset-password)/;
-/** Pages that show nothing to a stranger. */
+/** Pages that show nothing to signed-out visitors. */
 const PERSONAL = /^\/(tickets|orders|account)|\/checkout$/;
 
-/** Pages that say in their own words what a lost network means. */
-const SAYS_IT_ITSELF = /\/line$/;
+/** Pages that explain a lost connection themselves. */
+const EXPLAINS_OFFLINE = /\/line$/;
 
 export function Layout({ children }: { children: ComponentChildren }) {
   const { t } = useTexts();
@@ -64,7 +64,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
     )
   );
   return (
-    <Frame home="/" navigation={navigation} banner={banner} saysOffline={SAYS_IT_ITSELF.test(path)}>
+    <Frame home="/" navigation={navigation} banner={banner} saysOffline={EXPLAINS_OFFLINE.test(path)}>
       {children}
     </Frame>
   );

@@ -1,4 +1,4 @@
-/** Who comes with a ticket. Its owner can change that until shortly before the event. */
+/** The name on a ticket. Its owner can change it until shortly before the event. */
 
 import { useId, useState } from "preact/hooks";
 import { nameTicket, type Ticket } from "../api";

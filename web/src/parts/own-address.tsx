@@ -1,4 +1,4 @@
-/** The account's e-mail address: whether it is confirmed, and how to have another one. */
+/** The account's email address: whether it is confirmed, and a form to change it. */
 
 import { useState } from "preact/hooks";
 import { changeEmail, type User } from "../api";

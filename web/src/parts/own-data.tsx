@@ -1,4 +1,4 @@
-/** A person's rights: to get what is kept about them, and to have it deleted. */
+/** A person's data rights: download their data, or delete it. */
 
 import { useState } from "preact/hooks";
 import { eraseMe, exportMe } from "../api";
@@ -11,7 +11,7 @@ import { useAction } from "./hooks";
 
 const FILE = "fairgate-my-data.json";
 
-/** `hasAccount`: then the deletion takes the password; guests have none. `onErased` is called before who asked is nobody any more. */
+/** `hasAccount`: deletion requires the password, which guests do not have. `onErased` is called before the session ends. */
 export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErased: () => void }) {
   const { t } = useTexts();
   const { isWorking, failure, run } = useAction();

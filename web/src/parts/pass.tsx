@@ -1,4 +1,4 @@
-/** One ticket: what it is for, its QR code, and what its owner can do with it. */
+/** One ticket: its event, its QR code, and the actions of its owner. */
 
 import { calendarFile, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
@@ -12,10 +12,10 @@ import { TransferPanel } from "./transfer-panel";
 
 interface Props {
   ticket: Ticket;
-  /** The QR code, an SVG document; undefined while it is loaded, null if it cannot be. */
+  /** The QR code as an SVG document; undefined while loading, null if it could not be loaded. */
   picture: string | null | undefined;
   onScan?: () => void;
-  /** Called when the ticket has changed; without it nothing can be changed now. */
+  /** Called after a change of the ticket; without it, the ticket cannot be changed now. */
   onChanged?: () => Promise<void>;
 }
 
@@ -49,7 +49,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
             )}
           </>
         ) : (
-          <p class="stamp">{stampOf(ticket, t)}</p>
+          <p class="stamp">{stampText(ticket, t)}</p>
         )}
         {event.cancelled && <p class="small">{t.wallet.cancelledNote}</p>}
         <p class="small">
@@ -73,8 +73,8 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
   );
 }
 
-/** Why the ticket lets nobody in. */
-function stampOf(ticket: Ticket, t: Texts): string | undefined {
+/** Why the ticket is not valid for entry. */
+function stampText(ticket: Ticket, t: Texts): string | undefined {
   if (ticket.event.cancelled) return t.wallet.cancelled;
   if (ticket.admitted >= ticket.admits) return t.wallet.used;
   return ticket.state === "valid" && isOver(ticket) ? t.wallet.over : t.wallet.states[ticket.state];
@@ -82,7 +82,7 @@ function stampOf(ticket: Ticket, t: Texts): string | undefined {
 
 interface QrCodeProps extends Pick<Props, "picture"> {
   code: string;
-  /** Load the picture again, if that is possible now. */
+  /** Load the picture again, if possible now. */
   again?: (() => Promise<void>) | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Stripe's Payment Element: a frame of Stripe's inside the checkout, which alone sees the card. Stripe.js is loaded from js.stripe.com when a
- * payment is to be made on this page, and never before.
+ * Stripe's Payment Element: a Stripe frame inside the checkout, and the only part that sees the card. Stripe.js is loaded from js.stripe.com
+ * only when a payment is made on this page.
  */
 
 import type { Stripe, StripeElements } from "@stripe/stripe-js";
@@ -15,19 +15,19 @@ interface Keys {
   publishable_key?: string;
 }
 
-/** Load the page anew if its policy does not allow Stripe.js, because another page was loaded first. Returns whether it does that. */
+/** Reload if the page's policy does not allow Stripe.js, because another page was loaded first. Returns whether it reloads. */
 export function reloadForPayment(): boolean {
   const isElsewhere = LOADED_AT !== location.pathname;
   if (isElsewhere) location.reload();
   return isElsewhere;
 }
 
-/** Why nothing was paid: the provider's own words, if there are any for the buyer. */
+/** Why the payment failed: the provider's message for the buyer, if any. */
 export interface PaymentRefusal {
   reason?: string | undefined;
 }
 
-/** The element, drawn into `box` once there are keys. Another language changes its words and keeps what was typed. `pay` returns why the payment was not made; null if it was. */
+/** The element, mounted in `box` once there are keys. Changing the language keeps the buyer's input. `pay` returns why the payment failed; null on success. */
 export function usePaymentElement(keys: Keys | null) {
   const { language } = useTexts();
   const box = useRef<HTMLDivElement>(null);
@@ -62,22 +62,22 @@ export function usePaymentElement(keys: Keys | null) {
     };
   }, [clientSecret, publishableKey, attempt]);
   useEffect(() => {
-    loaded.current?.elements.update({ locale: language }); // drawn anew, the form would be empty
+    loaded.current?.elements.update({ locale: language }); // mounting it again would empty the form
   }, [language]);
 
-  /** Some ways to pay lead to a bank's page, which returns to `returnUrl`; then this never ends. */
+  /** Pay. Some payment methods lead to a bank's page, which returns to `returnUrl`; this promise then never settles. */
   const pay = async (returnUrl: string): Promise<PaymentRefusal | null> => {
     if (!loaded.current) return {};
     const { stripe, elements } = loaded.current;
     const { error } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnUrl }, redirect: "if_required" });
     const status = error?.payment_intent?.status;
-    if (!error || status === "succeeded" || status === "processing") return null; // maybe paid in another tab
+    if (!error || status === "succeeded" || status === "processing") return null; // possibly paid in another tab
     return { reason: error.type === "card_error" || error.type === "validation_error" ? error.message : undefined };
   };
   return { box, state, retry: () => setAttempt((count) => count + 1), pay };
 }
 
-/** The frame has a page of its own, so it is told the colours of the one around it. */
+/** The frame is a separate page, so it needs the colours of the page around it. */
 function appearance(box: HTMLElement) {
   const { color, backgroundColor } = getComputedStyle(box);
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches;

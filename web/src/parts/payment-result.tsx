@@ -1,4 +1,4 @@
-/** After the payment: ask until it is decided, and how a checkout can end. */
+/** After the payment: poll until it is decided, and show how the checkout ended. */
 
 import { useEffect, useState } from "preact/hooks";
 import { ApiFailure, confirm, getSession, type Reservation, type Session } from "../api";
@@ -20,7 +20,7 @@ interface Asking {
   finish: (status: Session["status"]) => void;
 }
 
-/** Back from paying: it may take a moment to arrive. `unpaid`: the buyer has yet to pay, or to pay in another way. */
+/** The buyer has returned from paying, and the payment may take a moment to arrive. `unpaid`: the buyer still has to pay, or pay another way. */
 export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () => void }) {
   const { t } = useTexts();
   const [failure, setFailure] = useState<ApiFailure | null>(null);
@@ -56,7 +56,7 @@ export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () =
   );
 }
 
-/** The time is over, or another tab ended it: ask how. What nobody tried to pay is not known any more. */
+/** The hold has expired, or another tab ended it: find out how. The API no longer knows a reservation that nobody tried to pay for. */
 export function Over({ reservation, finish }: { reservation: Reservation; finish: Asking["finish"] }) {
   const { id: checkoutId, expires_at: expiresAt } = reservation;
   const [failure, setFailure] = useState<ApiFailure | null>(null);
@@ -102,7 +102,7 @@ export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string;
   );
 }
 
-/** Where the money of a payment that came too late is. */
+/** The state of the refund for a payment that arrived too late. */
 function LateMoney({ checkoutId }: { checkoutId: string }) {
   const { locale } = useTexts();
   const { value } = useLoaded(() => getSession(checkoutId), checkoutId, REFUND_SECONDS);

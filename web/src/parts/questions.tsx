@@ -1,4 +1,4 @@
-/** What a package asks its buyers, once for the purchase or once for each ticket. */
+/** The questions of a package, asked once per purchase or once per ticket. */
 
 import type { CustomOption, Reservation, Tier } from "../api";
 import { useTexts } from "../texts";
@@ -10,17 +10,17 @@ interface QuestionsProps {
   options: CustomOption[];
   answers: Answers;
   onChange: (answers: Answers) => void;
-  /** Makes the names of the inputs differ from those of other tickets. */
+  /** Prefix that keeps the input names of different tickets apart. */
   of: string;
 }
 
-/** The options of the reserved tiers: those that are asked once, and those of each ticket in the order of the tickets. */
+/** The options of the reserved tiers: those asked once, and those of each ticket in ticket order. */
 export function askedOptions(reservation: Reservation, tiers: Tier[]): { once: CustomOption[]; byTicket: CustomOption[][] } {
-  const optionsOf = (tierId: string) => tiers.find((tier) => tier.id === tierId)?.options ?? [];
+  const tierOptions = (tierId: string) => tiers.find((tier) => tier.id === tierId)?.options ?? [];
   return {
-    once: reservation.items.flatMap((item) => optionsOf(item.tier_id).filter((option) => option.per === "purchase")),
+    once: reservation.items.flatMap((item) => tierOptions(item.tier_id).filter((option) => option.per === "purchase")),
     byTicket: reservation.items.flatMap((item) => {
-      const options = optionsOf(item.tier_id).filter((option) => option.per === "ticket");
+      const options = tierOptions(item.tier_id).filter((option) => option.per === "ticket");
       return Array.from({ length: item.quantity }, () => options);
     }),
   };
@@ -84,7 +84,7 @@ function Question({ option, name, answer, onAnswer }: QuestionProps) {
                 type="checkbox"
                 name={name}
                 checked={chosen.includes(choice)}
-                // A required group of checkboxes is nothing that browsers know.
+                // Browsers have no required group of checkboxes.
                 ref={(input) => input?.setCustomValidity(index === 0 && option.is_required && chosen.length === 0 ? t.checkout.chooseOne : "")}
                 onChange={({ currentTarget }) => onAnswer(currentTarget.checked ? [...chosen, choice] : chosen.filter((other) => other !== choice))}
               />
@@ -95,7 +95,7 @@ function Question({ option, name, answer, onAnswer }: QuestionProps) {
   );
 }
 
-/** The answers that say something, as they are sent. */
+/** The non-empty answers, in the form that the API expects. */
 export function givenAnswers(options: CustomOption[], answers: Answers): Answers {
   const given = options.map((option) => [option.id, answers[option.id]] as const);
   return Object.fromEntries(given.filter((entry): entry is [string, Answer] => !isBlank(entry[1])));

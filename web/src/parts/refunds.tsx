@@ -1,4 +1,4 @@
-/** The tickets that were taken back, and where the money of a refund is. */
+/** The refunded tickets and the state of each refund. */
 
 import type { OrderWithTickets, Refund } from "../api";
 import { day, money } from "../formats";
@@ -38,7 +38,7 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
   );
 }
 
-/** Where the money is, in the same words everywhere. */
+/** The state of a refund, in the same words on every page. */
 export function RefundState({ refund, isSimulated = false }: { refund: Refund; isSimulated?: boolean }) {
   const { t } = useTexts();
   return <>{isSimulated ? t.refunds.simulated : t.refunds.states[refund.status]}</>;

@@ -1,4 +1,4 @@
-/** For who has tickets on hold and is elsewhere: the way to pay for them. */
+/** Links buyers who have tickets on hold to the checkout. */
 
 import { useTexts } from "../texts";
 import { Outcome } from "./failure";

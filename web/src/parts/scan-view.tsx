@@ -1,4 +1,4 @@
-/** One ticket over the whole screen, white and as large as it fits, for the scanner at the door. The screen stays on meanwhile. */
+/** One ticket in full screen, white and as large as possible, for the scanner at the door. The screen stays on. */
 
 import { useEffect, useRef } from "preact/hooks";
 import type { Ticket } from "../api";
@@ -10,10 +10,10 @@ import { useScreenLock } from "./screen-lock";
 interface Props {
   tickets: Ticket[];
   codes: Record<string, string | null>;
-  /** The id of the ticket that is shown; null while the view is closed. */
+  /** The id of the ticket shown; null while the view is closed. */
   shown: string | null;
   show: (ticketId: string | null) => void;
-  /** When the shop was last asked, in epoch seconds; null if that was just now. */
+  /** When the tickets were last loaded from the shop, in epoch seconds; null if just now. */
   asOf: number | null;
 }
 

@@ -1,8 +1,8 @@
-/** The screen stays on, for who shows a code and for who scans. */
+/** Keeps the screen on while a code is shown or scanned. */
 
 import { useEffect } from "preact/hooks";
 
-/** Keep the screen on, also after the page was hidden for a while; browsers that cannot do it leave it as it is. */
+/** Keep the screen on, also after the page was hidden for a while. Has no effect in browsers without wake locks. */
 export function useScreenLock(isWanted: boolean): void {
   useEffect(() => {
     if (!isWanted || !("wakeLock" in navigator)) return;

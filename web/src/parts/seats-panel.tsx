@@ -1,4 +1,4 @@
-/** The seats of a ticket that admits several people: its owner names a guest for each, who is invited by mail. */
+/** The seats of a ticket that admits several people. Its owner names a guest for each seat, and the guest is invited by email. */
 
 import { useId, useState } from "preact/hooks";
 import { type CustomOption, listSeats, nameGuest, removeGuest, type Seat, type Ticket } from "../api";
@@ -44,7 +44,7 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
 
 interface SeatRowProps {
   seat: Seat;
-  /** What each guest is asked. */
+  /** The questions for each guest. */
   options: CustomOption[];
   canChange: boolean;
   onChanged: (seat: Seat) => void;

@@ -1,4 +1,4 @@
-/** Where the account is signed in, so that its owner can end what is not theirs. */
+/** The devices where the account is signed in, so that its owner can sign out unknown ones. */
 
 import { endSession, listSessions, type SignedInSession } from "../api";
 import { dayAndTime } from "../formats";
@@ -6,7 +6,7 @@ import { useTexts } from "../texts";
 import { Failure } from "./failure";
 import { useAction, useLoaded } from "./hooks";
 
-const BROWSERS = [/Firefox/, /Edg/, /OPR/, /Chrome/, /Safari/]; // in this order, because each claims to be those behind it
+const BROWSERS = [/Firefox/, /Edg/, /OPR/, /Chrome/, /Safari/]; // in this order, because each one also claims to be the ones after it
 const SYSTEMS = [/Android/, /iPhone|iPad/, /Windows/, /Mac OS/, /Linux/];
 
 export function SessionList() {
@@ -26,7 +26,7 @@ export function SessionList() {
         {sessions?.map((session) => (
           <li key={session.id}>
             <span>
-              {deviceOf(session) ?? t.account.unknownDevice}
+              {deviceName(session) ?? t.account.unknownDevice}
               <span class="block small">
                 {session.current ? t.account.thisDevice : <time dateTime={session.last_used_at}>{dayAndTime(session.last_used_at, undefined, locale)}</time>}
                 {session.address && ` · ${session.address}`}
@@ -36,7 +36,7 @@ export function SessionList() {
               <button
                 type="button"
                 class="link"
-                aria-label={`${t.account.signOut}: ${deviceOf(session) ?? t.account.unknownDevice}`}
+                aria-label={`${t.account.signOut}: ${deviceName(session) ?? t.account.unknownDevice}`}
                 onClick={() => end(session.id)}
                 disabled={isWorking}
               >
@@ -51,8 +51,8 @@ export function SessionList() {
   );
 }
 
-/** The browser and the system of a session, such as "Firefox, Android"; null if its User-Agent names neither. */
-function deviceOf({ user_agent }: SignedInSession): string | null {
+/** The browser and operating system of a session, such as "Firefox, Android"; null if its User-Agent names neither. */
+function deviceName({ user_agent }: SignedInSession): string | null {
   const named = [BROWSERS, SYSTEMS].flatMap((patterns) => patterns.find((pattern) => pattern.test(user_agent ?? ""))?.exec(user_agent!)?.[0] ?? []);
   return named.length > 0 ? named.join(", ").replace("Edg", "Edge").replace("OPR", "Opera") : null;
 }

@@ -1,4 +1,4 @@
-/** The tiers of an event; where the buyer may buy now, with a quantity for each and a button that reserves them. */
+/** The tiers of an event. If the buyer can buy now, each tier has a quantity, and a button reserves the tickets. */
 
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
@@ -10,12 +10,12 @@ import { Picture } from "./event-picture";
 import { Failure } from "./failure";
 import { useAction, useKept } from "./hooks";
 
-const OVER: EventWithTiers["status"][] = ["cancelled", "closed"]; // whatever its tiers say
+const OVER: EventWithTiers["status"][] = ["cancelled", "closed"]; // regardless of the tiers
 
 interface Props {
   event: EventWithTiers;
   availability: Availability[];
-  /** Whether tickets can be chosen here now. */
+  /** Whether the buyer can choose tickets here now. */
   canBuy: boolean;
   token: string | null;
   onRefused?: (failure: ApiFailure) => void;
@@ -26,10 +26,10 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
   const { isWorking, failure, run } = useAction();
-  const key = useRef<{ of: string; key: string } | null>(null);
+  const key = useRef<{ content: string; key: string } | null>(null);
 
   const tiers = event.tiers.map((tier) => current(tier, availability));
-  const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, most(tier, event)) }] : []));
+  const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, maxQuantity(tier, event)) }] : []));
   const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
   const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
   const isTooMany = count > event.purchase_limit;
@@ -39,12 +39,12 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
     run(async () => {
       const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity }));
       const content = JSON.stringify(wanted);
-      if (key.current?.of !== content) key.current = { of: content, key: crypto.randomUUID() };
+      if (key.current?.content !== content) key.current = { content, key: crypto.randomUUID() };
       try {
         await reserve(event.id, wanted, token, key.current.key);
       } catch (error) {
         if (!(error instanceof ApiFailure) || error.code !== "active_reservation_exists") {
-          if (error instanceof ApiFailure && error.status !== 0) key.current = null; // decided: the next try is a new one
+          if (error instanceof ApiFailure && error.status !== 0) key.current = null; // the request was decided, so the next attempt is a new one
           if (error instanceof ApiFailure) onRefused?.(error);
           throw error;
         }
@@ -64,7 +64,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
             <div class="tier-text">
               <h3>{tier.name}</h3>
               {tier.description && <p>{tier.description}</p>}
-              <Asked options={tier.options} />
+              <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
                 {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} canBuy={canBuy} />
               </p>
@@ -74,10 +74,10 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
               <select
                 aria-label={t.event.quantity(tier.name)}
                 name={tier.id}
-                value={String(Math.min(chosen[tier.id] ?? 0, most(tier, event)))}
+                value={String(Math.min(chosen[tier.id] ?? 0, maxQuantity(tier, event)))}
                 onChange={({ currentTarget }) => setChosen({ ...chosen, [tier.id]: Number(currentTarget.value) })}
               >
-                {Array.from({ length: most(tier, event) + 1 }, (_, quantity) => (
+                {Array.from({ length: maxQuantity(tier, event) + 1 }, (_, quantity) => (
                   <option key={quantity} value={String(quantity)}>
                     {quantity}
                   </option>
@@ -107,8 +107,8 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
   );
 }
 
-/** What the package will ask its buyers, or their guests, so that they can think about it before. */
-function Asked({ options }: { options: CustomOption[] }) {
+/** The questions that the package will ask buyers or their guests, so that they can prepare the answers. */
+function QuestionPreview({ options }: { options: CustomOption[] }) {
   const { t } = useTexts();
   if (options.length === 0) return null;
   return (
@@ -127,11 +127,11 @@ function Asked({ options }: { options: CustomOption[] }) {
 }
 
 interface CurrentTier extends Tier {
-  available: number; // infinite without a limit
+  available: number; // Infinity without a limit
   reserved: number;
 }
 
-/** The tier with the newest figures. */
+/** The tier with the latest availability. */
 function current(tier: Tier, availability: Availability[]): CurrentTier {
   const figures = availability.find((line) => line.tier_id === tier.id);
   return { ...tier, available: (figures ?? tier).available ?? Infinity, reserved: figures?.reserved ?? 0 };
@@ -141,7 +141,7 @@ function isForSale(tier: CurrentTier): boolean {
   return (tier.status === "available" || tier.status === "sold-out") && tier.available > 0;
 }
 
-function most(tier: CurrentTier, event: EventWithTiers): number {
+function maxQuantity(tier: CurrentTier, event: EventWithTiers): number {
   return Math.min(tier.available, tier.per_user_limit, event.purchase_limit);
 }
 

@@ -1,14 +1,14 @@
-/** Sounds of a few tones, without a file. A browser makes them only after the page was touched. */
+/** Plays short tones without a sound file. Browsers allow it only after an interaction with the page. */
 
 let context: AudioContext | null = null;
 
-/** Call it when the page is touched or a key is pressed. */
+/** Allow sound; call this on a click or key press. */
 export function unlockSound(): void {
   context ??= new AudioContext();
   void context.resume();
 }
 
-/** Play tones (Hz) one after the other. */
+/** Play tones (in Hz) one after another. */
 export function playTones(tones: number[], toneSeconds: number, type: OscillatorType = "sine"): void {
   unlockSound();
   for (const [index, frequency] of tones.entries()) {

@@ -1,4 +1,4 @@
-/** Gives a ticket away by a link. Until somebody accepts it, the ticket stays its owner's, who can take the link back. */
+/** Transfers a ticket with a link. The ticket stays with its owner, who can cancel the transfer, until someone accepts it. */
 
 import { useId, useState } from "preact/hooks";
 import { cancelTransfer, offerTicket, type Ticket, type TransferOffer } from "../api";

@@ -1,4 +1,4 @@
-/** A sound when it is the buyer's turn: off until the buyer asks for it, which is also what lets a browser make one. */
+/** A sound when it is the buyer's turn. It is off until the buyer turns it on, and that click also allows the browser to play sound. */
 
 import { useEffect, useState } from "preact/hooks";
 import { playTones, unlockSound } from "./tones";
@@ -14,14 +14,14 @@ export function useTurnSound(isTurn: boolean): { isOn: boolean; choose: (isOn: b
   }, [isTurn]);
   useEffect(() => {
     if (!isOn) return;
-    addEventListener("pointerdown", unlockSound); // after a reload, browsers stay silent until they are touched
+    addEventListener("pointerdown", unlockSound); // after a reload, browsers play no sound before the first interaction
     addEventListener("keydown", unlockSound);
     return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
   }, [isOn]);
   const choose = (chosen: boolean) => {
     localStorage.setItem(KEY, chosen ? "on" : "off");
     setOn(chosen);
-    if (chosen) playTones(TONES, TONE_SECONDS); // so that the buyer knows the sound, and whether it is loud enough
+    if (chosen) playTones(TONES, TONE_SECONDS); // so that the buyer knows the sound and its volume
   };
   return { isOn, choose };
 }

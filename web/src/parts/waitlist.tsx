@@ -1,4 +1,4 @@
-/** The waitlist of an event, and all of a buyer's: to join, to see one's place, to take up or decline what is offered. */
+/** The waitlist of an event, and all waitlists of a buyer: join, see the place, accept or decline an offer. */
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
@@ -14,15 +14,15 @@ import { SpokenHold } from "./hold-clock";
 import { useAction, useLoaded, useNow } from "./hooks";
 
 const ENTRIES_SECONDS = 20;
-const MAX_WISHES = 10; // as many as the API takes
+const MAX_WISHES = 10; // the API's limit
 
 interface Props {
   event: EventWithTiers;
-  /** The state of the sale, which an offer takes the place of. */
+  /** The state of the sale; an offer replaces it. */
   children: ComponentChildren;
 }
 
-/** Joining the event's waitlist, the place in it and what is offered; only the children where there is nothing to wait for. */
+/** The event's waitlist: joining, the place in it, and offers. Renders only the children if there is nothing to wait for. */
 export function Waitlist({ event, children }: Props) {
   const tiers = tiersToWaitFor(event);
   if (tiers.length === 0) return <>{children}</>;
@@ -33,7 +33,7 @@ export function Waitlist({ event, children }: Props) {
   );
 }
 
-/** Tickets that are sold out or not on sale yet. Until a waiting room opens, the way to its tickets is to be there. */
+/** Tiers that are sold out or not on sale yet. Before a waiting room opens, there is no waitlist: joining the room is the way to its tickets. */
 function tiersToWaitFor(event: EventWithTiers): Tier[] {
   const isOpen = event.on_sale_at === null || Date.parse(event.on_sale_at) / 1000 <= now();
   if (!event.has_waitlist || event.status === "cancelled" || event.status === "closed" || (event.has_waiting_room && !isOpen)) return [];
@@ -60,7 +60,7 @@ function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
             <h2>{texts.title}</h2>
             {entry && <p role="status">{texts.over[entry.status]}</p>}
             <p>{texts.rule}</p>
-            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <Stranger eventId={event.id} />}
+            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <SignInToJoin eventId={event.id} />}
           </section>
         )
       )}
@@ -68,7 +68,7 @@ function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
   );
 }
 
-/** All that the buyer waits for; nothing if there is nothing. */
+/** All waitlist entries of the buyer; renders nothing without entries. */
 export function OwnWaitlists() {
   const { waitlist: texts } = useTexts().t;
   const { value: entries, failure, reload } = useLoaded(listWaitlistEntries, "waitlists", ENTRIES_SECONDS);
@@ -84,7 +84,7 @@ export function OwnWaitlists() {
   );
 }
 
-function Stranger({ eventId }: { eventId: string }) {
+function SignInToJoin({ eventId }: { eventId: string }) {
   const { t } = useTexts();
   const texts = t.waitlist;
   const here = `/events/${eventId}`;
@@ -107,10 +107,10 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
   const { isWorking, failure, run } = useAction();
   const [quantity, setQuantity] = useState(1);
   const [chosen, setWishes] = useState<string[]>([]);
-  const wishes = chosen.filter((id) => tiers.some((tier) => tier.id === id)); // others have come on sale since
+  const wishes = chosen.filter((id) => tiers.some((tier) => tier.id === id)); // some tiers may have gone on sale since
   const wanted = wishes.length > 0 ? tiers.filter(({ id }) => wishes.includes(id)) : tiers;
-  const most = Math.max(1, Math.min(event.purchase_limit, ...wanted.map((tier) => tier.per_user_limit)));
-  const count = Math.min(quantity, most);
+  const maxQuantity = Math.max(1, Math.min(event.purchase_limit, ...wanted.map((tier) => tier.per_user_limit)));
+  const count = Math.min(quantity, maxQuantity);
   const choose = (rank: number, id: string) => setWishes(id ? [...wishes.slice(0, rank), id] : wishes.slice(0, rank));
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
@@ -124,7 +124,7 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
       <label class="field">
         <span>{texts.quantity}</span>
         <select name="quantity" value={String(count)} onChange={({ currentTarget }) => setQuantity(Number(currentTarget.value))}>
-          {Array.from({ length: most }, (_, index) => (
+          {Array.from({ length: maxQuantity }, (_, index) => (
             <option key={index} value={String(index + 1)}>
               {index + 1}
             </option>
@@ -160,11 +160,11 @@ interface EntryProps {
   reload: () => Promise<void>;
   heading: string;
   link?: string;
-  /** The event's, to name those that are waited for. */
+  /** The tiers of the event, for the names of those in the entry. */
   tiers?: Tier[];
 }
 
-/** One entry: the place, the offer, or how it ended. */
+/** One waitlist entry: its place, its offer, or how it ended. */
 function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
   const { t, locale } = useTexts();
   const texts = t.waitlist;
@@ -215,7 +215,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
   );
 }
 
-/** Whether the offer comes by mail too. Mails go to an address that is not confirmed as well, but they may be lost. */
+/** Says whether the offer also comes by email. Emails also go to unconfirmed addresses, but they may not arrive. */
 function MailNote() {
   const { t } = useTexts();
   const texts = t.waitlist;
@@ -235,7 +235,7 @@ function MailNote() {
   );
 }
 
-/** To leave, or to decline the offer: in two steps, because the place is lost. */
+/** Leave the waitlist or decline the offer, in two steps because the place is lost. */
 function Leaving({ entry, reload }: { entry: WaitlistEntry; reload: () => Promise<void> }) {
   const { waitlist: texts } = useTexts().t;
   const { isWorking, failure, run } = useAction();

@@ -182,7 +182,7 @@ export const en = {
     no: "No",
     chooseOne: "Choose at least one.",
     promoCode: "Promo code",
-    nameOf: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
+    ticketLabel: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
     toPayment: "Continue to payment",
     payment: "Payment",
     simulated: "This is a demo: no money moves. Choose how the payment should end.",

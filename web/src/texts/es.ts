@@ -185,7 +185,7 @@ export const es: Texts = {
     no: "No",
     chooseOne: "Elige al menos una opción.",
     promoCode: "Código promocional",
-    nameOf: (number, tier) => `Entrada ${number}, ${tier}`,
+    ticketLabel: (number, tier) => `Entrada ${number}, ${tier}`,
     toPayment: "Continuar con el pago",
     payment: "Pago",
     simulated: "Esto es una demostración y no se cobra nada. Elige cómo debe terminar el pago.",

@@ -1,13 +1,13 @@
 /**
- * The language of the pages: the one that the person chose, else the browser's, else English. Only that one is loaded: the texts that all pages
- * share, and those of the entry's own pages.
+ * The language of the pages: the chosen one, else the browser's, else English. Only that language is loaded: the texts shared by all pages,
+ * and the texts of the entry's own pages.
  */
 
 import { createContext, type ComponentChildren } from "preact";
 import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Texts } from "./en";
 
-/** `missing` and `again` are said in all languages when none could be loaded, so they are not in the files. */
+/** `missing` and `again` appear in all languages when no language could be loaded, so they are not in the files. */
 const LANGUAGES = {
   en: {
     name: "English",
@@ -27,41 +27,41 @@ const KEY = "fairgate.language";
 export type Language = keyof typeof LANGUAGES;
 export const languages = Object.keys(LANGUAGES) as Language[];
 
-/** How the texts of an entry's own pages are loaded: a file for each language. */
+/** Loaders for the texts of an entry's own pages: one file per language. */
 export type InEachLanguage<Own> = Record<Language, () => Promise<Own>>;
 
 interface Loaded<Own> {
   language: Language;
   t: Texts;
-  /** The texts of the entry's own pages; the shop has none. */
+  /** The texts of the entry's own pages. The shop has none. */
   own: Own;
 }
 
 interface Choice<Own> extends Loaded<Own> {
-  /** For dates and amounts: the browser's own form of the language, such as en-GB. */
+  /** The browser's variant of the language for dates and amounts, such as en-GB. */
   locale: string;
-  /** The language that is shown as chosen: another one while it is being loaded. */
+  /** The language shown as chosen, which may still be loading. */
   wanted: Language;
-  /** The language that was asked for and could not be loaded, if any. */
+  /** The chosen language, if it could not be loaded. */
   missing: Language | null;
   choose: (language: Language) => void;
 }
 
 const Context = createContext<Choice<unknown> | null>(null);
 
-/** Within `TextsProvider`, which draws nothing before the texts are there. `Own` are the texts that the entry gave it. */
+/** Use within `TextsProvider`, which renders nothing before the texts are loaded. `Own` is the type of the entry's texts. */
 export const useTexts = <Own = unknown,>() => useContext(Context)! as Choice<Own>;
-export const nameOf = (language: Language) => LANGUAGES[language].name;
+export const languageName = (language: Language) => LANGUAGES[language].name;
 
 export function TextsProvider({ own, children }: { own?: InEachLanguage<unknown>; children: ComponentChildren }) {
   const [wanted, setWanted] = useState(preferred);
   const [loaded, setLoaded] = useState<Loaded<unknown> | null>(null);
   const [missing, setMissing] = useState<Language | null>(null);
-  const latest = useRef(wanted); // what is asked for by the time that a file has arrived
-  const show = async (language: Language, insteadOfIt: Language[]) => {
+  const latest = useRef(wanted); // the language wanted when a file arrives
+  const show = async (language: Language, fallbacks: Language[]) => {
     latest.current = language;
     setWanted(language);
-    const found = await loadFirst([language, ...insteadOfIt], own);
+    const found = await loadFirst([language, ...fallbacks], own);
     if (latest.current !== language) return;
     if (found) setLoaded(found);
     setMissing(found?.language === language ? null : language);
@@ -77,8 +77,8 @@ export function TextsProvider({ own, children }: { own?: InEachLanguage<unknown>
     document.documentElement.lang = loaded?.language ?? "en";
   }, [loaded]);
   if (!loaded) return missing ? <Missing /> : null;
-  // Without a network another language may not be there: then the pages go on in the one that is, say so, and take the other one when they are
-  // loaded again. Not before: browsers remember that a module could not be loaded.
+  // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. Not
+  // before, because browsers remember that a module could not be loaded.
   const choose = (language: Language) => {
     localStorage.setItem(KEY, language);
     void show(language, []);
@@ -87,20 +87,20 @@ export function TextsProvider({ own, children }: { own?: InEachLanguage<unknown>
   return <Context.Provider value={{ ...loaded, locale, wanted, missing, choose }}>{children}</Context.Provider>;
 }
 
-/** The first of the languages that can be loaded completely; null if none can. */
+/** Load the first language that can be loaded completely; null if none can. */
 async function loadFirst(candidates: Language[], own?: InEachLanguage<unknown>): Promise<Loaded<unknown> | null> {
   for (const language of candidates) {
     try {
-      const [t, ofEntry] = await Promise.all([LANGUAGES[language].load(), own?.[language]()]);
-      return { language, t, own: ofEntry };
+      const [t, ownTexts] = await Promise.all([LANGUAGES[language].load(), own?.[language]()]);
+      return { language, t, own: ownTexts };
     } catch {
-      // The next one may be in the browser's cache, or kept for the door.
+      // The next language may be in the browser's cache, or stored for the door.
     }
   }
   return null;
 }
 
-/** Said in all languages, because none could be loaded. */
+/** The message in all languages, because none could be loaded. */
 function Missing() {
   return (
     <main class="page">
@@ -124,7 +124,7 @@ function Missing() {
   );
 }
 
-/** Some browsers name languages that they refuse themselves, such as en-US@posix. */
+/** Some browsers list languages that they do not accept themselves, such as en-US@posix. */
 function isLocale(name: string): boolean {
   try {
     return Intl.getCanonicalLocales(name).length > 0;

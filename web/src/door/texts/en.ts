@@ -49,7 +49,7 @@ export const en = {
     none: "Nobody on the list has this name or number. You can still check a code.",
     in: (number: number, of: number) => (of === 1 ? "is in" : `${number} of ${of} in`),
     out: (of: number) => (of === 1 ? "not in yet" : `0 of ${of} in`),
-    guestOf: (who: string) => `guest of ${who}`,
+    guestLabel: (who: string) => `guest of ${who}`,
   },
 
   verdict: {
@@ -105,7 +105,7 @@ export const en = {
     title: "Check these",
     text: "This device admitted these people offline, but the shop would have refused them. You decide what to do: nobody is sent away automatically.",
     noted: "Noted",
-    notedOf: (who: string) => `Noted: ${who}`,
+    notedLabel: (who: string) => `Noted: ${who}`,
     at: (when: string) => `Admitted here at ${when}`,
   },
 

@@ -51,7 +51,7 @@ export const es: typeof en = {
     none: "Nadie en la lista tiene ese nombre o número. También puedes comprobar un código.",
     in: (number, of) => (of === 1 ? "está dentro" : `${number} de ${of} dentro`),
     out: (of) => (of === 1 ? "aún fuera" : `0 de ${of} dentro`),
-    guestOf: (who) => `acompaña a ${who}`,
+    guestLabel: (who) => `acompaña a ${who}`,
   },
 
   verdict: {
@@ -106,7 +106,7 @@ export const es: typeof en = {
     title: "Revisa estas lecturas",
     text: "Este dispositivo dejó pasar a estas personas sin conexión, pero la tienda las habría rechazado. Tú decides qué hacer: no se expulsa a nadie automáticamente.",
     noted: "Anotado",
-    notedOf: (who) => `Anotado: ${who}`,
+    notedLabel: (who) => `Anotado: ${who}`,
     at: (when) => `Pasó por aquí a las ${when}`,
   },
 

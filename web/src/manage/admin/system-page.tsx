@@ -1,6 +1,6 @@
 /** The state of the stage: its background jobs, their due work, and the rate limits. */
 
-import { anybody, content, type Schemas } from "../../client";
+import { publicApi, content, type Schemas } from "../../client";
 import { dayAndTime } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
@@ -14,7 +14,7 @@ const REFRESH_SECONDS = 30;
 const LATE_MILLISECONDS = 10 * 60_000; // the jobs run every minute
 
 async function load() {
-  const [health, system] = await Promise.all([content(anybody.GET("/health", {})), content(manager.GET("/admin/system", {}))]);
+  const [health, system] = await Promise.all([content(publicApi.GET("/health", {})), content(manager.GET("/admin/system", {}))]);
   return { health, system };
 }
 

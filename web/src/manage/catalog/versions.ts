@@ -1,6 +1,6 @@
 /** API calls for the catalog and the versions of its file. */
 
-import { anybody, content, type Schemas } from "../../client";
+import { publicApi, content, type Schemas } from "../../client";
 import { manager } from "../api";
 
 export type Plan = Schemas["CatalogPlanView"];
@@ -9,7 +9,7 @@ export type PlanRefusal = Schemas["PlanRefusalView"];
 export type Version = Schemas["VersionView"];
 export type LogEntry = Schemas["AuditEntryView"];
 
-export const getCatalog = () => content(anybody.GET("/catalog", {}));
+export const getCatalog = () => content(publicApi.GET("/catalog", {}));
 export const listVersions = (cursor?: string) => content(manager.GET("/admin/catalog/versions", { params: { query: { limit: 20, cursor } } }));
 /** Plan what applying a version would change now. For the live version, that is the shop's drift from it. */
 export const getPlan = (version: number): Promise<Plan> =>

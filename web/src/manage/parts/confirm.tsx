@@ -1,7 +1,7 @@
 /** A confirmation dialog that explains the effects of an action. The keyboard reaches the way back first. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Failure } from "../../parts/failure";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
@@ -24,18 +24,18 @@ export function Confirm({ title, action, back, isOpen, close, onConfirm, childre
   const isClosing = useRef(false);
   const id = useId();
   const { isWorking, failure, run } = useAction();
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen) dialog.current?.showModal();
     else if (dialog.current?.open) {
       isClosing.current = true;
       dialog.current.close();
     }
   }, [isOpen]);
-  const cancel = (event: Event) => {
-    event.preventDefault(); // the dialog closes with its state
+  const onCancel = () => {
+    isClosing.current = true; // by the browser, after this
     close();
   };
-  // The event of our own close() may come after the dialog was opened again.
+  // The close event comes late, perhaps after the dialog was opened again.
   const onClose = () => {
     if (isClosing.current) isClosing.current = false;
     else close();
@@ -46,7 +46,7 @@ export function Confirm({ title, action, back, isOpen, close, onConfirm, childre
       close();
     });
   return (
-    <dialog class="confirm" ref={dialog} aria-labelledby={id} onCancel={cancel} onClose={onClose}>
+    <dialog class="confirm" ref={dialog} aria-labelledby={id} onCancel={onCancel} onClose={onClose}>
       {isOpen && (
         <div class="confirm-content">
           <h2 id={id}>{title}</h2>

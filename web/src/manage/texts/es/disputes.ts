@@ -25,7 +25,7 @@ export const disputeTexts: typeof english = {
   noneText: "Si el banco de un comprador reclama dinero, la disputa aparecerá aquí con el plazo para responder.",
   amount: "Importe reclamado",
   reason: "Motivo",
-  since: "Abierta el",
+  since: "Apertura",
   due: "Responder antes del",
   order: "Pedido",
   reasons,

@@ -59,7 +59,7 @@ export const eventTexts: typeof english = {
   draftTitle: "Es un borrador",
   draftText: "Solo lo veis tú y tu equipo. Publícalo para ponerlo a la venta, mejor unos días antes de que abra la venta, para que la gente pueda compartir su página.",
   opensAtOnce: "No hay hora de apertura: la venta empieza en cuanto publiques.",
-  opensAt: (time) => `La venta abre ${time}.`,
+  opensAt: (time) => `La venta abre el ${time}.`,
   publish: "Publicar",
   publishedTitle: "Publicado",
   publishedText: "Todo el mundo puede ver el evento. Tus cambios aparecen en la tienda en segundos.",

@@ -1,4 +1,4 @@
-/** The waiting room: join, wait for the draw, wait in line, choose when it is one's turn. */
+/** The waiting room: join, wait for the draw, wait in line, choose tickets at your turn. */
 
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
@@ -19,9 +19,9 @@ import type { Status } from "../../waiting-room.js";
 const ANNOUNCE_EVERY_MS = 30_000;
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
 
-interface OfEvent {
+interface EventProps {
   eventId: string;
-  /** Then tickets that come back are not for everybody. */
+  /** With a waitlist, returned tickets do not go on general sale. */
   hasWaitlist: boolean;
 }
 
@@ -67,16 +67,16 @@ export function WaitingRoom() {
   );
 }
 
-/** Whether the pause has caught the buyer while they were choosing. */
+/** Whether the sale was paused during the buyer's turn. */
 const isHeldUp = ({ paused, passSecondsLeft, passExpired }: Status) => paused && passSecondsLeft !== null && !passExpired;
 
-/** Whether a turn may still come, so that a sound is worth something. */
+/** Whether a turn may still come, so that a sound is useful. */
 function isWaiting({ stage, room, status }: ShownPlace): boolean {
   const isOver = stage === "loading" || stage === "open" || room === null || room.stopped !== null;
   return !isOver && !status?.canEnter && !status?.passExpired;
 }
 
-function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace }) {
+function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace }) {
   const { t } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
@@ -103,7 +103,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
   );
 }
 
-function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: Status; enter: () => void }) {
+function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status: Status; enter: () => void }) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.passExpired} />;
   if (status.passExpired) {
@@ -157,7 +157,7 @@ function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: St
 function InLine({ status, position }: { status: Status; position: number }) {
   const { t, locale } = useTexts();
   const ahead = status.ahead ?? 0;
-  const announced = useSeldom(t.line.announce(ahead));
+  const announced = useThrottled(t.line.announce(ahead));
   return (
     <>
       <p class="figure-label">{t.line.position}</p>
@@ -177,8 +177,8 @@ function InLine({ status, position }: { status: Status; position: number }) {
   );
 }
 
-/** Nobody is let in any more, and what that means for this buyer. */
-function Stopped({ reason, eventId, hasWaitlist, isInLine }: OfEvent & { reason: string; isInLine: boolean }) {
+/** Nobody else is admitted, and what that means for this buyer. */
+function Stopped({ reason, eventId, hasWaitlist, isInLine }: EventProps & { reason: string; isInLine: boolean }) {
   const { t } = useTexts();
   const hope = isInLine ? t.line.soldOutInLine : t.line.soldOut;
   const waitlist = isInLine ? `${t.line.soldOutWaitlist} ${t.line.leftByWaitlist}` : t.line.soldOutWaitlist;
@@ -209,7 +209,7 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
         token={place.token}
         onRefused={({ code }) => {
           setMustRejoin(REJOIN.includes(code));
-          void reload(); // what is left now
+          void reload(); // refresh the availability
         }}
       />
       {mustRejoin && (
@@ -221,8 +221,8 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
   );
 }
 
-/** The text, but changed at most every half minute, so that a screen reader is not talked over; in another language at once. */
-function useSeldom(text: string): string {
+/** The text, updated at most every half minute so that screen readers can finish; a new language applies at once. */
+function useThrottled(text: string): string {
   const { language } = useTexts();
   const [said, setSaid] = useState({ text, language, at: Date.now() });
   useEffect(() => {
