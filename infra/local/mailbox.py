@@ -62,7 +62,7 @@ class Mailbox:
         mail = self._find(number)
         files = list(_files(mail)) if mail is not None else []
         if mail is None or (file is not None and int(file) >= len(files)):
-            return _page(404, "No such mail", f'<p>There is none at this address. <a href="{PATH}">All mails</a></p>')
+            return _page(404, "Mail not found", f'<p>There is no mail at this address. <a href="{PATH}">All mails</a></p>')
         if part is None:
             return _page(200, str(mail["Subject"]), _show(number, mail, files))
         return _html_response(mail) if part == "html" else _file_response(files[int(file)])
