@@ -345,7 +345,7 @@ class _Tour(TourClient):
             self.get(f"/orders/{order_id}/{name}.pdf", user=self.name)
 
     def manage_versions(self) -> None:
-        """Look at the versions of the file and at the drift of the one that is served, and apply it again, which changes nothing."""
+        """Read the versions of the file and the drift of the served one, and apply it again, which changes nothing."""
         empty = {"version": "1", "events": {}, "ticket_types": {}}
         served = rollout.apply(validate_tree(empty), OPERATOR, clock.now()).version
         self.get("/admin/catalog/versions", token=self.admin)

@@ -211,9 +211,9 @@ _ADVICE = "import it where it is used, or change the budget in infra/cold_starts
 
 def _advice(name: str, budget: Budget, loaded: int) -> str:
     """Return the advice for a budget that is too small: which numbers to write, 2 % above the measurement, and where."""
-    of_api = budget.handler == API
-    measured = loaded - (budget.max_modules - API_START) if of_api else loaded
-    what = "API_START" if of_api else f'the budget of "{name}"'
+    is_api = budget.handler == API
+    measured = loaded - (budget.max_modules - API_START) if is_api else loaded
+    what = "API_START" if is_api else f'the budget of "{name}"'
     written = f"{round(1.02 * measured)} for {what} in infra/cold_starts.py, and {measured} in the table of docs/performance.md"
     return f"import the modules where they are used, or write {written}"
 

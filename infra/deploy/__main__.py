@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap import env_file
-from infra.deploy.account import explain
+from infra.deploy.account import DeploymentFailed, explain
 from infra.deploy.deployment import Deployment, show
-from infra.deploy.errors import DeploymentFailed
 from infra.deploy.options import read_options
 
 

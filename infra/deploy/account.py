@@ -1,6 +1,8 @@
-"""The AWS account and region of a deployment, and advice about AWS's errors."""
+"""The AWS account, region and secret of a deployment, its error, and advice about AWS's errors."""
 
+import json
 import os
+import secrets
 from typing import Any
 
 import boto3.session
@@ -8,6 +10,12 @@ from botocore import exceptions
 from msgspec import Struct
 
 from bootstrap import aws_errors, aws_stage
+from chalicelib.foundation.secret_settings import MIN_SECRET_LENGTH
+
+
+class DeploymentFailed(Exception):
+    """A step failed, or the operator declined; the message names the reason and the remedy."""
+
 
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
@@ -37,3 +45,47 @@ def explain(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
     if isinstance(error, exceptions.ClientError) and error.response["Error"]["Code"] in _FORBIDDEN:
         return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists the permissions that the deployer needs."
     return f"AWS failed: {str(error).rstrip('.')}. {aws_errors.advice(error)}".rstrip()
+
+
+RANDOM_BYTES = 48
+
+
+def secret_name(stage: str) -> str:
+    return f"fairgate/{stage}"
+
+
+def create_missing(account: AwsAccount, stage: str) -> str:
+    """Create the stage's secret, or add the CDN's key to a secret that lacks it; returns what was done.
+
+    Raises DeploymentFailed if CloudFormation or the API could not use the existing secret.
+    """
+    client, name = account.client("secretsmanager"), secret_name(stage)
+    try:
+        text = client.get_secret_value(SecretId=name).get("SecretString", "")
+    except client.exceptions.ResourceNotFoundException:
+        values = {"jwt_secret": _random(), "ticket_keys": f"k1:{_random()}", "edge_key": _random()}
+        client.create_secret(Name=name, Description=f"Keys of Fairgate, stage {stage}", SecretString=json.dumps(values))
+        return "created"
+    values = _parse(name, text)
+    if values.get("edge_key"):
+        if len(values["edge_key"]) < MIN_SECRET_LENGTH:
+            raise DeploymentFailed(
+                f"edge_key in the secret {name} is too short. Replace it with a value of at least {MIN_SECRET_LENGTH} characters."
+            )
+        return "exists; nothing was changed"
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "edge_key": _random()}))
+    return "exists; edge_key, which CloudFront needs, was added"
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def _parse(name: str, text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError:  # its message would repeat a part of the secret
+        values = None
+    if not isinstance(values, dict):
+        raise DeploymentFailed(f"The secret {name} must be a JSON object. docs/deployment.md lists its keys.")
+    return values

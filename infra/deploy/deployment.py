@@ -3,23 +3,68 @@
 The pages come last, because they need the new API. The old pages work with the new API too, so pages never need a rollback.
 """
 
+import io
+import json
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
 
+from bootstrap.__main__ import main as run_bootstrap
 from chalicelib.foundation import settings
 from infra import smoke_test
-from infra.deploy import stage_secret
-from infra.deploy.account import AwsAccount, open_account
-from infra.deploy.catalog import CatalogCommands
-from infra.deploy.errors import DeploymentFailed
+from infra.deploy import account
+from infra.deploy.account import AwsAccount, DeploymentFailed, open_account
 from infra.deploy.options import Options
 from infra.deploy.stack import ChangeSet, Stack
 from infra.deploy.storage import PackageBucket, upload_package, upload_pages
 from infra.template.stages import ROOT
+
+
+class CatalogCommands:
+    """Runs the commands of `python -m bootstrap` for a stage, with the project's own file unless `files` are given.
+
+    The commands print as usual. Every method raises DeploymentFailed if its command fails.
+    """
+
+    def __init__(self, stage: str, region: str, files: Sequence[str]) -> None:
+        self._stage, self._region, self._files = stage, region, files
+
+    def validate(self) -> str:
+        """Validate the files and return their checksum."""
+        self._run("validate", *self._files)
+        checksum: str = self._read("validate", *self._files)["checksum"]
+        return checksum
+
+    def plan(self) -> None:
+        self._run("plan", *self._files)
+
+    def served(self) -> tuple[int, str]:
+        """Return the version that is served and its checksum; version 0 before the first one is applied."""
+        status = self._read("status")
+        return int(status["version"]), status.get("checksum", "")
+
+    def apply(self, *, yes: bool) -> None:
+        self._run("apply", *self._files, *(["--yes"] if yes else []))
+
+    def rollback(self, version: int) -> None:
+        self._run("rollback", str(version), "--yes")
+
+    def _run(self, *words: str) -> None:
+        with settings.override(stage=self._stage, region=self._region):
+            code = run_bootstrap(words)
+        if code:
+            raise DeploymentFailed(f"bootstrap {words[0]} failed. The reason is above.")
+
+    def _read(self, *words: str) -> Any:
+        with redirect_stdout(io.StringIO()) as printed:
+            self._run(*words, "--json")
+        return json.loads(printed.getvalue())
+
 
 # Outputs of the stack.
 API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
@@ -73,7 +118,7 @@ class Deployment:
             Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
             Step(
                 "secret",
-                f"create the secret {stage_secret.secret_name(stage)} with random keys, or add a missing key",
+                f"create the secret {account.secret_name(stage)} with random keys, or add a missing key",
                 self._create_secret,
                 _STAGE_UNCHANGED,
             ),
@@ -140,7 +185,7 @@ class Deployment:
             self._catalog.plan()
 
     def _create_secret(self) -> None:
-        done = stage_secret.create_missing(self._account, self._options.stage)
+        done = account.create_missing(self._account, self._options.stage)
         self._report(f"  {done}")
         if done == "created" and self._options.stage == settings.PRODUCTION:
             self._report("  the secret has no Stripe keys yet: add stripe_api_key and stripe_webhook_secrets before you sell anything")

@@ -9,8 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from infra.deploy.account import AwsAccount
-from infra.deploy.errors import DeploymentFailed
+from infra.deploy.account import AwsAccount, DeploymentFailed
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 POLL_SECONDS = 2.0

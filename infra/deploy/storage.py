@@ -8,8 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.deploy.account import AwsAccount
-from infra.deploy.errors import DeploymentFailed
+from infra.deploy.account import AwsAccount, DeploymentFailed
 
 # Files with a hash of their content in their name never change; browsers revalidate all other files.
 LASTING, CHECKED = "public, max-age=31536000, immutable", "no-cache"

@@ -11,7 +11,7 @@ from typing import Any
 import urllib3
 
 from chalicelib.foundation import settings
-from infra.dead_letters import __main__ as dead_letters
+from infra import dead_letters
 from infra.emulation.aws import REGION, EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack
 from infra.emulation.trials import TIMEOUT_SECONDS, read_changes

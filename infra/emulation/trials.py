@@ -8,7 +8,7 @@ import urllib3
 
 from chalicelib.foundation import ids
 from devtools.stripe.webhooks import signature_header
-from infra.deploy.stage_secret import secret_name
+from infra.deploy.account import secret_name
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack
 from infra.event_sources import lambda_record

@@ -129,8 +129,7 @@ def _serve(
     from infra.local.event_sources import create_poller
     from infra.local.gateway import Gateway
     from infra.local.images import LocalImages
-    from infra.local.mail_receiver import MailReceiver
-    from infra.local.mailbox import Mailbox
+    from infra.local.mailbox import Mailbox, MailReceiver
     from infra.local.schedules import Schedules
 
     demo_file = folder.path / "demo-tickets.json"

@@ -24,7 +24,7 @@ def run_again_after_edits(port: int, variables: Mapping[str, str], arguments: Se
     """Run `make run` in a process of its own, and restart it after each edit. Returns its exit code when it is stopped.
 
     A run that cannot start, because the edited code has a fault, is tried again after the next edit. Port 0 becomes one free port for all.
-    `variables` is the environment without those of the file `.env`, which each run reads for itself; `arguments` are those of each run.
+    `variables` is the environment without the file `.env`, which each run reads itself; `arguments` are passed to each run.
     """
     environment = {**variables, "RELOAD": "0", "PORT": str(port or _free_port())}
     settings_file = _WatchedFile(env_file.find())

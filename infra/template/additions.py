@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, images, mails, stored_tables, web_acl
+from infra.template import alarms, api, cdn, dashboard, functions, images, mails, stored_tables, web_acl
 from infra.template.stages import Template
 
 
@@ -18,11 +18,11 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
             **functions.resources(stage, architecture, snapstart=snapstart),
             **images.resources(stage),
             **mails.resources(stage),
-            **consumers.resources(),
+            **functions.event_source_mappings(),
             **api.resources(stage, routes, snapstart=snapstart),
             **cdn.resources(stage, routes),
             **web_acl.resources(stage),
-            **archive.resources(stage),
+            **stored_tables.archive_resources(stage),
             **alarms.resources(stage),
             **dashboard.resources(stage),
         },

@@ -108,9 +108,9 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
-        *_of_sums("throttles", _throttles(), times=2),
-        *_of_sums("function-errors", _function_errors(), times=2),
-        *_of_sums("dead-letters", _dead_letters(stage)),
+        *_alarms_on_sums("throttles", _throttles(), times=2),
+        *_alarms_on_sums("function-errors", _function_errors(), times=2),
+        *_alarms_on_sums("dead-letters", _dead_letters(stage)),
         Alarm("changes-late", f"MAX([{', '.join(map(_filled, _ages_of_changes()))}])", _ages_of_changes(), 60_000, times=3),
         Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
         Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
@@ -133,7 +133,7 @@ def resources(stage: str) -> Template:
     }
 
 
-def _of_sums(name: str, metrics: dict[str, Metric], *, times: int = 1) -> list[Alarm]:
+def _alarms_on_sums(name: str, metrics: dict[str, Metric], *, times: int = 1) -> list[Alarm]:
     """Return alarms that go off if one of the metrics exceeds zero: as few as possible, with an even share of the metrics each."""
     parts = -(-len(metrics) // METRICS_OF_AN_ALARM)
     names = list(metrics)

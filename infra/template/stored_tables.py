@@ -1,6 +1,13 @@
-"""The tables of a stage. They hold what people have paid for, so no change of the stack deletes a table."""
+"""The tables of a stage, and daily copies of the ledger and the audit log that nobody can change.
+
+Tables hold what people have paid for, so no change of the stack deletes one. IAM lets a function put an entry into the ledger, but cannot
+forbid replacing an existing one. A copy of the day before reveals that.
+"""
+
+import json
 
 from infra import tables
+from infra.template.permissions import APPEND_ONLY
 from infra.template.stages import Template, Throughput, stack_settings
 
 
@@ -31,3 +38,74 @@ def _table(stage: str, feature: str, throughput: Throughput | None) -> Template:
     if throughput is not None:
         properties["WarmThroughput"] = {"ReadUnitsPerSecond": throughput.reads, "WriteUnitsPerSecond": throughput.writes}
     return {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain", "Properties": properties}
+
+
+def archive_resources(stage: str) -> Template:
+    """Return the archive's archive_resources; none if the stage keeps no archive."""
+    days = stack_settings(stage).archive_days
+    if days is None:
+        return {}
+    return {
+        "Archive": _bucket(days),
+        "ArchiveRole": _role(),
+        **{f"Archive{tables.logical_id(feature).removeprefix('Table')}": _schedule(stage, feature) for feature in APPEND_ONLY},
+    }
+
+
+def _bucket(days: int) -> Template:
+    """Return a bucket whose objects cannot be changed or deleted for so many days, and are deleted afterwards."""
+    retention = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": days}}
+    expiry = {"Id": "expire", "Status": "Enabled", "ExpirationInDays": days + 1, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
+    return {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "ObjectLockEnabled": True,
+            "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": retention},
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "LifecycleConfiguration": {"Rules": [expiry]},
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+        },
+    }
+
+
+def _role() -> Template:
+    """Return the schedule's role, which may export whole tables to the bucket. No function has this role."""
+    exported = [{"Fn::GetAtt": [tables.logical_id(feature), "Arn"]} for feature in APPEND_ONLY]
+    statements = [
+        {"Effect": "Allow", "Action": "dynamodb:ExportTableToPointInTime", "Resource": exported},
+        {"Effect": "Allow", "Action": ["s3:AbortMultipartUpload", "s3:PutObject"], "Resource": {"Fn::Sub": "${Archive.Arn}/*"}},
+    ]
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "archive", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}],
+        },
+    }
+
+
+def _schedule(stage: str, feature: str) -> Template:
+    request = {"TableArn": f"${{{tables.logical_id(feature)}.Arn}}", "S3Bucket": "${Archive}", "S3Prefix": feature}
+    return {
+        "Type": "AWS::Scheduler::Schedule",
+        "Properties": {
+            "Name": f"fairgate-{stage}-archive-{feature}",
+            "ScheduleExpression": "rate(1 days)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": {"Fn::Sub": "arn:${AWS::Partition}:scheduler:::aws-sdk:dynamodb:exportTableToPointInTime"},
+                "RoleArn": {"Fn::GetAtt": ["ArchiveRole", "Arn"]},
+                "Input": {"Fn::Sub": json.dumps(request)},
+            },
+        },
+    }

@@ -12,8 +12,8 @@ from msgspec import Struct, field
 import app
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from infra.dead_letters import letters, replay
-from infra.dead_letters.__main__ import QUEUES, main
+from infra import dead_letters
+from infra.dead_letters import QUEUES, main
 from infra.local.schedules import scheduled_event
 from infra.template.queues import dead_letters_name
 from tests import builders, engines
@@ -74,7 +74,7 @@ class Aws(Struct):
 
 @pytest.fixture
 def aws(store, monkeypatch) -> Aws:
-    monkeypatch.setattr(letters, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
     created = Aws()
     for name in QUEUES:
         created.client("sqs").create_queue(QueueName=dead_letters_name(settings.current().stage, name))
@@ -227,7 +227,7 @@ def test_reports_about_mails_are_sent_to_the_api_again(aws, monkeypatch, capsys)
     assert "has no subscription" in capsys.readouterr().out
     aws.client("sns").subscribe(TopicArn=topic, Protocol="https", Endpoint="https://api.example/v1/webhooks/ses")
     sent, statuses = [], [403, 200]
-    monkeypatch.setattr(replay.urllib3, "request", lambda *args, **more: sent.append((args, more["body"])) or Status(statuses.pop(0)))
+    monkeypatch.setattr(dead_letters.urllib3, "request", lambda *args, **more: sent.append((args, more["body"])) or Status(statuses.pop(0)))
     assert main(["mail-reports", "--replay"], aws.client) == 1
     assert "refused the report with status 403" in capsys.readouterr().out
     assert main(["mail-reports", "--replay"], aws.client) == 0

@@ -14,7 +14,7 @@ import app
 from chalicelib.foundation import memory, settings
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
-from infra.deploy.catalog import CatalogCommands
+from infra.deploy.deployment import CatalogCommands
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer

@@ -14,7 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
-from infra.template import archive, functions, permissions, stages, stored_tables
+from infra.template import functions, permissions, stages, stored_tables
 from infra.template.additions import template_additions
 from infra.template.api import WEBHOOK_PATHS
 from infra.template.stages import deployed_stages
@@ -49,8 +49,8 @@ def test_nothing_that_is_done_to_a_stack_deletes_a_table(stage):
 
 
 def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
-    assert archive.resources("dev") == {}
-    resources = archive.resources("prod")
+    assert stored_tables.archive_resources("dev") == {}
+    resources = stored_tables.archive_resources("prod")
     assert resources["Archive"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Days"] == 400
     requests = [
         json.loads(part["Properties"]["Target"]["Input"]["Fn::Sub"])

@@ -11,7 +11,7 @@ from chalicelib.foundation import settings
 from devtools.stripe.__main__ import main as fake_stripe
 from infra.backup import main as backup
 from infra.create_admin import main as create_admin
-from infra.dead_letters.__main__ import main as dead_letters
+from infra.dead_letters import main as dead_letters
 from infra.deploy.__main__ import main as deploy
 from infra.emulation.__main__ import main as emulation
 from infra.lint import main as lint

@@ -46,7 +46,7 @@ def test_a_queued_mail_is_sent_once(store, time, provider):
 def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, time, monkeypatch):
     chance = random.Random(7)  # the same faults in each run
     fake = FakeProvider(lambda _: MailFailed("no answer") if chance.random() < 0.3 else None)
-    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     users = [f"user-{number}" for number in range(200)]
     queue(time.now, *users)
     first = send()
@@ -64,7 +64,7 @@ def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, ti
 
 def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, monkeypatch):
     fake = FakeProvider(lambda _: MailFailed("no answer"))
-    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     queue(time.now, "ada")
     began = time.now
     while send().backlog:
@@ -77,7 +77,7 @@ def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, mo
 
 def test_a_mail_that_is_refused_for_good_is_not_tried_again(store, time, monkeypatch):
     fake = FakeProvider(lambda _: MailRefused("recipient refused (550)"))
-    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     queue(time.now, "ada")
     assert (send().failed, send().failed) == (1, 0)
     assert statuses("ada") == ["failed"]
@@ -85,7 +85,7 @@ def test_a_mail_that_is_refused_for_good_is_not_tried_again(store, time, monkeyp
 
 def test_a_provider_that_is_busy_ends_the_run_and_costs_no_attempt(store, time, monkeypatch):
     fake = FakeProvider(lambda call: ProviderBusy("too many") if call <= 14 else None)
-    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     users = [f"user-{number}" for number in range(20)]
     queue(time.now, *users)
     assert (send().sent, fake.calls) == (0, 14)
@@ -187,7 +187,7 @@ def test_mail_due_later_waits_and_is_not_part_of_the_backlog(store, time, provid
 def test_a_mail_that_is_sent_once_more_is_late_from_then_on(store, time, monkeypatch):
     queue(time.now, "ada")
     fake = FakeProvider(lambda call: MailRefused("recipient refused (550)") if call == 1 else MailFailed("no answer"))
-    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     send()
     time.advance(86_400)
     outbox.resend(outbox.get("order_confirmed.p-ada.1"), "root", time.now)

@@ -9,7 +9,7 @@ from chalicelib.foundation import log, settings
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications import providers, service, ses_reports
 from chalicelib.notifications.service import MailDraft
-from infra.local.mail_receiver import MailReceiver
+from infra.local.mailbox import MailReceiver
 
 MAIL = MailDraft("reset_password", "ada@example.com", "es", {"url": "https://shop.test/x#token=secret-token"})
 

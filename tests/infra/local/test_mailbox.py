@@ -14,8 +14,7 @@ from chalicelib.foundation import settings
 from chalicelib.notifications import outbox, providers
 from chalicelib.notifications.model import Attachment, MailMessage
 from infra.local.event_sources import create_poller
-from infra.local.mail_receiver import MailReceiver
-from infra.local.mailbox import Mailbox
+from infra.local.mailbox import Mailbox, MailReceiver
 from infra.local.schedules import scheduled_event
 from tests import builders, engines
 
