@@ -160,7 +160,27 @@ _SECURITY_SCHEMES = {
 _LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}
 _BEARER: dict[str, list[str]] = {"bearer": []}
 _DEMO_USER: dict[str, list[str]] = {"demo_user": []}
-_TAGS = {"record": "orders", "edge": "service", "provider_events": "webhooks"}
+# Generated clients are modules named after the tags, so a tag stays although the handler moves: folder, beginning of the path, tag.
+_TAGS = (
+    ("accounts", "/admin/users", "directory"),
+    ("bootstrap_file", "/", "rollouts"),
+    ("catalog", "/events/{event_id}/calendar.ics", "sharing"),
+    ("catalog", "/events/{event_id}/preview", "sharing"),
+    ("edge", "/", "service"),
+    ("packages", "/events/{event_id}/tickets/purchase", "package orders"),
+    ("purchases", "/admin/events", "refunds"),
+    ("purchases", "/checkout", "checkout"),
+    ("purchases", "/events/{event_id}/cancel", "event cancellation"),
+    ("purchases", "/events", "reservations"),
+    ("purchases", "/reservations", "reservations"),
+    ("purchases", "/tickets/{ticket_id}/transfer", "transfers"),
+    ("purchases", "/transfers", "transfers"),
+    ("purchases", "/webhooks", "webhooks"),
+    ("purchases", "/", "orders"),
+    ("tickets", "/guests", "seats"),
+    ("tickets", "/seats", "seats"),
+    ("tickets", "/tickets/{ticket_id}/seats", "seats"),
+)
 
 
 class Undescribed(Exception):
@@ -246,9 +266,10 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
 
 
 def _tag(operation: Operation) -> str:
-    """The room of the handler: `chalicelib.purchases.api` -> `checkout`."""
-    room = operation.handler.__module__.split(".")[-2]
-    return _TAGS.get(room, room).replace("_", " ")
+    """Return the tag of an operation: what `_TAGS` says, else the folder of its handler."""
+    folder = operation.handler.__module__.split(".")[-2]
+    tags = (tag for name, path, tag in _TAGS if name == folder and operation.path.startswith(path))
+    return next(tags, folder).replace("_", " ")
 
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
