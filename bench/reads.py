@@ -1,46 +1,48 @@
-"""Reads over HTTP as fast as the server answers: prepared requests over connections that stay open, each response checked."""
+"""Reads over HTTP as fast as the server responds: the same paths again and again, each response checked."""
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
+from yarl import URL
 
-from bench.http_client import Script, Target, play
+from bench.load_client import Connection, Visit, run_visits
 
 
 class ReadRate(Struct, frozen=True):
-    """`client_cpu` is the client's own share of one core: it measures itself when that is near 1."""
+    """`client_cpu` is the client's share of one core: near 1, the figure shows the limit of the client and not of the server."""
 
     per_second: float
     client_cpu: float
 
 
 class WrongResponse(Exception):
-    """A response has another status than 200, or another length than the first response to the same request."""
+    """The status is not 200, or the length differs from that of the first response for the same path."""
 
 
-def read_repeatedly(target: Target, requests: Sequence[bytes], *, connections: int, seconds: float, tolerance: int = 0) -> ReadRate:
-    """Send the requests in turn, each connection from another one on, for some seconds.
+def read_repeatedly(base_url: URL, paths: Sequence[str], *, connections: int, seconds: float, tolerance: int = 0) -> ReadRate:
+    """Read the paths in turn for some seconds; each connection starts at another path.
 
     Lengths may differ by `tolerance` bytes, for responses that contain the time. Raises WrongResponse.
     """
-    lengths: dict[bytes, int] = {}
+    lengths: dict[str, int] = {}
     responses = itertools.count()
     end = time.perf_counter() + seconds
 
-    def script(number: int) -> Script:
-        order = itertools.cycle(requests)
-        for request in itertools.islice(order, number * len(requests) // connections, None):
-            response = yield request
+    async def read(number: int, connection: Connection) -> None:
+        for path in itertools.islice(itertools.cycle(paths), number * len(paths) // connections, None):
+            response = await connection.send("GET", path)
             length = len(response.body)
-            if response.status != 200 or abs(length - lengths.setdefault(request, length)) > tolerance:
-                raise WrongResponse(f"{request!r}: {response.status}, {length} bytes instead of {lengths.get(request)}")
+            if response.status != 200 or abs(length - lengths.setdefault(path, length)) > tolerance:
+                raise WrongResponse(f"{path}: status {response.status}, {length} bytes instead of {lengths.get(path)}")
             next(responses)
             if time.perf_counter() >= end:
                 return
 
+    visits: Iterator[Visit] = (partial(read, number) for number in range(connections))
     began, cpu = time.perf_counter(), time.process_time()
-    play(target, iter([script(number) for number in range(connections)]), connections, own_addresses=True)
+    run_visits(base_url, visits, connections, own_addresses=True)
     elapsed = time.perf_counter() - began
     return ReadRate(next(responses) / elapsed, (time.process_time() - cpu) / elapsed)

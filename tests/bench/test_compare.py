@@ -1,4 +1,4 @@
-"""`python -m bench.compare` against the app of this repository over HTTP: what it reports, what it refuses, and that it is bounded."""
+"""`python -m bench.compare` against the app of this repository over HTTP: reports, refusals and limits."""
 
 import json
 import re
@@ -6,10 +6,9 @@ import re
 import pytest
 
 from bench import compare
-from bench.buyers import THREE_STEPS, Record, Sale, run_buyers
+from bench.buyers import THREE_STEPS, BuyerResults, Sale, create_sale, find_sale, run_buyers, send_request
 from bench.compare import percentile, report
-from bench.http_client import parse_target
-from bench.sale import create_sale, exchange, find_sale
+from bench.load_client import parse_base_url
 from chalicelib.foundation import clock, settings
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
@@ -54,15 +53,15 @@ def test_a_drop_with_too_few_tickets_sells_exactly_these(url, demo, capsys):
 
 
 def test_without_a_token_it_buys_what_is_on_sale(url, capsys):
-    sale = create_sale(parse_target(url), builders.admin_token(), 3)
+    sale = create_sale(parse_base_url(url), builders.admin_token(), 3)
     assert compare.main([url, "--demo", "/nowhere/demo.json", "--buyers", "2"]) == 0
     shown = capsys.readouterr()
     assert outcomes(shown.out) == (2, 0, 0, 0)
     assert f"event {sale.event_id}, tier {sale.tier_id}" in shown.out
-    assert "No admin token" in shown.err
+    assert "To create a new event" in shown.err
     assert compare.main([url, "--event", sale.event_id, "--buyers", "1"]) == 0
     assert compare.main([url, "--event", sale.event_id, "--tier", "another", "--buyers", "1"]) == 2
-    assert "Nothing like that is on sale" in capsys.readouterr().err
+    assert "No matching event is on sale" in capsys.readouterr().err
 
 
 def test_errors_are_counted_by_step_status_and_code_and_are_exit_code_1(url, demo, capsys):
@@ -75,7 +74,7 @@ def test_errors_are_counted_by_step_status_and_code_and_are_exit_code_1(url, dem
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["http://127.0.0.1:9/api/v1"], "does not answer"), (["nonsense"], "is not a URL")],
+    [(["http://127.0.0.1:9/api/v1"], "does not respond"), (["nonsense"], "is not a URL")],
 )
 def test_it_says_why_it_cannot_begin(arguments, message, capsys):
     assert compare.main([*arguments, "--demo", "/nowhere/demo.json"]) == 2
@@ -96,28 +95,30 @@ def test_everything_has_a_bound(option):
 
 
 def test_when_the_time_is_up_nobody_new_begins(url):
-    target = parse_target(url)
-    sale = create_sale(target, builders.admin_token(), 5)
-    record = run_buyers(target, sale, connections=2, buyers=5, seconds=0)
-    assert record.outcomes.total() == 0
+    base_url = parse_base_url(url)
+    sale = create_sale(base_url, builders.admin_token(), 5)
+    results = run_buyers(base_url, sale, connections=2, buyers=5, seconds=0)
+    assert results.outcomes.total() == 0
 
 
 def test_buyers_who_are_not_admitted_in_time_give_up(url):
-    target = parse_target(url)
-    sale = create_sale(target, builders.admin_token(), 5)
-    pause = exchange(target, "POST", f"/admin/events/{sale.event_id}/pause", {}, {"Authorization": f"Bearer {builders.admin_token()}"})
+    base_url = parse_base_url(url)
+    sale = create_sale(base_url, builders.admin_token(), 5)
+    pause = send_request(
+        base_url, "POST", f"/admin/events/{sale.event_id}/pause", {}, {"Authorization": f"Bearer {builders.admin_token()}"}
+    )
     assert pause.status == 200
-    record = run_buyers(target, sale, connections=2, buyers=2, seconds=2)
-    assert (record.outcomes["gave up"], record.times["reserve"]) == (2, [])
+    results = run_buyers(base_url, sale, connections=2, buyers=2, seconds=2)
+    assert (results.outcomes["gave up"], results.times["reserve"]) == (2, [])
 
 
 def test_three_steps_need_no_waiting_room(url):
-    target = parse_target(url)
-    sale = create_sale(target, builders.admin_token(), 4, waiting_room=False)
-    assert find_sale(target) == sale
-    record = run_buyers(target, sale, connections=2, buyers=4, seconds=60, steps=THREE_STEPS)
-    assert {step: len(times) for step, times in record.times.items()} == dict.fromkeys(THREE_STEPS, 4)
-    assert len(set(record.orders)) == 4
+    base_url = parse_base_url(url)
+    sale = create_sale(base_url, builders.admin_token(), 4, waiting_room=False)
+    assert find_sale(base_url) == sale
+    results = run_buyers(base_url, sale, connections=2, buyers=4, seconds=60, steps=THREE_STEPS)
+    assert {step: len(times) for step, times in results.times.items()} == dict.fromkeys(THREE_STEPS, 4)
+    assert len(set(results.orders)) == 4
 
 
 @pytest.mark.parametrize(("share", "value"), [(0, 1), (50, 50), (95, 95), (99, 99), (99.5, 100), (100, 100)])
@@ -128,10 +129,10 @@ def test_a_percentile_is_a_value_that_was_measured(share, value):
 
 
 def test_the_report_has_the_errors_and_the_rate():
-    record = Record(times={"join": [0.001, 0.003]}, seconds=2.0, client_cpu=0.25)
-    record.errors["join", 0, "no connection"] += 2
-    record.outcomes.update(bought=5, failed=2)
-    text = report(record, Sale("e", "t"), 7)
+    results = BuyerResults(times={"join": [0.001, 0.003]}, seconds=2.0, client_cpu=0.25)
+    results.errors["join", 0, "no connection"] += 2
+    results.outcomes.update(bought=5, failed=2)
+    text = report(results, Sale("e", "t"), 7)
     assert responses(text)["join"] == 2
     assert "\n2 x join: no response no connection\n" in text
     assert "5 bought, 0 refused, 0 gave up, 2 failed in 2.0 s: 2.5 purchases/s" in text

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import local_runtime
-from bench.buyers import Record
+from bench.buyers import BuyerResults
 
 
 def test_every_measure_of_the_local_run_still_works(monkeypatch, tmp_path):
@@ -18,7 +18,7 @@ def test_every_measure_of_the_local_run_still_works(monkeypatch, tmp_path):
 
 
 def test_failed_requests_end_the_measure():
-    record = Record()
-    record.errors["reserve", 503, "store_unavailable"] += 1
+    results = BuyerResults()
+    results.errors["reserve", 503, "store_unavailable"] += 1
     with pytest.raises(RuntimeError, match="store_unavailable"):
-        local_runtime._checked(record)
+        local_runtime._checked(results)

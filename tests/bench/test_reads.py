@@ -1,52 +1,58 @@
-"""Reads over HTTP: every response counts once, and one that differs ends the measure."""
+"""Reads over HTTP: every response counts once, and a wrong response ends the measure."""
+
+import asyncio
 
 import pytest
+from yarl import URL
 
 from bench import bare_chalice
-from bench.http_client import Response, Script, Target, request_bytes
+from bench.load_client import Response
 from bench.local_runtime import bare_server
 from bench.reads import WrongResponse, read_repeatedly
 
+API = URL("http://127.0.0.1:1")
+
+
+class StubConnection:
+    """Responds without a server: `responses[path]` in order, the last one for ever. `sent` lists the paths."""
+
+    def __init__(self) -> None:
+        self.responses: dict[str, list[Response]] = {}
+        self.sent: list[str] = []
+
+    async def send(self, method: str, path: str) -> Response:
+        self.sent.append(path)
+        responses = self.responses[path]
+        return responses.pop(0) if len(responses) > 1 else responses[0]
+
 
 @pytest.fixture
-def answers(monkeypatch):
-    """Plays scripts without a server, one after the other: `answers[request]` are the responses, the last one for good."""
-    responses: dict[bytes, list[Response]] = {}
-    sent: list[bytes] = []
+def connection(monkeypatch):
+    """Runs visits one after another over a StubConnection."""
+    stub = StubConnection()
 
-    def play(target: Target, scripts: list[Script], connections: int, **options: bool) -> None:
-        for script in scripts:
-            request = next(script)
-            while request is not None:
-                sent.append(request)
-                left = responses[request]
-                try:
-                    request = script.send(left.pop(0) if len(left) > 1 else left[0])
-                except StopIteration:
-                    request = None
+    def run_visits(base_url, visits, connections, **options):
+        for visit in visits:
+            asyncio.run(visit(stub))
 
-    monkeypatch.setattr("bench.reads.play", play)
-    responses[b"sent"] = sent
-    return responses
+    monkeypatch.setattr("bench.reads.run_visits", run_visits)
+    return stub
 
 
-TARGET = Target("127.0.0.1", 1, "", False)
-
-
-def test_each_connection_begins_with_another_request(answers):
-    answers |= {name: [Response(200, b"x", 0.0)] for name in (b"a", b"b", b"c", b"d")}
-    read_repeatedly(TARGET, [b"a", b"b", b"c", b"d"], connections=2, seconds=0)
-    assert answers[b"sent"] == [b"a", b"c"]
+def test_each_connection_starts_at_another_path(connection):
+    connection.responses = {path: [Response(200, b"x", 0.0)] for path in ("/a", "/b", "/c", "/d")}
+    read_repeatedly(API, ["/a", "/b", "/c", "/d"], connections=2, seconds=0)
+    assert connection.sent == ["/a", "/c"]
 
 
 @pytest.mark.parametrize("wrong", [Response(500, b"xx", 0.0), Response(200, b"x", 0.0), Response(200, b"xxxxx", 0.0)])
-def test_another_status_or_length_ends_the_measure(answers, wrong):
-    answers[b"a"] = [Response(200, b"xx", 0.0), wrong]
-    with pytest.raises(WrongResponse, match=r"b'a'"):
-        read_repeatedly(TARGET, [b"a"], connections=1, seconds=60, tolerance=0)
+def test_another_status_or_length_ends_the_measure(connection, wrong):
+    connection.responses["/a"] = [Response(200, b"xx", 0.0), wrong]
+    with pytest.raises(WrongResponse, match=r"/a"):
+        read_repeatedly(API, ["/a"], connections=1, seconds=60, tolerance=0)
 
 
 def test_the_floor_is_a_bare_chalice_app_behind_the_local_server():
-    with bare_server() as target:
-        rate = read_repeatedly(target, [request_bytes(target, "GET", bare_chalice.PATH)], connections=2, seconds=0)
+    with bare_server() as base_url:
+        rate = read_repeatedly(base_url, [bare_chalice.PATH], connections=2, seconds=0)
     assert rate.per_second > 0
