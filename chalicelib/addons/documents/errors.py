@@ -1,4 +1,4 @@
-"""Why there is no document."""
+"""Errors for orders that have no document."""
 
 from typing import ClassVar
 

@@ -1,7 +1,7 @@
-"""The letters of documents: which font has a character, how wide a text is, and what is in place of a letter that no font has.
+"""Fonts of documents: which font has a character, how wide a text is, and what replaces a character without a font.
 
-Latin, Greek and Cyrillic letters are embedded. Chinese, Japanese and Korean ones are named, as the format provides for them: a reader draws
-them in a font of its own, because each of theirs would be larger than all of our code.
+The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean it only names the standard fonts of the format, and the
+PDF reader draws the characters with its own fonts: an embedded font for one of these languages would be larger than all of our code.
 """
 
 import unicodedata
@@ -10,14 +10,14 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-MISSING = "?"  # in place of a letter that no font has
+MISSING = "?"  # replaces a character that no font has
 
 Weight = Literal["regular", "bold"]
 _EMBEDDED = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
 
 
 class _EastAsian(NamedTuple):
-    """A font that readers of PDF have one for, and the encoding that says which letters are in it."""
+    """A standard font of PDF readers, and the encoding that tells which characters it has."""
 
     name: str
     encoding: str
@@ -31,14 +31,14 @@ _JAPANESE_ORDER = (_JAPANESE, _CHINESE, _KOREAN)
 
 
 class Run(NamedTuple):
-    """A piece of a text that is in one font, by the name that ReportLab knows it by."""
+    """A piece of text in one font, which has the name that ReportLab uses."""
 
     font: str
     text: str
 
 
 def drawable(text: str) -> str:
-    """The text with one character for each that no font has; without what controls a terminal or the direction of text."""
+    """Replace characters that no font has, and remove control characters and marks that change the direction of text."""
     drawn = []
     for character in unicodedata.normalize("NFC", text):
         if character == "\n" or _is_embedded(character) or _east_asian(character, _ORDER) is not None:
@@ -51,9 +51,9 @@ def drawable(text: str) -> str:
 
 
 def runs(text: str, weight: Weight) -> Iterator[Run]:
-    """The pieces of a drawable text, from left to right.
+    """Split a drawable text into runs of one font, from left to right.
 
-    Characters that Chinese and Japanese share are Japanese ones in a text with Japanese syllables.
+    Characters that Chinese and Japanese share use the Japanese font if the text has Japanese syllables.
     """
     order = _JAPANESE_ORDER if any("\u3040" <= character <= "\u30ff" for character in text) else _ORDER
     for font, characters in groupby(text, lambda character: _font_name(character, weight, order)):
@@ -61,7 +61,7 @@ def runs(text: str, weight: Weight) -> Iterator[Run]:
 
 
 def width(text: str, weight: Weight, size: float) -> float:
-    """How wide a drawable text is in letters of this size, in points."""
+    """Return the width of a drawable text at a font size, in points."""
     from reportlab.pdfbase import pdfmetrics
 
     return float(sum(pdfmetrics.stringWidth(run.text, run.font, size) for run in runs(text, weight)))
@@ -80,7 +80,10 @@ def _is_embedded(character: str) -> bool:
 
 
 def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | None:
-    """The first font that has a character; None for letters that are not East Asian, which these fonts have in a width of their own."""
+    """Return the first East Asian font that has a character.
+
+    Returns None for letters that are not East Asian: these fonts have them too, but in another width.
+    """
     if unicodedata.east_asian_width(character) in ("W", "F", "H"):
         for font in order:
             try:
@@ -93,7 +96,7 @@ def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | N
 
 @lru_cache(maxsize=len(_EMBEDDED) + len(_ORDER))
 def _font(name: str) -> Any:
-    """The font of this name, which ReportLab knows from now on: a weight of the embedded one, or one that readers have."""
+    """Register a font with ReportLab and return it: a weight of the embedded font, or a standard font of PDF readers."""
     from reportlab.pdfbase import pdfmetrics
 
     font: Any
@@ -103,7 +106,7 @@ def _font(name: str) -> Any:
 
         font = TTFont(f"fairgate-{name}", font_files_ttf[_EMBEDDED[name]])
     else:
-        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # loaded for those who need it
+        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # few documents need it
 
         font = UnicodeCIDFont(name)
     pdfmetrics.registerFont(font)

@@ -1,6 +1,6 @@
-"""A PDF of A4 pages, written from top to bottom. Lengths are points (1/72 inch), measured from the left and from the top.
+"""Write a PDF of A4 pages from top to bottom. Lengths are points (1/72 inch) from the left and from the top.
 
-The same content gives the same bytes: the times in the file are those that it is made with.
+The same content and time always give the same bytes: the file has no time but `now`.
 """
 
 import io
@@ -18,14 +18,14 @@ from chalicelib.tickets.qr import Modules, runs
 WIDTH, HEIGHT = 595.0, 842.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 539.0, 56.0, 786.0
 
-LINE_HEIGHT = 1.3  # of the size of the letters
+LINE_HEIGHT = 1.3  # times the font size
 CUT = "…"
 
-_FONT_FILE = Lock()  # ReportLab reads a font's file from a position that all documents with this font share
+_FONT_FILE = Lock()  # all documents share the file position from which ReportLab reads a font
 
 
 class Cell(Struct, frozen=True):
-    """A text from `left` to `right`, in as many lines as it needs, or as many as it may have."""
+    """A text between `left` and `right`, in as many lines as it needs, or `max_lines` at most."""
 
     text: str
     left: float = LEFT
@@ -37,7 +37,7 @@ class Cell(Struct, frozen=True):
 
 
 class Pages:
-    """A PDF that is being written. `top` is where the next row begins."""
+    """A PDF that is being written. The next row begins at `top`."""
 
     def __init__(self, title: str, language: str, now: int) -> None:
         from reportlab.pdfgen.canvas import Canvas  # few requests make documents
@@ -52,7 +52,7 @@ class Pages:
         self.top = TOP
 
     def write(self, *cells: Cell, gap: float = 0) -> None:
-        """Write a row of cells side by side, on a new page if there is no room for it, and go below it and a gap."""
+        """Write a row of cells side by side, on a new page if the page is full. `gap` is the space below the row."""
         wrapped = [(cell, _lines(cell)) for cell in cells]
         height = max(len(lines) * cell.size * LINE_HEIGHT for cell, lines in wrapped)
         if self.top + height > BOTTOM and self.top > TOP:
@@ -74,7 +74,7 @@ class Pages:
         self.top += 6
 
     def draw_modules(self, modules: Modules, left: float, side: float) -> None:
-        """Draw a QR symbol with its quiet zone as a square at `top`, and stay there."""
+        """Draw a QR symbol with its quiet zone as a square at `top`, without moving `top`."""
         unit = side / len(modules)
         path = self._canvas.beginPath()
         for row, line in enumerate(modules):
@@ -88,14 +88,14 @@ class Pages:
         self.top = TOP
 
     def finish(self) -> bytes:
-        """The file. Nothing can be written after it."""
+        """Return the file. Nothing can be written afterwards."""
         with _FONT_FILE:
             self._canvas.save()
         return self._file.getvalue()
 
 
 def _lines(cell: Cell) -> list[str]:
-    """The text in lines that fit between `left` and `right`; one that is cut short ends with an ellipsis."""
+    """Break the text into lines that fit between `left` and `right`. A text that is cut short ends with an ellipsis."""
     width = cell.right - cell.left
     lines: list[str] = []
     for paragraph in fonts.drawable(cell.text).split("\n"):

@@ -1,20 +1,19 @@
-"""The receipt of an order as a PDF: what was sold at which price, what was taken off, and what was paid back."""
+"""The receipt of an order as a PDF: lines and prices, discount, total, refunds and reversals."""
 
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from chalicelib.addons.documents import wording
 from chalicelib.addons.documents.fonts import Weight
 from chalicelib.addons.documents.pages import LEFT, Cell, Pages
 from chalicelib.addons.documents.ticket_pages import seat_numbers
-from chalicelib.addons.documents.wording import Wording
+from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
 from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket
 
-_UNIT_RIGHT = 440.0  # of the column of prices
+_UNIT_RIGHT = 440.0  # right edge of the column of prices
 _LABEL_RIGHT = 130.0
 _ITEM_RIGHT = 350.0
 
@@ -35,11 +34,11 @@ def render_receipt(
     language: Language,
     now: int,
 ) -> bytes:
-    """The receipt of a purchase that was paid. `buyer` is the address that the buyer gave, if they gave one.
+    """Return the receipt of a paid purchase. `buyer` is the email address from the checkout, if the buyer gave one.
 
-    `event` is None if the catalog no longer has it; `now` is what the file says of when it was made, in epoch seconds.
+    `event` is None if the catalog no longer has it. `now` is the time of issue in epoch seconds.
     """
-    words = wording.of(language)
+    words = wording_in(language)
     timezone = event.timezone if event is not None else "UTC"
     pages = Pages(f"{words.receipt} {purchase.id}", language, now)
     pages.write(Cell(words.receipt, size=22, weight="bold"), gap=8)
@@ -70,7 +69,7 @@ def _facts(
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
-    """The lines at the prices at which they were sold, the discount, and what was paid."""
+    """Write the lines at the prices at which they were sold, the discount, and the total that was paid."""
     _write_row(pages, words.item, words.price, words.total, is_bold=True)
     pages.rule()
     for line in purchase.lines:
@@ -85,7 +84,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
-    """What was paid back, or taken back by a bank, and what is left then. Refunds of a second payment are none of this one."""
+    """Write refunds, lost disputes, and the balance after them. Refunds of a second payment do not appear: the receipt is for the first."""
     payment_id = purchase.payment.payment_intent_id if purchase.payment is not None else None
     refunds = [refund for refund in purchase.refunds if refund.payment_intent_id == payment_id]
     lost = [dispute for dispute in purchase.disputes if dispute.status == "lost" and purchase.is_own_payment(dispute.payment_intent_id)]

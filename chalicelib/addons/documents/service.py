@@ -1,4 +1,4 @@
-"""Documents for people to keep and print: the receipt and the tickets of an order, and who may have them."""
+"""Documents to keep and print: the receipt and the tickets of an order, and who may download them."""
 
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ __all__ = ["order_receipt", "order_tickets", "render_receipt", "render_tickets"]
 
 
 def order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """The receipt of an order, for its buyer and for who manages its event. Raises OrderNotFound for others, and NotPaid."""
+    """Return the receipt of an order to its buyer or a manager of its event. Raises OrderNotFound for anybody else, and NotPaid."""
     purchase = queries.load(order_id)
     if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
         raise OrderNotFound()
@@ -31,9 +31,9 @@ def order_receipt(identity: Identity, order_id: str, language: Language, now: in
 
 
 def order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """The valid tickets of an order that are the caller's, who has bought them or was given them.
+    """Return the valid tickets of an order that the caller owns, bought or received by transfer.
 
-    Raises OrderNotFound if the order is another's and no ticket of it is the caller's, NotPaid and NoValidTickets.
+    Raises OrderNotFound if the caller has neither the order nor one of its tickets; NotPaid and NoValidTickets.
     """
     purchase = queries.load(order_id)
     if purchase is None:
@@ -50,7 +50,7 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
 
 
 def _seller(event: Event | None) -> Seller:
-    """The event's promoter, once somebody has verified who that is; else the shop."""
+    """Return the event's promoter if an admin has verified them, otherwise the shop."""
     promoter = profiles.find(event.promoter_id) if event is not None and event.promoter_id is not None else None
     if promoter is not None and promoter.state == "verified":
         return Seller(promoter.company or promoter.name, " · ".join(filter(None, (promoter.website, promoter.email))))

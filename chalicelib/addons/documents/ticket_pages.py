@@ -1,10 +1,9 @@
-"""The tickets of an order as a PDF, one page each."""
+"""The tickets of an order as a PDF, with one page for each ticket."""
 
 from collections.abc import Sequence
 
-from chalicelib.addons.documents import wording
 from chalicelib.addons.documents.pages import BOTTOM, LEFT, RIGHT, Cell, Pages
-from chalicelib.addons.documents.wording import Wording
+from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
 from chalicelib.purchases.model import Purchase
@@ -14,15 +13,15 @@ from chalicelib.tickets.model import Ticket
 QR_SIDE = 220.0
 _FACTS_LEFT = LEFT + QR_SIDE + 20
 _SEAT_SIZE = 8.0
-_SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # with these a ticket of 100 seats has room on its page
+_SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket of 100 seats fits on its page
 
 
 def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event | None, language: Language, now: int) -> bytes:
-    """A PDF of tickets of this purchase, with their codes: for their owner alone, and of those that admit people.
+    """Return a PDF of tickets with their codes. Pass valid tickets of one owner, and give the file to nobody else.
 
-    `event` is None if the catalog no longer has it; `now` is what the file says of when it was made, in epoch seconds.
+    `event` is None if the catalog no longer has it. `now` is the time of issue in epoch seconds.
     """
-    words = wording.of(language)
+    words = wording_in(language)
     name = event.name if event is not None else purchase.event_id
     pages = Pages(f"{words.tickets}: {name}", language, now)
     for number, ticket in enumerate(tickets):
@@ -51,7 +50,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
 
 
 def _facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
-    """What stands beside the QR code."""
+    """Return the texts beside the QR code."""
     admits = words.admits_one if ticket.admits == 1 else words.admits.format(count=ticket.admits)
     number = seat_numbers(ticket)
     attendee = words.attendee.format(name=ticket.attendee.name) if ticket.attendee is not None else None
@@ -68,7 +67,7 @@ def _facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
 
 
 def seat_numbers(ticket: Ticket) -> str:
-    """The number of the ticket's seat, or the first and the last one; nothing before it has any."""
+    """Return the number of the seat, or the first and the last number; an empty text before numbers are assigned."""
     first, last = ticket.seat_number(1), ticket.seat_number(ticket.admits)
     if first is None or last is None:
         return ""
@@ -76,7 +75,7 @@ def seat_numbers(ticket: Ticket) -> str:
 
 
 def _write_seats(pages: Pages, words: Wording, ticket: Ticket) -> None:
-    """The seats with the names of their guests, column by column."""
+    """Write the seats with the names of their guests, column by column."""
     pages.rule()
     pages.write(Cell(words.seats, size=11, weight="bold", max_lines=1), gap=4)
     top = pages.top

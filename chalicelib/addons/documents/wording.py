@@ -1,6 +1,4 @@
-"""The texts, amounts and times of documents in the language of their reader. Each language has its own module in this folder."""
-
-from importlib import import_module
+"""Texts, amounts and times of documents in the language of the reader."""
 
 from msgspec import Struct
 
@@ -9,13 +7,11 @@ from chalicelib.foundation import clock, money
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.model import RefundStatus
 
-_MODULES: dict[Language, str] = {"en": "english", "es": "spanish"}
-
 
 class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders. `date` is the format of a day.
 
-    `payments` has the providers whose text differs from `paid`.
+    `payments` has texts for the providers to which `paid` does not apply.
     """
 
     language: Language
@@ -57,7 +53,7 @@ class Wording(Struct, frozen=True, kw_only=True):
     warning: str
 
     def amount(self, cents: int, currency: str) -> str:
-        """An amount in minor units, such as `1,234.50 EUR`."""
+        """Format an amount in minor units, such as `1,234.50 EUR`."""
         digits = money.digits(currency)
         whole, fraction = divmod(abs(cents), 10**digits)
         text = f"{whole:,}".replace(",", self.group_mark)
@@ -66,18 +62,134 @@ class Wording(Struct, frozen=True, kw_only=True):
         return f"{'-' if cents < 0 else ''}{text} {currency}"
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
-        """The day of a time in a timezone, given by its IANA name."""
+        """Format the date of a time in a timezone, which is an IANA name."""
         local = clock.local(epoch_seconds, timezone)
         return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
 
     def time(self, epoch_seconds: int, timezone: str) -> str:
-        """A local time in a timezone, with the name of the zone."""
+        """Format a local time with the name of its timezone."""
         local = clock.local(epoch_seconds, timezone)
         zone = str(local.tzinfo).replace("_", " ")
         return self.moment.format(day=self.day(epoch_seconds, timezone), time=f"{local:%H:%M}", zone=zone)
 
 
-def of(language: Language) -> Wording:
-    """The wording of a language."""
-    wording: Wording = import_module(f"chalicelib.addons.documents.{_MODULES[language]}").WORDING
-    return wording
+ENGLISH = Wording(
+    language="en",
+    decimal_mark=".",
+    group_mark=",",
+    weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    months=(
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
+    date="{weekday}, {day} {month} {year}",
+    moment="{day}, {time} ({zone})",
+    receipt="Receipt",
+    number="Number",
+    paid_at="Date",
+    seller="Seller",
+    buyer="Buyer",
+    event="Event",
+    item="Item",
+    price="Price",
+    total="Total",
+    discount="Promo code {code}",
+    refund="Refund on {day}: {state}",
+    refund_states={"due": "on its way", "pending": "on its way", "succeeded": "completed", "failed": "failed, nothing was refunded"},
+    fee_kept="a fee of {amount} was deducted",
+    dispute="Reversed by the buyer's bank on {day}",
+    left="Balance",
+    paid="Paid.",
+    payments={
+        "free": "There was nothing to pay.",
+        "simulated": "This was a demo payment: no money moved.",
+        "imported": "Sold and paid for elsewhere.",
+    },
+    reference="Payment reference: {reference}",
+    ticket_numbers="Tickets: {numbers}",
+    issued_at="Issued on {moment}.",
+    tickets="Tickets",
+    ticket_of="Ticket {number} of {count}",
+    admits_one="Admits one person",
+    admits="Admits {count} people",
+    attendee="For {name}",
+    code="Code",
+    seats="Seats",
+    seat="Seat {seat}",
+    order="Order {order}",
+    warning="Show this code at the door. It works only once, so do not share it.",
+)
+
+SPANISH = Wording(
+    language="es",
+    decimal_mark=",",
+    group_mark=".",
+    weekdays=("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
+    months=(
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ),
+    date="{weekday}, {day} de {month} de {year}",
+    moment="{day}, {time} ({zone})",
+    receipt="Recibo",
+    number="Número",
+    paid_at="Fecha",
+    seller="Vendedor",
+    buyer="Comprador",
+    event="Evento",
+    item="Concepto",
+    price="Precio",
+    total="Total",
+    discount="Código promocional {code}",
+    refund="Reembolso del {day}: {state}",
+    refund_states={"due": "en camino", "pending": "en camino", "succeeded": "realizado", "failed": "fallido, no se ha devuelto nada"},
+    fee_kept="se ha descontado un cargo de {amount}",
+    dispute="Revertido por el banco del comprador el {day}",
+    left="Importe final",
+    paid="Pagado.",
+    payments={
+        "free": "No había nada que pagar.",
+        "simulated": "Pago de demostración: no se ha movido dinero.",
+        "imported": "Vendido y pagado en otro sitio.",
+    },
+    reference="Referencia de pago: {reference}",
+    ticket_numbers="Entradas: {numbers}",
+    issued_at="Emitido el {moment}.",
+    tickets="Entradas",
+    ticket_of="Entrada {number} de {count}",
+    admits_one="Válida para una persona",
+    admits="Válida para {count} personas",
+    attendee="A nombre de {name}",
+    code="Código",
+    seats="Plazas",
+    seat="Plaza {seat}",
+    order="Pedido {order}",
+    warning="Muestra este código en la puerta. Vale una sola vez, así que no lo compartas.",
+)
+
+_WORDINGS: dict[Language, Wording] = {"en": ENGLISH, "es": SPANISH}
+
+
+def wording_in(language: Language) -> Wording:
+    """Return the wording of documents in a language."""
+    return _WORDINGS[language]

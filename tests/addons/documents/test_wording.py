@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from chalicelib.addons.documents import wording
+from chalicelib.addons.documents.wording import wording_in
 from chalicelib.edge.languages import Language
 
 
@@ -20,17 +20,17 @@ from chalicelib.edge.languages import Language
     ],
 )
 def test_an_amount_has_the_digits_of_its_currency(language, cents, currency, text):
-    assert wording.of(language).amount(cents, currency) == text
+    assert wording_in(language).amount(cents, currency) == text
 
 
-def test_a_moment_is_that_of_its_timezone():
+def test_a_time_is_local_to_its_timezone():
     summer, winter = 1_780_315_200, 1_796_126_400  # 2026-06-01 and 2026-12-01, 12:00 UTC
-    assert wording.of("en").time(summer, "America/New_York") == "Monday, 1 June 2026, 08:00 (America/New York)"
-    assert wording.of("en").time(winter, "America/New_York") == "Tuesday, 1 December 2026, 07:00 (America/New York)"
-    assert wording.of("es").time(summer, "Nowhere/Known") == "lunes, 1 de junio de 2026, 12:00 (UTC)"
+    assert wording_in("en").time(summer, "America/New_York") == "Monday, 1 June 2026, 08:00 (America/New York)"
+    assert wording_in("en").time(winter, "America/New_York") == "Tuesday, 1 December 2026, 07:00 (America/New York)"
+    assert wording_in("es").time(summer, "Nowhere/Known") == "lunes, 1 de junio de 2026, 12:00 (UTC)"
 
 
 @pytest.mark.parametrize("language", get_args(Language))
 def test_each_language_has_all_names(language):
-    words = wording.of(language)
+    words = wording_in(language)
     assert (words.language, len(set(words.weekdays)), len(set(words.months))) == (language, 7, 12)
