@@ -7,6 +7,7 @@ late, finds its state counted, and does nothing. An entry of the ledger is count
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -100,10 +101,9 @@ def apply_states(generation: int, states: Iterable[State]) -> None:
     by_event: dict[str, list[State]] = defaultdict(list)
     for state in states:
         by_event[state.counted.event_id].append(state)
-    for event_id, of_event in by_event.items():
-        for start in range(0, len(of_event), CHUNK):
-            chunk = of_event[start : start + CHUNK]
-            _retry(lambda chunk=chunk, event_id=event_id: _apply_chunk(generation, event_id, chunk))  # type: ignore[misc]
+    for event_id, event_states in by_event.items():
+        for start in range(0, len(event_states), CHUNK):
+            _retry(partial(_apply_chunk, generation, event_id, event_states[start : start + CHUNK]))
 
 
 def index_orders(generation: int, orders: Sequence[Order]) -> None:
@@ -116,11 +116,10 @@ def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
     by_event: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
         by_event[entry.event_id].append(entry)
-    for event_id, of_event in by_event.items():
-        unique = list({(entry.purchase_id, entry.kind, entry.reference): entry for entry in of_event}.values())
+    for event_id, event_entries in by_event.items():
+        unique = list({(entry.purchase_id, entry.kind, entry.reference): entry for entry in event_entries}.values())
         for start in range(0, len(unique), CHUNK):
-            chunk = unique[start : start + CHUNK]
-            _retry(lambda chunk=chunk, event_id=event_id: _apply_entry_chunk(generation, event_id, chunk))  # type: ignore[misc]
+            _retry(partial(_apply_entry_chunk, generation, event_id, unique[start : start + CHUNK]))
 
 
 def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:

@@ -210,9 +210,10 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
         index = _index_row(generation, event_id, order_id)
         if wanted:
             index.terms = _json(wanted)
-        # As it was read: of two runs at once the one that read the names first may have older ones.
-        condition = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
-        items = [dynamo.put(index, condition[0], **condition[1]) if wanted else dynamo.delete(index, condition[0], **condition[1])]
+        # The index must still be as it was read: a run that read first may have older names than a run at the same time.
+        condition, operands = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
+        write = dynamo.put if wanted else dynamo.delete
+        items = [write(index, condition, **operands)]
         for term in chunk:
             row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
             items.append(dynamo.put(row) if term in after else dynamo.delete(row))
@@ -225,15 +226,18 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 
     By key, `<term>#<order id>`; at most PAGE_ROWS of each lane, all lanes at once. Also returns whether there may be more.
     """
-    within = ReportRow.key.between(max(first, after) if after else first, last)
-    read = lambda number: list(ReportRow.query(f"{generation}#{event_id}#{number}", within, limit=PAGE_ROWS))  # noqa: E731
-    lanes = parallel.call_each(read, range(LANES))
-    full = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
+    keys = ReportRow.key.between(max(first, after) if after else first, last)
+
+    def read_lane(number: int) -> list[ReportRow]:
+        return list(ReportRow.query(f"{generation}#{event_id}#{number}", keys, limit=PAGE_ROWS))
+
+    lanes = parallel.call_each(read_lane, range(LANES))
+    # A full lane may have more rows behind its last key, so the page ends at the first of these keys.
+    ends = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
+    page_end = min(ends, default=last)
     rows = heapq.merge(*lanes, key=lambda row: row.key)
-    entries = [
-        (row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= min(full, default=last)
-    ]
-    return entries, bool(full)
+    entries = [(row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= page_end]
+    return entries, bool(ends)
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
