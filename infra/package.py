@@ -35,7 +35,7 @@ import io
 target = io.BytesIO()
 Image.new("RGB", (100, 100)).save(target, "PNG")
 from chalicelib.images import rendering
-assert rendering.render(target.getvalue()).thumbnails
+assert rendering.render_image(target.getvalue()).thumbnails
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
 """
 ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine

@@ -235,5 +235,5 @@ def to_promo_code(entry: PromoCodeEntry, event_id: str, tickets: Iterable[Ticket
         expires_at=None if entry.expires_at is None else epoch_seconds(entry.expires_at, zone, is_end=True),
         **NewPromoCode(**fields).values(entry.discount_type, currency),
     )
-    views.check(promo_code)
+    views.check_period(promo_code)
     return promo_code

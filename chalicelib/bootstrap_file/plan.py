@@ -99,18 +99,18 @@ def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[C
     `event_ids` are those of all events that files have ever named.
     """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
-    stored = management.load(declared, event_ids)
+    stored = management.load_declared_codes(declared, event_ids)
     changes = [_change(stored, key, promo_code) for key, promo_code in declared.items() if _differs(stored.get(key), promo_code)]
     left = [promo_code for key, promo_code in stored.items() if key not in declared and promo_code.is_active]
     return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in left)]
 
 
 def carry_out(change: CodeChange, version: int, actor: str, now: int) -> None:
-    """Make a change while this version of the catalog is served. Raises what `declarations.put` raises."""
+    """Make a change while this version of the catalog is served. Raises what `put_declared_code` or `withdraw_declared_code` raises."""
     if change.declared is None:
-        management.withdraw(*change.key, version, actor, now)
+        management.withdraw_declared_code(*change.key, version, actor, now)
     else:
-        management.put(change.declared, version, actor, now)
+        management.put_declared_code(change.declared, version, actor, now)
 
 
 def _change(stored: Mapping[Key, PromoCode], key: Key, declared: PromoCode) -> CodeChange:
@@ -119,7 +119,7 @@ def _change(stored: Mapping[Key, PromoCode], key: Key, declared: PromoCode) -> C
 
 
 def _differs(stored: PromoCode | None, declared: PromoCode) -> bool:
-    return stored is None or management.with_own_fields(stored, declared) != stored
+    return stored is None or management.with_stored_fields(stored, declared) != stored
 
 
 def _terms(promo_code: PromoCode) -> str:

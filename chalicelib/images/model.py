@@ -1,4 +1,4 @@
-"""Images as they are stored: one JPEG to show anywhere, and thumbnails in WebP for pages. And why one is refused."""
+"""Stored images (one JPEG, and WebP thumbnails for pages) and the reasons to refuse an upload."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
 class ImageRefused(ApiError):
-    """What was uploaded is no image that we take; `reason` is one word for programs."""
+    """The uploaded file is not an image that we accept; `reason` is a machine-readable word."""
 
     code: ClassVar[str] = "image_refused"
     status: ClassVar[int] = 400
@@ -28,9 +28,9 @@ class ImageTooLarge(ApiError):
 
 
 class StoredImage(Struct, frozen=True):
-    """An image whose files are stored. `path` is what the names of its files begin with: `media/<owner>/<image id>-<digest>`.
+    """An image whose files are stored. `path` is the common prefix of the file names: `media/<owner>/<image id>-<digest>`.
 
-    `width` and `height` are those of the JPEG in pixels, `widths` those of the thumbnails, the smallest first.
+    `width` and `height` are the size of the JPEG in pixels; `widths` are the widths of the thumbnails in ascending order.
     """
 
     path: str
@@ -40,7 +40,7 @@ class StoredImage(Struct, frozen=True):
 
     @property
     def uploaded_at(self) -> str:
-        """When its upload began: the first ten characters of the id, which sort by milliseconds."""
+        """The start of the upload: the first ten characters of the image id, which sort by milliseconds."""
         return self.path.rpartition("/")[2][:10]
 
     @property
@@ -50,12 +50,12 @@ class StoredImage(Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """Where the shop shows the JPEG."""
+        """The path of the JPEG in the shop."""
         return f"/{self.path}.jpg"
 
     @property
     def keys(self) -> list[str]:
-        """The names of its files."""
+        """The names of the image's files in the bucket."""
         return [f"{self.path}.jpg", *(self.thumbnail_key(width) for width in self.widths)]
 
     def thumbnail_key(self, width: int) -> str:
@@ -80,7 +80,7 @@ class ImageView(Struct, frozen=True):
 
 
 def image_view(image: StoredImage | None) -> ImageView | None:
-    """An image as everybody sees it."""
+    """Return an image as the public sees it."""
     if image is None:
         return None
     thumbnails = [
@@ -90,5 +90,5 @@ def image_view(image: StoredImage | None) -> ImageView | None:
 
 
 def scaled_height(width: int, height: int, new_width: int) -> int:
-    """The height of an image that is made as wide as `new_width`."""
+    """Return the height of an image after scaling it to `new_width`."""
     return max(1, round(height * new_width / width))

@@ -1,6 +1,6 @@
-"""Draws uploaded images anew. What an image is, its first bytes and a decoder say, never its name or its declared type.
+"""Re-encode uploaded images. The first bytes and a decoder determine the type of a file, never its name or declared type.
 
-Only pixels get from an upload to what is shown: no metadata, no colour profile, nothing before, between or after the image's own data.
+Only pixels pass from an upload to the published files: no metadata, no colour profile, and no bytes around the image data.
 """
 
 import io
@@ -18,19 +18,19 @@ MAX_PIXELS = 40_000_000  # 160 MB in memory
 MIN_SIDE = 16
 MAX_SHOWN_SIDE = 1600
 THUMBNAIL_WIDTHS = (320, 640, 1280)
-RENDERING = "1"  # part of an image's digest: another number when what is drawn here changes
+RENDERING = "1"  # part of an image's digest: increase it when the output of this module changes
 
 JPEG_QUALITY, WEBP_QUALITY = 85, 80
 
 _WHITE = (255, 255, 255)
-# What other programs would run or unpack in a file that is also an image. Each is long enough not to turn up by chance.
+# Signatures of content that other programs would run or unpack. Each is long enough not to occur in an image by chance.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype", b"<svg")
-_PDF, _PDF_BYTES = b"%pdf-", 1024  # readers accept it as late as this
+_PDF, _PDF_BYTES = b"%pdf-", 1024  # PDF readers accept the signature anywhere in these first bytes
 _ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of an archive, with the longest comment
 
 
 class Rendering(Struct, frozen=True):
-    """A JPEG of `width` and `height` pixels, and thumbnails in WebP by their width."""
+    """A JPEG of `width` by `height` pixels, and WebP thumbnails by width."""
 
     jpeg: bytes
     width: int
@@ -38,8 +38,8 @@ class Rendering(Struct, frozen=True):
     thumbnails: dict[int, bytes]
 
 
-def render(raw: bytes) -> Rendering:
-    """Decode an uploaded file and draw what is shown of it. Raises ImageRefused and ImageTooLarge."""
+def render_image(raw: bytes) -> Rendering:
+    """Decode an uploaded file and encode the JPEG and its thumbnails. Raises ImageRefused and ImageTooLarge."""
     from PIL import Image
 
     image = _upright_rgb(raw)
@@ -51,7 +51,7 @@ def render(raw: bytes) -> Rendering:
 
 
 def media_type(raw: bytes) -> str | None:
-    """The type that a file's first bytes name, if it is one of IMAGE_TYPES."""
+    """Return the media type that the first bytes identify, if it is one of IMAGE_TYPES."""
     if raw.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if raw.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -60,17 +60,17 @@ def media_type(raw: bytes) -> str | None:
 
 
 def _upright_rgb(raw: bytes) -> "Image.Image":
-    """The decoded image in sRGB, turned as its camera was held, on white where it is transparent."""
+    """Decode an image to sRGB, rotate it as its EXIF data says, and put transparent parts on white."""
     _check_file(raw)
     from PIL import Image, ImageOps
 
-    Image.MAX_IMAGE_PIXELS = None  # `_check_size` counts them, and says what is wrong
+    Image.MAX_IMAGE_PIXELS = None  # `_check_size` limits the pixels, with a clearer message
     try:
-        image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads the head only
+        image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads only the header
         _check_size(image)
         if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise ImageRefused("The picture is animated. Send a still picture.", reason="animated")
-        image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # a large JPEG is decoded at a part of its size
+        image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # decodes a large JPEG at a reduced size
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image))
     except ImageRefused:
@@ -85,13 +85,13 @@ def _check_file(raw: bytes) -> None:
     if media_type(raw) is None:
         raise ImageRefused(reason="unknown_type")
     lower = raw.lower()
-    is_other = any(mark in lower for mark in _MARKUP) or _PDF in lower[:_PDF_BYTES] or _ZIP_END in lower[-_ZIP_BYTES:]
-    if is_other:
+    has_other_content = any(mark in lower for mark in _MARKUP) or _PDF in lower[:_PDF_BYTES] or _ZIP_END in lower[-_ZIP_BYTES:]
+    if has_other_content:
         raise ImageRefused("The file contains more than a picture: a document, a script or an archive.", reason="not_only_an_image")
 
 
 def _check_size(image: "Image.Image") -> None:
-    """Before a pixel is decoded: a small file can claim to be any number of them."""
+    """Check the size before decoding any pixel, because a small file can claim any number of pixels."""
     width, height = image.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         message = f"The picture has {width} x {height} pixels. Send one with at most {MAX_SIDE:,} per side and {MAX_PIXELS:,} in total."
@@ -104,7 +104,7 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = image.convert("I").point(lambda value: value / 256).convert("L")  # 16 bits; Pillow's own conversion cuts them off
+        image = image.convert("I").point(lambda value: value / 256).convert("L")  # 16 bits, which Pillow's own conversion would clip
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "CMYK", "L") and (converted := _in_srgb(image, profile)) is not None:
         return converted
@@ -117,7 +117,7 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
 
 
 def _in_srgb(image: "Image.Image", profile: bytes) -> "Image.Image | None":
-    """The image without its colour profile, in the colours that this describes; None if it describes none."""
+    """Convert an image from its colour profile to sRGB. Returns None if the profile is unusable."""
     from PIL import ImageCms
 
     try:
@@ -133,6 +133,6 @@ def _webp(image: "Image.Image") -> bytes:
 
 def _encode(image: "Image.Image", form: str, **options: Any) -> bytes:
     target = io.BytesIO()
-    image.info = {}  # what Pillow would write along
+    image.info = {}  # metadata that Pillow would also write
     image.save(target, form, **options)
     return target.getvalue()

@@ -1,7 +1,7 @@
-"""Store the images of owners, and take uploads. An owner is an event, `<event id>`, or one of its tiers, `<event id>/<tier id>`.
+"""Store images for their owners, and accept uploads. An owner is an event (`<event id>`) or a tier (`<event id>/<tier id>`).
 
-The names of files have the id of their upload, so no two uploads share one: what one deletes, no other needs. Files are stored before
-anything refers to them and deleted afterwards; those that a crash left without a reference are found by `delete_unused`.
+File names include the id of the upload, so no two uploads share a file and deleting one image never affects another. Files are stored
+before the catalog refers to them and deleted after it stops doing so; `delete_unused` removes files that a crash left unreferenced.
 """
 
 from collections.abc import Set
@@ -18,13 +18,13 @@ from chalicelib.images import rendering, store
 from chalicelib.images.model import MAX_IMAGE_BYTES, StoredImage
 
 UPLOAD_SECONDS = 600
-UNUSED_SECONDS = 3600  # no request and no function takes so long to refer to what it has stored
+UNUSED_SECONDS = 3600  # longer than any request or function takes between storing a file and referring to it
 
 _MAX_OUTCOME_BYTES = 10_000
 
 
 class Upload(Struct, frozen=True):
-    """A file that somebody sent to the bucket."""
+    """A file that a user uploaded to the bucket, and the user id of that `actor`."""
 
     owner: str
     upload_id: str
@@ -33,7 +33,7 @@ class Upload(Struct, frozen=True):
 
 
 class UploadOutcome(Struct, frozen=True, omit_defaults=True):
-    """What came of an upload. `code` and `message` say why it was refused."""
+    """The result of an upload. `code`, `message` and `reason` describe a refusal."""
 
     state: Literal["done", "refused"]
     code: str | None = None
@@ -42,22 +42,25 @@ class UploadOutcome(Struct, frozen=True, omit_defaults=True):
 
 
 class NewUpload(Struct, frozen=True):
-    """`expires_at`: epoch seconds until which the form is accepted."""
+    """A prepared upload. The bucket accepts the form until `expires_at`, in epoch seconds."""
 
     upload_id: str
     form: store.UploadForm
     expires_at: int
 
 
-def digest(raw: bytes) -> str:
-    """Names the image that is drawn of a file: the same one for the same file."""
+def image_digest(raw: bytes) -> str:
+    """Return the digest of an uploaded file and the rendering. The same file always gives the same digest."""
     return sha256(rendering.RENDERING.encode() + raw).hexdigest()[:16]
 
 
-def save(owner: str, image_id: str, raw: bytes) -> StoredImage:
-    """Draw an uploaded file and store the result, which nothing refers to yet. Raises ImageRefused and ImageTooLarge: nothing is stored."""
-    rendered = rendering.render(raw)
-    path = f"media/{owner}/{image_id}-{digest(raw)}"
+def save_image(owner: str, image_id: str, raw: bytes) -> StoredImage:
+    """Re-encode an uploaded file and store the result, which nothing refers to yet.
+
+    Raises ImageRefused and ImageTooLarge; in both cases nothing is stored.
+    """
+    rendered = rendering.render_image(raw)
+    path = f"media/{owner}/{image_id}-{image_digest(raw)}"
     image = StoredImage(path, rendered.width, rendered.height, tuple(sorted(rendered.thumbnails)))
     files = [(image.address[1:], rendered.jpeg, "image/jpeg")]
     files += [(image.thumbnail_key(width), body, "image/webp") for width, body in rendered.thumbnails.items()]
@@ -65,8 +68,8 @@ def save(owner: str, image_id: str, raw: bytes) -> StoredImage:
     return image
 
 
-def delete(image: StoredImage) -> None:
-    """Delete the files of an image that nothing refers to any more. What fails is left to `delete_unused`."""
+def delete_image(image: StoredImage) -> None:
+    """Delete the files of an unreferenced image. If that fails, `delete_unused` deletes them later."""
     try:
         call_each(store.delete, image.keys)
     except Exception as error:
@@ -74,28 +77,30 @@ def delete(image: StoredImage) -> None:
 
 
 def delete_unused(used: Set[str], now: int) -> int:
-    """Delete all stored images that are not among these paths, except new ones; returns how many files there were."""
-    unused = [file.key for file in store.list_files("media/") if file.stored_at < now - UNUSED_SECONDS and _path_of(file.key) not in used]
+    """Delete all stored images whose paths are not in `used`, except recent ones. Returns the number of deleted files."""
+    unused = [
+        file.key for file in store.list_files("media/") if file.stored_at < now - UNUSED_SECONDS and _image_path(file.key) not in used
+    ]
     call_each(store.delete, unused)
     return len(unused)
 
 
 def begin_upload(owner: str, actor: str, content_type: str, now: int) -> NewUpload:
-    """A form for one file of this type, which goes straight to the bucket and is checked there."""
+    """Create a form that uploads one file of this type directly to the bucket, where it is checked."""
     upload_id = ids.new_id()
     form = store.upload_form(f"uploads/{owner}/{upload_id}", content_type, MAX_IMAGE_BYTES, UPLOAD_SECONDS, {"actor": actor})
     return NewUpload(upload_id, form, now + UPLOAD_SECONDS)
 
 
 def find_upload(key: str) -> Upload | None:
-    """The upload that is stored as `key`; None if it was dealt with before."""
+    """Return the upload stored as `key`, or None if it was already processed."""
     owner, _, upload_id = key.removeprefix("uploads/").rpartition("/")
     file = store.find(key, MAX_IMAGE_BYTES)
     return None if file is None else Upload(owner, upload_id, file.notes.get("actor", ""), file.body)
 
 
 def end_upload(upload: Upload, error: ApiError | None) -> None:
-    """Write down what came of an upload, then delete it."""
+    """Record the outcome of an upload, then delete the uploaded file."""
     outcome = UploadOutcome("done")
     if error is not None:
         outcome = UploadOutcome("refused", error.code, error.message, error.details.get("reason"))
@@ -104,7 +109,7 @@ def end_upload(upload: Upload, error: ApiError | None) -> None:
 
 
 def find_outcome(owner: str, upload_id: str) -> UploadOutcome | None:
-    """What came of an upload; None if nothing has yet."""
+    """Return the outcome of an upload, or None if there is none yet."""
     file = store.find(_outcome_key(owner, upload_id), _MAX_OUTCOME_BYTES)
     return None if file is None else msgspec.json.decode(file.body, type=UploadOutcome)
 
@@ -113,7 +118,7 @@ def _outcome_key(owner: str, upload_id: str) -> str:
     return f"outcomes/{owner}/{upload_id}.json"
 
 
-def _path_of(key: str) -> str:
-    """`media/<owner>/<image id>-<digest>` of the name of a file."""
+def _image_path(key: str) -> str:
+    """Return the image path, `media/<owner>/<image id>-<digest>`, of a file name."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/{'-'.join(name.partition('.')[0].split('-')[:2])}"

@@ -1,6 +1,6 @@
-"""The bucket: files by name, and forms by which browsers send files straight to it. Only this module and the client know S3.
+"""The S3 bucket of the images: files by name, and forms with which browsers upload directly. Only this module knows S3.
 
-Names begin with `media/` (what everybody may see, by CloudFront), `uploads/` (what nobody has checked yet) and `outcomes/`.
+Names begin with `media/` (published through CloudFront), `uploads/` (not checked yet) or `outcomes/` (results of uploads).
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from msgspec import Struct
 from chalicelib.foundation import clock, sdk_calls, settings
 from chalicelib.foundation.settings import SettingsError
 
-FOREVER = "public, max-age=31536000, immutable"  # a name never gets another content
+FOREVER = "public, max-age=31536000, immutable"  # the content behind a name never changes
 
 
 class StoredFile(Struct, frozen=True):
-    """A file with the type and the notes that it was stored with."""
+    """A file with its content type and its metadata (`notes`)."""
 
     body: bytes
     content_type: str
@@ -26,14 +26,14 @@ class StoredFile(Struct, frozen=True):
 
 
 class ListedFile(Struct, frozen=True):
-    """`stored_at`: epoch seconds."""
+    """A file in a listing. `stored_at` is in epoch seconds."""
 
     key: str
     stored_at: int
 
 
 class UploadForm(Struct, frozen=True):
-    """Where a browser sends a file, and the fields that its form has before the file."""
+    """The address for an upload, and the form fields that precede the file."""
 
     url: str
     fields: dict[str, str]
@@ -44,32 +44,32 @@ def put(key: str, body: bytes, content_type: str, *, cache_control: str = "no-st
 
 
 def find(key: str, max_bytes: int) -> StoredFile | None:
-    """The file, of a longer one `max_bytes` + 1; None if there is none."""
+    """Return a file, or None if it does not exist. A longer file is cut off after `max_bytes` + 1 bytes."""
     try:
         found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes=0-{max_bytes}")
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             return None
-        if error.response["Error"]["Code"] == "InvalidRange":  # of a file without a byte
+        if error.response["Error"]["Code"] == "InvalidRange":  # the file is empty
             return StoredFile(b"", "", {})
         raise
     return StoredFile(found["Body"].read(), found.get("ContentType", ""), found.get("Metadata", {}))
 
 
 def delete(key: str) -> None:
-    """Delete a file, if it is there."""
+    """Delete a file if it exists."""
     client().delete_object(Bucket=_bucket(), Key=key)
 
 
 def list_files(prefix: str) -> Iterator[ListedFile]:
-    """All files whose names begin like this."""
+    """List all files whose names begin with `prefix`."""
     for page in client().get_paginator("list_objects_v2").paginate(Bucket=_bucket(), Prefix=prefix):
         for file in page.get("Contents", ()):
             yield ListedFile(file["Key"], clock.epoch_seconds(file["LastModified"]))
 
 
 def upload_form(key: str, content_type: str, max_bytes: int, seconds: int, notes: dict[str, str]) -> UploadForm:
-    """A form that stores one file under `key`, of this type and with these notes, within so many seconds. S3 refuses any other file."""
+    """Create a form, valid for `seconds`, that stores one file under `key` with this type and these notes. S3 refuses any other file."""
     fields = {"Content-Type": content_type, **{f"x-amz-meta-{name}": value for name, value in notes.items()}}
     conditions = [["content-length-range", 1, max_bytes], *({name: value} for name, value in fields.items())]
     form = client().generate_presigned_post(_bucket(), key, Fields=fields, Conditions=conditions, ExpiresIn=seconds)
@@ -83,11 +83,8 @@ def _bucket() -> str:
     return name
 
 
-# The client of S3, for the bucket of the images.
-
-
 def client() -> Any:
-    """The S3 client of this process."""
+    """Return the S3 client of this process."""
     current = settings.current()
     return _client(current.images_endpoint, current.region)
 

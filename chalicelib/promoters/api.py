@@ -1,4 +1,4 @@
-"""Routes of promoters: their profiles and events, and the people who work at an event."""
+"""Promoter routes: profiles, events, and the people who work at an event."""
 
 from itertools import islice
 from typing import Annotated
@@ -56,15 +56,15 @@ class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`verified`: false lists those whom no admin has verified yet, for admins only."""
+    """Filters of the promoter list. Only admins may pass `verified` as false, which lists promoters that still wait for verification."""
 
     verified: bool = True
 
 
 class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A promoter's profile; fields that are left out are emptied. `verified` is for admins; null leaves it as it is.
+    """A promoter's profile. Omitted fields are cleared. Only admins may set `verified`; null leaves it unchanged.
 
-    With the `version` that was loaded, the change is refused if somebody else has changed the profile since.
+    If `version` is given, the change is refused when somebody else has changed the profile since that version.
     """
 
     name: Company
@@ -124,7 +124,7 @@ def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQ
         starts_at, _, event_id = position.partition("#")
         events = [event for event in events if (event.starts_at, event.id) > (int(starts_at), event_id)]
     shown = list(islice(events, query.limit))
-    stocks = service.stocks_of(catalog, shown, request.now)
+    stocks = service.open_event_stocks(catalog, shown, request.now)
     next_cursor = cursors.encode(f"{shown[-1].starts_at}#{shown[-1].id}") if len(events) > query.limit else None
     return Reply(PromoterEventsView([promoter_event_view(catalog, event, stocks, request.now) for event in shown], next_cursor))
 
@@ -144,7 +144,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
 
     def execute(_: str) -> Reply[MemberView]:
         with limited(request, MAIL, email_key(body.email)):
-            return Reply(member_view(service.invite(identity, event_id, body.email, body.role, request.language, request.now)), 201)
+            return Reply(member_view(service.invite_member(identity, event_id, body.email, body.role, request.language, request.now)), 201)
 
     return execute_once(request, identity.user_id, execute)
 
@@ -162,7 +162,7 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 @route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="manager", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
     """Remove a member's role at an event; it ends within 15 minutes, when their access token expires."""
-    return Reply(member_view(service.remove(request.require_user(), event_id, member_id, request.now)))
+    return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
 
 
 def _after(cursor: str | None, form: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Promoters and the people of their events: who may see and change what, and invitations."""
+"""Promoters and event staff: permissions to see and change profiles and roles, and invitations."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 
-HIDDEN = ("draft", "test")  # states of events that no public list has
+HIDDEN = ("draft", "test")  # event statuses that public lists leave out
 
 
 class CoordinatorForbidden(Forbidden):
@@ -27,7 +27,7 @@ class CoordinatorForbidden(Forbidden):
 
 
 def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
-    """A promoter. Raises NotFound, also for one that is not verified, except to themself and to admins."""
+    """Return a promoter. Raises NotFound for an unknown promoter, and for an unverified one unless the promoter or an admin asks."""
     promoter = profiles.find(promoter_id)
     if promoter is None or (promoter.state != "verified" and not may_act_for(identity, promoter_id)):
         raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
@@ -47,7 +47,10 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
-    """A promoter's events by their start, and the catalog. Only the promoter and admins get drafts and test events. Raises NotFound."""
+    """Return the catalog and a promoter's events by start time. Raises NotFound.
+
+    Only the promoter and admins get drafts and test events.
+    """
     get_promoter(identity, promoter_id)
     snapshot = catalog.snapshot()
     sees_all = may_act_for(identity, promoter_id)
@@ -56,13 +59,13 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
 
 
-def stocks_of(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
-    """The stock of those of the events that are on sale, as it is shown."""
+def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
+    """Return the displayed stock of the events that are on sale."""
     return inventory.cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
 
 
-def invite(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
-    """Give somebody a role at an event, and mail it to them. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
+def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
+    """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
@@ -70,8 +73,8 @@ def invite(identity: Identity, event_id: str, email: str, role: EventRole, langu
     return membership
 
 
-def remove(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
-    """Take somebody's role at an event away. Returns it as it was. Raises NotFound, Forbidden or MemberChanging."""
+def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
+    """Remove a person's role at an event. Returns the former membership. Raises NotFound, Forbidden or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
     membership = members.get(event_id, member_id)
     _check_appointment(identity, event, membership.role, None)
@@ -80,14 +83,14 @@ def remove(identity: Identity, event_id: str, member_id: str, now: int) -> Membe
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:
-    """Raise CoordinatorForbidden if a coordinator would appoint another one, or remove one."""
+    """Raise CoordinatorForbidden if the caller may not appoint or remove coordinators."""
     is_about_coordinators = role == "coordinator" or (before is not None and before.role == "coordinator")
     if is_about_coordinators and not may_appoint_coordinators(identity, event):
         raise CoordinatorForbidden(event_id=event.id)
 
 
 def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
-    """Whether the caller is this promoter, or an admin."""
+    """Whether the caller is this promoter or an admin."""
     if identity is None:
         return False
     return "admin" in identity.roles or ("promoter" in identity.roles and identity.user_id == promoter_id)

@@ -1,4 +1,4 @@
-"""How promoters, their events and the members of events look over HTTP."""
+"""Promoters, their events and event members as the API shows them."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ from chalicelib.images.model import ImageView, image_view
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):
-    """Who sells events. `verified`: an admin has looked at name, company and website."""
+    """A promoter of events. `verified` means that an admin has checked the name, company and website."""
 
     id: str
     name: str
@@ -31,14 +31,14 @@ class PromoterView(Struct, frozen=True, kw_only=True):
 
 
 class PromotersView(Struct, frozen=True):
-    """A page of promoters, in the order of their ids."""
+    """A page of promoters, ordered by id."""
 
     promoters: list[PromoterView]
     next_cursor: str | None
 
 
 class PromoterEventView(Struct, frozen=True, kw_only=True):
-    """An event of a promoter. Only the promoter and admins see those in the states `draft` and `test`. A draft may have no start."""
+    """A promoter's event. Only the promoter and admins see events with the status `draft` or `test`. A draft may have no start."""
 
     id: str
     name: str
@@ -53,14 +53,14 @@ class PromoterEventView(Struct, frozen=True, kw_only=True):
 
 
 class PromoterEventsView(Struct, frozen=True):
-    """A page of a promoter's events, in the order of their start."""
+    """A page of a promoter's events, ordered by start time."""
 
     events: list[PromoterEventView]
     next_cursor: str | None
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """Somebody who works at an event, as soon as they log in with this address and it is verified."""
+    """A person with a role at an event. The role takes effect when the person logs in with this address and has verified it."""
 
     id: str
     event_id: str
@@ -94,7 +94,7 @@ def promoter_view(promoter: Promoter) -> PromoterView:
 
 
 def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> PromoterEventView:
-    """An event as its promoter sees it: with the status `draft` or `test`, if it has one."""
+    """Return an event as its promoter sees it, including the status `draft` or `test`."""
     return PromoterEventView(
         id=event.id,
         name=event.name,

@@ -1,4 +1,4 @@
-"""Routes of promo codes: what managers of an event do with them, and whether one can be used."""
+"""Promo code routes: management by the event's managers, and the public check of a code."""
 
 from typing import Annotated
 
@@ -107,7 +107,7 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
 
 @route(bp, "GET", "/events/{event_id}/promo-codes/{code}/validate", access="public", errors=(NotFound, rate_limits.RateLimited))
 def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
-    """Tell whether a promo code can be used now, and its discount."""
+    """Check whether a promo code can be used now, and return its discount."""
     with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
         found = management.validate(event_id, code, request.now)
     if found.promo_code is None:

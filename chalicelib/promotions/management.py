@@ -1,6 +1,6 @@
-"""Create, show, change and delete promo codes with the stock of their uses.
+"""Create, show, change and delete promo codes through the API, and write the codes of the bootstrap file.
 
-Those of the bootstrap file are only shown here.
+Codes of the bootstrap file are read-only in the API.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,19 +20,19 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
 from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
-from chalicelib.promotions.service import find, retry, with_uses
+from chalicelib.promotions.service import find_promo_code, retry, with_uses
 from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
 
 
 class Validation(Struct, frozen=True):
-    """Whether a code can be used now. `reason` says only what anybody may know."""
+    """Whether a code can be used now. `promo_code` is None if it cannot; `reason` is given only where it may be public."""
 
     promo_code: PromoCode | None
     reason: Literal["expired", "used_up"] | None = None
 
 
 def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:
-    """Create a code and the stock of its uses. If an earlier execution with this `stock_id` did, its code is returned unchanged.
+    """Create a code and the stock of its uses. If an earlier attempt with this `stock_id` created the code, return it unchanged.
 
     Raises InvalidInput and PromoCodeTaken.
     """
@@ -53,7 +53,7 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
     try:
         service.create(new, actor, now)
     except dynamo.TransactionCanceled:
-        existing = find(event.id, new.code)
+        existing = find_promo_code(event.id, new.code)
         if existing is None or existing.stock_id != stock_id:
             raise PromoCodeTaken(promo_code=new.code) from None
         return with_uses(existing)
@@ -61,21 +61,21 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
 
 
 def get(event_id: str, code: str) -> CodeWithUses:
-    """A code of an event, with its uses as they are now. Raises NotFound."""
+    """Return a code with the current stock of its uses. Raises NotFound."""
     return with_uses(_get(event_id, code))
 
 
 def list_page(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
-    """At most `limit` codes of an event behind the code `after`, in alphabetical order, with their uses."""
+    """Return at most `limit` codes of an event that follow the code `after` alphabetically, with their uses."""
     codes = service.list_codes(event_id, limit, after)
     stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
     return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
 
 def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> CodeWithUses:
-    """Change fields of a code; checkouts that are open keep what they have. A change that changes nothing makes no new version.
+    """Change fields of a code. Open checkouts keep their discount. No new version is written if nothing differs.
 
-    Raises InvalidInput, NotFound, ManagedByBootstrap, MaxUsesTooSmall, PromoCodeChanging and those of `expected`.
+    Raises InvalidInput, NotFound, ManagedByBootstrap, MaxUsesTooSmall, PromoCodeChanging and the errors of `expected`.
     """
 
     def attempt() -> CodeWithUses:
@@ -91,9 +91,9 @@ def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now:
 
 
 def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> tuple[PromoCode, bool]:
-    """Delete a code that nobody has used, with its stock; deactivate any other. Returns the code, and whether it was deleted.
+    """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
 
-    Raises NotFound, ManagedByBootstrap, PromoCodeChanging and those of `expected`.
+    Raises NotFound, ManagedByBootstrap, PromoCodeChanging and the errors of `expected`.
     """
 
     def attempt() -> tuple[PromoCode, bool]:
@@ -105,9 +105,9 @@ def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = 
 
 
 def validate(event_id: str, code: str, now: int) -> Validation:
-    """Whether anybody can use a code of a visible event now. Raises NotFound for the event alone."""
+    """Tell whether a code of a visible event can be used now. Raises NotFound only if the event is missing."""
     catalog.get_visible_event(event_id)
-    promo_code = find(event_id, normalize(code))
+    promo_code = find_promo_code(event_id, normalize(code))
     if promo_code is None or not promo_code.is_active:
         return Validation(None)
     if promo_code.is_expired(now):
@@ -120,7 +120,7 @@ def validate(event_id: str, code: str, now: int) -> Validation:
 
 
 def _get(event_id: str, code: str) -> PromoCode:
-    promo_code = find(event_id, normalize(code))
+    promo_code = find_promo_code(event_id, normalize(code))
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id, promo_code=normalize(code))
     return promo_code
@@ -135,8 +135,8 @@ def _get_changeable(event_id: str, code: str) -> PromoCode:
 
 
 def _check(promo_code: PromoCode) -> None:
-    """Raises InvalidInput for times that do not follow each other, and for a tier that the event does not have."""
-    views.check(promo_code)
+    """Raise InvalidInput if the code expires before it starts, or names a tier that the event does not have."""
+    views.check_period(promo_code)
     event_id = promo_code.event_id
     current = catalog.find_snapshot(lambda snapshot: all(_has_tier(snapshot, event_id, tier_id) for tier_id in promo_code.package_ids))
     for number, tier_id in enumerate(promo_code.package_ids):
@@ -148,24 +148,24 @@ def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:
     return any(tier.id == tier_id for tier in snapshot.listed_tiers(event_id))
 
 
-# The promo codes of the bootstrap file: each is written in one transaction, under the condition that the file's version is served.
+# Codes of the bootstrap file. Each is written in one transaction, on condition that the file's version is still served.
 
 Key = tuple[str, str]  # event id, code
 
 
-def load(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
-    """The codes that files have ever declared and the store still has, and of those made through the API the ones that a file declares.
+def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
+    """Return the stored codes that an apply must compare: all bootstrap codes of these events, and API codes that the file declares too.
 
-    Reads the codes of these events, which are all that a file has ever named: an event that a file leaves out stays in the catalog.
+    `event_ids` are all events that a file has ever named; an event that a later file leaves out stays in the catalog.
     """
     keys = set(declared)
     found = parallel.call_each(service.list_codes, sorted({*event_ids, *(event_id for event_id, _ in keys)}))
-    codes = {(promo_code.event_id, promo_code.code): promo_code for of_event in found for promo_code in of_event}
+    codes = {(promo_code.event_id, promo_code.code): promo_code for event_codes in found for promo_code in event_codes}
     return {key: promo_code for key, promo_code in codes.items() if promo_code.managed_by == "bootstrap" or key in keys}
 
 
-def with_own_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
-    """A declared code with what the store keeps of it beside the file: its stock, its version and when it was written."""
+def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
+    """Return the declared code with the fields that only the store has: its stock, version and times of change."""
     return replace(
         declared,
         stock_id=stored.stock_id,
@@ -176,14 +176,15 @@ def with_own_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
     )
 
 
-def put(declared: PromoCode, version: int, actor: str, now: int) -> None:
-    """Make a code what the file says, while this version of the catalog is served.
+def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
+    """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, PromoCodeTaken if it was made through the API, and PromoCodeChanging, also if another version is served.
+    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, also if another version is
+    served.
     """
 
     def attempt() -> None:
-        stored = service.find(declared.event_id, declared.code)
+        stored = service.find_promo_code(declared.event_id, declared.code)
         conditions = [catalog.served_version_item(version)]
         if stored is None:
             shards = shard_count(declared.max_total_uses)
@@ -192,16 +193,19 @@ def put(declared: PromoCode, version: int, actor: str, now: int) -> None:
         elif stored.managed_by == "api":
             raise PromoCodeTaken(promo_code=stored.code)
         else:
-            service.change(stored, with_own_fields(stored, declared), actor, now, conditions)
+            service.change(stored, with_stored_fields(stored, declared), actor, now, conditions)
 
     service.retry(attempt)
 
 
-def withdraw(event_id: str, code: str, version: int, actor: str, now: int) -> None:
-    """Delete a code that is no longer in the file, or deactivate it if it was used. Raises PromoCodeChanging as `put`."""
+def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
+    """Delete a code that is no longer in the file, or deactivate it if it was used.
+
+    Raises PromoCodeChanging, also if another version is served.
+    """
 
     def attempt() -> None:
-        stored = service.find(event_id, code)
+        stored = service.find_promo_code(event_id, code)
         if stored is not None:
             service.withdraw(stored, actor, now, [catalog.served_version_item(version)])
 

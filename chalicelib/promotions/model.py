@@ -1,4 +1,4 @@
-"""Promo codes: what each one takes off, for whom it is, and why a purchase may not use it. Nothing here uses the store."""
+"""Promo codes: the discount that a code gives, the tickets it applies to, and the reasons to refuse it. Nothing here uses the store."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
@@ -9,11 +9,11 @@ from chalicelib.catalog.model import ManagedBy
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
 
-# What tickets cost: their prices, and what a promo code takes off. Pure functions of whole minor units (cents, pence, yen).
+# Pricing: pure functions of whole minor units (cents, pence, yen).
 #
-# A discount is computed once, of the total of all tickets that it is for. A percentage of it is rounded half up to a whole minor unit. Then
-# the discount is split over these tickets in proportion to their prices, by the largest remainder (Hamilton's method), so that what the
-# tickets cost adds up to what is paid, and a refund of some of them leaves the price of the others. See docs/decisions/0061-pricing.md.
+# A discount is computed once, on the total of all tickets that it applies to, and a percentage is rounded half up to a whole minor unit.
+# The discount is then split over these tickets in proportion to their prices by the largest remainder (Hamilton's method). So the ticket
+# prices add up to the amount paid, and refunding some tickets does not change the price of the others. See docs/decisions/0061-pricing.md.
 
 DiscountType = Literal["percentage", "fixed_amount"]
 
@@ -25,22 +25,22 @@ class DiscountRule(Struct, frozen=True):
     value: int
 
     def amount(self, total_cents: int) -> int:
-        """What it takes off this total, never more than all of it."""
+        """Return the discount on this total, which is never more than the total itself."""
         if self.discount_type == "fixed_amount":
             return min(self.value, total_cents)
         return (total_cents * self.value + 50) // 100
 
 
 def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Sequence[bool]) -> list[int]:
-    """What a discount takes off each of these tickets, given by their prices; nothing off those that are not included."""
+    """Return the discount on each ticket, given the ticket prices. Tickets that are not included get no discount."""
     eligible = [price if included else 0 for price, included in zip(prices, is_included, strict=True)]
     return split(rule.amount(sum(eligible)), eligible)
 
 
 def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
-    """Split an amount in proportion to prices, none of which gets more than itself. Raises ValueError if their sum is smaller.
+    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of the prices.
 
-    Everybody gets their share without its fraction; what is left goes to the largest fractions, the first of equal ones first.
+    Each share is rounded down. The remaining units go to the shares with the largest fractions; ties go to the first.
     """
     total = sum(prices)
     if not 0 <= amount_cents <= total:
@@ -54,16 +54,16 @@ def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
     return shares
 
 
-MAX_SHARDS = 64  # of the uses of a code: 5,120 checkouts can use it at the same time, and it changes in one transaction
+MAX_SHARDS = 64  # for the uses of one code: 5,120 checkouts can use it at once, and a change still fits into one transaction
 RETRY_SECONDS = 5
 
 
 class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A promo code of an event, in capitals. Times are epoch seconds, the first and the last second in which it can be used.
+    """A promo code of an event, in capitals. Times are epoch seconds: the first and the last second in which the code can be used.
 
-    `discount_value` is a percentage, or minor units of `currency`. Its uses are a stock, `stock_id` in `shards` shards, of
-    `max_total_uses`, null: without a limit. `package_ids`: the tiers that it is for; empty: all. `minimum_total_cents` is of all tickets of
-    a purchase, before the discount. `version` counts its changes.
+    `discount_value` is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock of `max_total_uses` (null
+    for no limit) with the id `stock_id`, in `shards` shards. `package_ids` are the tiers that the code applies to; empty means all tiers.
+    `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes of the code.
     """
 
     event_id: str
@@ -87,7 +87,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def capacity(self) -> int:
-        """How many uses its stock has."""
+        """The number of uses in the code's stock."""
         return UNLIMITED if self.max_total_uses is None else self.max_total_uses
 
     @property
@@ -95,24 +95,25 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return DiscountRule(self.discount_type, self.discount_value)
 
     def is_for(self, tier_id: str) -> bool:
-        """Whether it takes something off tickets of this tier."""
+        """Whether the code applies to tickets of this tier."""
         return not self.package_ids or tier_id in self.package_ids
 
     def is_expired(self, now: int) -> bool:
         return self.expires_at is not None and now > self.expires_at
 
     def is_used_up_by(self, times_used: int) -> bool:
-        """Whether somebody who has paid with it so often has no use left."""
+        """Whether a buyer who has paid with the code `times_used` times has no use left."""
         return self.max_uses_per_donor is not None and times_used >= self.max_uses_per_donor
 
     def is_usable(self, now: int) -> bool:
-        """Whether it is active, and `now` is within its time."""
+        """Whether the code is active and `now` is within its validity period."""
         return self.is_active and not self.is_expired(now) and (self.starts_at is None or now >= self.starts_at)
 
     def check(self, tier_ids: Iterable[str], total_cents: int, currency: str, now: int) -> None:
-        """Raise why a purchase of these tiers and this total, before the discount, may not use it; whether uses are left is not known here.
+        """Check that a purchase of these tiers may use the code. `total_cents` is the total before the discount.
 
-        Raises PromoCodeInvalid, PromoCodeExpired, PromoCodeNotApplicable or PromoCodeMinimumNotReached.
+        Does not check whether uses are left. Raises PromoCodeInvalid, PromoCodeExpired, PromoCodeNotApplicable or
+        PromoCodeMinimumNotReached.
         """
         if self.is_active and self.is_expired(now):
             raise PromoCodeExpired(promo_code=self.code)
@@ -125,7 +126,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CodeWithUses(Struct, frozen=True):
-    """A code with its stock: sold are the uses that were paid with, held those of checkouts that are open."""
+    """A code with the stock of its uses: `sold` counts paid purchases, `held` counts open checkouts."""
 
     promo_code: PromoCode
     uses: Stock
@@ -171,7 +172,7 @@ class PromoCodeMinimumNotReached(ApiError):
 
 
 class PromoCodeBusy(ApiError):
-    """Uses are left, but in shards that have as many holds as they take."""
+    """Uses are left, but only in shards that already have their maximum number of holds."""
 
     code: ClassVar[str] = "promo_code_busy"
     status: ClassVar[int] = 503
@@ -181,7 +182,7 @@ class PromoCodeBusy(ApiError):
         super().__init__(retryAfterSeconds=RETRY_SECONDS)
 
 
-# Why a purchase may not use a code.
+# The errors with which a purchase may be refused the use of a code.
 USE_ERRORS: tuple[type[ApiError], ...] = (
     PromoCodeInvalid,
     PromoCodeExpired,
@@ -200,7 +201,7 @@ class PromoCodeTaken(ApiError):
 
 
 class MaxUsesTooSmall(ApiError):
-    """`minimum` is the smallest number of uses that the code can have now."""
+    """The new limit is below the uses that are paid or held; `minimum` is the smallest limit allowed now."""
 
     code: ClassVar[str] = "max_total_uses_too_small"
     status: ClassVar[int] = 409
@@ -219,10 +220,10 @@ class PromoCodeChanging(ApiError):
 
 
 def normalize(text: str) -> str:
-    """A code as it is stored and compared: without spaces around it, in capitals."""
+    """Return a code as it is stored and compared: stripped and in capitals."""
     return text.strip().upper()
 
 
 def shard_count(max_total_uses: int | None) -> int:
-    """In how many shards the uses of a code are."""
+    """Return the number of shards for the uses of a code."""
     return min(MAX_SHARDS, default_shard_count(UNLIMITED if max_total_uses is None else max_total_uses))

@@ -1,6 +1,6 @@
-"""What other features may do with promo codes: find them.
+"""The store of promo codes, and the transactions that write a code together with the stock of its uses.
 
-Those who manage an event change them in `management`, the bootstrap file in `declarations`.
+Managers and the bootstrap file change codes through `management`.
 """
 
 import random
@@ -18,11 +18,11 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, CapacityInUse
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
 
-# Table `promotions`: the promo codes of an event, in alphabetical order.
+# The table `promotions`, which has the codes of an event in alphabetical order.
 
 
 class PromoCodeRow(dynamo.Table):
-    """`content` is the whole code as JSON; `version` is apart from it for conditions."""
+    """A promo code. `content` is the whole code as JSON; `version` is a separate attribute so that conditions can use it."""
 
     feature = "promotions"
     contents = "Promo codes."
@@ -37,35 +37,35 @@ class PromoCodeRow(dynamo.Table):
     content = UnicodeAttribute()
 
 
-def find(event_id: str, code: str) -> PromoCode | None:
-    """The code, strongly consistent, or None."""
+def find_promo_code(event_id: str, code: str) -> PromoCode | None:
+    """Return the code, read with strong consistency, or None."""
     row = PromoCodeRow.find(event_id, code)
     return None if row is None else _promo_code(row)
 
 
 def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
-    """The codes of an event, at most `limit` behind the code `after`, in alphabetical order; strongly consistent."""
+    """Return at most `limit` codes of an event that follow the code `after` alphabetically, read with strong consistency."""
     condition = PromoCodeRow.code > after if after is not None else None
     return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
 
 
 def scan_codes() -> Iterator[PromoCode]:
-    """The codes of all events. Reads the whole table: for commands and checks, never for requests."""
+    """Return the codes of all events. Scans the whole table, so only commands and checks may call it."""
     return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
 
 
 def create_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that writes a new code; refused if the event has it."""
+    """Transaction item that writes a new code; it fails if the event already has the code."""
     return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
 
 
 def replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that writes a code; refused if it has changed since it was read."""
+    """Transaction item that replaces a code; it fails if the code has changed since it was read."""
     return dynamo.put(_row(after), "version = :before", before=before.version)
 
 
 def delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that deletes a code; refused if it has changed since it was read."""
+    """Transaction item that deletes a code; it fails if the code has changed since it was read."""
     return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
 
 
@@ -78,7 +78,7 @@ def _promo_code(row: PromoCodeRow) -> PromoCode:
     return msgspec.json.decode(row.content, type=PromoCode)
 
 
-# The transactions that write a promo code together with the stock of its uses, so the stock always has as many uses as the code says.
+# A code and the stock of its uses are written in one transaction, so the capacity of the stock always matches the code.
 
 MAX_ATTEMPTS = 5
 PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
@@ -87,22 +87,22 @@ T = TypeVar("T")
 
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
-    """The code with its uses as they are now."""
+    """Return the code with the current stock of its uses."""
     stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards})
     return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
 
 
 def create(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
-    """Write a new code and its stock. Raises TransactionCanceled if the event has it, or if one of the conditions fails."""
+    """Write a new code and its stock. Raises TransactionCanceled if the event already has the code or a condition fails."""
     shards = inventory.new_shard_items(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     entry = _audit_item(new, "promo_code.created", actor, now, None)
     dynamo.transact([*conditions, create_item(new), *inventory.create_shard_items(shards), entry])
 
 
 def change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
-    """Write the next version of a code, with the uses that it then has; nothing if nothing differs. Returns it as it is then.
+    """Write the next version of a code and resize the stock of its uses; write nothing if nothing differs. Returns the code as it is then.
 
-    Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock is not as it was read, or if one of the conditions fails.
+    Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
     if after == before:
         return before
@@ -117,21 +117,21 @@ def change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions
 
 
 def withdraw(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
-    """Delete a code that nobody has used, with its stock; deactivate any other. Returns the code, and whether it was deleted.
+    """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
 
-    Raises TransactionCanceled as `change`.
+    Raises TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
     uses = with_uses(before).uses
     if uses.sold or uses.held:
         return change(before, replace(before, is_active=False), actor, now, conditions), False
-    shards = inventory.delete_shard_items(before.stock_id, before.shards)  # refused if it is used meanwhile
+    shards = inventory.delete_shard_items(before.stock_id, before.shards)  # fails if somebody uses the code meanwhile
     entry = _audit_item(before, "promo_code.deleted", actor, now, None)
     dynamo.transact([*conditions, delete_item(before), *shards, entry])
     return before, True
 
 
 def retry(attempt: Callable[[], T]) -> T:
-    """Return the result of `attempt`, repeated if the code or its stock has changed since it was read. Raises PromoCodeChanging."""
+    """Call `attempt` again while it conflicts with other changes of the code or its stock. Raises PromoCodeChanging if all attempts do."""
     for number in range(MAX_ATTEMPTS):
         if number:
             deadline.wait(random.uniform(*PAUSE_SECONDS) * number)
@@ -150,7 +150,7 @@ def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactIt
 
 
 def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before: PromoCode | None) -> dynamo.TransactItem:
-    """The audit entry of a change; with `before`, field by field."""
+    """Transaction item for the audit entry of a change. With `before`, the entry lists the changed fields."""
     shown = {name: value for name, value in asdict(promo_code).items() if name not in ("stock_id", "shards", "version", "updated_at")}
     old = asdict(before) if before is not None else {}
     changes = {name: (old[name], value) for name, value in shown.items() if name in old and old[name] != value}
@@ -160,5 +160,5 @@ def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before
 
 
 def find_by_text(event_id: str, text: str) -> PromoCode | None:
-    """The code of an event that a buyer wrote, strongly consistent, or None."""
-    return find(event_id, normalize(text))
+    """Return the code that a buyer typed, in any case and spacing, read with strong consistency, or None."""
+    return find_promo_code(event_id, normalize(text))

@@ -1,4 +1,4 @@
-"""Promo codes in replies."""
+"""Promo codes over HTTP: replies, and the bodies that create and change codes."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -19,8 +19,8 @@ from chalicelib.promotions.model import DiscountType, PromoCode
 class PromoCodeView(Struct, frozen=True, kw_only=True):
     """A promo code; its `id` is the code. `discount_value` is a percentage, or an amount in major units of `currency`.
 
-    `times_used` counts the purchases that were paid with it, refunded ones too; `times_held` the checkouts that are using it now. A null
-    limits nothing. Those that the bootstrap file manages cannot be changed here.
+    `times_used` counts paid purchases with the code, including refunded ones; `times_held` counts the checkouts that are using it now.
+    A null means no limit. Codes managed by the bootstrap file cannot be changed here.
     """
 
     id: str
@@ -53,7 +53,7 @@ class PromoCodesView(Struct, frozen=True):
 
 
 class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
-    """A code that was deleted; or, because it was used, only deactivated."""
+    """A code that was deleted, or only deactivated because it had been used."""
 
     id: str
     deleted: bool
@@ -62,7 +62,7 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and what it takes off; if not, all else is null, except that an expired or used up one says so."""
+    """Whether a code can be used now, and its discount. The other fields of an invalid code are null, except the reason if there is one."""
 
     code: str
     valid: bool
@@ -101,7 +101,7 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
 
 
 def validation_view(promo_code: PromoCode) -> ValidationView:
-    """The terms of a code that can be used now."""
+    """Return the terms of a code that can be used now."""
     return ValidationView(
         code=promo_code.code,
         valid=True,
@@ -129,7 +129,7 @@ def _iso(at: int | None) -> str | None:
     return None if at is None else clock.iso(at)
 
 
-# What callers send to create and change promo codes, and the values of the model that follow from it.
+# Bodies that create and change promo codes, and their conversion to values of the model.
 
 MAX_PERCENTAGE = 100
 
@@ -147,11 +147,11 @@ PackageIds = Annotated[list[Id], Meta(max_length=100)]
 
 
 class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a promo code; those that are left out stay as they are. `code` itself cannot change.
+    """Fields of a promo code. Omitted fields stay unchanged; `code` itself cannot change.
 
     `discount_value` is a percentage from 1 to 100, or an amount in major units of the event's currency. `starts_at` and `expires_at` are
-    the first and the last second in which it can be used. `package_ids`: the tiers that it is for; empty or null: all of the event.
-    `minimum_total` is in major units, of all tickets of a purchase.
+    the first and the last second in which the code can be used. `package_ids` are the tiers that the code applies to; empty or null means
+    all tiers of the event. `minimum_total` applies to the total of the purchase, in major units.
     """
 
     code: CodeText | UnsetType = UNSET
@@ -167,7 +167,7 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Version | UnsetType = UNSET
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
-        """The values that are given, by the names of the model; `discount_type` is the one that is not given. Raises InvalidInput."""
+        """Return the given fields as values of the model. `discount_type` applies if the body has none. Raises InvalidInput."""
         values = given_fields(self)
         values.pop("code", None)
         for name in ("starts_at", "expires_at"):
@@ -186,15 +186,15 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new promo code. Fields that are left out limit nothing."""
+    """A new promo code. Omitted fields set no limit."""
 
     code: CodeText
     discount_type: DiscountType
     discount_value: MajorUnits
 
 
-def check(promo_code: PromoCode) -> None:
-    """Raises InvalidInput if a code would expire before it can be used."""
+def check_period(promo_code: PromoCode) -> None:
+    """Raise InvalidInput if the code expires before it starts."""
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
         raise InvalidInput(
             "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"

@@ -130,7 +130,7 @@ def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
     """
     if purchase.promo_code is None:
         return None, ANY_USES
-    promo_code = promotions.find(purchase.event_id, purchase.promo_code)
+    promo_code = promotions.find_promo_code(purchase.event_id, purchase.promo_code)
     if promo_code is None or any(hold.stock_id != promo_code.stock_id for hold in purchase.promo_holds):
         raise NotEnoughTickets(0, 1, [])
     buyer = store.load_buyer(purchase.user_id, purchase.event_id)

@@ -20,7 +20,7 @@ def is_near(pixel, color, tolerance=6):
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 def test_a_picture_becomes_a_jpeg_and_thumbnails(form):
-    rendered = rendering.render(pictures.picture(form, (2000, 1500)))
+    rendered = rendering.render_image(pictures.picture(form, (2000, 1500)))
     shown = opened(rendered.jpeg)
     assert (shown.format, shown.size) == ("JPEG", (1600, 1200)) == ("JPEG", (rendered.width, rendered.height))
     assert is_near(shown.getpixel((1500, 1100)), pictures.RED)
@@ -31,7 +31,7 @@ def test_a_picture_becomes_a_jpeg_and_thumbnails(form):
 
 
 def test_a_small_picture_is_not_made_larger():
-    rendered = rendering.render(pictures.picture(size=(200, 100)))
+    rendered = rendering.render_image(pictures.picture(size=(200, 100)))
     assert (rendered.width, rendered.height, list(rendered.thumbnails)) == (200, 100, [200])
 
 
@@ -39,7 +39,7 @@ def test_no_metadata_is_shown_and_the_picture_is_upright():
     raw = pictures.photo_with_metadata()
     assert b"SecretCam" in raw
     assert opened(raw).getexif().get_ifd(pictures.GPS_INFO)
-    rendered = rendering.render(raw)
+    rendered = rendering.render_image(raw)
     for file in (rendered.jpeg, *rendered.thumbnails.values()):
         shown = opened(file)
         assert not shown.getexif()
@@ -53,24 +53,26 @@ def test_no_metadata_is_shown_and_the_picture_is_upright():
 
 def test_transparency_becomes_white():
     clear = pictures.encoded(Image.new("RGBA", (100, 100), (0, 0, 0, 0)), "PNG")
-    assert is_near(opened(rendering.render(clear).jpeg).getpixel((50, 50)), (255, 255, 255))
+    assert is_near(opened(rendering.render_image(clear).jpeg).getpixel((50, 50)), (255, 255, 255))
     palette = Image.new("P", (100, 100), 0)
-    assert is_near(opened(rendering.render(pictures.encoded(palette, "PNG", transparency=0)).jpeg).getpixel((50, 50)), (255, 255, 255))
+    assert is_near(
+        opened(rendering.render_image(pictures.encoded(palette, "PNG", transparency=0)).jpeg).getpixel((50, 50)), (255, 255, 255)
+    )
 
 
 def test_colours_of_print_and_of_16_bits_are_converted():
     cmyk = pictures.picture(mode="CMYK", color=(0, 255, 255, 0))
-    shown = opened(rendering.render(cmyk).jpeg)
+    shown = opened(rendering.render_image(cmyk).jpeg)
     assert (shown.mode, is_near(shown.getpixel((50, 50)), (255, 0, 0), 12)) == ("RGB", True)
     grey = pictures.encoded(Image.new("I;16", (100, 100), 0x8000), "PNG")
-    assert is_near(opened(rendering.render(grey).jpeg).getpixel((50, 50)), (128, 128, 128))
+    assert is_near(opened(rendering.render_image(grey).jpeg).getpixel((50, 50)), (128, 128, 128))
 
 
 def test_a_colour_profile_is_applied_and_left_out():
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    rendered = rendering.render(pictures.picture(icc_profile=lab))
+    rendered = rendering.render_image(pictures.picture(icc_profile=lab))
     assert "icc_profile" not in opened(rendered.jpeg).info
-    broken = rendering.render(pictures.picture(icc_profile=b"nonsense" * 40))
+    broken = rendering.render_image(pictures.picture(icc_profile=b"nonsense" * 40))
     assert is_near(opened(broken.jpeg).getpixel((700, 500)), pictures.RED)
 
 
@@ -78,7 +80,7 @@ def test_a_colour_profile_is_applied_and_left_out():
 def test_hostile_files_are_refused_with_a_reason(name):
     raw, status, reason = pictures.HOSTILE[name]
     with pytest.raises(ImageRefused if status == 400 else ImageTooLarge) as refused:
-        rendering.render(raw)
+        rendering.render_image(raw)
     assert refused.value.status == status
     assert refused.value.details.get("reason") == reason
 
@@ -87,9 +89,9 @@ def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda _: pytest.fail("decoded"))
     with pytest.raises(ImageRefused):
-        rendering.render(pictures.bomb())
+        rendering.render_image(pictures.bomb())
 
 
 def test_five_megabytes_are_taken():
     raw = pictures.picture()
-    assert rendering.render(raw + bytes(5 * 1024 * 1024 - len(raw))).width == 800
+    assert rendering.render_image(raw + bytes(5 * 1024 * 1024 - len(raw))).width == 800

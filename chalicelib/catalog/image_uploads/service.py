@@ -61,8 +61,8 @@ def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Exp
     """
     entry = _get_changeable(snapshots.load_current(), owner)
     expected.check(entry)
-    if entry.image is None or entry.image.digest != images.digest(raw):
-        _replace_image(owner, images.save(owner.name, ids.new_id(), raw), actor, now, expected)
+    if entry.image is None or entry.image.digest != images.image_digest(raw):
+        _replace_image(owner, images.save_image(owner.name, ids.new_id(), raw), actor, now, expected)
 
 
 def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
@@ -90,7 +90,7 @@ def process_upload(key: str, now: int) -> None:
     error: ApiError | None = None
     try:
         _get_changeable(snapshots.load_current(), owner)
-        image = images.save(upload.owner, upload.upload_id, upload.raw)
+        image = images.save_image(upload.owner, upload.upload_id, upload.raw)
         _replace_image(owner, image, upload.actor, now, ANY_VERSION, is_checked_later=True)
     except ApiError as refused:
         if refused.status >= 500 or isinstance(refused, CatalogChanging):
@@ -141,7 +141,7 @@ def _replace_image(
         commit(build)
     except ApiError:
         if image is not None:
-            images.delete(image)
+            images.delete_image(image)
         raise
     if replaced is not None:
-        images.delete(replaced)
+        images.delete_image(replaced)

@@ -35,7 +35,7 @@ def die_with_a_use(api, user, reservation_id):
 def test_an_unlisted_use_is_released_after_its_purchase_was_written(api, time, shop):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     version = store.load(reservation_id).version
-    promo_code = promotions.find(shop[0], "SAVE")
+    promo_code = promotions.find_promo_code(shop[0], "SAVE")
     inventory.hold(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1)
     assert builders.run_sweep()["released"] == 1
     assert (uses(shop[0]), store.load(reservation_id).version) == ((0, 0), version + 1)
@@ -51,7 +51,7 @@ def test_a_checkout_whose_use_was_released_takes_another(api, time, shop):
         shop = builders.create_shop(api)
         builders.create_promo_code(api, shop[0], max_total_uses=2)
         reservation_id = builders.reserve(api, "ada", *shop).json["id"]
-        promo_code = promotions.find(shop[0], "SAVE")
+        promo_code = promotions.find_promo_code(shop[0], "SAVE")
         inventory.hold(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1)
         actors = {
             "ada": lambda: builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE"),
