@@ -1,4 +1,4 @@
-"""The figures of an event, as its promoter sees them: read from two items, and one query for the time series, never from orders."""
+"""The figures of an event for its promoter. Reads two items, and one query for the time series; never reads orders."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
-MAX_GATES = 50  # are shown, those with most people: their names are what people at the door have typed
+MAX_GATES = 50  # shown, busiest first: door staff type the names, so there may be many
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The days (UTC) of the time series, both included: the last 31 unless they are given, 366 at most. Totals are of all time."""
+    """The first and last day (UTC) of the time series: the last 31 days by default, at most 366. Totals cover all time."""
 
     first_day: date | None = field(default=None, name="from")
     last_day: date | None = field(default=None, name="to")
 
 
 class RevenueFigures(Struct, frozen=True, kw_only=True):
-    """What came in and went out through one provider in one currency, in minor units, as the payment ledger has it."""
+    """Money received and paid out through one provider in one currency, in minor units, according to the payment ledger."""
 
     provider: str
     currency: str
@@ -42,10 +42,10 @@ class RevenueFigures(Struct, frozen=True, kw_only=True):
 
 
 class TierFigures(Struct, frozen=True, kw_only=True):
-    """Tickets of a tier: `sold` of all time, `returned` of these, `kept` by their buyers now. `tier_name` is null for one that is gone.
+    """Tickets of a tier: all that were `sold`, those `returned`, and those `kept` now. `tier_name` is null for a deleted tier.
 
-    `capacity` is null for a tier without a limit of its own, and for one that is gone.
-    `people_expected` are those whom the kept tickets admit, `people_admitted` those who have come in.
+    `capacity` is null for a tier without a limit of its own and for a deleted tier. `people_expected` is the number of people whom the kept
+    tickets admit, `people_admitted` the number who have come in.
     """
 
     tier_id: str
@@ -60,7 +60,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """What was sold of one tier, and how many people came in with its tickets, within the hour that begins at `hour`."""
+    """Tickets of one tier sold, and people admitted with them, in the hour that begins at `hour`."""
 
     hour: Timestamp
     tier_id: str
@@ -70,8 +70,9 @@ class HourFigures(Struct, frozen=True, kw_only=True):
 
 
 class PurchaseFigures(Struct, frozen=True, kw_only=True):
-    """Reservations, of these `checkouts`, of these `orders`; and how the others ended: `expired`, `cancelled` by the buyer, `declined` by
-    the bank, or `rejected`, because the money came too late.
+    """Reservations; how many reached a checkout (`checkouts`) and became `orders`; and how the rest ended.
+
+    They `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
     """
 
     reservations: int
@@ -84,14 +85,14 @@ class PurchaseFigures(Struct, frozen=True, kw_only=True):
 
 
 class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
-    """How many came how far. `joined` and `admitted` are of the present waiting room, null for an event without one."""
+    """The funnel of purchases. `joined` and `admitted` are those of the present waiting room, null without one."""
 
     joined: int | None
     admitted: int | None
 
 
 class ConversionRates(Struct, frozen=True, kw_only=True):
-    """Shares between 0 and 1; null while there is nothing to divide by."""
+    """Rates between 0 and 1; null while there is nothing to divide by."""
 
     queue_to_hold: float | None
     hold_to_checkout: float | None
@@ -100,14 +101,14 @@ class ConversionRates(Struct, frozen=True, kw_only=True):
 
 
 class RefundFigures(Struct, frozen=True, kw_only=True):
-    """Refunds that took tickets back."""
+    """Refunds for returned tickets, and the number of these tickets."""
 
     refunds: int
     tickets: int
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, how many have come in, and which share that is; null while nobody is expected."""
+    """How many people the kept tickets admit, and how many have come in. `progress` is their share, null while nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -115,7 +116,7 @@ class AdmissionFigures(Struct, frozen=True, kw_only=True):
 
 
 class TierAdmission(Struct, frozen=True, kw_only=True):
-    """The same of one tier."""
+    """How many people one tier's kept tickets admit, and how many have come in."""
 
     tier_id: str
     tier_name: str | None
@@ -124,25 +125,25 @@ class TierAdmission(Struct, frozen=True, kw_only=True):
 
 
 class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
-    """How far the admission of an event is, without anything about money: for those who work at its door."""
+    """The progress of an event's admission for door staff, without any figures about money."""
 
     event_id: str
     tiers: list[TierAdmission]
 
 
 class GateFigures(Struct, frozen=True):
-    """How many people have come in at a gate; `gate` is null for check-ins that named none."""
+    """How many people have come in at a gate. `gate` is null for check-ins without a gate."""
 
     gate: str | None
     people_admitted: int
 
 
 class AnalyticsView(Struct, frozen=True, kw_only=True):
-    """The figures of an event. They follow a change within seconds. `gates` are the 50 with most people.
+    """The figures of an event, a few seconds old at most. `gates` lists the 50 busiest.
 
-    `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
-    orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is the share
-    of ended offers of its waitlist that were paid, null before one has ended.
+    `payment_success_rate` is the share of payment attempts that succeeded, `purchase_success_rate` the share of ended purchases that became
+    orders; both are null while there are none. `capacity` is the limit across all tiers, null if the event has none. `waitlist_conversion`
+    is the share of ended waitlist offers that were paid, null until an offer has ended.
     """
 
     event_id: str
@@ -163,7 +164,7 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 
 
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
-    """Raises InvalidInput for days that end before they begin, or are too many."""
+    """Return the figures of an event. Raises InvalidInput if the period ends before it begins or is too long."""
     first_day, last_day = _days(query, now)
     (parts, days), (room, line) = parallel.both(
         lambda: _load_figures(event.id, first_day, last_day, TOTALS, GATES),
@@ -172,7 +173,7 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
     totals = parts.get(TOTALS, {})
     funnel = _funnel(room, totals)
     tiers = _tiers(event, totals)
-    captured, declined = _entries(totals, "captured"), _entries(totals, "declined")
+    captured, declined = _entry_count(totals, "captured"), _entry_count(totals, "declined")
     ended = funnel.orders + funnel.expired + funnel.cancelled + funnel.declined + funnel.rejected
     return AnalyticsView(
         event_id=event.id,
@@ -199,13 +200,13 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
 
 
 def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:
-    """How the purchases of an event have ended so far, and its money by provider and currency; two round trips."""
+    """Return the purchase figures of an event, and its money by provider and currency; two round trips."""
     totals = store.load_totals(store.load_generations().current, event_id)
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
 
 
 class SaleTotals(Struct, frozen=True, kw_only=True):
-    """Tickets that their buyers keep, by tier, and the balance of the event in its own currency, in minor units."""
+    """Sold and not returned tickets by tier, and the balance of the event in its own currency, in minor units."""
 
     kept: dict[str, int]
     balance_cents: int
@@ -214,7 +215,7 @@ class SaleTotals(Struct, frozen=True, kw_only=True):
 
 
 def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:
-    """What an event has sold, and by hour on the days of a query, if one is given. Raises InvalidInput, as `event_analytics`."""
+    """Return what an event has sold; with a query, also by hour. Raises InvalidInput like `event_analytics`."""
     days: Figures = {}
     if query is None:
         totals = store.load_totals(store.load_generations().current, event.id)
@@ -226,17 +227,17 @@ def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0)
     currency = next((tier.currency for tier in tiers), revenue[0].currency if revenue else "USD")
     return SaleTotals(
         kept={tier.tier_id: tier.kept for tier in _tiers(event, totals)},
-        balance_cents=sum(of.balance_cents for of in revenue if of.currency == currency),
+        balance_cents=sum(figures.balance_cents for figures in revenue if figures.currency == currency),
         currency=currency,
         by_hour=_by_hour(days),
     )
 
 
 def event_admission(event: Event) -> EventAdmissionView:
-    """How many people are expected and have come in, by tier."""
+    """Return how many people are expected and have come in, by tier."""
     tiers = _tiers(event, store.load_totals(store.load_generations().current, event.id))
-    of_tiers = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
-    return EventAdmissionView(event_id=event.id, tiers=of_tiers, **asdict(_admission(tiers)))
+    tier_admissions = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
+    return EventAdmissionView(event_id=event.id, tiers=tier_admissions, **asdict(_admission(tiers)))
 
 
 def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
@@ -245,13 +246,13 @@ def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
 
 
 def _gates(people: Mapping[str, int]) -> list[GateFigures]:
-    """The gates with most people first; those from which all check-ins were taken back are left out."""
+    """Return the busiest gates first, without gates whose check-ins were all undone."""
     counts = [GateFigures(name.removeprefix(GATE) or None, count) for name, count in people.items() if count]
     return sorted(counts, key=lambda gate: (-gate.people_admitted, gate.gate or ""))[:MAX_GATES]
 
 
 def _load_figures(event_id: str, first_day: date, last_day: date, *parts: str) -> tuple[Figures, Figures]:
-    """Some parts of the figures of an event, and its figures of these days."""
+    """Load some parts of the figures of an event, and its figures for these days."""
     generation = store.load_generations().current
     return store.load_parts(generation, event_id, parts), store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
 
@@ -275,7 +276,7 @@ def _purchase_counts(totals: Mapping[str, int]) -> dict[str, int]:
 
 
 def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:
-    """The event's tiers, and those that are no longer in the catalog but were sold."""
+    """Return the figures of the event's tiers, and of sold tiers that are no longer in the catalog."""
     present = {tier.id: tier for tier in catalog.snapshot().tiers_of(event.id)}
     sold_ids = sorted({name.split("#")[1] for name in totals if name.startswith("tier#")} - present.keys())
     figures = []
@@ -330,17 +331,17 @@ def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
         RevenueFigures(
             provider=provider,
             currency=currency,
-            captured_cents=of["captured"],
-            refunded_cents=-of["refunded"] - of["refund_failed"],
-            disputed_cents=-of["disputed"] - of["dispute_won"],
-            balance_cents=sum(of.values()),
+            captured_cents=by_kind["captured"],
+            refunded_cents=-by_kind["refunded"] - by_kind["refund_failed"],
+            disputed_cents=-by_kind["disputed"] - by_kind["dispute_won"],
+            balance_cents=sum(by_kind.values()),
         )
-        for (provider, currency), of in sorted(cents.items())
+        for (provider, currency), by_kind in sorted(cents.items())
     ]
 
 
-def _entries(totals: Mapping[str, int], kind: str) -> int:
-    """How many entries of a kind the ledger has."""
+def _entry_count(totals: Mapping[str, int], kind: str) -> int:
+    """Return the number of ledger entries of a kind."""
     return sum(number for name, number in totals.items() if name.startswith("money#") and name.endswith(f"#{kind}#count"))
 
 

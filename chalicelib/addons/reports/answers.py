@@ -1,7 +1,7 @@
-"""What buyers and guests of an event have answered to the questions of its packages: counted by choice, and text by text.
+"""The answers of buyers and guests to the questions of an event's packages: counts by choice, and a list of texts.
 
-Read from the orders and their tickets, not kept apart: an answer that was erased is in no report. Answers have the label that they were
-asked with, so they stay readable when a question is changed or deleted.
+Buyers' answers are read from their checkouts, and guests' answers from their tickets. There is no copy, so an erased answer is in no
+report. Each answer has the label of its question at the time, so it stays readable when the question is changed or deleted.
 """
 
 from collections import Counter, defaultdict
@@ -27,17 +27,13 @@ from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Seat, ticket_id
 
-# What buyers and guests have answered to the questions of packages, of some orders, by what they keep of them.
-#
-# Read from what was sent along with the orders and from the guests of their tickets: an answer that was erased is not there.
-
 Asked = Literal["buyer", "guest"]
 
 
 class GivenAnswer(Struct, frozen=True, kw_only=True):
-    """An answer with the label that it was asked with. `ticket` is null if it is about the whole order.
+    """An answer with the label of its question at the time. `ticket` is None if the answer is about the whole order.
 
-    What guests have answered has their seat in the ticket, and their name. `option_id` is null for a text that no option asked for.
+    A guest's answer has their seat in the ticket and their name. `option_id` is None for a text that belongs to no option.
     """
 
     purchase: Purchase
@@ -52,29 +48,29 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """Who has answered."""
+        """Who answered."""
         return "buyer" if self.seat is None else "guest"
 
 
-def load_given(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
-    """The answers of these orders in their order: of each the buyer's, and then those of its guests."""
+def load_answers(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
+    """Load the answers of orders, order by order: first the buyer's answers, then those of the guests."""
     details, guests = parallel.both(lambda: queries.load_many_details(purchases), lambda: _load_guests(purchases))
     given: list[GivenAnswer] = []
     for purchase in purchases:
         if purchase.id in details:
-            given += _of_buyer(purchase, details[purchase.id])
+            given += _buyer_answers(purchase, details[purchase.id])
         for seat in guests.get(purchase.id, []):
-            given += _of_guest(purchase, seat)
+            given += _guest_answers(purchase, seat)
     return given
 
 
-def kept_of(purchase: Purchase, tier_id: str) -> list[int]:
-    """The numbers of the tickets of a tier that the buyer keeps."""
+def kept_ticket_numbers(purchase: Purchase, tier_id: str) -> list[int]:
+    """Return the numbers of a tier's tickets that were not returned."""
     return [number for number in purchase.kept_tickets if purchase.ticket_line(number).tier_id == tier_id]
 
 
 def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
-    """The seats with a guest of the tickets that are kept, by the order's id."""
+    """Load the seats with a guest on tickets that were not returned, by order id."""
     ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
     issued = sorted(tickets.load_tickets(ids), key=lambda ticket: ticket.number)
     found: dict[str, list[Seat]] = {}
@@ -83,9 +79,9 @@ def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
     return found
 
 
-def _of_buyer(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
+def _buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
     for answer in details.answers:
-        if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_of(purchase, answer.tier_id):
+        if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_ticket_numbers(purchase, answer.tier_id):
             yield GivenAnswer(
                 purchase=purchase,
                 tier_id=answer.tier_id,
@@ -97,7 +93,7 @@ def _of_buyer(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAns
             )
 
 
-def _of_guest(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
+def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
     details, guest, ticket = seat.details, seat.guest, seat.ticket
     if details is None or guest is None:
         return
@@ -127,14 +123,14 @@ def _of_guest(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
         )
 
 
-# New ones come last, for those who read a file by the places of its columns.
+# Add new columns at the end: programs may read the file by column position.
 COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer", "seat", "guest")
 
-MAX_SEATS = 2000  # of the orders of a page, each of which may have a guest with answers
+MAX_SEATS = 2000  # in the orders of a page; each seat may have a guest with answers
 
 
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The orders of which to show the answers: `limit` of them, the newest first; to the questions of one package, or to one of these.
+    """Which answers to show: those of `limit` orders, newest first, to all questions, the questions of one package, or one question.
 
     A page has fewer orders if they have many seats.
     """
@@ -148,18 +144,17 @@ class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class ChoiceCount(Struct, frozen=True):
-    """How many answers have this choice."""
+    """The number of answers with this choice."""
 
     choice: str
     count: int
 
 
 class OptionAnswers(Struct, frozen=True, kw_only=True):
-    """The answers of buyers, or of guests, to a question. Those to a `boolean` are counted as `true` and `false`; of a `text_input`,
-    `choices` is empty.
+    """The answers of buyers or guests to a question. A `boolean` has the choices `true` and `false`; a `text_input` has none.
 
-    `unanswered`: how many orders or tickets have no answer; for a question to guests, how many seats, with a guest or without. It is null
-    for a question that is asked no more, of these people no more, or as another type.
+    `unanswered` counts the orders or tickets without an answer; for a question to guests, the seats, with or without a guest. It is null
+    if the question no longer exists, or now has another type or is asked of other people.
     """
 
     package_id: str
@@ -173,9 +168,9 @@ class OptionAnswers(Struct, frozen=True, kw_only=True):
 
 
 class TextAnswer(Struct, frozen=True, kw_only=True):
-    """A text that a buyer has answered, or the guest of a `seat`, with the label that it was asked with.
+    """The text answer of a buyer, or of the guest of a `seat`, with the label of its question at the time.
 
-    `ticket` is null if it is about the whole order, `option_id` for a guest's answer that no option asked for.
+    `ticket` is null if the answer is about the whole order, `option_id` if a guest's answer belongs to no option.
     """
 
     order_id: str
@@ -190,9 +185,9 @@ class TextAnswer(Struct, frozen=True, kw_only=True):
 
 
 class AnswersView(Struct, frozen=True, kw_only=True):
-    """The answers of a page of orders: their numbers count this page's `orders` alone, so pages are added up.
+    """The answers of a page of orders. The counts are for the `orders` of this page, so add up the pages.
 
-    Orders and tickets that were taken back are in none of them. `next_cursor` is null on the last page.
+    Returned orders and tickets are left out. `next_cursor` is null on the last page.
     """
 
     orders: int
@@ -202,7 +197,7 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """A question: with its type, because one that was changed to another type is another question, and with who answers it."""
+    """A question by type and by who answers it: a question whose type was changed is another question."""
 
     tier_id: str
     option_id: str
@@ -211,9 +206,9 @@ class _Key(NamedTuple):
 
 
 def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]:
-    """The answers that a query asks for, as JSON or CSV. Raises InvalidInput."""
+    """Return a page of answers as JSON or CSV. Raises InvalidInput."""
     purchases, next_cursor = _find_orders(event.id, query)
-    given = [answer for answer in load_given(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
+    given = [answer for answer in load_answers(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
     if query.format == "csv":
         is_first = query.cursor is None
         reply: Reply[str] = csv_reply(query, COLUMNS if is_first else None, map(_csv_row, given), next_cursor)
@@ -225,7 +220,7 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
 
 
 def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], str | None]:
-    """A page of the orders that keep tickets, and the cursor of the next one."""
+    """Return a page of orders that still have tickets, and the cursor of the next page."""
     before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
     found: list[str] = []
     next_cursor = None
@@ -253,7 +248,7 @@ def _is_wanted(tier_id: str, option_id: str | None, query: AnswersQuery) -> bool
 
 
 def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[GivenAnswer]) -> Iterator[OptionAnswers]:
-    """The questions that are asked now, in their order, and then those that were asked once and have answers here."""
+    """Count the answers to the present questions in their order, then to former questions that have answers here."""
     by_key: dict[_Key, list[GivenAnswer]] = defaultdict(list)
     for answer in given:
         if answer.option_id is not None:
@@ -269,8 +264,8 @@ def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], gi
 
 
 def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
-    """How many answers to a question about a tier an order has if all are given."""
-    kept = kept_of(purchase, tier_id)
+    """Return how many answers to a question about a tier a complete order has."""
+    kept = kept_ticket_numbers(purchase, tier_id)
     match per:
         case "purchase":
             return int(bool(kept))
@@ -281,7 +276,7 @@ def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
 
 
 def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choices: Iterable[str], expected: int | None) -> OptionAnswers:
-    """The answers to one question. Choices come in the order of the question; those that it has no more come after them."""
+    """Count the answers to one question. The choices have the order of the question; former choices come last."""
     counts: Counter[str] = Counter()
     for answer in answers:
         counts.update(_chosen(answer))
@@ -300,7 +295,7 @@ def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choic
 
 
 def _chosen(answer: GivenAnswer) -> list[str]:
-    """The choices of an answer; none of a text."""
+    """Return the choices of an answer; none for a text."""
     if isinstance(answer.value, list):
         return answer.value
     return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]
@@ -321,7 +316,7 @@ def _text_answer(answer: GivenAnswer) -> TextAnswer:
 
 
 def _csv_row(answer: GivenAnswer) -> list[Cell]:
-    """An answer by COLUMNS."""
+    """Return an answer as a row of COLUMNS."""
     purchase = answer.purchase
     package = next((line.tier_name for line in purchase.lines if line.tier_id == answer.tier_id), "")
     value = answer.value if isinstance(answer.value, str) else "; ".join(_chosen(answer))

@@ -18,15 +18,15 @@ from chalicelib.foundation.clock import Timestamp
 
 ShortText = Annotated[str, Meta(max_length=400)]
 
-# New ones come last, for those who read a file by the places of its columns.
+# Add new columns at the end: programs may read the file by column position.
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
 _EVENT_COLUMNS = (*_COLUMNS, "actor_name", "actor_role")
-# Only who works at an event does this, so the promoter has had to do with them.
+# Only people who work at an event do this, so its promoter may see their names.
 _AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate_scanned")
 
 
 class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which entries to list, newest first: those from `from` (included) to `to` (not included)."""
+    """Which entries to list, newest first, from `from` (included) to `to` (not included)."""
 
     subject: ShortText | None = None
     actor: ShortText | None = None
@@ -58,8 +58,10 @@ class AuditEntryView(Struct, frozen=True, kw_only=True):
 
 
 class EventAuditEntryView(AuditEntryView, frozen=True, kw_only=True):
-    """An entry with who somebody is at the event. `actor_name` is null for buyers, admins and programs, and `actor_role` also for who has
-    scanned tickets and works at the event no more.
+    """An entry with the name and role of its actor at the event.
+
+    `actor_name` is null for buyers, admins and programs. `actor_role` is null also for people who scanned tickets but no longer work at
+    the event.
     """
 
     actor_name: str | None
@@ -77,7 +79,7 @@ class EventAuditLogView(Struct, frozen=True):
 
 
 def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
-    """The entries of an event that a query asks for, as JSON or CSV, with the names of those who work there."""
+    """Return an event's audit entries as JSON or CSV, with the names of the people who work there."""
     page, next_cursor = _read_page(query, event.id)
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
     people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
@@ -87,7 +89,7 @@ def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditL
 
 
 def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
-    """The entries that a query asks for, of one event or of all, as JSON or CSV."""
+    """Return audit entries of one event or of all events, as JSON or CSV."""
     page, next_cursor = _read_page(query, event_id)
     if query.format == "csv":
         return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)

@@ -1,8 +1,8 @@
-"""What each purchase, entry of the ledger and ticket adds to the figures of its event: pure functions of its present state.
+"""What each purchase, ledger entry and ticket adds to the figures of its event: pure functions of its present state.
 
-Figures are named numbers in parts: `totals`, `gates` with who came in at which gate, one part for each promo code, `promo#EARLY`, and
-one for each day, `day#2026-11-21`, with the hours of the day in the names. What a purchase adds is kept with it. When it has changed, the
-difference is added, so it does not matter how many changes were missed, came twice or are counted anew.
+Figures are named numbers in parts: `totals`; `gates`, the people admitted by gate; a part for each promo code, `promo#EARLY`; and a part
+for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, it adds
+the difference, so it does not matter whether changes were missed, delivered twice or counted again.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ GATE = "gate#"  # before the name of a gate
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
-    """How far the purchase has come, and the tickets that were sold by it and taken back, by tier."""
+    """Return the progress of a purchase, and the tickets that it sold and that were returned, by tier."""
     totals: Counter[str] = Counter({"reservations": 1})
     totals["checkouts"] += purchase.checkout_at is not None
     totals["expired"] += purchase.state == "expired"
@@ -50,12 +50,12 @@ def purchase_figures(purchase: Purchase) -> Figures:
 
 
 def promo_part(promo_code: str) -> str:
-    """The part with the figures of a promo code: one of their own, because an event may have thousands of codes."""
+    """Return the part for a promo code. Each code has its own part because an event may have thousands of codes."""
     return f"promo#{promo_code}"
 
 
 def _promo_figures(order: Purchase) -> dict[str, int]:
-    """What an order adds to its promo code. Money has its currency in the name."""
+    """Return what an order adds to its promo code. The names of amounts include the currency."""
     payment_id = order.payment.payment_intent_id if order.payment is not None else None
     return {
         "uses": 1,
@@ -68,7 +68,7 @@ def _promo_figures(order: Purchase) -> dict[str, int]:
 
 
 def entry_figures(entry: LedgerEntry) -> Figures:
-    """The money that an entry moved, by provider and currency, and how many entries of its kind there are."""
+    """Return the money that a ledger entry moved, by provider and currency, and a count of one entry of its kind."""
     key = f"money#{entry.provider}#{entry.currency}"
     figures = {TOTALS: {f"{key}#{entry.kind}#count": 1}}
     if SIGNS[entry.kind] and entry.amount_cents:
@@ -79,7 +79,7 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """The people who have come in with a ticket, by tier, by the hour in which they came, and by gate; an empty name for none."""
+    """Return the people admitted with a ticket by tier, hour and gate. A check-in without a gate has an empty gate name."""
     if not ticket.checkins:
         return {}
     figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}
@@ -95,7 +95,7 @@ def ticket_figures(ticket: Ticket) -> Figures:
 
 
 def difference(after: Figures, before: Figures) -> Figures:
-    """What has to be added to get from one to the other; without zeros."""
+    """Return what must be added to `before` to get `after`, without zeros."""
     result: Figures = defaultdict(dict)
     for part in {*after, *before}:
         new, old = after.get(part, {}), before.get(part, {})
@@ -106,7 +106,7 @@ def difference(after: Figures, before: Figures) -> Figures:
 
 
 def total(parts: list[Figures]) -> Figures:
-    """The sum of figures; without zeros."""
+    """Return the sum of figures, without zeros."""
     result: dict[str, Counter[str]] = defaultdict(Counter)
     for figures in parts:
         for part, numbers in figures.items():
@@ -117,6 +117,6 @@ def total(parts: list[Figures]) -> Figures:
 
 
 def _day_and_hour(at: int) -> tuple[str, str]:
-    """The part of a second's day, and the two digits of its hour, in UTC."""
+    """Return the part for the day of a time, and the two digits of its hour, in UTC."""
     text = clock.iso(at)
     return f"day#{text[:10]}", text[11:13]

@@ -13,6 +13,6 @@ bp = Blueprint(__name__)
 @bp.lambda_function(name="project_reports")
 @stream_consumer("project_reports")
 def project_reports(changes: Sequence[Change]) -> None:
-    from chalicelib.addons.reports import projection  # all functions load this module, one of them writes reports
+    from chalicelib.addons.reports import projection  # every function loads this module, but only this one writes reports
 
     projection.project(changes)

@@ -1,4 +1,10 @@
-"""Find the orders of an event by what people know of them: a number, a ticket's code, the buyer's id or e-mail address, or a name."""
+"""Find an event's orders by number, ticket code, buyer's id, email address or name.
+
+The index has the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is derived from the purchase, its
+tickets, its checkout and the buyer's account, which are read again at every change that may matter. The terms of an order are stored
+beside the index and compared on each write, so of two runs at once the one that read first writes nothing. The index has no terms of an
+erased buyer, except the names on tickets that now belong to others.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -19,21 +25,15 @@ from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, read_code, ticket_id
 
-# The index that finds an order by its buyer's e-mail address, and by the names of its buyer, of who comes, and of the guests of its seats.
-#
-# It follows from what is stored now: the purchase, its tickets, its checkout and the buyer's account, read anew at each change that may
-# matter. What an order is indexed by is kept beside it and compared when it is written, so of two runs at once the one that read first
-# writes nothing. Of a buyer who was erased only names on tickets that others have now are indexed.
-
-CHUNK = 16  # orders that are read at once
-MAX_NAMES = 100  # of one order; a table of guests has more only if somebody names many of them
+CHUNK = 16  # orders read at once
+MAX_NAMES = 100  # per order; only an order with very many named guests has more
 MAX_WORD_LENGTH = 50
 
 Order = tuple[str, str]  # the ids of the event and the purchase
 
 
 def changed_orders(changes: Iterable[Change]) -> list[Order]:
-    """The orders whose entries in the index may be others after these changes."""
+    """Return the orders whose search terms these changes may affect."""
     found: dict[Order, None] = {}
     for change in changes:
         match change:
@@ -45,13 +45,13 @@ def changed_orders(changes: Iterable[Change]) -> list[Order]:
 
 
 def update(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
-    """Bring the entries of orders of a generation up to date. `retry` repeats what others were faster than."""
+    """Update the search terms of orders in a generation. `retry` repeats a chunk after a conflict with another run."""
     for start in range(0, len(orders), CHUNK):
         retry(partial(_update_chunk, generation, orders[start : start + CHUNK]))
 
 
 def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
-    # The old entries are read first, so `change_index` refuses if somebody else has written them since.
+    # Read the old terms first: then `change_index` refuses if another run has changed them since.
     before = _load_index(generation, orders)
     purchases = [purchase for purchase in queries.load_many(order_id for _, order_id in orders).values() if purchase and purchase.was_order]
     terms = _terms(purchases)
@@ -65,12 +65,12 @@ def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
 def _load_index(generation: int, orders: Sequence[Order]) -> dict[str, Terms]:
     found: dict[str, Terms] = {}
     for event_id in dict.fromkeys(event_id for event_id, _ in orders):
-        found |= store.load_index(generation, event_id, [order_id for of, order_id in orders if of == event_id])
+        found |= store.load_index(generation, event_id, [order_id for order_event_id, order_id in orders if order_event_id == event_id])
     return found
 
 
 def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
-    """What to index these orders by."""
+    """Return the search terms of these orders."""
     from chalicelib.accounts import service as accounts
 
     known = [purchase for purchase in purchases if not purchase.is_erased]
@@ -93,7 +93,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
 
 
 def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
-    """What to index an order by; `buyer` is null without an account, `details` if nothing was sent along with the checkout."""
+    """Return the search terms of an order. `buyer` is None without an account, `details` if the checkout had none."""
     names = [" ".join(filter(None, (buyer.first_name, buyer.last_name)))] if buyer is not None else []
     for ticket in issued:
         names += [ticket.attendee.name] if ticket.attendee is not None else []
@@ -105,22 +105,23 @@ def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: 
 
 
 def name_words(text: str) -> list[str]:
-    """The words of a name as they are compared, without accents and case."""
+    """Return the words of a name for comparison, without accents and case."""
     return [word[:MAX_WORD_LENGTH] for word in words_of(text)]
 
 
 MAX_WORDS = 10
 _NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
-_LAST = "\U0010ffff"  # behind all texts that begin alike
+_LAST = "\U0010ffff"  # sorts after all texts with the same prefix
 
 _CursorKey = tuple[Annotated[str, Meta(min_length=1, max_length=1000)]]
 
 
 def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:
-    """The ids of at most `limit` purchases that fit the text, which may be of other events, and the cursor of the next page.
+    """Return the ids of at most `limit` purchases that match the text, and the cursor of the next page.
 
-    A number, code, id or address fits whole; of a name each word of the text begins a word. Accents and case do not count. Three round
-    trips. What was bought or named within the last seconds may be missing. Raises InvalidInput for a cursor that is none.
+    Numbers, codes, ids and addresses must match completely; of a name, each word of the text must begin a word. Accents and case do not
+    matter. A result may belong to another event. Takes three round trips. Orders and names of the last seconds may be missing. Raises
+    InvalidInput for a cursor that is not valid.
     """
     after = None if cursor is None else cursors.decode_key(cursor, _CursorKey)[0]
     number = _NUMBER.fullmatch(text.strip().upper())
@@ -137,19 +138,20 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
 
 
 def _find_exact(event_id: str, text: str) -> list[str]:
-    """The order of the ticket that has this code, and those of the buyer whose id this is; few texts are either."""
+    """Return the order of the ticket with this code, and the orders of the buyer with this id."""
     if not text or " " in text:
         return []
-    of_code, of_buyer = parallel.both(
+    found_ticket_id, buyer_order_ids = parallel.both(
         lambda: tickets.find_id_of_code(read_code(text)), lambda: queries.list_event_order_ids(text, event_id)
     )
-    return [*([of_code.rpartition("-")[0]] if of_code is not None else []), *sorted(of_buyer, reverse=True)]
+    ticket_order_ids = [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
+    return [*ticket_order_ids, *sorted(buyer_order_ids, reverse=True)]
 
 
 def _find_by_address(event_id: str, address: str, limit: int, after: str | None) -> tuple[list[str], str | None]:
     term = f"email#{email_key(address)}#"
     entries, is_cut = store.query_index(store.load_generations().current, event_id, term, term + _LAST, after)
-    # An address may have `#` in it, so that another one begins with all of this one.
+    # An address may contain `#`, so a longer address may begin with the whole term.
     found = [(key, key.removeprefix(term)) for key, _ in entries if "#" not in key.removeprefix(term)]
     return _page(found, limit, entries[-1][0] if is_cut else None)
 
@@ -158,7 +160,7 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
     words = sorted(set(name_words(text)[:MAX_WORDS]), key=len, reverse=True)
     if not words:
         return [], None
-    first = f"name#{words[0]}"  # the longest word: the fewest names begin so
+    first = f"name#{words[0]}"  # the longest word, because the fewest names begin with it
     entries, is_cut = store.query_index(store.load_generations().current, event_id, first, first + _LAST, after)
     found = []
     for key, names in entries:
@@ -169,13 +171,13 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
 
 
 def _indexed_word(words: list[str], names: list[str]) -> str | None:
-    """The word of the index by which an order of these names counts, so that it counts once; None if none of the names fits all words."""
+    """Return the index word under which an order with these names is found, so that it is found once; None if no name matches all words."""
     fitting = [name.split() for name in names]
     fitting = [name for name in fitting if all(any(known.startswith(word) for known in name) for word in words)]
     return min((known for name in fitting for known in name if known.startswith(words[0])), default=None)
 
 
 def _page(found: list[tuple[str, str]], limit: int, read_to: str | None) -> tuple[list[str], str | None]:
-    """The order ids of the first `limit` entries, each (key, order id). `read_to`: the last key that was read, if there are more."""
+    """Return the order ids of the first `limit` entries and a cursor. `read_to` is the last key read, if there are more."""
     position = found[limit - 1][0] if len(found) > limit else read_to
     return [order_id for _, order_id in found[:limit]], cursors.encode_key((position,)) if position is not None else None

@@ -1,4 +1,4 @@
-"""Lists of orders: the caller's own, and for who manages an event its orders, those that failed, and its disputes."""
+"""Lists of orders: the caller's own; and for managers of an event, its orders, its failed purchases and its disputes."""
 
 from typing import Annotated, Literal
 
@@ -16,13 +16,13 @@ from chalicelib.purchases import queries, views
 from chalicelib.purchases.model import ACTIVE_STATES, Dispute, Purchase
 from chalicelib.purchases.views import DisputeView, OrderListView, dispute_view
 
-MAX_ROWS_READ = 1000  # for one page of an event's orders, however few of them a filter accepts
+MAX_ROWS_READ = 1000  # per page of an event's orders, however few the filter accepts
 
 
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status`, by buyer and by a `search`.
+    """Which orders to list: the caller's own; or with `event_id` the orders of an event, filtered by `status`, buyer and `search`.
 
-    `disputed` are those whose payment a bank has ever disputed, `failed` purchases whose payment was begun and which got no tickets.
+    `disputed` orders are those whose payment a bank has ever disputed. `failed` purchases reached the payment but got no tickets.
     """
 
     event_id: Id | None = None
@@ -45,7 +45,7 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the disputed orders: `limit` of them, each with all its disputes."""
+    """Which page of the disputed orders. `limit` counts orders, and each comes with all its disputes."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
@@ -58,14 +58,14 @@ class EventDisputeView(DisputeView, frozen=True, kw_only=True):
 
 
 class DisputesView(Struct, frozen=True):
-    """Disputes by their orders, the newest first. `next_cursor` is null on the last page."""
+    """Disputes, those of the newest orders first. `next_cursor` is null on the last page."""
 
     disputes: list[EventDisputeView]
     next_cursor: str | None
 
 
 def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
-    """A page of the caller's orders, the newest first. Raises InvalidInput for the filters of an event's orders."""
+    """Return a page of the caller's orders, newest first. Raises InvalidInput for filters that need an event."""
     for name in ("status", "user_id", "search"):
         if getattr(query, name) is not None:
             raise InvalidInput(f"`{name}` filters the orders of one event, so it needs `event_id`.", path=name)
@@ -74,15 +74,17 @@ def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
 
 
 def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
-    """A page of an event's orders, those of the newest reservations first; one that finds few may end early, and says where to go on."""
+    """Return a page of an event's orders, newest reservation first. A page that finds few may be short; its cursor leads to the rest."""
     purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
     if query.status == "failed":
-        purchases = [purchase for purchase in purchases if not purchase.was_order]  # paid late, after it had failed
+        purchases = [
+            purchase for purchase in purchases if not purchase.was_order
+        ]  # a late payment was accepted after the purchase had failed
     return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
 
 
 def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """The purchases of a page of what is found. It may have fewer than the limit, also none, although another page follows."""
+    """Return a page of search results. It may be short or even empty although another page follows."""
     from chalicelib.addons.reports import order_search
 
     found, next_cursor = order_search.find_order_ids(event_id, text, query.limit, query.cursor)
@@ -106,7 +108,7 @@ def _is_searched(purchase: Purchase, query: OrdersQuery) -> bool:
 
 
 def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:
-    """The disputes of a page of an event's disputed orders, those of the newest reservations first."""
+    """Return the disputes of a page of an event's disputed orders, newest reservation first."""
     page = OrdersQuery(event_id=event_id, status="disputed", limit=query.limit, cursor=query.cursor)
     purchases, next_cursor = _read_page(event_id, page)
     return DisputesView([_dispute_view(dispute, purchase) for purchase in purchases for dispute in purchase.disputes], next_cursor)
@@ -117,12 +119,12 @@ def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
 
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """The purchases of a page of a list, as far as they still exist, and the cursor of the next one."""
-    of: OrderList = query.status if query.status in ("disputed", "failed") else "order"
-    state = query.status if of == "order" else None
+    """Return the purchases of a page of a list, without those that were deleted, and the cursor of the next page."""
+    order_list: OrderList = query.status if query.status in ("disputed", "failed") else "order"
+    state = query.status if order_list == "order" else None
     found: list[str] = []
     next_before = None
-    for read, order in enumerate(store.query_orders(store.load_generations().current, event_id, _position(query), of), start=1):
+    for read, order in enumerate(store.query_orders(store.load_generations().current, event_id, _position(query), order_list), start=1):
         if (state or order.state, query.user_id or order.user_id) == (order.state, order.user_id):
             if len(found) == query.limit:
                 next_before = found[-1]

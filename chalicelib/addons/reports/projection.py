@@ -1,8 +1,12 @@
-"""The projector: keeps the figures, the orders and the sales of each event up to date with the stream of changes.
+"""The projector: keeps the figures, orders and sales of each event up to date with the stream of changes, and rebuilds them.
 
-Each change is applied exactly once. What a purchase or ticket adds to the figures follows from its present state alone (figures.py). Which
-state is counted, and what it added, are written in one transaction with the difference that they make; so a change that comes again, or
-late, finds its state counted, and does nothing. An entry of the ledger is counted in the transaction that lists it.
+Each change is applied exactly once. What a purchase or ticket adds to the figures depends only on its present state (`figures`). One
+transaction writes the counted state, what it added, and the difference to the figures. A change that is delivered twice or late finds a
+state that is already counted, and does nothing. A ledger entry is counted in the transaction that lists it.
+
+A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. It writes a new generation beside the
+current one, and the projector writes both from the start: whichever of the two brings a version of a purchase first, the other finds it
+counted. In the end the new generation becomes the current one, and the old one is deleted.
 """
 
 from collections import defaultdict
@@ -16,7 +20,7 @@ from msgspec import Struct
 from chalicelib.addons.reports import order_search, store
 from chalicelib.addons.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
 from chalicelib.addons.reports.order_search import Order
-from chalicelib.addons.reports.store import Counted, Generations, OrderEntry, OrderList, Sale
+from chalicelib.addons.reports.store import CountedState, Generations, OrderEntry, OrderList, Sale
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
@@ -27,24 +31,25 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
-# Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days and the
-# figures of a promo code. Of a ticket, only people who come in at different days change more than two.
+# Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase is up to three items (an order without
+# money cannot be disputed), and changes up to two days and the figures of a promo code. A ticket changes more than two days only if its
+# people come in on different days.
 CHUNK = 16
 MAX_ATTEMPTS = 5
 
-WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no entries in the ledger
+WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no ledger entries
 FIRST_POSITION = "0"  # before all positions in the stream
 
 
 class State(Struct, frozen=True):
-    """What a purchase or ticket adds in one of its states; with the purchase, if it exists."""
+    """A state of a purchase or ticket with what it adds to the figures, and the purchase itself unless it is deleted."""
 
-    counted: Counted
+    counted: CountedState
     purchase: Purchase | None = None
 
 
 def project(changes: Sequence[Change]) -> None:
-    """Apply changes to the generation that is read, and to the one that is being built."""
+    """Apply changes to the current generation, and to the generation that a rebuild is writing."""
     newest: dict[str, State] = {}
     for change in changes:
         state = _state_after(change)
@@ -61,17 +66,17 @@ def project(changes: Sequence[Change]) -> None:
 
 
 def purchase_state(purchase: Purchase) -> State:
-    """The state of a purchase as it is now."""
+    """Return the state of a purchase as it is now."""
     return State(_count_purchase(purchase), purchase)
 
 
 def ticket_state(ticket: Ticket) -> State:
-    """The state of a ticket that was read from its table: whatever the stream says of the ticket counts instead."""
+    """Return the state of a ticket that was read from its table. Any state from the stream replaces it."""
     return State(_count_ticket(ticket, FIRST_POSITION))
 
 
 def _state_after(change: Change) -> State | None:
-    """The state of the purchase or ticket after a change; None if it adds nothing to the figures."""
+    """Return the state of the purchase or ticket after a change; None if the change does not affect figures."""
     match change:
         case PurchaseForgotten():
             return State(_count_purchase(change.purchase, is_forgotten=True))
@@ -82,8 +87,8 @@ def _state_after(change: Change) -> State | None:
     return None
 
 
-def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> Counted:
-    return Counted(
+def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> CountedState:
+    return CountedState(
         event_id=purchase.event_id,
         key=f"purchase#{purchase.id}",
         position=f"{purchase.version:012}",
@@ -92,12 +97,12 @@ def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> Counte
     )
 
 
-def _count_ticket(ticket: Ticket, position: str) -> Counted:
-    return Counted(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
+def _count_ticket(ticket: Ticket, position: str) -> CountedState:
+    return CountedState(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
 
 
 def apply_states(generation: int, states: Iterable[State]) -> None:
-    """Count each state, unless it, or a newer one of the same purchase or ticket, is counted already."""
+    """Count each state, unless this state or a newer one of the same purchase or ticket is already counted."""
     by_event: dict[str, list[State]] = defaultdict(list)
     for state in states:
         by_event[state.counted.event_id].append(state)
@@ -107,12 +112,12 @@ def apply_states(generation: int, states: Iterable[State]) -> None:
 
 
 def index_orders(generation: int, orders: Sequence[Order]) -> None:
-    """Let these orders be found by what is known of their buyers now."""
+    """Update the search terms of these orders from what is known of their buyers now."""
     order_search.update(generation, orders, _retry)
 
 
 def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
-    """Count and list each entry of the ledger, unless it is listed already."""
+    """Count and list each ledger entry, unless it is already listed."""
     by_event: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
         by_event[entry.event_id].append(entry)
@@ -134,7 +139,7 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
         added.append(difference(counted.figures, before.figures if before is not None else {}))
         if purchase is not None:
             order = OrderEntry(purchase.id, purchase.state, purchase.user_id)
-            items += [store.order_item(generation, event_id, order, of) for of in _lists_of(purchase)]
+            items += [store.order_item(generation, event_id, order, order_list) for order_list in _order_lists(purchase)]
             if purchase.was_order and purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
                 sale = _sale_without_money(purchase, purchase.payment.provider)
                 items.append(store.sale_item(generation, event_id, sale, is_new=False))
@@ -143,7 +148,7 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
 
 
 def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
-    sales = [sale_of(entry) for entry in entries]
+    sales = [ledger_sale(entry) for entry in entries]
     known = store.find_sales(generation, event_id, sales)
     new = [(entry, sale) for entry, sale in zip(entries, sales, strict=True) if (sale.order_id, sale.kind, sale.reference) not in known]
     if new:
@@ -151,8 +156,8 @@ def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerE
         store.commit([*items, *store.figure_items(generation, event_id, total([entry_figures(entry) for entry, _ in new]))])
 
 
-def _lists_of(purchase: Purchase) -> list[OrderList]:
-    """The lists in which a purchase is; one that a bank may dispute has no sale without money."""
+def _order_lists(purchase: Purchase) -> list[OrderList]:
+    """Return the lists that a purchase belongs to."""
     lists: list[OrderList] = []
     if purchase.was_order:
         lists.append("order")
@@ -163,12 +168,12 @@ def _lists_of(purchase: Purchase) -> list[OrderList]:
     return lists
 
 
-def _is_newer(counted: Counted, known: Counted) -> bool:
+def _is_newer(counted: CountedState, known: CountedState) -> bool:
     return (counted.position, counted.is_forgotten) > (known.position, known.is_forgotten)
 
 
-def sale_of(entry: LedgerEntry) -> Sale:
-    """An entry of the ledger as the sales list it."""
+def ledger_sale(entry: LedgerEntry) -> Sale:
+    """Return the sale of a ledger entry."""
     return Sale(
         at=entry.at,
         order_id=entry.purchase_id,
@@ -188,22 +193,17 @@ def _sale_without_money(purchase: Purchase, provider: ProviderName) -> Sale:
 
 
 def _retry(attempt: Callable[[], None]) -> None:
-    """Repeat an attempt that others were faster than. Raises StoreUnavailable if they always are."""
+    """Call `attempt` until no other run interferes. Raises StoreUnavailable after MAX_ATTEMPTS conflicts."""
     for _ in range(MAX_ATTEMPTS):
         try:
             attempt()
-        except store.Recounted:
+        except store.CountConflict:
             continue
         return
     raise dynamo.StoreUnavailable("the figures kept changing")
 
 
-# Rebuild the reports from the purchases, the ledger and the tickets, while they are read and changes come in.
-#
-# A new generation is built beside the one that is read. The projector writes both from the beginning on; whichever of the two brings a
-# version of a purchase first, the other finds it counted. At the end the new generation is read, and the old one deleted.
-
-# Longer than a run of the projector: after this, all runs know the generation that is being built, or the one that is read.
+# Longer than a run of the projector: after this time, every run has loaded the present generations.
 WAIT_SECONDS = 65
 BATCH = 190
 
@@ -211,7 +211,7 @@ T = TypeVar("T")
 
 
 class RebuildReport(Struct, frozen=True):
-    """`forgotten`: purchases that DynamoDB has deleted; what they added is taken over. `checked_in`: tickets."""
+    """Numbers of items by kind. `forgotten` purchases were deleted by DynamoDB, and their figures copied; `checked_in` counts tickets."""
 
     generation: int
     purchases: int
@@ -226,7 +226,7 @@ class RebuildConflict(Exception):
 
 
 def rebuild(wait: Callable[[float], None]) -> RebuildReport:
-    """Rebuild the reports of all events. `wait(seconds)` is called before and after. One that was interrupted can simply be repeated."""
+    """Rebuild the reports of all events. Calls `wait(seconds)` before and after. An interrupted rebuild can simply be repeated."""
     before = store.load_generations()
     generation = max(before.written) + 1
     _replace(before, Generations(before.current, generation))
@@ -246,7 +246,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
 
 
 def _apply(generation: int, states: Iterable[State]) -> int:
-    """Count states in a generation; returns how many."""
+    """Count states in a generation. Returns their number."""
     number = 0
     for batch in _batches(states):
         apply_states(generation, batch)

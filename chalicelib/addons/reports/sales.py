@@ -1,4 +1,7 @@
-"""The sales of an event by time."""
+"""Sales of an event by time, as JSON or CSV: all of them, in the terms of packages, and totals of a promo code.
+
+The amounts add up to the payment ledger. Package sales use the same sales, the figures of `analytics`, and revenue in major units.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -29,19 +32,19 @@ from chalicelib.tickets.model import ticket_id
 
 SoldStatus = Literal["paid", "partially_refunded", "refunded"]
 
-# New ones come last, for those who read a file by the places of its columns.
+# Add new columns at the end: programs may read the file by column position.
 COLUMNS = (
     *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
     *("promo_code", "discount_cents", "status", "guests"),
 )
-MAX_WITH_GUESTS = 100  # sales of a page with the guests, who stand in the tickets
+MAX_WITH_GUESTS = 100  # sales per page with guests, whose names are in the tickets
 _SALE_POSITION = r"\d{11}#\S+"
 
 
 class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which sales to list, oldest first: from `from` (included) to `to` (not included); of orders with a promo code, or in a state.
+    """Which sales to list, oldest first, from `from` (included) to `to` (not included), filtered by the order's promo code or status.
 
-    With `guests` each sale has those whom the buyer has named, and a page has 100 sales at most.
+    With `guests` each sale has the guests that the buyer named, and a page has at most 100 sales.
     """
 
     since: Time | None = field(default=None, name="from")
@@ -52,7 +55,7 @@ class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The same, of orders with tickets of one tier, as JSON or CSV."""
+    """The filter of sales with the tier of the orders, as JSON or CSV."""
 
     tier_id: Id | None = None
     format: Literal["json", "csv"] = "json"
@@ -61,17 +64,17 @@ class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class SaleGuest(Struct, frozen=True):
-    """Whom the buyer has named for a seat, and its number, if it has one yet."""
+    """The guest that the buyer named for a seat, and the seat's number, null in the first seconds."""
 
     number: str | None
     name: str
 
 
 class SaleView(Struct, frozen=True, kw_only=True):
-    """Money that an order brought in (positive) or that went out for it (negative), in minor units; 0 for an order that costs nothing.
+    """Money received (positive) or paid out (negative) for an order, in minor units; 0 for a free order.
 
-    The amounts add up to what the payment ledger has for the same time. What follows the provider is that of the order, as it is now;
-    `guests` is null unless they were asked for.
+    The amounts add up to the payment ledger for the same time. The fields after `provider` describe the order as it is now. `guests` is
+    null unless the request asks for guests.
     """
 
     at: Timestamp
@@ -95,20 +98,20 @@ class SalesView(Struct, frozen=True):
 
 
 def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
-    """The sales that a query asks for, as JSON or CSV. Raises InvalidInput."""
+    """Return a page of sales as JSON or CSV. Raises InvalidInput."""
     tier_ids = None if query.tier_id is None else {query.tier_id}
-    sales, next_cursor = find_page(event_id, query, query.limit, query.cursor, tier_ids)
+    sales, next_cursor = find_sale_page(event_id, query, query.limit, query.cursor, tier_ids)
     if query.format == "csv":
         return csv_reply(query, COLUMNS, map(csv_row, sales), next_cursor)
     return Reply(SalesView(sales, next_cursor))
 
 
-def find_page(
+def find_sale_page(
     event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
 ) -> tuple[list[SaleView], str | None]:
-    """The wanted ones of so many sales, oldest first, and the cursor of the next page. `tier_ids`: of which tiers, None for all.
+    """Read up to `limit` sales, oldest first. Returns those that the filter accepts, and the cursor of the next page.
 
-    Raises InvalidInput.
+    `tier_ids` limits them to orders with one of these tiers; None means all tiers. Raises InvalidInput.
     """
     limit = min(limit, MAX_WITH_GUESTS) if wanted.guests else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
@@ -134,7 +137,7 @@ def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str |
 
 
 def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collection[str] | None) -> bool:
-    """Whether a filter accepts the sales of an order; without a filter also those of one that has been deleted."""
+    """Return whether the filter accepts the sales of an order. Only an empty filter accepts those of a deleted order."""
     if purchase is None:
         return tier_ids is None and wanted.promo_code is None and wanted.status is None
     return (
@@ -145,7 +148,7 @@ def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collecti
 
 
 def _load_guests(purchases: Iterable[Purchase]) -> dict[str, list[SaleGuest]]:
-    """The guests of the orders that have any, by order id."""
+    """Load the named guests of orders, by order id."""
     ids = {ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets}
     guests: dict[str, list[SaleGuest]] = {}
     for ticket in sorted(tickets.load_tickets(ids), key=lambda ticket: (ticket.purchase_id, ticket.number)):
@@ -173,7 +176,7 @@ def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str,
 
 
 def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
-    """The state of an order that was paid; None for one that is not known, or whose money got no tickets and went back."""
+    """Return the status of a paid order; None if it was deleted, or if it got no tickets and the money was returned."""
     match purchase:
         case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
             return state
@@ -181,20 +184,15 @@ def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
 
 
 def csv_row(sale: SaleView) -> list[Cell]:
-    """A sale by COLUMNS."""
+    """Return a sale as a row of COLUMNS."""
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
     guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
     in_words = {"items": items, "guests": guests}
     return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]
 
 
-# The sales of an event in the words of packages: counts, revenue in major units, and the sales behind them, as JSON or CSV.
-#
-# They are the sales of `reports.sales`, which add up to the payment ledger, and the figures of `reports.analytics`.
-
-
 class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The same, of orders with one package, or of sponsorships only."""
+    """The filter of sales with the package of the orders, or limited to sponsorships."""
 
     package_id: Id | None = None
     sponsorship_only: bool = False
@@ -203,16 +201,16 @@ class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The same for a file. With `bom` it begins with the mark by which older spreadsheets know UTF-8."""
+    """The filter of package sales for a file. With `bom` the file begins with the mark by which older spreadsheets recognize UTF-8."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
     bom: bool = False
 
 
 class SalesSummaryView(Struct, frozen=True, kw_only=True):
-    """How many of each package are sold and not refunded, and what the event has brought in after refunds and lost disputes.
+    """Packages sold and not refunded, by package, and the revenue of the event after refunds and lost disputes.
 
-    `total_revenue` is in major units of `currency`, in which the event is sold; both follow a sale within three seconds.
+    `total_revenue` is in major units of `currency`, the currency of the event's tiers. Both include a sale within three seconds.
     """
 
     counts: dict[str, int]
@@ -222,33 +220,33 @@ class SalesSummaryView(Struct, frozen=True, kw_only=True):
 
 
 class SalesFiguresView(SalesSummaryView, frozen=True, kw_only=True):
-    """The summary with a series for charts: what was sold by package and hour of the days from `from` to `to`, both included."""
+    """The summary with a time series for charts: sales by package and hour for the days from `from` to `to`, both included."""
 
     by_hour: list[HourFigures]
 
 
 class PackageSalesView(SalesSummaryView, frozen=True, kw_only=True):
-    """The summary of all sales, and a page of those that were asked for. With a filter a page may have fewer than `limit`."""
+    """The summary of all sales, and a page of the sales that the filter accepts. With a filter a page may have fewer than `limit`."""
 
     sales: list[SaleView]
     next_cursor: str | None
 
 
 def list_package_sales(event: Event, query: PackageSalesQuery) -> PackageSalesView:
-    """Raises InvalidInput for times or a cursor that cannot be."""
-    (found, next_cursor), totals = parallel.both(lambda: _find(event, query), lambda: sale_totals(event))
+    """Return the summary and a page of package sales. Raises InvalidInput for times or a cursor that are not valid."""
+    (found, next_cursor), totals = parallel.both(lambda: _find_package_sales(event, query), lambda: sale_totals(event))
     return PackageSalesView(**_summary(totals), sales=found, next_cursor=next_cursor)
 
 
 def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFiguresView:
-    """Raises InvalidInput for days that end before they begin, or are too many."""
+    """Return the summary and its time series. Raises InvalidInput if the period ends before it begins or is too long."""
     totals = sale_totals(event, query, now)
     return SalesFiguresView(**_summary(totals), by_hour=totals.by_hour)
 
 
 def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
-    """A part of the file; the header Link leads to the next one. The parts one after the other are the whole."""
-    found, next_cursor = _find(event, query)
+    """Return a part of the CSV file. The header Link leads to the next part; the concatenated parts are the whole file."""
+    found, next_cursor = _find_package_sales(event, query)
     has_header = query.cursor is None
     mark = "\ufeff" if query.bom and has_header else ""
     reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(csv_row, found), next_cursor)
@@ -256,14 +254,14 @@ def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
     return Reply(mark + reply.body, headers=reply.headers | name)
 
 
-def _find(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:
+def _find_package_sales(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:
     tier_ids = None
     if query.package_id is not None or query.sponsorship_only:
         tiers = catalog.snapshot().tiers_of(event.id)
         tier_ids = {
             tier.id for tier in tiers if query.package_id in (None, tier.id) and (tier.is_sponsorship or not query.sponsorship_only)
         }
-    return find_page(event.id, query, query.limit, query.cursor, tier_ids)
+    return find_sale_page(event.id, query, query.limit, query.cursor, tier_ids)
 
 
 def _summary(totals: SaleTotals) -> dict[str, Any]:
@@ -275,14 +273,11 @@ def _summary(totals: SaleTotals) -> dict[str, Any]:
     }
 
 
-# What an event has sold with a promo code.
-
-
 class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
-    """Orders that were paid with a promo code (`uses`), their tickets, and those of these that were taken back.
+    """Paid orders with a promo code (`uses`), their tickets, and how many of these were returned.
 
-    `revenue` is what the tickets cost after the discount, `refunded` what was paid back of it or is being paid back. Those without `_cents`
-    are in major units of `currency`.
+    `revenue` is the price of the tickets after the discount. `refunded` includes refunds that are under way. Amounts without `_cents` are
+    in major units of `currency`.
     """
 
     code: str
@@ -299,7 +294,7 @@ class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
 
 
 def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
-    """The figures of a promo code, which follow a sale within three seconds. Raises NotFound."""
+    """Return the figures of a promo code, which include a sale within three seconds. Raises NotFound."""
     promo_code = promotions.find_by_text(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id)

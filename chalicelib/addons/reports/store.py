@@ -1,20 +1,21 @@
-"""Table `reports`: what the projector makes of the stream of changes.
+"""Table `reports`: figures, orders and sales, which the projector derives from the stream of changes.
 
 | lane | key | what |
 | --- | --- | --- |
-| `state` | `generation` | the generation that is read, and the one that is being built |
-| `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each name is an attribute of its own |
-| `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | which state is counted of a purchase or ticket, and what it added |
-| | `order#<id>` | the purchase, if it became an order: for lists of orders, newest last |
-| | `disputed#<id>` | the same, if a bank has ever disputed its payment |
-| | `failed#<id>` | the same, if its payment was begun and it ended without tickets; it stays there if the money comes late and is taken |
-| | `sale#<time>#<purchase>#<kind>#<reference>` | an entry of the ledger that moved money, or an order that cost nothing, by time |
-| | `attempt#<time>#...` | an entry of the ledger that moved no money |
-| | `index#<id>` | what an order is indexed by: each `name#<word>` and `email#<address>`, in `terms` |
-| | `name#<word>#<id>`, `email#<address>#<id>` | an order that has the word in one of its names, which are in `terms`; or the address |
+| `state` | `generation` | the current generation, and the generation that a rebuild is writing |
+| `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each figure is an attribute |
+| `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
+| | `order#<id>` | a purchase that became an order: for lists of orders, newest last |
+| | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
+| | `failed#<id>` | a purchase that reached the payment and ended without tickets; it stays even if a late payment is accepted |
+| | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
+| | `attempt#<time>#...` | a ledger entry that moved no money |
+| | `index#<id>` | the search terms of an order: each `name#<word>` and `email#<address>`, in `terms` |
+| | `name#<word>#<id>`, `email#<address>#<id>` | an order with this address, or with this word in one of its names; `terms` has the names |
 
-Each purchase, order, sale and ticket is in one of LANES lanes, and each event has its figures FIGURE_LANES times, because one item
-or range of keys takes only so many writes a second. Everything begins with a number, the generation: a rebuild makes a new one beside it.
+DynamoDB limits the writes per second to one item or key range. Each purchase, order, sale and ticket is therefore in one of LANES lanes,
+and the figures of an event are spread over FIGURE_LANES items. All lanes begin with the number of a generation: a rebuild writes a new
+generation beside the current one.
 """
 
 import heapq
@@ -32,22 +33,22 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 
-# Never change them within a generation: what is there would be looked for in the wrong lane.
+# Never change these within a generation: existing items would be looked up in the wrong lane.
 LANES = 4
 FIGURE_LANES = 2
 
 OrderList = Literal["order", "disputed", "failed"]
-Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>` -> none
+Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>` -> an empty list
 
-MAX_TERMS_WRITTEN = 90  # by one transaction of 100 items
+MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
-PAGE_ROWS = 320  # of one call to the store: what a lane has of a thousand rows, and a little more, so that no second call is needed
+PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows and some more, so that no second call is needed
 
 _KEY_ATTRIBUTES = frozenset(["lane", "key"])
 
 
 class ReportRow(dynamo.Table):
-    """Each kind of item uses some of the attributes; `figures`, `sale` and `terms` are JSON."""
+    """One row of any kind; each kind uses some of the attributes. `figures`, `sale` and `terms` are JSON."""
 
     feature = "reports"
     contents = "Figures, orders and sales of events, and the index that finds orders by person."
@@ -74,7 +75,7 @@ class ReportRow(dynamo.Table):
 
 
 class Generations(Struct, frozen=True):
-    """`current` is read; `building` is written beside it, if it is not null."""
+    """The `current` generation, which is read, and the generation that a rebuild is `building`, if any. Changes go to both."""
 
     current: int = 1
     building: int | None = None
@@ -84,11 +85,11 @@ class Generations(Struct, frozen=True):
         return [self.current] if self.building is None else [self.current, self.building]
 
 
-class Counted(Struct, frozen=True, kw_only=True):
-    """Which state of a purchase or ticket the figures contain, and what it added to them.
+class CountedState(Struct, frozen=True, kw_only=True):
+    """The state of a purchase or ticket that the figures contain, and what it added to them.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. Of two states the later one has the greater `position`, a text. `is_forgotten`: a purchase
-    that has been deleted by its time to live; what it added stays.
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is a text; a later state has a greater one. `is_forgotten` marks a purchase that
+    its time to live has deleted; the figures keep what it added.
     """
 
     event_id: str
@@ -99,9 +100,9 @@ class Counted(Struct, frozen=True, kw_only=True):
 
 
 class Sale(Struct, frozen=True, kw_only=True):
-    """Money that came in (positive) or went out (negative) for an order, at `at` in epoch seconds; 0 for an order that costs nothing.
+    """Money received (positive) or paid out (negative) for an order, at `at` in epoch seconds; 0 for a free order.
 
-    Also an attempt to pay, which moved no money: it is counted, but not listed.
+    An attempt to pay that moved no money is a sale too: it is counted but not listed.
     """
 
     at: int
@@ -118,15 +119,15 @@ class Sale(Struct, frozen=True, kw_only=True):
 
 
 class OrderEntry(Struct, frozen=True):
-    """An order in a list of an event; in the list `failed` a purchase that became none."""
+    """An order in a list of an event; in the list `failed`, a purchase that did not become an order."""
 
     order_id: str
     state: str
     user_id: str
 
 
-class Recounted(Exception):
-    """Another run has counted one of the purchases or sales meanwhile, and nothing was written. Read them again."""
+class CountConflict(Exception):
+    """Another run has counted one of the purchases or sales in the meantime, and nothing was written: read them again."""
 
 
 def load_generations() -> Generations:
@@ -135,7 +136,7 @@ def load_generations() -> Generations:
 
 
 def save_generations(before: Generations, after: Generations) -> bool:
-    """False, and nothing written, if they have changed since they were read."""
+    """Write the generations. Returns False and writes nothing if they have changed since they were read."""
     row = ReportRow("state", "generation", current=after.current, building=after.building)
     if before == Generations():
         return (
@@ -147,15 +148,15 @@ def save_generations(before: Generations, after: Generations) -> bool:
     return dynamo.put_if(row, condition, current=before.current, building=before.building) is None
 
 
-def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, Counted]:
-    """What is counted of these purchases and tickets, by key; strongly consistent, one round trip for each 100."""
+def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
+    """Load what the figures contain of these purchases and tickets, by key; strongly consistent, one round trip per 100 keys."""
     wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, key), key)) for key in keys]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
     return {row.key: _counted(event_id, row) for row in rows}
 
 
-def count_item(generation: int, after: Counted, before: Counted | None) -> dynamo.TransactItem:
-    """Transaction item that records what is counted of a purchase or ticket; canceled if it is no longer what was read."""
+def count_item(generation: int, after: CountedState, before: CountedState | None) -> dynamo.TransactItem:
+    """Return the item that records the counted state of a purchase or ticket. The transaction fails if `before` is no longer stored."""
     row = ReportRow(
         _lane(generation, after.event_id, after.key),
         after.key,
@@ -165,41 +166,41 @@ def count_item(generation: int, after: Counted, before: Counted | None) -> dynam
     )
     if before is None:
         return dynamo.put(row, "attribute_not_exists(lane)")
-    # Not counted by another run meanwhile, whose figures would then be added a second time.
+    # If another run has counted this item in the meantime, its figures must not be added a second time.
     presence = "attribute_exists" if before.is_forgotten else "attribute_not_exists"
     return dynamo.put(row, f"position = :position AND {presence}(forgotten)", position=before.position)
 
 
-def order_item(generation: int, event_id: str, order: OrderEntry, of: OrderList = "order") -> dynamo.TransactItem:
-    """Transaction item that lists an order."""
+def order_item(generation: int, event_id: str, order: OrderEntry, order_list: OrderList = "order") -> dynamo.TransactItem:
+    """Return the item that adds an order to a list."""
     lane = _lane(generation, event_id, order.order_id)
-    return dynamo.put(ReportRow(lane, f"{of}#{order.order_id}", state=order.state, user_id=order.user_id))
+    return dynamo.put(ReportRow(lane, f"{order_list}#{order.order_id}", state=order.state, user_id=order.user_id))
 
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
-    """Transaction item that lists a sale; with `is_new` it is canceled if the sale is listed already."""
+    """Return the item that lists a sale. With `is_new` the transaction fails if the sale is already listed."""
     row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
     return dynamo.put(row, "attribute_not_exists(lane)" if is_new else "")
 
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
-    """Those of the sales that are listed, as (order id, kind, reference); strongly consistent."""
+    """Return the sales that are already listed, as (order id, kind, reference); strongly consistent."""
     keys = [_wire_key(ReportRow(*_sale_key(generation, event_id, sale))) for sale in sales]
     found = [_sale(ReportRow.from_raw_data(item)) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True)]
     return {(sale.order_id, sale.kind, sale.reference) for sale in found}
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
-    """What orders are indexed by, those that are; strongly consistent, one round trip for each 100."""
+    """Load the search terms of the orders that are indexed; strongly consistent, one round trip per 100 orders."""
     keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
 
 
 def change_index(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> None:
-    """Index an order by other terms than `before`, in transactions that each leave it consistent.
+    """Replace the search terms of an order, in transactions that each leave the index consistent.
 
-    Raises Recounted if another run has done it meanwhile.
+    Raises CountConflict if another run has changed them in the meantime.
     """
     lane, known = _lane(generation, event_id, order_id), dict(before)
     changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
@@ -222,9 +223,9 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
 
 
 def query_index(generation: int, event_id: str, first: str, last: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
-    """The entries of an event's index from the key `first` to `last`, those behind the key `after` if it is given, with their names.
+    """Read a page of an event's index: keys from `first` to `last`, after the key `after` if it is given, with the names of each entry.
 
-    By key, `<term>#<order id>`; at most PAGE_ROWS of each lane, all lanes at once. Also returns whether there may be more.
+    Keys are `<term>#<order id>`. Reads all lanes at once and at most PAGE_ROWS of each. Also returns whether there may be more.
     """
     keys = ReportRow.key.between(max(first, after) if after else first, last)
 
@@ -241,37 +242,37 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
-    """Transaction items that add to the figures of an event, one for each part. Any lane will do, since the lanes are summed."""
+    """Return the items that add to an event's figures, one for each part. Any lane will do, since reads add up the lanes."""
     lane = random.randrange(FIGURE_LANES)
     return [_add_item(_figures_row(generation, event_id, part, lane), numbers) for part, numbers in added.items() if numbers]
 
 
 def commit(items: Sequence[dynamo.TransactItem]) -> None:
-    """Write all items or none. Raises Recounted if a condition failed."""
+    """Write all items or none. Raises CountConflict if a condition failed."""
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as canceled:
-        raise Recounted from canceled
+        raise CountConflict from canceled
 
 
 def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
-    """The totals of an event by name; FIGURE_LANES items in one round trip."""
+    """Load the totals of an event by name; FIGURE_LANES items in one round trip."""
     return load_part(generation, event_id, TOTALS)
 
 
 def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
-    """One part of the figures of an event by name; FIGURE_LANES items in one round trip."""
+    """Load one part of an event's figures by name; FIGURE_LANES items in one round trip."""
     return load_parts(generation, event_id, [part]).get(part, {})
 
 
 def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
-    """Some parts of the figures of an event; FIGURE_LANES items for each, in one round trip."""
+    """Load some parts of an event's figures; FIGURE_LANES items for each part, in one round trip."""
     keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for part in parts for lane in range(FIGURE_LANES)]
     return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
-    """The figures of the days of an event from one date to another, both included, by part; one query."""
+    """Load the daily figures of an event from `first_day` to `last_day`, both included, by part; one query."""
     key = {"#lane": "lane", "#key": "key"}
     values = {
         ":lane": {"S": _figures_lane(generation, event_id)},
@@ -291,27 +292,29 @@ def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> 
     return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]])
 
 
-def query_orders(generation: int, event_id: str, before: str | None, of: OrderList = "order") -> Iterator[OrderEntry]:
-    """The orders in a list of an event, newest reservation first; those before the order id `before` if it is given."""
-    for row in _merge_lanes(generation, event_id, f"{of}#", f"{of}#{before}" if before else f"{of}#~", newest_first=True):
-        order_id = row.key.removeprefix(f"{of}#")
+def query_orders(generation: int, event_id: str, before: str | None, order_list: OrderList = "order") -> Iterator[OrderEntry]:
+    """Iterate over a list of an event's orders, newest reservation first, starting below the order id `before` if it is given."""
+    for row in _merge_lanes(
+        generation, event_id, f"{order_list}#", f"{order_list}#{before}" if before else f"{order_list}#~", newest_first=True
+    ):
+        order_id = row.key.removeprefix(f"{order_list}#")
         if order_id != before:
             yield OrderEntry(order_id, row.state, row.user_id)
 
 
 def query_sales(generation: int, event_id: str, first: str, last: str) -> Iterator[tuple[Sale, str]]:
-    """The sales of an event by time, each with its position: those from the position `first` to `last`, both included."""
+    """Iterate over an event's sales by time, each with its position, from the position `first` to `last`, both included."""
     for row in _merge_lanes(generation, event_id, f"sale#{first}", f"sale#{last}", newest_first=False):
         yield _sale(row), row.key.removeprefix("sale#")
 
 
 def sale_position(at: int) -> str:
-    """Where the sales of a second begin: as a text that sorts like the number."""
+    """Return the position before the sales of a second: a text that sorts like the number."""
     return f"{at:011}"
 
 
-def scan_counted(generation: int) -> Iterator[Counted]:
-    """What is counted of all purchases and tickets in a generation. Reads the whole table: for rebuilding only."""
+def scan_counted(generation: int) -> Iterator[CountedState]:
+    """Iterate over the counted states of all purchases and tickets in a generation. Reads the whole table: for rebuilds only."""
     for row in ReportRow.scan(consistent_read=True):
         number, _, rest = row.lane.partition("#")
         if number == str(generation) and row.position is not None:
@@ -319,7 +322,7 @@ def scan_counted(generation: int) -> Iterator[Counted]:
 
 
 def delete_other_generations(kept: int) -> int:
-    """Delete the items of all generations but one; returns how many. Reads the whole table: for rebuilding only."""
+    """Delete the items of all generations but `kept`. Returns their number. Reads the whole table: for rebuilds only."""
     deleted = 0
     for row in ReportRow.scan(consistent_read=True):
         number = row.lane.partition("#")[0]
@@ -370,7 +373,7 @@ def _wire_key(row: ReportRow) -> dict[str, Any]:
 
 
 def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem:
-    """Transaction item that adds to attributes which the model does not name; those that do not exist count as 0."""
+    """Return the item that adds to attributes which the model does not declare; a missing attribute counts as 0."""
     ordered = list(enumerate(numbers.items()))
     return {
         "Update": {
@@ -387,8 +390,8 @@ def _numbers(item: Mapping[str, Any]) -> dict[str, int]:
     return {name: int(typed["N"]) for name, typed in item.items() if name not in _KEY_ATTRIBUTES}
 
 
-def _counted(event_id: str, row: ReportRow) -> Counted:
-    return Counted(
+def _counted(event_id: str, row: ReportRow) -> CountedState:
+    return CountedState(
         event_id=event_id,
         key=row.key,
         position=row.position,

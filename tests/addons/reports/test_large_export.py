@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from chalicelib.addons.reports import store
-from chalicelib.addons.reports.projection import sale_of
+from chalicelib.addons.reports.projection import ledger_sale
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 from chalicelib.ledger import service as ledger
@@ -35,7 +35,7 @@ def event_id(threaded_store, api: Client, time) -> str:
     _write(purchases.create_order_items(order)[0] for order in orders)
     _write(_entry(order, "captured", order.total_cents) for order in orders)
     _write(_entry(order, "refunded", order.total_cents) for order in orders[:: SALES // REFUNDS])
-    _write(store.sale_item(1, event_id, sale_of(entry), is_new=True) for entry in ledger.scan_entries())
+    _write(store.sale_item(1, event_id, ledger_sale(entry), is_new=True) for entry in ledger.scan_entries())
     return event_id
 
 
