@@ -113,7 +113,7 @@ Found = dict[str, Sequence[Any]]  # field of the export -> what was read
 KEPT = {
     "webhook_endpoints": Kept(webhook_endpoints.list_endpoints, endpoint_view, webhook_endpoints.delete_all),
     "waitlist": Kept(
-        waitlist.list_of_user,
+        waitlist.list_user_entries,
         lambda entry, _now: managed_entry_view(entry),
         lambda entries, _actor, _now: waitlist.delete_all(entries),
     ),

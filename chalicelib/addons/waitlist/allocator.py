@@ -1,8 +1,8 @@
-"""The allocator: makes offers of what has come back, one after the other, and notes how earlier offers have ended.
+"""The allocator: offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
-It decides by what it has read (`allocation`), and applies one offer at a time: each is a transaction under the condition that its entry
-still waits and that this allocator still has the lease of the line. When one cannot be made, everything is read again, so that nobody is
-passed over for a figure that is no longer true.
+It reads the line and the stock, plans (`offer_plan`), and applies one offer at a time. Each offer is a transaction on the condition that
+its entry still waits and that this allocator still holds the lease of the line. When an offer cannot be made, the allocator reads
+everything again, so that an outdated number never passes anybody over.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-MAX_ROUNDS = 100  # of one run; each makes an offer, or finds one entry that cannot have one now
-SECONDS_FOR_OFFER = 3  # with less time left, none is begun
+MAX_ROUNDS = 100  # per run; each makes offers, or finds an entry that cannot have one now
+SECONDS_FOR_OFFER = 3  # with less time left, no offer is begun
 
 
 class AllocationReport(Struct):
-    """What a run did: the `offered` entries, the `ended` offers, and the `deferred` entries, whose buyers cannot have an offer now."""
+    """What a run did: entries `offered`, offers `ended`, and entries `deferred` because the buyer cannot have an offer now."""
 
     offered: int = 0
     ended: int = 0
@@ -37,7 +37,7 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events that people wait for. An event that fails does not keep the others from their offers."""
+    """Run the allocator for all events with a line. An event that fails does not stop the others."""
     total = AllocationReport()
     for line in store.list_lines():
         if deadline.remaining() < SECONDS_FOR_OFFER:
@@ -55,7 +55,7 @@ def allocate_all(now: int) -> AllocationReport:
 
 
 def allocate(line: Line, now: int) -> AllocationReport:
-    """Note how offers have ended, and offer what has come back, unless another allocator does so now. May be repeated, and run twice."""
+    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat and to run in parallel."""
     current = catalog.find_snapshot(lambda catalog: line.event_id in catalog.events)
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
@@ -63,7 +63,7 @@ def allocate(line: Line, now: int) -> AllocationReport:
     report.ended = end_offers(event.id, now)
     if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
         if line.stock_ids:
-            kept_stocks.let_go(current, event, line)
+            kept_stocks.release(current, event, line)
             store.remove_stocks(line, line.stock_ids)
         elif not store.list_offered(event.id):
             store.delete_line(line)
@@ -79,7 +79,7 @@ def allocate(line: Line, now: int) -> AllocationReport:
 
 
 def end_offers(event_id: str, now: int) -> int:
-    """Note how the offers of an event have ended, in their entries. Returns how many have."""
+    """Mark the event's finished offers as accepted, declined or expired. Returns their number."""
     offered = store.list_offered(event_id)
     purchases = queries.load_many(entry.purchase_id for entry in offered if entry.purchase_id is not None)
     ended = [entry for entry in offered if not _is_open(purchases.get(entry.purchase_id or ""))]
@@ -89,28 +89,28 @@ def end_offers(event_id: str, now: int) -> int:
 
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
-    """Note how an offer has ended whose purchase is over; None stands for one that was deleted long after its end. May be repeated."""
+    """Record the outcome of an offer that has ended. `purchase` is None if it was deleted long after its end. Safe to repeat."""
     if purchase is not None:
         offers.return_tickets(purchase)
-    after = replace(entry, state=state_of_offer(purchase, now), ended_at=now)
+    after = replace(entry, state=offer_state(purchase, now), ended_at=now)
     store.end_offer(entry, after)
     return after
 
 
-def state_of_offer(purchase: Purchase | None, now: int) -> EntryState:
-    """What an entry whose offer is this purchase is: offered, or how it has ended."""
+def offer_state(purchase: Purchase | None, now: int) -> EntryState:
+    """Return the state of an entry with this offer: `offered`, or the outcome."""
     if purchase is not None and purchase.was_order:
         return "accepted"
     if purchase is not None and purchase.state == "cancelled" and not purchase.is_declined:
         return "declined"
-    # While its bank decides about a payment, an offer whose time is over may still be paid.
+    # An offer past its time may still be paid while the bank decides about a payment.
     return "offered" if purchase is not None and (purchase.is_active(now) or purchase.state == "paying") else "expired"
 
 
 def make_offer(
     event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
-    """Hold the tickets that an entry asks for, and make it an offered one. Raises what `offers.create_offer` does."""
+    """Hold the tickets that an entry asks for, and mark it as offered. Raises what `offers.create_offer` raises."""
     chosen = settings.current()
     until = offer_ends_at(event, tier, chosen.waitlist_offer_seconds, chosen.waitlist_shortest_offer_seconds, now)
 
@@ -130,7 +130,7 @@ def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report:
         line = store.find_line(event.id) or Line(event_id=event.id)
         places = store.list_places(event.id)
         stock = kept_stocks.read(current, event, line, places, now)
-        if stock.has_let_go:
+        if stock.has_released:
             continue
         kept_back = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
         plan = plan_offers(places, stock.supplies, stock.free, now, kept_back, skipped)
@@ -141,7 +141,7 @@ def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report:
 
 
 def _apply(event: Event, planned: list[PlannedOffer], allocator: str, now: int, skipped: set[str], report: AllocationReport) -> bool:
-    """Make these offers up to the first that cannot be made. Returns whether to read everything again and go on."""
+    """Make planned offers until one cannot be made. Returns whether to read everything again and continue."""
     for offer in planned:
         try:
             offers.check_buyer(offer.entry.user_id, event, offer.entry.quantity)

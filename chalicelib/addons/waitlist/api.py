@@ -1,4 +1,4 @@
-"""Routes of waitlists: join, look, leave; and what those who manage an event see of it."""
+"""Routes of waitlists: join, list and leave for buyers; the line and offers by hand for managers of an event."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.addons.waitlist import service
-from chalicelib.addons.waitlist.model import MAX_TIERS, EntryNotFound, EntryNotWaiting, TicketsAvailable, WaitlistClosed, event_id_of
+from chalicelib.addons.waitlist.model import MAX_TIERS, EntryNotFound, EntryNotWaiting, TicketsAvailable, WaitlistClosed, entry_event_id
 from chalicelib.addons.waitlist.service import JoinRequest
 from chalicelib.addons.waitlist.views import (
     ManagedEntryView,
@@ -42,7 +42,10 @@ bp = Blueprint(__name__)
 
 
 class NewEntry(Struct, forbid_unknown_fields=True):
-    """`tier_ids` in order of wish; without them all tiers that are sold out or not on sale yet. `max_price_cents` is for one ticket."""
+    """A person who joins. `tier_ids` are in order of preference, by default all tiers that are sold out or not on sale yet.
+
+    `max_price_cents` is for one ticket.
+    """
 
     event_id: Id
     quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
@@ -51,7 +54,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list: of those who wait, or of those who have an offer."""
+    """Which page of the list: the people who are waiting, or those with an offer."""
 
     status: Literal["waiting", "offered"] = "waiting"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -113,23 +116,23 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
     """List the people on the waitlist of an event, or those with an offer, by arrival, and count them by tier."""
     event = permissions.require_manager(request.require_user(), event_id)
-    seen = service.show_line(event.id)
+    overview = service.show_line(event.id)
     if query.status == "offered":
-        views = [managed_entry_view(entry) for entry in seen.offered]
+        views = [managed_entry_view(entry) for entry in overview.offered]
     else:
-        views = [managed_entry_view(place.entry, place.passed_at) for place in seen.waiting]
+        views = [managed_entry_view(place.entry, place.passed_at) for place in overview.waiting]
     keyed = (((view.id,), view) for view in views)
     page, next_cursor = cursors.take_page(keyed, tuple[str], query.limit, query.cursor)
     return Reply(
         WaitlistView(
             entries=page,
-            waiting=len(seen.waiting),
-            offered=len(seen.offered),
-            accepted=seen.line.accepted,
-            declined=seen.line.declined,
-            expired=seen.line.expired,
-            conversion=seen.line.conversion,
-            tiers=demand_views(place.entry for place in seen.waiting),
+            waiting=len(overview.waiting),
+            offered=len(overview.offered),
+            accepted=overview.line.accepted,
+            declined=overview.line.declined,
+            expired=overview.line.expired,
+            conversion=overview.line.conversion,
+            tiers=demand_views(place.entry for place in overview.waiting),
             next_cursor=next_cursor,
         )
     )
@@ -155,7 +158,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:
     """Offer free tickets to a person on the waitlist out of turn."""
     identity = request.require_user()
-    if permissions.find_event(event_id_of(entry_id)) is None:
+    if permissions.find_event(entry_event_id(entry_id)) is None:
         raise EntryNotFound()
-    permissions.require_manager(identity, event_id_of(entry_id))
+    permissions.require_manager(identity, entry_event_id(entry_id))
     return Reply(managed_entry_view(service.offer_by_hand(entry_id, identity.user_id, request.now)))

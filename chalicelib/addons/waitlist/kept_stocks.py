@@ -1,7 +1,7 @@
-"""Which stocks are for the line of an event, and the marks of their shards, which keep what comes back from passers-by.
+"""Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for it.
 
-A stock is for the line from when it is sold out while people wait for it, until nobody does. So an entry for a sale that has not opened yet
-takes nothing from those who come to the opening.
+A stock is for the line from the time when it is sold out while people wait for it, until nobody waits for it. So an entry for a sale that
+has not opened yet takes nothing from the buyers at the opening.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -19,27 +19,26 @@ from chalicelib.inventory.model import Shard
 
 
 class FreeStock(Struct, frozen=True):
-    """The tiers that the line may have tickets of, by id, and how many tickets are free, by stock id.
+    """The tiers from which the line may have tickets, by id, and the number of free tickets by stock id.
 
-    `has_let_go`: what nobody waited for any more is for everybody again. Somebody may have joined just then.
+    `has_released`: stocks that nobody waited for were released to everybody. Somebody may have joined just then, so read again.
     """
 
     supplies: dict[str, TierSupply]
     free: dict[str, int]
-    has_let_go: bool
+    has_released: bool
 
 
 def read(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
-    """Read the stocks that are for the line, and let the line and the marks of the shards say so; strongly consistent.
+    """Read the stocks for the line, and update the line and the marks on the shards accordingly; strongly consistent.
 
-    The line names each stock before its shards are marked, and until their marks are removed.
-    So a repetition after a crash finds all marks.
+    The line names a stock before its shards are marked and until their marks are removed. So a repetition after a crash finds all marks.
     """
     tiers = [tier for tier in current.tiers_of(event.id) if any(place.entry.accepts(tier) for place in places)]
     on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
     supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in on_sale}
     shards = _read_shards(current, event, {tier.stock_id for tier in on_sale} | line.stock_ids)
-    free = {stock_id: sum(shard.available for shard in of_stock) for stock_id, of_stock in shards.items()}
+    free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
     sold_out = {supply.tier.stock_id for supply in supplies.values() if min(free[stock_id] for stock_id in supply.stock_ids) == 0}
     if sold_out - line.stock_ids:
         store.add_stocks(event.id, sold_out - line.stock_ids)
@@ -49,30 +48,31 @@ def read(current: Catalog, event: Event, line: Line, places: Sequence[Place], no
         if supply.tier.stock_id in line.stock_ids or supply.tier.stock_id in sold_out
     }
     _mark(shards, _kept_ids(event, for_line.values(), free))
-    forgotten = line.stock_ids - {supply.tier.stock_id for supply in for_line.values()}
-    if forgotten:
-        store.remove_stocks(line, forgotten)
-    return FreeStock(for_line, free, bool(forgotten))
+    released = line.stock_ids - {supply.tier.stock_id for supply in for_line.values()}
+    if released:
+        store.remove_stocks(line, released)
+    return FreeStock(for_line, free, bool(released))
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
-    """Let what comes back to these tiers, which are sold out, be for the line. `free` is how many tickets each stock has, about."""
+    """Keep tickets that come back to these sold-out tiers for the line. `free` is the approximate number of tickets by stock id."""
     named = [tier.stock_id for tier in tiers]
     store.add_stocks(event.id, named)
     counts = current.shard_counts([event.id])
     for stock_id in _kept_ids(event, (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers), free):
         inventory.set_kept(stock_id, counts[stock_id], True)
-    # If all have left meanwhile, an allocator has taken the stocks off the line before they were marked, and would not find the marks.
+    # If everybody has left in the meantime, an allocator has removed the stocks from the line before they were marked. Name them again, so
+    # that the next allocator finds the marks.
     store.add_stocks(event.id, named)
 
 
-def let_go(current: Catalog, event: Event, line: Line) -> None:
-    """Let everybody have what was for the line of an event that is over, or has no waitlist any more."""
+def release(current: Catalog, event: Event, line: Line) -> None:
+    """Release the stocks of a line to everybody, after the event has ended or its waitlist was closed."""
     _mark(_read_shards(current, event, line.stock_ids), set())
 
 
 def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[str, list[Shard]]:
-    """The shards of these stocks of an event, and those of its pool, if there are any stocks."""
+    """Read the shards of these stocks of an event and of its pool; nothing if there are no stocks."""
     counts = {stock_id: count for stock_id, count in current.shard_counts([event.id]).items() if stock_id in stock_ids}
     if counts and event.pool_id is not None:
         counts[event.pool_id] = event.pool_shards
@@ -80,7 +80,7 @@ def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[st
 
 
 def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, int]) -> set[str]:
-    """The stocks whose free tickets are kept: those of the tiers, and the pool while it is what they are short of."""
+    """Return the stocks whose free tickets are kept: those of the tiers, and the pool while it is the limiting stock."""
     if not event.keeps_for_waitlist:
         return set()
     kept = set()
@@ -90,6 +90,6 @@ def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, i
 
 
 def _mark(shards: Mapping[str, Sequence[Shard]], kept: Set[str]) -> None:
-    for stock_id, of_stock in shards.items():
-        if any(shard.is_kept != (stock_id in kept) for shard in of_stock):
-            inventory.set_kept(stock_id, len(of_stock), stock_id in kept)
+    for stock_id, stock_shards in shards.items():
+        if any(shard.is_kept != (stock_id in kept) for shard in stock_shards):
+            inventory.set_kept(stock_id, len(stock_shards), stock_id in kept)

@@ -1,6 +1,6 @@
-"""The waitlist of a sold-out event: entries in the order in which people joined, and the offers that are made to them.
+"""The waitlist of a sold-out event: entries in order of arrival, and the offers made to them.
 
-An offer is a purchase in state `held` (`purchases.record`), so its tickets are held in the same shards as everybody's.
+An offer is a purchase in state `held`, so its tickets are held in the same shards as those of any other purchase.
 """
 
 from typing import ClassVar, Literal
@@ -11,20 +11,21 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# `accepted`: the offer was paid. `declined`: it was given back. `expired`: nobody paid for it in time. `left`: no offer was made yet.
+# `accepted`: the offer was paid. `declined`: the person declined the offer. `expired`: the offer was not paid in time. `left`: the person
+# left before an offer.
 EntryState = Literal["waiting", "offered", "accepted", "declined", "expired", "left"]
-EntryStatus = EntryState | Literal["closed"]  # `closed`: the event is over, cancelled, or has no waitlist any more
+EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or was cancelled, or its waitlist was closed
 OVER_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
-MAX_TIERS = 10  # of one entry
-OFFER_SHARE = 4  # an offer lasts for this part of the time that is left until the event at most
-LAST_DAY_SECONDS = 86_400  # before the event, in which no ticket is kept back for a large party
+MAX_TIERS = 10  # per entry
+OFFER_SHARE = 4  # an offer lasts at most a fourth of the time until the last sale
+LAST_DAY_SECONDS = 86_400  # before the last sale, when no ticket is kept back for a large party
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """Somebody who waits for `quantity` tickets of one of these tiers, in order of wish, for `max_price_cents` each at most.
+    """A person waiting for `quantity` tickets of one of these tiers, in order of preference, at `max_price_cents` each or less.
 
-    `id` is `<event id>.<ULID>`: ULIDs sort by the time of joining. Times are epoch seconds. `purchase_id` and `offered_until` are those of
+    `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds. `purchase_id` and `offered_until` belong to
     the offer.
     """
 
@@ -36,7 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     joined_at: int
     ttl: int
     max_price_cents: int | None = None
-    language: Language | None = None  # of mails about an offer, as they preferred when they joined
+    language: Language | None = None  # for mails about an offer: the person's language when they joined
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None
@@ -47,23 +48,23 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.state in OVER_STATES
 
     def accepts(self, tier: Tier) -> bool:
-        """Whether this tier is asked for, at its present price."""
+        """Return whether the entry asks for this tier at its present price."""
         return tier.id in self.tier_ids and (self.max_price_cents is None or tier.price_cents <= self.max_price_cents)
 
 
 class Place(Struct, frozen=True):
-    """An entry in its line. `passed_at`: when there were tickets for it the first time, but fewer than it asks for."""
+    """An entry in its line. `passed_at` is the first time when there were tickets for it, but fewer than it asks for."""
 
     entry: Entry
     passed_at: int | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """What is kept of all who wait for an event.
+    """The line of an event: the state that all its entries share.
 
-    `stock_ids` are the stocks of the tiers that were sold out while people waited for them: what comes back to these is for the line.
-    `namings` counts how often some were added.
-    Until `leased_until` (epoch seconds) only the allocator `leased_by` makes offers. The numbers count entries whose offers have ended.
+    `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
+    `namings` counts how often stocks were added. Until `leased_until` (epoch seconds) only the allocator `leased_by` makes offers.
+    `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
     event_id: str
@@ -77,20 +78,20 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def conversion(self) -> float | None:
-        """The share of ended offers that were paid; None before one has ended."""
+        """Return the share of ended offers that were paid; None until an offer has ended."""
         ended = self.accepted + self.declined + self.expired
         return round(self.accepted / ended, 4) if ended else None
 
 
-def event_id_of(entry_id: str) -> str:
-    """The event that an entry is in the waitlist of."""
+def entry_event_id(entry_id: str) -> str:
+    """Return the id of the event that an entry waits for; an empty text if the id has none."""
     return entry_id.rpartition(".")[0]
 
 
 def offer_ends_at(event: Event, tier: Tier, seconds: int, shortest: int, now: int) -> int:
-    """When an offer that is made `now` expires: after `seconds`, sooner as the event comes near, but after `shortest` if there is time.
+    """Return when an offer made `now` expires: after `seconds`, or sooner close to the event.
 
-    Never after the last sale of the tier.
+    It lasts for at least `shortest` seconds, but never beyond the last sale of the tier.
     """
     last_sale_at = event.last_sale_at if tier.sale_ends_at is None else min(event.last_sale_at, tier.sale_ends_at)
     left = last_sale_at - now

@@ -1,10 +1,10 @@
-"""Who gets what comes back: a pure function of the line, of the tickets that are free, and of the time.
+"""Decide who gets returned tickets: a pure function of the line, the free tickets and the time.
 
-The rule, in the order of arrival: who asks for as many tickets as there are, or fewer, gets an offer. Who asks for more is passed over,
-and smaller ones behind them get an offer. From then on tickets are kept back for the one who was passed over, in turns: not for the first
-`patience` seconds, then for `keep` seconds, not again for `patience`, then twice as long, and so on. So no ticket is kept back for longer
-than a turn while somebody fitting waits, and no party waits for ever: if enough tickets come back at all, a turn is long enough for them.
-In the last day before the event nothing is kept back.
+The rule, in order of arrival: a party that asks for no more tickets than are free gets an offer. A larger party is passed over, and
+smaller parties behind it get offers. From then on, tickets are kept back for the passed party in turns: not for the first `patience`
+seconds, then for `keep` seconds, not for `patience` again, then for twice as long, and so on. So no ticket is kept back for longer than a
+turn while a smaller party waits, and no party waits forever: if enough tickets come back at all, some turn is long enough.
+On the last day before the event, nothing is kept back.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,20 +16,20 @@ from chalicelib.catalog.model import Tier
 
 
 class TierSupply(Struct, frozen=True):
-    """A tier that is on sale, and the stocks that one of its tickets is taken from."""
+    """A tier that is on sale, and the stocks from which each of its tickets is taken."""
 
     tier: Tier
     stock_ids: tuple[str, ...]
 
 
 class Turns(Struct, frozen=True):
-    """How long a large party is passed over, and how long tickets are kept back for it after that, in seconds."""
+    """How long a large party is passed over (`patience`), and for how long tickets are then kept back (`keep`), in seconds."""
 
     patience: int
     keep: int
 
     def keeps_back(self, passed_at: int, now: int) -> bool:
-        """Whether tickets are kept back now for a party that was first passed over at this time."""
+        """Return whether tickets are kept back now for a party that was first passed over at `passed_at`."""
         elapsed, keep = now - passed_at, self.keep
         while elapsed >= self.patience:
             elapsed -= self.patience
@@ -46,7 +46,7 @@ class PlannedOffer(Struct, frozen=True):
 
 
 class OfferPlan(Struct, frozen=True):
-    """`offers` in their order, and the entries that are `passed` over for the first time."""
+    """The `offers` in order, and the entries that are `passed` over for the first time."""
 
     offers: list[PlannedOffer]
     passed: list[Entry]
@@ -60,9 +60,10 @@ def plan_offers(
     turns: Turns | None,
     skipped: Collection[str] = (),
 ) -> OfferPlan:
-    """Offers for the places, in order of arrival, from these tiers (by id), whose stocks have so many free tickets (by stock id).
+    """Plan offers for the places, in order of arrival, from the supplies (by tier id) and the free tickets (by stock id).
 
-    Without `turns` nothing is kept back. `skipped` are ids of entries that cannot have an offer now, such as of buyers who are paying.
+    Without `turns` nothing is kept back. `skipped` has the ids of entries that cannot have an offer now, for instance because the buyer is
+    paying for something else.
     """
     left, offers, passed = dict(free), list[PlannedOffer](), list[Entry]()
     for place in places:
@@ -78,12 +79,12 @@ def plan_offers(
             offers.append(PlannedOffer(place.entry, fitting.tier))
             _take(fitting, place.entry.quantity, left)
             continue
-        most = max(wanted, key=lambda supply: _free_of(supply, left))
-        if _free_of(most, left) > 0:
+        largest = max(wanted, key=lambda supply: _free_of(supply, left))
+        if _free_of(largest, left) > 0:
             if place.passed_at is None:
                 passed.append(place.entry)
             elif turns is not None and turns.keeps_back(place.passed_at, now):
-                _take(most, _free_of(most, left), left)
+                _take(largest, _free_of(largest, left), left)
     return OfferPlan(offers, passed)
 
 

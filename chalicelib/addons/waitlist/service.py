@@ -1,4 +1,4 @@
-"""Join a waitlist, leave it, see who waits; and run the allocator when something has come back."""
+"""Join and leave a waitlist, list its entries, make offers by hand, and run the allocator when tickets come back."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from chalicelib.addons.waitlist.model import (
     Place,
     TicketsAvailable,
     WaitlistClosed,
-    event_id_of,
+    entry_event_id,
 )
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
@@ -33,11 +33,11 @@ from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-KEPT_SECONDS = 90 * 86_400  # after the event, an entry is deleted
+KEPT_SECONDS = 90 * 86_400  # after the last sale, an entry is deleted
 
 
 class JoinRequest(Struct, frozen=True):
-    """Without `tier_ids`: all tiers of the event that are sold out or not on sale yet, the cheapest first. `language` is for mails."""
+    """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. `language` is for mails."""
 
     event_id: str
     quantity: int
@@ -47,29 +47,29 @@ class JoinRequest(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """How many people came before who ask for some of the same tiers, and for how many tickets."""
+    """How many people ahead ask for some of the same tiers, and for how many tickets."""
 
     people_before: int
     tickets_before: int
 
 
 class OwnEntry(Struct, frozen=True):
-    """An entry of a user, with its position while it waits, and with its offer if it ever had one."""
+    """An entry of a user, with its position while it waits, and its offer if it has had one."""
 
     entry: Entry
     position: Position | None = None
     offer: Purchase | None = None
 
     def status(self, event: Event | None, now: int) -> EntryStatus:
-        """What to tell its owner: how its offer has ended, also before that is noted; `closed` if it waits in vain."""
+        """Return the status for its owner: the outcome of an offer even before it is recorded, or `closed` if no offer can come."""
         if self.entry.state == "offered":
-            return allocator.state_of_offer(self.offer, now)
+            return allocator.offer_state(self.offer, now)
         is_closed = event is None or not event.has_waitlist or event_phase(event, now) in ("closed", "cancelled")
         return "closed" if self.entry.state == "waiting" and is_closed else self.entry.state
 
 
 class LineOverview(Struct, frozen=True):
-    """The line of an event: the places of those who wait and the entries with an open offer, both in order of arrival."""
+    """The line of an event with the places of waiting entries and the entries with an open offer, both in order of arrival."""
 
     line: Line
     waiting: list[Place]
@@ -82,13 +82,13 @@ class JoinedEntry(Struct, frozen=True):
 
 
 def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
-    """Join the waitlist of an event. Who waits already, or has an offer, gets that entry again.
+    """Join the waitlist of an event. Returns the existing entry of a person who already waits or has an open offer.
 
     Raises NotFound, EventNotOnSale and WaitlistClosed; TicketsAvailable, TierNotOnSale; TierLimitExceeded and PurchaseLimitExceeded.
     """
     current, event = catalog.get_visible_event(wanted.event_id)
     before, line = store.find_entry_and_line(user_id, event.id)
-    if before is not None and not before.is_over and not _is_offer_over(before, now):
+    if before is not None and not before.is_over and not _has_offer_ended(before, now):
         return JoinedEntry(_own_entry(before), is_new=False)
     _check_event(event, now)
     stocks = inventory.cached_stock([current.stock_group(event.id)], now)
@@ -118,16 +118,16 @@ def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
 
 
 def leave(user_id: str, entry_id: str, now: int) -> OwnEntry:
-    """End an entry: it loses its place, or gives its offer back. One that is over is returned as it is.
+    """Give up the place of an entry, or decline its offer. Returns an entry that has already ended unchanged.
 
-    Raises EntryNotFound, and what `reservations.release` raises for an offer that is paid, or is being paid.
+    Raises EntryNotFound, and what `reservations.release` raises for an offer that is paid or being paid.
     """
     entry = _find_own(user_id, entry_id)
     if entry.state == "waiting":
         left = store.leave(entry, now)
         if left is not None:
             return OwnEntry(left)
-        entry = _find_own(user_id, entry_id)  # it has got its offer at this moment
+        entry = _find_own(user_id, entry_id)  # an allocator has just made it an offer
     if entry.state == "offered" and entry.purchase_id is not None:
         purchase = reservations.release(user_id, entry.purchase_id, now)
         return OwnEntry(allocator.end_offer(entry, purchase, now), offer=purchase)
@@ -135,34 +135,34 @@ def leave(user_id: str, entry_id: str, now: int) -> OwnEntry:
 
 
 def list_own(user_id: str) -> list[OwnEntry]:
-    """The user's last entry for each event, the newest first."""
+    """Return the user's latest entry for each event, newest first."""
     entries = sorted(store.list_entries(user_id), key=lambda entry: entry.joined_at, reverse=True)
     return [_own_entry(entry) for entry in entries]
 
 
 def show_line(event_id: str) -> LineOverview:
-    """Everybody who waits for an event, who has an offer, and what has become of earlier offers."""
+    """Return the waiting entries of an event, those with an offer, and the outcomes of earlier offers."""
     line = store.find_line(event_id) or Line(event_id=event_id)
     return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
 
 
 def find_line(event_id: str) -> Line | None:
-    """What is kept of all who wait for an event; None if nobody ever has."""
+    """Find the line of an event; None if nobody has ever joined."""
     return store.find_line(event_id)
 
 
-def list_of_user(user_id: str) -> list[Entry]:
-    """What is kept about a user."""
+def list_user_entries(user_id: str) -> list[Entry]:
+    """Return the stored entries of a user."""
     return store.list_entries(user_id)
 
 
 def delete_all(entries: Sequence[Entry]) -> None:
-    """Delete what is kept about the user of these entries. An open offer stays what it is, a reservation."""
+    """Delete these entries of a user. An open offer remains as a reservation."""
     store.erase(entries)
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
-    """Make an offer to an entry out of its turn, of tickets that are free, and record that in the audit log.
+    """Offer free tickets to an entry out of turn, and record that in the audit log.
 
     Raises EntryNotWaiting; NotEnoughTickets, SalePaused, EventNotOnSale and TierNotOnSale; ActiveReservationExists and
     PurchaseLimitExceeded.
@@ -189,7 +189,7 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
         except offers.Conflict:
             raise EntryNotWaiting() from None
         except ActiveReservationExists:
-            if store.find_waiting(entry_id) is None:  # the reservation is its offer, which an allocator made at this moment
+            if store.find_waiting(entry_id) is None:  # the reservation is the offer that an allocator has just made
                 raise EntryNotWaiting() from None
             raise
         return replace(entry, state="offered", purchase_id=purchase.id, offered_until=purchase.expires_at)
@@ -197,14 +197,14 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Run the allocator for the events at which something came back, or may have, or an offer was paid. May be called again."""
-    for event_id in sorted({event_id for change in changes if (event_id := _event_to_look_at(change)) is not None}):
+    """Run the allocator for events where tickets may have come back or an offer was paid. Safe to repeat."""
+    for event_id in sorted({event_id for change in changes if (event_id := _affected_event_id(change)) is not None}):
         line = store.find_line(event_id)
         if line is not None:
             allocator.allocate(line, clock.now())
 
 
-def _event_to_look_at(change: Change) -> str | None:
+def _affected_event_id(change: Change) -> str | None:
     match change:
         case SeatsReturned():
             return change.purchase.event_id
@@ -228,7 +228,7 @@ def _check_event(event: Event, now: int) -> None:
 def _choose_tiers(
     current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
 ) -> tuple[list[Tier], list[Tier]]:
-    """The tiers to wait for, in order of wish, and those of them that are sold out; the others are not on sale yet."""
+    """Return the tiers to wait for, in order of preference, and those of them that are sold out; the rest are not on sale yet."""
     phase = event_phase(event, now)
     statuses: dict[str, TierStatus] = {}
     for tier in current.tiers_of(event.id):
@@ -269,7 +269,7 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
 
 
 def _find_own(user_id: str, entry_id: str) -> Entry:
-    event_id = event_id_of(entry_id)
+    event_id = entry_event_id(entry_id)
     entry = store.find_entry(user_id, event_id) if event_id else None
     if entry is None or entry.id != entry_id:
         raise EntryNotFound()
@@ -284,8 +284,8 @@ def _own_entry(entry: Entry) -> OwnEntry:
     return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
 
 
-def _is_offer_over(entry: Entry, now: int) -> bool:
-    """Whether an offer has ended, which is noted then if it was not yet."""
+def _has_offer_ended(entry: Entry, now: int) -> bool:
+    """Return whether the offer of an entry has ended, and record its outcome if that was still to do."""
     if entry.state != "offered" or entry.purchase_id is None:
         return False
     purchase = queries.load(entry.purchase_id)

@@ -1,7 +1,7 @@
-"""Table `waitlist`: entries by user, those that wait by event and order of arrival, open offers by event, and the lines of all events.
+"""Table `waitlist`: entries by user, waiting entries by event and order of arrival, open offers by event, and the lines of all events.
 
-What belongs together is written in one transaction: an entry is in its line exactly while it waits, and among the open offers exactly
-while it is offered.
+Related items are written in one transaction: an entry is in its line exactly while it waits, and among the open offers exactly while it is
+offered.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,18 +11,20 @@ import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.addons.waitlist.model import Entry, Line, Place, event_id_of
+from chalicelib.addons.waitlist.model import Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 
-PARTS = 2  # of each line; each takes 500 joins a second
+PARTS = 2  # per line; each takes 500 joins a second
 LEASE_SECONDS = 30
 _LINES = "lines"
 
 
 class WaitlistRow(dynamo.Table):
-    """By `pk`: `user#<user id>`, then `sk` is the event id and `content` the entry; `waiting#<event id>#<part>`, then `sk` is the entry's
-    id and `content` the entry; `offers#<event id>`, then the same; `lines`, then `sk` is the event id.
+    """A row of a kind that `pk` tells.
+
+    With `user#<user id>`, `sk` is the event id and `content` the entry. With `waiting#<event id>#<part>` and `offers#<event id>`, `sk` is
+    the entry's id and `content` the entry. With `lines`, `sk` is the event id.
     """
 
     feature = "waitlist"
@@ -49,13 +51,13 @@ class WaitlistRow(dynamo.Table):
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
-    """The user's last entry for an event, also one that is over; strongly consistent."""
+    """Find the user's latest entry for an event, even if it has ended; strongly consistent."""
     row = WaitlistRow.find(_user_key(user_id), event_id)
     return None if row is None else _entry(row)
 
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line]:
-    """As `find_entry`, and what is kept of all who wait for the event; one round trip."""
+    """Find the user's latest entry and the line of the event; strongly consistent, one round trip."""
     keys = [{"pk": {"S": pk}, "sk": {"S": event_id}} for pk in (_user_key(user_id), _LINES)]
     rows = {row.pk: row for row in map(WaitlistRow.from_raw_data, dynamo.batch_get(WaitlistRow.name(), keys, consistent=True))}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
@@ -63,34 +65,34 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 
 
 def find_waiting(entry_id: str) -> Place | None:
-    """The place of an entry that waits, strongly consistent; None if it is over, or does not exist."""
+    """Find the place of a waiting entry, strongly consistent; None if it has ended or does not exist."""
     row = WaitlistRow.find(_part_key(entry_id), entry_id)
     return None if row is None else _place(row)
 
 
 def list_entries(user_id: str) -> list[Entry]:
-    """The last entry of a user for each event, strongly consistent."""
+    """List the latest entry of a user for each event, strongly consistent."""
     return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
 
 
 def list_places(event_id: str, before: str | None = None) -> list[Place]:
-    """Everybody who waits for an event, in order of arrival, or only those before the entry with this id; strongly consistent."""
+    """List the places of an event in order of arrival, or only those ahead of the entry `before`; strongly consistent."""
     condition = WaitlistRow.sk < before if before is not None else None
 
     def read(part: int) -> list[Place]:
         return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, consistent_read=True)]
 
-    places = [place for of_part in parallel.call_each(read, range(PARTS)) for place in of_part]
+    places = [place for part_places in parallel.call_each(read, range(PARTS)) for place in part_places]
     return sorted(places, key=lambda place: place.entry.id)
 
 
 def list_offered(event_id: str) -> list[Entry]:
-    """The entries with an offer of which it is not noted yet how it has ended, in order of arrival; strongly consistent."""
+    """List the entries with an offer whose outcome is not recorded yet, in order of arrival; strongly consistent."""
     return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", consistent_read=True)]
 
 
 def list_lines() -> Iterator[Line]:
-    """The lines of all events that people wait for, or have waited for."""
+    """Iterate over the lines of all events that people wait for or have waited for."""
     return (_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True))
 
 
@@ -100,34 +102,34 @@ def find_line(event_id: str) -> Line | None:
 
 
 def scan_entries() -> Iterator[Entry]:
-    """All entries of all users. Reads the whole table: for checks, never for requests."""
+    """Iterate over the entries of all users. Reads the whole table: for checks, never for requests."""
     return (_entry(row) for row in WaitlistRow.scan(consistent_read=True) if row.pk.startswith("user#"))
 
 
 def open_line(event_id: str) -> None:
-    """Write the line of an event, if it has none: allocators look only at events that have one."""
+    """Create the line of an event if it has none. Allocators look only at events with a line."""
     dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)")
 
 
 def delete_line(line: Line) -> None:
-    """Delete the line of an event that is over."""
+    """Delete the line of an event that has ended."""
     WaitlistRow(_LINES, line.event_id).delete()
 
 
 def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
-    """Note stocks of which everything that comes back is for the line."""
+    """Record stocks whose returned tickets are for the line."""
     dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", add={"stock_ids": set(stock_ids), "namings": 1})
 
 
 def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
-    """Take stocks off a line. False, and nothing is written, if somebody has added some since the line was read."""
+    """Remove stocks from a line. Returns False and writes nothing if stocks were added since the line was read."""
     condition = "namings = :seen" if line.namings else "attribute_exists(pk) AND attribute_not_exists(namings)"
     operands = {"seen": line.namings} if line.namings else {}
     return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
 
 
 def lease(event_id: str, allocator: str, now: int) -> bool:
-    """Let only this allocator make offers for LEASE_SECONDS. False if another one does."""
+    """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease."""
     free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
     changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS}
     return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, free, now=now)
@@ -140,7 +142,7 @@ def end_lease(event_id: str, allocator: str) -> None:
 
 
 def join(entry: Entry, before: Entry | None) -> bool:
-    """Write a new entry, in the place of the user's last one, which is over. False if the user has joined meanwhile."""
+    """Write a new entry in place of the user's ended one. Returns False if the user has joined in the meantime."""
     condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
     try:
         dynamo.transact([dynamo.put(_entry_row(entry), condition, **operands), dynamo.put(_place_row(entry))])
@@ -150,7 +152,7 @@ def join(entry: Entry, before: Entry | None) -> bool:
 
 
 def leave(entry: Entry, now: int) -> Entry | None:
-    """End an entry that waits. None if it does not any more."""
+    """End a waiting entry. Returns None if it no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
         dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id))])
@@ -160,9 +162,9 @@ def leave(entry: Entry, now: int) -> Entry | None:
 
 
 def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | None) -> list[dynamo.TransactItem]:
-    """Transaction items that make an entry that waits an offered one; canceled if it does not wait any more.
+    """Return the items that mark a waiting entry as offered. The transaction fails if the entry no longer waits.
 
-    With an `allocator` they are also canceled if another one has the lease.
+    With an `allocator` it also fails if another allocator holds the lease.
     """
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id)), dynamo.put(_offer_row(after))]
@@ -173,7 +175,7 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
 
 
 def end_offer(before: Entry, after: Entry) -> None:
-    """Note how the offer of an entry has ended, once. Of an entry that its user has had erased, the offer is only forgotten."""
+    """Record the outcome of an offer, once. If the user's data was erased, only delete the offer."""
     offer = _offer_row(before)
     counted = dynamo.update(WaitlistRow(_LINES, before.event_id), {}, add={after.state: 1})
     try:
@@ -184,19 +186,19 @@ def end_offer(before: Entry, after: Entry) -> None:
 
 
 def note_passed(entry: Entry, now: int) -> None:
-    """Note when an entry that waits was first passed over."""
+    """Record when a waiting entry was first passed over."""
     dynamo.update_if(WaitlistRow(_part_key(entry.id), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
 
 
 def erase(entries: Iterable[Entry]) -> None:
-    """Delete entries, and their places. An open offer is forgotten when it has ended."""
+    """Delete entries and their places. The record of an open offer is deleted when the offer ends."""
     for entry in entries:
         WaitlistRow(_part_key(entry.id), entry.id).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
 def _change_item(before: Entry, after: Entry) -> dynamo.TransactItem:
-    """Transaction item that writes an entry; canceled if it is not in the state in which it was read."""
+    """Return the item that writes an entry. The transaction fails if the entry has changed state since it was read."""
     return dynamo.put(_entry_row(after), "entry_id = :id AND state = :state", id=before.id, state=before.state)
 
 
@@ -218,7 +220,7 @@ def _user_key(user_id: str) -> str:
 
 
 def _part_key(entry_id: str) -> str:
-    return f"waiting#{event_id_of(entry_id)}#{crc32(entry_id.encode()) % PARTS}"
+    return f"waiting#{entry_event_id(entry_id)}#{crc32(entry_id.encode()) % PARTS}"
 
 
 def _entry(row: WaitlistRow) -> Entry:

@@ -1,4 +1,4 @@
-"""Entries of a waitlist in replies: for their owners, and for those who manage the event."""
+"""Waitlist entries in replies, for their owners and for managers of the event."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from chalicelib.purchases.views import ReservationView
 
 
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
-    """An entry. While it waits, `people_before` and `tickets_before` count those who came before and ask for some of the same tiers.
+    """An entry. While it waits, `people_before` and `tickets_before` count the people ahead who ask for some of the same tiers.
 
-    `offer` is the reservation that was made for it: pay for it as for any other, before it expires. `max_price_cents` is for one ticket.
+    `offer` is a reservation for the person: pay for it like any other reservation, before it expires. `max_price_cents` is for one ticket.
     """
 
     id: str
@@ -34,15 +34,15 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
 
 
 class OwnEntriesView(Struct, frozen=True):
-    """The caller's last entry for each event, the newest first."""
+    """The caller's latest entry for each event, newest first."""
 
     entries: list[WaitlistEntryView]
 
 
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
-    """An entry for those who manage the event, and in the export of what is kept about a user.
+    """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since`: from then on there have been tickets for it, but fewer than it asks for.
+    `passed_over_since`: the first time when there were tickets for it, but fewer than it asks for.
     """
 
     id: str
@@ -58,7 +58,7 @@ class ManagedEntryView(Struct, frozen=True, kw_only=True):
 
 
 class TierDemandView(Struct, frozen=True):
-    """How many people wait for tickets of a tier, and for how many; who accepts several tiers counts in each of them."""
+    """How many people wait for a tier, and for how many tickets. A person who accepts several tiers counts in each."""
 
     tier_id: str
     people: int
@@ -66,7 +66,7 @@ class TierDemandView(Struct, frozen=True):
 
 
 class WaitlistView(Struct, frozen=True, kw_only=True):
-    """A page of the entries in order of arrival, and the figures of all. `conversion` is the share of ended offers that were paid."""
+    """A page of entries in order of arrival, and the figures of all entries. `conversion` is the share of ended offers that were paid."""
 
     entries: list[ManagedEntryView]
     waiting: int
@@ -113,7 +113,7 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
 
 
 def demand_views(waiting: Iterable[Entry]) -> list[TierDemandView]:
-    """The demand for each tier, the largest first."""
+    """Return the demand by tier, the largest first."""
     people, tickets = Counter[str](), Counter[str]()
     for entry in waiting:
         for tier_id in entry.tier_ids:
