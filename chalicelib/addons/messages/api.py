@@ -1,4 +1,4 @@
-"""The mails of an event for those who manage it, and all that did not arrive for admins."""
+"""Routes of mails: the mails of an event for its managers, and all undelivered mails for admins."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ _POSITION = r"\d{11}#.{1,300}"
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of which messages: all of an event, or those of all events with a problem, which only admins see."""
+    """Which messages to list: all of an event; or those of all events with a problem, which only admins see."""
 
     event_id: Id | None = None
     problem: Problem = "failed"
@@ -32,10 +32,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """A mail that followed from a change. `subject_id`: the order, ticket or event that it is about.
-
-    `failure`: why the last attempt failed.
-    """
+    """A mail about a change. `subject_id` is the order, ticket or event that it is about. `failure`: why the last attempt failed."""
 
     id: str
     kind: str
@@ -51,7 +48,7 @@ class MessageView(Struct, frozen=True, kw_only=True):
 
 
 class MessagesView(Struct, frozen=True, kw_only=True):
-    """A page of messages, the newest first. `next_cursor` is null on the last page."""
+    """A page of messages, newest first. `next_cursor` is null on the last page."""
 
     messages: list[MessageView]
     next_cursor: str | None
@@ -69,7 +66,7 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
         found, last = outbox.query_problem(query.problem, query.limit, after)
     else:
         raise Forbidden("Name one of your events in `event_id`. Only admins see the messages of all events.")
-    return Reply(MessagesView(messages=[_view(each) for each in found], next_cursor=cursors.encode(last) if last else None))
+    return Reply(MessagesView(messages=[_view(notification) for notification in found], next_cursor=cursors.encode(last) if last else None))
 
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))

@@ -1,4 +1,4 @@
-"""The mail of a notification, from what is in the tables when it is sent: nothing secret waits in the outbox."""
+"""Compose the mail of a notification when it is sent, from the tables. So the outbox holds nothing secret."""
 
 from collections.abc import Sequence
 from email.utils import parseaddr
@@ -21,15 +21,15 @@ from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
-OFFERS = ("waitlist_offer", "offer_expiring")  # the mails that somebody may unsubscribe from
+OFFERS = ("waitlist_offer", "offer_expiring")  # mails with an unsubscribe link
 
 
 class Moot(Exception):
-    """There is nothing to say any more, or nobody to say it to."""
+    """The mail has become pointless, or its receiver has no address."""
 
 
 def compose(notification: Notification) -> MailMessage | None:
-    """The mail of a notification; None if there is nothing to say any more, or no address to send it to."""
+    """Return the mail of a notification; None if it has become pointless or there is no address."""
     event = permissions.find_event(notification.event_id)
     try:
         if event is None:
@@ -54,7 +54,7 @@ def compose(notification: Notification) -> MailMessage | None:
 
 
 def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """What the template needs, and the files. Raises Moot."""
+    """Return the values for the template, and the attachments. Raises Moot."""
     match notification.kind:
         case "order_confirmed":
             return _confirmation(notification, event)
@@ -72,7 +72,7 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
         case "webhook_disabled":
             facts = notification.facts
             return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": _shop_url("manage/webhooks")}, []
-    raise ValueError(f"no mail is known of the kind {notification.kind!r}")
+    raise ValueError(f"unknown kind of mail: {notification.kind!r}")
 
 
 def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -101,7 +101,7 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tickets that are set aside for somebody who waited, unless they have bought or declined them, or come too late."""
+    """Announce tickets that are set aside for a person on the waitlist, unless the offer was paid or declined, or has expired."""
     purchase = _purchase(notification)
     if not purchase.is_active(clock.now()):
         raise Moot
@@ -111,7 +111,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 
 def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """How the event is now, and of what has changed how it was, unless all is as it was again."""
+    """Describe the event as it is now, and the earlier values of what has changed. Moot if the change was undone."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
     if before == after or event.status == "cancelled":
@@ -141,10 +141,10 @@ def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attach
     return values, []
 
 
-def _shown_tickets(of: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Attachment]]:
-    """The tickets as a template shows them, and the image of each one's QR code."""
+def _shown_tickets(valid: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[Attachment]]:
+    """Return the tickets for the template, and an image of each QR code."""
     shown, images = [], []
-    for number, ticket in enumerate(of, start=1):
+    for number, ticket in enumerate(valid, start=1):
         content_id = f"ticket-{number}@fairgate"
         attendee = ticket.attendee.name if ticket.attendee else None
         shown.append({"tier": _tier_name(ticket), "attendee": attendee, "code": ticket.code, "content_id": content_id})
@@ -165,7 +165,7 @@ def _event_values(event: Event) -> dict[str, Any]:
 
 
 def _address(notification: Notification) -> str:
-    """Where the user gets mails about this: the address that they gave with the order, else that of their account. Raises Moot."""
+    """Return the email address from the order, otherwise the address of the account. Raises Moot if there is neither."""
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     if purchase is not None and purchase.has_details and purchase.user_id == notification.user_id:
@@ -198,7 +198,7 @@ def _tier_name(ticket: Ticket) -> str:
 
 
 def _amount(cents: int, currency: str) -> str:
-    """An amount for people, with as many digits as its currency has; `0` for nothing."""
+    """Format an amount with the digits of its currency; `0` if it is zero."""
     return money.amount_text(cents, currency) if cents else "0"
 
 

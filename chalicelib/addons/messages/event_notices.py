@@ -1,7 +1,8 @@
-"""Tell the holders of tickets when their event has another name, place or time: one mail for each person and change.
+"""Tell ticket holders when the name, place or time of their event changes: one mail for each person and change.
 
-A change is only noted. Some minutes after the last one of several, the mails are queued in portions, and how far that has come is written
-after each. A notice compares what holders know with how the event is now, so a change that comes twice, or was undone, makes no mail.
+A change is first recorded in a notice. A few minutes after the last of several changes, the mails are queued in portions, and the progress
+is written after each portion. A notice compares what holders know with the event as it is now, so a change that is delivered twice or was
+undone sends no mail.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,34 +23,34 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
-QUIET_SECONDS = 300  # without another change, before the mails are queued
-MAX_DELAY_SECONDS = 1800  # from the first change, if others follow again and again
+QUIET_SECONDS = 300  # without another change, until the mails are queued
+MAX_DELAY_SECONDS = 1800  # from the first change, if more changes keep coming
 PORTION = 250  # tickets
-MAX_PORTIONS = 4  # in a run: about as many mails as one run sends at SES's first rate
-HEARD_SECONDS = 60  # after a change, in which an instance may still sell the event as it was
-SECONDS_RESERVED = 30  # of a run, for sending
+MAX_PORTIONS = 4  # per run: about as many mails as one run sends at the initial rate of SES
+HEARD_SECONDS = 60  # after a change, while an instance may still sell the event as it was
+SECONDS_RESERVED = 30  # per run, for sending
 MAX_ATTEMPTS = 5
-SILENT_STATUSES = ("draft", "cancelled", "past")  # who has tickets of a cancelled event gets a mail with the refund
+SILENT_STATUSES = ("draft", "cancelled", "past")  # holders for a cancelled event get a mail about the refund
 
 
 def note_change(before: Event, after: Event, at: int) -> None:
-    """Note that an event was changed `at` (epoch seconds), if holders of tickets want to know. May be repeated."""
+    """Record a change of an event `at` (epoch seconds) if it matters to ticket holders. Safe to repeat."""
     if before.status == "draft" or event_details(before) == event_details(after):
         return
     for _ in range(MAX_ATTEMPTS):
-        notice = store.find(after.id)
-        if store.save(notice, _with_change(notice or EventNotice(event_id=after.id, known=event_details(before)), at), at):
+        notice = store.find_notice(after.id)
+        if store.save_notice(notice, _with_change(notice or EventNotice(event_id=after.id, known=event_details(before)), at), at):
             return
     raise dynamo.StoreUnavailable("the notice kept changing")
 
 
 def queue_mails(now: int) -> int:
-    """Queue mails about changes that are due, in MAX_PORTIONS portions at most. Returns how many it were.
+    """Queue mails about changes that are due, in at most MAX_PORTIONS portions. Returns the number of portions.
 
-    A notice that fails stops no other.
+    A notice that fails does not stop the others.
     """
     portions = 0
-    for notice in store.list_open():
+    for notice in store.list_open_notices():
         try:
             for _ in _queue_portions(notice, now):
                 portions += 1
@@ -63,7 +64,7 @@ def queue_mails(now: int) -> int:
 
 
 def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
-    """Do what is due of a notice; yields after each portion."""
+    """Queue the due mails of a notice; yields after each portion."""
     current = _begin_mailing(notice, now) if notice.mailing is None else notice
     while current is not None and current.mailing is not None:
         current = _queue_portion(current, current.mailing, now)
@@ -77,7 +78,7 @@ def _with_change(notice: EventNotice, at: int) -> EventNotice:
 
 
 def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
-    """Begin to queue the mails about a change. None if there is nothing to do yet or any more, or somebody else has begun."""
+    """Begin to queue the mails about a change. Returns None if nothing is due, or another run has begun."""
     if notice.due_at is None or notice.last_at is None or now < notice.due_at:
         return None
     event = catalog.load_current().find_event(notice.event_id)
@@ -86,11 +87,11 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
     if event is not None and details != notice.known and event.status not in SILENT_STATUSES and now <= event.last_sale_at:
         position = tickets.change_position(0)
         begun = replace(begun, mailing=Mailing(began_at=now, changed_at=notice.last_at, before=notice.known, position=position))
-    return begun if store.save(notice, begun, now) else None
+    return begun if store.save_notice(notice, begun, now) else None
 
 
 def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
-    """Queue the mails to the holders of some tickets. Returns the notice after that; None if somebody else has changed it meanwhile."""
+    """Queue the mails for a portion of tickets. Returns the updated notice; None if another run has changed it in the meantime."""
     found, position = tickets.query_changes(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
@@ -98,7 +99,7 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNo
     mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
     parallel.call_each(outbox.queue, mails)
     after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
-    if not store.save(notice, after, now):
+    if not store.save_notice(notice, after, now):
         return None
     if position is None:
         log.info("event_notice.queued", event_id=notice.event_id, began_at=under_way.began_at)
@@ -113,7 +114,7 @@ def _held_since(ticket: Ticket) -> int:
 def _notifications(
     event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], now: int
 ) -> Iterator[Notification]:
-    """A notification for the owner of each of these tickets. Its id has a hash of the owner's, and no name of theirs is in logs."""
+    """Yield a notification for the owner of each ticket. Its id has a hash of the owner's id, so that logs never name them."""
     before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
     for ticket in wanted:
         order = orders.get(ticket.purchase_id)
@@ -125,6 +126,6 @@ def _notifications(
             user_id=ticket.owner_id,
             event_id=event_id,
             now=now,
-            language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have none
+            language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have no language
             facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {})},
         )

@@ -1,4 +1,4 @@
-"""The function that passes the changes of purchases, tickets and the catalog on to every follower."""
+"""The function that passes changes of purchases, tickets and the catalog to every follower."""
 
 from collections.abc import Sequence
 

@@ -1,11 +1,15 @@
-"""Pass the changes of purchases, tickets and the catalog on to every follower.
+"""Pass changes of purchases, tickets and the catalog to every follower.
 
-DynamoDB lets two functions at most read one stream: the reports have one of their own, all others share this one.
+DynamoDB lets at most two functions read one stream: the reports have their own, and all other followers share this one.
+
+Events and tiers of the bootstrap file have no items of their own, so the stream shows only the publication. The changes that it made are
+derived here in the form in which the API would have made them. The content of a version never changes, so the same publication always
+gives the same changes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.addons.messages import seat_numbers as numbering
+from chalicelib.addons.messages import seat_numbers
 from chalicelib.addons.messages import service as messages
 from chalicelib.addons.outgoing_webhooks import outbox as outgoing_webhooks
 from chalicelib.addons.waitlist import service as waitlist
@@ -14,14 +18,9 @@ from chalicelib.changes.model import CatalogPublished, Change, EventChanged, Tie
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 
-# What a publication of the bootstrap file has changed, as the changes that the API would have made.
-#
-# Events and tiers of the file have no items of their own, so the stream has only the publication. The content of a version never changes,
-# so the same publication gives the same changes however often it comes.
-
 
 def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
-    """All changes in their order; behind each publication, what it changed."""
+    """Yield all changes in order, and after each publication the changes that it made."""
     for change in changes:
         yield change
         if isinstance(change, CatalogPublished):
@@ -29,7 +28,7 @@ def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
 
 
 def _file_changes(published: CatalogPublished) -> Iterator[Change]:
-    """Those of events, then those of tiers. What is no longer in the file is deleted, although the catalog keeps it."""
+    """Yield the changes of events, then those of tiers. Whatever left the file counts as deleted, although the catalog keeps it."""
     before, after = (catalog.load_content(version) for version in (published.before, published.version))
     events, new_events = ({event.id: event for event in content.events if not event.removed} for content in (before, after))
     for event_id in sorted(events.keys() | new_events.keys()):
@@ -43,13 +42,9 @@ def _file_changes(published: CatalogPublished) -> Iterator[Change]:
             yield TierChanged(at=published.at, tier_id=tier_id, before=old_tier, after=new_tier)
 
 
-# Those who follow the changes of purchases, tickets and the catalog.
-#
-# DynamoDB lets two functions at most read one stream: the reports have one of their own, all others share this one.
-
-# One line for each who follows. Each gets all changes of a batch, picks what it asks about, and may be called again with the same ones.
+# Each follower gets all changes of a batch, picks those that concern it, and may be called again with the same batch.
 FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
-    numbering.follow,
+    seat_numbers.follow,
     messages.follow,
     outgoing_webhooks.follow,
     waitlist.follow,
@@ -57,7 +52,7 @@ FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
 
 
 def pass_on(changes: Sequence[Change]) -> None:
-    """Call all followers, also if one fails. Raises the first error, or the one that says that the store is at fault."""
+    """Call all followers even if one fails. Then raises an error of the store if there was one, otherwise the first error."""
     everything = list(with_file_changes(changes))
     errors = []
     for follow in FOLLOWERS:

@@ -1,4 +1,4 @@
-"""Notices: what the holders of an event's tickets get to know when the event has changed."""
+"""Event notices: what ticket holders are told when their event changes."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from chalicelib.catalog.model import Event
 
 
 class EventDetails(Struct, frozen=True):
-    """What holders get a mail about when it changes. `starts_at` is in epoch seconds, 0 without a start."""
+    """Details whose changes are mailed to ticket holders. `starts_at` is in epoch seconds, 0 without a start."""
 
     name: str
     place: str
@@ -15,9 +15,10 @@ class EventDetails(Struct, frozen=True):
 
 
 class Mailing(Struct, frozen=True, kw_only=True):
-    """The mails about one change, or several in short succession, while they are being queued. Times are epoch seconds.
+    """The mails about one change, or several in quick succession, while they are being queued. Times are epoch seconds.
 
-    `before`: what holders knew until then. Tickets up to `position` are done. Who got one long after `changed_at` needs no mail.
+    `before` is what holders knew until then. Tickets up to `position` are done. People who got their ticket long after `changed_at` need
+    no mail.
     """
 
     began_at: int
@@ -27,10 +28,10 @@ class Mailing(Struct, frozen=True, kw_only=True):
 
 
 class EventNotice(Struct, frozen=True, kw_only=True):
-    """What the holders of an event's tickets know, and what they are to get to know. Times are epoch seconds.
+    """What ticket holders of an event know, and what they are still to be told. Times are epoch seconds.
 
-    `known`: the details that they have, or are getting by the present `mailing`. The event was changed since, first at `first_at` and last
-    at `last_at`, if these are set; then a mailing begins at `due_at`.
+    `known` has the details that holders know or are told by the present `mailing`. If `first_at` and `last_at` are set, the event has
+    changed since then, first and last at these times, and a mailing begins at `due_at`.
     """
 
     event_id: str

@@ -1,4 +1,9 @@
-"""Give the seats of tickets numbers that people can read, from the stream of changes."""
+"""Number the seats of tickets from the stream of changes: 1, 2, 3, ... for each event, roughly in the order of sale.
+
+People read the numbers aloud or tick them off on paper. Seats are numbered a second or two after the sale, so that no buyer waits for a
+counter that all buyers of an event share. One transaction writes the counter and the tickets, so no number is missing or used twice, even
+if a change is delivered twice. Table `ticket-numbers` has the last number and the prefix of each event.
+"""
 
 import re
 import unicodedata
@@ -13,11 +18,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Serial, Ticket
 
-# Table `ticket-numbers`: the last number of each event, and what all numbers of the event begin with.
-
 
 class NumberCounter(Struct, frozen=True):
-    """The numbers of an event so far: 1 to `last`."""
+    """The numbers of an event so far are 1 to `last`."""
 
     event_id: str
     prefix: str
@@ -25,7 +28,7 @@ class NumberCounter(Struct, frozen=True):
 
 
 class CounterRow(dynamo.Table):
-    """The counter of an event; `id` is the event's."""
+    """The counter of an event; `id` is the event's id."""
 
     feature = "ticket-numbers"
     contents = "The last seat number of each event."
@@ -39,45 +42,39 @@ class CounterRow(dynamo.Table):
     last = NumberAttribute()
 
 
-def find(event_id: str) -> NumberCounter | None:
-    """The counter of an event, strongly consistent, or None if none of its tickets has a number."""
+def find_counter(event_id: str) -> NumberCounter | None:
+    """Find the counter of an event, strongly consistent; None if none of its tickets has a number."""
     row = CounterRow.find(event_id)
     return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
 
 
-def count_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
-    """Transaction item that raises the counter of an event to `last`; canceled if it is not as it was read."""
+def counter_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
+    """Return the item that raises a counter to `last`. The transaction fails if the counter has changed since it was read."""
     row = CounterRow(before.event_id, prefix=before.prefix, last=last)
     if before.last == 0:
         return dynamo.put(row, "attribute_not_exists(id)")
     return dynamo.put(row, "last = :before", before=before.last)
 
 
-# Number the seats of tickets: 1, 2, 3, ... for each event, in about the order in which they were sold.
-#
-# The numbers are for people, who read them aloud or tick them off on paper. They are given a second or two after the sale, by the stream of
-# changes, so that no buyer waits for a counter that all buyers of an event share. The counter and the tickets are written in one
-# transaction: so no number is missing and none is there twice, also if a change comes again.
-
-CHUNK = 50  # tickets of one transaction, each an item beside the counter: small, because only one of two at once succeeds
+CHUNK = 50  # tickets per transaction, each an item beside the counter: small, because only one of two transactions at once succeeds
 MAX_ATTEMPTS = 5
 PREFIX_LENGTH = 4
-NO_PREFIX = "T"  # of an event whose name has no Latin letters
+NO_PREFIX = "T"  # for an event whose name has no Latin letters
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Number the seats of the tickets that were issued."""
+    """Number the seats of newly issued tickets."""
     number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
 
 
 def number_tickets(issued: Sequence[Ticket]) -> None:
-    """Number the seats of new tickets, unless they have numbers. May be repeated."""
+    """Number the seats of tickets that have no numbers yet. Safe to repeat."""
     by_event: dict[str, list[Ticket]] = {}
     for ticket in issued:
         by_event.setdefault(ticket.event_id, []).append(ticket)
-    for event_id, of_event in by_event.items():
-        for start in range(0, len(of_event), CHUNK):
-            _number_chunk(event_id, of_event[start : start + CHUNK])
+    for event_id, event_tickets in by_event.items():
+        for start in range(0, len(event_tickets), CHUNK):
+            _number_chunk(event_id, event_tickets[start : start + CHUNK])
 
 
 def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
@@ -85,13 +82,13 @@ def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
         unnumbered = [ticket for ticket in chunk if ticket.serial is None]
         if not unnumbered:
             return
-        counter = find(event_id) or NumberCounter(event_id, _prefix(event_id), 0)
+        counter = find_counter(event_id) or NumberCounter(event_id, _prefix(event_id), 0)
         items, last = [], counter.last
         for ticket in unnumbered:
             items.append(tickets.number_item(ticket.id, Serial(counter.prefix, last + 1)))
             last += ticket.admits
         try:
-            dynamo.transact([count_item(counter, last), *items])
+            dynamo.transact([counter_item(counter, last), *items])
         except dynamo.TransactionCanceled:
             found = {ticket.id: ticket for ticket in tickets.load_tickets(ticket.id for ticket in chunk)}
             chunk = [found[ticket.id] for ticket in chunk if ticket.id in found]
@@ -101,7 +98,7 @@ def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
 
 
 def _prefix(event_id: str) -> str:
-    """What the numbers of an event begin with: the first letters of the words of its name, of a single word its first three."""
+    """Return the prefix of an event's numbers: the initials of its name, or the first three letters of a single word."""
     event = permissions.find_event(event_id)
     plain = unicodedata.normalize("NFKD", event.name if event else "").encode("ascii", "ignore").decode().upper()
     words = re.findall(r"[A-Z0-9]+", plain)

@@ -1,4 +1,4 @@
-"""Who gets which notification when something has happened: one for each change, however often and in whatever order changes come."""
+"""Decide who is notified of a change, and queue one notification for each change, however often and in whatever order changes arrive."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,18 +17,18 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.model import EVENT_CANCELLED
 
-# Of older changes there is no mail: a new function reads a stream from its beginning, and has seen nothing of it before.
+# There is no mail about older changes: a new function reads its stream from the beginning.
 MAX_AGE_SECONDS = 6 * 3600
 
-# Of an offer that lasts less than this there is no reminder: it would come right after the first mail.
+# There is no reminder of a shorter offer: it would follow right after the first mail.
 MIN_REMINDED_SECONDS = 3600
-REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # when a fourth of its time is left, but three hours at most
+REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a fourth of the time is left, or three hours if that is less
 
-SILENT_REFUNDS = ("undone",)  # of the reset of a demo
+SILENT_REFUNDS = ("undone",)  # from the reset of a demo
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the notifications that follow from changes."""
+    """Queue the notifications about changes."""
     oldest = clock.now() - MAX_AGE_SECONDS
     for change in changes:
         if isinstance(change, EventChanged) and change.before is not None and change.after is not None and change.at >= oldest:
@@ -43,21 +43,21 @@ def follow(changes: Sequence[Change]) -> None:
 def _notifications(change: Change) -> Iterator[Notification]:
     match change:
         case OrderPaid():
-            yield from _of_payment(change)
+            yield from _payment_notifications(change)
         case OrderRefunded():
-            yield from _of_refund(change)
+            yield from _refund_notifications(change)
         case WaitlistOffered():
-            yield from _of_offer(change)
+            yield from _offer_notifications(change)
         case TicketTransferred():
-            yield from _of_transfer(change)
+            yield from _transfer_notifications(change)
         case TicketVoided():
-            yield from _of_void_ticket(change)
+            yield from _void_ticket_notifications(change)
 
 
-def _of_payment(change: OrderPaid) -> Iterator[Notification]:
+def _payment_notifications(change: OrderPaid) -> Iterator[Notification]:
     purchase = change.purchase
     if purchase.payment is not None and purchase.payment.provider == "imported":
-        return  # another system has sold it, and sent its own mails
+        return  # sold by another system, which sends its own mails
     yield outbox.new_notification(
         "order_confirmed",
         purchase.id,
@@ -70,8 +70,8 @@ def _of_payment(change: OrderPaid) -> Iterator[Notification]:
     )
 
 
-def _of_refund(change: OrderRefunded) -> Iterator[Notification]:
-    """A refund of tickets, or of a payment for which there were none. The mail about a cancelled event comes with the refund."""
+def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
+    """Notify of a refund of tickets, or of a payment that got no tickets. The mail about a cancelled event comes with the refund."""
     purchase, refund = change.purchase, change.refund
     if refund.reason in SILENT_REFUNDS:
         return
@@ -88,8 +88,8 @@ def _of_refund(change: OrderRefunded) -> Iterator[Notification]:
     )
 
 
-def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
-    """The offer, and a reminder shortly before its end. An offer is made once, so it has no versions."""
+def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
+    """Notify of an offer, and remind shortly before its end. An offer is made once, so its version is always 1."""
     purchase, now = change.purchase, clock.now()
     seconds = purchase.expires_at - purchase.created_at
     remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
@@ -110,7 +110,7 @@ def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
         )
 
 
-def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:
+def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]:
     ticket = change.ticket
     mails = (("ticket_received", ticket.owner_id, ticket.language), ("ticket_given", change.from_user_id, change.from_language))
     for kind, user_id, language in mails:
@@ -126,8 +126,8 @@ def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:
         )
 
 
-def _of_void_ticket(change: TicketVoided) -> Iterator[Notification]:
-    """To somebody who was given the ticket: its buyer gets a mail about the refund."""
+def _void_ticket_notifications(change: TicketVoided) -> Iterator[Notification]:
+    """Notify the person to whom the ticket was transferred. The buyer gets a mail about the refund instead."""
     ticket = change.ticket
     if ticket.transfer is None or ticket.transfer.accepted_at is None:
         return

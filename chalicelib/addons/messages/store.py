@@ -1,4 +1,4 @@
-"""Table `event-notices`: an item for each event that was changed lately, in one partition, so that one query finds all of them."""
+"""Table `event-notices`: an item for each recently changed event, in one partition, so that one query finds all of them."""
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -6,13 +6,13 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.addons.messages.model import EventNotice
 from chalicelib.dynamodb import dynamo
 
-# After its end, longer than a change can come again: the stream keeps changes for a day.
+# Longer than a change can be delivered again: the stream keeps changes for a day.
 RETENTION_SECONDS = 3 * 86_400
 _NOTICES = "notices"
 
 
 class EventNoticeRow(dynamo.Table):
-    """`content` is the notice as JSON; a write says which one it has read."""
+    """`content` is the notice as JSON. Each write compares it with the notice that was read."""
 
     feature = "event-notices"
     contents = "Events that changed recently: what ticket holders know, and which mails about it are sent."
@@ -27,20 +27,20 @@ class EventNoticeRow(dynamo.Table):
     ttl = NumberAttribute(null=True)
 
 
-def find(event_id: str) -> EventNotice | None:
-    """The notice of an event, strongly consistent; None if it was not changed lately."""
+def find_notice(event_id: str) -> EventNotice | None:
+    """Find the notice of an event, strongly consistent; None if the event has not changed recently."""
     row = EventNoticeRow.find(_NOTICES, event_id)
     return None if row is None else _notice(row)
 
 
-def list_open() -> list[EventNotice]:
-    """The notices with something to do now or later, strongly consistent."""
+def list_open_notices() -> list[EventNotice]:
+    """List the notices with mails to queue now or later, strongly consistent."""
     notices = map(_notice, EventNoticeRow.query(_NOTICES, consistent_read=True))
     return [notice for notice in notices if not notice.is_over]
 
 
-def save(before: EventNotice | None, after: EventNotice, now: int) -> bool:
-    """Write a notice in place of `before`. False, and nothing written, if another one is there by now."""
+def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
+    """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
     row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.is_over else None)
     if before is None:
         return dynamo.put_if(row, "attribute_not_exists(pk)") is None

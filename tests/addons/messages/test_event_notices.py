@@ -141,7 +141,7 @@ def test_unimportant_changes_make_no_mail(post, api, time, changes):
     for fields in changes:
         change(api, shop[0], **fields)
     pass_time(post, time, 600)
-    assert store.list_open() == []
+    assert store.list_open_notices() == []
     assert [found.kind for found in outbox.query_event(shop[0], 10, None)[0]] == ["order_confirmed"]
 
 
@@ -202,7 +202,7 @@ def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time,
         finished = not crash.was_triggered
         for _ in range(3):
             event_notices.queue_mails(time.now)
-        assert store.list_open() == [], number
+        assert store.list_open_notices() == [], number
     kinds = [found.user_id for found in outbox.query_event(shop[0], 1000, None)[0] if found.kind == "event_changed"]
     assert number > 10
     assert sorted(kinds) == sorted(users * number)
