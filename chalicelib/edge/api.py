@@ -1,4 +1,4 @@
-"""Routes about the service itself: whether it is up, and the metrics of this instance."""
+"""Routes about the service itself: its health, the metrics of this instance, and the OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,7 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds. `identity` is how its stage knows who asks: where it is `demo`, the header X-User-Id says it too."""
+    """An instance that responds. `identity` is how its stage identifies callers; with `demo`, the header X-User-Id does so too."""
 
     status: Literal["ok"]
     service: str
@@ -61,7 +61,7 @@ def show_openapi_document(request: RequestContext) -> CacheableReply[dict[str, A
 
 
 class _Metrics:
-    """What `log` has, as the registry that Prometheus' library writes. The library is imported here, because no other route needs it."""
+    """The metrics of `log` as a registry for Prometheus' library, which is imported here because no other route needs it."""
 
     def collect(self) -> "Iterator[Metric]":
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily

@@ -16,9 +16,9 @@ from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
-AUDIENCE = "fairgate-api"  # what else this shop may sign one day is no access token
+AUDIENCE = "fairgate-api"  # so that nothing else that this shop may sign one day passes as an access token
 
-# `guest`: somebody without an account, who can become one and keep their tickets.
+# `guest`: somebody without an account, who can register later and keep their tickets.
 Role = Literal["user", "guest", "promoter", "staff", "admin"]
 EventRole = Literal["coordinator", "staff"]  # a coordinator manages the event, staff admit people at its door
 
@@ -32,7 +32,7 @@ Events = Annotated[dict[EventId, EventRole], Meta(max_length=MAX_EVENTS)]
 
 
 class Claims(msgspec.Struct):
-    """What an access token says, beside its issuer and the time at which it was issued; `exp` is in epoch seconds, `sid` a session's id."""
+    """The claims of an access token, except its issuer and time of issue. `exp` is in epoch seconds; `sid` is a session's id."""
 
     sub: str
     exp: int
@@ -42,9 +42,9 @@ class Claims(msgspec.Struct):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The authenticated caller of a request. `events`: the caller's role at each event of others at which they work, by event id.
+    """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
-    `session_id`: of the session whose access token it is, None if it is of none.
+    `session_id`: the session that issued the access token; None if no session did.
     """
 
     user_id: str
@@ -81,9 +81,9 @@ def issue_token(
     session_id: str | None = None,
     seconds: int = ACCESS_SECONDS,
 ) -> str:
-    """Return a signed access token that is valid for `seconds` from now; `events` are the user's roles at events of others, by event id.
+    """Return a signed access token, valid for `seconds` from now. `events`: event id -> the user's role at somebody else's event.
 
-    Raises ValueError for what would be refused: text that is no user id, more than MAX_EVENTS events, or text that is no event id.
+    Raises ValueError for claims that `identify` would refuse: an invalid user id, more than MAX_EVENTS events, or an invalid event id.
     """
     import jwt
 
@@ -126,7 +126,7 @@ def require_user(identity: Identity | None) -> Identity:
 
 
 def _keys() -> dict[str, str]:
-    """The keys of access tokens by id, the one that signs first. Raises SettingsError."""
+    """The keys of access tokens by id, the signing key first. Raises SettingsError."""
     if secret_settings.optional_secret("jwt_keys"):
         return secret_settings.signing_keys("jwt_keys")
     return {"default": secret_settings.secret("jwt_secret")}

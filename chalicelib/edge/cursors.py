@@ -1,4 +1,4 @@
-"""Cursors of lists: where the next page begins, as a text that callers pass on and do not read."""
+"""Cursors of lists: where the next page begins, as an opaque text."""
 
 import binascii
 import re
@@ -20,12 +20,12 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 def encode(position: str) -> str:
-    """The cursor of a position within a list."""
+    """Return the cursor of a position in a list."""
     return urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
 def decode(cursor: str, form: str) -> str:
-    """The position that a cursor was made of. Raises InvalidInput for other texts, and if the position has not this form (a regex)."""
+    """Return the position in a cursor. Raises InvalidInput if the text is not a cursor or the position does not match `form`, a regex."""
     try:
         position = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
@@ -36,9 +36,9 @@ def decode(cursor: str, form: str) -> str:
 
 
 def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, cursor: str | None) -> tuple[list[T], str | None]:
-    """At most `limit` of a sorted list in memory, each with its sort key, behind the cursor. Also returns the cursor of the next page.
+    """Return up to `limit` entries after the cursor, from a sorted list of (sort key, entry) in memory, and the cursor of the next page.
 
-    It is made of the key, not of the place in the list, so that nothing is left out or shown twice when the list changes. `key_type` is
+    A cursor contains the sort key, not the index in the list, so that no entry is skipped or repeated when the list changes. `key_type` is
     the type of the keys. Raises InvalidInput.
     """
     after: Key | None = decode_key(cursor, key_type) if cursor is not None else None
@@ -48,12 +48,12 @@ def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, curso
 
 
 def encode_key(key: tuple[Any, ...]) -> str:
-    """The cursor of a sort key of numbers and texts."""
+    """Return the cursor of a sort key, which consists of numbers and texts."""
     return encode(msgspec.json.encode(key).decode())
 
 
 def decode_key(cursor: str, key_type: Any) -> Any:
-    """The sort key of this type that a cursor was made of; raises InvalidInput for any other text."""
+    """Return the sort key in a cursor; raises InvalidInput if the text is not a cursor with a key of this type."""
     try:
         return msgspec.json.decode(decode(cursor, r"\[.*\]"), type=key_type)
     except msgspec.DecodeError:
@@ -61,9 +61,9 @@ def decode_key(cursor: str, key_type: Any) -> Any:
 
 
 def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, str]:
-    """The header `Link` that leads to the next page of a list whose body has no place for a cursor (RFC 8288); none on the last page.
+    """Return the header `Link` to the next page (RFC 8288), for a list whose body cannot contain a cursor; empty on the last page.
 
-    `query` has the query parameters of this page.
+    `query` contains the query parameters of this page.
     """
     if next_cursor is None:
         return {}

@@ -1,4 +1,4 @@
-"""Error replies: the errors of requests as such, and Chalice's own errors in our format."""
+"""Error replies: the mapping of exceptions to HTTP, and Chalice's own errors in our format."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -11,13 +11,11 @@ from chalicelib.edge import cors
 from chalicelib.foundation import effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError
 
-# The errors of requests as such, whatever they are about: what is sent is too large, or we are at fault.
-
 MAX_BODY_BYTES = 256 * 1024
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
 
-# What a reply says about the outcome of a request that we could not finish.
+# What the reply to a failed request says about its outcome.
 READING_METHODS = ("GET", "HEAD")
 UNCHANGED = "Nothing was changed. Try again shortly."
 UNKNOWN = "Your request may still have taken effect."
@@ -58,7 +56,7 @@ class NotSetUp(ApiError):
 
 
 def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorReply:
-    """Return body, status and headers of the reply to an exception: the one place that maps exceptions to statuses.
+    """Return body, status and headers of the reply to an exception. No other code maps exceptions to statuses.
 
     `is_repeatable`: the request has an Idempotency-Key, so sending it again does nothing twice.
     """
@@ -81,7 +79,7 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
 
 
 def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: int | None) -> ErrorReply:
-    """The reply when we, and not the caller, are at fault. It says whether the request may have changed something all the same."""
+    """Return the reply to a failure of ours, which says whether the request may have taken effect anyway."""
     outcome, advice = "unchanged", UNCHANGED
     if method not in READING_METHODS and effects.may_have_happened():
         outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if is_repeatable else LOOK_FIRST}"
@@ -95,7 +93,7 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
     return {**body, "retryAfterSeconds": retry_seconds}, status, {"Retry-After": str(retry_seconds)}
 
 
-# Chalice's own error responses in the format of ours: an unsupported method, or an exception outside a handler.
+# Chalice's own errors: an unsupported method, or an exception outside a handler.
 
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
 _MESSAGES = {
@@ -121,7 +119,7 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
         "message": _MESSAGES.get(status, body["Message"]),
         "request_id": request_id,
     }
-    if status >= 500:  # after the handler, of which nothing is known here
+    if status >= 500:  # raised outside the handler, which may or may not have run
         is_reading = chalice_request.method in READING_METHODS
         reshaped["outcome"] = "unchanged" if is_reading else "unknown"
         reshaped["message"] += f" {UNCHANGED}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"

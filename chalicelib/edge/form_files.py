@@ -1,4 +1,4 @@
-"""Files as parts of forms (multipart/form-data, RFC 7578)."""
+"""Files that are uploaded as parts of forms (multipart/form-data, RFC 7578)."""
 
 import io
 
@@ -13,7 +13,7 @@ MAX_FIELD_BYTES = 64 * 1024
 
 
 def read_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
-    """The bytes of the file in a form. Raises InvalidInput, which names the part; UnsupportedMediaType; and `file.too_large`."""
+    """Return the bytes of a form's file. Raises InvalidInput, which names the part, UnsupportedMediaType, or `file.too_large`."""
     if (content_type or "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise UnsupportedMediaType(
             f"Send the file as the part `{file.name}` of a form, with the header `Content-Type: multipart/form-data`."

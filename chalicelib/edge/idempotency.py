@@ -1,9 +1,9 @@
-"""Idempotency-Key: a repeated request with the same key gets the same reply, for each user and address, for a day.
+"""Idempotency-Key: a user who repeats a request with the same key gets the same reply, for a day.
 
-AWS Powertools' idempotency was considered: it reads the machine's clock and keeps no id for a repeated execution (see
-docs/decisions/0005-idempotency.md). `execute_once` keeps the payload's hash, the reply and `resource_id`, the id of what the
-request creates: if the first execution dies, the next one creates the same thing and not a second one. A checkout changes a
-purchase that exists already, and keeps its key in there (`require_key`, docs/decisions/0025-fewer-trips.md).
+`execute_once` stores the payload's hash, the reply and `resource_id`, the id of the resource that the request creates: if the first
+execution dies, the next one creates the same resource instead of a second one. AWS Powertools' idempotency was considered, but it reads
+the machine's clock and keeps no id for a repeated execution (docs/decisions/0005-idempotency.md). A checkout changes an existing purchase
+and stores its key there (`require_key`, docs/decisions/0025-fewer-trips.md).
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class RequestInFlight(ApiError):
 _DESCRIPTION = "A new key for each new request, and the same key when you repeat a request: then nothing is done twice."
 _ERRORS: tuple[type[ApiError], ...] = (IdempotencyConflict, RequestInFlight, InvalidInput)
 
-# What a route declares in `headers=`, if it calls `execute_once` or `require_key`.
+# A route that calls `execute_once` or `require_key` declares one of these headers.
 _KEY = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"\A[ -~]+\Z", examples=["order-4711"])]
 IDEMPOTENCY_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, errors=_ERRORS)
 REQUIRED_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, required=True, errors=(*_ERRORS, IdempotencyKeyRequired))
@@ -62,11 +62,11 @@ def execute_once(
     find_result: Callable[[str], Reply[T] | None] | None = None,
     required: bool = False,
 ) -> Reply[T]:
-    """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply for later requests with that key.
+    """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply to later requests with that key.
 
-    Without a key `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
-    not kept: the next request with the key executes again, under a new resource id. After any other error, and after a crash, the next
-    request takes over with the same resource id: `find_result(resource_id)` is asked first for what an earlier execution has created.
+    Without a key, `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
+    not stored: the next request with the key executes again, with a new resource id. After any other error, and after a crash, the next
+    request takes over with the same resource id: it calls `find_result(resource_id)` first, which returns an earlier execution's result.
     """
     use = require_key(request, user_id) if required else find_key(request, user_id)
     if use is None:
@@ -81,7 +81,7 @@ def execute_once(
         if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             store.delete_key(row)
         else:
-            # It may have taken effect all the same: the next request takes over at once, with the same resource id, and finds out.
+            # The request may have taken effect anyway: the next one takes over at once, with the same resource id, and finds out.
             store.unlock_key(row)
         raise
     store.save_reply(row, msgspec.json.encode(reply.body).decode(), reply.status)
@@ -89,7 +89,7 @@ def execute_once(
 
 
 def require_key(request: RequestContext, user_id: str) -> KeyUse:
-    """The use of the request's Idempotency-Key. Raises IdempotencyKeyRequired if it has none, InvalidInput for a malformed one."""
+    """Return the use of the request's Idempotency-Key. Raises IdempotencyKeyRequired without a key, InvalidInput for a malformed key."""
     use = find_key(request, user_id)
     if use is None:
         raise IdempotencyKeyRequired(IdempotencyKeyRequired.default_message, path="Idempotency-Key")
@@ -97,9 +97,9 @@ def require_key(request: RequestContext, user_id: str) -> KeyUse:
 
 
 def replayed(body: T, status: int) -> Reply[T]:
-    """The reply to a repeated request: `body` as in the first reply, and 200 in place of 201, because nothing was created this time.
+    """Return the reply to a repeated request: the first reply's `body`, with 200 instead of 201 because nothing was created this time.
 
-    A body that is a dict, or a struct with an optional `message`, says so in its `message`.
+    If the body is a dict, or a struct with an optional `message`, its `message` says so.
     """
     message = "This is the reply to the first request with this Idempotency-Key. Nothing was done again (idempotent)."
     if isinstance(body, dict):
@@ -110,7 +110,7 @@ def replayed(body: T, status: int) -> Reply[T]:
 
 
 def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
-    """The use of the request's Idempotency-Key, None if it has none. Raises InvalidInput for a malformed one."""
+    """Return the use of the request's Idempotency-Key, None without a key. Raises InvalidInput for a malformed key."""
     key = request.header("idempotency-key")
     if key is None or key == "":
         return None
@@ -128,7 +128,7 @@ def _digest(raw: bytes) -> str:
 
 
 def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
-    """The use of the key that this request may execute, or one that has a reply, and whether an earlier request has executed it.
+    """Claim the key for this request. Returns its row, which has a reply if an earlier request finished, and whether one began earlier.
 
     Raises IdempotencyConflict or RequestInFlight.
     """

@@ -1,4 +1,4 @@
-"""The last run of each scheduled job: written when it ends, in one conditional write, and read for admins."""
+"""The last run of each scheduled job, recorded for admins in one conditional write when the run ends."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ MAX_REPORT_CHARACTERS = 10_000
 
 
 class JobRun(Struct, frozen=True, kw_only=True):
-    """When a job began last, in epoch seconds, how long it took, and the type of its error if it failed.
+    """The last run of a job: when it began (epoch seconds), how long it took, and the type of its error if it failed.
 
-    `succeeded_at` is when the last run that ended well began, and `report` what that one returned.
+    `succeeded_at` is when the last successful run began, and `report` is what that run returned.
     """
 
     name: str
@@ -28,7 +28,7 @@ class JobRun(Struct, frozen=True, kw_only=True):
 
 
 def record(name: str, began_at: int, milliseconds: int, report: dict[str, Any] | None, error: Exception | None) -> None:
-    """Remember how a run has ended; a later run is never overwritten by an earlier one. If the store fails, the job is not affected."""
+    """Record how a run ended. An earlier run never overwrites a later one, and a failure of the store does not affect the job."""
     values: dict[str, Any] = {"began_at": began_at, "milliseconds": milliseconds, "error": None if error is None else type(error).__name__}
     if error is None:
         encoded = msgspec.json.encode(report, enc_hook=str).decode()
@@ -40,7 +40,7 @@ def record(name: str, began_at: int, milliseconds: int, report: dict[str, Any] |
 
 
 def load(names: Sequence[str]) -> dict[str, JobRun]:
-    """Name -> the last run of each of these jobs that ever ran."""
+    """Name -> last run, for those of these jobs that ever ran."""
     return {
         row.id: JobRun(
             name=row.id,

@@ -1,4 +1,4 @@
-"""The languages in which we write to people, and the choice of one for a request."""
+"""The languages of our mails and pages, and the choice of one for a request."""
 
 from typing import Literal, get_args
 
@@ -11,7 +11,7 @@ ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller reads
 
 
 def choose(accept_language: str | None) -> Language:
-    """The language that a caller likes best of ours, by the value of their header Accept-Language (RFC 9110, 12.5.4)."""
+    """Return the supported language that the caller's Accept-Language prefers (RFC 9110, 12.5.4)."""
     weights: dict[Language, float] = {}
     for preference in (accept_language or "")[:1000].split(","):
         text, _, parameter = preference.partition(";")
@@ -24,7 +24,7 @@ def choose(accept_language: str | None) -> Language:
 
 
 def _weight(parameter: str) -> float:
-    """The weight that follows a language, `q=0.5`; 1 without one, 0 if it cannot be read."""
+    """The weight of a language from its parameter `q=0.5`; 1 without the parameter, 0 if the parameter is malformed."""
     name, _, value = parameter.replace(" ", "").partition("=")
     if name.lower() != "q":
         return 1.0

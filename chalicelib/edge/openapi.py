@@ -1,4 +1,4 @@
-"""The OpenAPI document: generated from the routes of the app and the types of their handlers, so it cannot say anything else.
+"""The OpenAPI document, generated from the routes of the app and the types of their handlers, so it always matches them.
 
 Only `GET /openapi.json` imports it.
 """
@@ -21,7 +21,7 @@ from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 
-# The JSON Schemas of the OpenAPI document, from the msgspec types of bodies, query parameters and replies.
+# JSON Schemas of the msgspec types of bodies, query parameters and replies.
 
 Schema = dict[str, Any]
 
@@ -29,14 +29,14 @@ REF_TEMPLATE = "#/components/schemas/{name}"
 
 
 class Components:
-    """The named schemas of a document. `schemas` grows with each type that is asked for."""
+    """The named schemas of a document. `schema_of` adds to `schemas`."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
         self._with_message: set[str] = set()
 
     def schema_of(self, shape: Any) -> Schema:
-        """The schema of a type; Structs become components, to which it refers by name."""
+        """Return the schema of a type; Structs become components, which the schema refers to by name."""
         (schema,), found = msgspec.json.schema_components([shape], ref_template=REF_TEMPLATE)
         for name, component in found.items():
             closed = _closed(portable(component))
@@ -47,7 +47,7 @@ class Components:
         return dict(portable(schema))
 
     def repeatable(self, schema: Schema) -> Schema:
-        """The schema of a reply that a repeated request gets again, with a `message` that says so."""
+        """Return the schema of a reply that a repeated request gets again, and add the `message` that says so."""
         name = schema["$ref"].rpartition("/")[2]
         self._with_message.add(name)
         _add_message(self.schemas[name])
@@ -55,7 +55,7 @@ class Components:
 
 
 def portable(schema: Any) -> Any:
-    """The schema without what is Python's alone: patterns with `\\A` and `\\Z`, and decimals, which msgspec also reads from numbers."""
+    """Return the schema without Python specifics: patterns with `\\A` and `\\Z`, and decimals, which msgspec also reads from numbers."""
     if isinstance(schema, list):
         return [portable(item) for item in schema]
     if not isinstance(schema, dict):
@@ -74,13 +74,13 @@ def _add_message(component: Schema) -> None:
 
 
 def _closed(component: Schema) -> Schema:
-    """A struct has the fields that it names and no others."""
+    """Forbid fields that a struct does not name."""
     if component.get("type") != "object":
         return component
     return {**component, "properties": component.get("properties", {}), "additionalProperties": False}
 
 
-# The errors of an operation: those that it declares, those that follow from what it reads, and those of every route.
+# Errors of an operation: declared ones, those that follow from its inputs, and those of every route.
 
 SCHEMA: dict[str, Any] = {
     "title": "Error",
@@ -102,21 +102,21 @@ SCHEMA: dict[str, Any] = {
     "required": ["error", "message", "request_id"],
 }
 
-_OF_ALL: tuple[type[ApiError], ...] = (InternalError, ServiceUnavailable, NotSetUp)
-_OF_BODIES: tuple[type[ApiError], ...] = (InvalidInput, MalformedJson, BodyTooLarge, UnsupportedMediaType)
-_OF_USERS: tuple[type[ApiError], ...] = (Unauthenticated, UserRequired)
-_OF_ROLES: tuple[type[ApiError], ...] = (Unauthenticated, Forbidden)
+_COMMON_ERRORS: tuple[type[ApiError], ...] = (InternalError, ServiceUnavailable, NotSetUp)
+_BODY_ERRORS: tuple[type[ApiError], ...] = (InvalidInput, MalformedJson, BodyTooLarge, UnsupportedMediaType)
+_USER_ERRORS: tuple[type[ApiError], ...] = (Unauthenticated, UserRequired)
+_ROLE_ERRORS: tuple[type[ApiError], ...] = (Unauthenticated, Forbidden)
 
 
 def list_errors(operation: Operation) -> list[type[ApiError]]:
-    """One error of each code that the operation can answer with, by status and code."""
-    found = [*operation.errors, *_OF_ALL]
+    """Return the errors that the operation can reply with, one for each code, sorted by status and code."""
+    found = [*operation.errors, *_COMMON_ERRORS]
     if operation.access != "public":
-        found += _OF_USERS if operation.access == "user" else _OF_ROLES
+        found += _USER_ERRORS if operation.access == "user" else _ROLE_ERRORS
     if "{" in operation.path:
         found.append(NotFound)
     if operation.body is not None:
-        found += _OF_BODIES
+        found += _BODY_ERRORS
     elif operation.file is not None:
         found += (InvalidInput, BodyTooLarge, UnsupportedMediaType, operation.file.too_large)
     elif operation.query is not None or operation.method in READING_METHODS:
@@ -127,10 +127,8 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
 
 
 def responses(operation: Operation) -> dict[str, dict[str, Any]]:
-    """The error replies by status; `x-error-codes` lists what `error` may be, and there is an example of each."""
-    return {
-        str(status): _response(status, list(of_status)) for status, of_status in groupby(list_errors(operation), lambda error: error.status)
-    }
+    """Return the error replies by status; `x-error-codes` lists the values of `error`, and each has an example."""
+    return {str(status): _response(status, list(errors)) for status, errors in groupby(list_errors(operation), lambda error: error.status)}
 
 
 def _response(status: int, found: list[type[ApiError]]) -> dict[str, Any]:
@@ -184,11 +182,11 @@ _TAGS = (
 
 
 class Undescribed(Exception):
-    """A route lacks what the document says of it."""
+    """A route lacks a part of its description."""
 
 
 def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The document of an app's routes: path -> method -> Chalice's entry. Raises Undescribed."""
+    """Build the document of an app's `routes`: path -> method -> Chalice's entry. Raises Undescribed."""
     components = Components()
     paths: dict[str, dict[str, Any]] = {}
     operations = list_operations(routes)
@@ -207,13 +205,13 @@ def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def list_operations(routes: Mapping[str, Mapping[str, Any]]) -> list[Operation]:
-    """The operations of an app's routes, by path and method."""
+    """Return the operations of an app's routes, sorted by path and method."""
     entries = [entry for _, methods in sorted(routes.items()) for _, entry in sorted(methods.items())]
     return [entry.view_function.operation for entry in entries]
 
 
 def find_faults(operations: list[Operation]) -> list[str]:
-    """What the operations lack to be described: the type of the reply, a docstring, a name of their own."""
+    """Return what is missing in the operations: the type of the reply, a docstring, a unique name."""
     faults = []
     names: set[str] = set()
     for operation in operations:
@@ -229,7 +227,7 @@ def find_faults(operations: list[Operation]) -> list[str]:
 
 
 def reply_type(operation: Operation) -> Any:
-    """The type of the handler's reply as JSON; None if its replies are never JSON."""
+    """Return the type of the handler's JSON replies; None if its replies are never JSON."""
     (body,) = get_args(_returned(operation))
     options = get_args(body) if get_origin(body) in (Union, UnionType) else (body,)
     return next((option for option in options if option not in (str, bytes)), None)
@@ -316,7 +314,7 @@ def _headers(operation: Operation, components: Components) -> list[Schema]:
 
 
 def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
-    """The replies that are no errors. The reply to a repeated request has a `message` that says so."""
+    """The successful replies. The reply to a repeated request has a `message` that says so."""
     shape = reply_type(operation)
     schema = components.schema_of(shape) if shape is not None else None
     if schema is not None and any(header.name == "Idempotency-Key" for header in operation.headers):
@@ -333,6 +331,6 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
 
 
 def _pages_by_link(operation: Operation, shape: Any) -> bool:
-    """Whether the replies are pages of a list, and some of them have no place for the cursor of the next one."""
+    """Whether the replies are pages of a list, some of which cannot contain the cursor of the next page."""
     has_cursor = operation.query is not None and any(field.name == "cursor" for field in structs.fields(operation.query))
     return has_cursor and (bool(operation.media_types) or "next_cursor" not in getattr(shape, "__struct_fields__", ()))

@@ -1,4 +1,4 @@
-"""A route as the OpenAPI document describes it. `edge.http.route` makes one of each route, and the document is made of nothing else."""
+"""Operations: what each route declares to `edge.routes.route` and to the OpenAPI document, and who may call it."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -10,10 +10,10 @@ from chalicelib.foundation.errors import ApiError
 
 # Who may call a route: the one table of roles. Every route names its access, so a route without a decision cannot exist.
 #
-# What a caller may do with one event is decided by `catalog.permissions`, because promoters, coordinators and staff have rights for given
-# events only.
+# `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
+# some events only.
 
-# `public`: anybody. `user`: anybody who is known. `door`: who admits people at some event. `manager`: who manages some event. `admin`.
+# `public`: anybody. `user`: any identified caller. `door`: people who admit others at some event. `manager`: people who manage some event.
 Access = Literal["public", "user", "door", "manager", "admin"]
 
 _ROLES = {
@@ -30,7 +30,7 @@ _DENIALS = {
 
 
 def check(access: Access, identity: Identity | None) -> None:
-    """Raises Unauthenticated, UserRequired or Forbidden if the caller may not call a route with this access."""
+    """Raise Unauthenticated, UserRequired or Forbidden if the caller may not call a route with this access."""
     if access == "public":
         return
     if access == "user":
@@ -42,24 +42,24 @@ def check(access: Access, identity: Identity | None) -> None:
         raise Forbidden(_DENIALS[access])
 
 
-# Names that stand for ids in paths, such as the slug of an event. Features resolve them; `app.py` registers their functions.
+# Names in paths that stand for ids, such as the slug of an event. Features provide the resolvers; `app.py` registers them.
 
 _resolvers = dict[str, Callable[[str], str]]()
 
 
 def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
-    """Let handlers get `resolve(text)` as the path parameter of this name. It returns the text itself for what it does not know."""
+    """Pass `resolve(text)` to handlers as the path parameter of this name. `resolve` returns unknown texts unchanged."""
     _resolvers[parameter] = resolve
 
 
 def resolve(parameter: str, text: str) -> str:
-    """The id that the text stands for as a path parameter of this name."""
+    """Return the id that a path parameter's text stands for."""
     resolver = _resolvers.get(parameter)
     return text if resolver is None else resolver(text)
 
 
 class Header(Struct, frozen=True):
-    """A header that a route reads, the type of its values (`shape`), and the errors that it can cause."""
+    """A header that a route reads, with the type of its values (`shape`) and the errors that it can cause."""
 
     name: str
     description: str
@@ -69,7 +69,7 @@ class Header(Struct, frozen=True):
 
 
 class FormFile(Struct, frozen=True):
-    """A file that a route takes as a part of a form (multipart/form-data): its name there, its types, and the error if it is larger."""
+    """A file that a route takes as a part of a form (multipart/form-data). `too_large`: the error for a file above `max_bytes`."""
 
     name: str
     media_types: tuple[str, ...]
@@ -78,11 +78,10 @@ class FormFile(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """A route. `body` and `query` are the types of the handler's parameters of these names, None without them; `file` describes that one.
+    """A route. `body` and `query` are the types of the handler's parameters of these names, None if it has no such parameter.
 
-    `statuses` are those of its replies, errors apart. `errors` are those that the handler can raise. Those that follow from the rest
-    (access, ids in the path, body, query, headers) and those of every route are not among them. `media_types` are those of replies
-    that are not JSON.
+    `statuses` are those of successful replies. `errors` are the errors that the handler itself can raise, without the errors of every route
+    and those that follow from access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.
     """
 
     method: str

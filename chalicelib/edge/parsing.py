@@ -1,4 +1,4 @@
-"""Bodies and query parameters as instances of msgspec Structs, and what callers read if theirs are wrong.
+"""Parsing of bodies and query parameters into msgspec Structs, with error messages for callers.
 
 The `path` of such an error is `$.items[0].quantity` for a field of the body, and the bare name for a query parameter or a header.
 """
@@ -14,7 +14,7 @@ from chalicelib.foundation.errors import InvalidInput
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
-RULES = {  # how msgspec says that a field breaks one
+RULES = {  # rule -> msgspec's message about a field that breaks it
     "too_long": re.compile(r"Expected `str` of length <= (\d+)"),
     "too_short": re.compile(r"Expected `str` of length >= (\d+)"),
     "too_many": re.compile(r"Expected `array` of length <= (\d+)"),
@@ -42,7 +42,7 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_json(raw: bytes, shape: type[T]) -> T:
-    """The JSON text as an instance of `shape`; raises InvalidInput, which names the field at fault, or MalformedJson."""
+    """Return the JSON text as an instance of `shape`; raises InvalidInput, which names the invalid field, or MalformedJson."""
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
@@ -53,9 +53,9 @@ def parse_json(raw: bytes, shape: type[T]) -> T:
 
 
 def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
-    """Query parameters as an instance of `shape`; raises InvalidInput, which names the parameter at fault.
+    """Return query parameters as an instance of `shape`; raises InvalidInput, which names the invalid parameter.
 
-    Empty parameters count as absent. Numbers are written as such, and true and false for a bool.
+    Empty parameters count as absent. The texts of numbers, `true` and `false` are converted.
     """
     try:
         return msgspec.convert({name: value for name, value in parameters.items() if value}, shape, strict=False)
@@ -71,7 +71,7 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
 
 
 def _rule(text: str) -> dict[str, Any]:
-    """The `rule` that msgspec's message is about, and its `limit`; nothing for what only programs do wrong."""
+    """Return the `rule` that msgspec's message is about, and its `limit`; empty for mistakes that only programs make."""
     for rule, form in RULES.items():
         if found := form.match(text):
             return {"rule": rule, **({"limit": int(found[1])} if form.groups else {})}
@@ -79,9 +79,9 @@ def _rule(text: str) -> dict[str, Any]:
 
 
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
-    """What is wrong, and the path of the field: of one of a few values which are allowed, of a text of some form which one, in words."""
+    """Return what is wrong and the path of the field. The text lists allowed values, and describes the format of a text in words."""
     message, _, path = str(error).partition(" - at `")
-    path = path.rstrip("`").removeprefix("key` in `") or "$"  # of a key that is wrong, the object
+    path = path.rstrip("`").removeprefix("key` in `") or "$"  # an invalid key is reported at its object
     if message.startswith("Invalid enum value"):
         values = _allowed_values(_types_at(shape, path))
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""
@@ -92,7 +92,7 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
 
 
 def _types_at(shape: Any, path: str) -> list[Any]:
-    """The types that a field may have, without those that they are unions of. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
+    """The types that a field may have, with unions resolved into their members. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
     from msgspec import inspect
 
     found: list[Any] = [inspect.type_info(shape)]
@@ -102,14 +102,14 @@ def _types_at(shape: Any, path: str) -> list[Any]:
 
 
 def _allowed_values(types: list[Any]) -> list[Any]:
-    """The values of those that are one of a few."""
+    """The values of the literal types."""
     from msgspec import inspect
 
     return [value for kind in types if isinstance(kind, inspect.LiteralType) for value in kind.values]
 
 
 def _descriptions(types: list[Any]) -> list[str]:
-    """The descriptions of those that have one: each type with a pattern has, which a test holds it to."""
+    """The descriptions of the types. A test ensures that each type with a pattern has one."""
     from msgspec import inspect
 
     schemas = (kind.extra_json_schema or {} for kind in types if isinstance(kind, inspect.Metadata))
@@ -117,7 +117,7 @@ def _descriptions(types: list[Any]) -> list[str]:
 
 
 def _steps(kind: Any, name: str, index: str) -> list[Any]:
-    """The types one step below a type: of the field `name`, else of an item; `...` stands for any key or value of a dict."""
+    """The types one step below a type: of the field `name`, or of an item; `...` stands for any key or value of a dict."""
     from msgspec import inspect
 
     match kind:

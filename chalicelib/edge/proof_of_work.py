@@ -1,7 +1,7 @@
-"""Proof of work, in the manner of hashcash (http://www.hashcash.org/hashcash.pdf): joining a waiting room costs computing time.
+"""Proof of work, modeled on hashcash (http://www.hashcash.org/hashcash.pdf): joining a waiting room costs computing time.
 
 One browser hardly notices; a bot farm that joins under ten thousand names pays ten thousand times. A challenge is a signed
-statement of event, user, difficulty and time of issue, so the server stores nothing: checking a solution takes one HMAC and one
+statement of event, user, difficulty and time of issue, so the server stores nothing: verifying a solution takes one HMAC and one
 hash. Using a solution twice gains nothing, because a user has only one place in the waiting room of an event.
 """
 
@@ -22,7 +22,7 @@ _CHALLENGE = re.compile(r"c1\.([0-9]{1,2})\.([0-9]{1,12})\.[A-Za-z0-9_-]{43}", r
 
 
 class ChallengeRequired(ApiError):
-    """The details have a challenge to solve: find a `nonce` for which sha256(challenge + nonce) begins with `difficulty` zero bits."""
+    """The details contain a challenge to solve: find a `nonce` for which sha256(challenge + nonce) begins with `difficulty` zero bits."""
 
     code: ClassVar[str] = "challenge_required"
     status: ClassVar[int] = 403
@@ -65,7 +65,7 @@ def verify_solution(challenge: str | None, nonce: str | None, event_id: str, use
 
 
 def leading_zero_bits(challenge: str, nonce: str) -> int:
-    """How many zero bits sha256(challenge + nonce) begins with; the text is encoded as UTF-8."""
+    """Return the number of leading zero bits of sha256(challenge + nonce); the text is encoded as UTF-8."""
     digest = int.from_bytes(sha256((challenge + nonce).encode(errors="replace")).digest(), "big")
     return 256 - digest.bit_length()
 

@@ -1,7 +1,7 @@
-"""Rate limits: how often a user, and much more widely a source address, may send a request.
+"""Rate limits: how often a user may send a request, and a source address, whose limits are much wider.
 
-A request that moves something on which bounds it anyway costs no write: a checkout and a confirm leave their purchase in another state,
-each once, and a reserve counts itself in the buyer's record, which it writes anyway. All other requests are counted for the user in the
+A request that is bounded by the data that it changes costs no extra write: a checkout and a confirm each move their purchase to another
+state once, and a reserve counts itself in the buyer's record, which it writes anyway. All other requests are counted for the user in the
 table `rate-limits`. The reasons are in docs/decisions/0006-rate-limits.md and docs/decisions/0025-fewer-trips.md.
 """
 
@@ -24,7 +24,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.gcra import Charge, Quota
 from chalicelib.foundation.memory import Memory
 
-# The counters of rate limits: what this instance knows of them, what it reports to the store and when. Times are milliseconds.
+# The counters: what this instance knows of them, and what it reports to the store when. Times are milliseconds.
 
 MAX_LOCAL_COUNTERS = 10_000
 _MAX_ATTEMPTS = 4
@@ -34,8 +34,8 @@ _TTL_MARGIN_SECONDS = 60
 class LocalCounter(Struct):
     """What this instance knows of a counter.
 
-    `stored_tat` is what the store said last. `tat` also has in it the `unreported` requests, which the store does not know yet, and those
-    that are under way. `refusal_logged_at` is the `tat` at which a refusal was logged.
+    `stored_tat` is the store's last answer. `tat` also includes the requests in progress and the `unreported` requests, which the store
+    does not know yet. `refusal_logged_at` is the `tat` at which a refusal was logged.
     """
 
     stored_tat: int = 0
@@ -48,35 +48,35 @@ _local_counters: Memory[str, LocalCounter] = Memory()
 
 
 class Counter(Struct, frozen=True):
-    """The counter of a user or an address, for one request. The request `begin`s, and then it is either `add`ed or withdrawn."""
+    """The counter of a user or an address, for one request. Call `begin`, then either `add` or `withdraw`."""
 
     key: str
     quota: Quota
     now: int
 
     def wait(self) -> int:
-        """How long until the next request is granted, as far as this instance knows; 0 or less means at once."""
+        """Return the time until the next request is granted, to this instance's knowledge; 0 or less means at once."""
         return self.quota.wait(find_local(self.key).tat, self.now)
 
     def begin(self) -> bool:
-        """Whether the request may go on. It counts on this instance from now on."""
+        """Return whether the request is allowed. If so, it counts on this instance from now on."""
         with _local_counters.lock:
             counter = find_local(self.key)
             if self.quota.wait(counter.tat, self.now) > 0:
                 return False
-            if counter.tat + self.quota.burst_tolerance <= self.now:  # there was none for a whole period
+            if counter.tat + self.quota.burst_tolerance <= self.now:  # no request for a whole period
                 counter.unreported = 0
             counter.tat = max(counter.tat, self.now) + self.quota.interval
             return True
 
     def withdraw(self) -> None:
-        """The request does not count."""
+        """Uncount the request on this instance."""
         with _local_counters.lock:
             counter = find_local(self.key)
             counter.tat = max(counter.stored_tat, counter.tat - self.quota.interval)
 
     def add(self, max_unreported: int) -> bool:
-        """Count the request. Returns whether the store grants it; so many requests may stay unreported, which are granted.
+        """Count the request. Returns whether the store grants it; up to `max_unreported` requests are granted without asking the store.
 
         Raises the errors of the store.
         """
@@ -89,15 +89,15 @@ class Counter(Struct, frozen=True):
         return self._report(amount)
 
     def remaining(self) -> int:
-        """How many requests more would be granted, as far as this instance knows."""
+        """Return how many more requests would be granted, to this instance's knowledge."""
         return self.quota.remaining(find_local(self.key).tat, self.now)
 
     def set_exceeded(self, tat: int) -> None:
-        """Note that the counter is so far in the future, as the store or another record says."""
+        """Set the counter to a `tat` that the store or another record reports."""
         self._update(tat, exactly=True)
 
     def _report(self, amount: int) -> bool:
-        """Count so many requests in the store, starting from what this instance knows of the counter."""
+        """Count `amount` requests in the store, starting from what this instance knows of the counter. Returns whether they are granted."""
         tat, charge = find_local(self.key).stored_tat, self.quota.charge(self.now, amount)
         ttl = self.now // 1000 + self.quota.seconds + _TTL_MARGIN_SECONDS
         for _ in range(_MAX_ATTEMPTS):
@@ -112,7 +112,7 @@ class Counter(Struct, frozen=True):
         raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
 
     def _update(self, tat: int, *, exactly: bool) -> None:
-        """Note the `tat` that the store has. Unless `exactly`, requests that other threads have counted here meanwhile remain."""
+        """Note the store's `tat`. Unless `exactly`, requests that other threads have counted here in the meantime are kept."""
         with _local_counters.lock:
             counter = find_local(self.key)
             counter.stored_tat = max(counter.stored_tat, tat)
@@ -120,18 +120,18 @@ class Counter(Struct, frozen=True):
 
 
 def find_local(key: str) -> LocalCounter:
-    """What this instance knows of a counter, from now on if it knew nothing."""
+    """Return what this instance knows of a counter, which is created if it is unknown."""
     if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
         _local_counters.forget()  # costs only a few more writes
     return _local_counters.entries.setdefault(key, LocalCounter())
 
 
-# An instance may grant a 25th of what an address has left, and 4 requests at most, before it reports them to the store. So the
-# request of a lone buyer, the common case, costs no write.
+# An instance may grant a 25th of the requests that an address has left, and 4 at most, before it reports them to the store. So the
+# request of a single buyer, the common case, costs no write.
 UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
-# Of a user, an instance may leave unreported one request that a record has counted.
-MAX_UNREPORTED_OF_USER = 1
+# An instance may leave one request of a user unreported if a record has counted it.
+MAX_UNREPORTED_BY_USER = 1
 
 Address = IPv4Address | IPv6Address
 CountedBy = Literal["user", "address"]
@@ -140,7 +140,7 @@ CountedBy = Literal["user", "address"]
 class RateLimit(Struct, frozen=True):
     """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address.
 
-    `counts_bounded`: what a record bounds counts for its user all the same, because one user has many such records.
+    `counts_bounded`: requests that a record bounds count for the user as well, because one user has many such records.
     """
 
     name: str
@@ -152,15 +152,15 @@ RESERVE = RateLimit("reserve", counts_bounded=True)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 WAITLIST = RateLimit("waitlist")  # counted for each event separately
-SIGN_UP = RateLimit("sign_up")  # counted for addresses alone: who signs up is nobody yet
+SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up have no user id yet
 INVITE = RateLimit("invite")
 WEBHOOK = RateLimit("webhook")
-PROMO_CODE = RateLimit("promo_code")  # counted for addresses alone: who asks whether a code is valid need not be known
+PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 MAIL = RateLimit("mail")  # counted for the e-mail address, not for the caller
 
 
 class RateLimited(ApiError):
-    """A user or an address has exceeded a limit. The details say which limit, by whom (`by`) and when to try again."""
+    """A user or an address has exceeded a limit. The details say which limit, for which of the two (`by`), and when to try again."""
 
     code: ClassVar[str] = "rate_limited"
     status: ClassVar[int] = 429
@@ -168,10 +168,10 @@ class RateLimited(ApiError):
 
 
 class Attempt:
-    """A request that is limited while it is executed.
+    """A limited request while it is executed.
 
-    `is_bounded`, which the request sets: it has moved on something that bounds how often this can be done. `charge` is for a record that
-    counts the request itself; None with rate limits off.
+    The request sets `is_bounded` once it has changed a record that bounds how often this can be done. `charge` is for a record that counts
+    the request itself; None with rate limits off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
@@ -180,13 +180,13 @@ class Attempt:
         self._user, self._address = user, address
 
     def refusal(self, tat: int) -> RateLimited:
-        """The refusal of a request of which a record says that the user's counter is at `tat`. This instance remembers it."""
+        """Return the refusal of a request for which a record reports the user's counter at `tat`. This instance remembers the `tat`."""
         assert self._user is not None  # there is a charge
         self._user.set_exceeded(tat)
         return _refusal(self.limit, self._user, "user", self._address)
 
     def begin(self, by_address: Counter | None) -> None:
-        """Refuse what this instance knows to be exceeded, and count the request for its address. Raises RateLimited."""
+        """Count the request for its address. Raises RateLimited if a limit is exceeded, to this instance's knowledge or the store's."""
         assert self._user is not None
         if by_address is not None and by_address.wait() > 0:
             raise _refusal(self.limit, by_address, "address", self._address)
@@ -197,14 +197,14 @@ class Attempt:
             raise _refusal(self.limit, by_address, "address", self._address)
 
     def end(self, error: Exception | None) -> None:
-        """Count the request for its user, unless it is bounded. Raises RateLimited, but never where that would hide an outcome."""
+        """Count the request for its user, unless it is bounded. Raises RateLimited, but never if that would hide an outcome."""
         if self._user is None or isinstance(error, RateLimited):
             return
         if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
             self._user.withdraw()
             return
         try:
-            is_granted = self._user.add(MAX_UNREPORTED_OF_USER if self.is_bounded else 0)
+            is_granted = self._user.add(MAX_UNREPORTED_BY_USER if self.is_bounded else 0)
         except dynamo.STORE_ERRORS as failure:
             self._skip(failure)
             return
@@ -220,7 +220,7 @@ class Attempt:
             return True
 
     def _skip(self, failure: Exception) -> None:
-        """Let the request pass uncounted, because the store does not answer. Raises any other error of the store."""
+        """Let the request pass uncounted because the store is unavailable. Raises any other error of the store."""
         if not dynamo.is_unavailable(failure):
             raise failure
         if self._user is not None:
@@ -234,9 +234,10 @@ class Attempt:
 def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> Iterator[Attempt]:
     """Limit the block; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
-    What this instance knows to be exceeded is refused before the block. The request counts for its address at once, and for its user when
-    the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, so is the request, in place of what
-    the block has refused or repeated. If the store is unavailable the request passes, because it needs the same store itself.
+    A limit that this instance knows to be exceeded is refused before the block. The request counts for its address at once, and for its
+    user when the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, the request is refused,
+    which replaces the block's own refusal or repeated reply. If the store is unavailable, the request passes, because it needs the same
+    store itself.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -260,20 +261,20 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
 
 @contextmanager
 def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[None]:
-    """As `limited`, for a request that nobody known makes: it counts for its source address alone."""
+    """Limit the block like `limited`, for an anonymous caller: the request counts for its source address only."""
     with limited(request, limit, ids.new_id()) as attempt:
         attempt.is_bounded = True  # by the address, so that no counter of a user is written
         yield
 
 
 def source_network(request: RequestContext) -> str | None:
-    """The network that counts as one address, or None if it is not known."""
+    """Return the network that counts as one address, or None if the address is unknown."""
     address = source_address(request)
     return None if address is None else _counted_network(address)
 
 
 def source_address(request: RequestContext) -> Address | None:
-    """The address of the caller, or of the viewer behind the CDN; None if it is not known."""
+    """Return the address of the caller, or of the viewer behind the CDN; None if it is unknown."""
     try:
         address = ip_address(source_addresses.source_address(request.chalice_request) or "")
     except ValueError:
@@ -292,7 +293,7 @@ def _logged_network(address: Address) -> str:
 
 
 def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
-    """The counter's id: an HMAC, so that the table names nobody and the id has a fixed length, whatever ids a caller invents."""
+    """The counter's id: an HMAC, so that the table identifies nobody and ids have a fixed length, whatever ids a caller invents."""
     message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
     return hmac.digest(secret_settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 
@@ -307,7 +308,7 @@ def _quota(rate: str) -> Quota:
 def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Address | None) -> RateLimited:
     log.count("rate_limited")
     counter = find_local(exceeded.key)
-    if counter.refusal_logged_at != counter.tat:  # log the first refusal, not every further one of a client that does not wait
+    if counter.refusal_logged_at != counter.tat:  # log the first refusal only, in case the client does not wait
         counter.refusal_logged_at = counter.tat
         log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
     seconds = -(-exceeded.wait() // 1000)

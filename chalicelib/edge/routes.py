@@ -1,7 +1,7 @@
-"""The decorator of every route. It turns Chalice's request into a RequestContext, and a handler's Reply into Chalice's response.
+"""The decorator of every route, which turns Chalice's request into a RequestContext and a handler's Reply into Chalice's response.
 
-It takes care of access, request ids, body limits, decoding, errors, CORS, ETag and gzip. The OpenAPI document is made of what it says
-and of the handler's annotations:
+The decorator takes care of access, request ids, body limits, decoding, errors, CORS, ETag and gzip. The OpenAPI document is generated from
+the decorator's arguments and the handler's annotations:
 
 bp = Blueprint(__name__)
 
@@ -21,6 +21,7 @@ import msgspec
 from chalice.app import Blueprint, CaseInsensitiveMapping
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
+from msgspec import UNSET, UnsetType
 
 from chalicelib.edge import auth, cors, languages, scheduled
 from chalicelib.edge import operation as route_access
@@ -33,7 +34,7 @@ from chalicelib.foundation import clock, deadline, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 MIN_GZIP_BYTES = 1024
-MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway takes
+MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway accepts
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -42,7 +43,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Reply(msgspec.Struct, Generic[T], frozen=True):
-    """What a handler returns. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
+    """A handler's reply. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
 
     body: T
     status: int = 200
@@ -50,15 +51,15 @@ class Reply(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The body of a reply that has nothing to show: `message` says what was done."""
+    """The body of a reply without data: `message` says what was done."""
 
     message: str
 
 
 class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
-    """A public reply that is encoded once and sent many times, plain or as gzip, with a strong ETag for each of the two.
+    """A public reply that is encoded once and sent many times, plain or gzipped, with a strong ETag for each of the two forms.
 
-    `T` is what was encoded.
+    `T` is the type of the body before encoding.
     """
 
     text: str
@@ -80,7 +81,7 @@ class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
 
     @classmethod
     def encode_private(cls, body: T, version: int) -> "CacheableReply[T]":
-        """Encode `body`, which nobody may keep. Its ETag begins with the version, so that it can be sent back as If-Match."""
+        """Encode a `body` that must not be cached. Its ETag begins with the version, so that clients can send it back as If-Match."""
         raw = msgspec.json.encode(body)
         return cls(raw.decode(), f'"{version}-{sha256(raw).hexdigest()[:16]}"', None, None, "no-store")
 
@@ -88,7 +89,7 @@ class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
 class RequestContext:
     """A request as handlers see it; `now` is the time of the request in epoch seconds.
 
-    `is_repeatable`: sent again with its Idempotency-Key, it does nothing twice.
+    `is_repeatable`: the request has an Idempotency-Key, so sending it again does nothing twice.
     """
 
     __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")
@@ -97,7 +98,7 @@ class RequestContext:
         self.chalice_request = chalice_request
         self.now = clock.now()
         self.is_repeatable = False
-        self._identity: auth.Identity | bool | None = False
+        self._identity: auth.Identity | UnsetType | None = UNSET  # until `identity` reads the headers for the first time
 
     def header(self, name: str) -> str | None:
         value: str | None = self.chalice_request.headers.get(name)
@@ -105,13 +106,13 @@ class RequestContext:
 
     @property
     def language(self) -> Language:
-        """Which of our languages the caller likes best."""
+        """The supported language that the caller prefers."""
         return languages.choose(self.header("accept-language"))
 
     @property
     def identity(self) -> auth.Identity | None:
         """The caller, or None if the request is anonymous."""
-        if isinstance(self._identity, bool):
+        if self._identity is UNSET:
             self._identity = auth.identify(self.chalice_request.headers)
         return self._identity
 
@@ -128,13 +129,13 @@ class RequestContext:
         return raw
 
     def read_file(self, file: FormFile) -> bytes:
-        """The file that the body, a form, has; raises InvalidInput, UnsupportedMediaType, and the form's own error for a larger one."""
+        """The file in the body, which must be a form; raises InvalidInput, UnsupportedMediaType, or `file.too_large`."""
         from chalicelib.edge import form_files  # few routes take files
 
         return form_files.read_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
 
     def parse_body(self, shape: type[T]) -> T:
-        """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the field at fault."""
+        """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the invalid field."""
         raw = self.read_body()
         media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
@@ -142,7 +143,7 @@ class RequestContext:
         return parse_json(raw, shape)
 
     def parse_query(self, shape: type[S]) -> S:
-        """The query parameters as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the parameter at fault."""
+        """The query parameters as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the invalid parameter."""
         return parse_query(self.chalice_request.query_params or {}, shape)
 
 
@@ -158,13 +159,12 @@ def route(
     media_types: tuple[str, ...] = (),
     file: FormFile | None = None,
 ) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
-    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. Who may not call it never reaches it.
+    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. `access` is checked first.
 
-    Path parameters are ids: one that cannot exist is a 404, and the handler is not called. A parameter `body` gets the JSON body as an
-    instance of its type, a msgspec Struct (its default, if it has one and the body is empty), and `query` the query parameters. A route
-    that takes a `file` gets its bytes as a parameter of this name. One
-    that only reads refuses parameters that it does not know, also if it knows none. `statuses`, `headers`, `errors` and `media_types` are
-    for the OpenAPI document (see Operation).
+    Path parameters are ids: an id that cannot exist is a 404, and the handler is not called. A parameter `body` receives the JSON body as
+    an instance of its type, a msgspec Struct (or its default, if it has one and the body is empty), and `query` the query parameters. With
+    `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read refuse unknown query parameters, even
+    if they take none. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
 
     Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """
@@ -192,25 +192,25 @@ def route(
 
 
 def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., ChaliceResponse]:
-    """The function that Chalice calls for a request to the route."""
+    """Return the function that Chalice calls for a request to the route."""
     handler, access, parse = operation.handler, operation.access, _argument_parser(operation)
 
     @wraps(handler)
     def handle(**parameters: str) -> ChaliceResponse:
         chalice_request: ChaliceRequest = bp.current_request
         if "accept" not in chalice_request.headers:
-            # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
+            # With binary media types Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
         request = RequestContext(chalice_request)
         with log.scope(_request_id(chalice_request), partial(source_address, chalice_request)), effects.observed():
             try:
-                seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
+                seconds = settings.current().request_seconds  # unreadable settings fail every request
                 if access != "public":
                     route_access.check(access, request.identity)
                 if not all(map(ids.is_id, parameters.values())):
                     raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
-                    arguments = parse(request) if parse else {}  # before names are resolved, which may read the store
+                    arguments = parse(request) if parse else {}  # before resolving names, which may read the store
                     parameters = {name: route_access.resolve(name, text) for name, text in parameters.items()}
                     reply = handler(request, **parameters, **arguments)
                 if isinstance(reply, CacheableReply):
@@ -223,12 +223,12 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
 
 
 def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:
-    """A function that reads the arguments `body` and `query` of a handler from a request; None if there is nothing to read or check."""
+    """Return a function that reads a handler's `body`, `query` and `file` from a request; None if there is nothing to read or check."""
     body, query, file = operation.body, operation.query, operation.file
     refuses_query = query is None and operation.method in READING_METHODS
     if body is None and query is None and file is None and not refuses_query:
         return None
-    has_default = bool(operation.handler.__defaults__)  # that of `body`
+    has_default = bool(operation.handler.__defaults__)  # only `body` may have a default
 
     def parse(request: RequestContext) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
@@ -266,7 +266,7 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
 
 
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
-    """A reply's headers with those that every response has."""
+    """A reply's headers, together with the headers of every response."""
     headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
     vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}

@@ -1,4 +1,4 @@
-"""Scheduled functions, with the same logging and metrics as requests. Chalice's middleware does not run for them."""
+"""Scheduled jobs, with the same logging and metrics as requests. Chalice's middleware does not run for jobs."""
 
 import math
 from collections.abc import Callable
@@ -14,18 +14,17 @@ INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; all jobs are 
 
 
 def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
-    """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every so many minutes.
+    """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
-    The report is logged as `<name>.done`. The job has a deadline, a little before Lambda ends it.
-    How it ended is remembered for admins (`job_runs`).
-    An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
+    The report is logged as `<name>.done`. The job has a deadline, shortly before Lambda would end it. The outcome is recorded for admins
+    (`job_runs`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
     INTERVALS[name] = minutes * 60
 
     def wrap(run: Callable[[], Report]) -> Any:
         @wraps(run)
         def handle(event: Any) -> Report:
-            from chalicelib.edge import job_runs  # with the store, which a function need not load before it runs
+            from chalicelib.edge import job_runs  # imports the store, which is not needed before the job runs
 
             began = clock.precise_now()
 
@@ -49,15 +48,13 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
     return wrap
 
 
-# How long a request or a scheduled job may take: what Lambda leaves it, less a reserve for the last call and the reply.
-
-# The longest that a call may take which began just before the deadline: of the store (connecting, and waiting for the answer, have
-# a timeout each), and of Secrets Manager. The rest is for the reply.
+# Time that requests and jobs leave before Lambda ends them. It covers the longest call that can begin just before the deadline, to the
+# store (connecting and waiting for the answer have a timeout each) or to Secrets Manager. The rest is for the reply.
 RESERVE_SECONDS = 5
 
 
 def lambda_seconds(lambda_context: Any) -> float:
-    """Seconds for calls until Lambda ends the function; infinity where there is no Lambda, as in the local runtime."""
+    """Return the seconds left for calls before Lambda ends the function; infinity outside Lambda, as in the local runtime."""
     if lambda_context is None:
         return math.inf
     return float(lambda_context.get_remaining_time_in_millis()) / 1000 - RESERVE_SECONDS

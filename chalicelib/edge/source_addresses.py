@@ -1,7 +1,7 @@
 """The address that a request came from.
 
-API Gateway knows who called it. Where the CDN is in front of it, that is the CDN: it passes the viewer's address on in a header, with a
-key that only it and we know. A client can write the header too, but not the key.
+API Gateway reports who called it. Behind the CDN that is the CDN itself, which sends the viewer's address in a header, together with a
+key that only the CDN and we know. A client can send the header too, but not the key.
 """
 
 import hmac
@@ -15,7 +15,7 @@ KEY_HEADER = "X-Edge-Key"
 
 
 def source_address(request: ChaliceRequest) -> str | None:
-    """As text, and None if it is not known.
+    """Return the address as text, or None if it is unknown.
 
     Raises SettingsError or DeadlineExceeded if a key was sent and the secret cannot be read.
     """

@@ -1,5 +1,6 @@
-"""The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs; no caller asked for any of them, so
-none is an effect.
+"""The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs.
+
+These writes are uncounted (`effects`), because no caller asked for them.
 
 | table | id | content |
 | --- | --- | --- |
@@ -57,7 +58,7 @@ class RateLimitRow(dynamo.Table):
 
 
 class JobRunRow(dynamo.Table):
-    """The last run of a scheduled job. `error` is absent if it ended well; `report` (JSON) and `succeeded_at` are of the last that did."""
+    """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` are of the last success."""
 
     feature = "job-runs"
     contents = "The last run of each scheduled job, and its last report."
@@ -75,7 +76,7 @@ class JobRunRow(dynamo.Table):
 
 
 class CountResult(Struct, frozen=True):
-    """Whether a request was counted, and the counter's `tat` after that; 0 if there is no counter."""
+    """Whether a request was counted, and the counter's `tat` afterwards; 0 if there is no counter."""
 
     granted: bool
     tat: int
@@ -83,7 +84,7 @@ class CountResult(Struct, frozen=True):
 
 @effects.uncounted()
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
-    """Write the first use of a key. None on success, otherwise the use that exists and has not expired."""
+    """Write the first use of a key. Returns None on success, otherwise the existing use, which has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else IdempotencyRow.from_raw_data(existing)
@@ -91,7 +92,7 @@ def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
 
 @effects.uncounted()
 def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
-    """Lock a use whose request died. False if another request took it over first."""
+    """Lock a use whose request died. Returns False if another request took it over first."""
     return dynamo.update_if(row, {"locked_until": locked_until}, _SAME_LOCK, lock=row.locked_until)
 
 
@@ -99,7 +100,7 @@ def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
 def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
     """Keep the reply for repeated requests, unless another request has taken the key over.
 
-    A store error is ignored, because what was requested is done: once the lock expires, the next request with the key finds it.
+    A store error is ignored, because the request has succeeded: once the lock expires, the next request with the key finds the result.
     """
     changes = {"reply": reply, "status": status, "locked_until": None}
     try:
@@ -140,10 +141,10 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 
 @effects.uncounted()
 def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
-    """Write the last run of a job, beside what is known of earlier ones. False, and nothing written, if a later run was written before."""
+    """Write the last run of a job; attributes of earlier runs stay. Returns False, without writing, if a later run is already stored."""
     return dynamo.update_if(JobRunRow(name), values, "attribute_not_exists(began_at) OR began_at <= :began", began=began_at)
 
 
 def load_runs(names: Sequence[str]) -> list[JobRunRow]:
-    """The last runs of these jobs, of those that ever ran."""
+    """Return the last runs of these jobs, without jobs that never ran."""
     return list(JobRunRow.batch_get(names))
