@@ -1,6 +1,6 @@
-"""The Chalice app: registers blueprints, middleware and what SnapStart has to renew, nothing else."""
+"""The Chalice app, which only registers blueprints, middleware, path resolvers and the SnapStart hook."""
 
-from chalicelib.foundation import cold_start  # isort: skip  # before all that it speeds up
+from chalicelib.foundation import cold_start  # isort: skip  # before the imports that it speeds up
 
 from chalice.app import Chalice
 

@@ -1,7 +1,7 @@
-"""Keep values in the memory of an instance for a limited time.
+"""A cache of values in the memory of an instance, for a limited time.
 
-Concurrent readers share one fetch, for which they do not wait while the old value has just expired. While the store is unavailable the
-old value is returned in place of an error.
+Concurrent readers share one fetch, and do not wait for it if the old value has only just expired. While the store is unavailable, readers
+get the old value instead of an error.
 """
 
 from collections.abc import Callable, Hashable
@@ -16,8 +16,8 @@ from chalicelib.foundation.memory import Memory
 # timeouts of a store that is down.
 RETRY_SECONDS = 1
 
-# For so long after a value has expired, threads get it while another one fetches the next value. Otherwise all of them would wait at
-# once, again and again. (This is what HTTP calls stale-while-revalidate, RFC 5861.)
+# For this long after a value has expired, threads still get it while another thread fetches the next value. Otherwise all threads would
+# wait at once, again and again. (HTTP calls this stale-while-revalidate, RFC 5861.)
 OVERLAP_SECONDS = 1
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class _Entry(Generic[T]):
 
 
 class _Slot(Generic[T]):
-    """What the cache has for one key: the entry, and the fetch that is running. A fetch ends in the slot in which it began."""
+    """The entry for one key, and the running fetch. A fetch stores its result in the slot in which it began."""
 
     __slots__ = ("entry", "pending")
 
@@ -46,10 +46,10 @@ class _Slot(Generic[T]):
 
 
 class TtlCache(Memory[Hashable, _Slot[T]]):
-    """Values by key. One is fetched again when it is `ttl_seconds()` old, when its dependency has changed or after `forget`.
+    """Values by key. A value is fetched again when it is `ttl_seconds()` old, when its dependency has changed, or after `forget`.
 
-    Threads that ask during a fetch wait for it and share its value or its error. Times are epoch seconds. If caches are stacked,
-    only the `counted` one counts hits and misses, so that each read counts once. Above `max_keys` the cache starts over.
+    Threads that read during a fetch wait for it and share its value or its error. Times are epoch seconds. If caches are stacked, only the
+    `counted` cache counts hits and misses, so that each read counts once. A cache with more than `max_keys` keys is emptied.
     """
 
     def __init__(self, ttl_seconds: Callable[[], int], *, counted: bool = False, max_keys: int = 1) -> None:
@@ -59,7 +59,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         self._max_keys = max_keys
 
     def get(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
-        """The value of `key`, computed from `dependency` (compared with ==), fetched if it is not in the cache."""
+        """Return the value of `key`, computed from `dependency` (compared with ==); calls `fetch` if the cache has no fresh value."""
         known = self.entries.get(key)
         entry = known.entry if known is not None else None
         if entry is not None and entry.is_fresh(now, dependency):
@@ -81,9 +81,9 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         return pending.result()
 
     def refetch(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
-        """Fetch the value whatever the cache has, and keep it; if `fetch` raises, so does this, and the old value stays.
+        """Fetch the value even if the cache has one, and keep it. If `fetch` raises, the error is raised and the old value stays.
 
-        It is not kept if the cache has got or forgotten another one meanwhile, which may be newer.
+        The value is not kept if the cache has received or forgotten another value in the meantime, because that may be newer.
         """
         with self.lock:
             slot = self._get_slot(key)
@@ -95,23 +95,23 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         return value
 
     def put(self, now: int, dependency: Any, value: T, key: Hashable = None) -> None:
-        """Keep a value that was computed elsewhere, as if it had been fetched. The result of a fetch that is running is not kept."""
+        """Keep a value that was computed elsewhere, as if it had been fetched. The result of a running fetch is not kept."""
         with self.lock:
             self._put(key, value, dependency, now)
 
     def peek(self, key: Hashable = None) -> T | None:
-        """The value that is in the cache, fresh or not; None if there is none. Fetches nothing and waits for nobody."""
+        """Return the value in the cache, fresh or not; None if there is none. Never fetches and never waits."""
         known = self.entries.get(key)
         return known.entry.value if known is not None and known.entry is not None else None
 
     def expire(self, key: Hashable = None) -> None:
-        """Fetch again at the next `get`, but keep the old value in case that fails. The result of a fetch that is running is not kept."""
+        """Fetch again at the next `get`, but keep the old value in case that fails. The result of a running fetch is not kept."""
         with self.lock:
             entry = self._get_slot(key).entry
             self.entries[key] = _Slot(entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at))
 
     def forget_key(self, key: Hashable) -> None:
-        """Drop the value of `key`. The result of a fetch that is running is not kept either, because it began before the change."""
+        """Drop the value of `key`. The result of a running fetch is not kept either, because the fetch began before the change."""
         self.entries.pop(key, None)
 
     def _put(self, key: Hashable, value: T, dependency: Any, now: int) -> None:
@@ -131,7 +131,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         return entry.value
 
     def _fetch(self, slot: _Slot[T], pending: "Future[T]", now: int, dependency: Any, fetch: Callable[[], T]) -> None:
-        """Fetch the value and give it, or the error, to all threads that wait for `pending`."""
+        """Fetch the value and pass it, or the error, to all threads that wait for `pending`."""
         try:
             value = fetch()
         except BaseException as error:

@@ -1,6 +1,6 @@
 """DynamoDB for all stores: the base class of all tables, conditional writes, transactions and batches.
 
-A row is an instance of a `Table`. A write says what changes, and on which condition, in DynamoDB's own words:
+A row is an instance of a `Table`. A write names its changes and its condition in DynamoDB's own language:
 
     dynamo.put(PurchaseRow("p", state="held", version=1), "attribute_not_exists(id)")
     dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :most", before=1, most=9)
@@ -9,8 +9,8 @@ A row is an instance of a `Table`. A write says what changes, and on which condi
     dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
 
 `put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
-take the same arguments and make one write by itself. Attributes are named as they are: `wire_format` puts a placeholder in place of each,
-since some are reserved words. A condition is read once and kept, so it is a constant, and what differs is an operand.
+take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each by a placeholder, since
+some are reserved words. A condition is parsed once and cached, so it must be a constant; values that vary are operands.
 """
 
 import random
@@ -36,8 +36,8 @@ MAX_TRANSACT_ITEMS = 100
 MAX_BATCH_GET = 100
 MAX_BATCH_WRITE = 25
 
-WRITE_ATTEMPTS = 5  # of a write that conflicts with transactions
-_MAX_STALLED_ROUNDS = 6  # batches in a row of which nothing was processed
+WRITE_ATTEMPTS = 5  # for a write that conflicts with transactions
+_MAX_STALLED_ROUNDS = 6  # consecutive batches without a processed item
 
 _UNAVAILABLE = frozenset(
     {
@@ -61,19 +61,19 @@ class CancellationReason(Struct, frozen=True):
 
 
 class TransactionCanceled(Exception):
-    """A condition of a transaction failed, so none of its items was written. `reasons` has an entry for each item, in order."""
+    """A condition of a transaction failed, so no item was written. `reasons` has an entry for each item, in order."""
 
     def __init__(self, reasons: Sequence[CancellationReason]) -> None:
         self.reasons = reasons
         super().__init__(", ".join(reason.code for reason in reasons))
 
     def failed(self, index: int) -> bool:
-        """Whether the condition of the item at `index` failed."""
+        """Return whether the condition of the item at `index` failed."""
         return self.reasons[index].code == "ConditionalCheckFailed"
 
 
 class StoreUnavailable(Exception):
-    """The store is down, throttles, or too many writers compete for an item. Earlier calls of the same request may have written."""
+    """The store is down or throttling, or too many writers compete for an item. Earlier calls of the same request may have written."""
 
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -83,7 +83,7 @@ STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoD
 
 
 class PersonalData(Struct, frozen=True):
-    """What a table stores about people: what it is, whether their export has it, and what happens to it when they are erased."""
+    """A table's data about people: what it is, whether the personal export includes it, and what happens to it on erasure."""
 
     what: str
     export: str
@@ -93,7 +93,7 @@ class PersonalData(Struct, frozen=True):
 class Table(Model):
     """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
 
-    The first model of a table also says for the documentation what the table stores (`contents`) and what of it is about people
+    For the documentation, the first model of a table also describes what the table stores (`contents`) and which of it is about people
     (`personal_data`). A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
     """
 
@@ -118,7 +118,7 @@ class Table(Model):
         return connection
 
     def __init__(self, hash_key: Any = None, range_key: Any = None, _user_instantiated: bool = True, **attributes: Any) -> None:
-        # PynamoDB would set each attribute by itself and look for defaults, which ours do not have.
+        # PynamoDB would set the attributes one by one and look for defaults, which our tables do not have.
         self.attribute_values = attributes
         if hash_key is not None:
             attributes[self._hash_keyname] = hash_key  # type: ignore[index]
@@ -129,7 +129,7 @@ class Table(Model):
 
     @classmethod
     def from_raw_data(cls, data: dict[str, Any]) -> Self:
-        """The row of an item in wire format."""
+        """Return the row of an item in wire format."""
         return cls(**wire_format.deserialize_row(cls, data))
 
     @classmethod
@@ -139,7 +139,7 @@ class Table(Model):
         item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
         return None if item is None else cls.from_raw_data(item)
 
-    # PynamoDB's writes, for what needs no condition; repeated while a transaction is writing the item.
+    # PynamoDB's unconditional writes, repeated while a transaction is writing the item.
 
     def save(self) -> Any:  # type: ignore[override]
         return _repeat_conflicts(super().save)
@@ -149,7 +149,7 @@ class Table(Model):
 
 
 def table_name(feature: str) -> str:
-    """The name of a feature's table in the current stage."""
+    """Return the name of a feature's table in the current stage."""
     return f"fairgate-{settings.current().stage}-{feature}"
 
 
@@ -169,9 +169,9 @@ def update(
     discard: Mapping[str, Any] | None = None,
     **operands: Any,
 ) -> TransactItem:
-    """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows that.
+    """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows it.
 
-    Of `changes`, None removes an attribute. `initial` sets attributes that the item does not have. `add` increases numbers and extends
+    In `changes`, None removes an attribute. `initial` sets attributes that the item does not have. `add` increases numbers and extends
     sets, `discard` takes elements out of sets.
     """
     arguments = wire_format.update_arguments(row, changes, initial or {}, add or {}, discard or {}, condition, operands)
@@ -193,8 +193,8 @@ def check(row: Table, condition: str, **operands: Any) -> TransactItem:
 def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
-    Raises TransactionCanceled if a condition failed, with the items that are in the table, and StoreUnavailable if other writes
-    kept conflicting. The client request token makes each repetition safe, botocore's after a lost answer and ours.
+    Raises TransactionCanceled, with the items in the table, if a condition failed, and StoreUnavailable if other writes kept conflicting.
+    The client request token makes repetitions safe, both botocore's after a lost answer and ours.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
@@ -216,12 +216,12 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 
 
 def put_item(**arguments: Any) -> None:
-    """boto3's `put_item`, repeated while a transaction is writing the item."""
+    """Call boto3's `put_item`, repeated while a transaction is writing the item."""
     _repeat_conflicts(lambda: client().put_item(**arguments))
 
 
 def update_item(**arguments: Any) -> Any:
-    """boto3's `update_item`, repeated while a transaction is writing the item."""
+    """Call boto3's `update_item`, repeated while a transaction is writing the item."""
     return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 
@@ -235,7 +235,7 @@ def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None
 
 
 def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: Any) -> bool:
-    """Make the update of `update` by itself, and set `changes` in `row` too. Returns False, and changes nothing, if the condition fails."""
+    """Make a single update (see `update`), and set `changes` in `row` too. Returns False, without a change, if the condition fails."""
     try:
         update_item(**update(row, changes, condition, **more)["Update"])
     except ClientError as error:
@@ -246,7 +246,7 @@ def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: An
 
 
 def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str = "", **more: Any) -> tuple[bool, dict[str, Any]]:
-    """As `update_if`. Returns whether the condition held, and the item in the table after that, in wire format (empty if there is none)."""
+    """Make a single update. Returns whether the condition held, and the item in the table afterwards, in wire format (empty if none)."""
     try:
         return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
@@ -265,9 +265,9 @@ def delete_if(row: Table, condition: str, **operands: Any) -> bool:
 
 
 def _repeat_conflicts(write: Callable[[], T]) -> T:
-    """Make a write, and repeat it while DynamoDB refuses it because a transaction is writing one of its items.
+    """Make a write, and repeat it while DynamoDB refuses it because a transaction is writing one of its items. Raises the last error.
 
-    botocore does not: of these errors it repeats only TransactionInProgressException, and gives up sooner. Raises the last error.
+    botocore is no substitute: it repeats only TransactionInProgressException of these errors, and gives up sooner.
     """
     for attempt in range(1, WRITE_ATTEMPTS):
         try:
@@ -287,7 +287,7 @@ def _is_conflict(error: Exception) -> bool:
 
 
 def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
-    """The item whose condition failed, empty if there is none; raises any other error again."""
+    """Return the item whose condition failed, empty if it does not exist; raises any other error again."""
     if error_code(error) != "ConditionalCheckFailedException":
         raise error
     response: Any = error.response
@@ -296,7 +296,7 @@ def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
-    """Read items of a table by key. In no particular order, without those that do not exist; one round trip for each 100 keys.
+    """Read the existing items of a table by key, in no particular order; one round trip per 100 keys.
 
     Raises StoreUnavailable if keys stay unprocessed for too long.
     """
@@ -316,7 +316,7 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
     """Write items without conditions, 25 at a time. Only for items that no other process writes.
 
-    Raises StoreUnavailable if items stay unprocessed for too long; others may then be written.
+    Raises StoreUnavailable if items stay unprocessed for too long; other items may then be written.
     """
     remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
     stalled_rounds = 0
@@ -330,15 +330,15 @@ def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
 
 
 def _wait_for_capacity(stalled_rounds: int) -> None:
-    """Wait before sending again what stayed unprocessed. Raises StoreUnavailable after too many rounds in which nothing was processed."""
+    """Wait before unprocessed items are sent again. Raises StoreUnavailable after too many rounds without a processed item."""
     if stalled_rounds >= _MAX_STALLED_ROUNDS:
         raise StoreUnavailable("DynamoDB processed nothing of several batches in a row")
     deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
 
 
 def error_code(error: Exception) -> str:
-    """DynamoDB's error code, or an empty string if the error has none."""
-    # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore gives that one a `response` of None.
+    """Return DynamoDB's error code, or an empty string if the error has none."""
+    # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore's timeout has a `response` of None.
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, ClientError):
         return str(cause.response.get("Error", {}).get("Code", ""))
@@ -346,7 +346,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the store and not the request is at fault: it throttles, is overloaded, cannot be reached or was too slow."""
+    """Return whether the store is at fault, not the request: it throttles, is overloaded, cannot be reached or was too slow."""
     if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
         return True
     return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The values that a field may have, in words, from its type: for messages about a setting or a field of the bootstrap file."""
+"""Descriptions in words of the values that a type allows, for messages about settings and fields of the bootstrap file."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from msgspec import inspect
 
 
 def description(field_type: Any) -> str:
-    """For example `a whole number from 1 to 1,000`, `true or false`, `text of at most 200 characters or null`."""
+    """Describe a type, for example `a whole number from 1 to 1,000`, `true or false`, `text of at most 200 characters or null`."""
     return _words(inspect.type_info(field_type))
 
 
@@ -34,10 +34,10 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
     return "a JSON object" + (f" ({hint})" if hint else "")
 
 
-def _range(least: float | None, most: float | None) -> str:
-    if least is not None and most is not None:
-        return f" from {least:,} to {most:,}"
-    return f" of {least:,} or more" if least is not None else ""
+def _range(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f" from {minimum:,} to {maximum:,}"
+    return f" of {minimum:,} or more" if minimum is not None else ""
 
 
 def _length(kind: inspect.StrType) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, so that any offset and any last day can be added
+MIN_YEAR, MAX_YEAR = 1970, 9998  # one year below Python's last, so that any offset and any last day can be added
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 
 # The type of times in JSON replies, as `iso` writes them.
@@ -30,18 +30,18 @@ def precise_now() -> float:
 
 
 def monotonic() -> float:
-    """Seconds since some moment, for measuring durations: unlike the time of day, nobody sets this clock."""
+    """Seconds since an arbitrary moment, for measuring durations: unlike the time of day, this clock is never set."""
     return _monotonic_source()
 
 
 @lru_cache(maxsize=1024)
 def iso(epoch_seconds: int) -> str:
-    """ISO 8601 in UTC with `Z`, the format of times in JSON replies. Kept, because replies show the same times again and again."""
+    """ISO 8601 in UTC with `Z`, the format of times in JSON replies. Cached, because replies show the same times again and again."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()[:19] + "Z"
 
 
 def local(epoch_seconds: int, timezone: str) -> datetime:
-    """A moment on the clocks of a timezone, given by its IANA name; in UTC if this machine does not know the zone."""
+    """The local time of a moment in a timezone, given by its IANA name; in UTC if this machine does not know the zone."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not needed at a cold start
 
     try:
@@ -51,7 +51,7 @@ def local(epoch_seconds: int, timezone: str) -> datetime:
 
 
 def epoch_seconds(moment: datetime) -> int:
-    """A time that a person wrote, with its offset, as epoch seconds; raises ValueError if its year is outside of `YEAR_RULE`."""
+    """A time that a person wrote, with its offset, as epoch seconds; raises ValueError if its year breaks `YEAR_RULE`."""
     if not MIN_YEAR <= moment.year <= MAX_YEAR:
         raise ValueError(YEAR_RULE)
     return int(moment.timestamp())

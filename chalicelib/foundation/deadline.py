@@ -1,7 +1,7 @@
-"""How long the current request or job may still take: what waits for others asks here before it starts.
+"""The deadline of the current request or job. Code checks it before it calls another service or waits.
 
-The edge sets a deadline for each request and job, below the time at which Lambda would end it without a reply. It holds for the
-thread that set it; without one (a command line, a test of a single function) there is no end.
+The edge sets a deadline for each request and job, before the time at which Lambda would end it without a reply. The deadline applies to the
+thread that set it; command lines and tests of single functions have none.
 """
 
 import math
@@ -16,12 +16,12 @@ _ends_at: ContextVar[float] = ContextVar("deadline", default=math.inf)  # on the
 
 
 class DeadlineExceeded(Exception):
-    """Too little time is left for another call or another wait, so it was not begun. Earlier ones may have taken effect."""
+    """Too little time is left to begin another call or wait. Earlier calls may have taken effect."""
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Give the block at most `seconds`; of nested deadlines the earliest holds."""
+    """Give the block at most `seconds`; the earliest of nested deadlines applies."""
     token = _ends_at.set(min(_ends_at.get(), clock.monotonic() + seconds))
     try:
         yield
@@ -30,7 +30,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def remaining() -> float:
-    """Seconds that are left, 0 or less when there are none; infinity without a deadline."""
+    """Return the seconds left, 0 or less after the deadline; infinity without a deadline."""
     return _ends_at.get() - clock.monotonic()
 
 
@@ -41,6 +41,6 @@ def require(seconds: float) -> None:
 
 
 def wait(seconds: float) -> None:
-    """Wait, or raise DeadlineExceeded at once if the deadline would come first."""
+    """Wait, or raise DeadlineExceeded immediately if the deadline would come first."""
     require(seconds)
     time.sleep(seconds)

@@ -1,7 +1,7 @@
-"""Whether the current request may have changed something that matters to its caller, so that an error reply can say so.
+"""Tracks whether the current request may have changed something that matters to its caller, so that an error reply can say so.
 
-Whatever changes something says so before it is sent, and takes it back only if it was refused for certain. A lost answer is no
-refusal: what was sent may have been done.
+Callers `begin` a change before they send it, and `withdraw` it only if it was certainly refused. A lost answer is not a refusal: the change
+may have been made.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from threading import Lock
 
 
 class _Scope:
-    """What a request has sent, counted: several threads may send changes at once."""
+    """The number of changes that a request may have made. Several threads may send changes at once."""
 
     def __init__(self) -> None:
         self.possible = 0
@@ -38,7 +38,7 @@ def observed() -> Iterator[None]:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """What the block changes is ours alone: counters, locks and kept replies, which no caller asked for."""
+    """Do not count the changes in the block, which no caller asked for: counters, locks and stored replies."""
     token = _is_counting.set(False)
     try:
         yield
@@ -47,7 +47,7 @@ def uncounted() -> Iterator[None]:
 
 
 def begin() -> bool:
-    """A change is about to be sent. Returns whether it counts; if so and it is refused for certain, `withdraw` it."""
+    """Announce a change before it is sent. Returns whether it counts; if it does and is certainly refused, `withdraw` it."""
     scope = _scope.get()
     if scope is None or not _is_counting.get():
         return False
@@ -56,13 +56,13 @@ def begin() -> bool:
 
 
 def withdraw() -> None:
-    """A change for which `begin` returned True was refused for certain."""
+    """Take back a change for which `begin` returned True, because it was certainly refused."""
     scope = _scope.get()
     if scope is not None:
         scope.add(-1)
 
 
 def may_have_happened() -> bool:
-    """Whether something that the request sent was done, or may have been done."""
+    """Return whether the request has changed something, or may have."""
     scope = _scope.get()
     return scope is not None and scope.possible > 0

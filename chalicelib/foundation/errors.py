@@ -1,13 +1,13 @@
-"""The base class of all errors that a caller of the API sees."""
+"""Base classes of the errors that callers of the API see."""
 
 from typing import Any, ClassVar
 
 
 class ApiError(Exception):
-    """A request that is refused. Features raise subclasses; `edge.http` turns them into replies.
+    """A refused request. Features raise subclasses; `edge.error_replies` turns them into replies.
 
-    `code` is for programs and never changes, `status` is the HTTP status, `message` is for people. `details` are further keys of
-    the reply's JSON body.
+    `code` is for programs and never changes, `status` is the HTTP status, `message` is for people. `details` are further keys of the
+    reply's JSON body.
     """
 
     code: ClassVar[str] = "bad_request"
@@ -29,7 +29,8 @@ class NotFound(ApiError):
 class InvalidInput(ApiError):
     """A field is missing, malformed or breaks a rule; `path` is its JSON path, such as `$.quantity`.
 
-    Of what people can type, `rule` names the rule for pages in any language, and `limit` is the number that it speaks of, if it has one.
+    For fields that people type, `rule` names the broken rule, so that pages can explain it in any language, and `limit` is its number, if
+    any.
     """
 
     code = "invalid_input"

@@ -1,4 +1,4 @@
-"""A use of an Idempotency-Key, as it is kept with what the request has created: whether another request repeats it."""
+"""The use of an Idempotency-Key, which is stored with the resource that the request created, to recognize repeated requests."""
 
 from typing import ClassVar
 
@@ -17,13 +17,13 @@ class IdempotencyConflict(ApiError):
 
 
 class KeyUse(Struct, frozen=True, array_like=True):
-    """`key` is a digest of the key, its user and its address, `payload` a digest of the request's body."""
+    """A request with a key. `key` is a digest of the key, its user and the URL; `payload` is a digest of the request's body."""
 
     key: str
     payload: str
 
     def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
-        """Whether this is the same request as `first`, which was kept at `first_at`. Times are epoch seconds.
+        """Return whether this is the same request as `first`, which was stored at `first_at`. Times are epoch seconds.
 
         A use is forgotten after a day (`idempotency_seconds`). Raises IdempotencyConflict if only the key is the same.
         """

@@ -1,4 +1,4 @@
-"""Unique identifiers, made without coordination between instances, and the form of all ids that callers send."""
+"""Unique ids, generated without coordination between instances, and the form of all ids that callers send."""
 
 import re
 import secrets
@@ -9,8 +9,8 @@ from ulid import ULID
 
 from chalicelib.foundation import clock
 
-# Every id that a caller sends: of events and tiers (bootstrap files have the same rule, up to 100 characters), of what we create (ULIDs,
-# with a number for tickets), and of findings, which append an id of Stripe's, of 255 characters at most, to their kind.
+# The form of all ids that callers send: ids of events and tiers (bootstrap files have the same rule, up to 100 characters), our own ids
+# (ULIDs, with a number for tickets), and ids of findings, which append one of Stripe's ids, 255 characters at most, to their kind.
 FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 _PATTERN = re.compile(FORM)
 
@@ -25,20 +25,20 @@ Id = Annotated[
 
 
 def is_id(text: str) -> bool:
-    """Whether the text has the form of an id. One that has not cannot exist."""
+    """Return whether the text has the form of an id. Other ids cannot exist."""
     return _PATTERN.fullmatch(text) is not None
 
 
 def new_id() -> str:
-    """A new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by their time of creation, in milliseconds."""
+    """Return a new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by their time of creation, in milliseconds."""
     return str(ULID.from_timestamp(clock.precise_now()))
 
 
 def lowest_id_of(second: int) -> str:
-    """The lowest id that `new_id` can return in this epoch second: greater than all ids that were made earlier."""
+    """Return the lowest id that `new_id` can return in this epoch second, which is greater than all earlier ids."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))
 
 
 def nonce() -> str:
-    """8 random hex characters, which make the hold ids of two attempts for one purchase different."""
+    """Return 8 random hex characters, which distinguish the hold ids of two attempts for the same purchase."""
     return secrets.token_hex(4)

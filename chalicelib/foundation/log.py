@@ -1,6 +1,6 @@
-"""Structured log lines, and metrics: for CloudWatch as EMF log lines, and what this instance has counted, which `GET /metrics` shows.
+"""Structured log lines, and metrics: EMF log lines for CloudWatch, and this instance's totals for `GET /metrics`.
 
-A log line has a constant event name and details in fields of their own, so that it can be searched. It never has a secret.
+A log line has a constant event name and its details in separate fields, so that it can be searched. It never contains a secret.
 """
 
 import sys
@@ -96,13 +96,13 @@ _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", de
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
 
-# Counted on every cached read: they wait for a line that is written anyway, because each line costs.
+# Counted on every cached read. They wait for a line that is written anyway, because each line has a cost.
 _CARRIED_ALONG = frozenset({"cache_hit"})
 _carried: Memory[str, float] = Memory()
 
 
 class _Formatter(LambdaPowertoolsFormatter):
-    """Powertools' formatter, which looks at each attribute of a record, with a shorter way for a record that has its `line` already."""
+    """Powertools' formatter, which inspects each attribute of a record, with a shortcut for records that carry a finished `line`."""
 
     def format(self, record: LogRecord) -> str:
         line: dict[str, Any] | None = getattr(record, "line", None)
@@ -142,7 +142,7 @@ def count(name: str, amount: float = 1) -> None:
     if name not in COUNTERS:
         raise KeyError(name)
     pending = _pending.get()
-    with _totals.lock:  # for the threads of the local runtime, and those of a request or job, which share what is pending
+    with _totals.lock:  # for the threads of the local runtime, and of a request or job, which share `pending`
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
         waiting = _carried.entries if name in _CARRIED_ALONG else pending
         if waiting is not None:
@@ -150,7 +150,7 @@ def count(name: str, amount: float = 1) -> None:
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
-    """Set a gauge; `name` is a key of GAUGES. EMF has the highest value of a request, without labels: each would cost a metric."""
+    """Set a gauge; `name` is a key of GAUGES. EMF gets the highest value of a request, without labels, as each would cost a metric."""
     names = GAUGES[name][1]
     _gauges.entries[name, tuple(labels[label] for label in names)] = value
     pending = _pending.get()
@@ -159,20 +159,20 @@ def gauge(name: str, value: float, /, **labels: str) -> None:
 
 
 def total(name: str) -> float:
-    """What this instance has counted of a key of COUNTERS."""
+    """Return this instance's total of a counter; `name` is a key of COUNTERS."""
     return _totals.entries.get(name, 0)
 
 
 def gauge_values(name: str) -> dict[tuple[str, ...], float]:
-    """The values of a key of GAUGES that were set last, by the values of its labels."""
+    """Return the last values of a gauge, a key of GAUGES, by the values of its labels."""
     return {labels: value for (gauge, labels), value in list(_gauges.entries.items()) if gauge == name}
 
 
 @contextmanager
 def scope(request_id: str, caller_address: Callable[[], str | None] | None = None) -> Iterator[None]:
-    """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end.
+    """Add `request_id` to all log lines of the block, and write its metrics as one EMF line at the end.
 
-    `caller_address` returns the IP address that a request came from; it is called when somebody asks.
+    `caller_address` returns the IP address that the request came from; it is only called when the address is needed.
     """
     pending: dict[str, float] = {}
     id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
@@ -198,7 +198,7 @@ def caller_address() -> str | None:
 
 
 def _emit(values: dict[str, float]) -> None:
-    """Write the metrics as a line in CloudWatch's embedded metric format. Powertools' own class costs ten times as much for each."""
+    """Write the metrics as a line in CloudWatch's embedded metric format. Powertools' own class takes ten times as long per metric."""
     if is_metrics_disabled():
         return
     with _totals.lock:

@@ -1,6 +1,6 @@
-"""What an instance remembers from one request to the next: every cache and every hint is a `Memory` and so is known here.
+"""Everything that an instance remembers from one request to the next: every cache and every hint is a `Memory`, registered here.
 
-An instance that is new, or has forgotten everything, works as well as any other, only slower: nothing here is the only copy.
+An instance that is new, or has forgotten everything, works as well as any other, only slower: no entry is the only copy of its data.
 """
 
 from collections.abc import Hashable
@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Memory(Generic[K, V]):
-    """What this instance remembers of one matter: `entries`, by key. For the life of the process: it is registered when it is made.
+    """One cache of this instance: `entries`, by key. It is registered when it is created, and lasts as long as the process.
 
     `lock` is for the threads of the local runtime, so that one of them loads an entry and the others wait for it.
     """
@@ -30,11 +30,11 @@ _memories: list[Memory[Any, Any]] = []
 
 
 def list_memories() -> list[Memory[Any, Any]]:
-    """All that this process has made, in order."""
+    """Return all memories of this process, in order of creation."""
     return _memories
 
 
 def forget_everything() -> None:
-    """Make this process a new instance."""
+    """Forget all entries, as if this process were a new instance."""
     for memory in list_memories():
         memory.forget()

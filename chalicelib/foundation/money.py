@@ -1,6 +1,6 @@
 """Amounts of money: an integer number of minor units (cents, pence, yen), never a float, and an ISO 4217 currency code.
 
-Only bodies and replies that are fixed so have amounts in major units (dollars, pounds, yen).
+Amounts in major units (dollars, pounds, yen) appear only in bodies and replies whose format is fixed.
 """
 
 from decimal import Context, Decimal, Inexact
@@ -11,7 +11,7 @@ from msgspec import Meta
 from chalicelib.foundation.errors import InvalidInput
 
 MAX_PRICE_CENTS = 100_000_000
-USUAL_DIGITS = 2  # of currencies that ISO 4217 has no digits for
+USUAL_DIGITS = 2  # for currencies without digits in ISO 4217
 
 Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], description="Minor units of the currency; 0 is free.")]
 Currency = Annotated[
@@ -21,7 +21,7 @@ MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major unit
 
 
 def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
-    """An amount in major units as one in minor units. Raises InvalidInput, with this path, if it is none, or has too many digits."""
+    """Convert an amount to minor units. Raises InvalidInput, with `path`, if it is not a valid price or has too many digits."""
     highest = to_major_units(MAX_PRICE_CENTS, currency)
     if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
         raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, rule="amount_too_large")
@@ -35,18 +35,18 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
 
 
 def to_major_units(cents: int, currency: str) -> float:
-    """An amount in minor units as a number of major units, which has the same digits when it is written as JSON."""
+    """Convert an amount to major units, as a number with the exact digits when it is written as JSON."""
     return float(cents / 10 ** digits(currency))
 
 
 def amount_text(cents: int, currency: str) -> str:
-    """An amount in minor units as a text in major units, with all the digits of the currency: `12.50`, or `1250` of yen."""
+    """Format an amount in major units, with all digits of the currency: `12.50`, or `1250` in yen."""
     places = digits(currency)
     return f"{Decimal(cents).scaleb(-places):.{places}f}"
 
 
 def digits(currency: str) -> int:
-    """How many digits after the point an amount in this currency has, by ISO 4217."""
+    """Return the number of decimals of a currency, by ISO 4217."""
     from iso4217 import Currency as IsoCurrency  # parses a table, which few requests need
 
     try:

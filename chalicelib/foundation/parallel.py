@@ -1,4 +1,4 @@
-"""Make independent calls of the store at once: one after the other, calls of 5 ms each would soon take seconds."""
+"""Parallel calls to the store: one after the other, calls of 5 ms each would soon take seconds."""
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -6,7 +6,7 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 MAX_THREADS = 32  # the client of the store has 64 connections
-FEW = 1  # so many calls need no threads; simulations raise it, because in them threads have no turn
+FEW = 1  # up to this number of calls need no threads; simulations raise it, because they cannot schedule threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,8 +15,8 @@ R = TypeVar("R")
 def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Call `act` with each item, up to MAX_THREADS at once and in any order; returns the results in the order of the items.
 
-    The threads have the caller's context: its deadline, its request id. If a call raises, no further one is begun, and its error is
-    raised after those that are under way have ended.
+    The threads have the caller's context, such as its deadline and request id. If a call raises, no further call begins, and the error is
+    raised once the running calls have ended.
     """
     if len(items) <= FEW:
         return [act(item) for item in items]
@@ -44,7 +44,7 @@ def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def both(first: Callable[[], T], second: Callable[[], R]) -> tuple[T, R]:
-    """Make two calls at once, neither of which needs the other's result; as `call_each` otherwise."""
+    """Make two independent calls at once, under the rules of `call_each`, and return both results."""
     calls = cast(list[Callable[[], Any]], [first, second])
     first_result, second_result = call_each(lambda call: call(), calls)
     return first_result, second_result

@@ -1,7 +1,7 @@
-"""The clients of AWS's SDK, and what each of their calls observes: the deadline of the request, and whether a write may have been done.
+"""AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have been done.
 
-botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3
-and PynamoDB alike.
+botocore's events report when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3 and
+PynamoDB alike.
 """
 
 from functools import lru_cache
@@ -14,12 +14,12 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from chalicelib.foundation import deadline, effects
 
-# No attempt is begun with less time left. It may still take longer, by the client's timeouts; the edge keeps that much in reserve.
+# No attempt begins with less time left. An attempt may take longer, up to the client's timeouts; the edge keeps a reserve for that.
 MIN_SECONDS = 0.5
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 
-_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False while all of its attempts were refused
+_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False as long as all of its attempts were refused
 _creating = Lock()
 
 
@@ -29,11 +29,11 @@ def _session() -> boto3.session.Session:
 
 
 def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
-    """A client of an AWS service, whose class inherits first from `base`.
+    """Create a client of an AWS service. `base` becomes the first base of its class.
 
-    All clients share what botocore has read: its descriptions of regions and endpoints, and the credentials.
+    All clients share the data that botocore has loaded: its descriptions of regions and endpoints, and the credentials.
     """
-    with _creating:  # a session is not for several threads
+    with _creating:  # a session is not thread-safe
         session = _session()
         if base is not None:
             session.events.register(
@@ -43,7 +43,7 @@ def create_client(service: str, region: str, config: Config, endpoint: str = "",
 
 
 def keep_deadline(client: Any, service: str) -> None:
-    """Let no call and no attempt of `client` begin, and no wait for one, once too little time is left."""
+    """Stop `client` from beginning a call, an attempt, or a wait before an attempt once too little time is left."""
     events = client.meta.events
     events.register_first(f"before-call.{service}", _require_time)
     events.register_first(f"before-send.{service}", _require_time)
@@ -51,7 +51,7 @@ def keep_deadline(client: Any, service: str) -> None:
 
 
 def report_effects(client: Any, service: str) -> None:
-    """Tell `effects` of each write of `client`."""
+    """Report each write of `client` to `effects`."""
     events = client.meta.events
     events.register(f"before-call.{service}", _begin_write)
     events.register(f"response-received.{service}", _note_attempt)
@@ -64,10 +64,10 @@ def _require_time(**_: Any) -> None:
 
 
 def _has_time_to_repeat(attempts: int, caught_exception: Exception | None = None, **_: Any) -> bool | None:
-    """False, so that botocore does not repeat the call, if it might wait beyond the deadline. None leaves it to botocore's own rules.
+    """Return False, so that botocore does not repeat the call, if it might wait beyond the deadline; None leaves it to botocore's rules.
 
-    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds. A version of botocore that takes False
-    for a wait of 0 seconds begins one more attempt, which DeadlineExceeded ends.
+    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds. Some versions of botocore take
+    False for a wait of 0 seconds and begin one more attempt, which DeadlineExceeded ends.
     """
     if isinstance(caught_exception, deadline.DeadlineExceeded):
         raise caught_exception
@@ -90,9 +90,9 @@ def _end_write(context: dict[str, Any], parsed: dict[str, Any] | None = None, ex
 
 
 def _is_refused(response: dict[str, Any] | None, error: Exception | None) -> bool:
-    """Whether an attempt was not done for certain: DynamoDB refused it, or it never got there."""
+    """Whether an attempt certainly had no effect: DynamoDB refused it, or it never arrived."""
     if response is None:
         return isinstance(error, ConnectTimeoutError | EndpointConnectionError | deadline.DeadlineExceeded)
-    # Of a transaction in progress, an earlier attempt is being done.
+    # While the transaction is in progress, an earlier attempt is being executed.
     in_progress = response.get("Error", {}).get("Code") == "TransactionInProgressException"
     return bool(400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not in_progress)

@@ -1,7 +1,7 @@
-"""The settings that are secret: from the environment or, where it does not have them, from Secrets Manager.
+"""Secret settings, from the environment or, if they are not set there, from Secrets Manager.
 
-What Secrets Manager returned is kept for five minutes. If it does not respond then, the last values are used until it does.
-No value of a secret is ever logged or part of an error.
+Values from Secrets Manager are cached for five minutes. If it does not respond then, the last values are used until it does.
+The value of a secret is never logged and never part of an error.
 """
 
 import hmac
@@ -19,12 +19,12 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
 
 MAX_AGE_SECONDS = 300
-# Time from a failed call to the next one: while Secrets Manager is away, not every request may wait for its timeouts.
+# Time from a failed call to the next one: while Secrets Manager is down, not every request should wait for its timeouts.
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
 _LONG = ("jwt_secret", "ticket_keys", "edge_key")
-# How the values begin, where their kind shows in that.
+# The prefixes of values that have one.
 _BEGINNINGS = {
     "stripe_api_key": ("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
     "stripe_webhook_secrets": ("whsec_",),
@@ -47,7 +47,7 @@ class SecretValues(msgspec.Struct, frozen=True):
 
 
 class _KeptSecret(msgspec.Struct, frozen=True):
-    """The last values of a secret; times in epoch seconds."""
+    """The last values of a secret that were read. Times are epoch seconds."""
 
     values: SecretValues
     read_at: int
@@ -62,9 +62,9 @@ SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "strip
 
 
 def optional_secret(name: SecretName) -> str:
-    """The value of a secret, empty if there is none.
+    """Return the value of a secret, empty if it is not set.
 
-    Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to ask it.
+    Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to call it.
     """
     value: str = getattr(settings.current(), name)
     if not value and settings.current().secrets_arn:
@@ -73,7 +73,7 @@ def optional_secret(name: SecretName) -> str:
 
 
 def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
-    """A secret that must be there, 32 characters or more; raises SettingsError."""
+    """Return a required secret of 32 characters or more; raises SettingsError."""
     value = optional_secret(name)
     if len(value) < MIN_SECRET_LENGTH:
         raise _too_short(name)
@@ -81,14 +81,14 @@ def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
 
 
 def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
-    """The keys of a setting such as `k2:secret,k1:secret`, by id, the one that signs first; raises SettingsError."""
+    """Return the keys of a setting such as `k2:secret,k1:secret`, by id, the signing key first; raises SettingsError."""
     return _parse_keys(f"{PREFIX}{name.upper()}", secret(name))
 
 
 def check_secrets(values: "SecretValues | None" = None) -> None:
-    """Check the length and kind of all secrets, so that a wrong one shows at the start and not at the first payment.
+    """Check the length and kind of all secrets, so that a wrong secret shows at the start and not at the first payment.
 
-    Those that the environment does not have are taken from `values`. Raises SettingsError, which never repeats a value.
+    Secrets that are not in the environment are taken from `values`. Raises SettingsError, which never repeats a value.
     """
     current = settings.current()
     for name in SecretValues.__struct_fields__:
@@ -125,12 +125,12 @@ def _parse_keys(variable: str, text: str) -> dict[str, str]:
 
 
 def derived_key(purpose: str) -> bytes:
-    """A key of 32 bytes for one purpose, derived from `jwt_secret`: what it signs is never a valid signature for another purpose."""
+    """Derive a key of 32 bytes from `jwt_secret` for one purpose: its signatures are never valid for another purpose."""
     return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
 def _load() -> SecretValues:
-    """The values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
+    """Return the values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
     key = (settings.current().region, settings.current().secrets_arn)
     now = clock.now()
     kept = _kept.entries.get(key)
@@ -143,7 +143,7 @@ def _load() -> SecretValues:
 
 
 def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
-    """The secret as it is now, or as it was kept if it cannot be read. Raises SettingsError or DeadlineExceeded if there is neither."""
+    """Read the secret, or keep the cached values if it cannot be read. Raises SettingsError or DeadlineExceeded without cached values."""
     try:
         return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
     except (SettingsError, DeadlineExceeded) as error:
@@ -158,7 +158,7 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
 
 
 def _fetch(region: str, arn: str) -> SecretValues:
-    """Ask Secrets Manager. Raises SettingsError, which says why it failed, or DeadlineExceeded."""
+    """Read the secret from Secrets Manager. Raises SettingsError, which gives the reason, or DeadlineExceeded."""
     deadline.require(sdk_calls.MIN_SECONDS)
     try:
         text = _client(region).get_secret_value(SecretId=arn)["SecretString"]
@@ -182,7 +182,7 @@ def _unreadable(cause: str) -> SettingsError:
 
 
 def _cause(error: BaseException) -> str:
-    """The error code of AWS, or the kind of error. Not its message, which could repeat what was sent or received."""
+    """The error code of AWS, or the type of error; not its message, which could repeat what was sent or received."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 

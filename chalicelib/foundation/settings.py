@@ -18,7 +18,7 @@ Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
 PRODUCTION = "prod"  # the stage that takes real money
-# Values that this stage must not have: (setting, value) -> why.
+# Values that this stage refuses: (setting, value) -> reason.
 NOT_IN_PRODUCTION = {
     ("identity", "demo"): "with demo, anybody can act as any user",
     ("payment_simulation", "on"): "a simulated payment gives tickets without money",
@@ -249,16 +249,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def provider_namespace(self) -> str:
-        """What our payments at Stripe carry: each shop on an account hears the webhooks of all."""
+        """The mark of our payments at Stripe, where each shop on an account receives the webhooks of all of them."""
         return self.stripe_namespace or self.stage
 
     @property
     def has_own_page(self) -> bool:
-        """Whether buyers pay on the shop's own page: it is set up so, and their browsers may know the publishable key."""
+        """Whether buyers pay on the shop's own page: the settings choose it, and the publishable key is set."""
         return self.checkout_page == "own" and bool(self.stripe_publishable_key)
 
 
-# Calls that one payment takes: one to open it, one to verify it.
+# Calls to Stripe for each payment: one to open it, one to verify it.
 STRIPE_CALLS_PER_PAYMENT = 2
 
 
@@ -270,7 +270,7 @@ _current: Settings | None = None
 
 
 def read(environment: dict[str, str]) -> Settings:
-    """Settings out of environment variables; raises SettingsError that names the faulty one, also for a name that no setting has."""
+    """Parse environment variables; raises SettingsError, which names the invalid variable, and for unknown names with our prefix."""
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     variables = {PREFIX + name.upper() for name in types}
     for key in environment:
@@ -299,13 +299,13 @@ def _unknown(key: str, variables: set[str]) -> str:
 
 
 def values_in_production(name: str) -> list[str]:
-    """The values that a setting with a choice may have in production."""
+    """Return the values that production accepts for a setting with a choice of values."""
     choice, *_ = get_args(next(field.type for field in msgspec.structs.fields(Settings) if field.name == name))
     return [value for value in get_args(choice) if (name, value) not in NOT_IN_PRODUCTION]
 
 
 def _check_production(settings: Settings) -> None:
-    """Raise SettingsError for a value that is for tests only, if the stage is production."""
+    """Raise SettingsError for a value that production refuses."""
     if settings.stage != PRODUCTION:
         return
     for (name, value), reason in NOT_IN_PRODUCTION.items():
@@ -315,7 +315,7 @@ def _check_production(settings: Settings) -> None:
 
 
 def current() -> Settings:
-    """The settings of this process; read from the environment once."""
+    """Return the settings of this process, which are read from the environment once."""
     global _current
     if _current is None:
         _current = read(dict(os.environ))
@@ -324,7 +324,7 @@ def current() -> Settings:
 
 @contextmanager
 def override(**values: Any) -> Iterator[Settings]:
-    """Other settings while the block runs, in all threads; for tests and tools."""
+    """Change settings while the block runs, in all threads; for tests and tools."""
     global _current
     before = current()
     _current = msgspec.structs.replace(before, **values)

@@ -1,8 +1,8 @@
-"""Lambda SnapStart: many instances start from one snapshot of the memory, so what must differ between them is made again.
+"""Lambda SnapStart: many instances start from one snapshot of the memory, so each renews the state that must differ.
 
-That is the state of `random`, which Python seeds at its import: without this all instances would try the same shards in the same order and
-wait equally long. Ids and nonces come from the system's random numbers, which Lambda keeps different. What an instance remembers is
-forgotten too, because it would be as old as the snapshot.
+That state is the seed of `random`, which Python sets at import: without a new seed, all instances would try the same shards in the same
+order and wait equally long. Ids and nonces come from the system's random numbers, which Lambda keeps different. Caches are emptied too,
+because they would be as old as the snapshot.
 """
 
 import random
@@ -13,7 +13,7 @@ from chalicelib.foundation import memory
 def register_renewal() -> None:
     """Ask Lambda to call `renew` in each instance that starts from a snapshot. Elsewhere this does nothing."""
     try:
-        # A part of Lambda's own runtime from Python 3.12 on; it never calls the function without SnapStart.
+        # Part of Lambda's own runtime from Python 3.12 on. Without SnapStart it never calls the function.
         from snapshot_restore_py import register_after_restore
     except ImportError:
         return
