@@ -1,4 +1,4 @@
-"""The catalog as those who manage it see it: all events and tiers, drafts too, as the store has them now."""
+"""The catalog as managers see it: all events and tiers, including drafts, in their current stored state."""
 
 from collections.abc import Mapping
 
@@ -15,13 +15,16 @@ from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 
-# What sorts events, and tiers within them.
+# Sort keys of events, and of tiers within the events.
 _EventKey = tuple[int, int, str]
 _TierKey = tuple[int, int, str, int, int, str]
 
 
 def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEventView], str | None]:
-    """A page of all events in their display order, and the cursor of the next one; raises InvalidInput. Reads the stock of these only."""
+    """Return a page of all events in display order, and the cursor of the next page. Reads only the stock of this page.
+
+    Raises InvalidInput.
+    """
     catalog = service.load_current()
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
     events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
@@ -30,12 +33,12 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
 
 
 def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
-    """An event with all its tiers; raises NotFound."""
+    """Return an event with all its tiers. Raises NotFound."""
     return _event_view(service.load_current(), event_id, now)
 
 
 def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
-    """An event that this instance has just changed, so its snapshot is not older than that; raises NotFound."""
+    """Return an event that this instance has just changed, from the snapshot, which has the change. Raises NotFound."""
     return _event_view(service.snapshot(), event_id, now)
 
 
@@ -46,14 +49,15 @@ def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTier
 
 
 def event_state_view(state: EventState, now: int) -> AdminEventWithTiersView:
-    """An event as it was found after a change of its state."""
+    """Return an event as it was found after a change of its state."""
     return views.managed_event_view(state.catalog, state.event, state.stocks, now)
 
 
 def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -> tuple[list[AdminTierView], str | None]:
-    """A page of the tiers of one event, or of all if `event_id` is None, and the cursor of the next one. Raises NotFound, InvalidInput.
+    """Return a page of the tiers of one event, or of all events if `event_id` is None, and the cursor of the next page.
 
-    Events are in their display order, and the tiers of each by price. Reads the stock of these events only.
+    Events are in display order, and the tiers of each event are ordered by price. Reads only the stock of the events on the page.
+    Raises NotFound and InvalidInput.
     """
     catalog = service.load_current()
     events = _sorted_events(catalog) if event_id is None else [_get_event(catalog, event_id)]
@@ -68,17 +72,17 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
 
 
 def get_tier(tier_id: str, now: int) -> AdminTierView:
-    """A tier; raises NotFound."""
+    """Return a tier. Raises NotFound."""
     return _tier_view(service.load_current(), tier_id, {}, now)
 
 
 def changed_tier_view(changed: ChangedTier, now: int) -> AdminTierView:
-    """A tier that this instance has just changed, so its snapshot is not older than that; raises NotFound."""
+    """Return a tier that this instance has just changed, from the snapshot, which has the change. Raises NotFound."""
     return _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
 
 
 def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: int) -> AdminTierView:
-    """A tier with the stocks that are `known`, and those that are not."""
+    """Return a tier. Reads only the stocks that are not in `known`."""
     tier = catalog.tiers.get(tier_id)
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
@@ -87,20 +91,20 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
-    """An event for the public route, as those who manage it see it; raises NotFound."""
+    """Return the reply of the public event route for a manager of the event. Raises NotFound."""
     view = get_event(event_id, now)
     tiers = [_as_tier_view(tier) for tier in view.tiers]
     return CacheableReply.encode_private(EventWithTiersView(**(asdict(view) | {"tiers": tiers})), view.version)
 
 
 def managed_tiers_reply(event_id: str, now: int) -> CacheableReply[TiersView]:
-    """The tiers of an event for the public route, as those who manage it see them; raises NotFound."""
+    """Return the reply of the public tier list for a manager of the event. Raises NotFound."""
     tiers = sorted(get_event(event_id, now).tiers, key=lambda tier: (tier.position, tier.id))
     return CacheableReply.encode_private(TiersView(tiers=[_as_tier_view(tier) for tier in tiers]), 0)
 
 
 def managed_tier_reply(tier_id: str, now: int) -> CacheableReply[TierView]:
-    """A tier for the public route, as those who manage its event see it; raises NotFound."""
+    """Return the reply of the public tier route for a manager of the event. Raises NotFound."""
     view = get_tier(tier_id, now)
     return CacheableReply.encode_private(_as_tier_view(view), view.version)
 
@@ -110,18 +114,18 @@ def _as_tier_view(view: AdminTierView) -> TierView:
 
 
 def created_event_view(event: Event, now: int) -> AdminEventWithTiersView:
-    """An event as it was created, without any tiers. Reads nothing, because the event is in the store already."""
+    """Return an event as it was created, without tiers. Reads nothing, because the event is already stored and a read could fail."""
     return views.managed_event_view(Catalog.build([event], []), event, {}, now)
 
 
 def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> AdminTierView:
-    """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
+    """Return a tier as it was created, with all tickets available. `states` are the display states of the catalog. Reads nothing."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     return views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
 
 
 def _sorted_events(catalog: Catalog) -> list[Event]:
-    """The events in their display order, without those that were deleted."""
+    """Return the events in display order, without deleted ones."""
     return sorted((event for event in catalog.events.values() if event.deleted_at is None), key=lambda event: event.sort_key)
 
 

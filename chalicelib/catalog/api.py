@@ -1,4 +1,4 @@
-"""Routes of the catalog: what the public reads, what promoters and admins change, and the older routes of admins."""
+"""Catalog routes: public reads, changes by promoters and admins, older admin routes, calendar files and link previews."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -323,7 +323,7 @@ def invalidate_catalog(request: RequestContext) -> Reply[Done]:
 
 def _create_tier(request: RequestContext, event_id: str, fields: TierFields, actor: str) -> Reply[AdminTierView]:
     def execute(tier_id: str) -> Reply[AdminTierView]:
-        states = service.snapshot().states  # before the tier is written, because its reply must not depend on a later read
+        states = service.snapshot().states  # read before the tier is written, so that the reply needs no read afterwards
         tier = tier_management.create_tier(tier_id, event_id, fields, actor, request.now)
         return versioned_reply(admin_queries.created_tier_view(tier, states, request.now), 201)
 
@@ -344,13 +344,13 @@ def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Re
 
 
 def _check_promoter(request: RequestContext, body: EventChanges, own: str | None) -> None:
-    """Raises Forbidden if somebody else than an admin names another promoter."""
+    """Raise Forbidden if a caller who is not an admin names another promoter."""
     if isinstance(body.promoter_id, str) and body.promoter_id != own and "admin" not in request.require_user().roles:
         raise Forbidden("Only admins may assign an event to another promoter.")
 
 
 def _is_manager(request: RequestContext, event_id: str) -> bool:
-    """Whether the caller of a public route manages the event. A token that is not valid makes nobody a stranger to what is public."""
+    """Whether the caller of a public route manages the event. A caller with an invalid token still gets the public reply."""
     if request.header("authorization") is None:
         return False
     try:
@@ -361,7 +361,7 @@ def _is_manager(request: RequestContext, event_id: str) -> bool:
 
 
 def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
-    """The user id of the caller, if they may manage the event of the tier; raises NotFound or Forbidden."""
+    """Return the caller's user id if the caller may manage the event of the tier. Raises NotFound or Forbidden."""
     event_id = _find_event_id(tier_id)
     if event_id is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
@@ -373,7 +373,7 @@ def _find_event_id(tier_id: str) -> str | None:
     return tier.event_id if tier is not None else None
 
 
-# Events for other programs: a file for calendars, and a page for those that draw a preview of a link.
+# Events for other programs: calendar files, and pages for link previews.
 
 CACHING = {"Cache-Control": "public, max-age=300"}
 
@@ -410,5 +410,5 @@ def _shop_url() -> str:
 
 
 def _page_url(shop_url: str, event_id: str) -> str:
-    """The address of an event's page in the shop."""
+    """Return the address of an event's page in the shop."""
     return f"{shop_url}/events/{event_id}"

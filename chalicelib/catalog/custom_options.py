@@ -1,4 +1,4 @@
-"""Custom options: what buyers of a tier are asked at checkout, and their guests. They are a part of their tier."""
+"""Custom options: the questions that a tier asks buyers and their guests, and the answers to them."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,10 +20,10 @@ Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):
-    """A question to buyers. `choices` are those of a `multi_select`, of which a buyer takes one or more; other types have none.
+    """A question to buyers. Only a `multi_select` has `choices`, from which a buyer picks one or more.
 
-    `per`: asked once for each purchase, for each of its tickets, or of each guest who is named for a seat.
-    A required one must be answered, a boolean with true or false.
+    `per`: asked once for each purchase, for each ticket, or for each guest who is named for a seat.
+    A required option must be answered; a required boolean accepts both true and false.
     """
 
     id: str
@@ -35,13 +35,13 @@ class CustomOption(Struct, frozen=True, kw_only=True):
     per: AskedPer = "purchase"
 
 
-def in_order(options: list[CustomOption]) -> list[CustomOption]:
-    """Options as buyers are asked."""
+def in_option_order(options: list[CustomOption]) -> list[CustomOption]:
+    """Return the options in the order in which buyers see them."""
     return sorted(options, key=lambda option: (option.display_order, option.id))
 
 
 def check_option(option: CustomOption) -> None:
-    """Raises InvalidInput if an option has too few or too many choices, or one twice."""
+    """Raise InvalidInput if an option has too few, too many or duplicate choices."""
     choices = {" ".join(choice.split()).casefold() for choice in option.choices}
     if option.option_type != "multi_select":
         if option.choices:
@@ -52,7 +52,7 @@ def check_option(option: CustomOption) -> None:
         raise InvalidInput("Each choice must be different.", path="$.choices", rule="choices_repeated")
 
 
-# Answers to custom options: what may be sent, and the form in which they are kept.
+# Answers to custom options: the accepted values, and their stored form.
 
 AnswerText = Annotated[str, Meta(max_length=MAX_ANSWER_LENGTH)]
 SentAnswer = bool | AnswerText | Annotated[list[AnswerText], Meta(max_length=MAX_CHOICES)]
@@ -60,14 +60,14 @@ AnswerValue = bool | str | list[str]
 
 
 class AnswersRequired(InvalidInput):
-    """Required options are not answered; `missing` names each, with the number of the ticket if it is asked for each ticket."""
+    """Required options are not answered. `missing` names each option, with the ticket number if the option is asked for each ticket."""
 
     code: ClassVar[str] = "answers_required"
     default_message: ClassVar[str] = "Answer the required questions."
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """An option that is asked; `path` is where its answer belongs, `sent` what is there, `ticket` the number of the ticket it is about."""
+    """An option to be answered: `path` is the place of the answer in the body, `sent` is the answer there, `ticket` the ticket number."""
 
     option: CustomOption
     path: str
@@ -82,7 +82,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 def check_required(questions: Sequence[Question]) -> None:
-    """Raises AnswersRequired, which names all required options that are not answered."""
+    """Raise AnswersRequired, which names all required options without an answer."""
     missing = [question for question in questions if question.option.is_required and not question.is_answered]
     if missing:
         labels = ", ".join(dict.fromkeys(question.option.label for question in missing))
@@ -92,7 +92,7 @@ def check_required(questions: Sequence[Question]) -> None:
 
 
 def check_values(questions: Sequence[Question]) -> None:
-    """Raises InvalidInput, which names in `wrong` each answer that its option does not allow, with the message and path of the first."""
+    """Raise InvalidInput if answers are not allowed. The error names all of them in `wrong`, and has the message and path of the first."""
     refusals = []
     for question in questions:
         try:
@@ -105,9 +105,9 @@ def check_values(questions: Sequence[Question]) -> None:
 
 
 def read_value(question: Question) -> AnswerValue:
-    """The answer in the form of its option: true or false, a text, or choices in their order. A single choice may be sent as a text.
+    """Return the answer in its stored form: a boolean, a text, or the choices in the option's order. Raises InvalidInput.
 
-    Raises InvalidInput.
+    A single choice may be sent as a text.
     """
     option, sent = question.option, question.sent
     if option.option_type == "boolean":

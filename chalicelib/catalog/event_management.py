@@ -1,4 +1,4 @@
-"""Create, change and delete events through the API. What changes the state of an event, such as its publication, is in `event_states`."""
+"""Create, change and delete events through the API. State changes, such as publication, are in `event_states`."""
 
 from typing import ClassVar
 
@@ -24,9 +24,9 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged. Raises InvalidInput.
+    """Create an event. If `event_id` exists, an earlier attempt created the event, which is returned unchanged. Raises InvalidInput.
 
-    Repeated, it also finishes the pool of an event with a capacity.
+    A repeated call also completes the pool of an event with a capacity.
     """
     values = fields.values()
     forms.image_after(None, values)
@@ -54,15 +54,15 @@ def create_event(
 
     _, event = commit(build)
     if event.pool_id is not None:
-        capacities.follow_pool(event)
+        capacities.resize_pool(event)
     return event
 
 
 def update_event(event_id: str, changes: EventChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
-    """Change fields of an event, and return it as it is then. A change that changes nothing makes no new version.
+    """Change fields of an event. Returns the event after the change. No new version is written if nothing differs.
 
-    Its pool shrinks before the event says so, and grows afterwards, as the stock of a tier. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales and those of `expected`.
+    The pool shrinks before the event is written, and grows afterwards. Raises InvalidInput, NotFound, ManagedByBootstrap,
+    CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected`.
     """
     values = changes.values()
     known: list[Shard] | None = None
@@ -72,7 +72,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
-        if before.status == "draft" and after.name != before.name:  # published, its addresses stay
+        if before.status == "draft" and after.name != before.name:  # the addresses of a published event never change
             after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []
@@ -85,14 +85,14 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 
     _, event = commit(build)
     if event.pool_id is not None and "capacity" in values:
-        capacities.follow_pool(event, known)
+        capacities.resize_pool(event, known)
     return event
 
 
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
-    """Delete a draft: it stays in the store with `deleted_at`, and is in no list. Repeated, it changes nothing.
+    """Delete a draft: it stays in the store with `deleted_at`, but no list contains it. A repeated call changes nothing.
 
-    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and those of `expected`.
+    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:

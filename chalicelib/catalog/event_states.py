@@ -1,7 +1,7 @@
-"""What changes the state of an event: publish, unpublish, pause, resume and cancel it. The state decides whether its stock is open.
+"""Publish, unpublish, pause, resume and cancel events. The state of an event decides whether its stock is open.
 
-The event is written first, so that tiers which are created at the same time are opened or closed as it says; then the shards, which
-decide what is sold. After a crash in between the sweep writes them, or a repetition of the call.
+The event is written first, so that tiers created at the same time are opened or closed accordingly. The shards, which decide what can be
+sold, are written second. After a crash in between, the sweep or a repeated call writes the shards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ MAX_ROUNDS = 5
 
 
 class EventIncomplete(ApiError):
-    """A draft lacks what a sale needs; `problems` has all of it: the field and what to do."""
+    """A draft cannot be published yet. `problems` lists every missing field and what to do about it."""
 
     code: ClassVar[str] = "event_incomplete"
     status: ClassVar[int] = 409
@@ -46,7 +46,7 @@ class AlreadyCancelled(ApiError):
 
 
 class EventState(Struct, frozen=True):
-    """An event whose stock is as open as its state says, with the catalog and its stocks (by id) as they were found then."""
+    """An event whose stock is open or closed as its state demands, with the catalog and the stocks (by id) found at that time."""
 
     catalog: Catalog
     event: Event
@@ -54,9 +54,9 @@ class EventState(Struct, frozen=True):
 
 
 def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
-    """Publish a draft and open its stock. Repeated, it finishes what a crash left.
+    """Publish a draft and open its stock. A repeated call completes a publication that a crash interrupted.
 
-    Raises EventIncomplete with all that is missing, AlreadyCancelled, NotFound, ManagedByBootstrap and those of `expected`.
+    Raises EventIncomplete with all problems, AlreadyCancelled, NotFound, ManagedByBootstrap and the errors of `expected`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -75,9 +75,9 @@ def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSIO
 
 
 def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
-    """Make a published event a draft again, if no ticket of it is sold or held. Raises EventHasSales and those of `publish`.
+    """Make a published event a draft again if none of its tickets are sold or held. Raises EventHasSales and the errors of `publish`.
 
-    Whether that is so is known for certain only when the stock is closed. If a buyer was faster, the event is published again.
+    Only closed stock shows for certain whether there are sales. If a buyer was faster, the event is published again.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -96,10 +96,10 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
 
 
 def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = ()) -> Event:
-    """Cancel an event and close its stock, for good. Repeated, it finishes what a crash left.
+    """Cancel an event and close its stock permanently. A repeated call completes a cancellation that a crash interrupted.
 
-    `items` are written with the change, if it is one: `purchases` refunds what was paid. An event of the bootstrap file must have been
-    cancelled there. Raises NotFound and ManagedByBootstrap.
+    `items` are written in the transaction that cancels the event; `purchases` uses them to start the refunds. An event of the bootstrap
+    file must already be cancelled there. Raises NotFound and ManagedByBootstrap.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -114,9 +114,9 @@ def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactI
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callable[[Catalog], object] = lambda _: None) -> Event:
-    """Pause or resume the sale of an event. Repeating the call completes a pause that was interrupted by a crash.
+    """Pause or resume the sale of an event. A repeated call completes a pause that a crash interrupted.
 
-    `follow` is what else follows a pause. It is called with the catalog that says so, while the stock is opened or closed.
+    `follow` is called with the changed catalog, in parallel with opening or closing the stock.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -135,7 +135,10 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
 
 
 def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
-    """The stocks of an event, strongly consistent; of a draft nothing can be held after this, also if a crash has left its stock open."""
+    """Return the stocks of an event, read with strong consistency.
+
+    The stock of a draft is closed first if a crash has left it open, so nothing of a draft can be held after this call.
+    """
     by_stock = inventory.read_shards_by_stock(catalog.shard_counts([event.id]))
     if event.status == "draft" and any(shard.is_open for shards in by_stock.values() for shard in shards):
         return follow_state(catalog, event.id).stocks
@@ -143,22 +146,23 @@ def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
 
 
 def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock]) -> None:
-    """Raises EventHasSales if tickets of the event are sold or held, according to the stocks of its tiers."""
+    """Raise EventHasSales if the stocks of the event's tiers show sold or held tickets."""
     stock = Stock.total_of(stocks[tier.stock_id] for tier in catalog.tiers_of(event_id) if tier.stock_id in stocks)
     if stock.sold or stock.held:
         raise EventHasSales(event_id=event_id, sold=stock.sold, held=stock.held)
 
 
 def follow_state(catalog: Catalog, event_id: str) -> EventState:
-    """Open or close the shards as the event says. Of several changes at once the last to finish follows what it says then.
+    """Open or close the shards as the state of the event demands.
 
-    `catalog`: as it is now, or as a change of this request has made it.
+    If several changes run at once, the last one to finish applies the state that the event has then. `catalog` is the current catalog, or
+    the result of a change by this request.
     """
     for _ in range(MAX_ROUNDS):
         event = catalog.events[event_id]
         is_open = not event.is_closed
         if is_open and event.pool_id is not None:
-            for tier in catalog.tiers_of(event_id):  # their shards may be newer than the pool
+            for tier in catalog.tiers_of(event_id):  # because their shards may be newer than the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
         stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
         inventory.invalidate()
@@ -170,24 +174,24 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
 
 
 def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, str]]:
-    """All that keeps a draft from being published, each with its field and what to do."""
+    """List everything that prevents a draft from being published, each with its field and what to do."""
     problems = []
     if not event.venue:
         problems.append({"path": "$.venue", "message": "Add a venue."})
     if not event.starts_at:
         problems.append({"path": "$.starts_at", "message": "Add a start time."})
     elif event.last_sale_at <= now:
-        problems.append({"path": "$.starts_at", "message": "The event would already be over. Choose a later time."})
+        problems.append({"path": "$.starts_at", "message": "The event would already have ended. Choose a later time."})
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     if not tiers:
         problems.append({"path": "$.tiers", "message": "Add at least one ticket type."})
-    elif event.pool_id is None and any(shard.is_pooled for shard in _shards_of(tiers)):
+    elif event.pool_id is None and any(shard.is_pooled for shard in _read_tier_shards(tiers)):
         message = "Setting the capacity was interrupted. Set it again, and then to null if the event should have none."
         problems.append({"path": "$.capacity", "message": message})
     return problems
 
 
-def _shards_of(tiers: Sequence[Tier]) -> list[Shard]:
+def _read_tier_shards(tiers: Sequence[Tier]) -> list[Shard]:
     return inventory.read_shards([shard_id for tier in tiers for shard_id in shard_ids(tier.stock_id, tier.shards)])
 
 

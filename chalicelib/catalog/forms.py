@@ -1,4 +1,4 @@
-"""What callers send to create and change events and tiers, and the values of the model that follow from it."""
+"""Request bodies that create and change events and tiers, and their conversion to values of the model."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -57,9 +57,9 @@ UserId = Annotated[
 ]
 Version = Annotated[int, Meta(ge=1, description="The version that you are changing. A change to any other version is refused.")]
 
-# Fields of a tier that have another name in the model.
+# Fields of a tier whose name in the model differs.
 _STORED_NAMES = {"position": "display_order", "max_per_order": "max_per_transaction", "on_sale": "status"}
-# A body that sets all fields gives those that it leaves out the values that these have, except what stays.
+# A body that replaces all fields takes the values of omitted fields from these entries, except for the fields in _STAYS.
 _BARE_EVENT = Event(id="", name="", venue="", starts_at=0, status="draft", date="", managed_by="api")
 _BARE_TIER = Tier(
     id="", event_id="", name="", price_cents=0, currency="", capacity=None, status="available", stock_id="", shards=0, managed_by="api"
@@ -68,7 +68,7 @@ _STAYS = {"version", "currency", "promoter_id"}
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
-    """An event to create, as admins send it. `scheduled` and `on_sale` both publish it: which of the two it is depends on `on_sale_at`."""
+    """A new event, as admins send it. `scheduled` and `on_sale` both publish the event; `on_sale_at` decides which of the two it is."""
 
     name: Name
     venue: Name
@@ -94,9 +94,9 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an event; those that are left out stay as they are.
+    """Fields of an event. Omitted fields stay unchanged.
 
-    `capacity` is for all tiers together; null: only the capacities of the tiers count. The first one can be set only for a draft.
+    `capacity` limits all tiers together; with null, only the capacities of the tiers apply. Only a draft can get its first capacity.
     """
 
     name: Name | UnsetType = UNSET
@@ -121,7 +121,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
-        """The values that are given, by the names of the model. Raises InvalidInput."""
+        """Return the given fields as values of the model. Raises InvalidInput."""
         values = _given(self)
         for name in ("starts_at", "ends_at", "on_sale_at", "guests_until"):
             if name in values:
@@ -137,18 +137,18 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All fields of an event; those that are left out get their defaults. Only the promoter stays."""
+    """All fields of an event. Omitted fields get their defaults, except the promoter, who stays unchanged."""
 
     name: Name
 
     def values(self) -> dict[str, Any]:
-        return {**_values_of(_BARE_EVENT, self), **super().values()}
+        return {**_default_values(_BARE_EVENT, self), **super().values()}
 
 
 class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a tier; those that are left out stay as they are. Without a limit for each order the setting of the stage applies.
+    """Fields of a tier. Omitted fields stay unchanged. Without a limit for each order, the setting of the stage applies.
 
-    With a null `capacity` only the capacity of the event limits it, if that has one.
+    With a null `capacity`, the tier is limited only by the capacity of the event, if the event has one.
     """
 
     name: Name | UnsetType = UNSET
@@ -171,7 +171,7 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
-        """The values that are given, by the names of the model. Raises InvalidInput."""
+        """Return the given fields as values of the model. Raises InvalidInput."""
         values = _given(self)
         for name in ("sale_starts_at", "sale_ends_at"):
             if name in values:
@@ -185,18 +185,18 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class TierFields(TierChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All fields of a tier; those that are left out get their defaults. Only the currency stays."""
+    """All fields of a tier. Omitted fields get their defaults, except the currency, which stays unchanged."""
 
     name: Name
     price_cents: Cents
     capacity: Capacity | None
 
     def values(self) -> dict[str, Any]:
-        return {**_values_of(_BARE_TIER, self), **super().values()}
+        return {**_default_values(_BARE_TIER, self), **super().values()}
 
 
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
-    """A tier to create, as admins send it."""
+    """A new tier, as admins send it."""
 
     event_id: Id
     name: Name
@@ -222,7 +222,7 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_event(event: Event) -> None:
-    """Raises InvalidInput if the times of an event do not follow each other. Times that a draft lacks are not checked."""
+    """Raise InvalidInput if the times of an event are out of order. Times that a draft lacks are not checked."""
     if event.starts_at and event.on_sale_at is not None and event.on_sale_at >= event.starts_at:
         raise InvalidInput(
             "The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at", rule="opens_after_start"
@@ -232,7 +232,7 @@ def check_event(event: Event) -> None:
 
 
 def check_tier(tier: Tier) -> None:
-    """Raises InvalidInput if the sale of a tier would end before it begins."""
+    """Raise InvalidInput if the sale of a tier would end before it begins."""
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
         raise InvalidInput(
             "The sale must end after it starts. Choose a later `sale_ends_at`.", path="$.sale_ends_at", rule="sale_ends_before_start"
@@ -240,9 +240,9 @@ def check_tier(tier: Tier) -> None:
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:
-    """What becomes of an uploaded image when these values are set: another `image_url` takes its place, null removes it.
+    """Return the change of the uploaded image that these values imply: any other `image_url`, including null, removes the image.
 
-    Raises InvalidInput for the address of an image that is not the entry's own.
+    Raises InvalidInput for the address of an uploaded image of another entry.
     """
     url = values.get("image_url", UNSET)
     if url is UNSET or url == (before.image_url if before is not None else None):
@@ -254,7 +254,7 @@ def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str
 
 
 def epoch_seconds(field: str, moment: datetime | None) -> int | None:
-    """A time of a body as epoch seconds; raises InvalidInput for a year that cannot be."""
+    """Return a time of a body in epoch seconds. Raises InvalidInput for a year out of range."""
     if moment is None:
         return None
     try:
@@ -264,10 +264,10 @@ def epoch_seconds(field: str, moment: datetime | None) -> int | None:
 
 
 def check_timezone(name: str) -> None:
-    """Raises InvalidInput for a name that the IANA database does not have."""
+    """Raise InvalidInput for a name that is not in the IANA database."""
     if name == "UTC":
         return
-    # dateutil comes with botocore and has the database with it. Python's zoneinfo needs one of the system, which Lambda may not have.
+    # dateutil comes with botocore and includes the database. Python's zoneinfo needs the system's database, which Lambda may lack.
     from dateutil.zoneinfo import get_zonefile_instance  # type: ignore[import-untyped]
 
     if get_zonefile_instance().get(name) is None:
@@ -277,18 +277,18 @@ def check_timezone(name: str) -> None:
 
 
 def given_fields(changes: Struct) -> dict[str, Any]:
-    """The fields of a body that are given, except the version that it is about."""
+    """Return the given fields of a body, except the expected version."""
     return {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
 
 
-def _values_of(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
-    """What a bare entry has for the fields of a body, by the names of the model."""
+def _default_values(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
+    """Return the default values of a body's fields, by the names of the model."""
     names = (_STORED_NAMES.get(name, name) for name in fields.__struct_fields__ if name not in _STAYS)
     return {name: getattr(bare, name) for name in names}
 
 
 def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
-    """The fields that are given, except the version. Raises InvalidInput for metadata that is too large."""
+    """Return the given fields, except the version. Raises InvalidInput for metadata that is too large."""
     values = given_fields(changes)
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(

@@ -1,10 +1,10 @@
-"""Events, tiers and display states. Nothing here uses the store.
+"""Events, tiers, display states and the catalog of all of them. Nothing here uses the store.
 
-The catalog is the content of the bootstrap files, with the events and tiers that admins have created through the API. Its words:
+The catalog is the content of the bootstrap files plus the events and tiers created through the API. Its terms:
 
-- a version is the content of one applied bootstrap file, with a number of its own;
-- the revision counts all changes, so a pause or an event created through the API changes it too;
-- the head is the item that says which version is served to readers, and the present revision;
+- a version is the content of one applied bootstrap file, and has a number;
+- the revision counts all changes, including pauses and changes through the API;
+- the head is the item with the version that readers get and the current revision;
 - a snapshot is the catalog in an instance's memory.
 """
 
@@ -29,9 +29,9 @@ ManagedBy = Literal["bootstrap", "api"]
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file.
 
-    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` is what all its tiers
-    together may sell; null: no more is said than by the tiers. An event that ever had one has a pool, the stock `pool_id` in `pool_shards`
-    shards, from which the tickets of all its tiers are taken too.
+    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` limits all tiers together;
+    null means that only the tiers limit the sale. An event that ever had a capacity has a pool, the stock `pool_id` in `pool_shards`
+    shards, from which every ticket of the event is also taken.
     """
 
     id: str
@@ -47,19 +47,19 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_sale_at: int | None = None
     display_order: int = 0
     timezone: str = "UTC"
-    image_url: str | None = None  # of an uploaded image, the address of its JPEG
+    image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     featured: bool = False
     purchase_limit: int | None = None
     hold_seconds: int | None = None
-    guests_until: int | None = None  # until when guests can be named; null: as long as the names on tickets can be changed
+    guests_until: int | None = None  # the deadline for naming guests; null: as long as the names on tickets can be changed
     waiting_room: WaitingRoomConfig | None = None
     waitlist: WaitlistConfig | None = None
     address: str = ""
     city: str | None = None
     category: str | None = None
     slug: str | None = None  # a readable id for URLs; an event of the bootstrap file has a readable id
-    promoter_id: str | None = None  # the user id of the promoter whose event it is; null for one that only admins manage
+    promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
     metadata: dict[str, Any] = {}
     capacity: int | None = None
     pool_id: str | None = None
@@ -68,20 +68,20 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
     created_at: int = 0
     updated_at: int = 0
-    deleted_at: int | None = None  # of a draft
+    deleted_at: int | None = None  # only drafts can be deleted
     paused: bool = False  # stored apart from the event, so that an apply does not change it
 
     @property
     def is_closed(self) -> bool:
-        """Whether its stock takes no holds. Of the bootstrap file's events only a pause says so; their status stops the sale by itself."""
+        """Whether the stock takes no holds. Only a pause closes events of the bootstrap file; their status stops the sale directly."""
         return self.paused or (self.managed_by == "api" and self.status in ("draft", "cancelled"))
 
     def limit(self, default: int) -> int:
-        """How many tickets of this event a user may buy; `default` if the event has no limit of its own."""
+        """The number of tickets that one user may buy; `default` if the event has no limit of its own."""
         return self.purchase_limit or default
 
-    def seconds_of_hold(self, default: int) -> int:
-        """For how many seconds a reservation holds its tickets; `default` if the event has no time of its own."""
+    def effective_hold_seconds(self, default: int) -> int:
+        """The number of seconds for which a reservation holds its tickets; `default` if the event sets none."""
         return self.hold_seconds or default
 
     @property
@@ -91,39 +91,39 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def place(self) -> str:
-        """Where it is, on one line."""
+        """The venue, address and city on one line."""
         return ", ".join(part for part in (self.venue, self.address, self.city) if part)
 
     @property
     def has_waiting_room(self) -> bool:
-        """Whether buyers wait in line: every event with an opening time has a waiting room, unless it is disabled."""
+        """Whether buyers wait in line. Every event with an opening time has a waiting room unless it is disabled."""
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
 
     @property
     def has_waitlist(self) -> bool:
-        """Whether people may wait for tickets that are sold out."""
+        """Whether people can join a waitlist for sold-out tickets."""
         return self.waitlist is None or self.waitlist.enabled
 
     @property
     def keeps_for_waitlist(self) -> bool:
-        """Whether tickets that come back are kept for those who wait."""
+        """Whether returned tickets are reserved for people on the waitlist."""
         return self.has_waitlist and (self.waitlist is None or self.waitlist.keeps_tickets)
 
     @property
     def pool_capacity(self) -> int:
-        """How many tickets its pool has."""
+        """The number of tickets in the pool."""
         return UNLIMITED if self.capacity is None else self.capacity
 
     @property
     def sort_key(self) -> tuple[int, int, str]:
-        """Orders events as the promoter wants them, then by date."""
+        """Sorts events by their display order, then by date."""
         return self.display_order, self.starts_at, self.id
 
 
 class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A ticket type of an event. Its stock is in inventory, under `stock_id` and in `shards` shards.
+    """A ticket type of an event. Its stock is in inventory under `stock_id`, in `shards` shards.
 
-    `capacity` is null for a tier without a limit of its own: it sells as many tickets as its event's capacity allows, if it has one.
+    `capacity` is null for a tier without a limit of its own; only the event's capacity, if there is one, limits its sale.
     """
 
     id: str
@@ -143,14 +143,14 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0
-    low_stock_at: int | None = None  # an alarm goes off when so few are left, or fewer
+    low_stock_at: int | None = None  # an alarm goes off when this many tickets or fewer are left
     hidden: bool = False  # in no list, but for sale to buyers who know its id
     is_sponsorship: bool = False
-    image_url: str | None = None  # of an uploaded image, the address of its JPEG
+    image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     options: list[CustomOption] = []
     stripe_price_id: str | None = None
-    availability: dict[str, Any] | None = None  # as in the file
+    availability: dict[str, Any] | None = None  # as in the bootstrap file
     metadata: dict[str, Any] = {}
     removed: bool = False
     version: int = 1
@@ -159,16 +159,16 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def stock_capacity(self) -> int:
-        """How many tickets its stock has."""
+        """The number of tickets in the tier's stock."""
         return UNLIMITED if self.capacity is None else self.capacity
 
     def limit(self, default: int) -> int:
-        """How many tickets of this tier one purchase may have; `default` if the tier has no limit of its own."""
+        """The number of tickets of this tier that one purchase may have; `default` if the tier has no limit of its own."""
         return min((limit for limit in (self.per_user_limit, self.max_per_transaction) if limit is not None), default=default)
 
 
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a tier status means for buyers: whether tiers with it can be bought, are listed, and with which message."""
+    """The meaning of a tier status for buyers: whether such tiers can be bought and are listed, and their message."""
 
     purchasable: bool
     display: bool
@@ -185,7 +185,7 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 
 
 class CatalogHead(Struct, frozen=True):
-    """Which version is served, and the present revision. Version 0: no file was applied yet. `applied_at` is epoch seconds."""
+    """The served version and the current revision. Version 0 means that no file was applied yet. `applied_at` is in epoch seconds."""
 
     version: int = 0
     revision: int = 0
@@ -198,7 +198,7 @@ NO_HEAD = CatalogHead()
 
 
 class VersionContent(Struct, frozen=True):
-    """The content of a version, as it is stored."""
+    """The stored content of a version."""
 
     events: list[Event]
     tiers: list[Tier]
@@ -239,12 +239,12 @@ class Catalog(Struct, frozen=True, eq=False):
             events=events_by_id,
             tiers=tiers_by_id,
             states={**DEFAULT_STATES, **(states or {})},
-            tiers_by_event={event_id: tuple(of_event) for event_id, of_event in tiers_by_event.items()},
+            tiers_by_event={event_id: tuple(event_tiers) for event_id, event_tiers in tiers_by_event.items()},
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
         )
 
     def with_changes(self, entries: Iterable[Event | Tier]) -> Self:
-        """The next revision, with these events and tiers, new or in place of those with their ids."""
+        """Return the next revision, in which these events and tiers are added or replace entries with the same id."""
         events, tiers = {**self.events}, {**self.tiers}
         for entry in entries:
             if isinstance(entry, Event):
@@ -255,20 +255,20 @@ class Catalog(Struct, frozen=True, eq=False):
         return self.build(events.values(), tiers.values(), self.states, head=head)
 
     def find_event(self, event_id: str) -> Event | None:
-        """The event, also a draft; None for an unknown or a deleted one."""
+        """Return the event, which may be a draft; None if it is unknown or deleted."""
         event = self.events.get(event_id)
         return None if event is None or event.deleted_at is not None else event
 
     def tiers_of(self, event_id: str) -> tuple[Tier, ...]:
-        """All tiers of an event by price, also those that buyers do not see."""
+        """Return all tiers of an event by price, including those that buyers do not see."""
         return self.tiers_by_event.get(event_id, ())
 
     def listed_tiers(self, event_id: str) -> tuple[Tier, ...]:
-        """The tiers of an event by price, without those that were deleted through the API."""
+        """Return the tiers of an event by price, without tiers deleted through the API."""
         return tuple(tier for tier in self.tiers_of(event_id) if not (tier.removed and tier.managed_by == "api"))
 
     def visible_tiers(self, event: Event) -> tuple[Tier, ...]:
-        """The tiers of an event that buyers see: those not hidden whose status is displayed, and the test tiers of a test event."""
+        """Return the tiers that buyers see: tiers that are not hidden and whose status is displayed, and the test tiers of a test event."""
         return tuple(
             tier
             for tier in self.tiers_of(event.id)
@@ -276,7 +276,7 @@ class Catalog(Struct, frozen=True, eq=False):
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Stock id -> number of shards, for all tiers and pools of these events, as `inventory.service.read_stock` takes them."""
+        """Map the stock ids of all tiers and pools of these events to their numbers of shards, for `inventory.service.read_stock`."""
         counts = {}
         for event_id in event_ids:
             counts.update({tier.stock_id: tier.shards for tier in self.tiers_of(event_id)})
@@ -286,13 +286,13 @@ class Catalog(Struct, frozen=True, eq=False):
         return counts
 
     def tier_shard_counts(self, tier: Tier) -> dict[str, int]:
-        """As `shard_counts`, for what one tier is sold from."""
+        """Map the stock ids from which a tier is sold (its own and the event's pool) to their numbers of shards."""
         event = self.events.get(tier.event_id)
         pool = {} if event is None or event.pool_id is None else {event.pool_id: event.pool_shards}
         return {tier.stock_id: tier.shards, **pool}
 
     def tier_stock(self, tier: Tier, stocks: Mapping[str, Stock]) -> Stock:
-        """The stock of a tier, of which no more is available than the pool of its event has left."""
+        """Return the stock of a tier. Its available tickets are limited to what the event's pool has left."""
         stock = stocks.get(tier.stock_id, NO_STOCK)
         event = self.events.get(tier.event_id)
         if event is None or event.pool_id is None:
@@ -300,7 +300,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(stock, available=min(stock.available, stocks.get(event.pool_id, NO_STOCK).available))
 
     def event_stock(self, event: Event, stocks: Mapping[str, Stock]) -> Stock:
-        """The stocks of all tiers of an event together, of which no more is there than its pool has."""
+        """Return the total stock of an event's tiers. Its capacity and available tickets are limited to those of the event's pool."""
         total = Stock.total_of(stocks[tier.stock_id] for tier in self.tiers_of(event.id) if tier.stock_id in stocks)
         if event.pool_id is None:
             return total
@@ -308,10 +308,10 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(total, capacity=min(total.capacity, pool.capacity), available=min(total.available, pool.available))
 
     def stock_group(self, event_id: str) -> StockGroup:
-        """The stocks of an event, which are displayed together."""
+        """Return the group of an event's stocks, which are displayed together."""
         return StockGroup(event_id, self.shard_counts([event_id]))
 
 
 def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
-    """Tiers as the promoter wants them."""
+    """Return tiers in the promoter's order."""
     return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))

@@ -1,4 +1,4 @@
-"""What a caller may do with an event: the one place that decides it. `edge.access` has decided before whether they may call the route."""
+"""Permissions at one event, decided here and nowhere else. `edge.access` has already decided whether the caller may use the route."""
 
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.snapshots import find_snapshot
@@ -7,7 +7,7 @@ from chalicelib.foundation.errors import NotFound
 
 
 def may_manage(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may change an event and see its orders: an admin, its promoter, or a coordinator of it."""
+    """Whether the caller may change an event and see its orders, as an admin, its promoter or one of its coordinators."""
     if "admin" in identity.roles or identity.events.get(event_id) == "coordinator":
         return True
     event = find_event(event_id) if "promoter" in identity.roles else None
@@ -15,17 +15,17 @@ def may_manage(identity: Identity, event_id: str) -> bool:
 
 
 def may_appoint_coordinators(identity: Identity, event: Event) -> bool:
-    """Whether the caller may decide who manages the event: its promoter, and admins, but no coordinator."""
+    """Whether the caller may appoint and remove coordinators, as the event's promoter or an admin."""
     return "admin" in identity.roles or ("promoter" in identity.roles and event.promoter_id == identity.user_id)
 
 
 def may_admit(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may admit people to an event: who manages it, and its staff."""
+    """Whether the caller may admit people to an event, as one of its managers or staff."""
     return identity.events.get(event_id) == "staff" or may_manage(identity, event_id)
 
 
 def require_manager(identity: Identity, event_id: str) -> Event:
-    """The event, if the caller may manage it; raises NotFound or Forbidden."""
+    """Return the event if the caller may manage it. Raises NotFound or Forbidden."""
     event = _get_event(event_id)
     if not may_manage(identity, event_id):
         raise Forbidden("You do not manage this event.", event_id=event_id)
@@ -33,13 +33,13 @@ def require_manager(identity: Identity, event_id: str) -> Event:
 
 
 def require_actor(identity: Identity, event_id: str) -> str:
-    """The user id of the caller, who is written down with a change, if they may manage the event; raises NotFound or Forbidden."""
+    """Return the caller's user id, for the audit log, if the caller may manage the event. Raises NotFound or Forbidden."""
     require_manager(identity, event_id)
     return identity.user_id
 
 
 def require_door(identity: Identity, event_id: str) -> Event:
-    """The event, if the caller may admit people to it; raises NotFound or Forbidden."""
+    """Return the event if the caller may admit people to it. Raises NotFound or Forbidden."""
     event = _get_event(event_id)
     if not may_admit(identity, event_id):
         raise Forbidden("You are not assigned to this event.", event_id=event_id)
@@ -54,5 +54,5 @@ def _get_event(event_id: str) -> Event:
 
 
 def find_event(event_id: str) -> Event | None:
-    """The event, also if it is newer than this instance's snapshot."""
+    """Return the event, even if it is newer than this instance's snapshot, or None."""
     return find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)

@@ -1,9 +1,9 @@
-"""Write what the catalog does not refer to yet, and delete it if the catalog never does: a version, the stock of new tiers.
+"""Publications: write a version or the stock of new tiers before the catalog refers to it, and delete it if the catalog never does.
 
-What an apply writes, or the creation of a large tier, is too much for one transaction. So a publication begins with a number of its
-own and a row under it; its stock is named after the number, which no other attempt ever gets. The transaction that makes everything
-visible deletes the row, under the condition that it is there and not abandoned. So the row is the arbiter: once it is
-abandoned, nothing of the publication can become visible any more, and it may be deleted.
+An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row; its
+stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
+condition that the row exists and is not abandoned. Once the row is abandoned, nothing of the publication can become visible, and its data
+may be deleted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ from chalicelib.foundation import clock, deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 
-# The sweep abandons a publication after this time: longer than an apply takes. One that stalls for longer is refused and begins again.
+# The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
-# An abandoned publication keeps its row for a day, so that a process that goes on meanwhile finds it and deletes what it has written.
+# The row of an abandoned publication stays for a day, so that a stalled process which resumes finds it and deletes what it has written.
 KEPT_SECONDS = 86_400
 
 
 class Publication:
-    """One attempt to publish something. `number` is its number; for an apply it is that of the version."""
+    """One attempt to publish something. For an apply, `number` is also the number of the version."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -34,16 +34,16 @@ class Publication:
         return new_stock_id(tier_id, self.number)
 
     def write_shards(self, items: Sequence[dict[str, Any]]) -> None:
-        """Write new shards, in wire format, whose stock has an id of this publication."""
+        """Write new shards, in wire format, of stock that is named after this publication."""
         self._shard_ids = [item["id"]["S"] for item in items]
         dynamo.batch_put(inventory.table_name(), items)
 
     def end_item(self) -> dynamo.TransactItem:
-        """Transaction item that ends the publication, with the items that publish it; it fails if the publication was abandoned."""
+        """Transaction item that ends the publication, for the transaction that publishes; it fails if the publication was abandoned."""
         return store.end_publication_item(self.number)
 
     def discard(self) -> None:
-        """Delete what was written, unless it was published."""
+        """Delete everything that was written, unless it was published."""
         if store.abandon_publication(self.number):
             inventory.delete_unused(self._shard_ids)
             store.delete_version(self.number)
@@ -51,13 +51,13 @@ class Publication:
 
 
 def new_stock_id(tier_id: str, number: int) -> str:
-    """The stock id of a tier that the publication `number` creates. See docs/decisions/0002-stock-ids.md."""
+    """Return the stock id of a tier that the publication `number` creates. See docs/decisions/0002-stock-ids.md."""
     return f"{tier_id}@{number}"
 
 
 @contextmanager
 def open_publication(now: int) -> Iterator[Publication]:
-    """Begin a publication for the block, and discard it if the block raises. After a crash the sweep does that."""
+    """Begin a publication for the block, and discard it if the block raises. After a crash the sweep discards it."""
     publication = Publication(store.begin_publication(now))
     try:
         yield publication
@@ -68,11 +68,11 @@ def open_publication(now: int) -> Iterator[Publication]:
 
 
 def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
-    """Delete what publications have left that failed to clean up, and return how many shards. `shards` is any stock that was just read.
+    """Delete the leftovers of publications that failed to clean up. Returns the number of deleted shards. `shards` were just read.
 
-    A shard goes if nobody ever used it, no tier or event has its stock, and its publication is not open. Each of these is read after what
-    could change it: a publication has a row before it has shards, so the rows are read after the shards; and when it has no row any more
-    because it was published, its stock is in the catalog, which is read last.
+    A shard is deleted if it was never used, no tier or event has its stock, and its publication is not open. The order of the reads makes
+    this safe: a publication has a row before it has shards, so the rows are read after the shards; and a published publication has no row,
+    but its stock is in the catalog, which is read last.
     """
     open_numbers = set()
     for publication in store.list_publications():
@@ -94,7 +94,7 @@ def _report_once(publication: store.PublicationRecord) -> None:
 
 
 def _clean_up(publication: store.PublicationRecord, now: int) -> None:
-    """Abandon a publication and delete its version, as often as it is found; its shards are found among all stock."""
+    """Abandon a publication and delete its version. Repeatable. The caller finds the shards among all stock."""
     store.abandon_publication(publication.number)
     store.delete_version(publication.number)
     if publication.begun_at + KEPT_SECONDS <= now:
@@ -102,7 +102,7 @@ def _clean_up(publication: store.PublicationRecord, now: int) -> None:
 
 
 def _not_in_catalog(shards: Sequence[Shard], catalog: Catalog) -> list[Shard]:
-    """The shards of publications whose stock is not in the catalog, and that were not written to since they were made."""
+    """Return the unused shards of publications whose stock is not in the catalog."""
     stock_ids = catalog.shard_counts(catalog.events)
     return [shard for shard in shards if shard.stock_id not in stock_ids and shard.is_unused and _publication_number(shard).isdecimal()]
 

@@ -1,7 +1,7 @@
-"""The public replies, encoded and kept for as long as the catalog is unchanged and their stock figures are fresh.
+"""Public catalog replies, cached in encoded form while the catalog is unchanged and the stock figures are fresh.
 
-A repeated request costs one look into a dictionary. Each instance encodes a reply again at most every `stock_cache_seconds`;
-statuses that depend on the clock are never older than that.
+A repeated request costs one dictionary lookup. Each instance encodes a reply at most once every `stock_cache_seconds`, so a status that
+depends on the clock is never older than that.
 """
 
 from collections.abc import Callable, Hashable
@@ -22,16 +22,16 @@ from chalicelib.inventory import service as inventory
 
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
-MAX_LISTED = 1000  # events or tiers in one reply: about a MB, of the six that Lambda may return
+MAX_LISTED = 1000  # events or tiers in one reply: about 1 MB of the 6 MB that Lambda may return
 
 T = TypeVar("T")
 
-# Sorts the tiers of all events: as their events, then within the event.
+# Sort key for the tiers of all events: the key of the event, then the order within the event.
 _TierKey = tuple[int, int, str, int, str]
 
 
 class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`status` is that of the bootstrap file."""
+    """Filters of the ticket types. `status` is the status in the bootstrap file."""
 
     event_id: Id | None = None
     status: TierStatus | None = None
@@ -40,7 +40,7 @@ class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 def events_reply(now: int) -> CacheableReply[list[EventView]]:
-    """The public events; if they are more than MAX_LISTED, with the `Link` to the others (RFC 8288)."""
+    """Return the public events. If there are more than MAX_LISTED, a `Link` header leads to the rest (RFC 8288)."""
     catalog = service.snapshot()
 
     def encode() -> CacheableReply[list[EventView]]:
@@ -56,7 +56,7 @@ def events_reply(now: int) -> CacheableReply[list[EventView]]:
 
 
 def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[views.EventView]]:
-    """The page of the public events that a query asks for, with the `Link` to the next one (RFC 8288). Raises InvalidInput."""
+    """Return the page of public events that matches a query, with a `Link` to the next page (RFC 8288). Raises InvalidInput."""
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
     body = [views.event_view(catalog, event, page.stocks, now) for event in page.events]
@@ -64,7 +64,7 @@ def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[
 
 
 def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
-    """An event with its tiers; raises NotFound."""
+    """Return an event with its tiers. Raises NotFound."""
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> EventWithTiersView:
@@ -75,7 +75,7 @@ def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
 
 
 def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityView]:
-    """How many tickets of each tier of an event are left; raises NotFound."""
+    """Return how many tickets of each tier of an event are left. Raises NotFound."""
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> AvailabilityView:
@@ -86,7 +86,7 @@ def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityVi
 
 
 def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
-    """The tiers of an event in the order of their positions; raises NotFound."""
+    """Return the tiers of an event by position. Raises NotFound."""
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> views.TiersView:
@@ -99,7 +99,7 @@ def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
 
 
 def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
-    """A tier, also a hidden one; raises NotFound."""
+    """Return a tier, which may be hidden. Raises NotFound."""
     catalog, tier = service.get_visible_tier(tier_id)
 
     def build_body() -> views.TierView:
@@ -109,7 +109,7 @@ def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
 
 
 def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.TierAvailabilityView]:
-    """How many tickets of a tier are left; raises NotFound."""
+    """Return how many tickets of a tier are left. Raises NotFound."""
     catalog, tier = service.get_visible_tier(tier_id)
 
     def build_body() -> views.TierAvailabilityView:
@@ -119,12 +119,12 @@ def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.Tier
 
 
 def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
-    """A page of the public tiers, with the `Link` to the next one; `total` counts those of all pages. Raises InvalidInput."""
+    """Return a page of the public tiers, with a `Link` to the next page. `total` counts the tiers of all pages. Raises InvalidInput."""
     catalog = service.snapshot()
     if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)
     is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status)
-    if not is_first:  # anybody can think of any number of pages
+    if not is_first:  # callers can invent any number of pages, so these are not cached
         return _encode_ticket_types(catalog, query, now)
     return reply_cache.get(now, catalog, lambda: _encode_ticket_types(catalog, query, now), ("types", query))
 
@@ -139,7 +139,7 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
     ]
     event_tiers, next_cursor = cursors.take_page(listed, _TierKey, query.limit, query.cursor)
     events = {event.id: event for event, _ in event_tiers}
-    # The stock of whole events, because an event's status also depends on tiers that are not in this list.
+    # Read the stock of whole events, because an event's status also depends on tiers that are not in this list.
     stocks = inventory.cached_stock(map(catalog.stock_group, events), now)
     statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
     ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
@@ -148,11 +148,11 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
 
 
 def _public_events(catalog: Catalog) -> list[Event]:
-    """The events of public lists, in their display order."""
+    """Return the events of public lists in display order."""
     public = (event for event in catalog.events.values() if event.status not in ("draft", "test") and not event.removed)
     return sorted(public, key=lambda event: event.sort_key)
 
 
 def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:
-    """The reply that `key` names, encoded anew when the catalog or the figures of its stock have changed."""
+    """Return the cached reply for `key`. It is encoded again when the catalog or its stock figures have changed."""
     return reply_cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age), key)

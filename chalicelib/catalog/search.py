@@ -36,7 +36,7 @@ _WORD = re.compile(r"\w+")
 _WHOLE, _BEGINNING, _SIMILAR = 100, 60, 20
 
 
-def words_of(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text as they are compared."""
     return _WORD.findall(fold(text))
 
@@ -48,7 +48,7 @@ class TextIndex:
         self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that has it
         for document_id, texts in documents:
             for text, weight in texts.items():
-                for word in words_of(text):
+                for word in split_words(text):
                     known = self._weights.setdefault(word, {})
                     known[document_id] = max(weight, known.get(document_id, 0))
         self._words = sorted(self._weights)
@@ -60,7 +60,7 @@ class TextIndex:
     def search(self, query: str) -> dict[str, int]:
         """The documents that have all words of the query -> how well they fit. None for a query without words."""
         scores: dict[str, int] | None = None
-        for word in words_of(query)[:MAX_QUERY_WORDS]:
+        for word in split_words(query)[:MAX_QUERY_WORDS]:
             found = self._find_word(word)
             scores = found if scores is None else {key: score + found[key] for key, score in scores.items() if key in found}
         return scores or {}
@@ -142,7 +142,7 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
         ranked = [(key, event) for key, event in ranked if key > after]
     limit = query.limit or DEFAULT_LIMIT
     found = list(islice(_with_status(catalog, ranked, query.status, now), limit + 1))
-    stocks = {stock_id: stock for _, _, of_chunk in found for stock_id, stock in of_chunk.items()}
+    stocks = {stock_id: stock for _, _, chunk_stocks in found for stock_id, stock in chunk_stocks.items()}
     events = [event for _, event, _ in found[:limit]]
     next_cursor = cursors.encode_key(found[limit - 1][0]) if len(found) > limit else None
     return EventPage(events, stocks, next_cursor)

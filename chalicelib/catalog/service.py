@@ -94,7 +94,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
 def longest_hold_seconds() -> int:
     """The longest time for which a reservation of any event holds its tickets, in seconds."""
     default = settings.current().hold_seconds
-    return max((event.seconds_of_hold(default) for event in snapshot().events.values()), default=default)
+    return max((event.effective_hold_seconds(default) for event in snapshot().events.values()), default=default)
 
 
 def stock_group(event_id: str) -> StockGroup:

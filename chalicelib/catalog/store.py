@@ -240,6 +240,6 @@ def _load_parts(version: int, kind: str) -> bytes:
 
 
 def _load_packed_parts(version: int, kind: str) -> bytes:
-    of_kind: Any = CatalogRow.sk.startswith(f"{kind}#")
-    parts = CatalogRow.query(f"version#{_sort_key(version)}", of_kind, consistent_read=True)
+    is_kind: Any = CatalogRow.sk.startswith(f"{kind}#")
+    parts = CatalogRow.query(f"version#{_sort_key(version)}", is_kind, consistent_read=True)
     return b"".join(part.body for part in parts)

@@ -96,7 +96,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
 
     def complete(catalog: Catalog, tier: Tier) -> Tier:
         others = _others(catalog, tier)
-        return replace(tier, name=_name_of_copy(source.name, others), display_order=next_position(others))
+        return replace(tier, name=_copy_name(source.name, others), display_order=next_position(others))
 
     return _create_tier(new, complete, actor, now)
 
@@ -119,11 +119,11 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
-            shards = capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
+            shards = capacities.shrink(CatalogStock.from_tier(catalog, before), CatalogStock.from_tier(catalog, after))
         return change_tier(before, after, "tier.changed", actor, now)
 
     _, tier = commit(build)
-    return ChangedTier(tier, {tier.stock_id: capacities.follow_tier(tier, shards)} if "capacity" in values else {})
+    return ChangedTier(tier, {tier.stock_id: capacities.resize_tier_stock(tier, shards)} if "capacity" in values else {})
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -181,7 +181,7 @@ def _commit_tier(
             raise TooManyTiers(event_id=event.id)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
-        stock = CatalogStock.of_tier(catalog, tier)
+        stock = CatalogStock.from_tier(catalog, tier)
         shards = inventory.new_shard_items(
             stock.stock_id, capacity=stock.capacity, sold=0, shard_count=stock.shards, is_open=stock.is_open, is_pooled=stock.is_pooled
         )
@@ -254,7 +254,7 @@ def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
     return [other for other in catalog.tiers_of(tier.event_id) if other.id != tier.id and not other.removed]
 
 
-def _name_of_copy(name: str, others: list[Tier]) -> str:
+def _copy_name(name: str, others: list[Tier]) -> str:
     """A name for a copy that no other tier of the event has."""
     taken = {_comparable_name(other.name) for other in others}
     endings = (" (copy)" if number == 1 else f" (copy {number})" for number in count(1))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib.catalog.custom_options import CustomOption, in_order
+from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
@@ -288,7 +288,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         is_sponsorship=tier.is_sponsorship,
         image_url=tier.image_url,
         image=image_view(tier.image),
-        options=in_order(tier.options),
+        options=in_option_order(tier.options),
     )
 
 
@@ -438,7 +438,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         managed_by=event.managed_by,
         removed=event.removed,
         promoter_id=event.promoter_id,
-        hold_seconds=event.seconds_of_hold(settings.current().hold_seconds),
+        hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
         waiting_room=event.waiting_room,
         waitlist=event.waitlist,

@@ -11,7 +11,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import Question, SentAnswer, check_required, check_values, in_order, read_value
+from chalicelib.catalog.custom_options import Question, SentAnswer, check_required, check_values, in_option_order, read_value
 from chalicelib.catalog.model import Tier
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.purchases.checkout_page import CheckoutOptions
@@ -58,7 +58,7 @@ def _questions(
 ) -> Iterator[_TierQuestion]:
     first = 1
     for tier, quantity in tiers:
-        for option in in_order(tier.options) if tier is not None else ():
+        for option in in_option_order(tier.options) if tier is not None else ():
             assert tier is not None
             if option.per == "purchase":
                 path = f"$.responses.{option.id}"

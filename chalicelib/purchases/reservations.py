@@ -145,7 +145,7 @@ def _hold_once(
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(user_id, event, tiers, items, limit)
-    expires_at = now + event.seconds_of_hold(settings.current().hold_seconds)
+    expires_at = now + event.effective_hold_seconds(settings.current().hold_seconds)
     lines, pool_holds = _hold_items(user_id, purchase_id, event, tiers, items, expires_at, now)
     purchase = Purchase(
         id=purchase_id,

@@ -104,7 +104,7 @@ def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
 def _may_have_holds(event: Event, now: int) -> bool:
     """By its dates alone: an event that is cancelled, or a tier that is closed, may have holds from before that."""
     chosen = settings.current()
-    last_hold_until = event.last_sale_at + event.seconds_of_hold(chosen.hold_seconds) + chosen.checkout_seconds
+    last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 

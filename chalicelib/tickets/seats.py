@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_order, read_value
+from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_option_order, read_value
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
@@ -121,7 +121,7 @@ def _free_form(sent: Mapping[str, SentAnswer], options: Sequence[CustomOption]) 
 
 def _options(tier_id: str) -> list[CustomOption]:
     tier = catalog.find_snapshot(lambda found: tier_id in found.tiers).tiers.get(tier_id)
-    return in_order(tier.options) if tier is not None else []
+    return in_option_order(tier.options) if tier is not None else []
 
 
 def _path(name: str) -> str:

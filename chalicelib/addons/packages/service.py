@@ -20,7 +20,7 @@ from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditFilter
 from chalicelib.catalog import permissions, response_cache, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import CustomOption, in_order
+from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.forms import TierChanges
 from chalicelib.catalog.image_uploads import service as image_uploads
 from chalicelib.catalog.image_uploads.service import ImageOwner
@@ -134,7 +134,7 @@ def remove_image(event_id: str, package_id: str, actor: str, now: int, expected:
 
 def list_options(package_id: str) -> list[CustomOption]:
     """The options of a package in their order; raises NotFound."""
-    return in_order(_get_tier(catalog.load_current(), package_id).options)
+    return in_option_order(_get_tier(catalog.load_current(), package_id).options)
 
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:

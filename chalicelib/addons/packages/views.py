@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
-from chalicelib.catalog.custom_options import CustomOption, in_order
+from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
 from chalicelib.catalog.sale_rules import current_tier_status
 from chalicelib.catalog.views import Stocks, iso_or_none
@@ -164,7 +164,7 @@ def _fields(catalog: Catalog, tier: Tier, stocks: Stocks) -> dict[str, Any]:
         "display_order": tier.display_order,
         "image_url": tier.image_url,
         "image": image_view(tier.image),
-        "options": in_order(tier.options),
+        "options": in_option_order(tier.options),
     }
 
 

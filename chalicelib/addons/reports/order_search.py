@@ -16,7 +16,7 @@ from msgspec import Meta
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.store import Terms
-from chalicelib.catalog.search import words_of
+from chalicelib.catalog.search import split_words
 from chalicelib.changes.model import BuyerErased, Change, OrderPaid, TicketNamesChanged
 from chalicelib.edge import cursors
 from chalicelib.foundation import parallel
@@ -106,7 +106,7 @@ def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: 
 
 def name_words(text: str) -> list[str]:
     """Return the words of a name for comparison, without accents and case."""
-    return [word[:MAX_WORD_LENGTH] for word in words_of(text)]
+    return [word[:MAX_WORD_LENGTH] for word in split_words(text)]
 
 
 MAX_WORDS = 10

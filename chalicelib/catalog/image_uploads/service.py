@@ -49,7 +49,7 @@ class ImageOwner(Struct, frozen=True):
         return self.event_id if self.tier_id is None else f"{self.event_id}/{self.tier_id}"
 
     @classmethod
-    def of_name(cls, name: str) -> "ImageOwner":
+    def from_name(cls, name: str) -> "ImageOwner":
         event_id, _, tier_id = name.partition("/")
         return cls(event_id, tier_id or None)
 
@@ -86,7 +86,7 @@ def process_upload(key: str, now: int) -> None:
     upload = images.find_upload(key)
     if upload is None:
         return
-    owner = ImageOwner.of_name(upload.owner)
+    owner = ImageOwner.from_name(upload.owner)
     error: ApiError | None = None
     try:
         _get_changeable(snapshots.load_current(), owner)
