@@ -1,7 +1,7 @@
-"""Changes of the catalog through the API: each is one transaction with its audit entry, and makes a new revision of the catalog.
+"""Commit changes of the catalog. Each change is one transaction with its audit entry, and makes a new revision of the catalog.
 
-So all instances see a change within seconds, and of two concurrent ones the second is built again on the result of the first. An editor
-who says which version they have seen is refused when it is no longer the present one.
+All instances see a change within seconds. Of two concurrent changes, the second is rebuilt on the result of the first. A caller who names
+the version that they have seen is refused if the entry has changed since.
 """
 
 import random
@@ -22,7 +22,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
 
 MAX_ATTEMPTS = 5
-PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not meet again and again
+PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not collide repeatedly
 
 T = TypeVar("T", Event, Tier)
 
@@ -40,7 +40,7 @@ class ManagedByBootstrap(ApiError):
 
 
 class VersionConflict(ApiError):
-    """The caller's body names a version that is no longer the present one, which is in `version`."""
+    """The body names an outdated version; `version` is the current one."""
 
     code: ClassVar[str] = "version_conflict"
     status: ClassVar[int] = 409
@@ -50,7 +50,7 @@ class VersionConflict(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """As VersionConflict, for a version that was sent as If-Match."""
+    """The If-Match header names an outdated version; `version` is the current one."""
 
     code: ClassVar[str] = "precondition_failed"
     status: ClassVar[int] = 412
@@ -63,13 +63,13 @@ class Versioned(Protocol):
 
 
 class Expected(Struct, frozen=True):
-    """Which version a caller expects: the `version` of the body, or the tags of If-Match. Without either any version will do."""
+    """The version that a caller expects: the `version` of the body or the tags of If-Match. Without either, every version matches."""
 
     version: int | None = None
     if_match: str | None = None
 
     def check(self, entry: Versioned) -> None:
-        """Raises PreconditionFailed or VersionConflict, with the present version, if the entry has another one."""
+        """Raise PreconditionFailed or VersionConflict, with the current version, if the entry has a different version."""
         if self.if_match is not None and not _matches(self.if_match, entry.version):
             raise PreconditionFailed(version=entry.version)
         if self.version is not None and self.version != entry.version:
@@ -80,9 +80,9 @@ ANY_VERSION = Expected()
 
 
 class CatalogChange(Struct, Generic[T], frozen=True):
-    """A change of the catalog: its result, and the transaction items that make it; none if there is nothing to change.
+    """A change of the catalog: its result, and the transaction items that write it (no items if nothing changes).
 
-    `others` are further tiers that it changes.
+    `others` are further tiers that the change affects.
     """
 
     result: T
@@ -91,9 +91,9 @@ class CatalogChange(Struct, Generic[T], frozen=True):
 
 
 def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
-    """Build a change on the current catalog and commit it; after a conflict, build it again on the catalog as it is then.
+    """Build a change on the current catalog and commit it. After a conflict, rebuild it on the newer catalog and try again.
 
-    Returns the catalog with the change, and the result of the change. Raises CatalogChanging if it keeps changing.
+    Returns the catalog with the change, and the result of the change. Raises CatalogChanging if all attempts conflict.
     """
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
@@ -106,14 +106,14 @@ def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
-    """Make all instances load the catalog again: this one at once, the others when they next read the head."""
+    """Make all instances reload the catalog: this one immediately, the others when they next read the head."""
     dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
     inventory.invalidate()
 
 
 def get_changeable_event(catalog: Catalog, event_id: str) -> Event:
-    """An event that was created through the API; raises NotFound or ManagedByBootstrap."""
+    """Return an event that was created through the API. Raises NotFound or ManagedByBootstrap."""
     event = catalog.find_event(event_id)
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
@@ -123,7 +123,7 @@ def get_changeable_event(catalog: Catalog, event_id: str) -> Event:
 
 
 def change_event(before: Event, after: Event, action: str, actor: str, now: int) -> CatalogChange[Event]:
-    """The change of an event to its next version, audited as `action`; no change if nothing differs."""
+    """Return the change of an event to its next version, audited as `action`; no change if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
     after = replace(after, version=before.version + 1, updated_at=now)
@@ -132,27 +132,29 @@ def change_event(before: Event, after: Event, action: str, actor: str, now: int)
 
 
 def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[object, object]]:
-    """Field -> old and new value, of the fields that a person has changed."""
+    """Map each field that a person has changed to its old and new value."""
     old, new = asdict(before), asdict(after)
     return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
 
 
 def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
-    """Build a change and commit it once; raises TransactionCanceled if the catalog was changed after it was read."""
+    """Build a change and try once to commit it. Raises TransactionCanceled if the catalog has changed since it was read."""
     catalog = snapshots.load_current()
     change: CatalogChange[T] = build(catalog)
     if change.items:
         try:
             dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
         finally:
-            snapshots.invalidate()  # also if only the answer was lost
-        catalog = catalog.with_changes([change.result, *change.others])  # nothing else has changed: the revision was that of the store
+            snapshots.invalidate()  # also after a lost response, when the change may have been committed
+        catalog = catalog.with_changes(
+            [change.result, *change.others]
+        )  # complete, because the transaction checked that the revision had not changed
         snapshots.keep(catalog)
     return catalog, change.result
 
 
 def _matches(if_match: str, version: int) -> bool:
-    """Whether a list of entity tags (RFC 9110, 13.1.1) has one of this version: they begin with it. `*` is any."""
+    """Whether a list of entity tags (RFC 9110, 13.1.1) has a tag of this version. Tags begin with the version; `*` matches any."""
     tags = re.findall(r'[^\s,"]+', if_match)
     return "*" in tags or str(version) in (tag.partition("-")[0] for tag in tags)
 
@@ -160,7 +162,7 @@ def _matches(if_match: str, version: int) -> bool:
 CHANGE_ERRORS: tuple[type[ApiError], ...] = (ManagedByBootstrap, VersionConflict, PreconditionFailed, CatalogChanging)
 
 
-# What has a version, over HTTP: the one that a caller expects, and the reply that says which one it is.
+# Versions over HTTP: the version that a caller expects, and replies with an ETag.
 
 V = TypeVar("V", bound=Versioned)
 
@@ -171,23 +173,23 @@ class Changes(Protocol):
 
 
 def expected_version(request: RequestContext, changes: Changes | None = None) -> Expected:
-    """The version that a change is made to: that of the body, or of If-Match."""
+    """Return the version that a change expects, from the body or If-Match."""
     version = changes.version if changes is not None and isinstance(changes.version, int) else None
     return Expected(version, request.header("if-match"))
 
 
 def versioned_reply(view: V, status: int = 200) -> Reply[V]:
-    """A reply whose ETag can be sent back as If-Match."""
+    """Return a reply whose ETag can be sent back as If-Match."""
     return Reply(view, status, {"ETag": f'"{view.version}"'})
 
 
-# Publish a version of the catalog: the last step of an apply, in one transaction with its audit entry.
+# Publishing a version is the last step of an apply, in one transaction with its audit entry.
 
 SUBJECT = "catalog"
 
 
 class HeadChanged(Exception):
-    """Nothing was published: the catalog was changed after it was read, or the publication took too long. `head` is the present head."""
+    """Nothing was published: the catalog has changed since it was read, or the publication took too long. `head` is the current head."""
 
     def __init__(self, head: CatalogHead) -> None:
         self.head = head
@@ -195,18 +197,18 @@ class HeadChanged(Exception):
 
 
 def load_head() -> CatalogHead:
-    """Load the head from the store, strongly consistent."""
+    """Load the head from the store with strong consistency."""
     return store.read_head()
 
 
 def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
-    """Load the head and its catalog from the store, strongly consistent."""
+    """Load the head and its catalog from the store with strong consistency."""
     head = store.read_head()
     return head, store.load(head)
 
 
 def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
-    """Serve a version, whose content is written already, and end its publication.
+    """Serve a version whose content is already written, and end its publication.
 
     Raises HeadChanged if `expected_head` is no longer the head, or if the publication was abandoned.
     """
@@ -221,5 +223,5 @@ def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: s
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:
-    """Audit an apply that published no version, because it was refused or changed nothing."""
+    """Audit an apply that published no version because it was refused or changed nothing."""
     dynamo.transact([audit.entry_item(SUBJECT, action, actor, now, details)])

@@ -1,4 +1,4 @@
-"""When tickets are for sale, and why not. Nothing here uses the store."""
+"""Rules for when tickets are for sale, and the errors when they are not. Nothing here uses the store."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -30,7 +30,7 @@ class TierNotOnSale(ApiError):
 
 
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
-    """A tier's status at `now`, by its sale period and, if `stock` is given, by what is available."""
+    """Return a tier's status at `now`, which depends on its sale period and, if `stock` is given, on the available tickets."""
     if not catalog.states[tier.status].purchasable:
         return tier.status
     if tier.sale_starts_at is not None and now < tier.sale_starts_at:
@@ -43,7 +43,7 @@ def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | N
 
 
 def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed", "cancelled"]:
-    """Whether the event's own dates and status allow sales at `now`, whatever its tiers say."""
+    """Return the sale phase that follows from the event's own dates and status, regardless of its tiers."""
     if event.status == "cancelled":
         return "cancelled"
     if event.status == "past" or now > event.last_sale_at:
@@ -52,7 +52,7 @@ def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed"
 
 
 def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> PublicEventStatus:
-    """An event's status for buyers. Sold out means that no tier that is for sale now has a ticket available; held ones are not."""
+    """Return an event's status for buyers. It is sold out if no tier on sale has available tickets; held tickets are not available."""
     phase = event_phase(event, now)
     if phase != "open":
         return phase
@@ -68,20 +68,20 @@ def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mappin
 
 
 def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> Tier | None:
-    """The tier whose price an event is announced with: the cheapest of those that can be bought now.
+    """Return the tier with the "from" price of an event: the cheapest tier that can be bought now.
 
-    If none can, of those whose sale begins later, then of those that are sold out. None if buyers see no such tier.
+    If there is none, return the cheapest tier whose sale begins later, then the cheapest sold-out tier, then None.
     """
     tiers = [(current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)), tier) for tier in catalog.visible_tiers(event)]
     for statuses in (("available", "test"), ("coming-soon",), ("sold-out",)):
-        for status, tier in tiers:  # the cheapest first
+        for status, tier in tiers:  # cheapest first
             if status in statuses:
                 return tier
     return None
 
 
 def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
-    """Why a tier cannot be bought at `now`, or None if it can. Does not check the stock, nor whether the event is paused."""
+    """Return the error if a tier cannot be bought at `now`, else None. Checks neither the stock nor whether the event is paused."""
     phase = event_phase(event, now)
     if phase != "open":
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)

@@ -1,4 +1,4 @@
-"""The list of public events with filters: which ones it has, in which order, page by page."""
+"""Search and filter the public events, page by page."""
 
 import re
 from bisect import bisect_left
@@ -21,10 +21,9 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 
-# A search index over the words of texts, in memory: accents and case do not count, words may be unfinished or slightly misspelt.
-#
-# Built once for each snapshot of the catalog, by the first search. A word of a query that stands nowhere, whole or as a beginning, is
-# compared by its trigrams with all words, so `metalica` finds `Metallica`.
+# The index is kept in memory; the first search on each snapshot of the catalog builds it. It ignores accents and case, and accepts
+# incomplete words. If a word of the query matches no indexed word or prefix, it is compared with all words by its trigrams, so `metalica`
+# finds `Metallica`.
 
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
 MIN_TYPO_LENGTH = 4  # shorter words have too few trigrams
@@ -32,17 +31,17 @@ MAX_QUERY_WORDS = 10
 
 _WORD = re.compile(r"\w+")
 
-# How well a word of the query has to fit is worth more than where it stands.
+# The quality of a word's match outweighs the weight of the text in which it occurs.
 _WHOLE, _BEGINNING, _SIMILAR = 100, 60, 20
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text as they are compared."""
+    """Split a text into words, without accents and case."""
     return _WORD.findall(fold(text))
 
 
 class TextIndex:
-    """The words of documents. A document is an id with texts that have a weight each: a name counts more than a description."""
+    """An index of words. A document has an id and weighted texts: a name counts more than a description."""
 
     def __init__(self, documents: Iterable[tuple[str, Mapping[str, int]]]) -> None:
         self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that has it
@@ -58,7 +57,7 @@ class TextIndex:
                 self._words_by_trigram.setdefault(trigram, []).append(word)
 
     def search(self, query: str) -> dict[str, int]:
-        """The documents that have all words of the query -> how well they fit. None for a query without words."""
+        """Map the ids of the documents that have all words of the query to their scores. A query without words matches nothing."""
         scores: dict[str, int] | None = None
         for word in split_words(query)[:MAX_QUERY_WORDS]:
             found = self._find_word(word)
@@ -73,7 +72,7 @@ class TextIndex:
         return scores
 
     def _matches(self, word: str) -> list[tuple[str, int]]:
-        """The words of the index that stand for a word of a query, and how well they fit."""
+        """Return the indexed words that match a word of the query, with the quality of each match."""
         matches = []
         for position in range(bisect_left(self._words, word), len(self._words)):
             known = self._words[position]
@@ -95,19 +94,19 @@ def _trigrams(word: str) -> set[str]:
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-CHUNK = 100  # events whose stock is looked at together, where a filter needs their status
+CHUNK = 100  # number of events whose stock is read at once when a filter needs their status
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME, _PLACE, _TEXT = 3, 2, 1
 
 _indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
 
-# Sorts events within a list: how well an event fits comes first, then as in the whole list.
+# Sort key of events: the search score first, then the display order.
 Key = tuple[int, int, int, str]
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """Filters of the public events; without any, all of them are listed, up to a number that fits one reply."""
+    """Filters of the public events. Without filters, all events are listed, up to the number that fits one reply."""
 
     q: Annotated[str, Meta(max_length=200, description="Words of the name, venue, city or description.")] | None = None
     status: PublicEventStatus | None = None
@@ -127,7 +126,7 @@ NO_FILTERS = EventQuery()
 
 
 class EventPage(Struct, frozen=True):
-    """A page of events with their stock. `next_cursor`: that of the next page, null on the last one."""
+    """A page of events with their stock. `next_cursor` is null on the last page."""
 
     events: list[Event]
     stocks: dict[str, Stock]
@@ -135,7 +134,7 @@ class EventPage(Struct, frozen=True):
 
 
 def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
-    """The page of these events that a query asks for. Raises InvalidInput for a time or a cursor that cannot be one."""
+    """Return the page of these events that matches a query. Raises InvalidInput for an invalid time or cursor."""
     ranked = _rank(catalog, public_events, query)
     if query.cursor is not None:
         after: Key = cursors.decode_key(query.cursor, Key)
@@ -149,7 +148,7 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
 
 
 def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery) -> list[tuple[Key, Event]]:
-    """The events that the filters accept, status apart, sorted."""
+    """Return the sorted events that match all filters except the status."""
     scores = None if query.q is None else _index(catalog, public_events).search(query.q)
     accepts = _filter(query)
     ranked = [
@@ -179,7 +178,7 @@ def _filter(query: EventQuery) -> Callable[[Event], bool]:
 def _with_status(
     catalog: Catalog, ranked: Sequence[tuple[Key, Event]], status: PublicEventStatus | None, now: int
 ) -> Iterator[tuple[Key, Event, dict[str, Stock]]]:
-    """Those that have this status now, with the stock of their chunk. Reads the stock of no more chunks than the caller takes."""
+    """Yield the events that have this status now, each with the stock of its chunk. Reads only the chunks that the caller consumes."""
     for start in range(0, len(ranked), CHUNK):
         chunk = ranked[start : start + CHUNK]
         stocks = inventory.cached_stock((catalog.stock_group(event.id) for _, event in chunk if event_phase(event, now) == "open"), now)
@@ -189,7 +188,7 @@ def _with_status(
 
 
 def _index(catalog: Catalog, public_events: Sequence[Event]) -> TextIndex:
-    """The index of this catalog's public events, built by the first search."""
+    """Return the index of this catalog's public events, which the first search builds."""
     known = _indexes.entries.get("events")
     if known is None or known[0] is not catalog:
         known = catalog, TextIndex((event.id, _texts(event)) for event in public_events)
@@ -207,7 +206,7 @@ def _comparable(text: str) -> str:
 
 
 def _parse_time(name: str, text: str, *, is_end: bool) -> int:
-    """A day, its first second or its last one where it is an end, or a time, as epoch seconds."""
+    """Return a day or a time in epoch seconds: for a day, its first second, or its last second if `is_end`."""
     try:
         if _DAY.fullmatch(text):
             day = datetime.combine(datetime.fromisoformat(text), time(), UTC)

@@ -1,4 +1,4 @@
-"""What other features may do with the catalog: read it, and find what is for sale.
+"""The catalog for other features: read it, and check what is for sale.
 
 Changes through the API are in `event_management`, `event_states` and `tier_management`.
 """
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
-    """An event that the public may see, and its catalog. Raises NotFound for drafts, and for test events in production."""
+    """Return an event that the public may see, and its catalog. Raises NotFound, also for drafts, and for test events in production."""
     catalog = find_snapshot(lambda catalog: event_id in catalog.events)
     event = catalog.events.get(event_id)
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
@@ -58,7 +58,7 @@ def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
 
 
 def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
-    """A tier of an event that the public may see, and its catalog; also a hidden one, which is in no list. Raises NotFound."""
+    """Return a tier of an event that the public may see, and its catalog. The tier may be hidden from lists. Raises NotFound."""
     tier = find_snapshot(lambda catalog: tier_id in catalog.tiers).tiers.get(tier_id)
     if tier is not None:
         catalog, event = get_visible_event(tier.event_id)
@@ -69,10 +69,10 @@ def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
-    """The event and these tiers of it, in this order, if they are for sale at `now`.
+    """Return the event and its tiers, in this order, if all of them are for sale at `now`.
 
-    Raises NotFound (of an event that is not visible, or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
-    This is an early check: whether the stock is open and sufficient is decided by the conditions of the shards' writes.
+    Raises NotFound (also for an invisible event or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
+    This is only an early check: the conditions on the shards' writes decide whether the stock is open and sufficient.
     """
     get_visible_event(event_id)  # refuses an event that the public may not see
     catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))
@@ -92,18 +92,18 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
 
 
 def longest_hold_seconds() -> int:
-    """The longest time for which a reservation of any event holds its tickets, in seconds."""
+    """Return the longest hold time of all events, in seconds."""
     default = settings.current().hold_seconds
     return max((event.effective_hold_seconds(default) for event in snapshot().events.values()), default=default)
 
 
 def stock_group(event_id: str) -> StockGroup:
-    """The stocks of an event, of which inventory keeps figures together."""
+    """Return the group of an event's stocks, whose figures inventory keeps together."""
     return snapshot().stock_group(event_id)
 
 
 def allows_test_sales() -> bool:
-    """Whether test events and tiers, which are in no list, can be bought: in every stage except production."""
+    """Whether test events and tiers, which no list contains, can be bought. True in every stage except production."""
     return settings.current().stage != settings.PRODUCTION
 
 

@@ -1,4 +1,4 @@
-"""Share an event: a calendar file, and a page with a preview for social networks."""
+"""Share an event: calendar files, and link previews for messengers and social networks."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,8 @@ from html import escape
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
 
-# An event as an iCalendar file (RFC 5545), which every calendar program imports.
-#
-# Times are in UTC, so the file needs no definition of a timezone and each calendar shows its owner's own time.
+# Calendar files (iCalendar, RFC 5545). Times are in UTC, so the file needs no timezone definition, and each calendar shows its owner's
+# local time.
 
 CALENDAR_MEDIA_TYPE = "text/calendar"
 MAX_LINE_BYTES = 75  # RFC 5545, 3.1, without the line break
@@ -21,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 def render_calendar(event: Event, url: str, host: str, revision: int, now: int) -> str:
-    """The file for a public event. `host` makes its id unique in the world; `revision` tells a calendar which of two files is newer."""
+    """Return the calendar file of a public event. `host` makes its id globally unique; `revision` shows which of two files is newer."""
     place = event.place
     description = f"{event.description}\n\n{url}".strip()
     lines = [
@@ -46,7 +45,7 @@ def render_calendar(event: Event, url: str, host: str, revision: int, now: int) 
 
 
 def _period(event: Event) -> Iterator[str]:
-    """When it begins and ends. An event of the bootstrap file without a time of day takes whole days, of which the end is the day after."""
+    """Yield the lines with the start and end. An event without a time of day takes whole days; iCalendar ends these on the day after."""
     if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
         last = date.fromisoformat((event.end_date or event.date)[:10])
         yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"
@@ -66,7 +65,7 @@ def _text(text: str) -> str:
 
 
 def _folded(line: str) -> Iterator[str]:
-    """A line in pieces that are short enough, those after the first one with a space in front. No character is cut in two."""
+    """Split a line into pieces of the allowed length. Later pieces begin with a space. No character is split."""
     piece, size = "", 0
     for character in line:
         width = len(character.encode())
@@ -77,20 +76,19 @@ def _folded(line: str) -> Iterator[str]:
     yield piece
 
 
-# An event as a small HTML page for the programs of messengers and social networks, which draw a preview of a link and run no script.
-#
-# The page says what they read: title, description and picture, by Open Graph (https://ogp.me) and as a Twitter card.
+# Link previews: small HTML pages for messengers and social networks, which run no scripts. A page has the title, description and picture
+# as Open Graph metadata (https://ogp.me) and as a Twitter card.
 
 PREVIEW_MEDIA_TYPE = "text/html"
 MAX_DESCRIPTION = 200  # characters; previews show no more
-DEFAULT_PICTURE = "/share.jpg"  # of web/public: 1200 x 630
+DEFAULT_PICTURE = "/share.jpg"  # in web/public: 1200 x 630
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 _SHOP = "Fairgate"
 
 
 def render_preview(event: Event, url: str, shop_url: str) -> str:
-    """The page of a public event, whose address for people is `url`. All text of the event is escaped."""
+    """Return the preview page of a public event, whose page in the shop is `url`. All text of the event is escaped."""
     place = f"{event.venue}, {event.city}" if event.city else event.venue
     facts = f"{clock.local(event.starts_at, event.timezone):%d %B %Y} · {place}".lstrip("0")
     description = _shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."))
@@ -115,7 +113,7 @@ def render_preview(event: Event, url: str, shop_url: str) -> str:
             f'<link rel="canonical" href="{escape(url)}">',
             f'<meta name="description" content="{escape(description)}">',
             *(f'<meta property="{name}" content="{escape(content)}">' for name, content in metas.items()),
-            '<meta name="twitter:card" content="summary_large_image">',  # the rest of the card is in the names above
+            '<meta name="twitter:card" content="summary_large_image">',  # the card's other fields are the Open Graph ones above
             f'</head>\n<body>\n<h1><a href="{escape(url)}">{escape(event.name)}</a></h1>',
             f"<p>{escape(description)}</p>\n</body>\n</html>\n",
         ]

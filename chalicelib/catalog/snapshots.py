@@ -1,7 +1,7 @@
 """The snapshot: the catalog in this instance's memory.
 
-Two caches: the head, read every few seconds, and the catalog of that head, loaded when the head's revision has changed or after a
-few minutes. In between a snapshot costs no call to the store.
+There are two caches: the head, which is read every few seconds, and its catalog, which is loaded when the revision of the head has changed
+or after a few minutes. In between, a snapshot costs no call to the store.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
 
-MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
+MAX_REPLIES = 2000  # of a few KB each; only a very large catalog reaches this limit, because replies for unknown ids are not cached
 
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
@@ -25,16 +25,16 @@ reply_cache: TtlCache[CacheableReply[Any]] = TtlCache(lambda: settings.current()
 
 
 def snapshot() -> Catalog:
-    """The catalog, at most `head_check_seconds` old; older only while the store is unavailable."""
+    """Return the catalog, which is at most `head_check_seconds` old, or older while the store is unavailable."""
     now = clock.now()
     head = _head_cache.get(now, None, store.read_head)
     return _catalog_cache.get(now, head.revision, lambda: store.load(head))
 
 
 def refresh_snapshot() -> Catalog:
-    """Read the head, at most once a second, and return the snapshot. For ids that are not in the snapshot, since they may be new.
+    """Read the head again and return the snapshot. For ids that are not in the snapshot, because they may be new.
 
-    Not once for each unknown id: then anybody could make every request a strongly consistent read of one item.
+    The head is read at most once a second. Otherwise, requests for unknown ids would each cause a strongly consistent read of one item.
     """
     now = clock.now()
     if _refreshed.entries.get("at") != now:
@@ -44,9 +44,9 @@ def refresh_snapshot() -> Catalog:
 
 
 def load_current() -> Catalog:
-    """The catalog as the store has it now, strongly consistent. For changes and for admins, never for buyers' requests.
+    """Return the stored catalog, read with strong consistency. For changes and for admins, never for buyers' requests.
 
-    If the head has the revision of this instance's snapshot, that is the present catalog: every change makes a new revision.
+    If the revision of the head matches the snapshot, the snapshot is current, because every change makes a new revision.
     """
     now = clock.now()
     head = _head_cache.refetch(now, None, store.read_head)
@@ -57,18 +57,18 @@ def load_current() -> Catalog:
 
 
 def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
-    """The snapshot, refreshed if it lacks what the caller asks for, because that may be newer."""
+    """Return the snapshot if `has` accepts it. Otherwise refresh it first, because the missing entry may be newer."""
     current = snapshot()
     return current if has(current) else refresh_snapshot()
 
 
 def keep(changed: Catalog) -> None:
-    """Keep the catalog as a change of this instance has made it. Whether it is still the present one, the head says."""
+    """Cache the catalog that a change by this instance has produced. The head decides whether it is still current."""
     _catalog_cache.put(clock.now(), changed.revision, changed)
 
 
 def invalidate() -> None:
-    """Drop this instance's snapshot, so that the next one is loaded from the store."""
+    """Drop this instance's snapshot, so that the next call loads it from the store."""
     _head_cache.forget()
     _catalog_cache.forget()
     _refreshed.forget()

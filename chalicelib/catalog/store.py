@@ -1,13 +1,13 @@
-"""The catalog's table: the head, the versions, what was created through the API, and which events are paused.
+"""The catalog's table: the head, the versions, the entries created through the API, and the pause flags.
 
 | pk | sk | content |
 | --- | --- | --- |
-| `head` | `head` | the version that is served, and the present revision |
-| `counter` | `version` | the last number that a publication got |
+| `head` | `head` | the served version and the current revision |
+| `counter` | `version` | the number of the latest publication |
 | `versions` | `<number>` | one item for each version that was ever served |
-| `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and the bootstrap file that it came from |
-| `publications` | `<number>` | a publication that has begun and not ended: since when, and whether it was abandoned |
-| `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | created or set through the API |
+| `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
+| `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
+| `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 """
 
 import zlib
@@ -47,7 +47,7 @@ class CatalogRow(dynamo.Table):
 
 
 class PublicationRecord(Struct, frozen=True):
-    """A publication that has not ended. `begun_at` is epoch seconds."""
+    """An unfinished publication. `begun_at` is in epoch seconds."""
 
     number: int
     begun_at: int
@@ -55,13 +55,13 @@ class PublicationRecord(Struct, frozen=True):
 
 
 def read_head() -> CatalogHead:
-    """Read the head, strongly consistent; one read unit."""
+    """Read the head with strong consistency. Costs one read unit."""
     row = CatalogRow.find("head", "head")
     return CatalogHead() if row is None else _head(row)
 
 
 def load(head: CatalogHead) -> Catalog:
-    """Load the catalog of `head`: its version and what was created through the API, in at least two queries."""
+    """Load the catalog of `head`, its version and the entries created through the API, in at least two queries."""
     content = load_content(head.version)
     api_events: list[Event] = []
     api_tiers: list[Tier] = []
@@ -79,7 +79,7 @@ def load(head: CatalogHead) -> Catalog:
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:
-    """The event or tier of an item in wire format, as the stream of changes has it; None for an item of another kind."""
+    """Return the event or tier of an item in wire format, as in the stream of changes, or None for other kinds of items."""
     row = CatalogRow.from_raw_data(image)
     kind = row.sk.partition("#")[0] if row.pk == "live" else ""
     shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
@@ -87,7 +87,7 @@ def read_image(image: dict[str, Any]) -> Event | Tier | None:
 
 
 def load_content(version: int) -> VersionContent:
-    """Load what a version has; version 0 is the empty one."""
+    """Load the content of a version. Version 0 is empty."""
     return msgspec.json.decode(_load_parts(version, "part"), type=VersionContent) if version else VersionContent([], [], {})
 
 
@@ -98,7 +98,7 @@ def load_document(version: int) -> bytes | None:
 
 
 def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
-    """The heads of the latest versions, newest first; with `before`, of those with a lower number."""
+    """Return the heads of the latest versions, newest first; with `before`, only of versions with a lower number."""
     older: Any = None if before is None else CatalogRow.sk < _sort_key(before)
     rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit, consistent_read=True)
     return [_head(row) for row in rows]
@@ -119,7 +119,7 @@ def end_publication_item(number: int) -> dynamo.TransactItem:
 
 
 def abandon_publication(number: int) -> bool:
-    """Make sure that a publication never ends. False if it has ended already."""
+    """Prevent a publication from ever completing. Returns False if it has already ended."""
     row = CatalogRow("publications", _sort_key(number))
     return dynamo.update_if(row, {"abandoned": True}, "attribute_exists(pk)")
 
@@ -130,7 +130,7 @@ def delete_publication(number: int) -> None:
 
 
 def list_publications() -> list[PublicationRecord]:
-    """The publications that have not ended."""
+    """Return the unfinished publications."""
     rows = CatalogRow.query("publications", consistent_read=True)
     return [PublicationRecord(int(row.sk), int(row.at or 0), bool(row.abandoned)) for row in rows]
 
@@ -142,16 +142,16 @@ def write_version(version: int, content: VersionContent, document: bytes) -> Non
 
 
 def delete_version(version: int) -> None:
-    """Delete a version that was never served and never will be."""
+    """Delete a version that was never served and can no longer be published."""
     for part in CatalogRow.query(f"version#{_sort_key(version)}", consistent_read=True, attributes_to_get=["pk", "sk"]):
         part.delete()
 
 
 def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.TransactItem]:
-    """Transaction items that replace the head, unless it has changed since `expected`: by an apply, a pause or an API call.
+    """Transaction items that replace the head; they fail if an apply, a pause or an API call has changed it since `expected`.
 
-    Without the condition a delayed apply would serve an old version again, or would leave the new shards of an event open
-    that was paused meanwhile.
+    Without this condition, a delayed apply could serve an old version again, or leave new shards open although their event was paused
+    meanwhile.
     """
     values: dict[str, Any] = {
         "version": new.version,
@@ -171,28 +171,28 @@ def served_version_item(version: int) -> dynamo.TransactItem:
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that makes all instances load the catalog again; with `expected`, only if that is still the revision."""
+    """Transaction item that makes all instances reload the catalog. With `expected`, it fails if the revision has changed."""
     condition, operands = ("", {}) if expected is None else _revision_is(expected)
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
 
 
 def create_event_item(event: Event) -> dynamo.TransactItem:
-    """Transaction item that creates an event of the API; it fails if the event exists."""
+    """Transaction item that creates an event; it fails if the event exists."""
     return _create_item(f"event#{event.id}", event)
 
 
 def create_tier_item(tier: Tier) -> dynamo.TransactItem:
-    """Transaction item that creates a tier of the API; it fails if the tier exists."""
+    """Transaction item that creates a tier; it fails if the tier exists."""
     return _create_item(f"tier#{tier.id}", tier)
 
 
 def put_event_item(event: Event) -> dynamo.TransactItem:
-    """Transaction item that replaces an event of the API. The revision of the head says that nobody has changed it since it was read."""
+    """Transaction item that replaces an event. The condition on the head's revision ensures that nobody has changed the event."""
     return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False))
 
 
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
-    """Transaction item that replaces a tier of the API, as `put_event_item`."""
+    """Transaction item that replaces a tier. The condition on the head's revision ensures that nobody has changed the tier."""
     return _replace_item(f"tier#{tier.id}", tier)
 
 
@@ -211,7 +211,7 @@ def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
 
 
 def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:
-    """The condition that the head has this revision, 0 for one that has none yet, and its operands."""
+    """Return the condition that the head has this revision (0 for a head without one), and its operands."""
     return ("revision = :expected", {"expected": revision}) if revision else ("attribute_not_exists(revision)", {})
 
 

@@ -1,4 +1,4 @@
-"""Create, copy, change and delete tiers through the API, with their stock."""
+"""Create, copy, change, reorder and delete tiers through the API, with their stock and custom options."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -22,7 +22,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # of an event: a new order of all of them is one transaction, and its lists are sent whole
+MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # of an event: reordering all of them is one transaction, and lists of tiers have no pages
 MAX_NAME_LENGTH = 100  # of a copy
 
 
@@ -49,17 +49,17 @@ class TierHasSales(ApiError):
 
 
 class ChangedTier(Struct, frozen=True):
-    """A tier after a change. `stocks`: stock id -> its stock, if that was read or written after the change."""
+    """A tier after a change. `stocks` maps stock ids to the stocks that were read or written after the change."""
 
     tier: Tier
     stocks: Mapping[str, Stock]
 
 
 def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now: int) -> Tier:
-    """Create a tier with its stock, which is closed while the event is. If `tier_id` exists, it is returned unchanged.
+    """Create a tier with its stock, which is closed while the event is closed. If `tier_id` exists, return that tier unchanged.
 
-    Stock that is too large for the transaction is written before it, as a publication. Raises InvalidInput, NotFound, ManagedByBootstrap,
-    TierNameTaken and TooManyTiers.
+    Stock that is too large for the transaction is written beforehand, as a publication. Raises InvalidInput, NotFound,
+    ManagedByBootstrap, TierNameTaken and TooManyTiers.
     """
     new = _new_tier(tier_id, event_id, fields, now)
     currency = fields.currency if isinstance(fields.currency, str) else None
@@ -73,10 +73,10 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
 
 
 def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
-    """Create a tier like another one of its event, closed, with a name of its own, behind all others and with stock of its own.
+    """Create a closed copy of a tier in the same event, with its own name and stock, at the end of the list.
 
-    Without an image, which belongs to the first one, and without a price at the payment provider. If `tier_id` exists, it is returned
-    unchanged. Raises what `create_tier` raises.
+    The copy has no image, because the files belong to the original, and no price at the payment provider. If `tier_id` exists, return that
+    tier unchanged. Raises the errors of `create_tier`.
     """
     source = get_changeable_tier(snapshots.load_current(), source_id)
     new = replace(
@@ -102,11 +102,11 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
 
 
 def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> ChangedTier:
-    """Change fields of a tier, and return it as it is then. Reservations that are open keep the price that they were made at.
+    """Change fields of a tier. Returns the tier after the change. Open reservations keep their original price.
 
-    Stock shrinks before the tier says so, because that can be refused, and grows afterwards. So it never has more tickets than the tier,
-    and after a crash a repetition with the same capacity completes it. Raises InvalidInput, NotFound, ManagedByBootstrap, TierNameTaken,
-    CapacityTooSmall and those of `expected`.
+    The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
+    tickets than the tier, and after a crash a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
+    ManagedByBootstrap, TierNameTaken, CapacityTooSmall and the errors of `expected`.
     """
     values = changes.values()
     shards: list[Shard] | None = None
@@ -127,10 +127,10 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
-    """Delete a tier of which nothing is sold or held: its stock shrinks to nothing, so nothing can be, and it is in no list any more.
+    """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold meanwhile.
 
-    It stays in the catalog as `removed`, for the orders that were refunded. Repeated, it changes nothing. Raises NotFound,
-    ManagedByBootstrap, TierHasSales and those of `expected`.
+    The tier stays in the catalog as `removed`, for refunded orders, but no list contains it. A repeated call changes nothing. Raises
+    NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -149,22 +149,22 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
 
 
 def common_currency(others: Sequence[Tier]) -> str:
-    """The currency of a tier that does not ask for one: that of the others of its event."""
+    """Return the currency of the event's other tiers, for a tier that specifies none."""
     return next((other.currency for other in others), DEFAULT_CURRENCY)
 
 
 def next_position(others: Sequence[Tier]) -> int:
-    """Where a tier is listed behind the others of its event."""
+    """Return the position after all other tiers of the event."""
     return max((other.display_order + 1 for other in others), default=0)
 
 
 def _create_tier(new: Tier, complete: Callable[[Catalog, Tier], Tier], actor: str, now: int) -> Tier:
-    """Create a tier, which `complete` makes fit to the others of its event."""
+    """Create a tier. `complete` adapts it to the other tiers of its event."""
     if new.shards <= capacities.MAX_SHARDS_IN_TRANSACTION:
         return _commit_tier(new, complete, actor, now, None)
     with publications.open_publication(now) as publication:
         tier = _commit_tier(replace(new, stock_id=publication.stock_id(new.id)), complete, actor, now, publication)
-        if tier.stock_id != publication.stock_id(new.id):  # an earlier execution has created it
+        if tier.stock_id != publication.stock_id(new.id):  # an earlier attempt has created the tier
             publication.discard()
     return tier
 
@@ -191,7 +191,7 @@ def _commit_tier(
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:
-    """The tier that the fields describe, with the stock id of a small one; its currency follows from its event."""
+    """Return the tier that the fields describe, with the stock id of a small stock. Its currency follows from its event later."""
     values = {"currency": DEFAULT_CURRENCY, **fields.values()}
     forms.image_after(None, values)
     if values["per_user_limit"] is None:
@@ -204,7 +204,7 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
 
 
 def _stock_items(shards: list[dict[str, Any]], publication: publications.Publication | None) -> list[dynamo.TransactItem]:
-    """Transaction items that create the shards; or, for a publication, write them now and return the item that ends it."""
+    """Return the transaction items that create the shards. For a publication, write the shards now and return the item that ends it."""
     if publication is None:
         return inventory.create_shard_items(shards)
     publication.write_shards(shards)
@@ -212,14 +212,14 @@ def _stock_items(shards: list[dict[str, Any]], publication: publications.Publica
 
 
 def _default_shards(capacity: int | None, event: Event | None) -> int:
-    """How many shards a tier gets. One without a limit of its own gets as many as one that had the capacity of its event."""
+    """Return the number of shards for a new tier. A tier without a limit counts as having the capacity of its event."""
     if capacity is not None:
         return default_shard_count(capacity)
     return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
 
 
 def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
-    """The change of a tier to its next version, audited as `action`; no change if nothing differs."""
+    """Return the change of a tier to its next version, audited as `action`; no change if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
     after = replace(after, version=before.version + 1, updated_at=now)
@@ -229,7 +229,7 @@ def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) ->
 
 
 def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
-    """A tier that was created through the API; raises NotFound or ManagedByBootstrap."""
+    """Return a tier that was created through the API. Raises NotFound or ManagedByBootstrap."""
     tier = catalog.tiers.get(tier_id)
     if tier is None or (tier.removed and tier.managed_by == "api"):
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
@@ -238,7 +238,7 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
 
 
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
-    """Raises InvalidInput or TierNameTaken for a tier that does not fit to the others of its event; `currency` is what was asked for."""
+    """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested one."""
     forms.check_tier(tier)
     others = _others(catalog, tier)
     currencies = {other.currency for other in others}
@@ -250,12 +250,12 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
 
 
 def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
-    """The other tiers of the event, without those that were deleted."""
+    """Return the other tiers of the event, without deleted ones."""
     return [other for other in catalog.tiers_of(tier.event_id) if other.id != tier.id and not other.removed]
 
 
 def _copy_name(name: str, others: list[Tier]) -> str:
-    """A name for a copy that no other tier of the event has."""
+    """Return a name for a copy that no other tier of the event has."""
     taken = {_comparable_name(other.name) for other in others}
     endings = (" (copy)" if number == 1 else f" (copy {number})" for number in count(1))
     names = (f"{name[: MAX_NAME_LENGTH - len(ending)].rstrip()}{ending}" for ending in endings)
@@ -263,11 +263,11 @@ def _copy_name(name: str, others: list[Tier]) -> str:
 
 
 def _comparable_name(name: str) -> str:
-    """Names that differ only in case or white space are the same for people, and so here."""
+    """Return the name without differences in case or white space, which people would not notice."""
     return " ".join(name.split()).casefold()
 
 
-# Create, change and delete the custom options of a tier: each is a change of the tier, with its own entry in the audit log.
+# Custom options: each change of an option is a change of its tier, with its own entry in the audit log.
 
 
 class TooManyOptions(ApiError):
@@ -277,7 +277,7 @@ class TooManyOptions(ApiError):
 
 
 def create_option(tier_id: str, new: CustomOption, actor: str, now: int) -> CustomOption:
-    """Add an option to a tier. If its id exists, it is returned unchanged.
+    """Add an option to a tier. If its id exists, return that option unchanged.
 
     Raises InvalidInput, NotFound, ManagedByBootstrap and TooManyOptions.
     """
@@ -296,9 +296,9 @@ def create_option(tier_id: str, new: CustomOption, actor: str, now: int) -> Cust
 def update_option(
     tier_id: str, option_id: str, values: Mapping[str, Any], actor: str, now: int, expected: Expected = ANY_VERSION
 ) -> CustomOption:
-    """Change fields of an option. Answers that buyers have given stay as they were asked for. Raises what `create_option` raises.
+    """Change fields of an option. Existing answers stay unchanged.
 
-    Also raises those of `expected`, which is a version of the tier.
+    Raises the errors of `create_option` and of `expected`, which is a version of the tier.
     """
 
     def change(options: list[CustomOption]) -> list[CustomOption]:
@@ -311,7 +311,7 @@ def update_option(
 
 
 def delete_option(tier_id: str, option_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Delete an option; answers that buyers have given stay. Repeated, it changes nothing. Raises as `update_option`."""
+    """Delete an option; existing answers stay. A repeated call changes nothing. Raises the errors of `update_option`."""
 
     def drop(options: list[CustomOption]) -> list[CustomOption]:
         return [option for option in options if option.id != option_id]
@@ -341,11 +341,11 @@ def _get_option(tier: Tier, option_id: str) -> CustomOption:
     raise NotFound("This package has no option with this id.", option_id=option_id)
 
 
-# The order in which an event's tiers are listed: set for all of them at once.
+# The order of an event's tiers, which is set for all of them at once.
 
 
 class StaleOrder(ApiError):
-    """The caller has seen other tiers of the event, or another order, than it has now; `package_ids` is the present one."""
+    """The caller has seen an outdated list or order of the event's tiers; `package_ids` is the current order."""
 
     code: ClassVar[str] = "stale_order"
     status: ClassVar[int] = 409
@@ -355,10 +355,10 @@ class StaleOrder(ApiError):
 
 
 def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> Catalog:
-    """List the tiers of an event in this order, and return the catalog with it. All of them change, or none.
+    """Set the order of an event's tiers, for all of them or none. Returns the catalog with the new order.
 
-    It is one change of the event, in its history too. Raises StaleOrder unless `tier_ids` are all tiers of the event, each once, and
-    `seen_ids`, if it is given, is their present order; NotFound and ManagedByBootstrap.
+    The history shows one change of the event. Raises NotFound, ManagedByBootstrap, and StaleOrder unless `tier_ids` has every tier of the
+    event exactly once and `seen_ids`, if given, is the current order.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:

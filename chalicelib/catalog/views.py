@@ -1,4 +1,4 @@
-"""How events, tiers and stock look over HTTP."""
+"""Events, tiers and stock as the API shows them to the public and to managers."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -19,11 +19,11 @@ Stocks = Mapping[str, Stock]
 
 
 class EventFieldsView(Struct, frozen=True, kw_only=True):
-    """What all views of an event have.
+    """The fields that all views of an event have.
 
-    `price_from_cents`: the lowest price of what can be bought now; if nothing can, of what is sold later, then of what is sold out. Hidden
-    tiers do not count. It is null, as `currency` is, if nothing is listed. With `has_waiting_room` buyers may join its line at any time; it
-    moves from `on_sale_at`. An uploaded `image` has sizes; its `image_url` is an address of the shop.
+    `price_from_cents` is the lowest price of the tiers on sale; if there are none, of the tiers sold later, then of the sold-out tiers.
+    Hidden tiers do not count. It is null, like `currency`, if no tier is listed. With `has_waiting_room`, buyers may join the line at any
+    time, and the line moves from `on_sale_at`. An uploaded `image` has several sizes; its `image_url` is an address of the shop.
     """
 
     id: str
@@ -61,8 +61,8 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
 class TierView(Struct, frozen=True, kw_only=True):
     """A tier as the public sees it. `status` and `message` depend on the time and the stock.
 
-    `available` is never more than the capacity of the event leaves. `capacity` is null for a tier without a limit of its own, and
-    `available` too if its event has none either. The fields from `hidden` on are shown only to those who manage the event.
+    `available` never exceeds what the capacity of the event leaves. `capacity` is null for a tier without a limit of its own; `available`
+    is also null if the event has no limit either. Only managers of the event see the fields from `hidden` on.
     """
 
     id: str
@@ -101,9 +101,9 @@ class TierView(Struct, frozen=True, kw_only=True):
 
 
 class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
-    """An event with its tiers, the cheapest first.
+    """An event with its tiers, cheapest first.
 
-    The status `draft`, no start, hidden tiers and the fields from `paused` on are shown only to those who manage the event.
+    Only managers of the event see drafts (which may have no start), hidden tiers and the fields from `paused` on.
     """
 
     tiers: list[TierView]
@@ -122,7 +122,7 @@ class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
 
 
 class TiersView(Struct, frozen=True, kw_only=True):
-    """The tiers of an event in the order of their positions. They are never so many that they need a second page."""
+    """The tiers of an event by position. They always fit on one page."""
 
     tiers: list[TierView]
     next_cursor: str | None = None
@@ -131,7 +131,7 @@ class TiersView(Struct, frozen=True, kw_only=True):
 class TierAvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of one tier, as they were at `last_updated`: `capacity = available + reserved + sold`.
 
-    `available` is less where the capacity of the event leaves fewer. A null stands for no limit.
+    `available` is lower if the capacity of the event leaves fewer tickets. A null means no limit.
     """
 
     tier_id: str
@@ -146,7 +146,7 @@ class TierAvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class CatalogView(Struct, frozen=True):
-    """Which catalog is served. `checksum` is that of the bootstrap file, empty if none was applied; each change makes a new `revision`."""
+    """The served catalog. `checksum` is that of the bootstrap file, or empty if no file was applied. Each change makes a new `revision`."""
 
     version: int
     revision: int
@@ -154,7 +154,7 @@ class CatalogView(Struct, frozen=True):
 
 
 class DeletedView(Struct, frozen=True, kw_only=True):
-    """What was deleted."""
+    """The deleted entry."""
 
     id: str
     deleted_at: Timestamp
@@ -177,8 +177,8 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
 class AvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of each tier of an event, as they were at `last_updated`.
 
-    `capacity` and `available` are those of the event over all tiers, hidden ones too. A null stands for no limit. While the sale is
-    `paused` nobody can reserve.
+    `capacity` and `available` are totals over all tiers of the event, including hidden ones. A null means no limit. While the sale is
+    `paused`, nobody can reserve tickets.
     """
 
     event_id: str
@@ -191,7 +191,7 @@ class AvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class TicketTypeView(Struct, frozen=True, kw_only=True):
-    """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
+    """A tier as in the bootstrap file, with its event and stock. `status` is the status in the file; `message` depends on the time."""
 
     id: str
     event_id: str
@@ -218,7 +218,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
 
 
 class TicketTypesView(Struct, frozen=True, kw_only=True):
-    """The tiers of all events, or those that were asked for."""
+    """The tiers of all events, or the tiers that match the filters."""
 
     ticket_types: list[TicketTypeView]
     total: int
@@ -338,7 +338,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
 def ticket_type_view(
     catalog: Catalog, event: Event, event_status: PublicEventStatus, tier: Tier, stocks: Stocks, now: int
 ) -> TicketTypeView:
-    """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
+    """A tier as in the bootstrap file, with its event and stock. `status` is the status in the file; `message` depends on the time."""
     stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
     for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
@@ -380,11 +380,11 @@ def _tier_limit(tier: Tier) -> int:
     return tier.limit(settings.current().tier_purchase_limit)
 
 
-# How events and tiers look over HTTP to those who manage them: drafts too, with where they are managed and their version.
+# Events and tiers as managers see them: including drafts, and with their version and where they are managed.
 
 
 class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
-    """An event as those who manage it see it: with the status `draft` or `test`, and where it is managed. A draft may have no start."""
+    """An event as its managers see it, including the status `draft` or `test` and where it is managed. A draft may have no start."""
 
     paused: bool
     managed_by: ManagedBy
@@ -401,7 +401,7 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
 
 
 class AdminTierView(TierView, frozen=True, kw_only=True):
-    """A tier as those who manage its event see it: with the tickets that are held, and where it is managed."""
+    """A tier as the managers of its event see it, including held tickets and where it is managed."""
 
     hidden: bool
     low_stock_at: int | None
@@ -415,19 +415,19 @@ class AdminTierView(TierView, frozen=True, kw_only=True):
 
 
 class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
-    """An event as those who manage it see it, with all its tiers."""
+    """An event with all its tiers, as its managers see it."""
 
     tiers: list[AdminTierView]
 
 
 def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventWithTiersView:
-    """An event and all its tiers as those who manage it see them."""
+    """Return an event and all its tiers as its managers see them."""
     tiers = [admin_tier_view(catalog, tier, stocks, now) for tier in catalog.listed_tiers(event.id)]
     return AdminEventWithTiersView(**asdict(admin_event_view(catalog, event, stocks, now)), tiers=tiers)
 
 
 def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventView:
-    """An event as those who manage it see it."""
+    """Return an event as its managers see it."""
     view = asdict(event_view(catalog, event, stocks, now))
     view["starts_at"] = iso_or_none(event.starts_at or None)
     if event.status in ("draft", "test"):
@@ -450,7 +450,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
 
 
 def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> AdminTierView:
-    """A tier as those who manage its event see it."""
+    """Return a tier as the managers of its event see it."""
     view = {name: value for name, value in asdict(tier_view(catalog, tier, stocks, now)).items() if value is not UNSET}
     return AdminTierView(
         **view,

@@ -1,4 +1,4 @@
-"""Routes of the images of events: a form with a small file, or a form that sends a larger one straight to the bucket."""
+"""Routes for images of events: direct uploads of small files, and forms that send larger files to the bucket."""
 
 from chalice.app import Blueprint
 
@@ -27,7 +27,7 @@ bp = Blueprint(__name__)
 def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Reply[AdminEventWithTiersView]:
     """Upload the image of an event.
 
-    The picture is drawn anew, without its metadata. On AWS a form may have some 4.5 MB; a larger picture goes by `.../image/upload`.
+    The picture is re-encoded without its metadata. On AWS, the request can have about 4.5 MB; use `.../image/upload` for a larger picture.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     service.set_image(ImageOwner(event_id), file, actor, request.now, expected_version(request))
@@ -46,7 +46,7 @@ def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEve
 def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that uploads the image of an event directly to the bucket.
 
-    It is checked there, and becomes the image of the event a few seconds later; `GET .../image/upload/{upload_id}` says how it went.
+    The file is checked there and becomes the image of the event a few seconds later. `GET .../image/upload/{upload_id}` shows the outcome.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     return Reply(service.begin_upload(ImageOwner(event_id), body.content_type, actor, request.now), 201)

@@ -1,4 +1,4 @@
-"""The functions behind uploads of images: one that checks what was sent to the bucket, one that deletes what nothing refers to."""
+"""Lambda functions for images: one processes files uploaded to the bucket, the other deletes unreferenced files."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _CLEAN = "NO_THREATS_FOUND"
 
 @bp.lambda_function(name="process_image")
 def process_image(event: Any, context: Any) -> None:
-    """Gets an event of EventBridge about a file under `uploads/`: that it was stored; or, in a stage that scans files, that it is clean."""
+    """Process a file under `uploads/`. EventBridge calls this when the file was stored or, in a stage that scans files, was scanned."""
     with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
         key = _stored_key(event["detail"])
         if key is not None:
@@ -29,7 +29,7 @@ def clean_images() -> dict[str, Any]:
 
 
 def _stored_key(detail: dict[str, Any]) -> str | None:
-    """The name of a file that may be read; None for one in which GuardDuty has found something, which the bucket deletes after a day."""
+    """Return the name of the file, or None if GuardDuty did not find it clean; the bucket deletes such a file after a day."""
     if "scanResultDetails" not in detail:
         return str(detail["object"]["key"])
     key = str(detail["s3ObjectDetails"]["objectKey"])

@@ -1,7 +1,7 @@
-"""The images of events and tiers: set from a form or from an upload to the bucket, and removed.
+"""Set and remove the images of events and tiers, from direct uploads or from uploads to the bucket.
 
-The steps of a change: store the new files, refer to them in the catalog, delete the old files. A crash in between leaves files that nothing
-refers to, never a reference to files that are not there; `delete_unused` finds them.
+A change stores the new files, refers to them in the catalog, and then deletes the old files. A crash in between leaves unreferenced files,
+never a reference to missing files; `delete_unused` removes the leftovers.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from chalicelib.images.model import StoredImage
 
 
 class NewerImage(ApiError):
-    """While an upload was checked, a later one was set."""
+    """A later upload was set while this one was being checked."""
 
     code: ClassVar[str] = "newer_image"
     status: ClassVar[int] = 409
@@ -38,14 +38,14 @@ class NewerImage(ApiError):
 
 
 class ImageOwner(Struct, frozen=True):
-    """What an image is of: an event, or one of its tiers."""
+    """The owner of an image: an event, or one of its tiers."""
 
     event_id: str
     tier_id: str | None = None
 
     @property
     def name(self) -> str:
-        """Its name in the bucket."""
+        """The owner's name in the bucket."""
         return self.event_id if self.tier_id is None else f"{self.event_id}/{self.tier_id}"
 
     @classmethod
@@ -55,9 +55,9 @@ class ImageOwner(Struct, frozen=True):
 
 
 def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Make an uploaded file the image of an event or tier. The file that it is already changes nothing.
+    """Make an uploaded file the image of an event or tier. Uploading the current file again changes nothing.
 
-    Raises ImageRefused, ImageTooLarge, NotFound, ManagedByBootstrap and those of `expected`; then nothing is stored.
+    Raises ImageRefused, ImageTooLarge, NotFound, ManagedByBootstrap and the errors of `expected`; in all cases nothing is stored.
     """
     entry = _get_changeable(snapshots.load_current(), owner)
     expected.check(entry)
@@ -66,23 +66,23 @@ def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Exp
 
 
 def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Remove the image of an event or tier, uploaded or not. Repeated, it changes nothing."""
+    """Remove the image of an event or tier, whether it was uploaded or not. A repeated call changes nothing."""
     _replace_image(owner, None, actor, now, expected)
 
 
 def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> UploadView:
-    """A form by which a browser sends an image to the bucket. Raises NotFound and ManagedByBootstrap."""
+    """Create a form with which a browser uploads an image to the bucket. Raises NotFound and ManagedByBootstrap."""
     _get_changeable(snapshots.load_current(), owner)
     return upload_view(images.begin_upload(owner.name, actor, content_type, now))
 
 
 def get_upload(owner: ImageOwner, upload_id: str) -> UploadStateView:
-    """How an upload has gone; one that is not known is waiting."""
+    """Return the state of an upload. An unknown upload is `waiting`."""
     return upload_state_view(upload_id, images.find_outcome(owner.name, upload_id))
 
 
 def process_upload(key: str, now: int) -> None:
-    """Check a file that was sent to the bucket, and make it the image that it is to be, or write down why it was refused. Repeatable."""
+    """Check a file in the bucket and make it the image of its owner, or record why it was refused. Repeatable."""
     upload = images.find_upload(key)
     if upload is None:
         return
@@ -101,7 +101,7 @@ def process_upload(key: str, now: int) -> None:
 
 
 def delete_unused(now: int) -> int:
-    """Delete the stored images that no event and no tier has; returns how many files there were."""
+    """Delete the stored images that no event or tier has. Returns the number of deleted files."""
     return images.delete_unused({image.path for image in _used_images(snapshots.load_current())}, now)
 
 
@@ -118,16 +118,16 @@ def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
 def _replace_image(
     owner: ImageOwner, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
 ) -> None:
-    """Refer to an image that is stored, then delete the one before. If that is not possible, the new one is deleted.
+    """Refer to a stored image, then delete the previous one. If the catalog refuses the change, delete the new image instead.
 
-    Raises NewerImage for one that was sent before the present one and is only now checked.
+    With `is_checked_later`, raises NewerImage if the current image was uploaded after this one.
     """
     replaced: StoredImage | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Any]:
         nonlocal replaced
         before = _get_changeable(catalog, owner)
-        if image is None or before.image != image:  # otherwise it is a repetition
+        if image is None or before.image != image:  # otherwise the call is a repetition
             expected.check(before)
         if is_checked_later and image is not None and before.image is not None and before.image.uploaded_at > image.uploaded_at:
             raise NewerImage()

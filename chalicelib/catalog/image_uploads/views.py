@@ -1,4 +1,4 @@
-"""How uploads of images look over HTTP."""
+"""Image uploads as the API shows them."""
 
 from typing import Literal
 
@@ -30,7 +30,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
 
 
 class UploadStateView(Struct, frozen=True, kw_only=True):
-    """What came of an upload: `waiting` until the file has come and was checked. `error`, `reason` and `message` say why it was refused."""
+    """The outcome of an upload: `waiting` until the file has arrived and was checked. `error`, `reason` and `message` explain a refusal."""
 
     id: str
     state: Literal["waiting", "done", "refused"]
