@@ -1,4 +1,4 @@
-"""Routes of webhook endpoints: what promoters do with theirs, and admins with all."""
+"""Routes of webhook endpoints: promoters manage their own, admins manage all."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ _DELIVERY_ID = r"msg_[0-9A-Z]{26}"
 
 
 class DeliveriesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list; with a `state`, of those in it."""
+    """Which page of the deliveries, optionally only those in a `state`."""
 
     state: DeliveryState | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -212,14 +212,14 @@ def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_i
 
 
 def _require_owner(request: RequestContext, promoter_id: str) -> str:
-    """The caller's id; raises Forbidden."""
+    """Return the caller's id; raises Forbidden."""
     identity = request.require_user()
     endpoints.require_owner(identity, promoter_id)
     return identity.user_id
 
 
 def _get(request: RequestContext, promoter_id: str, endpoint_id: str) -> Endpoint:
-    """The endpoint, if the caller may manage it; raises EndpointNotFound or Forbidden."""
+    """Return the endpoint if the caller may manage it; raises EndpointNotFound or Forbidden."""
     _require_owner(request, promoter_id)
     return endpoints.get(promoter_id, endpoint_id)
 
@@ -228,6 +228,6 @@ def _endpoint_reply(endpoint: Endpoint, now: int, status: int = 200) -> Reply[En
     return Reply(endpoint_view(endpoint, now), status, {"ETag": f'"{endpoint.version}"'})
 
 
-def _with_secret(reply: Reply[EndpointView], made: list[Endpoint]) -> Reply[EndpointView]:
-    """The reply with the secret, if it was made now: what is kept for repeated requests has none."""
-    return replace(reply, body=replace(reply.body, secret=made[0].secret)) if made else reply
+def _with_secret(reply: Reply[EndpointView], changed: list[Endpoint]) -> Reply[EndpointView]:
+    """Add the secret if this request created it. The reply stored for repeated requests has no secret."""
+    return replace(reply, body=replace(reply.body, secret=changed[0].secret)) if changed else reply

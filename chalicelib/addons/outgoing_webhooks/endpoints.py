@@ -1,4 +1,4 @@
-"""Create, change and delete a promoter's endpoints; each change is one transaction with its audit entry."""
+"""Create, change and delete a promoter's endpoints. Each change is one transaction with its audit entry."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,17 +30,17 @@ from chalicelib.notifications.model import Notification
 from chalicelib.promoters.service import may_act_for
 
 MAX_ATTEMPTS = 5
-SENDER = "outgoing_webhooks"  # the actor of what the sender itself changes
+SENDER = "outgoing_webhooks"  # the actor of changes that the sender makes
 
 
 def require_owner(identity: Identity, promoter_id: str) -> None:
-    """Raises Forbidden unless the caller is this promoter, or an admin."""
+    """Require that the caller may act for this promoter. Raises Forbidden."""
     if not may_act_for(identity, promoter_id):
         raise Forbidden("You can only manage your own webhook endpoints.")
 
 
 def get(promoter_id: str, endpoint_id: str) -> Endpoint:
-    """Raises EndpointNotFound."""
+    """Return an endpoint of the promoter. Raises EndpointNotFound."""
     found = store.find_endpoint(promoter_id, endpoint_id)
     if found is None:
         raise EndpointNotFound(endpoint_id=endpoint_id)
@@ -48,7 +48,7 @@ def get(promoter_id: str, endpoint_id: str) -> Endpoint:
 
 
 def create(promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int) -> Endpoint:
-    """Create an endpoint with a new secret; if it exists, it is returned as it is. Raises InvalidInput or TooManyEndpoints."""
+    """Create an endpoint with a new secret, or return the one that exists. Raises InvalidInput or TooManyEndpoints."""
     existing = list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
@@ -70,9 +70,9 @@ def create(promoter_id: str, endpoint_id: str, url: str, description: str, event
 
 
 def update(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
-    """Change fields of an endpoint, by the model's names. Enabled again, it begins without failures.
+    """Change fields of an endpoint, by the names of the model. An endpoint that is enabled again starts without failures.
 
-    Raises InvalidInput, EndpointNotFound, EndpointChanging and those of `expected`.
+    Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
     """
     if "url" in values:
         _check_url(values["url"])
@@ -86,7 +86,7 @@ def update(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: st
 
 
 def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> Endpoint:
-    """Give an endpoint a new secret; the present one signs too for a day more. Raises EndpointNotFound or EndpointChanging."""
+    """Give an endpoint a new secret. The present secret also signs for another day. Raises EndpointNotFound or EndpointChanging."""
 
     def change(before: Endpoint) -> Endpoint:
         until = now + PREVIOUS_SECRET_SECONDS
@@ -96,9 +96,10 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
 
 
 def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
-    """Send nothing more to an endpoint, as its receiver asks or because it fails for too long; nothing if it is gone or disabled.
+    """Disable an endpoint because its receiver asks for that, or because it has failed for too long.
 
-    Its promoter gets a mail, once. `event_id`: what the message was about that did not arrive; without it, as for a test, there is no mail.
+    Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one mail. `event_id` is the event of the message
+    that failed; without it, as for a test message, there is no mail.
     """
 
     def change(before: Endpoint) -> Endpoint:
@@ -114,7 +115,7 @@ def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, no
 
 
 def delete(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Delete an endpoint; what is still to be sent to it is not. Raises EndpointNotFound and those of `expected`."""
+    """Delete an endpoint; its pending messages are not sent. Raises EndpointNotFound, and what `expected.check` raises."""
     endpoint = get(promoter_id, endpoint_id)
     expected.check(endpoint)
     if not _delete(endpoint, actor, now):
@@ -122,17 +123,17 @@ def delete(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: E
 
 
 def delete_all(found: Sequence[Endpoint], actor: str, now: int) -> None:
-    """Delete endpoints, as they were found, of a promoter who is erased. May be repeated."""
+    """Delete the endpoints of a promoter whose data is erased. Safe to repeat."""
     parallel.call_each(lambda endpoint: _delete(endpoint, actor, now), found)
 
 
 def record(endpoint: Endpoint, action: str, actor: str, now: int, **details: Any) -> None:
-    """Write to the audit log what somebody did with an endpoint without changing it."""
+    """Record an action that did not change the endpoint in the audit log."""
     dynamo.transact([_audit_item(endpoint, action, actor, now, details)])
 
 
 def _delete(endpoint: Endpoint, actor: str, now: int) -> bool:
-    """False if it is gone."""
+    """Delete an endpoint. Returns False if it no longer exists."""
     entry = _audit_item(endpoint, "webhook_endpoint.deleted", actor, now, _shown(endpoint))
     try:
         dynamo.transact([store.delete_endpoint_item(endpoint), entry])
@@ -142,7 +143,7 @@ def _delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 
 def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
-    """The notification that an endpoint was disabled. Of its address it has only the host, because paths of receivers may be secrets."""
+    """Return the notification that an endpoint was disabled. It names only the host, because the path may be secret."""
     return notifications.new_notification(
         "webhook_disabled",
         disabled.id,
@@ -163,9 +164,9 @@ def _change(
     now: int,
     items_for: Callable[[Endpoint], Sequence[dynamo.TransactItem]] = lambda _: (),
 ) -> Endpoint:
-    """Commit a change, together with the items that belong to it; after a conflict, make it again on the endpoint as it is then.
+    """Commit a change together with its audit entry and the items of `items_for`.
 
-    One that changes nothing makes no version.
+    After a conflict, the change is made again on the endpoint as it is then. A change without effect makes no version.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get(promoter_id, endpoint_id)
@@ -200,7 +201,7 @@ def _subject(endpoint: Endpoint) -> str:
 
 
 def _shown(endpoint: Endpoint) -> dict[str, Any]:
-    """What the audit log has of an endpoint. Of its address only the host, because paths of receivers may be secrets."""
+    """Return the fields of an endpoint for the audit log. It names only the host, because the path may be secret."""
     host = urlsplit(endpoint.url).netloc
     details = {"host": host, "description": endpoint.description, "event_types": endpoint.event_types}
     return details | {"disabled_reason": endpoint.disabled_reason}

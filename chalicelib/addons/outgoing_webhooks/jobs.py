@@ -1,4 +1,4 @@
-"""The functions that send messages to endpoints: at once what was queued, and each minute what is due."""
+"""The functions that send messages to endpoints: one right after they are queued, one every minute for due retries."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from chalicelib.foundation import clock, deadline, ids, log
 
 bp = Blueprint(__name__)
 
-MAX_SECONDS = 45  # of a run, also where no Lambda ends it
+MAX_SECONDS = 45  # per run, even where no Lambda limits it
 
 
 @bp.lambda_function(name="send_webhooks")
 def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
-    """Make the first attempts of what the stream of the outbox shows as queued. What is left is due for the schedule."""
-    from chalicelib.addons.outgoing_webhooks import outbox, sender  # all functions load this module, two of them send
+    """Make the first attempts of newly queued deliveries. The schedule makes those for which there is no time."""
+    from chalicelib.addons.outgoing_webhooks import outbox, sender  # every function loads this module, but only two of them send
 
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):
         attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))

@@ -1,4 +1,4 @@
-"""Endpoints of promoters, the messages that they get, and the rules of when a message is sent again."""
+"""Webhook endpoints of promoters, the messages sent to them, and the rules for retries."""
 
 import random
 from hashlib import sha256
@@ -9,31 +9,32 @@ from ulid import ULID
 
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# What an endpoint may ask for.
+# Types to which an endpoint can subscribe.
 EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed", "waitlist.offered"]
 MessageType = Literal[EventType, "ping"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["by_promoter", "gone", "failing"]
-# Why an attempt got no reply; or `status`: it got one that is no success.
+# Why an attempt failed. `status`: the reply was not a success; all others: there was no reply.
 AttemptError = Literal["status", "timeout", "unresolved", "address_refused", "connection_failed", "tls_failed", "bad_reply"]
 
-MAX_ENDPOINTS = 10  # of a promoter
+MAX_ENDPOINTS = 10  # per promoter
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # Seconds from one attempt to the next: ten attempts in three days.
 RETRY_DELAYS = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
-MAX_RETRY_AFTER = DAY  # of what an endpoint may ask for
-JITTER = 0.1  # of a delay, at most, so that what failed together does not come together again
+MAX_RETRY_AFTER = DAY  # the longest pause that an endpoint may ask for
+JITTER = 0.1  # the largest share added to a delay, so that messages that failed together are not retried together
 DISABLE_AFTER_SECONDS = 5 * DAY  # without a success
-KEPT_SECONDS = 30 * DAY  # from the last time that a delivery was queued
+KEPT_SECONDS = 30 * DAY  # since a delivery was last queued
 MAX_ATTEMPTS_KEPT = 20
-MAX_REPLAYED = 100  # by one call
+MAX_REPLAYED = 100  # per call
 PREVIOUS_SECRET_SECONDS = DAY
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """A promoter's address for messages. Times are epoch seconds. `event_types`: those that it gets; empty is all.
+    """A promoter's address for messages. Times are epoch seconds. An empty list of `event_types` means all types.
 
-    `secret` signs, and `previous_secret` too until `previous_secret_until`. `failing_since` is the first attempt since the last success.
+    `secret` signs messages, and so does `previous_secret` until `previous_secret_until`. `failing_since` is the time of the first failed
+    attempt since the last success.
     """
 
     promoter_id: str
@@ -55,19 +56,19 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         return self.disabled_reason is None
 
     def wants(self, message: "Message") -> bool:
-        """Whether it gets a message: of its types, and of what happened since it exists."""
-        # The times of the stream of changes are right to a second or so.
+        """Return whether the endpoint gets a message: it is enabled, subscribes to the type, and existed when the change happened."""
+        # The times in the stream of changes are only accurate to about a second.
         is_new = message.at >= self.created_at - MINUTE
         return self.is_enabled and is_new and (not self.event_types or message.type in self.event_types)
 
     def secrets(self, now: int) -> list[str]:
-        """The secrets that sign at this time, the newest first."""
+        """Return the secrets that sign now, newest first."""
         previous = [self.previous_secret] if self.previous_secret is not None and now < self.previous_secret_until else []
         return [self.secret, *previous]
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """Something that promoters get to know. `event_id` is null for a ping. `payload` is the JSON that is sent, as it is signed."""
+    """A message to promoters. `event_id` is None for a ping. `payload` is the JSON exactly as it is signed and sent."""
 
     id: str
     type: MessageType
@@ -77,9 +78,9 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class SendAttempt(Struct, frozen=True, kw_only=True):
-    """An attempt to send. `status` is that of the reply, null without one; `error` is null for a success.
+    """An attempt to send. `status` is None if there was no reply, `error` is None after a success.
 
-    `reply` is what the reply's body begins with; only the last attempt keeps it.
+    `reply` is the beginning of the reply's body; only the last attempt keeps it.
     """
 
     at: int
@@ -90,8 +91,10 @@ class SendAttempt(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """A message for an endpoint. `attempts_made` counts all, `attempts` has the last ones, and `round_start` is how many there were when it
-    was last queued. `next_attempt_at` is null unless it is pending. While `claimed_until` is to come, an attempt is under way.
+    """A message for an endpoint, and its attempts.
+
+    `attempts_made` counts all attempts, `attempts` has the latest, and `round_start` is the count when the delivery was last queued.
+    `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is under way.
     """
 
     endpoint_id: str
@@ -141,17 +144,17 @@ class AttemptUnderWay(ApiError):
 
 
 def message_id(identity: str, at: int) -> str:
-    """The id of a message about what `identity` names and happened at `at`: always the same, and ids sort by time."""
+    """Return the id of the message about the change `identity` at `at`. It is always the same, and ids sort by time."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + sha256(identity.encode()).digest()[:10])}"
 
 
 def first_message_id(at: int) -> str:
-    """The id before all those of messages of this second."""
+    """Return the id that sorts before the ids of all messages of this second."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + bytes(10))}"
 
 
 def retry_delay(failures: int, retry_after: int | None) -> int | None:
-    """Seconds until the next attempt after `failures` of them in a row; None if there is none. `retry_after`: what the endpoint wants."""
+    """Return the seconds until the next attempt after `failures` in a row; None to give up. `retry_after` is the endpoint's wish."""
     if failures > len(RETRY_DELAYS):
         return None
     delay = RETRY_DELAYS[failures - 1]

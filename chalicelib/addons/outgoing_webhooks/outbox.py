@@ -1,4 +1,4 @@
-"""The outbox: which messages are queued for which endpoints, how they are listed, and how one is queued again."""
+"""The outbox: queue messages for endpoints, list deliveries, and queue them again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,29 +22,29 @@ from chalicelib.catalog import permissions
 from chalicelib.changes.model import Change
 from chalicelib.foundation import clock, parallel
 
-MAX_ROWS_READ = 500  # for one page, however few of them are in the state that is asked for
+MAX_ROWS_READ = 500  # per page, however few deliveries are in the requested state
 
 
 class DeliveryPage(Struct, frozen=True):
-    """Deliveries, the newest first. `next_before` is the delivery behind which the next page begins, null on the last one."""
+    """A page of deliveries, newest first. `next_before` is the last delivery that was read; None on the last page."""
 
     deliveries: list[Delivery]
     next_before: str | None
 
 
 class ReplayedPage(Struct, frozen=True):
-    """How many deliveries are sent again. `next_before` is the delivery behind which the next call goes on, null if it was the last."""
+    """How many deliveries were queued again. The next call continues after the delivery `next_before`; None if none are left."""
 
     replayed: int
     next_before: str | None
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue what promoters get to know for their endpoints, each message once, however often its change comes."""
+    """Queue the messages about changes for the promoters' endpoints, each message once, however often its change is delivered."""
     now = clock.now()
     by_promoter: dict[str, list[Message]] = {}
     for notice in _all_notices(changes):
-        if promoter_id := notice.promoter_id or _promoter_of(notice.event_id):
+        if promoter_id := notice.promoter_id or _find_promoter_id(notice.event_id):
             by_promoter.setdefault(promoter_id, []).append(notice.message)
     wanted = [
         (endpoint, message)
@@ -57,13 +57,13 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """What change records of the table of deliveries show as queued: promoter, endpoint and delivery."""
+    """Return the deliveries that change records show as queued, as ids of promoter, endpoint and delivery."""
     images = ((record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")) for record in records)
     return [queued for before, after in images if (queued := store.queued_delivery(before, after)) is not None]
 
 
 def send_ping(endpoint: Endpoint, nonce: str, now: int) -> Delivery:
-    """Queue a message that says nothing. With the same `nonce` it is one message. Raises EndpointDisabled."""
+    """Queue a test message. The same `nonce` always makes the same message. Raises EndpointDisabled."""
     _require_enabled(endpoint)
     message = payloads.ping(nonce, endpoint.id, now)
     store.add_delivery(endpoint.promoter_id, endpoint.id, message, now)
@@ -71,7 +71,7 @@ def send_ping(endpoint: Endpoint, nonce: str, now: int) -> Delivery:
 
 
 def get_delivery(endpoint: Endpoint, delivery_id: str) -> Delivery:
-    """Raises DeliveryNotFound."""
+    """Return a delivery of the endpoint. Raises DeliveryNotFound."""
     found = store.find_delivery(endpoint.id, delivery_id)
     if found is None:
         raise DeliveryNotFound(delivery_id=delivery_id)
@@ -79,7 +79,7 @@ def get_delivery(endpoint: Endpoint, delivery_id: str) -> Delivery:
 
 
 def list_page(endpoint: Endpoint, state: DeliveryState | None, limit: int, before: str | None) -> DeliveryPage:
-    """Up to `limit` deliveries, only those in `state` if it is given. A page that has read many others ends early."""
+    """Return up to `limit` deliveries, optionally only those in `state`. A page that has read many others ends early."""
     found: list[Delivery] = []
     for read, delivery in enumerate(store.query_deliveries(endpoint.id, before), start=1):
         if state is None or delivery.state == state:
@@ -92,7 +92,7 @@ def list_page(endpoint: Endpoint, state: DeliveryState | None, limit: int, befor
 
 
 def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
-    """Send a message again, with the same id and body, and all its attempts to come; also one that was delivered.
+    """Send a message again, with the same id and body and a full round of attempts, even if it was delivered.
 
     Raises DeliveryNotFound, EndpointDisabled or AttemptUnderWay.
     """
@@ -104,9 +104,9 @@ def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
 
 
 def replay_failed(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
-    """Send messages again that failed for good, of what happened in these seconds, the newest first; MAX_REPLAYED of them at most.
+    """Send messages again that failed for good, about changes in this period, newest first and at most MAX_REPLAYED.
 
-    What is sent again has failed no longer, so a repetition finds only what is left. Raises EndpointDisabled.
+    A message that is queued again is no longer failed, so a repeated call finds only the rest. Raises EndpointDisabled.
     """
     _require_enabled(endpoint)
     failed: list[Delivery] = []
@@ -126,7 +126,7 @@ def _all_notices(changes: Sequence[Change]) -> Iterator[Notice]:
     return (notice for change in changes for notice in payloads.notices(change))
 
 
-def _promoter_of(event_id: str) -> str | None:
+def _find_promoter_id(event_id: str) -> str | None:
     event = permissions.find_event(event_id)
     return event.promoter_id if event is not None else None
 

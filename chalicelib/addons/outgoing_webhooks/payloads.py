@@ -1,4 +1,4 @@
-"""What promoters get to know of a change, as JSON. Never in it: codes and signatures of tickets, names, addresses and answers of buyers."""
+"""Messages about changes for promoters, as JSON. They never have ticket codes or signatures, nor buyers' names, addresses or answers."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -33,7 +33,7 @@ _INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_s
 
 
 class TicketData(Struct, frozen=True, kw_only=True):
-    """A ticket as a promoter gets it; `number` is that of its first seat, null in the first seconds."""
+    """A ticket in a message. `number` is the number of its first seat, null in the first seconds."""
 
     id: str
     number: str | None
@@ -49,7 +49,7 @@ class TicketData(Struct, frozen=True, kw_only=True):
 
 
 class EventData(Struct, frozen=True, kw_only=True):
-    """An event as a promoter gets it."""
+    """An event in a message."""
 
     id: str
     name: str
@@ -64,7 +64,7 @@ class EventData(Struct, frozen=True, kw_only=True):
 
 
 class Notice(Struct, frozen=True):
-    """A message for the promoter of an event. `promoter_id` is null if only the catalog knows whose the event is."""
+    """A message for the promoter of an event. If `promoter_id` is None, look up the promoter in the catalog."""
 
     message: Message
     event_id: str
@@ -72,7 +72,7 @@ class Notice(Struct, frozen=True):
 
 
 def notices(change: Change) -> Iterator[Notice]:
-    """What a change gives promoters to know: nothing, or one message. It is the same one when the change comes again."""
+    """Yield the message about a change, if there is one. A change that is delivered twice yields the same message."""
     data: dict[str, Any]
     match change:
         case OrderPaid(purchase=purchase):
@@ -89,7 +89,7 @@ def notices(change: Change) -> Iterator[Notice]:
             yield _ticket_notice("ticket.transferred", change, {"ticket": _ticket_data(ticket)})
         case EventChanged(event_id=event_id, before=before, after=after):
             event = after or before
-            assert event is not None  # one of the two is there
+            assert event is not None  # a change has at least one of the two
             identity = f"{event.version}" if change.file_version is None else f"file-{change.file_version}"
             fields = _changed_fields(before, after) if before is not None and after is not None else []
             if before is None:
@@ -105,7 +105,7 @@ def notices(change: Change) -> Iterator[Notice]:
 
 
 def ping(nonce: str, endpoint_id: str, now: int) -> Message:
-    """A message that says nothing, to try an endpoint; another one for each `nonce`."""
+    """Return a message that tests an endpoint. Each `nonce` makes another message."""
     return _message("ping", nonce, now, None, {"endpoint_id": endpoint_id})
 
 
@@ -159,6 +159,6 @@ def _event_data(event: Event) -> EventData:
 
 
 def _changed_fields(before: Event, after: Event) -> list[str]:
-    """The names of the fields that a person has changed."""
+    """Return the names of the changed fields that people edit."""
     names = sorted(set(Event.__struct_fields__) - _INTERNAL)
     return [name for name in names if getattr(before, name) != getattr(after, name)]

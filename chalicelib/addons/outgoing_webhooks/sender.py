@@ -1,6 +1,6 @@
-"""Send what is queued: each attempt is claimed before, made once, and noted.
+"""Send queued messages. Each attempt is claimed first, made once, and its result recorded.
 
-Endpoints take turns, and none has more than a few attempts under way: one that is slow or down holds up its own messages only.
+Endpoints take turns, and each has only a few attempts under way at once, so a slow or broken endpoint delays only its own messages.
 """
 
 from collections import deque
@@ -24,12 +24,12 @@ from chalicelib.addons.outgoing_webhooks.model import (
 from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused, EndpointReply, SendFailed
 from chalicelib.foundation import clock, deadline, log, parallel
 
-MAX_AT_ONCE = 32  # attempts of one run
-MAX_OF_ENDPOINT = 4  # of these to one endpoint
-MAX_FAILURES = 3  # of an endpoint in a row: the rest of its messages waits for the next run
-MAX_DUE = 500  # deliveries of one endpoint that a run takes on
+MAX_AT_ONCE = 32  # parallel attempts of a run
+MAX_PER_ENDPOINT = 4  # parallel attempts of a run to one endpoint
+MAX_FAILURES = 3  # in a row: after these, the rest of an endpoint's messages waits for the next run
+MAX_DUE = 500  # deliveries per endpoint and run
 CLAIM_SECONDS = 60  # longer than an attempt can take
-# What must be left for another attempt: looking up the name, sending, and writing what came of it.
+# The time that an attempt may take: look up the name, send, and write the result.
 MIN_SECONDS = transport.LOOKUP_SECONDS + transport.SECONDS + 3
 HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
 GONE = 410
@@ -38,9 +38,9 @@ T = TypeVar("T")
 
 
 class EndpointRun(Struct):
-    """An endpoint's part of a run: the ids of deliveries that are due, and how many attempts in a row have failed.
+    """An endpoint's part of a run: the ids of due deliveries, and the number of failures in a row.
 
-    `failing_since` is that of the endpoint in the store.
+    `failing_since` is the value in the store.
     """
 
     endpoint: Endpoint
@@ -51,7 +51,7 @@ class EndpointRun(Struct):
 
 
 def send_queued(queued: Iterable[tuple[str, str, str]]) -> int:
-    """Make the first attempts of deliveries that were queued, given as (promoter, endpoint, delivery). Returns how many were made."""
+    """Make the first attempts of queued deliveries, given as (promoter, endpoint, delivery). Returns the number of attempts."""
     by_endpoint: dict[tuple[str, str], list[str]] = {}
     for promoter_id, endpoint_id, delivery_id in queued:
         by_endpoint.setdefault((promoter_id, endpoint_id), []).append(delivery_id)
@@ -65,21 +65,21 @@ def send_queued(queued: Iterable[tuple[str, str, str]]) -> int:
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Make the attempts that are due, of all endpoints, and end what waits for disabled ones. Returns the report of the run."""
-    every = list(store.scan_endpoints())
-    due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), every)
+    """Make the due attempts of all endpoints, and give up the deliveries of disabled endpoints. Returns the report of the run."""
+    all_endpoints = list(store.scan_endpoints())
+    due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), all_endpoints)
     runs, ended, oldest, found = [], 0, 0, 0
-    for endpoint, of_endpoint in zip(every, due, strict=True):
+    for endpoint, deliveries in zip(all_endpoints, due, strict=True):
         if not endpoint.is_enabled:
-            ended += _give_up(endpoint, [delivery_id for delivery_id, _ in of_endpoint], now)
-        elif of_endpoint:
-            runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in of_endpoint]))
-            found += len(of_endpoint)
-            if endpoint.failing_since is None:  # of one that fails, messages wait because of it, not because of us
-                oldest = max(oldest, now - min(since for _, since in of_endpoint))
-    if every:  # each metric that is written costs
+            ended += _give_up(endpoint, [delivery_id for delivery_id, _ in deliveries], now)
+        elif deliveries:
+            runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in deliveries]))
+            found += len(deliveries)
+            if endpoint.failing_since is None:  # messages to a failing endpoint do not wait because of us
+                oldest = max(oldest, now - min(since for _, since in deliveries))
+    if all_endpoints:  # each written metric costs money
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
-    return {"endpoints": len(every), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
+    return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
 
 
 def _new_run(endpoint: Endpoint, delivery_ids: Iterable[str]) -> EndpointRun:
@@ -93,15 +93,15 @@ def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
 
 
 def _run(runs: list[EndpointRun]) -> int:
-    """Make attempts until nothing is left, or too little time. Returns how many were made."""
-    # One turn for each attempt that an endpoint may have under way. Who takes one puts it back behind all others.
-    turns = deque(run for number in range(MAX_OF_ENDPOINT) for run in runs if number < len(run.ids))
+    """Make attempts until none are left or time runs out. Returns the number of attempts."""
+    # There is one turn for each parallel attempt of an endpoint. A worker that takes a turn puts it back at the end.
+    turns = deque(run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids))
 
     def take_turns(_: int) -> int:
         made = 0
         while deadline.remaining() > MIN_SECONDS:
             run = _pop(turns)
-            if run is None:  # the others have the turns that are left, one each
+            if run is None:  # other workers hold the remaining turns
                 break
             if (delivery_id := _pop(run.ids)) is None:
                 continue
@@ -121,14 +121,14 @@ def _pop(entries: deque[T]) -> T | None:
 
 
 def _attempt(run: EndpointRun, delivery_id: str) -> bool:
-    """Make an attempt and note what came of it. False if the delivery is not due any more, or somebody else has begun one."""
+    """Make an attempt and record its result. Returns False if the delivery is no longer due or another run has claimed it."""
     now = clock.now()
     claimed = store.claim(run.endpoint.id, delivery_id, now, now + CLAIM_SECONDS)
     if claimed is None:
         return False
     began = clock.monotonic()
     reply, attempt = _send(run.endpoint, claimed, now)
-    _note(run, claimed, replace(attempt, milliseconds=round(1000 * (clock.monotonic() - began))), reply)
+    _record_result(run, claimed, replace(attempt, milliseconds=round(1000 * (clock.monotonic() - began))), reply)
     return True
 
 
@@ -147,14 +147,14 @@ def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[EndpointRep
     return reply, replace(attempt, status=reply.status, reply=text, error=None if reply.is_success else "status")
 
 
-def _note(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: EndpointReply | None) -> None:
-    """Write the result of an attempt to its delivery, and to the endpoint what follows from it."""
+def _record_result(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: EndpointReply | None) -> None:
+    """Write the result of an attempt to its delivery, and update the state of the endpoint."""
     now = clock.now()
     attempts = [*(replace(earlier, reply="") for earlier in claimed.attempts), attempt][-MAX_ATTEMPTS_KEPT:]
     if attempt.error is None:
         store.finish_attempt(claimed, "delivered", attempts, None)
         log.count("outgoing_webhooks_delivered")
-        _note_success(run)
+        _record_success(run)
         return
     is_gone = attempt.status == GONE
     delay = None if is_gone else retry_delay(claimed.attempts_made - claimed.round_start, reply.retry_after if reply else None)
@@ -162,10 +162,10 @@ def _note(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: Endp
     log.count("outgoing_webhooks_failed")
     if delay is None:
         log.count("outgoing_webhooks_dead")
-    _note_failure(run, claimed, now, is_gone=is_gone)
+    _record_failure(run, claimed, now, is_gone=is_gone)
 
 
-def _note_success(run: EndpointRun) -> None:
+def _record_success(run: EndpointRun) -> None:
     with run.lock:
         run.failures = 0
         if run.failing_since is not None:
@@ -173,7 +173,7 @@ def _note_success(run: EndpointRun) -> None:
             store.set_failing(run.endpoint, None)
 
 
-def _note_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: bool) -> None:
+def _record_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: bool) -> None:
     with run.lock:
         run.failures += 1
         if run.failing_since is None:

@@ -1,7 +1,7 @@
-"""Tables `webhook-endpoints`: the endpoints of promoters, with their secrets, and `webhook-deliveries`: what they get, the outbox and log.
+"""Tables `webhook-endpoints`, the endpoints with their secrets, and `webhook-deliveries`, the outbox and log of messages to them.
 
-A delivery is pending as long as it has a `next_attempt_at`, and then it is in the index `due`. It is claimed before it is sent: of two
-who try at once one succeeds. A result counts only for the claim that it is of (`attempts_made` grows with each).
+A delivery is pending as long as it has a `next_attempt_at`, which puts it into the index `due`. A run claims a delivery before it sends it,
+and only one of two runs at once succeeds. A result counts only for its own claim, because `attempts_made` grows with each claim.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, SendAttempt
 from chalicelib.dynamodb import dynamo
 
-PAGE_ROWS = 100  # of one call to the store
+PAGE_ROWS = 100  # per call to the store
 
 
 class EndpointRow(dynamo.Table):
-    """`content` is the whole endpoint as JSON; the others are apart from it for conditions, and `failing_since` only there."""
+    """`content` is the endpoint as JSON, without `failing_since`. The other attributes exist for conditions."""
 
     feature = "webhook-endpoints"
     contents = "The webhook endpoints of promoters, with their secrets."
@@ -45,7 +45,7 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often it was queued, so that the stream shows what is to be sent now."""
+    """`message` and `attempts` are JSON. `rounds` counts how often it was queued, so that the stream shows what to send now."""
 
     feature = "webhook-deliveries"
     contents = "Webhooks that were sent to promoters, and those that are due."
@@ -70,48 +70,46 @@ class DeliveryRow(dynamo.Table):
     due_index = DueDeliveriesIndex()
 
 
-# ------------------------------------------------------------------ endpoints
 def find_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint | None:
-    """The endpoint, strongly consistent, or None."""
+    """Find an endpoint, strongly consistent."""
     row = EndpointRow.find(promoter_id, endpoint_id)
     return None if row is None else _endpoint(row)
 
 
 def list_endpoints(promoter_id: str) -> list[Endpoint]:
-    """All endpoints of a promoter, the oldest first; strongly consistent."""
+    """List the endpoints of a promoter, oldest first; strongly consistent."""
     return [_endpoint(row) for row in EndpointRow.query(promoter_id, consistent_read=True)]
 
 
 def scan_endpoints() -> Iterator[Endpoint]:
-    """The endpoints of all promoters. Reads the whole table, which is small."""
+    """Iterate over the endpoints of all promoters. Reads the whole table, which is small."""
     return (_endpoint(row) for row in EndpointRow.scan())
 
 
 def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
-    """Transaction item that writes a new endpoint; refused if its id exists."""
+    """Return the item that creates an endpoint. The transaction fails if the id exists."""
     return dynamo.put(_endpoint_row(endpoint), "attribute_not_exists(id)")
 
 
 def replace_endpoint_item(before: Endpoint, after: Endpoint) -> dynamo.TransactItem:
-    """Transaction item that writes an endpoint; refused if it has changed since it was read."""
+    """Return the item that replaces an endpoint. The transaction fails if it has changed since it was read."""
     return dynamo.put(_endpoint_row(after), "version = :before", before=before.version)
 
 
 def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
-    """Transaction item that deletes an endpoint, whatever has changed; refused if it is gone."""
+    """Return the item that deletes an endpoint in any version. The transaction fails if it no longer exists."""
     return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), "attribute_exists(id)")
 
 
 def set_failing(endpoint: Endpoint, since: int | None) -> None:
-    """Note since when an endpoint fails, if that is not known; None: it works again."""
+    """Record since when an endpoint has been failing, unless that is already recorded. None means that it works again."""
     row = EndpointRow(endpoint.promoter_id, endpoint.id)
     condition = "attribute_exists(id)" + (" AND attribute_not_exists(failing_since)" if since is not None else "")
     dynamo.update_if(row, {"failing_since": since}, condition)
 
 
-# ------------------------------------------------------------------ deliveries
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
-    """Queue a message for an endpoint, due at once; False if it was queued before, however long ago."""
+    """Queue a message for an endpoint, due at once. Returns False if it was queued before, however long ago."""
     row = DeliveryRow(
         endpoint_id,
         message.id,
@@ -128,32 +126,32 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
 
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
-    """The delivery, strongly consistent, or None."""
+    """Find a delivery, strongly consistent."""
     row = DeliveryRow.find(endpoint_id, delivery_id)
     return None if row is None else _delivery(row)
 
 
 def query_deliveries(endpoint_id: str, before: str | None) -> Iterator[Delivery]:
-    """The deliveries of an endpoint, the newest first; those older than the delivery `before`, if it is given."""
+    """Iterate over the deliveries of an endpoint, newest first, starting below the delivery `before` if it is given."""
     condition = DeliveryRow.id < before if before is not None else None
     rows = DeliveryRow.query(endpoint_id, condition, scan_index_forward=False, page_size=PAGE_ROWS)
     return map(_delivery, rows)
 
 
 def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]:
-    """The deliveries of an endpoint with ids from `first` to `last`, both included, the newest first."""
+    """Iterate over the deliveries of an endpoint with ids from `first` to `last`, both included, newest first."""
     rows = DeliveryRow.query(endpoint_id, DeliveryRow.id.between(first, last), scan_index_forward=False, page_size=PAGE_ROWS)
     return map(_delivery, rows)
 
 
 def list_due(endpoint_id: str, now: int, limit: int) -> list[tuple[str, int]]:
-    """The ids of up to `limit` pending deliveries that are due, with the time since when; eventually consistent."""
+    """List the ids of up to `limit` due deliveries, each with the time when it became due; eventually consistent."""
     rows = DeliveryRow.due_index.query(endpoint_id, DeliveryRow.next_attempt_at <= now, limit=limit)
     return [(row.id, int(row.next_attempt_at)) for row in rows]
 
 
 def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery | None:
-    """Begin an attempt, which nobody else begins before `until`; None if the delivery is not due, or somebody has begun one."""
+    """Claim a due delivery for an attempt until `until`. Returns None if it is not due or another run has claimed it."""
     row = DeliveryRow(endpoint_id, delivery_id)
     changes = {"next_attempt_at": until, "claimed_until": until}
     held, item = dynamo.update_if_returning(row, changes, "next_attempt_at <= :now", add={"attempts_made": 1}, now=now)
@@ -161,7 +159,7 @@ def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery 
 
 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
-    """End the attempt that was begun by this claim. False, and nothing is written, if others have begun another one meanwhile."""
+    """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery since."""
     return dynamo.update_if(
         DeliveryRow(claimed.endpoint_id, claimed.id),
         {
@@ -176,13 +174,13 @@ def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendA
 
 
 def give_up(endpoint_id: str, delivery_id: str, now: int) -> bool:
-    """End a delivery that is due without an attempt. False if it is not due."""
+    """Mark a due delivery as failed without an attempt. Returns False if it is not due."""
     row = DeliveryRow(endpoint_id, delivery_id)
     return dynamo.update_if(row, {"state": "failed", "next_attempt_at": None, "claimed_until": None}, "next_attempt_at <= :now", now=now)
 
 
 def queue_again(delivery: Delivery, now: int) -> Delivery | None:
-    """Make a delivery due at once, with all its attempts to come. None if an attempt is under way, or was made since it was read."""
+    """Make a delivery due at once with a full round of attempts. Returns None if an attempt is under way or was made since the read."""
     changes = {
         "state": "pending",
         "next_attempt_at": now,
@@ -198,7 +196,7 @@ def queue_again(delivery: Delivery, now: int) -> Delivery | None:
 
 
 def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str, str] | None:
-    """Promoter, endpoint and delivery, if a change record of the table (in wire format) queues it; None for all others."""
+    """Return the ids of promoter, endpoint and delivery if a change record (in wire format) queues a delivery, otherwise None."""
     if after is None or (before is not None and before["rounds"] == after["rounds"]):
         return None
     return after["promoter_id"]["S"], after["endpoint_id"]["S"], after["id"]["S"]

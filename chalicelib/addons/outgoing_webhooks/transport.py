@@ -1,6 +1,10 @@
-"""One HTTP request to an endpoint, which may be hostile: to an address that was checked, in limited time, and little of the reply is read.
+"""Sign a message and send it to an endpoint, which may be hostile: to a checked address, in limited time, reading little of the reply.
 
-Neither redirects nor proxies are followed. Timeouts of sockets count from each byte, so the time is measured for the whole request.
+Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
+
+Messages go to public addresses only, so that nobody uses us to reach hosts that only we can reach. Before each attempt the name is looked
+up and its addresses are checked, and the connection goes to the checked address: a name that changes its address a moment later gains
+nothing. Redirects and proxies are not followed. Socket timeouts restart with each byte, so the time is limited for the whole request.
 """
 
 import hmac
@@ -25,19 +29,17 @@ from msgspec import Struct
 from chalicelib.addons.outgoing_webhooks.model import AttemptError
 from chalicelib.foundation import clock, settings
 
-# The signatures of the scheme Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
-
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 
 
 def new_secret() -> str:
-    """A random secret, as receivers' libraries take it."""
+    """Return a random secret in the format that receivers' libraries expect."""
     return PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def signed_headers(message_id: str, timestamp: int, body: bytes, secrets_of_endpoint: Iterable[str]) -> dict[str, str]:
-    """The headers that identify and sign a message sent at `timestamp` (epoch seconds), with a signature by each secret."""
+    """Return the headers that identify and sign a message sent at `timestamp` (epoch seconds), with a signature for each secret."""
     content = f"{message_id}.{timestamp}.".encode() + body
     signatures = [f"v1,{b64encode(hmac.digest(_key(secret), content, 'sha256')).decode()}" for secret in secrets_of_endpoint]
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
@@ -47,28 +49,23 @@ def _key(secret: str) -> bytes:
     return b64decode(secret.removeprefix(PREFIX))
 
 
-# Where messages may be sent: to public addresses only, so that nobody reaches through us what only we can reach.
-#
-# A name is looked up and its addresses are checked before each attempt, and the connection goes to the address that was checked: a name
-# that has another address a moment later changes nothing.
-
 HTTPS_PORT, HTTP_PORT, MIN_FREE_PORT, MAX_PORT = 443, 80, 1024, 65_535
 MAX_URL_LENGTH = 2000
 LOOKUP_SECONDS = 2.0
 LOCAL = IPv4Address("127.0.0.1")
 
-# All public IPv6 addresses are in here ...
+# All public IPv6 addresses are in this network ...
 _PUBLIC_IPV6 = ip_network("2000::/3")
-# ... and so are these, which lead to IPv4 addresses (Teredo, 6to4), or are for documents and benchmarks.
+# ... except these, which lead to IPv4 addresses (Teredo, 6to4) or are reserved for documentation and benchmarks.
 _REFUSED = tuple(
     map(ip_network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"))
 )
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")  # a name (of other letters in its ASCII form) or an address
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")  # a name (in ASCII form) or an address
 _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """Nothing may be sent there. The message says why, in a sentence for the promoter; `unresolved`: the name has no address now."""
+    """The address is not allowed. The message tells the promoter why. `unresolved`: the name has no address at present."""
 
     def __init__(self, message: str, *, unresolved: bool = False) -> None:
         super().__init__(message)
@@ -85,7 +82,7 @@ class Destination(Struct, frozen=True):
 
 
 def parse(url: str) -> Destination:
-    """The parts of an address whose form is allowed. Raises DestinationRefused. Nothing is looked up."""
+    """Parse an address and check its form, without looking up its name. Raises DestinationRefused."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # first, because urlsplit drops line feeds
         raise DestinationRefused(
             f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets"
@@ -110,21 +107,21 @@ def parse(url: str) -> Destination:
 
 
 def resolve(destination: Destination) -> list[str]:
-    """The addresses of the destination, IPv4 first. Raises DestinationRefused if there is none, or if one of them is not public."""
+    """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there are none or one is not public."""
     found = look_up(destination.host, destination.port)
     if not found:
         raise DestinationRefused("The host name in the address could not be found.", unresolved=True)
     addresses = [_address(text) for text in found]
     for address in addresses:
         is_local = address == LOCAL and _allows_local()
-        # Without encryption only to this machine.
+        # Unencrypted requests may only go to this machine.
         if not is_local and (not is_public(address) or destination.scheme == "http"):
             raise DestinationRefused("The address must point to a host on the public internet.")
     return [str(address) for address in sorted(addresses, key=lambda address: address.version)]
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether anybody on the internet can reach the address, and it stands for no other address."""
+    """Return whether the address is public and does not lead to another address."""
     if address.version == 6 and address not in _PUBLIC_IPV6:
         return False
     if address.is_multicast or address.is_reserved or not address.is_global:
@@ -133,7 +130,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """The addresses of a host; none if it has none, or if the answer does not come in time."""
+    """Return the addresses of a host; an empty list if it has none or the answer takes too long."""
     answer: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -143,7 +140,7 @@ def look_up(host: str, port: int) -> list[str]:
         except (OSError, UnicodeError):
             answer.put([])
 
-    # In a thread, because getaddrinfo takes as long as the slowest server of names wants.
+    # In a thread, because getaddrinfo has no timeout of its own.
     threading.Thread(target=ask, daemon=True).start()
     try:
         return answer.get(timeout=LOOKUP_SECONDS)
@@ -164,11 +161,11 @@ def _allows_local() -> bool:
 
 SECONDS = 5.0
 MAX_REPLY_BYTES = 1024
-MAX_ADDRESSES = 2  # of a host, that are tried
+MAX_ADDRESSES = 2  # tried per host
 
 
 class SendFailed(Exception):
-    """There was no reply; `error` says why."""
+    """There was no reply; `error` is the reason."""
 
     def __init__(self, error: AttemptError) -> None:
         super().__init__(error)
@@ -176,7 +173,7 @@ class SendFailed(Exception):
 
 
 class EndpointReply(Struct, frozen=True):
-    """What an endpoint has replied; `body` is the beginning, `retry_after` in seconds if it asks for a pause."""
+    """The reply of an endpoint. `body` is only its beginning; `retry_after` is the pause that it asks for, in seconds."""
 
     status: int
     body: bytes
@@ -190,7 +187,7 @@ class EndpointReply(Struct, frozen=True):
 def post(
     destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, seconds: float = SECONDS
 ) -> EndpointReply:
-    """Send `body` to the first of `addresses` that takes a connection. Raises SendFailed after `seconds` at most."""
+    """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed after `seconds` at the latest."""
     ends_at = clock.monotonic() + seconds
     connection = _Connection(destination, addresses[:MAX_ADDRESSES], ends_at)
     try:
@@ -210,12 +207,12 @@ def post(
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to one of the given addresses. Host and certificate are those of the destination's name."""
+    """A connection to one of the given addresses. The Host header and the certificate use the destination's name."""
 
     def __init__(self, destination: Destination, addresses: Sequence[str], ends_at: float) -> None:
         super().__init__(destination.host, destination.port)
         if destination.scheme == "https":
-            self.default_port = http.client.HTTPS_PORT  # which Host leaves out
+            self.default_port = http.client.HTTPS_PORT  # so that the Host header leaves it out
         self._destination, self._addresses, self._ends_at = destination, addresses, ends_at
         self._connected: socket.socket | None = None
 
@@ -240,7 +237,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _TimedSocket:
-    """What HTTPConnection needs of a socket, until a time."""
+    """The part of a socket that HTTPConnection needs, usable until `ends_at`."""
 
     def __init__(self, connected: socket.socket, ends_at: float) -> None:
         self._socket, self._ends_at = connected, ends_at
@@ -253,7 +250,7 @@ class _TimedSocket:
         return io.BufferedReader(_TimedReader(self._socket, self._ends_at), MAX_REPLY_BYTES)
 
     def close(self) -> None:
-        """Called before the reply is read, if the endpoint keeps no connections; `hang_up` closes."""
+        """Do nothing: HTTPConnection may call this before the reply is read. `hang_up` closes the socket."""
 
 
 class _TimedReader(io.RawIOBase):
@@ -270,21 +267,21 @@ class _TimedReader(io.RawIOBase):
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Certificates are checked against those that the system trusts."""
+    """Return the TLS context, which checks certificates against those that the system trusts."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def _remaining(ends_at: float) -> float:
-    """Seconds until then; raises TimeoutError if there are none."""
+    """Return the seconds until `ends_at`. Raises TimeoutError if it has passed."""
     if (seconds := ends_at - clock.monotonic()) <= 0:
         raise TimeoutError
     return seconds
 
 
 def _beginning(reply: http.client.HTTPResponse) -> bytes:
-    """What the body begins with. The status is there already, so a body that does not come is no failure."""
+    """Read the beginning of the body. The status has already arrived, so a missing body is not a failure."""
     try:
         return reply.read(MAX_REPLY_BYTES)
     except (OSError, http.client.HTTPException, ValueError):
@@ -292,5 +289,5 @@ def _beginning(reply: http.client.HTTPResponse) -> bytes:
 
 
 def _retry_after(text: str | None) -> int | None:
-    """Seconds; a date, which is rare, counts as nothing."""
+    """Parse Retry-After in seconds. A date, which is rare, is ignored."""
     return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None

@@ -1,4 +1,4 @@
-"""How webhook endpoints and deliveries look over HTTP."""
+"""Webhook endpoints and deliveries over HTTP: the bodies of requests and replies."""
 
 from typing import Annotated, Any
 
@@ -27,10 +27,10 @@ from chalicelib.foundation.errors import InvalidInput
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):
-    """A webhook endpoint. `secret` is there once: when it is new. Until `previous_secret_until` the one before signs too.
+    """A webhook endpoint. Only the reply that creates a `secret` shows it. Until `previous_secret_until` the previous secret signs too.
 
-    `event_types`: what it gets; empty is everything. `failing_since`: the first failure since the last success. `disabled_reason` is
-    `gone` if its receiver has replied 410, and `failing` after five days without a success.
+    An empty list of `event_types` means all types. `failing_since` is the first failure since the last success. `disabled_reason` is `gone`
+    if the endpoint replied 410, and `failing` after five days without a success.
     """
 
     id: str
@@ -50,15 +50,16 @@ class EndpointView(Struct, frozen=True, kw_only=True):
 
 
 class EndpointsView(Struct, frozen=True):
-    """All webhook endpoints of a promoter, the oldest first."""
+    """All webhook endpoints of a promoter, oldest first."""
 
     webhook_endpoints: list[EndpointView]
 
 
 class DeliveryView(Struct, frozen=True, kw_only=True):
-    """A message for an endpoint. It is pending until the endpoint has replied with a 2xx; failed after its last attempt.
+    """A message for an endpoint. It is pending until the endpoint replies with a 2xx status, and failed after its last attempt.
 
-    `attempts_made` counts those of all replays. `last_status` is that of the last reply; null without one, and `last_error` says why.
+    `attempts_made` includes the attempts of all replays. `last_status` is the status of the last attempt's reply; without a reply it is
+    null, and `last_error` is the reason.
     """
 
     id: str
@@ -76,14 +77,14 @@ class DeliveryView(Struct, frozen=True, kw_only=True):
 
 
 class DeliveriesView(Struct, frozen=True):
-    """A page of deliveries, the newest first. With a `next_cursor` there may be more, also if the page is not full."""
+    """A page of deliveries, newest first. With a `next_cursor` there may be more, even if the page is not full."""
 
     deliveries: list[DeliveryView]
     next_cursor: str | None
 
 
 class ReplayedView(Struct, frozen=True):
-    """How many deliveries are sent again by this call. With a `next_cursor` there may be more: call again with it."""
+    """How many deliveries this call sends again. With a `next_cursor` there may be more: call again with it."""
 
     replayed: int
     next_cursor: str | None
@@ -91,7 +92,7 @@ class ReplayedView(Struct, frozen=True):
 
 
 class AttemptView(Struct, frozen=True, kw_only=True):
-    """An attempt to send. `error` is null for a success, and `status` if there was no reply."""
+    """An attempt to send. `error` is null after a success, `status` is null if there was no reply."""
 
     at: Timestamp
     milliseconds: int
@@ -100,7 +101,7 @@ class AttemptView(Struct, frozen=True, kw_only=True):
 
 
 class FullDeliveryView(DeliveryView, frozen=True, kw_only=True):
-    """A delivery with the body that is sent, the last attempts, and what the body of the last reply begins with."""
+    """A delivery with the body that is sent, the latest attempts, and the beginning of the last reply's body."""
 
     payload: Any
     attempts: list[AttemptView]
@@ -108,7 +109,7 @@ class FullDeliveryView(DeliveryView, frozen=True, kw_only=True):
 
 
 def endpoint_view(endpoint: Endpoint, now: int) -> EndpointView:
-    """The endpoint without its secret."""
+    """Return the view of an endpoint, without its secret."""
     return EndpointView(
         id=endpoint.id,
         promoter_id=endpoint.promoter_id,
@@ -159,15 +160,13 @@ def _attempt_view(attempt: SendAttempt) -> AttemptView:
     return AttemptView(at=clock.iso(attempt.at), milliseconds=attempt.milliseconds, status=attempt.status, error=attempt.error)
 
 
-# What callers send to create and change webhook endpoints.
-
 Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, description="An https address on the public internet.")]
 Description = Annotated[str, Meta(max_length=500)]
 EventTypes = Annotated[list[EventType], Meta(max_length=20)]
 
 
 class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new endpoint. `event_types`: what it gets; empty is everything, also types that come later."""
+    """A new endpoint. An empty list of `event_types` means all types, including types added later."""
 
     url: Url
     description: Description = ""
@@ -175,14 +174,14 @@ class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Deliveries that failed for good, of what happened from `since` until `until`, both included. Without them: of the last 30 days."""
+    """Deliveries that failed for good, by the time of the change from `since` to `until`, both included; by default the last 30 days."""
 
     since: Moment | None = None
     until: Moment | None = None
     cursor: Cursor | None = None
 
     def seconds(self, now: int) -> tuple[int, int]:
-        """Both times in epoch seconds. Raises InvalidInput if the second one is before the first."""
+        """Return both times in epoch seconds. Raises InvalidInput if `until` is before `since`."""
         since = epoch_seconds("since", self.since) or now - KEPT_SECONDS
         until = epoch_seconds("until", self.until) or now
         if until < since:
@@ -191,7 +190,7 @@ class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class EndpointChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an endpoint; those that are left out stay as they are. `enabled`: whether it gets what happens from now on."""
+    """Fields to change; omitted fields keep their values. `enabled`: whether the endpoint gets messages from now on."""
 
     url: Url | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -200,7 +199,7 @@ class EndpointChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
-        """The values that are given, by the names of the model."""
+        """Return the given values by the names of the model."""
         values = {name: value for name, value in asdict(self).items() if value is not UNSET and name != "version"}
         if "event_types" in values:
             values["event_types"] = list(dict.fromkeys(values["event_types"]))

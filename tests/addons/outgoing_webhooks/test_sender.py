@@ -320,15 +320,15 @@ def test_a_slow_endpoint_holds_up_only_itself(promoter, poller, receiver, time, 
         poller.drain()
         assert len(receiver.received) == 20
         assert slow.go_on.is_set()
-        assert 1 <= slow.most_at_once <= sender.MAX_OF_ENDPOINT
-        assert len(slow.received) <= sender.MAX_OF_ENDPOINT + sender.MAX_FAILURES
+        assert 1 <= slow.most_at_once <= sender.MAX_PER_ENDPOINT
+        assert len(slow.received) <= sender.MAX_PER_ENDPOINT + sender.MAX_FAILURES
 
 
 def test_a_crash_while_it_is_sent_is_an_attempt(promoter, poller, receiver, time, monkeypatch):
     endpoint = promoter.create(receiver)
     promoter.send("POST", f"/{endpoint['id']}/test")
     with monkeypatch.context() as patch:
-        patch.setattr(sender, "_note", lambda *_: None)  # it was sent, and the function ended
+        patch.setattr(sender, "_record_result", lambda *_: None)  # it was sent, and the function ended
         poller.drain()
     assert retry()["attempts"] == 0
     replay = promoter.send("POST", f"/{endpoint['id']}/deliveries/{receiver.ids[0]}/replay")
