@@ -11,9 +11,21 @@ from functools import partial
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory import display as display_service
 from chalicelib.inventory import hold_attempts
-from chalicelib.inventory.display import Display, Figures, StockGroup
+from chalicelib.inventory.display import (
+    Display,
+    Figures,
+    StockGroup,
+    begin_refresh,
+    can_refuse,
+    find_figures,
+    instance_name,
+    keep_display,
+    keep_figures,
+    note_movement,
+    publish_figures,
+    try_read_display,
+)
 from chalicelib.inventory.hold_attempts import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHolds
 
@@ -47,7 +59,7 @@ def hold(
     """
     request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled, takes_kept)
     holds = _hold(request)
-    display_service.note_movement(stock_id, now)
+    note_movement(stock_id, now)
     return holds
 
 
@@ -82,11 +94,11 @@ def _recall_shortage(request: HoldRequest) -> Figures | None:
     """The figures by which this request must be refused, if this instance has seen that too few tickets are left."""
     if request.group is None:
         return None
-    figures = display_service.find_figures(request.group.id, request.stock_id)
+    figures = find_figures(request.group.id, request.stock_id)
     if figures is None or figures.holdable >= request.quantity:
         return None
-    if not display_service.can_refuse(request.stock_id, figures, request.now):
-        display = display_service.ask(request.group.id, request.now)
+    if not can_refuse(request.stock_id, figures, request.now):
+        display = try_read_display(request.group.id, request.now)
         figures = display.figures.get(request.stock_id) if display is not None else None
     return figures if figures is not None and _is_short(request, figures) else None
 
@@ -94,13 +106,13 @@ def _recall_shortage(request: HoldRequest) -> Figures | None:
 def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
     """Hold tickets in shards that have some by the figures, or refuse. One instance at a time reads all shards if they do not suffice."""
     for _ in range(MAX_ROUNDS):
-        display = display_service.ask(group.id, request.now)
+        display = try_read_display(group.id, request.now)
         if display is None:
             break
         figures = display.figures.get(request.stock_id)
         if figures is not None and _is_short(request, figures):
             return _hold_what_came_back(request, figures)
-        if figures is not None and display_service.can_refuse(request.stock_id, figures, request.now):
+        if figures is not None and can_refuse(request.stock_id, figures, request.now):
             holds = _hold_in_known(request, figures)
             if holds:
                 return holds
@@ -112,7 +124,7 @@ def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
 
 
 def _is_short(request: HoldRequest, figures: Figures) -> bool:
-    return figures.holdable < request.quantity and display_service.can_refuse(request.stock_id, figures, request.now)
+    return figures.holdable < request.quantity and can_refuse(request.stock_id, figures, request.now)
 
 
 def _has_expired(request: HoldRequest, figures: Figures) -> bool:
@@ -150,11 +162,11 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
     """The item, if this instance may refresh it; None if another one does, or if the store fails."""
-    instance = display_service.instance_name()
+    instance = instance_name()
     if display.is_leased_to_another(instance, now):
         return None
     try:
-        is_ours, current = display_service.begin(display, instance, now)
+        is_ours, current = begin_refresh(display, instance, now)
     except dynamo.STORE_ERRORS as error:
         log.warning("display.not_leased", group_id=display.group_id, error=type(error).__name__)
         return None
@@ -162,15 +174,13 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
 
 
 def _publish(request: HoldRequest, display: Display, shards: Sequence[Shard]) -> None:
-    display_service.keep(
-        display_service.publish(display, display_service.instance_name(), {request.stock_id: shards}, request.now), request.now
-    )
+    keep_display(publish_figures(display, instance_name(), {request.stock_id: shards}, request.now), request.now)
 
 
 def _note_shards(request: HoldRequest, shards: Sequence[Shard]) -> None:
     """Keep what was read of all shards for the next requests here."""
     if request.group is not None and shards:
-        display_service.keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
+        keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
 
 
 def _refusal_by_figures(request: HoldRequest, figures: Figures) -> NotEnoughTickets:

@@ -9,8 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import OVERLAP_SECONDS
 from chalicelib.foundation import log, settings
-from chalicelib.inventory import display as display_service
-from chalicelib.inventory.display import Display, Figures, RefreshRequest, StockGroup
+from chalicelib.inventory.display import (
+    Display,
+    Figures,
+    RefreshRequest,
+    StockGroup,
+    copies,
+    earliest_shown_read,
+    find_copy,
+    instance_name,
+    is_moving,
+    keep_display,
+    keep_figures,
+    note_refresh,
+    read_displays,
+    read_shards_by_stock,
+    refresh_displays,
+)
 from chalicelib.inventory.model import Stock
 
 
@@ -19,7 +34,7 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 
     Strongly consistent; one round trip for each 100 shards.
     """
-    by_stock = display_service.read_shards_by_stock(shard_counts)
+    by_stock = read_shards_by_stock(shard_counts)
     return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items() if shards}
 
 
@@ -33,19 +48,19 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     if _select_stale(groups, now):
         # The first thread loads. The others use what it loaded, or what became stale within the last second.
         must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS))
-        if display_service.copies.lock.acquire(blocking=must_wait):
+        if copies.lock.acquire(blocking=must_wait):
             try:
                 if stale := _select_stale(groups, now):
                     _load(stale, now)
             finally:
-                display_service.copies.lock.release()
+                copies.lock.release()
     shown = [entry for group in groups for entry in _known_figures(group).items()]
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
 
 
 def _known_figures(group: StockGroup) -> dict[str, Figures]:
     """The figures of the group that this instance has, fresh or not."""
-    copy = display_service.find(group.id)
+    copy = find_copy(group.id)
     known = {} if copy is None else copy.display.figures
     return {stock_id: known[stock_id] for stock_id in group.shard_counts if stock_id in known}
 
@@ -56,24 +71,24 @@ def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
 
 def _is_fresh(group: StockGroup, now: int) -> bool:
     """Whether this instance's copy can be shown: it has all figures, and they are not due or it was made just now."""
-    copy = display_service.find(group.id)
+    copy = find_copy(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
     return abs(now - copy.checked_at) < settings.current().stock_cache_seconds or not _seconds_due(group, copy.display, now)
 
 
 def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, float]:
-    moving = [stock_id for stock_id in group.shard_counts if display_service.is_moving(stock_id, now)]
+    moving = [stock_id for stock_id in group.shard_counts if is_moving(stock_id, now)]
     base_seconds = settings.current().stock_cache_seconds
-    return display.seconds_due(group, now, base_seconds, moving=moving, not_before=display_service.shown_not_before(group.id))
+    return display.seconds_due(group, now, base_seconds, moving=moving, not_before=earliest_shown_read(group.id))
 
 
 def _load(groups: Sequence[StockGroup], now: int) -> None:
     """Ask for the items of groups, and refresh those whose turn it is. A store error is raised only if figures are missing then."""
     try:
-        displays = display_service.read_displays(group.id for group in groups)
+        displays = read_displays(group.id for group in groups)
         for display in displays.values():
-            display_service.keep(display, now)
+            keep_display(display, now)
         _refresh(groups, displays, now)
         _read_missing(groups, now)
     except dynamo.STORE_ERRORS as error:
@@ -82,7 +97,7 @@ def _load(groups: Sequence[StockGroup], now: int) -> None:
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
         for group in groups:  # the next attempt is made later, because each may take as long as the timeouts of a store that is down
-            copy = display_service.find(group.id)
+            copy = find_copy(group.id)
             if copy is not None:
                 copy.checked_at = now
 
@@ -91,12 +106,12 @@ def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now:
     requests = []
     for group in groups:
         due = _seconds_due(group, displays[group.id], now)
-        if displays[group.id].is_turn_of(display_service.instance_name(), due, now):
+        if displays[group.id].is_turn_of(instance_name(), due, now):
             requests.append(RefreshRequest(displays[group.id], {stock_id: group.shard_counts[stock_id] for stock_id in due}))
-    for display in display_service.refresh(requests, display_service.instance_name(), now):
-        display_service.keep(display, now)
-        if not display.is_leased_to_another(display_service.instance_name(), now):
-            display_service.note_refresh(display.group_id)
+    for display in refresh_displays(requests, instance_name(), now):
+        keep_display(display, now)
+        if not display.is_leased_to_another(instance_name(), now):
+            note_refresh(display.group_id)
 
 
 def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
@@ -106,8 +121,6 @@ def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
     }
     if not missing:
         return
-    shards = display_service.read_shards_by_stock(missing)
+    shards = read_shards_by_stock(missing)
     for group in groups:
-        display_service.keep_figures(
-            group.id, {stock_id: Figures.of(shards[stock_id], now) for stock_id in group.shard_counts if stock_id in missing}
-        )
+        keep_figures(group.id, {stock_id: Figures.of(shards[stock_id], now) for stock_id in group.shard_counts if stock_id in missing})

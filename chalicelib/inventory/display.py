@@ -279,36 +279,36 @@ def instance_name() -> str:
     return _names.entries.setdefault("instance", ids.nonce())
 
 
-def find(group_id: str) -> Copy | None:
+def find_copy(group_id: str) -> Copy | None:
     return copies.entries.get((table_name(), group_id))
 
 
 def find_figures(group_id: str, stock_id: str) -> Figures | None:
-    copy = find(group_id)
+    copy = find_copy(group_id)
     return None if copy is None else copy.display.figures.get(stock_id)
 
 
-def keep(display: Display, now: int) -> None:
+def keep_display(display: Display, now: int) -> None:
     """Keep a copy of an item, but of each stock the figures that were read last: ours may not have been written."""
-    old = find(display.group_id)
+    old = find_copy(display.group_id)
     display = display if old is None else old.display.replaced_by(display, now)
     copies.entries[(table_name(), display.group_id)] = Copy(display, now)
 
 
 def keep_figures(group_id: str, figures: Mapping[str, Figures]) -> None:
     """Keep figures that this instance has read, without asking for the item."""
-    copy = find(group_id) or Copy(Display(group_id), 0)
+    copy = find_copy(group_id) or Copy(Display(group_id), 0)
     copies.entries[(table_name(), group_id)] = Copy(copy.display.with_figures(figures), copy.checked_at)
 
 
-def ask(group_id: str, now: int) -> Display | None:
+def try_read_display(group_id: str, now: int) -> Display | None:
     """Read the item of a group; None if the store fails, since a hold can do without it."""
     try:
         display = read_displays([group_id])[group_id]
     except dynamo.STORE_ERRORS as error:
         log.warning("display.not_read", group_id=group_id, error=type(error).__name__)
         return None
-    keep(display, now)
+    keep_display(display, now)
     return display
 
 
@@ -345,7 +345,7 @@ def note_refresh(group_id: str) -> None:
     _renewed.entries[group_id] = True
 
 
-def shown_not_before(group_id: str) -> int:
+def earliest_shown_read(group_id: str) -> int:
     """Since when figures of the group must have been read to be shown (epoch seconds)."""
     return 0 if group_id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
 
@@ -363,27 +363,28 @@ class RefreshRequest(Struct, frozen=True):
     shard_counts: Mapping[str, int]
 
 
-def refresh(requests: Sequence[RefreshRequest], instance: str, now: int) -> list[Display]:
+def refresh_displays(requests: Sequence[RefreshRequest], instance: str, now: int) -> list[Display]:
     """Refresh these items, except those that another instance refreshes at this moment. Returns all of them as they are then."""
-    begun = parallel.call_each(lambda request: (*begin(request.display, instance, now), request.shard_counts), requests)
+    begun = parallel.call_each(lambda request: (*begin_refresh(request.display, instance, now), request.shard_counts), requests)
     leased = [RefreshRequest(display, shard_counts) for is_ours, display, shard_counts in begun if is_ours]
     shards = read_shards_by_stock({stock_id: count for request in leased for stock_id, count in request.shard_counts.items()})
     published = parallel.call_each(
-        lambda request: publish(request.display, instance, {stock_id: shards[stock_id] for stock_id in request.shard_counts}, now), leased
+        lambda request: publish_figures(request.display, instance, {stock_id: shards[stock_id] for stock_id in request.shard_counts}, now),
+        leased,
     )
     return [*published, *(display for is_ours, display, _ in begun if not is_ours)]
 
 
-def begin(display: Display, instance: str, now: int) -> tuple[bool, Display]:
+def begin_refresh(display: Display, instance: str, now: int) -> tuple[bool, Display]:
     """Whether this instance may refresh the item now, and the item as it is then."""
     if display.holder == instance:
         return True, display
     return take_lease(display, instance, now)
 
 
-def publish(display: Display, instance: str, shards: Mapping[str, Sequence[Shard]], now: int) -> Display:
+def publish_figures(display: Display, instance: str, shards: Mapping[str, Sequence[Shard]], now: int) -> Display:
     """Write the figures of these shards, given by stock id. Returns the item with them, also if it could not be written."""
-    figures = {stock_id: Figures.of(of_stock, now, display.figures.get(stock_id)) for stock_id, of_stock in shards.items()}
+    figures = {stock_id: Figures.of(stock_shards, now, display.figures.get(stock_id)) for stock_id, stock_shards in shards.items()}
     try:
         return write_figures(display, instance, figures)
     except dynamo.STORE_ERRORS as error:

@@ -125,7 +125,7 @@ def stocks_of(shards: Iterable[Shard]) -> dict[str, Stock]:
     by_stock: dict[str, list[Shard]] = {}
     for shard in shards:
         by_stock.setdefault(shard.stock_id, []).append(shard)
-    return {stock_id: Stock.total_of(of_stock) for stock_id, of_stock in by_stock.items()}
+    return {stock_id: Stock.total_of(stock_shards) for stock_id, stock_shards in by_stock.items()}
 
 
 # The stock of a tier that has no shards yet.

@@ -71,7 +71,7 @@ def test_stale_figures_are_shown_while_another_thread_reads_new_ones():
     instance = DisplayingInstance()
     instance.show(NOW)
     sell(1)
-    with instance.active(), display.copies.lock:  # as the thread that reads them does
+    with instance.active(), display.lock_copies(must_wait=True):  # as the thread that reads them does
         assert calls_of(lambda: instance.show(NOW + 1)) == []
         assert instance.show(NOW + 1).available == 10
     assert calls_of(lambda: instance.show(NOW + 1)) == [READ_ITEM, READ_SHARDS, WRITE_ITEM]

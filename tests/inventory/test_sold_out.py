@@ -127,7 +127,7 @@ def test_a_buyer_waits_for_the_figures_that_another_instance_reads(monkeypatch):
 
     with other.active():
         (display,) = displays.read_displays(["g"]).values()
-        leased, _ = displays.take_lease(display, allocation.copies.instance_name(), NOW)
+        leased, _ = displays.take_lease(display, displays.instance_name(), NOW)
         assert leased
     monkeypatch.setattr(allocation.deadline, "wait", finish_the_other)
     calls, refusal = buy(DisplayingInstance())
