@@ -1,7 +1,7 @@
-"""Choose the shards that a hold is taken from; when tickets run out, decide by the stock's figures, so that few requests read all shards.
+"""Choose the shards for a hold. When tickets run out, decide by the stock's figures, so that few requests read all shards.
 
-Figures only save work. A hold is a conditional write of a shard, and a buyer whom figures refuse could have been refused when they were
-read, at most `MAX_REFUSAL_AGE_SECONDS` before.
+Figures only save work: every hold is a conditional write of a shard. Figures refuse a buyer only if the shards would have refused them
+too when the figures were read, at most `MAX_REFUSAL_AGE_SECONDS` earlier.
 """
 
 import random
@@ -32,9 +32,9 @@ from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHol
 MAX_ROUNDS = 4
 PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
 MAX_EXPIRED_SHARDS = 2
-MAX_EXPIRED_HOLDS = 10  # offered to one refused buyer, who needs a few
+MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
 
-# Stocks whose expired holds a buyer's request could not recover, and when: for that second the others need not try.
+# Stocks whose expired holds a buyer's request could not recover, and when: other requests of the same second do not try it.
 _stuck: Memory[str, int] = Memory()
 
 
@@ -52,10 +52,10 @@ def hold(
 ) -> list[Hold]:
     """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
-    One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds when
-    those with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` is not what the stock
-    says; in all cases nothing remains held. With the `group` of the stock, the former two may be decided by figures that are a few
-    seconds old. Tickets that are kept for people who wait are not enough, unless the caller `takes_kept`.
+    Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
+    when the shards with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
+    the stock. After an error nothing remains held. If the stock's `group` is given, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old
+    may decide NotEnoughTickets and TooManyHolds. Tickets that are kept for the waitlist count only if the caller `takes_kept`.
     """
     request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled, takes_kept)
     holds = _hold(request)
@@ -64,34 +64,45 @@ def hold(
 
 
 def check_figures(stock_id: str, shard_count: int, quantity: int, now: int, group: StockGroup) -> None:
-    """Raises what `hold` would raise by figures alone, for purchases from several stocks: they need not take what they would return."""
-    request = HoldRequest(stock_id, shard_count, quantity, "", now, now, group)
-    figures = _recall_shortage(request)
-    if figures is not None and not _has_expired(request, figures):
-        raise _refusal_by_figures(request, figures)
+    """Raise the NotEnoughTickets that `hold` would raise by figures alone.
+
+    A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
+    """
+    _check_shortage(HoldRequest(stock_id, shard_count, quantity, "", now, now, group))
 
 
 def leave_expired(stock_id: str, now: int) -> None:
-    """Refuse the other buyers of this second without a look at expired holds, since a request could not recover them."""
+    """Let the other requests of this second refuse buyers without looking at expired holds, because a request could not recover them."""
     _stuck.entries[stock_id] = now
 
 
 def _hold(request: HoldRequest) -> list[Hold]:
-    figures = _recall_shortage(request)
-    if figures is not None and not _has_expired(request, figures):
-        raise _refusal_by_figures(request, figures)
-    if figures is None or request.shard_count == 1:
+    is_known_short = _check_shortage(request)
+    if not is_known_short or request.shard_count == 1:
         holds, refusing_shards = hold_attempts.hold_in_one(request, hold_attempts.choose_shards(request))
         if holds:
             return holds
         if request.shard_count == 1:
             _note_shards(request, refusing_shards)
             raise hold_attempts.not_enough(refusing_shards, request)
-    return hold_attempts.hold_across_all(request, lambda _: None) if request.group is None else _hold_by_figures(request, request.group)
+    if request.group is None:
+        return hold_attempts.hold_across_all(request, lambda _: None)
+    return _hold_by_figures(request, request.group)
 
 
-def _recall_shortage(request: HoldRequest) -> Figures | None:
-    """The figures by which this request must be refused, if this instance has seen that too few tickets are left."""
+def _check_shortage(request: HoldRequest) -> bool:
+    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if none can come back."""
+    figures = _find_shortage(request)
+    if figures is not None and not _has_expired(request, figures):
+        raise _refusal_by_figures(request, figures)
+    return figures is not None
+
+
+def _find_shortage(request: HoldRequest) -> Figures | None:
+    """Return recent figures that show too few tickets for this request. None if no shortage is known.
+
+    Asks the store only if this instance has seen a shortage before, so that a request costs no read while tickets are plentiful.
+    """
     if request.group is None:
         return None
     figures = find_figures(request.group.id, request.stock_id)
@@ -104,14 +115,17 @@ def _recall_shortage(request: HoldRequest) -> Figures | None:
 
 
 def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
-    """Hold tickets in shards that have some by the figures, or refuse. One instance at a time reads all shards if they do not suffice."""
+    """Hold tickets in shards that have some according to the figures, or refuse.
+
+    If the figures do not decide, one instance at a time reads all shards, and the others wait for its figures.
+    """
     for _ in range(MAX_ROUNDS):
         display = try_read_display(group.id, request.now)
-        if display is None:
+        if display is None:  # without figures, the shards decide
             break
         figures = display.figures.get(request.stock_id)
         if figures is not None and _is_short(request, figures):
-            return _hold_what_came_back(request, figures)
+            return _hold_released(request, figures)
         if figures is not None and can_refuse(request.stock_id, figures, request.now):
             holds = _hold_in_known(request, figures)
             if holds:
@@ -124,16 +138,20 @@ def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
 
 
 def _is_short(request: HoldRequest, figures: Figures) -> bool:
+    """Whether these figures are recent enough to refuse the request, and do."""
     return figures.holdable < request.quantity and can_refuse(request.stock_id, figures, request.now)
 
 
 def _has_expired(request: HoldRequest, figures: Figures) -> bool:
-    """Whether a look at expired holds may help this request."""
+    """Whether expired holds may give this request tickets."""
     return bool(figures.expired_shards(request.now)) and _stuck.entries.get(request.stock_id) != request.now
 
 
-def _hold_what_came_back(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Look at a few shards with expired holds: tickets may be back. Otherwise raise the refusal, with some of these holds."""
+def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
+    """Hold tickets that were released since the figures were read, in a few shards with expired holds.
+
+    If these shards have too few, raise the refusal with some of their expired holds, which the caller may recover.
+    """
     refusal = _refusal_by_figures(request, figures)
     if not _has_expired(request, figures):
         raise refusal
@@ -149,7 +167,10 @@ def _hold_what_came_back(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Hold tickets in two random ones of the shards that have enough by the figures, or parts in several that have some."""
+    """Hold tickets in one of the shards that have enough according to the figures (two random ones are tried), or parts in several.
+
+    Returns no holds if other buyers were quicker.
+    """
     amounts = [(f"{request.stock_id}#{number}", amount) for number, amount in figures.with_tickets]
     sufficient = [shard_id for shard_id, amount in amounts if amount >= request.quantity]
     if sufficient:
@@ -161,7 +182,7 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
-    """The item, if this instance may refresh it; None if another one does, or if the store fails."""
+    """Return the item if this instance may refresh it; None if another instance refreshes it or the store fails."""
     instance = instance_name()
     if display.is_leased_to_another(instance, now):
         return None
@@ -178,7 +199,7 @@ def _publish(request: HoldRequest, display: Display, shards: Sequence[Shard]) ->
 
 
 def _note_shards(request: HoldRequest, shards: Sequence[Shard]) -> None:
-    """Keep what was read of all shards for the next requests here."""
+    """Keep the figures of all shards for this instance's next requests."""
     if request.group is not None and shards:
         keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
 

@@ -1,7 +1,7 @@
-"""How many tickets are left, for display. All instances show what one of them has read; never used to decide a sale.
+"""How many tickets are left, for display only: these figures never decide a sale.
 
-An instance asks for the display item of a group at most every `stock_cache_seconds`, and refreshes it from the shards when it is due
-and this instance's turn (`display/model.py`). So the shards are read once, however many instances there are.
+An instance reads the display item of a group at most every `stock_cache_seconds`. When the item is due and it is this instance's turn
+(`Display.is_turn_of`), the instance refreshes the item from the shards. So the shards are read once, however many instances there are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +14,13 @@ from chalicelib.inventory.display import (
     Figures,
     RefreshRequest,
     StockGroup,
-    copies,
     earliest_shown_read,
     find_copy,
     instance_name,
     is_moving,
     keep_display,
     keep_figures,
+    lock_copies,
     note_refresh,
     read_displays,
     read_shards_by_stock,
@@ -32,34 +32,31 @@ from chalicelib.inventory.model import Stock
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
     """Read stocks, given as stock id -> number of shards; stocks without shards are left out.
 
-    Strongly consistent; one round trip for each 100 shards.
+    Strongly consistent; takes one round trip per 100 shards.
     """
     by_stock = read_shards_by_stock(shard_counts)
     return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items() if shards}
 
 
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
-    """The stocks of these groups as they are displayed; stocks without shards are left out.
+    """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
-    While any instance asks for them, they are read every `stock_cache_seconds`, or up to three times as rarely while they do not
-    change. Another instance may show them for `stock_cache_seconds` longer, and any while the store is unavailable.
+    While any instance asks for them, the stocks are read every `stock_cache_seconds`, or up to three times less often while they do not
+    change. Another instance may show the same figures for `stock_cache_seconds` longer, and every instance does while the store is down.
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):
-        # The first thread loads. The others use what it loaded, or what became stale within the last second.
+        # One thread loads. The others wait for it only if their figures have been stale for longer than the overlap.
         must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS))
-        if copies.lock.acquire(blocking=must_wait):
-            try:
-                if stale := _select_stale(groups, now):
-                    _load(stale, now)
-            finally:
-                copies.lock.release()
+        with lock_copies(must_wait=must_wait) as is_locked:
+            if is_locked and (stale := _select_stale(groups, now)):
+                _load_figures(stale, now)
     shown = [entry for group in groups for entry in _known_figures(group).items()]
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
 
 
 def _known_figures(group: StockGroup) -> dict[str, Figures]:
-    """The figures of the group that this instance has, fresh or not."""
+    """Return this instance's figures of the group, fresh or stale."""
     copy = find_copy(group.id)
     known = {} if copy is None else copy.display.figures
     return {stock_id: known[stock_id] for stock_id in group.shard_counts if stock_id in known}
@@ -70,7 +67,7 @@ def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
 
 
 def _is_fresh(group: StockGroup, now: int) -> bool:
-    """Whether this instance's copy can be shown: it has all figures, and they are not due or it was made just now."""
+    """Whether this instance's copy can be shown: it has all figures, and it was checked just now or none of them is due."""
     copy = find_copy(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
@@ -83,8 +80,8 @@ def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, flo
     return display.seconds_due(group, now, base_seconds, moving=moving, not_before=earliest_shown_read(group.id))
 
 
-def _load(groups: Sequence[StockGroup], now: int) -> None:
-    """Ask for the items of groups, and refresh those whose turn it is. A store error is raised only if figures are missing then."""
+def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
+    """Read the display items of groups, and refresh the items whose turn it is. Raises a store error only if figures are missing."""
     try:
         displays = read_displays(group.id for group in groups)
         for display in displays.values():
@@ -96,7 +93,7 @@ def _load(groups: Sequence[StockGroup], now: int) -> None:
             raise
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
-        for group in groups:  # the next attempt is made later, because each may take as long as the timeouts of a store that is down
+        for group in groups:  # delays the next attempt: each may take as long as the timeouts of a store that is down
             copy = find_copy(group.id)
             if copy is not None:
                 copy.checked_at = now
@@ -115,7 +112,7 @@ def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now:
 
 
 def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
-    """Read the stocks whose first figures another instance is about to write, for this instance only."""
+    """Read, for this instance only, the stocks whose first figures another instance is about to write."""
     missing = {
         stock_id: count for group in groups for stock_id, count in group.shard_counts.items() if stock_id not in _known_figures(group)
     }

@@ -1,7 +1,8 @@
-"""Change the capacity of a stock, also while it is selling.
+"""Change the capacity of a stock, also during its sale, and sell tickets without holding them first.
 
-`resize` changes each shard by one conditional write, so a crash in between leaves a resize that a repetition completes. `resize_items`
-is for a stock of few shards, which changes in one transaction with what else says how large it is.
+`resize` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
+`resize_items` is for a stock of few shards, which changes in one transaction with the other items that depend on its capacity.
+`DirectSale` records tickets that another system has sold.
 """
 
 import heapq
@@ -19,17 +20,17 @@ MAX_ROUNDS = 20
 def resize(
     stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None, known: Sequence[Shard] | None = None
 ) -> list[Shard]:
-    """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if it is to have more.
+    """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if the stock needs more.
 
-    New shards are filled by what the capacity grows; tickets never move from one shard to another. `capacity` is the new total, so the
-    call may be repeated. `known`: all shards as the caller has read or written them; if they must change, that saves a read. Returns the
-    shards as they were read or written last.
+    New shards get only added capacity; tickets never move from one shard to another. `capacity` is the new total, so the call may be
+    repeated. `known` are all shards as the caller read or wrote them, which saves a read if the capacity must change. Returns the shards
+    as they were last read or written.
 
-    Raises CapacityInUse if too few tickets are free; shards that were already made smaller are made larger again.
+    Raises CapacityInUse if too few tickets are free; shards that were already made smaller are enlarged again.
     """
     ids = shard_ids(stock_id, max(shard_count, grow_to or 0))
     if known is not None and Stock.total_of(known).capacity != capacity:
-        shards = list(known)  # its writes are refused if they are not so any more
+        shards = list(known)  # if they have changed since, the conditional writes fail
     else:
         shards = _create_missing(ids, shard_count, store.read_shards(ids))
     original_capacity: int | None = None
@@ -49,9 +50,9 @@ def resize(
 
 
 def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
-    """Transaction items that set the capacity of a stock, which gets `grow_to` shards. They fail if it is resized or runs short meanwhile.
+    """Transaction items that set the capacity of a stock, which gets `grow_to` shards.
 
-    Raises CapacityInUse if too few tickets are free.
+    The transaction is canceled if the stock is resized or runs short in the meantime. Raises CapacityInUse if too few tickets are free.
     """
     shards = store.read_shards(shard_ids(stock_id, shard_count))
     stock = Stock.total_of(shards)
@@ -73,7 +74,10 @@ def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int
 
 
 def _create_missing(ids: Sequence[str], shard_count: int, found: list[Shard]) -> list[Shard]:
-    """Create those behind the first `shard_count` shards that do not exist, without tickets. Returns all; nothing if they must be read."""
+    """Create the missing shards after the first `shard_count`, without tickets.
+
+    Returns all shards, or an empty list if another call created some in the meantime, so that the caller must read them again.
+    """
     known_ids = {shard.id for shard in found}
     missing = [shard_id for shard_id in ids[shard_count:] if shard_id not in known_ids]
     if not missing:
@@ -87,10 +91,10 @@ def _create_missing(ids: Sequence[str], shard_count: int, found: list[Shard]) ->
 
 
 def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
-    """Add capacity to the shards with the fewest tickets, or remove it from those with the most.
+    """Add capacity to the shards with the fewest tickets, or remove it from the shards with the most.
 
-    A write is refused if a sale or another resize came first; then the next round goes on from what it finds. Returns the shards if each
-    of them was written, and nothing otherwise: another resize may have written those that were not, so they must be read again.
+    A write is refused if a sale or another resize came first; the next round then continues from the current state. Returns the shards if
+    all of them were written, otherwise an empty list: another resize may have changed the rest, so the caller must read them again.
     """
     targets = level([shard.available for shard in shards], change)
     changed = [(shard, target - shard.available) for shard, target in zip(shards, targets, strict=True) if target != shard.available]
@@ -99,14 +103,14 @@ def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
     return found if len(found) == len(shards) else []
 
 
-# Sell tickets without holding them first: those that another system has sold. Nobody waits for these writes, so a transaction makes them.
+# Direct sales: tickets that another system has sold are counted as sold in one transaction, without a hold, because nobody waits for it.
 #
-# A shard that many buyers hold tickets of refuses some of the transactions, which are then repeated. A hold, which takes a single write,
-# would serve buyers better, but it would also leave tickets to recover after a crash.
+# A busy shard cancels some of these transactions, which are then repeated. A hold needs only a single write and would conflict less, but
+# a crash would leave held tickets to recover.
 
 
 class DirectSale:
-    """The available tickets of one stock as they were read, less those that were taken here. Conditions decide, not these figures.
+    """The available tickets of one stock as last read, minus the tickets taken here. Conditions of the writes decide, not these figures.
 
     `is_pooled`: the tickets are also taken from a pool.
     """
@@ -126,7 +130,7 @@ class DirectSale:
         return -sum(available for available, _ in self._heap)
 
     def take(self, quantity: int) -> list[str]:
-        """The shard of each of so many tickets, from the fullest shards. Raises NotEnoughTickets, and takes nothing then."""
+        """Take `quantity` tickets from the fullest shards; returns the shard id of each. Raises NotEnoughTickets and then takes nothing."""
         if self.available < quantity:
             raise NotEnoughTickets(self.available, quantity, [])
         taken: list[str] = []
@@ -139,5 +143,5 @@ class DirectSale:
         return taken
 
     def items(self, taken: Iterable[str]) -> list[dynamo.TransactItem]:
-        """Transaction items that count these tickets as sold; canceled if a shard has fewer left than it had, or another pool."""
+        """Transaction items that count these tickets as sold; canceled if a shard has too few left or `is_pooled` contradicts it."""
         return [store.sell_item(shard_id, quantity, self._is_pooled) for shard_id, quantity in Counter(taken).items()]

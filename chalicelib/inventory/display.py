@@ -1,8 +1,12 @@
-"""The figures of stocks for display: one item for each group of stocks, which one instance at a time refreshes. Rules without a store."""
+"""The figures of stocks for display: one item per group of stocks, which one instance at a time refreshes.
+
+First the types and rules, then the table, then this instance's copies of the items, and last the refresh.
+"""
 
 import math
 import random
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Self
 
 import msgspec
@@ -17,10 +21,10 @@ from chalicelib.inventory import store as shard_store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
 
 LEASE_SECONDS = 2
-PATIENCE_SECONDS = 1  # figures that are due for longer than this are refreshed by any instance, not only by the one that did it last
-MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as those that change
+PATIENCE_SECONDS = 1  # after this delay any instance may refresh figures that are due, not only the instance that refreshed them last
+MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as changing figures
 MAX_SKEW_SECONDS = 5
-CONTENDERS = 16  # of so many instances that find figures overdue in the same second, one tries to refresh them
+CONTENDERS = 16  # one in this many instances that find figures overdue in the same second tries to refresh them
 
 MAX_SHARDS_WITH_TICKETS = 32
 MAX_EXPIRING_SHARDS = 8
@@ -35,10 +39,11 @@ class StockGroup(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True, array_like=True):
-    """What was read of a stock at `read_at` (epoch seconds). `quiet` counts the refreshes in a row that found nothing changed.
+    """The figures of a stock, read at `read_at` (epoch seconds). `quiet` counts the latest consecutive refreshes without a change.
 
-    `holdable` is what is available in shards that take another hold. `with_tickets` are the shards that have most of it: (number of the
-    shard, quantity), more of them when little is left. `expiring` are those whose holds expire soonest: (number, epoch seconds).
+    `holdable` is the quantity available in shards that accept another hold. `with_tickets` lists the shards with the most holdable
+    tickets as (shard number, quantity); it is longer when few tickets are left. `expiring` lists the shards whose holds expire soonest as
+    (shard number, epoch seconds).
     """
 
     capacity: int
@@ -54,9 +59,9 @@ class Figures(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
-        """The figures of these shards; `before` are the figures of the refresh before, if there was one.
+        """The figures of these shards; `before` are the figures of the previous refresh, if there was one.
 
-        Tickets that are kept for people who wait count as held: nobody else can have them.
+        Tickets kept for the waitlist count as held, because other buyers cannot have them.
         """
         total = Stock.total_of(shards) if shards else NO_STOCK
         kept = sum(shard.available for shard in shards if shard.is_kept)
@@ -81,23 +86,23 @@ class Figures(Struct, frozen=True, array_like=True):
         return Stock(capacity=self.capacity, available=self.available, held=self.held, sold=self.sold, is_open=self.is_open)
 
     def age(self, now: int) -> int:
-        """Seconds since they were read; 0 if a clock that is a little ahead of ours read them in the future."""
+        """Seconds since the figures were read; 0 if an instance whose clock is slightly ahead of ours read them "in the future"."""
         seconds = now - self.read_at
         return 0 if -MAX_SKEW_SECONDS <= seconds < 0 else abs(seconds)
 
     def interval(self, base_seconds: int) -> int:
-        """Seconds after which they are due: `base_seconds`, and up to three times as long while nothing changes."""
+        """Seconds after which the figures are due: `base_seconds`, or up to three times as long while nothing changes."""
         return base_seconds * (1 + self.quiet)
 
     def expired_shards(self, now: int) -> list[int]:
-        """The numbers of the shards that have expired holds, as far as they are known."""
+        """The numbers of the shards known to have expired holds."""
         return [number for number, expires_at in self.expiring if expires_at <= now]
 
 
 class Display(Struct, frozen=True):
-    """The display item of a group. `version` rises with each write; `holder` is the instance that refreshed it last or refreshes it now.
+    """The display item of a group. `version` rises with each write; `holder` is the instance that last refreshed it or is refreshing it.
 
-    Until `leased_until` (epoch seconds; 0 if nobody refreshes it now) only the holder refreshes it.
+    Until `leased_until` (epoch seconds; 0 without a lease) only the holder refreshes the item.
     """
 
     group_id: str
@@ -107,16 +112,16 @@ class Display(Struct, frozen=True):
     figures: dict[str, Figures] = {}
 
     def is_leased_to_another(self, instance: str, now: int) -> bool:
-        """Whether another instance refreshes it. A lease that ends later than the clocks can differ is not believed."""
+        """Whether another instance is refreshing the item. A lease that ends later than clock skew can explain is ignored."""
         return self.holder != instance and 0 < self.leased_until - now <= LEASE_SECONDS + MAX_SKEW_SECONDS
 
     def seconds_due(
         self, group: StockGroup, now: int, base_seconds: int, *, moving: Container[str] = (), not_before: int = 0
     ) -> dict[str, float]:
-        """The stocks of the group that are due for a refresh, and for how many seconds; infinity for those without figures.
+        """The stocks that are due for a refresh: stock id -> seconds since they became due (infinity for stocks without figures).
 
-        `base_seconds` is the interval of the figures that change, or that will, because this instance is `moving` their tickets. Figures
-        that were read before `not_before` do not count.
+        `base_seconds` is the interval for figures that change, or soon will because this instance is `moving` their tickets. Figures read
+        before `not_before` are ignored.
         """
         due = {}
         for stock_id in group.shard_counts:
@@ -130,10 +135,10 @@ class Display(Struct, frozen=True):
         return due
 
     def is_turn_of(self, instance: str, seconds_due: Mapping[str, float], now: int) -> bool:
-        """Whether this instance should refresh what is due: always if it did so last, otherwise when that one has let it become overdue.
+        """Whether this instance should refresh what is due: always if it refreshed the item last, otherwise once the item is overdue.
 
-        In the first second after that only some of the instances try: thousands may notice it at once, and a write that is refused costs
-        as much as one that is not.
+        In the first overdue second only some instances try: thousands may notice at once, and a refused write costs as much as a
+        successful one.
         """
         if not seconds_due or self.is_leased_to_another(instance, now):
             return False
@@ -141,7 +146,7 @@ class Display(Struct, frozen=True):
         return self.holder == instance or overdue > 0 or (overdue == 0 and random.randrange(CONTENDERS) == 0)
 
     def replaced_by(self, other: Self, now: int) -> Self:
-        """The other item, with those figures of this one that it does not have or that were read later."""
+        """The other item, completed with this item's figures where they are newer or the other item has none."""
         later = {
             stock_id: figures
             for stock_id, figures in self.figures.items()
@@ -158,16 +163,16 @@ def shard_number(shard_id: str) -> int:
 
 
 def _select_with_tickets(shards: Sequence[Shard]) -> tuple[tuple[int, int], ...]:
-    """The shards with the most tickets: a few, and more of them when random choices no longer find tickets."""
+    """The shards with the most tickets: only a few, or more once tickets are so few that a random choice of shards misses them."""
     amounts = [(shard_number(shard.id), shard.holdable) for shard in shards if shard.holdable]
     is_plenty = sum(amount for _, amount in amounts) >= FEW_TICKETS_PER_SHARD * len(shards)
     return tuple(sorted(amounts, key=lambda entry: entry[1], reverse=True)[: 4 if is_plenty else MAX_SHARDS_WITH_TICKETS])
 
 
 def _select_expiring(shards: Sequence[Shard], now: int) -> tuple[tuple[int, int], ...]:
-    """Some of the shards with expired holds, and then those whose holds expire next.
+    """The shards with expired holds, followed by the shards whose holds expire next.
 
-    Random ones of the former, because a payment that is still being decided may keep a hold for long after its time.
+    If too many shards have expired holds, a random sample is taken: a payment still undecided may keep a hold long after its expiry.
     """
     ends = [(shard_number(shard.id), min(expires_at for _, expires_at in shard.holds.values())) for shard in shards if shard.holds]
     expired = [entry for entry in ends if entry[1] <= now]
@@ -176,13 +181,13 @@ def _select_expiring(shards: Sequence[Shard], now: int) -> tuple[tuple[int, int]
     return tuple(sorted(ends, key=lambda entry: entry[1])[:MAX_EXPIRING_SHARDS])
 
 
-# The table of the display items: the figures of each group of stocks, and which instance refreshes them.
+# The table of display items: each group's figures, and the instance that refreshes them.
 
 _figures = msgspec.json.Decoder(dict[str, Figures])
 
 
 class DisplayRow(dynamo.Table):
-    """`figures` is JSON: stock id -> the fields of `Figures` as a list, which is a third of their size with names."""
+    """A display item. `figures` is JSON: stock id -> the fields of `Figures` as a list, a third of the size of an object with names."""
 
     feature = "stock-display"
     contents = "The stock figures of an event that all instances show."
@@ -203,9 +208,9 @@ def table_name() -> str:
 
 
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
-    """Read the items of these groups, an empty one for a group without an item; half a unit each, one round trip for each 100.
+    """Read the items of these groups; a group without an item gets an empty one. Costs half a read unit each, one round trip per 100.
 
-    Eventually consistent: what they say was read from the shards earlier anyway, and each write of them is conditional.
+    Eventually consistent: the figures were read from the shards earlier anyway, and each write of an item is conditional.
     """
     ids = list(group_ids)
     displays = {group_id: Display(group_id) for group_id in ids}
@@ -216,19 +221,19 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
 
 
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:
-    """Take the lease of an item that is still as it was read. Returns whether that worked, and the item as it is then."""
+    """Take the lease of an item unless it has changed since it was read. Returns whether this instance has the lease, and the item."""
     changes = {"version": display.version + 1, "holder": instance, "leased_until": now + LEASE_SECONDS}
     condition, operands = _version_is(display.version)
     done, item = dynamo.update_if_returning(DisplayRow(display.group_id), changes, condition, **operands)
     current = _display(item) if item else Display(display.group_id)
-    # botocore repeats a call whose response was lost; then the first one took the lease.
+    # botocore repeats a call whose response was lost; in that case the first call took the lease.
     return done or (current.holder == instance and current.version == display.version + 1), current
 
 
 def write_figures(display: Display, instance: str, figures: Mapping[str, Figures]) -> Display:
-    """Write new figures into an item that is still as it was read, and end its lease. Returns the item with these figures.
+    """Write new figures into an item unless it has changed since it was read, and end its lease. Returns the item with these figures.
 
-    If another instance has written it meanwhile, its figures stay in the store, and ours are for this instance only.
+    If another instance has written the item in the meantime, its figures stay in the store, and only this instance uses ours.
     """
     after = display.with_figures(figures)
     text = msgspec.json.encode(after.figures).decode()
@@ -240,7 +245,7 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
 
 
 def _version_is(version: int) -> tuple[str, dict[str, Any]]:
-    """The condition that an item has this version, 0 for an item that does not exist, and its operands."""
+    """The condition that an item has this version (0: that it does not exist), and the operands of the condition."""
     return ("version = :before", {"before": version}) if version else ("attribute_not_exists(id)", {})
 
 
@@ -250,29 +255,40 @@ def _display(item: dict[str, Any]) -> Display:
     return Display(row.id, int(row.version), row.holder, int(row.leased_until), figures)
 
 
-# What this instance knows of display items, and what it did itself that they do not show yet.
+# This instance's copies of display items, and its own changes of stock that the items do not show yet.
 
-MOVING_SECONDS = 5  # for so long after this instance has moved tickets of a stock, it expects further changes
-MAX_REFUSAL_AGE_SECONDS = 2  # figures that are older refuse no buyer
+MOVING_SECONDS = 5  # how long this instance expects further changes of a stock after moving some of its tickets
+MAX_REFUSAL_AGE_SECONDS = 2  # older figures refuse no buyer
 
 
 class Copy(Struct):
-    """A display item as this instance knows it, and when it last asked for it (epoch seconds)."""
+    """This instance's copy of a display item, and when the item was last read (epoch seconds)."""
 
     display: Display
     checked_at: int
 
 
-copies: Memory[tuple[str, str], Copy] = Memory()  # by table and group id
-_names: Memory[Literal["instance"], str] = Memory()  # under which this instance holds leases
+_copies: Memory[tuple[str, str], Copy] = Memory()  # by table and group id
+_names: Memory[Literal["instance"], str] = Memory()  # the name under which this instance holds leases
 
-# When this instance last moved tickets of a stock, and when it last released some or opened or closed it, by stock id.
+# By stock id: when this instance last moved tickets of the stock, and when it last released tickets of it, opened it or closed it.
 _moved_at: Memory[str, int] = Memory()
 _changed_at: Memory[str, int] = Memory()
 
-# Figures that were read until `at` are not used, except to show groups that this instance has refreshed since.
+# Figures read at `at` or earlier are not used, except to show groups that this instance has refreshed since.
 _invalidation: Memory[Literal["at"], int] = Memory()
 _renewed: Memory[str, bool] = Memory()
+
+
+@contextmanager
+def lock_copies(*, must_wait: bool) -> Iterator[bool]:
+    """Let one thread at a time load copies. Yields whether this thread has the lock: always if it `must_wait` for it."""
+    is_locked = _copies.lock.acquire(blocking=must_wait)
+    try:
+        yield is_locked
+    finally:
+        if is_locked:
+            _copies.lock.release()
 
 
 def instance_name() -> str:
@@ -280,7 +296,7 @@ def instance_name() -> str:
 
 
 def find_copy(group_id: str) -> Copy | None:
-    return copies.entries.get((table_name(), group_id))
+    return _copies.entries.get((table_name(), group_id))
 
 
 def find_figures(group_id: str, stock_id: str) -> Figures | None:
@@ -289,20 +305,20 @@ def find_figures(group_id: str, stock_id: str) -> Figures | None:
 
 
 def keep_display(display: Display, now: int) -> None:
-    """Keep a copy of an item, but of each stock the figures that were read last: ours may not have been written."""
+    """Keep a copy of an item, with the newer figures of each stock: this instance may have figures that it could not write."""
     old = find_copy(display.group_id)
     display = display if old is None else old.display.replaced_by(display, now)
-    copies.entries[(table_name(), display.group_id)] = Copy(display, now)
+    _copies.entries[(table_name(), display.group_id)] = Copy(display, now)
 
 
 def keep_figures(group_id: str, figures: Mapping[str, Figures]) -> None:
-    """Keep figures that this instance has read, without asking for the item."""
+    """Keep figures that this instance has read from the shards, without reading the item."""
     copy = find_copy(group_id) or Copy(Display(group_id), 0)
-    copies.entries[(table_name(), group_id)] = Copy(copy.display.with_figures(figures), copy.checked_at)
+    _copies.entries[(table_name(), group_id)] = Copy(copy.display.with_figures(figures), copy.checked_at)
 
 
 def try_read_display(group_id: str, now: int) -> Display | None:
-    """Read the item of a group; None if the store fails, since a hold can do without it."""
+    """Read and keep the item of a group. Returns None if the store fails, because a hold can do without the item."""
     try:
         display = read_displays([group_id])[group_id]
     except dynamo.STORE_ERRORS as error:
@@ -318,7 +334,7 @@ def note_movement(stock_id: str, now: int) -> None:
 
 
 def note_change(stock_id: str) -> None:
-    """Remember that this instance has released tickets of a stock, or opened or closed it: earlier figures refuse nobody here."""
+    """Remember that this instance has released tickets of a stock, or opened or closed it: it refuses no buyer by earlier figures."""
     now = clock.now()
     _moved_at.entries[stock_id] = _changed_at.entries[stock_id] = now
 
@@ -328,14 +344,17 @@ def is_moving(stock_id: str, now: int) -> bool:
 
 
 def can_refuse(stock_id: str, figures: Figures, now: int) -> bool:
-    """Whether figures are new enough to refuse a buyer by them."""
+    """Whether figures are new enough to refuse a buyer."""
     last_change = max(_changed_at.entries.get(stock_id, -1), _invalidation.entries.get("at", -1))
     return figures.is_open and figures.age(now) <= MAX_REFUSAL_AGE_SECONDS and figures.read_at > last_change
 
 
 def invalidate() -> None:
-    """Read the shards again before figures are used here, because an admin has changed them. Other instances see what this one reads."""
-    copies.forget()
+    """Make this instance read the shards again before it uses figures, because an admin has changed the stock.
+
+    The refresh also gives the other instances the new figures.
+    """
+    _copies.forget()
     _renewed.forget()
     _invalidation.entries["at"] = clock.now()
 
@@ -346,25 +365,25 @@ def note_refresh(group_id: str) -> None:
 
 
 def earliest_shown_read(group_id: str) -> int:
-    """Since when figures of the group must have been read to be shown (epoch seconds)."""
+    """The earliest `read_at` (epoch seconds) of figures of the group that may still be shown."""
     return 0 if group_id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
 
 
-# Refresh the figures of display items: take the lease, read the shards, write the figures.
+# The refresh of display items: take the lease, read the shards, write the figures.
 #
-# The instance that refreshed an item last needs no lease: its write is refused if another one has taken over. A crash after any step leaves
-# at most a lease that ends by itself.
+# The instance that refreshed an item last needs no lease: its write is refused if another instance has taken over. A crash after any step
+# leaves at most a lease, which expires.
 
 
 class RefreshRequest(Struct, frozen=True):
-    """Which stocks of an item are to be refreshed: stock id -> number of shards."""
+    """A display item and its stocks to refresh: stock id -> number of shards."""
 
     display: Display
     shard_counts: Mapping[str, int]
 
 
 def refresh_displays(requests: Sequence[RefreshRequest], instance: str, now: int) -> list[Display]:
-    """Refresh these items, except those that another instance refreshes at this moment. Returns all of them as they are then."""
+    """Refresh these items, except items that another instance is refreshing. Returns the current state of all of them."""
     begun = parallel.call_each(lambda request: (*begin_refresh(request.display, instance, now), request.shard_counts), requests)
     leased = [RefreshRequest(display, shard_counts) for is_ours, display, shard_counts in begun if is_ours]
     shards = read_shards_by_stock({stock_id: count for request in leased for stock_id, count in request.shard_counts.items()})
@@ -376,14 +395,14 @@ def refresh_displays(requests: Sequence[RefreshRequest], instance: str, now: int
 
 
 def begin_refresh(display: Display, instance: str, now: int) -> tuple[bool, Display]:
-    """Whether this instance may refresh the item now, and the item as it is then."""
+    """Return whether this instance may refresh the item now, and the item's current state."""
     if display.holder == instance:
         return True, display
     return take_lease(display, instance, now)
 
 
 def publish_figures(display: Display, instance: str, shards: Mapping[str, Sequence[Shard]], now: int) -> Display:
-    """Write the figures of these shards, given by stock id. Returns the item with them, also if it could not be written."""
+    """Write the figures of these shards, given by stock id. Returns the item with these figures even if the write failed."""
     figures = {stock_id: Figures.of(stock_shards, now, display.figures.get(stock_id)) for stock_id, stock_shards in shards.items()}
     try:
         return write_figures(display, instance, figures)
@@ -393,7 +412,7 @@ def publish_figures(display: Display, instance: str, shards: Mapping[str, Sequen
 
 
 def read_shards_by_stock(shard_counts: Mapping[str, int]) -> dict[str, list[Shard]]:
-    """The shards of stocks, given as stock id -> number of shards. Strongly consistent, 100 shards in a round trip."""
+    """Read the shards of stocks, given as stock id -> number of shards. Strongly consistent; one round trip per 100 shards."""
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     pages = [ids[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(ids), dynamo.MAX_BATCH_GET)]
     by_stock: dict[str, list[Shard]] = {stock_id: [] for stock_id in shard_counts}

@@ -1,4 +1,4 @@
-"""Try to take a hold from some shards: from one of them, or parts of it from several."""
+"""Try to take a hold from one of several shards, or parts of it from several shards."""
 
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -15,16 +15,16 @@ from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, Sal
 MAX_SPANNING_ROUNDS = 8
 UNKNOWN_AVAILABLE = 1 << 30
 
-# How many tickets each shard had available when this instance last heard of it. Only a hint for which shard to try first: the
-# condition of the write decides.
+# How many tickets each shard had available when this instance last read or wrote it. Only a hint which shard to try first: the condition
+# of the write decides.
 _available_hints: Memory[str, int] = Memory()
 
 
 class HoldRequest(Struct, frozen=True):
     """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
-    `group` is where the figures of the stock are; None if all shards are to be read in place of them. `is_pooled`: the tickets are taken
-    from the pool of their event too, which is another request. `takes_kept`: also tickets that are kept for people who wait.
+    `group` is the group with the stock's figures; without it all shards are read instead. `is_pooled`: the tickets are also taken from
+    the pool of their event, by a request of its own. `takes_kept`: the hold may take tickets that are kept for the waitlist.
     """
 
     stock_id: str
@@ -42,7 +42,7 @@ class HoldRequest(Struct, frozen=True):
         return shard_ids(self.stock_id, self.shard_count)
 
     def hold_in(self, shard_id: str, hold_id: str, quantity: int) -> int:
-        """Hold so many of the tickets in one shard; returns how many are available then. Raises HoldRefused."""
+        """Hold `quantity` tickets in one shard; returns how many are still available there. Raises HoldRefused."""
         return store.hold_in_shard(shard_id, hold_id, quantity, self.expires_at, self.is_pooled, self.takes_kept)
 
     def new_hold_id(self) -> str:
@@ -51,9 +51,10 @@ class HoldRequest(Struct, frozen=True):
 
 
 def choose_shards(request: HoldRequest) -> list[str]:
-    """Two random shards, the one with more tickets first: balances nearly as well as the best of all (Mitzenmacher, 2001).
+    """Choose two random shards, the fuller one first, which balances nearly as well as the fullest of all shards (Mitzenmacher, 2001).
 
-    Shards that are believed to have too few tickets are left out. If that leaves none, they are any two that are believed to have enough.
+    Shards whose hint says that they have too few tickets are left out. If that leaves none, two shards whose hints say that they have
+    enough are chosen.
     """
     every = request.shard_ids
     if len(every) == 1:
@@ -67,9 +68,9 @@ def choose_shards(request: HoldRequest) -> list[str]:
 
 
 def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
-    """Hold all tickets in the first of these shards that has enough. Returns the hold, if one had, and the shards that refused.
+    """Hold all tickets in the first of these shards that has enough. Returns the hold, if any, and the shards that refused.
 
-    Raises SalePaused and PoolMismatch, and NotEnoughTickets if the tickets are kept for people who wait.
+    Raises SalePaused and PoolMismatch, and NotEnoughTickets if the tickets are kept for the waitlist.
     """
     hold_id = request.new_hold_id()
     refusing_shards: list[Shard] = []
@@ -89,10 +90,10 @@ def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[lis
 
 
 def hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]], None]) -> list[Hold]:
-    """Take parts of the quantity from several shards, and release them and start over if others were quicker.
+    """Take parts of the quantity from several shards; if other buyers were quicker, release the parts and start over.
 
-    "Not enough" is decided only by a read that follows the release of our own parts. So of several buyers who block each other
-    with their parts, the last one to release sees all tickets and succeeds.
+    Only a read that follows the release of our own parts decides "not enough". So if several buyers block each other with their parts,
+    the last buyer to release sees all tickets and succeeds.
     """
     for number in range(MAX_SPANNING_ROUNDS):
         shards = read_shards(request.shard_ids)
@@ -116,7 +117,10 @@ def read_shards(ids_of_shards: Sequence[str]) -> list[Shard]:
 
 
 def hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list[Hold]:
-    """Hold the quantity in several shards, given with what they have, from the fullest on. If others were quicker, nothing stays held."""
+    """Hold the quantity in several shards, the fullest first; `amounts` are (shard id, holdable tickets).
+
+    If other buyers were quicker, the parts are released and the result is empty.
+    """
     hold_id = request.new_hold_id()
     parts: list[Hold] = []
     missing = request.quantity
@@ -138,7 +142,7 @@ def hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list
 
 
 def release(hold: Hold) -> bool:
-    """Make the tickets of a hold available again, and try its shard again here. False if the hold no longer exists."""
+    """Make the tickets of a hold available again, and update this instance's hint for the shard. False if the hold no longer exists."""
     released = store.release_hold(hold)
     if released:
         hint = _available_hints.entries.get(hold.shard_id)
@@ -148,7 +152,7 @@ def release(hold: Hold) -> bool:
 
 
 def not_enough(shards: list[Shard], request: HoldRequest) -> NotEnoughTickets:
-    """The refusal of a request to which these are all the shards."""
+    """Return the refusal for a request; `shards` are all shards of its stock."""
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
     own_holds = [hold for shard in shards for hold in shard.holds_of(request.purchase_id)]
     available = sum(shard.available for shard in shards)
@@ -161,14 +165,14 @@ def _available_hint(shard_id: str) -> int:
 
 
 def _note_refusal(shard: Shard, request: HoldRequest) -> None:
-    """Remember what a shard that refused a hold has available; raises what `_check_usable` does if that is why."""
+    """Remember what a shard that refused a hold has available. Raises what `_check_usable` raises, if that is the reason."""
     _available_hints.entries[shard.id] = shard.holdable
     _check_usable(shard, request)
     log.count("oversell_attempts")
 
 
 def _check_usable(shard: Shard, request: HoldRequest) -> None:
-    """Raises SalePaused, PoolMismatch or, for kept tickets, NotEnoughTickets if a shard takes no hold of this request, whatever it has."""
+    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request however many tickets it has."""
     if not shard.is_open:
         raise SalePaused()
     if shard.is_pooled != request.is_pooled:

@@ -1,4 +1,4 @@
-"""The types of the stock: shards with their holds, and their total. Rules without a store."""
+"""The types of the stock, shards with their holds and their total, and the rules that need no store."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
@@ -7,15 +7,15 @@ from msgspec import Struct
 
 from chalicelib.foundation.errors import ApiError
 
-# How many holds one shard takes: with them its item has at most 4 KB. See docs/decisions/0021-shards.md.
+# How many holds one shard accepts: with these its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
-# More shards than this serve no more buyers, but a pause writes and a refused hold may read all of them.
+# More shards would serve no more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
-NEW_VERSION = 1  # of a shard that nothing was written to since it was created
-# The capacity of a stock without a limit: so much more than is ever sold that only `finite` need know of it.
+NEW_VERSION = 1  # the version of a shard that nothing has written to since its creation
+# The capacity of a stock without a limit: so much more than is ever sold that only `finite` has to know about it.
 UNLIMITED = 1_000_000_000
 UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of it at the same time
-RETRY_SECONDS = 5  # after TooManyHolds: in that time some of the buyers have paid
+RETRY_SECONDS = 5  # after TooManyHolds: by then some of the buyers have paid
 
 
 class Hold(Struct, frozen=True):
@@ -37,8 +37,8 @@ class Hold(Struct, frozen=True):
 class Shard(Struct, frozen=True):
     """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds).
 
-    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set it stays. `is_kept`:
-    people wait for its tickets, so those that are available are kept for offers to them.
+    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set, it stays set.
+    `is_kept`: its available tickets are kept for offers to people on the waitlist.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Shard(Struct, frozen=True):
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Self:
-        """Decode DynamoDB's wire format; by hand, because every read of the stock and every refused hold needs it."""
+        """Decode DynamoDB's wire format. Written by hand for speed: every read of the stock and every refused hold needs it."""
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
         return cls(
@@ -71,7 +71,7 @@ class Shard(Struct, frozen=True):
 
     @property
     def is_unused(self) -> bool:
-        """Whether nothing was written to the shard since it was created."""
+        """Whether nothing has written to the shard since its creation."""
         return self.version == NEW_VERSION
 
     @property
@@ -80,7 +80,7 @@ class Shard(Struct, frozen=True):
 
     @property
     def holdable(self) -> int:
-        """The quantity that a new hold can have: what is available, or nothing while the shard has as many holds as it takes."""
+        """The largest quantity that a new hold can have: what is available, or 0 while the shard has its maximum number of holds."""
         return self.available if len(self.holds) < MAX_HOLDS else 0
 
     def expires_at(self, hold: Hold) -> int:
@@ -88,19 +88,19 @@ class Shard(Struct, frozen=True):
         return self.holds[hold.hold_id][1]
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
-        """The holds that have expired. Their tickets remain held until the purchase is ended and releases them."""
+        """The holds that have expired. Their tickets remain held until the end of their purchase releases them."""
         for hold_id, (quantity, expires_at) in self.holds.items():
             if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
 
     def holds_of(self, purchase_id: str) -> Iterator[Hold]:
-        """The holds that were made for this purchase, whether or not it lists them."""
+        """The shard's holds for this purchase, whether or not the purchase lists them."""
         holds = (Hold(self.id, hold_id, quantity) for hold_id, (quantity, _) in self.holds.items())
         return (hold for hold in holds if hold.purchase_id == purchase_id)
 
 
 class Stock(Struct, frozen=True):
-    """The total of several shards or stocks. `is_open` only if all of them are."""
+    """The total of several shards or stocks. It is open only if all of them are open."""
 
     capacity: int
     available: int
@@ -121,7 +121,7 @@ class Stock(Struct, frozen=True):
 
 
 def stocks_of(shards: Iterable[Shard]) -> dict[str, Stock]:
-    """Stock id -> the total of those of the shards that belong to it."""
+    """Sum shards by stock: stock id -> the total of its shards."""
     by_stock: dict[str, list[Shard]] = {}
     for shard in shards:
         by_stock.setdefault(shard.stock_id, []).append(shard)
@@ -133,9 +133,9 @@ NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 
 
 class NotEnoughTickets(ApiError):
-    """All shards together have too few tickets. `expired_holds` were seen in them: releasing those may free enough.
+    """All shards together have too few tickets. Releasing the `expired_holds` that were found in them may free enough.
 
-    `own_holds` of the same purchase were seen too, if the shards were read: an earlier execution of the request may have left them.
+    `own_holds` are holds of the same purchase, if the shards were read: an earlier execution of the request may have left them.
     """
 
     code: ClassVar[str] = "not_enough_tickets"
@@ -148,7 +148,7 @@ class NotEnoughTickets(ApiError):
 
 
 class TooManyHolds(NotEnoughTickets):
-    """Enough tickets are available, but in shards that have as many holds as they take."""
+    """Enough tickets are available, but their shards accept no more holds."""
 
     code: ClassVar[str] = "too_many_holds"
     status: ClassVar[int] = 503
@@ -162,7 +162,7 @@ class TooManyHolds(NotEnoughTickets):
 
 
 class SalePaused(ApiError):
-    """The sale is paused: the `open` flag of the shards is false. Decided in the store, never by a cache."""
+    """The sale is paused: the `open` flag of the shards is false. The store decides this, never a cache."""
 
     code: ClassVar[str] = "event_paused"
     status: ClassVar[int] = 403
@@ -175,7 +175,7 @@ class SalePaused(ApiError):
 
 
 class PoolMismatch(Exception):
-    """The shards say otherwise than the caller whether their tickets are also taken from a pool: the caller's catalog is old.
+    """The caller and the shards disagree whether the tickets are also taken from a pool, so the caller's catalog is outdated.
 
     Nothing is held. Load the catalog again and repeat.
     """
@@ -193,20 +193,19 @@ def shard_ids(stock_id: str, shard_count: int) -> list[str]:
 
 
 def stock_id_of(shard_id: str) -> str:
-    """The stock that a shard is a part of."""
+    """The id of the stock that a shard belongs to."""
     return shard_id.rpartition("#")[0]
 
 
 def finite(amount: int) -> int | None:
-    """An amount of tickets as people see it; None for what a stock without a limit has."""
+    """An amount of tickets as people see it; None for a stock without a limit."""
     return amount if amount < UNLIMITED // 2 else None
 
 
 def default_shard_count(capacity: int) -> int:
-    """How many shards a new stock gets if the bootstrap file does not say: one for as many tickets as a shard takes holds.
+    """The number of shards of a new stock if the bootstrap file does not set it: one per MAX_HOLDS tickets, at most MAX_SHARDS.
 
-    So every ticket can be on hold at the same time, also each one in a hold of its own. Above MAX_SHARDS times MAX_HOLDS tickets not
-    all of them can.
+    So all tickets can be on hold at the same time, each in a hold of its own, unless there are more than MAX_SHARDS times MAX_HOLDS.
     """
     if capacity >= UNLIMITED:
         return UNLIMITED_SHARDS
@@ -220,15 +219,15 @@ def split_evenly(total: int, parts: int) -> list[int]:
 
 
 def level(amounts: Sequence[int], change: int) -> list[int]:
-    """The amounts after their sum has changed: what is added goes to the lowest ones, and what is removed comes from the highest ones.
+    """Change the sum of the amounts by `change`: add to the lowest amounts, or remove from the highest ones.
 
-    They become as equal as that allows. Raises ValueError if more is removed than there is.
+    The amounts become as equal as that allows. Raises ValueError if more would be removed than there is.
     """
     if sum(amounts) + change < 0:
         raise ValueError("more would be removed than there is")
     sign = 1 if change >= 0 else -1
     order = sorted(range(len(amounts)), key=lambda number: sign * amounts[number])
-    # Pour into the lowest (or drain the highest) ones, as many of them as end up beyond their neighbour in the order.
+    # Level the lowest (or highest) amounts together, up to the first amount that their common level does not reach.
     total = change
     result = list(amounts)
     for count, number in enumerate(order, start=1):

@@ -1,6 +1,6 @@
 """What other features may do with stock. A stock is addressed by its id and its number of shards.
 
-Each tier has one, and so has an event with a capacity of its own: its pool, which the tickets of all its tiers are also taken from.
+Each tier has a stock. An event with a capacity of its own also has one, its pool, from which the tickets of all its tiers are taken too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,17 +48,17 @@ __all__ = [
 
 
 def release_holds(holds: list[Hold]) -> int:
-    """Make the tickets of these holds available again, once their purchase is no longer active. Returns how many holds still existed."""
+    """Make the tickets of these holds available again after their purchase has ended. Returns how many holds still existed."""
     return sum(hold_attempts.release(hold) for hold in holds)
 
 
 def convert_holds(holds: list[Hold]) -> int:
-    """Count the tickets of these holds as sold, once their purchase is paid. Returns how many holds still existed."""
+    """Count the tickets of these holds as sold after their purchase is paid. Returns how many holds still existed."""
     return sum(store.convert_hold(hold) for hold in holds)
 
 
 def hold_all(holds_by_line: Iterable[list[Hold]]) -> list[list[Hold]]:
-    """Hold the tickets of several lines, or of none: if the hold of a line fails, the earlier ones are released and its error is raised.
+    """Hold the tickets of all lines or of no line: if a hold fails, release the earlier holds and raise its error.
 
     `holds_by_line` is a generator that calls `hold` for one line after the other. Only for holds that no purchase refers to yet.
     """
@@ -77,7 +77,7 @@ def new_shard_items(
 ) -> list[dict[str, Any]]:
     """The shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `table_name()`.
 
-    `sold` tickets, which were sold elsewhere, fill the shards from the first one on; the rest of the capacity is available.
+    `sold` tickets, which were sold elsewhere, fill the first shards; the rest of the capacity is available.
     """
     items = []
     for shard_id, share in zip(shard_ids(stock_id, shard_count), split_evenly(capacity, shard_count), strict=True):
@@ -88,24 +88,24 @@ def new_shard_items(
 
 
 def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
-    """Transaction items that create new shards; they fail if one exists."""
+    """Transaction items that create new shards; canceled if one of them exists."""
     return [store.create_shard_item(item) for item in items]
 
 
 def delete_shard_items(stock_id: str, shard_count: int) -> list[dynamo.TransactItem]:
-    """Transaction items that delete a stock of which nothing is sold or held; they fail for any other."""
+    """Transaction items that delete a stock; canceled if any of its tickets is sold or held."""
     return [store.delete_free_shard_item(shard_id) for shard_id in shard_ids(stock_id, shard_count)]
 
 
 def delete_unused(ids_of_shards: Sequence[str]) -> int:
-    """Delete shards of stock that no tier has. Returns how many; those that were ever held or sold from stay."""
+    """Delete shards of stocks that belong to no tier, except shards that were ever written to. Returns how many were deleted."""
     return sum(parallel.call_each(store.delete_unused_shard, ids_of_shards))
 
 
 def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]:
-    """Open or close stocks, given as stock id -> number of shards, for new holds, with immediate effect; existing holds are not affected.
+    """Open or close stocks, given as stock id -> number of shards, for new holds. Takes effect at once; existing holds stay.
 
-    Returns the stocks as they are when that is done, as `read_stock` does.
+    Returns the resulting stocks in the form of `read_stock`.
     """
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     shards = [shard for shard in parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), ids) if shard is not None]
@@ -115,19 +115,20 @@ def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]
 
 
 def mark_pooled(stock_id: str, shard_count: int) -> bool:
-    """Let the tickets of a stock be held only together with tickets of a pool. False if some are sold or held already."""
+    """Require that tickets of a stock are held together with tickets of a pool. False if some are sold or held already."""
     return all(parallel.call_each(store.mark_pooled, shard_ids(stock_id, shard_count)))
 
 
 def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
-    """Keep the available tickets of a stock for people who wait, or no longer. From then on, each shard by itself takes holds only of
-    those who `takes_kept`; a crash in between leaves the rest to a repetition.
+    """Start or stop keeping the available tickets of a stock for the waitlist.
+
+    Each shard switches by itself, and a kept shard accepts only holds with `takes_kept`. After a crash in between, repeat the call.
     """
     parallel.call_each(lambda shard_id: store.set_kept(shard_id, is_kept), shard_ids(stock_id, shard_count))
     display.note_change(stock_id)
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:
-    """Close those of the shards that are open, and open those that are closed. Returns how many; those that have changed since are left."""
+    """Close the open ones of these shards and open the closed ones, except shards that have changed since. Returns how many changed."""
     written = parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards)
     return sum(shard is not None for shard in written)

@@ -1,7 +1,7 @@
 """The shards in DynamoDB: every change of stock is ONE conditional UpdateItem of ONE item.
 
-Each of these expressions preserves `available + sum(holds) + sold = capacity`. boto3 instead of PynamoDB, because a refused
-update must return the item (ReturnValuesOnConditionCheckFailure), so that the next attempt needs no read.
+Every update expression preserves `available + sum(holds) + sold = capacity`. This module uses boto3 instead of PynamoDB, because a
+refused update must return the item (ReturnValuesOnConditionCheckFailure), so that the next attempt needs no read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,12 +49,12 @@ def new_shard_item(
 
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
-    """Transaction item that creates a shard; it fails if the shard exists, so that a repetition never resets a stock that sells."""
+    """Transaction item that creates a shard; canceled if the shard exists, so that a repetition never resets a stock on sale."""
     return {"Put": {"TableName": table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
 def create_shard(item: dict[str, Any]) -> Shard | None:
-    """Create a shard, and return it; None if it exists."""
+    """Create a shard and return it; None if it exists already."""
     try:
         dynamo.put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
@@ -64,21 +64,21 @@ def create_shard(item: dict[str, Any]) -> Shard | None:
 
 
 def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False, takes_kept: bool = False) -> int:
-    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused.
+    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are still available. Raises HoldRefused.
 
-    `is_pooled`: the caller knows that the tickets are also taken from a pool. `takes_kept`: also tickets that are kept for people who wait.
+    `is_pooled`: the caller also takes the tickets from a pool. `takes_kept`: the hold may take tickets kept for the waitlist.
     """
     try:
         response = dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
-            # open: a sale that was paused before this write sells nothing more, even if a cache says that it is open.
+            # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
             # available: the condition that makes overselling impossible.
-            # size: the item stays below 4 KB, since each write costs a unit for every KB of it.
+            # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
-            # kept: while people wait, what comes back goes to them, also if a cache says that it is for sale.
+            # kept: while people are on the waitlist, returned tickets go to them, even if a cache shows them as available.
             f" AND {_pool_condition(is_pooled)}{'' if takes_kept else ' AND attribute_not_exists(kept)'}",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
@@ -110,9 +110,9 @@ def convert_hold(hold: Hold) -> bool:
 
 
 def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
-    """Transaction item that counts available tickets as sold without a hold, whether the sale is open or not; canceled if too few are left.
+    """Transaction item that counts available tickets as sold without a hold, even while the sale is closed; canceled if too few are left.
 
-    `is_pooled`: the caller knows that the tickets are also taken from a pool, as for `hold_in_shard`.
+    `is_pooled`: the caller also takes the tickets from a pool, as for `hold_in_shard`.
     """
     return {
         "Update": {
@@ -136,7 +136,7 @@ def return_sold_item(hold: Hold) -> dynamo.TransactItem:
             "TableName": table_name(),
             "Key": {KEY: {"S": hold.shard_id}},
             "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
-            # Hold absent: a hold that was not converted yet is not counted in `sold`; returning it would create tickets from nothing.
+            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning it would create tickets from nothing.
             "ConditionExpression": "attribute_not_exists(holds.#hold) AND sold >= :quantity",
             "ExpressionAttributeNames": {"#hold": hold.hold_id},
             "ExpressionAttributeValues": {":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
@@ -162,8 +162,9 @@ def extend_hold(hold: Hold, expires_at: int) -> bool:
 
 
 def resize_shard(shard: Shard, capacity: int) -> Shard | None:
-    """Set the capacity, and change `available` with it. Returns the shard as it is then; None if the capacity has changed since it was
-    read, or too few are free.
+    """Set the capacity of a shard and change `available` by the same amount. Returns the changed shard.
+
+    Returns None if the capacity has changed since the shard was read, or too few tickets are free.
     """
     try:
         response = dynamo.update_item(**resize_shard_item(shard, capacity)["Update"], ReturnValues="ALL_NEW")
@@ -174,14 +175,14 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
 
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
-    """Transaction item that does what `resize_shard` does."""
+    """Transaction item with the change of `resize_shard`; canceled where `resize_shard` returns None."""
     change = capacity - shard.capacity
     return {
         "Update": {
             "TableName": table_name(),
             "Key": {KEY: {"S": shard.id}},
             "UpdateExpression": "SET #capacity = :capacity, available = available + :change, version = version + :one",
-            # capacity as read: of two concurrent resizes, or of a repeated one, only the first has an effect.
+            # capacity as read: of two concurrent or repeated resizes, only the first has an effect.
             # available: the capacity never falls below held + sold.
             "ConditionExpression": "#capacity = :before AND available >= :needed",
             "ExpressionAttributeNames": {"#capacity": "capacity"},
@@ -197,7 +198,7 @@ def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
 
 
 def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> Shard | None:
-    """Open or close a shard for new holds. Returns it as it is then; None if it does not exist, or no longer has `expected_version`."""
+    """Open or close a shard for new holds. Returns the changed shard; None if it does not exist or no longer has `expected_version`."""
     values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
     condition = "attribute_exists(id)"
     if expected_version is not None:
@@ -220,9 +221,9 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
 
 
 def mark_pooled(shard_id: str) -> bool:
-    """Let the tickets of a shard be held only by callers who know of the event's pool.
+    """Let only callers who also take tickets from the event's pool hold tickets of a shard.
 
-    False if it does not exist, or tickets of it are sold or held which the pool does not count.
+    False if the shard does not exist, or has sold or held tickets that the pool does not count.
     """
     try:
         dynamo.update_item(
@@ -239,7 +240,7 @@ def mark_pooled(shard_id: str) -> bool:
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
-    """Keep the available tickets of a shard for people who wait, or no longer. False if it does not exist, or says so already."""
+    """Start or stop keeping the available tickets of a shard for the waitlist. False if the shard does not exist or needs no change."""
     try:
         dynamo.update_item(
             TableName=table_name(),
@@ -255,7 +256,7 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
 
 def delete_unused_shard(shard_id: str) -> bool:
-    """Delete a shard. False if it does not exist or anything was written to it since it was created, such as a hold."""
+    """Delete a shard. False if the shard does not exist, or anything (such as a hold) was written to it since its creation."""
     try:
         dynamo.client().delete_item(
             TableName=table_name(),
@@ -270,7 +271,7 @@ def delete_unused_shard(shard_id: str) -> bool:
 
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a shard of which nothing is sold or held; it fails for any other, and for none."""
+    """Transaction item that deletes a shard; canceled if any of its tickets is sold or held, or the shard does not exist."""
     return {
         "Delete": {
             "TableName": table_name(),
@@ -282,15 +283,16 @@ def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
-    """Read shards by id, strongly consistent; those that do not exist are left out."""
+    """Read shards by id, strongly consistent; missing shards are left out."""
     keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
     return [Shard.from_item(item) for item in dynamo.batch_get(table_name(), keys, consistent=True)]
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
-    """Read `limit` shards of the whole table behind the shard `after` (None: from the start), fewer at its end; strongly consistent.
+    """Read up to `limit` shards of the whole table that follow the shard `after` (None: from the start), strongly consistent.
 
-    Returns also the id behind which to go on; None at the end of the table. An index by expiry would become a hot partition during a drop.
+    Returns the shards, and the `after` of the next slice (None at the end of the table). The table is scanned because an index by expiry
+    would become a hot partition during a drop.
     """
     start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
     page = dynamo.client().scan(TableName=table_name(), ConsistentRead=True, Limit=limit, **start)
@@ -299,25 +301,25 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
 
 
 def scan_shards() -> Iterator[Shard]:
-    """Read all shards, page by page. For checks, never for requests or schedules."""
+    """Read all shards, page by page. Only for checks, never in requests or scheduled jobs."""
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
         for item in page["Items"]:
             yield Shard.from_item(item)
 
 
 def _pool_condition(is_pooled: bool) -> str:
-    """A caller whose catalog is older than the event's capacity takes no tickets that the event's pool would not count."""
+    """The condition on a shard's pool: a caller with an outdated catalog must not take tickets that the event's pool does not count."""
     return "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
 
 
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
-    """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed once only."""
+    """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed only once."""
     try:
         dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
-            # The quantity is compared too, so that a wrong one cannot break the sum of the shard.
+            # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
             ConditionExpression="holds.#hold[0] = :quantity",
             ExpressionAttributeNames={"#hold": hold.hold_id},
             ExpressionAttributeValues={":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
@@ -329,6 +331,6 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
 
 
 def _shard_of_failed_condition(error: ClientError) -> Shard | None:
-    """The state of a shard whose condition failed, or None if it does not exist. Raises any other error again."""
+    """The state of a shard whose condition failed, or None if the shard does not exist. Re-raises any other error."""
     item = dynamo.item_of_failed_condition(error)
     return Shard.from_item(item) if item else None

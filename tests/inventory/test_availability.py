@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
-from chalicelib.inventory import availability, display
+from chalicelib.inventory import display
 from chalicelib.inventory import service as inventory
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
@@ -168,16 +168,16 @@ def test_a_slow_refresh_does_not_replace_the_figures_of_a_later_one(monkeypatch)
     create_stock(10, 2)
     slow, quick, reader = DisplayingInstance(), DisplayingInstance(), DisplayingInstance()
     slow.show(NOW)
-    read = availability.refresh.read_shards_by_stock
+    read = display.read_shards_by_stock
 
     def read_and_fall_asleep(shard_counts):
         shards = read(shard_counts)
-        monkeypatch.setattr(availability.refresh, "read_shards_by_stock", read)
+        monkeypatch.setattr(display, "read_shards_by_stock", read)
         sell(3)
         assert quick.show(NOW + 4).available == 7
         return shards
 
-    monkeypatch.setattr(availability.refresh, "read_shards_by_stock", read_and_fall_asleep)
+    monkeypatch.setattr(display, "read_shards_by_stock", read_and_fall_asleep)
     slow.show(NOW + 1)
     assert reader.show(NOW + 4).available == 7
     assert slow.show(NOW + 5).available == 7
