@@ -1,4 +1,4 @@
-"""A ticket over HTTP, and its QR code."""
+"""Routes for tickets, their QR codes, their seats, and the guests of the seats."""
 
 from contextlib import nullcontext
 
@@ -37,7 +37,7 @@ bp = Blueprint(__name__)
 
 
 class AttendeeBody(Struct, forbid_unknown_fields=True):
-    """`attendee` is who comes with the ticket; null takes the name off it."""
+    """`attendee` is the person who comes with the ticket; null removes the name."""
 
     attendee: Attendee | None
 
@@ -74,9 +74,9 @@ def show_qr_code(request: RequestContext, ticket_id: str, query: QrQuery) -> Rep
 
 
 def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
-    """The ticket, for its owner, and for those who admit people to its event.
+    """The ticket, for its owner and for the staff who admit people to its event.
 
-    Raises TicketNotFound for others, because a 403 would reveal that it exists.
+    Raises TicketNotFound for everybody else, because a 403 would reveal that the ticket exists.
     """
     user = request.require_user()
     ticket = service.get_ticket(ticket_id)
@@ -85,7 +85,7 @@ def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
     raise TicketNotFound()
 
 
-# Seats over HTTP: name their guests, invite them; and the guest's own page, for those who have the link.
+# Seats: the owner names and invites guests, and a guest who has the link sees their own page.
 
 _CHANGE_ERRORS = (SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid)
 

@@ -14,7 +14,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer
 
-MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the ledger they fit one transaction of 100 items
+MAX_TICKETS = 50  # per purchase: with the purchase, the buyer's record and the ledger they fit one transaction of 100 items
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -22,9 +22,9 @@ CODE_LENGTH = 20  # of 5 bits each: 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
-MAX_DUPLICATES = 20  # of a ticket, so that its item stays small
+MAX_DUPLICATES = 20  # per ticket, so that its item stays small
 
-# Letters that are not in the alphabet, and the digits that people mean by them when they type a code.
+# Letters outside the alphabet, and the digits that people mean when they type them.
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
@@ -54,16 +54,16 @@ EmailAddress = Annotated[
 
 
 class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who comes with a ticket."""
+    """The person who comes with a ticket."""
 
     name: Annotated[str, Meta(max_length=500)]
     email: EmailAddress | None = None
 
 
 class CheckIn(Struct, frozen=True, array_like=True):
-    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` makes a repeated scan known.
+    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` identifies a repeated scan.
 
-    `seat` is that of the guest who came in with their own code.
+    `seat` is set if a guest came in with their own code.
     """
 
     id: str
@@ -76,7 +76,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
 
 
 class Guest(Struct, frozen=True, array_like=True):
-    """For whom a seat of a ticket is, as the door needs it, with a code of their own. `name` is null once it was erased."""
+    """The guest of a seat as the door needs it, with a code of their own. `name` is null after it was erased."""
 
     seat: int
     code: str
@@ -93,12 +93,12 @@ class Transfer(Struct, frozen=True, array_like=True):
     accepted_at: int | None = None
 
     def is_open(self, now: int) -> bool:
-        """Whether it may still be accepted."""
+        """Whether the offer may still be accepted."""
         return self.accepted_at is None and now < self.expires_at
 
 
 class Serial(Struct, frozen=True, array_like=True):
-    """The numbers of a ticket's seats, for people: `<prefix>-<first>` and so on."""
+    """The human-readable numbers of a ticket's seats: `<prefix>-<first>` and so on."""
 
     prefix: str
     first: int
@@ -107,9 +107,9 @@ class Serial(Struct, frozen=True, array_like=True):
 class Ticket(Struct, frozen=True, kw_only=True):
     """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds.
 
-    `checkins` are those that count, the first one first; `duplicates` are scans without a network, for which people came in although
-    nobody was left to admit. `transfer` is the latest offer to give it away, whatever came of it. It has the seats 1 to `admits`, and
-    `guests` of some of them. `serial` comes a second or two after the sale.
+    `checkins` are the check-ins that count, oldest first; `duplicates` are offline scans that let people in although nobody was left to
+    admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
+    has the guests of the seats that are assigned. `serial` is set a second or two after the sale.
     """
 
     id: str
@@ -131,7 +131,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
-    language: Language | None = None  # of mails to its owner, as they preferred when they bought or accepted it
+    language: Language | None = None  # for mails to the owner: their preference when they bought or accepted the ticket
 
     @property
     def admitted(self) -> int:
@@ -139,7 +139,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return sum(checkin.count for checkin in self.checkins)
 
     def seat_number(self, seat: int) -> str | None:
-        """The number of a seat within its event, such as `SVH-0042`; None before it has one."""
+        """The number of a seat within its event, such as `SVH-0042`; None until the seat is numbered."""
         return f"{self.serial.prefix}-{self.serial.first + seat - 1:04}" if self.serial is not None else None
 
     def guest_of(self, seat: int) -> Guest | None:
@@ -169,7 +169,7 @@ class TicketIssue(Struct, frozen=True):
 
 
 class TicketGift(Struct, frozen=True):
-    """A ticket as its new owner has it, and the transaction item that makes it theirs."""
+    """A ticket in the form that its new owner gets, and the transaction item that transfers it."""
 
     ticket: Ticket
     item: dynamo.TransactItem
@@ -203,7 +203,7 @@ class TicketFrozen(ApiError):
 
 
 def ticket_id(purchase_id: str, number: int) -> str:
-    """The id of ticket `number` (from 1) of a purchase. It is always the same, so a purchase cannot get its tickets twice."""
+    """The id of ticket `number` (from 1) of a purchase. Ids are deterministic, so a purchase cannot get its tickets twice."""
     return f"{purchase_id}-{number}"
 
 
@@ -213,32 +213,33 @@ def seat_id(ticket_id: str, seat: int) -> str:
 
 
 def split_seat_id(text: str) -> tuple[str, int | None]:
-    """(ticket id, seat) of the id of a seat; (`text`, None) of any other text."""
+    """Split the id of a seat into (ticket id, seat); any other text becomes (`text`, None)."""
     found = _SEAT_ID.fullmatch(text)
     return (found[1], int(found[2])) if found else (text, None)
 
 
 def may_be_ticket_id(text: str) -> bool:
-    """Whether `text` has the form of a ticket id. Other text would be an error of the store, which limits keys, not "not found"."""
+    """Whether `text` has the form of a ticket id. The store, which limits keys, would answer other text with an error, not "not found"."""
     return _TICKET_ID.fullmatch(text) is not None
 
 
 def new_code() -> str:
     """A random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
-    # 32 characters, so that each byte gives one with equal chances.
+    # The alphabet has 32 characters, so each byte selects every character with the same probability.
     characters = "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in secrets.token_bytes(CODE_LENGTH))
     return _grouped(characters)
 
 
 def may_be_own_code(code: str) -> bool:
-    """Whether a code, as tickets have it, has the form of `new_code`: another system may have issued it all the same."""
+    """Whether a stored code has the form of `new_code`. Another system may have issued it nevertheless."""
     return len(code) == _OWN_CODE_LENGTH and read_code(code) == code
 
 
 def read_code(text: str) -> str:
-    """The code that somebody has typed, or a scanner has read, as tickets have it.
+    """Normalize a code that somebody typed or a scanner read to the form that tickets store.
 
-    Text that can be one of ours gets the form of `new_code`. Any other counts as it is, with its case: another system may have issued it.
+    Text that may be one of our codes gets the form of `new_code`. Other text stays as it is, including its case, because another system
+    may have issued it.
     """
     characters = text.upper().translate(_MISREAD)
     if len(characters) == CODE_LENGTH and set(characters) <= set(CODE_ALPHABET):
@@ -250,7 +251,7 @@ def _grouped(characters: str) -> str:
     return "-".join(characters[start : start + CODE_GROUP_LENGTH] for start in range(0, CODE_LENGTH, CODE_GROUP_LENGTH))
 
 
-# The seats of a ticket, and what is kept of the guests whom its owner names for them.
+# The seats of a ticket, and the details of the guests whom its owner names.
 
 MAX_ANSWERS = 20
 
@@ -259,9 +260,9 @@ Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], Sent
 
 
 class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom the owner of a ticket names for a seat. With an e-mail address they are invited by mail.
+    """The guest whom a ticket's owner names for a seat. A guest with an e-mail address is invited by mail.
 
-    `answers`: id of an option -> answer. Where the package asks its guests nothing, also other questions, with texts.
+    `answers`: id of an option -> answer. If the package asks its guests nothing, other questions with texts are accepted too.
     """
 
     name: GuestName
@@ -270,7 +271,7 @@ class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GuestAnswer(Struct, frozen=True, kw_only=True):
-    """An answer to an option of the package, with its label and choices as they were when it was asked."""
+    """An answer to an option of the package, with the option's label and choices at the time of the answer."""
 
     option_id: str
     label: str
@@ -280,11 +281,10 @@ class GuestAnswer(Struct, frozen=True, kw_only=True):
 
 
 class GuestDetails(Struct, frozen=True, kw_only=True):
-    """What is kept of a guest beside what the door needs. `id` is that of the seat; `secret` opens the guest's own page.
-    `answers` are those that no option asked for.
+    """A guest's details that the door does not need. `id` is the seat's id; `secret` opens the guest's own page.
 
-    They belong to the guest with the same `code` in the ticket; others are left over from somebody who has lost the seat. Of a guest who
-    was erased only the code is left, by which it is found when it is typed at the door.
+    `answers` are free-form answers that no option asked for. Details belong to the ticket's guest with the same `code`; details with
+    another code are left over from a guest who lost the seat. An erased guest keeps only the code, which the door can still look up.
     """
 
     id: str
@@ -297,7 +297,7 @@ class GuestDetails(Struct, frozen=True, kw_only=True):
 
 
 class Seat(Struct, frozen=True):
-    """A seat (from 1) of a ticket, with its guest. `details` are None without a guest."""
+    """A seat (from 1) of a ticket, with its guest. `details` is None without a guest."""
 
     ticket: Ticket
     number: int
@@ -313,12 +313,12 @@ class Seat(Struct, frozen=True):
 
     @property
     def checkin(self) -> CheckIn | None:
-        """The check-in of the guest with their own code."""
+        """The check-in of the guest who came in with their own code, or None."""
         return self.ticket.checkin_of(self.number)
 
     @property
     def token(self) -> str | None:
-        """What the link in the invitation has: the seat's id, by which it is found, and the secret. None without a guest, or one erased."""
+        """The token in the invitation's link: the seat's id and the guest's secret. None without a guest, or after the guest was erased."""
         return f"{self.id}.{self.details.secret}" if self.details and self.details.secret else None
 
 

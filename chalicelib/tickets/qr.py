@@ -22,7 +22,7 @@ Modules = list[list[bool]]
 
 
 class ScannedText(NamedTuple):
-    """What a scanner has read from a QR code. Nothing of it is checked."""
+    """The parts of a scanned QR code. None of them is verified."""
 
     ticket_id: str
     code: str
@@ -35,7 +35,7 @@ def text(ticket: Ticket) -> str:
 
 
 def guest_text(ticket: Ticket, guest: Guest) -> str:
-    """The text in the QR code of a guest, with the id of their seat in place of the ticket's."""
+    """The text in the QR code of a guest, with the id of their seat instead of the ticket's id."""
     return f"{PREFIX}:{seat_id(ticket.id, guest.seat)}:{guest.code}:{guest.qr_sig}"
 
 
@@ -83,7 +83,7 @@ def runs(row: list[bool]) -> list[tuple[int, int]]:
 
 
 def _line(row: list[bool]) -> bytes:
-    """One line of pixels behind its filter byte (0, none). A module is PNG_SCALE = 8 pixels of 1 bit wide, so one byte; white is 1."""
+    """One line of pixels after its filter byte (0: no filter). A module is PNG_SCALE = 8 one-bit pixels wide, so one byte; white is 1."""
     return b"\x00" + bytes(0x00 if dark else 0xFF for dark in row)
 
 
@@ -101,7 +101,7 @@ QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
 
 
 class QrQuery(Struct, forbid_unknown_fields=True):
-    """`format`: if it is left out, the header Accept decides."""
+    """`format` is the image format. Without it, the Accept header decides."""
 
     format: ImageFormat | None = None
 
@@ -120,7 +120,7 @@ def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str)
 
 
 def _accepted_format(request: RequestContext) -> ImageFormat:
-    """The first of the two types in the Accept header, else SVG."""
+    """The image type that the Accept header names first, otherwise SVG."""
     accept = request.header("accept") or ""
     accepted = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
     return accepted[min(accepted)] if accepted else "svg"

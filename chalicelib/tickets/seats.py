@@ -1,8 +1,8 @@
 """The seats of a ticket: name a guest for each, invite them, give a seat to somebody else, erase a guest.
 
-The ticket's item is the arbiter. It has the code and the name of each guest, so a scan, a transfer, a refund or another change of a seat is
-before or after a new guest. The rest is personal: it is in an item of its own, written in the same transaction, and counts as long
-as the ticket has its code.
+The ticket's item decides races: it has the code and the name of each guest, so a new guest comes strictly before or after a scan, a
+transfer, a refund or another change of the seat. A guest's personal details are in an item of their own, written in the same transaction,
+and are valid as long as the ticket has the same code.
 """
 
 import secrets
@@ -54,7 +54,7 @@ __all__ = ["find_id_of_code"]
 
 
 def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
-    """The mail with the link to the guest's own page. It has nothing that the ticket's owner has written."""
+    """The mail with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
     values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
     if event is not None:
         starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
@@ -63,23 +63,23 @@ def draft_invitation(email: str, token: str, event: Event | None, language: Lang
 
 
 def page_url(token: str) -> str:
-    """The page of the shop for a guest. The token is in the fragment, which browsers send to no server and no log has."""
+    """The shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
     return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"
 
 
-# What is said about a guest: checked against the options of their ticket's tier, and kept as it was asked.
+# The answers about a guest: checked against the options of the ticket's tier, and kept with the question as it was asked.
 
 
 def guest_options(tier_id: str) -> list[CustomOption]:
-    """What is asked of each guest with a ticket of this tier, in order."""
+    """The options that each guest with a ticket of this tier answers, in order."""
     return [option for option in _options(tier_id) if option.per == "guest"]
 
 
 def read_answers(tier_id: str, sent: Mapping[str, SentAnswer]) -> tuple[dict[str, str], list[GuestAnswer]]:
-    """The answers that no option asks for, which are free-form texts, and those to options.
+    """Split answers into free-form texts, which no option asks for, and answers to options.
 
-    A guest may answer what the buyer was asked too. Raises AnswersRequired, and InvalidInput with all that cannot be: other answers than an
-    option allows; and where guests are asked something, answers to anything else.
+    A guest may also answer the buyer's options. Raises AnswersRequired, and InvalidInput if an answer is not allowed by its option, or
+    answers an unknown question although the tier has options for guests.
     """
     options = _options(tier_id)
     questions = [
@@ -130,19 +130,19 @@ def _path(name: str) -> str:
 
 MAX_ATTEMPTS = 5
 SECRET_BYTES = 16
-# After the event, or after they were written: then DynamoDB deletes what is kept of a guest, also if a crash left it behind.
+# DynamoDB deletes a guest's details this long after the event (or after the write, if that is later), even if a crash left them behind.
 RETENTION_SECONDS = 366 * 86_400
 
 
 def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
-    """These seats of tickets, in this order, with what is kept of their guests. One round trip for each 100 guests."""
+    """The given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
     seats = [Seat(ticket, number) for ticket, number in places]
     details = seats_store.load(seat.id for seat in seats if seat.guest is not None)
     return [_with_details(seat, details.get(seat.id)) for seat in seats]
 
 
 def list_page(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
-    """At most `limit` seats of the tickets of an order, those of the first ticket first, and the cursor of the next page."""
+    """At most `limit` seats of an order's tickets, the first ticket's seats first, and the cursor of the next page."""
     places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
     page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
     return list_seats(page), next_cursor
@@ -155,9 +155,9 @@ def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
 
 
 def assign(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
-    """Name the guest of a seat, in place of the one that it has, and invite them if they were not yet.
+    """Name the guest of a seat, replacing any earlier guest, and invite them unless they were invited already.
 
-    Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked,
+    A different person gets a new code and a new link, and the old ones stop working. Raises SeatNotFound, TicketVoid, AttendeeLocked,
     GuestAdmitted, AnswersRequired and InvalidInput.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -171,7 +171,7 @@ def assign(owner_id: str, named_seat: str, named: NamedGuest, language: Language
 
 
 def remove(owner_id: str, named_seat: str, now: int) -> Seat:
-    """Take a seat back from its guest, whose code is worth nothing then. Raises what `assign` raises."""
+    """Take a seat back from its guest, whose code stops working. Raises what `assign` raises."""
     for _ in range(MAX_ATTEMPTS):
         seat = _get_changeable(owner_id, named_seat, now)
         after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
@@ -181,7 +181,7 @@ def remove(owner_id: str, named_seat: str, now: int) -> Seat:
 
 
 def guests_until(event: Event) -> int:
-    """When the guests of an event are final, in epoch seconds: as the event says, and no later than its start."""
+    """When the guests of an event become final, in epoch seconds: as the event is configured, but no later than its start."""
     return tickets.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
 
 
@@ -198,7 +198,7 @@ def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
     """Mail the link to the guest of a seat, in the language of their host.
 
-    If the mail cannot be sent, `invited_at` stays as it was, and it can be sent again.
+    If the mail cannot be sent, `invited_at` does not change, and the invitation can be sent again.
     """
     details, token = seat.details, seat.token
     assert details is not None
@@ -211,7 +211,7 @@ def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
 
 
 def open_invitation(token: str) -> Seat:
-    """The seat of an invitation, whatever the state of its ticket. Raises InvitationNotFound."""
+    """The seat of an invitation; its ticket may have any state. Raises InvitationNotFound."""
     named_seat, _, secret = token.rpartition(".")
     seat = _find(named_seat)
     if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
@@ -220,7 +220,7 @@ def open_invitation(token: str) -> Seat:
 
 
 def erase(token: str, now: int) -> Seat:
-    """Delete what is kept of a guest, who asks for it. The seat is free again, unless they are in. Raises InvitationNotFound."""
+    """Delete a guest's details at their own request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
     for _ in range(MAX_ATTEMPTS):
         seat = open_invitation(token)
         guest = seat.guest
@@ -239,9 +239,9 @@ def erase(token: str, now: int) -> Seat:
 
 
 def erase_names(ticket: Ticket) -> None:
-    """Take all names off a ticket, and all that is personal off its guests, whatever its state and the time. May be repeated.
+    """Remove all names from a ticket and all personal details of its guests, in any state and at any time. May be repeated.
 
-    The codes of the guests stay good. Nothing changes if the ticket is another owner's by now.
+    The guests' codes stay valid. Nothing changes if the ticket has a new owner.
     """
     for _ in range(MAX_ATTEMPTS):
         nameless = [replace(guest, name=None) for guest in ticket.guests]
@@ -249,20 +249,20 @@ def erase_names(ticket: Ticket) -> None:
         if is_done or ticket_store.erase_names(ticket, nameless):
             _call_for_guests(ticket, seats_store.erase)
             return
-        now_is = tickets.get_ticket(ticket.id)
-        if now_is.owner_id != ticket.owner_id:
+        current = tickets.get_ticket(ticket.id)
+        if current.owner_id != ticket.owner_id:
             return
-        ticket = now_is
+        ticket = current
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
 def forget(ticket: Ticket) -> None:
-    """Delete what is kept of the guests of a ticket as it was, beside what the ticket has. May be repeated."""
+    """Delete the details of the guests whom the ticket had when it was read. May be repeated."""
     _call_for_guests(ticket, seats_store.delete_of_guest)
 
 
 def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
-    """Call `act` at once with the seat's id and the code of each guest of a ticket."""
+    """Call `act` in parallel with the seat's id and the code of each guest of a ticket."""
     parallel.call_each(lambda guest: act(seat_id(ticket.id, guest.seat), guest.code), ticket.guests)
 
 
@@ -288,7 +288,7 @@ def _get_owned(owner_id: str, named_seat: str) -> Seat:
 
 
 def _find(named_seat: str) -> Seat | None:
-    """The seat with what is kept of its guest, in one round trip; None if there is no such seat."""
+    """The seat with its guest's details, in one round trip; None if there is no such seat."""
     ticket_id, number = split_seat_id(named_seat)
     if number is None:
         return None
@@ -304,7 +304,7 @@ def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
 
 
 def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
-    """The seat with this guest; if they are the same person, they keep the code and the link. Raises as `answers.read_answers`."""
+    """The seat with this guest. The same person keeps the code and the link. Raises what `read_answers` raises."""
     guest, details = seat.guest, seat.details
     free_form, option_answers = read_answers(seat.ticket.tier_id, named.answers)
     if guest is None or details is None or not _is_same_person(guest, details, named):
@@ -317,7 +317,7 @@ def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
 
 
 def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
-    """By the address, if there was one: who reads the mails of the old one must not keep a link that is good."""
+    """Compare by address, if there was one: a person who reads the old address's mail must not keep a working link."""
     if details.email is None:
         return guest.name == named.name
     return named.email is not None and email_key(named.email) == email_key(details.email)
@@ -332,7 +332,7 @@ def _by_seat(guests: list[Guest]) -> list[Guest]:
 
 
 def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
-    """Write the guest of a seat, or that it has none. False, and nothing changed, if its ticket is not as it was read."""
+    """Write or remove the guest of a seat. False, without a change, if its ticket has changed since it was read."""
     details = seats_store.delete_item(after.id) if after.details is None else seats_store.put_item(after.details, _ttl(after, now))
     try:
         dynamo.transact(
@@ -345,7 +345,7 @@ def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
 
 
 def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
-    """The entry about a guest, without anything personal, because nothing is ever deleted from the audit log."""
+    """The audit entry about a guest. It has no personal data, because audit entries are never deleted."""
     details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
     return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
 

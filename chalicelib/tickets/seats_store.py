@@ -1,4 +1,4 @@
-"""Table `guests`: what is kept of the guests of seats, one item per guest. The tickets decide which of them count."""
+"""Table `guests`: the details of the guests of seats, one item per guest. The tickets decide which items are valid."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ _NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "option_ans
 
 
 class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """Finds a guest whose code was typed by hand; what is scanned has the seat's id in it."""
+    """Finds a guest whose code was typed by hand; a scanned text contains the seat's id."""
 
     class Meta:
         index_name = "code"
@@ -26,7 +26,7 @@ class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call
 
 
 class GuestRow(dynamo.Table):
-    """The details of a guest. `id` is that of the seat."""
+    """The details of a guest. `id` is the seat's id."""
 
     feature = "guests"
     contents = "Details of the guests of seats."
@@ -49,7 +49,7 @@ class GuestRow(dynamo.Table):
 
 
 def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
-    """Transaction item that keeps the details of a guest, in place of those of an earlier guest of the seat."""
+    """Transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
     row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
     row.option_answers = msgspec.json.encode(details.option_answers).decode() if details.option_answers else None
@@ -57,27 +57,27 @@ def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
 
 
 def delete_item(seat_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes the details of a seat's guest, if there are some."""
+    """Transaction item that deletes the details of a seat's guest, if there are any."""
     return dynamo.delete(GuestRow(seat_id))
 
 
 def erase_item(seat_id: str, code: str) -> dynamo.TransactItem:
-    """Transaction item that leaves nothing of the guest with this code but the code; canceled if the seat has another guest by now."""
+    """Transaction item that erases a guest's details except the code; canceled if the seat has a new guest."""
     return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 
 def erase(seat_id: str, code: str) -> None:
-    """Leave nothing of the guest with this code but the code, unless the seat has another guest by now."""
+    """Erase a guest's details except the code, unless the seat has a new guest."""
     dynamo.update_if(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 
 def delete_of_guest(seat_id: str, code: str) -> None:
-    """Delete the details of the guest with this code, unless the seat has those of another guest by now."""
+    """Delete the details of the guest with this code, unless the seat has a new guest."""
     dynamo.delete_if(GuestRow(seat_id), "attribute_not_exists(id) OR code = :code", code=code)
 
 
 def set_invited(details: GuestDetails, at: int) -> bool:
-    """Keep when a guest was invited (epoch seconds). False if the seat has another guest by now."""
+    """Record when a guest was invited (epoch seconds). False if the seat has a new guest."""
     return dynamo.update_if(GuestRow(details.id), {"invited_at": at}, "code = :code", code=details.code)
 
 
@@ -88,7 +88,7 @@ def find(seat_id: str) -> GuestDetails | None:
 
 
 def load(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
-    """Those of the seats' details that exist, by the seat's id, strongly consistent."""
+    """Load guest details by seat id, strongly consistent; seats without details are left out."""
     keys = [{"id": {"S": seat_id}} for seat_id in seat_ids]
     items = dynamo.batch_get(GuestRow.name(), keys, consistent=True)
     found = [_details(GuestRow.from_raw_data(item)) for item in items]

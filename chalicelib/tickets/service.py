@@ -83,9 +83,10 @@ def issue_tickets(
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid; commit their items in the transaction that marks it as paid.
 
-    `attendees` come with the first tickets, in this order. `language` is the one for mails to the owner.
+    The first tickets get the `attendees`, in this order. `language` is the language of mails to the owner.
+
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is canceled
-    (`dynamo.TransactionCanceled`), and its caller reads those of the first with `load_purchase_tickets`.
+    (`dynamo.TransactionCanceled`), and its caller reads the tickets of the first with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
@@ -103,9 +104,9 @@ def issue_tickets(
 def import_ticket_item(
     purchase_id: str, owner_id: str, event_id: str, line: TicketLine, code: str, attendee: Attendee | None, now: int
 ) -> dynamo.TransactItem:
-    """Transaction item that writes the one ticket of a purchase that another system has sold, with the code that it has there.
+    """Transaction item that writes the only ticket of a purchase from another system, with its original code.
 
-    The code has the form that `read_code` returns. Canceled if the ticket exists.
+    The code has the form that `read_code` returns. The transaction is canceled if the ticket exists.
     """
     [price_cents] = line.prices
     ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, price_cents, code, now)
@@ -118,7 +119,7 @@ def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
 
 
 def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Those of the tickets that are the owner's, and valid or frozen; the ones of the newest purchase first."""
+    """Load the given tickets that belong to the owner and are valid or frozen; tickets of the newest purchase come first."""
     tickets = [ticket for ticket in load_all_owned(owner_id, ticket_ids) if ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
@@ -126,12 +127,12 @@ def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
 
 
 def load_all_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Those of the tickets that are the owner's, whatever their state, in no particular order."""
+    """Load the given tickets that belong to the owner, in any state and no particular order."""
     return [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id]
 
 
 def list_purchases(event_id: str) -> Iterator[str]:
-    """The ids of all purchases of an event that ever got tickets, some of them several times; reads its tickets page by page."""
+    """Yield the ids of all purchases of an event that ever got tickets, some more than once. Reads the tickets page by page."""
     position: str | None = change_position(0)
     while position is not None:
         found, position = query_changes(event_id, position, PAGE_TICKETS)
@@ -139,7 +140,7 @@ def list_purchases(event_id: str) -> Iterator[str]:
 
 
 def get_ticket(ticket_id: str) -> Ticket:
-    """The ticket, whatever its state; raises TicketNotFound."""
+    """The ticket, in any state. Raises TicketNotFound."""
     ticket = find_ticket(ticket_id)
     if ticket is None:
         raise TicketNotFound()
@@ -147,12 +148,12 @@ def get_ticket(ticket_id: str) -> Ticket:
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
-    """The ticket, whatever its state, or None."""
+    """The ticket, in any state, or None."""
     return store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
 
 
 def get_owned(owner_id: str, ticket_id: str) -> Ticket:
-    """The owner's ticket, whatever its state; raises TicketNotFound, also for the ticket of another owner."""
+    """The owner's ticket, in any state. Raises TicketNotFound, also for the ticket of another owner."""
     ticket = get_ticket(ticket_id)
     if ticket.owner_id != owner_id:
         raise TicketNotFound()
@@ -160,7 +161,7 @@ def get_owned(owner_id: str, ticket_id: str) -> Ticket:
 
 
 def attendee_until(event: Event) -> int:
-    """When the names on the event's tickets are final, in epoch seconds."""
+    """When the names on the event's tickets become final, in epoch seconds."""
     return event.starts_at - settings.current().attendee_lock_seconds
 
 
@@ -177,12 +178,10 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
 
 
 def give(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
-    """Give a ticket whose transfer is open to a new owner, without the names on it. Its old codes are worth nothing then.
+    """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
 
-    `language` is the one for mails to the new owner.
-
-    Commit the item together with what else makes the new owner the owner; it is canceled if the ticket has changed in any way that
-    matters, so of several new owners one gets it.
+    `language` is the language of mails to the new owner. Commit the item together with the other changes of the transfer. The transaction
+    is canceled if the ticket has changed in any way that matters, so only one of several new owners gets it.
     """
     assert ticket.transfer is not None
     code = new_code()
@@ -202,7 +201,7 @@ def give(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketG
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     """Transaction items that change the tickets from `valid` to `frozen`.
 
-    The transaction is canceled if any ticket is not valid. So a ticket that is void stays void when the dispute is won.
+    The transaction is canceled if any ticket is not valid, so a void ticket stays void when the dispute is won.
     """
     return [store.change_state_item(ticket.id, "valid", "frozen") for ticket in tickets]
 
@@ -213,12 +212,12 @@ def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
 
 
 def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
-    """Transaction items that make tickets void for good; safe to repeat, canceled for a ticket that does not exist."""
+    """Transaction items that void tickets permanently; safe to repeat, canceled if a ticket does not exist."""
     return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
 
 
 def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
-    """Whether this shop signed the scanned ticket. The ticket may be void or frozen by now: only the store has its state."""
+    """Whether this shop signed the scanned ticket. Only the store knows whether the ticket has become void or frozen since."""
     return signature.verify(qr_sig, ticket_id, event_id, code)
 
 
@@ -229,8 +228,8 @@ def _new_ticket(
     return Ticket(
         id=new_id,
         code=code,
-        # Stored, not computed at each display: after a key rotation a repeated confirmation still returns the same ticket, and
-        # printed tickets still match those on the screen.
+        # Stored, not computed for each display: after a key rotation a repeated confirmation still returns the same ticket, and
+        # printed tickets still match the ones on the screen.
         qr_sig=signature.sign(new_id, event_id, code),
         purchase_id=purchase_id,
         owner_id=owner_id,

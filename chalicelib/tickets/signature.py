@@ -1,7 +1,7 @@
 """Sign tickets: `qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
 
-Its form is `<key id>.<base64url HMAC-SHA256>`. The first key of the setting `ticket_keys` signs, all of them verify. To rotate,
-put a new key in front, and keep the old key until the last event whose tickets it signed is over.
+The form is `<key id>.<base64url HMAC-SHA256>`. The first key of the setting `ticket_keys` signs; all keys verify. To rotate, put a new
+key first, and keep the old key until the last event whose tickets it signed has ended.
 """
 
 import base64
@@ -27,7 +27,7 @@ def verify(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
 
 
 def _mac(secret: str, *fields: str) -> str:
-    # Each field is preceded by its length, so that no two different lists of fields make the same message.
+    # Each field is preceded by its length, so that different lists of fields never produce the same message.
     message = "".join(f"{len(field.encode())}:{field}," for field in (_VERSION, *fields))
     digest = hmac.digest(secret.encode(), message.encode(), sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -25,7 +25,7 @@ _ENCODED: dict[str, tuple[Any, Any]] = {
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
 }
-# One key of an index takes 1,000 writes a second. Never change it: what is there would be looked for in the wrong lane.
+# One key of an index takes 1,000 writes a second. Never change the number: existing tickets would be searched in the wrong lane.
 EVENT_LANES = 4
 
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
@@ -36,7 +36,7 @@ _UNCHANGED = "checkins = :before"
 
 
 class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """Finds a ticket whose code was typed by hand; what is scanned has the ticket's id in it."""
+    """Finds a ticket whose code was typed by hand; a scanned text contains the ticket's id."""
 
     class Meta:
         index_name = "code"
@@ -57,7 +57,7 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-c
 
 
 class TicketRow(dynamo.Table):
-    """A ticket, with the fields of `Ticket`. `admitted` is the number of people that `checkins` add up to, for those who read changes.
+    """A ticket, with the fields of `Ticket`. `admitted` is the sum of the people in `checkins`, for readers of changes.
 
     `event_lane` is `<event id>#<lane>`, `changed` is `<epoch seconds>#<ticket id>`.
     """
@@ -122,17 +122,17 @@ def number_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
 
 
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
-    """Transaction item that replaces the check-ins of a ticket; canceled if they are not those of `ticket` any more.
+    """Transaction item that replaces the check-ins of a ticket; canceled if they have changed since `ticket` was read.
 
-    If it `admits` somebody, it is canceled too if the ticket is not valid, or has another code or other guests by now.
+    If the change `admits` somebody, the transaction is also canceled if the ticket is not valid or its code or guests have changed.
     """
     admitted = sum(checkin.count for checkin in checkins) or None
     changes = {"checkins": _checkins(checkins), "admitted": admitted, **_changed(ticket.id)}
-    # These check-ins: of any number of scanners at once, one writes, and the others read again and find nobody left to admit.
+    # Same check-ins: if several scanners write at once, one succeeds, and the others read again and find nobody left to admit.
     condition = _UNCHANGED if ticket.checkins else _UNUSED
     operands: dict[str, Any] = {"before": _checkins(ticket.checkins)} if ticket.checkins else {}
     if admits:
-        # Valid: a refund or a dispute may have been first. The codes: so may have been a transfer or a new guest; old codes admit nobody.
+        # Valid: a refund or a dispute may have come first. Same codes: a transfer or a new guest may have, and old codes admit nobody.
         same_guests, guests = _same_guests(ticket)
         condition += f" AND state = :valid AND code = :code AND {same_guests}"
         operands |= {"valid": "valid", "code": ticket.code, **guests}
@@ -140,7 +140,7 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
-    """Transaction item that adds a scan to the duplicates of a ticket; canceled if they are not those of `ticket` any more."""
+    """Transaction item that adds a scan to the duplicates of a ticket; canceled if they have changed since `ticket` was read."""
     changes = {"duplicates": _checkins([*ticket.duplicates, duplicate])}
     if not ticket.duplicates:
         return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
@@ -148,23 +148,23 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
 
 
 def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
-    """Change who comes with a ticket. False, and nothing changed, if it has another owner by now or is void."""
+    """Change who comes with a ticket. False, without a change, if the ticket has a new owner or is void."""
     still_theirs = "owner_id = :owner AND state <> :void"
     changes = {"attendee": _json(attendee), **_changed(ticket.id)}
     return dynamo.update_if(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
-    """Take the name off a ticket, and replace its guests. False, and nothing changed, if it has another owner or other guests by now."""
+    """Remove the name from a ticket and replace its guests. False, without a change, if its owner or guests have changed."""
     same_guests, operands = _same_guests(ticket)
     changes = {"attendee": None, "guests": _json(guests), **_changed(ticket.id)}
     return dynamo.update_if(TicketRow(ticket.id), changes, f"owner_id = :owner AND {same_guests}", owner=ticket.owner_id, **operands)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket; canceled if it is void or not as `ticket` any more.
+    """Transaction item that replaces the guests of a ticket; canceled if the ticket is void or has changed since `ticket` was read.
 
-    As `ticket`: the same owner, the same guests, and nobody has come in since. So a guest who is in keeps the seat.
+    The owner, the guests and the check-ins must be the same, so a guest who has come in keeps the seat.
     """
     condition, operands = _same_people(ticket)
     changes = {"guests": _json(guests), **_changed(ticket.id)}
@@ -173,25 +173,28 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket, whatever its state; canceled if somebody was named or came in by now."""
+    """Transaction item that replaces the guests of a ticket in any state; canceled if its guests or check-ins have changed."""
     condition, operands = _same_people(ticket)
     return dynamo.update(TicketRow(ticket.id), {"guests": _json(guests), **_changed(ticket.id)}, condition, **operands)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
-    """Offer a ticket. False, and nothing changed, if it has another transfer or owner than `ticket`, is not valid or was used."""
+    """Offer a ticket. False, without a change, if its transfer or owner has changed, or it is not valid or was used."""
     condition, operands = _transfer_condition(ticket)
     return dynamo.update_if(TicketRow(ticket.id), {"transfer": _json(transfer)}, condition, **operands)
 
 
 def remove_transfer(ticket: Ticket) -> bool:
-    """Take back the offer of a ticket, whatever its state. False, and nothing changed, if it has another transfer or owner by now."""
+    """Withdraw the offer of a ticket in any state. False, without a change, if its transfer or owner has changed."""
     operands = {"owner": ticket.owner_id, "transfer": _json(ticket.transfer)}
     return dynamo.update_if(TicketRow(ticket.id), {"transfer": None}, "owner_id = :owner AND transfer = :transfer", **operands)
 
 
 def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
-    """Transaction item that gives a ticket to a new owner, with a new code; canceled as `open_transfer` is refused, and by a new guest."""
+    """Transaction item that gives a ticket to a new owner, with a new code.
+
+    Canceled under the conditions under which `open_transfer` returns False, and if the guests have changed.
+    """
     condition, operands = _transfer_condition(before)
     same_guests, guests = _same_guests(before)
     changes = {
@@ -208,7 +211,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
 
 def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    """The same guests, and nobody has come in since."""
+    """The condition that neither the guests nor the check-ins have changed, and its operands."""
     condition, operands = _same_guests(ticket)
     if not ticket.checkins:
         return f"{condition} AND {_UNUSED}", operands
@@ -222,7 +225,7 @@ def _same_guests(ticket: Ticket) -> tuple[str, dict[str, Any]]:
 
 
 def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    # Unused and valid: a scan, a refund or a dispute may have been first. The same transfer: it may have been accepted or cancelled.
+    # Unused and valid: a scan, a refund or a dispute may have come first. Same transfer: it may have been accepted or cancelled.
     condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
     operands: dict[str, Any] = {"valid": "valid", "owner": ticket.owner_id}
     if ticket.transfer is None:
@@ -237,23 +240,23 @@ def find_ticket(ticket_id: str) -> Ticket | None:
 
 
 def find_id_of_code(code: str) -> str | None:
-    """The id of the ticket with this code, or None. May miss what was issued or transferred within the last second."""
+    """The id of the ticket with this code, or None. May miss a ticket that was issued or transferred within the last second."""
     return next((str(row.id) for row in TicketRow.code_index.query(code, limit=1)), None)
 
 
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Those of the tickets that exist, strongly consistent, in no particular order."""
+    """Load tickets, strongly consistent, in no particular order; missing tickets are left out."""
     keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
     items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
     return [ticket_of_item(item) for item in items]
 
 
 def query_changes(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
-    """At most `limit` tickets of an event, those that changed longest ago first, behind the position `after`.
+    """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
 
-    A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the one to go on behind, None if these are the last.
-    The tickets are strongly consistent, so one that has just changed again is here as it is now, and comes once more later. May miss
-    what was written within the last second.
+    A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
+    last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and once more
+    later. May miss changes of the last second.
     """
     beyond: Any = TicketRow.changed > after
     read = lambda lane: list(TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1))  # noqa: E731
@@ -270,27 +273,27 @@ def change_position(at: int) -> str:
 
 
 def scan_tickets() -> Iterator[Ticket]:
-    """All tickets. Reads the whole table: for rebuilding what is made of it, never for requests."""
+    """All tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
     return map(_ticket, TicketRow.scan(consistent_read=True))
 
 
 def ticket_of_item(item: dict[str, Any]) -> Ticket:
-    """The ticket of an item in wire format."""
+    """Decode a ticket from an item in wire format."""
     return _ticket(TicketRow.from_raw_data(item))
 
 
 def _changed(ticket_id: str) -> dict[str, str]:
-    """What a change that matters at the door writes beside: when it was made."""
+    """The attribute that every change which matters at the door also writes: the time of the change."""
     return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
 
 
 def _checkins(checkins: Sequence[CheckIn]) -> str | None:
-    """Check-ins as they are stored: those without a seat as before there were seats, since writes compare the text."""
+    """Encode check-ins for the store. Without a seat the last field is omitted, as in older items, because writes compare the text."""
     return _json([astuple(checkin)[: None if checkin.seat else -1] for checkin in checkins])
 
 
 def _json(value: Any) -> str | None:
-    """The value as it is stored; None for an empty one."""
+    """Encode a value for the store; None for an empty value."""
     return msgspec.json.encode(value).decode() if value else None
 
 

@@ -1,4 +1,4 @@
-"""How a ticket looks over HTTP."""
+"""Tickets, seats and invitations as HTTP replies."""
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
 
 class TicketEvent(Struct, frozen=True, kw_only=True):
-    """The event of a ticket, as the catalog has it now. All but the id is null if the catalog no longer has it."""
+    """The event of a ticket, from the current catalog. Everything but the id is null if the catalog no longer has the event."""
 
     id: str
     name: str | None
@@ -36,10 +36,10 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 
 
 class TicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, with how many people it admits, and how many of them are in.
+    """A ticket, the number of people it admits, and how many of them have come in.
 
-    `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is there
-    while the owner offers the ticket to somebody else. `number` is that of its first seat; it comes a second or two after the sale.
+    `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
+    while the owner offers the ticket to somebody else. `number` is the number of its first seat; it is set a second or two after the sale.
     """
 
     id: str
@@ -61,21 +61,21 @@ class TicketView(Struct, frozen=True, kw_only=True):
 
 
 class TicketPageView(Struct, frozen=True, kw_only=True):
-    """A page of the caller's tickets, those of the newest order first. `next_cursor` is null on the last page."""
+    """A page of the caller's tickets; tickets of the newest order come first. `next_cursor` is null on the last page."""
 
     tickets: list[TicketView]
     next_cursor: str | None
 
 
 class TicketListView(Struct, frozen=True, kw_only=True):
-    """A page of a buyer's tickets, those of the newest order first. `count` is how many this page has."""
+    """A page of a buyer's tickets; tickets of the newest order come first. `count` is the number of tickets on this page."""
 
     tickets: list[TicketView]
     count: int
 
 
 def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
-    """The event of a ticket. All but the id is null if the catalog no longer has it."""
+    """The event of a ticket. Everything but the id is null if the catalog no longer has the event."""
     event = catalog.events.get(ticket.event_id)
     return TicketEvent(
         id=ticket.event_id,
@@ -113,13 +113,14 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     )
 
 
-# Seats over HTTP: as the ticket's owner sees them, and as the guest sees their own.
+# Seats, as the ticket's owner sees them and as a guest sees their own.
 
 
 class GuestView(Struct, frozen=True, kw_only=True):
-    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page; `invited_at` is when it was mailed to them last.
+    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page, last mailed to them at `invited_at`.
 
-    `answers` are by question, and `option_answers` those of them that an option asked for, as it was asked. What was erased is null.
+    `answers` are all answers by question. `option_answers` are the answers to options, with each option as it was asked. Erased values
+    are null.
     """
 
     name: str | None
@@ -131,10 +132,10 @@ class GuestView(Struct, frozen=True, kw_only=True):
 
 
 class SeatView(Struct, frozen=True, kw_only=True):
-    """A seat of a ticket; `seat` is its number there. `admitted`: its guest has come in with their own code.
+    """A seat of a ticket; `seat` is its number within the ticket. `admitted`: its guest has come in with their own code.
 
-    `number` is that of the seat within its event, for people to read; it comes a second or two after the sale.
-    `guest` is null if nobody was named, and if the ticket was given to another owner (`transferred`).
+    `number` is the seat's human-readable number within its event; it is set a second or two after the sale. `guest` is null if nobody was
+    named, or if the ticket was given to another owner (`transferred`).
     """
 
     id: str
@@ -150,7 +151,7 @@ class SeatView(Struct, frozen=True, kw_only=True):
 class TicketSeatsView(Struct, frozen=True, kw_only=True):
     """All seats of a ticket. Guests can be named before `guests_until`, which is null if the catalog no longer has the event.
 
-    `options` are what each guest is asked.
+    `options` are the questions for each guest.
     """
 
     seats: list[SeatView]
@@ -159,14 +160,14 @@ class TicketSeatsView(Struct, frozen=True, kw_only=True):
 
 
 class SeatPageView(Struct, frozen=True, kw_only=True):
-    """A page of the seats of an order, those of the first ticket first. `next_cursor` is null on the last page."""
+    """A page of an order's seats; the first ticket's seats come first. `next_cursor` is null on the last page."""
 
     seats: list[SeatView]
     next_cursor: str | None
 
 
 class InvitationView(Struct, frozen=True, kw_only=True):
-    """A seat as its guest sees it. `code` and `qr_url` are null while the ticket admits nobody: it is void, or its payment is disputed."""
+    """A seat as its guest sees it. `code` and `qr_url` are null while the ticket is void or its payment is disputed."""
 
     id: str
     seat: int
@@ -184,7 +185,7 @@ class InvitationView(Struct, frozen=True, kw_only=True):
 
 
 def seat_view(seat: Seat, owner_id: str) -> SeatView:
-    """A seat as this user sees it: without its guest if the ticket is another owner's."""
+    """A seat as this user sees it: without its guest if the ticket has another owner."""
     is_theirs = seat.ticket.owner_id == owner_id
     return SeatView(
         id=seat.id,
@@ -217,7 +218,7 @@ def _answers(details: GuestDetails) -> dict[str, AnswerValue]:
 
 
 def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
-    """A seat as its guest sees it. Raises InvitationNotFound if it has none."""
+    """A seat as its guest sees it. Raises InvitationNotFound if the seat has no guest."""
     guest, details, ticket = seat.guest, seat.details, seat.ticket
     if guest is None or details is None:
         raise InvitationNotFound()
