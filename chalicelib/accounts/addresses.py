@@ -1,4 +1,4 @@
-"""The e-mail addresses of accounts: verify one, change it for another. A mailed link proves that somebody reads the mails of an address."""
+"""Verify and change the e-mail addresses of accounts. A mailed link proves that somebody reads the mails of an address."""
 
 from chalicelib.accounts import login_attempts as attempts
 from chalicelib.accounts import mails, service, store
@@ -17,7 +17,7 @@ MAX_ATTEMPTS = 5
 
 
 def mail_verification(email: str, language: Language, now: int) -> None:
-    """Mail the link that verifies an address again, or that it is verified or has no account."""
+    """Mail another verification link, or a notice that the address is already verified or has no account."""
     _, account = service.find_login(email)
     kind: AccountMail = "no_account" if account is None else "verify_email" if account.verified_at is None else "already_verified"
     user_id = account.user_id if account is not None and kind == "verify_email" else None
@@ -25,10 +25,10 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
-    """Mail a link to the new address of an account, which makes the change, and a notice to the one that it has.
+    """Mail a link that makes the change to the new address of an account, and a notice to the current address.
 
-    If the new address has an account, its owner gets a mail without a link; nothing else is different. Raises NoAccount, InvalidInput for
-    the address that the account has, TooManyAttempts or WrongPassword.
+    If the new address has an account, its owner gets a mail without a link; everything else is the same. Raises NoAccount, TooManyAttempts,
+    WrongPassword, or InvalidInput for the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -41,7 +41,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 
 
 def verify_email(token: str, language: Language, now: int) -> MailedLink:
-    """Do what a mailed link is for: note that an address is verified, or make it the account's. Returns the link.
+    """Use a mailed link: mark an address as verified, or make it the account's address. Returns the link.
 
     Raises LinkExpired or AccountChanging.
     """
@@ -56,8 +56,8 @@ def verify_email(token: str, language: Language, now: int) -> MailedLink:
 def _change_email(link: MailedLink, language: Language, now: int) -> None:
     """Give an account the address of a link, in one transaction with the password, and end all sessions.
 
-    The link has expired if any of this has happened since it was mailed: the account has got another password or address, or all of its
-    sessions have ended; or if somebody else has the address by now.
+    The link has expired if the account's password or address was changed or all of its sessions were ended since the link was mailed, or if
+    somebody else has the address by now.
     """
     user_id = str(link.user_id)
     for _ in range(MAX_ATTEMPTS):
@@ -79,7 +79,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
 
 
 def _is_only_rehashed(expired: LinkExpired) -> bool:
-    """Whether a login has stored another hash of the same password meanwhile, and nothing else is in the way."""
+    """Whether the only conflict is a login that has stored another hash of the same password in the meantime."""
     canceled = expired.__cause__
     return isinstance(canceled, dynamo.TransactionCanceled) and [
         index for index in range(len(canceled.reasons)) if canceled.failed(index)

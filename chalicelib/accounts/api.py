@@ -1,6 +1,6 @@
-"""Routes of accounts: register, log in and out, the own profile, passwords, and the links in mails.
+"""Routes of accounts: register, log in and out, profiles, passwords, mailed links, and the accounts of all people for admins.
 
-A session's refresh token is in bodies, or in a cookie where the client asks for one (`session_cookie`).
+A session's refresh token is in bodies, or in a cookie if the client requests one (`session_cookie`).
 """
 
 from typing import Annotated, Literal
@@ -297,7 +297,7 @@ def end_other_sessions(request: RequestContext) -> Reply[Done]:
 
 
 def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:
-    """The refresh token of a request, from its cookie or its body. Raises SessionOver without a cookie, InvalidInput without either."""
+    """Return a request's refresh token. Raises SessionOver if the cookie is missing, InvalidInput if the field of the body is missing."""
     if is_cookie:
         token = session_cookie.read(request)
         if token is None:
@@ -314,7 +314,7 @@ def _tokens_reply(tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[T
     return Reply(tokens_view(tokens, tokens.refresh_token), status)
 
 
-# Routes of the accounts of all people, for admins.
+# Routes for admins: the accounts of all people.
 
 
 class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The accounts of all people, for admins: find them, change their roles, lock them, end their sessions."""
+"""The accounts of all people, for admins: find and lock accounts, change roles, end sessions."""
 
 from typing import ClassVar, get_args
 
@@ -32,7 +32,7 @@ class UserChanging(ApiError):
 
 
 class RightsChange(Struct, frozen=True):
-    """What is to change about what a person may do. None leaves it as it is. `reason` is for the audit log."""
+    """A change of an account's roles or lock. None leaves a field as it is. `reason` is for the audit log."""
 
     roles: frozenset[Role] | None = None
     locked: bool | None = None
@@ -40,17 +40,17 @@ class RightsChange(Struct, frozen=True):
 
 
 def list_page(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
-    """At most `limit` accounts by address, those behind the address `after`, and the address to go on behind, None on the last page.
+    """Return up to `limit` accounts sorted by address, after the address `after`, and the last address, None on the last page.
 
-    `search` is the beginning of an address, or a whole user id, which the first page has too. Without it and without a group, these are the
-    accounts of all groups: people who may do more than others, or nothing at all. May miss what was written within the last second.
+    `search` is the beginning of an address, or a whole user id, whose account is then on the first page. Without `search` and `group`,
+    lists the accounts of all groups: admins, promoters and locked accounts. May miss writes of the last second.
     """
     beginning, behind = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
     if search and group is None:
         lanes.append(store.lane_of_others(beginning))
     found = parallel.call_each(lambda lane: store.query_lane(lane, limit + 1, behind, beginning), lanes)
-    keys = sorted(key for of_lane in found for key in of_lane)
+    keys = sorted(key for lane_keys in found for key in lane_keys)
     user_ids = {user_id for _, user_id in keys[:limit]}
     if search and group is None and after is None:
         user_ids.add(search)
@@ -59,7 +59,7 @@ def list_page(search: str, group: Group | None, limit: int, after: str | None) -
 
 
 def get(user_id: str) -> Account:
-    """The account of a person. Raises NotFound, also for guests, who have none."""
+    """Return the account of a person. Raises NotFound, also for guests, who have no account."""
     account = store.find_account(user_id)
     if account is None:
         raise NotFound("There is no account with this id.", user_id=user_id)
@@ -67,9 +67,10 @@ def get(user_id: str) -> Account:
 
 
 def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
-    """Change somebody's roles or lock, audited, and end all of their sessions. Nothing happens if all is so already.
+    """Change a person's roles or lock, audited, and end all of their sessions. Does nothing if there is no change.
 
-    A new promoter gets a profile; who is none any more is verified no more. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
+    A new promoter gets a profile; removing the role also removes the verification. Raises NotFound, InvalidInput, OwnAccount or
+    UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get(user_id)
@@ -97,7 +98,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
 
 
 def end_sessions(user_id: str, actor: str, now: int) -> None:
-    """End all sessions of somebody, audited; their access tokens last up to 15 minutes longer. Raises NotFound."""
+    """End all sessions of a person, audited; access tokens last up to 15 minutes longer. Raises NotFound or UserChanging."""
     get(user_id)
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:
@@ -108,7 +109,7 @@ def end_sessions(user_id: str, actor: str, now: int) -> None:
 
 
 def _changed(before: Account, change: RightsChange, now: int) -> Account:
-    """The account after a change. Raises InvalidInput for one that makes somebody an admin."""
+    """Return the account after a change. Raises InvalidInput if the change makes somebody an admin."""
     roles, locked_at = before.roles, before.locked_at
     if change.roles is not None and change.roles != set(before.roles):
         if "admin" in change.roles and "admin" not in before.roles:
@@ -120,9 +121,7 @@ def _changed(before: Account, change: RightsChange, now: int) -> Account:
 
 
 def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that give somebody who becomes a promoter a profile, unless they have one from before, and that take the
-    verification away from who is a promoter no more.
-    """
+    """Transaction items that create a new promoter's profile, unless one exists, or remove a former promoter's verification."""
     if "promoter" in before.roles and "promoter" not in after.roles:
         return profiles.unverify_items(after.user_id, actor, now)
     if "promoter" not in after.roles or "promoter" in before.roles or profiles.find(after.user_id) is not None:

@@ -1,8 +1,8 @@
 """The growing delay between attempts to log in, for each account and for each source address.
 
 Each attempt is counted before the password is compared, by a conditional write, so parallel guesses do not get around it: the first
-FREE_ATTEMPTS are free, and after them one attempt is allowed per delay, which doubles each time. Unlike the other limits this one fails
-closed: if the store does not answer, nobody logs in. It also applies to addresses that have no account, and with rate limits off.
+FREE_ATTEMPTS are free, and after them one attempt is allowed per delay, which doubles each time. Unlike the other limits, this one fails
+closed: if the store does not answer, nobody logs in. It also applies to addresses without an account, and when rate limits are off.
 """
 
 import hmac
@@ -19,11 +19,11 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import effects, log, parallel, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 
-# Table `login-attempts`: how often somebody tried to log in, to an account or from an address. The ids are HMACs, so they name nobody.
+# Table `login-attempts`: counters of login attempts by account and by source address. The ids are HMACs, so they identify nobody.
 
 
 class AttemptsRow(dynamo.Table):
-    """Times are epoch seconds. `attempts` are those since the counter began; the next one is allowed at `allowed_at`."""
+    """Times are epoch seconds. `attempts` counts since the counter began; the next attempt is allowed at `allowed_at`."""
 
     feature = "login-attempts"
     contents = "Attempts to log in, by account and by address."
@@ -46,22 +46,22 @@ class Attempts(Struct, frozen=True):
 
 
 @effects.uncounted()
-def add_free(counter_id: str, most: int, now: int, expires_at: int) -> Attempts | None:
-    """Count one of the first `most` attempts; the first of all makes a counter that lasts until `expires_at`.
+def add_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> Attempts | None:
+    """Count one of the first `max_attempts` attempts. The very first creates the counter, which lasts until `expires_at`.
 
-    Returns None, or, and nothing counted, the counter: of its free attempts none is left, or it has expired.
+    Returns None, or, without counting, the existing counter if it has no free attempts left or has expired.
     """
     initial = {"allowed_at": 0, "expires_at": expires_at, "ttl": expires_at}
-    condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :most)"
+    condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :max_attempts)"
     granted, item = dynamo.update_if_returning(
-        AttemptsRow(counter_id), {}, condition, initial=initial, add={"attempts": 1}, now=now, most=most
+        AttemptsRow(counter_id), {}, condition, initial=initial, add={"attempts": 1}, now=now, max_attempts=max_attempts
     )
     return None if granted else _attempts(AttemptsRow.from_raw_data(item))
 
 
 @effects.uncounted()
 def restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
-    """Count the first attempt of a counter that has expired: DynamoDB's TTL may leave it for days. Returns None, or one that has not."""
+    """Replace an expired counter, which DynamoDB's TTL may leave for days, and count one attempt. Returns None, or an unexpired counter."""
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else _attempts(AttemptsRow.from_raw_data(existing))
@@ -69,7 +69,7 @@ def restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
 
 @effects.uncounted()
 def add_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
-    """Count an attempt, and allow the next one at `allowed_at`. False, and nothing counted, if another request was counted since."""
+    """Count an attempt, and allow the next at `allowed_at`. Returns False, without counting, if another request was counted since."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
     return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
 
@@ -94,8 +94,8 @@ def _attempts(row: AttemptsRow) -> Attempts:
     return Attempts(int(row.attempts), int(row.allowed_at), int(row.expires_at))
 
 
-FREE_ATTEMPTS = 10  # of an account; of a source address `address_factor` times as many
-WINDOW_SECONDS = 3600  # after its first attempt, or its last delay, a counter begins anew
+FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
+WINDOW_SECONDS = 3600  # a counter restarts this long after its first attempt, or its last delay
 MAX_DELAY_SECONDS = 300
 
 
@@ -116,7 +116,7 @@ def count(request: RequestContext, email: str) -> None:
 
 
 def forgive(request: RequestContext, email: str) -> None:
-    """The attempt that was counted last was right: the account's counter begins anew, and the address has one attempt less."""
+    """Forgive the last counted attempt, which was correct: restart the account's counter, and take one attempt from the address."""
     address = rate_limits.source_network(request)
     if address is None:
         forget(email)
@@ -125,7 +125,7 @@ def forgive(request: RequestContext, email: str) -> None:
 
 
 def forget(email: str) -> None:
-    """Begin an account's counter anew, because its owner has proved who they are."""
+    """Restart an account's counter, because its owner has proved their identity."""
     delete(_counter_id("account", email_key(email)))
 
 
@@ -140,7 +140,7 @@ def _count(counter_id: str, free_attempts: int, now: int) -> None:
         before = restart(counter_id, now, now + WINDOW_SECONDS)
     if before is None:
         return
-    if before.attempts < free_attempts:  # another request has begun the counter anew since
+    if before.attempts < free_attempts:  # another request has restarted the counter since
         raise _refusal(1)
     if before.allowed_at > now:
         raise _refusal(before.allowed_at - now)

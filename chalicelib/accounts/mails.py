@@ -1,4 +1,4 @@
-"""The mails about accounts, and the pages that their links lead to. People who get one without having asked for it may ignore it."""
+"""Mails about accounts, and the links in them. People who receive such a mail without having requested it may ignore it."""
 
 import secrets
 from collections.abc import Sequence
@@ -36,18 +36,19 @@ AccountMail = Literal[
 
 
 def draft(kind: AccountMail, to: str, language: Language, link: str | None = None) -> MailDraft:
-    """A mail about an account, with a link at most."""
+    """Return a mail about an account, with an optional link."""
     return MailDraft(kind, to, language, {"url": link or ""})
 
 
 def link_url(purpose: MailPurpose, token: str) -> str:
-    """The page of the shop to which a link leads. The token is in the fragment, which browsers send to no server and no log has."""
+    """Return the URL of a link. The token is in the fragment, which browsers send to no server, so it appears in no log."""
     return f"{settings.current().shop_url.rstrip('/')}/{_PAGES[purpose]}#token={quote(token)}"
 
 
 # Links in mails: they prove that somebody reads the mails of an address. Each works once and for a limited time.
 #
-# A mail is sent, and a link is stored, for every address, so that neither the answer nor the time says whether it has an account.
+# A mail is sent, and a link is stored, for every address, so that neither the reply nor its time reveals whether the address has an
+# account.
 
 
 def mail_link(
@@ -60,9 +61,9 @@ def mail_link(
     *,
     generation: int | None = None,
 ) -> None:
-    """Store a link and mail it; for an address to which there is nothing to do (no `user_id`), the mail has no link.
+    """Store a link and mail it. Without a `user_id` there is nothing to do for the address, and the mail has no link.
 
-    `generation`: that of the account, if the link is worthless once its sessions have ended.
+    `generation`: the account's generation, if the link must stop working once the account's sessions have ended.
     """
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), purpose, to, user_id, now + LINK_SECONDS[purpose], generation))
@@ -70,7 +71,7 @@ def mail_link(
 
 
 def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLink:
-    """The link with this token, for one of these purposes; raises LinkExpired if there is none that still works."""
+    """Return the valid link with this token for one of these purposes; raises LinkExpired."""
     link = store.find_link(_digest(token))
     if link is None or link.purpose not in purposes or link.user_id is None or link.expires_at <= now:
         raise LinkExpired()
@@ -78,7 +79,7 @@ def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLin
 
 
 def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
-    """Use up a link and commit what it is for; raises LinkExpired if the link was used, or something else is in the way, meanwhile."""
+    """Use up a link and commit `items` with it; raises LinkExpired if the link was already used or another condition fails."""
     try:
         dynamo.transact([store.use_link_item(link), *items])
     except dynamo.TransactionCanceled as canceled:

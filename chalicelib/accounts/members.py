@@ -1,6 +1,6 @@
 """Roles at events: people are invited by e-mail address, and have the role once they log in with that address, verified.
 
-This room knows no events, only their ids: who may invite to one is decided by `promoters`.
+This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class MembershipRow(dynamo.Table):
 
 
 class Membership(Struct, frozen=True):
-    """Somebody's role at an event. `member_id` follows from the address."""
+    """A person's role at an event. `member_id` is derived from the address."""
 
     event_id: str
     member_id: str
@@ -63,21 +63,21 @@ class Membership(Struct, frozen=True):
 
 
 def load_membership(event_id: str, member_id: str) -> Membership | None:
-    """The membership, strongly consistent, or None."""
+    """Return the membership, strongly consistent, or None."""
     row = MembershipRow.find(event_id, member_id)
     return None if row is None else _membership(row)
 
 
 def batch_find_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """The roles of those who have one at an event, by the keys of `member_ids`; one round trip for each 100."""
-    keys = [{"event_id": {"S": event_id}, "member_id": {"S": of}} for of in set(member_ids.values())]
+    """Return the roles at an event by the keys of `member_ids`, without people who have none; one round trip per 100."""
+    keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
     roles = {row.member_id: _membership(row).role for row in rows}
-    return {key: roles[of] for key, of in member_ids.items() if of in roles}
+    return {key: roles[member_id] for key, member_id in member_ids.items() if member_id in roles}
 
 
 def put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
-    """Transaction item that writes a membership; refused if it is not as it was `before`, None if there was none."""
+    """Transaction item that writes a membership; refused if the stored membership differs from `before`, None for a new one."""
     row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
     if before is None:
         return dynamo.put(row, "attribute_not_exists(event_id)")
@@ -95,13 +95,13 @@ def delete(membership: Membership) -> None:
 
 
 def query_event(event_id: str, limit: int, after: str | None) -> list[Membership]:
-    """Up to `limit` memberships of an event, by member id, those behind the member id `after`; strongly consistent."""
+    """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`; strongly consistent."""
     beyond: Any = MembershipRow.member_id > after if after is not None else None
     return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
 
 
 def query_email(email_key: str, limit: int) -> list[Membership]:
-    """Up to `limit` memberships of an address. May miss what was written within the last second."""
+    """Return up to `limit` memberships of an address. May miss writes of the last second."""
     return [_membership(row) for row in MembershipRow.email_index.query(email_key, limit=limit)]
 
 
@@ -123,12 +123,12 @@ class MemberChanging(ApiError):
 
 
 def member_id(email: str) -> str:
-    """The id of somebody in the lists of members; the same at every event."""
+    """Return the id of a person in lists of members, which is the same at every event."""
     return sha256(email_key(email).encode()).hexdigest()[:32]
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
-    """Give somebody a role at an event, or another one, audited. Raises TooManyEvents or MemberChanging."""
+    """Give a person a role at an event, or change it, audited. Raises TooManyEvents or MemberChanging."""
     before = load_membership(event_id, member_id(email))
     if before is not None and before.role == role:
         return before
@@ -142,7 +142,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
 
 
 def find(event_id: str, email: str) -> Membership | None:
-    """The membership of somebody with this address, or None."""
+    """Return the membership of the person with this address, or None."""
     return load_membership(event_id, member_id(email))
 
 
@@ -155,7 +155,7 @@ def get(event_id: str, of: str) -> Membership:
 
 
 def remove(membership: Membership, actor: str, now: int) -> None:
-    """Take somebody's role at an event away, audited. Raises MemberChanging."""
+    """Remove a person's role at an event, audited. Raises MemberChanging."""
     changes = {"role": (membership.role, None)}
     subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
     entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
@@ -163,12 +163,12 @@ def remove(membership: Membership, actor: str, now: int) -> None:
 
 
 def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
-    """Up to `limit` members of an event, those behind the member id `after`."""
+    """Return up to `limit` members of an event, after the member id `after`."""
     return query_event(event_id, limit, after)
 
 
 def event_roles(email: str) -> dict[str, EventRole]:
-    """Event id -> the role that somebody with this address has there."""
+    """Return event id -> role of the person with this address."""
     return {membership.event_id: membership.role for membership in query_email(email_key(email), MAX_EVENTS)}
 
 
@@ -177,7 +177,7 @@ def list_memberships(email: str) -> Sequence[Membership]:
 
 
 def delete_all(memberships: Sequence[Membership]) -> None:
-    """Delete the memberships of an address, because the person is erased. May be repeated."""
+    """Delete the memberships of a person who is being erased. May be repeated."""
     parallel.call_each(delete, memberships)
 
 
@@ -188,22 +188,22 @@ def _transact(items: list[dynamo.TransactItem]) -> None:
         raise MemberChanging() from None
 
 
-# Who somebody is at an event: the name and the role that those who manage it may see. Of buyers nothing is shown.
+# The name and role of people who work at an event, as its managers see them. Nothing about buyers is shown.
 
 PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
 
 
 class Person(Struct, frozen=True):
-    """`name` is the address of who has entered none. Of admins it is null. `role` is null for who works at the event no more."""
+    """`name` is the address of a person without a name, and null for admins. `role` is null for people who left the event."""
 
     name: str | None
     role: PersonRole | None
 
 
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
-    """Those of the users who work at an event, by user id, and admins; two round trips for each 100 users.
+    """Return the users who work at an event, and admins, by user id; two round trips per 100 users.
 
-    `former_ids`: of the users those who have worked there for certain, and may do so no more.
+    `former_ids`: users who certainly worked at the event, and may have left it.
     """
     found = {account.user_id: account for account in accounts.batch_find(set(user_ids))}
     roles = batch_find_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})

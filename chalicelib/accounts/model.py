@@ -1,4 +1,4 @@
-"""Accounts and promoters' profiles: types, the forms of what people enter, and the errors that callers see."""
+"""Types of accounts, the formats of what people enter, and the errors that callers see."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -21,10 +21,10 @@ Email = Annotated[
         description="An e-mail address, such as ada@example.com.",
     ),
 ]
-# What somebody enters to log in may be anything: it is only compared.
+# A password at login has no rules: it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
-# No control characters: names are shown, and some stand in the headers of mails.
+# No control characters: names are displayed, and some appear in the headers of mails.
 _Line = Annotated[
     str,
     Meta(
@@ -47,13 +47,13 @@ Phone = Annotated[
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
-# Roles that somebody may take by registering.
+# Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email"]
 
 
 class Profile(Struct, frozen=True):
-    """What people say about themselves."""
+    """What people tell us about themselves."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -62,9 +62,9 @@ class Profile(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A person. `verified_at` (epoch seconds) is when they proved that the e-mail address is theirs, None before.
+    """A person's account. `verified_at`: when the owner verified the e-mail address, None before. `locked_at`: when an admin locked it.
 
-    `generation` goes up whenever all of their sessions end. `locked_at` (epoch seconds): when an admin locked the account.
+    Times are epoch seconds. `generation` increases whenever all sessions of the account end.
     """
 
     user_id: str
@@ -81,7 +81,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Credentials(Struct, frozen=True):
-    """What a login needs, found by the e-mail address in its comparable form."""
+    """The data that a login needs, by the comparable form of the e-mail address."""
 
     email_key: str
     user_id: str
@@ -89,7 +89,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LoginFailed(ApiError):
-    """One error for all reasons, so that it does not say which addresses have an account."""
+    """One error for all reasons, so that it does not reveal which addresses have an account."""
 
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401
@@ -100,7 +100,7 @@ class LoginFailed(ApiError):
 
 
 class AccountLocked(ApiError):
-    """Raised after the password was right, so that nobody else learns of the lock."""
+    """Raised only after a correct password, so that nobody else learns about the lock."""
 
     code: ClassVar[str] = "account_locked"
     status: ClassVar[int] = 403
@@ -114,7 +114,7 @@ class WrongPassword(ApiError):
 
 
 class CommonPassword(InvalidInput):
-    """A password that a guesser tries early."""
+    """A password that attackers try early."""
 
     code: ClassVar[str] = "common_password"
     default_message: ClassVar[str] = "This password is easy to guess. Choose a different one."
@@ -147,5 +147,5 @@ class AlreadyRegistered(ApiError):
 
 
 def email_key(email: str) -> str:
-    """The comparable form of an address: two that differ only in case are the same."""
+    """Return the comparable form of an address: addresses that differ only in case are the same."""
     return email.lower()

@@ -1,4 +1,4 @@
-"""Passwords: Argon2id hashes, and the refusal of those that a guesser tries first.
+"""Passwords: Argon2id hashes, and the refusal of passwords that attackers try first.
 
 argon2 and zxcvbn are imported where they are used, because few requests need them.
 """
@@ -12,20 +12,20 @@ from chalicelib.foundation import settings
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-# OWASP's cheat sheet on password storage: 19 MiB, two passes and one thread at least.
+# OWASP's cheat sheet on password storage: at least 19 MiB, two passes and one thread.
 _PASSES, _THREADS = 2, 1
-# A password is refused if an attacker who knows nothing about the user would find it within so many guesses.
+# A password is refused if an attacker who knows nothing about the user would find it within this number of guesses.
 MIN_GUESSES = 10_000
-MAX_ESTIMATED_LENGTH = 72  # estimating takes longer with each character, and what is longer is not common
+MAX_ESTIMATED_LENGTH = 72  # estimates take longer with each character, and longer passwords are not common
 
 
 def hash_password(password: str) -> str:
-    """A new salted hash, with its parameters in it."""
+    """Return a new salted hash, which includes its parameters."""
     return _hasher().hash(_normalized(password))
 
 
 def is_correct(password: str, password_hash: str | None) -> bool:
-    """Whether the password has this hash. With no hash, the same work is done in vain, and the answer is no."""
+    """Return whether the password has this hash. Without a hash, do the same work, so that the time is the same, and return False."""
     from argon2.exceptions import VerifyMismatchError
 
     hasher = _hasher()
@@ -39,12 +39,12 @@ def is_correct(password: str, password_hash: str | None) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than those of today."""
+    """Return whether the hash was made with parameters other than today's."""
     return _hasher().check_needs_rehash(password_hash)
 
 
 def refuse_common(password: str, *known: str | None) -> None:
-    """Raise CommonPassword for one that is easy to guess, also by somebody who knows these names of its owner."""
+    """Raise CommonPassword for a password that is easy to guess, also for somebody who knows these names of its owner."""
     from zxcvbn import zxcvbn
 
     words = [word for name in known if name for word in (name, *name.replace("@", " ").replace(".", " ").split())]
@@ -59,5 +59,5 @@ def _hasher() -> "PasswordHasher":
 
 
 def _normalized(password: str) -> str:
-    """The same characters can be typed as different code points, depending on the device."""
+    """Normalize the text: devices can produce different code points for the same characters."""
     return unicodedata.normalize("NFKC", password)

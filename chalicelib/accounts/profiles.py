@@ -1,4 +1,4 @@
-"""The profiles of promoters. A promoter's account is made with one; only admins say that it is verified."""
+"""The profiles of promoters. A promoter's account is created with a profile; only admins verify it."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,7 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Table `promoters`: what promoters show of themselves. The index `by_state` lists them, verified ones apart from the others.
+# Table `promoters`: the public profiles. The index `by_state` lists verified and unverified promoters separately.
 
 State = Literal["verified", "unverified"]
 
@@ -52,9 +52,9 @@ class PromoterRow(dynamo.Table):
 
 
 class Promoter(Struct, frozen=True, kw_only=True):
-    """Who sells events. `id` is the user id of their account. `version` counts the changes.
+    """A promoter, who sells events. `id` is the user id of the account. `version` counts the changes.
 
-    `email` is for the public, and need not be that of the account.
+    `email` is public, and may differ from the account's address.
     """
 
     id: str
@@ -70,13 +70,13 @@ class Promoter(Struct, frozen=True, kw_only=True):
 
 
 def find(promoter_id: str) -> Promoter | None:
-    """The promoter, strongly consistent, or None."""
+    """Return the promoter, strongly consistent, or None."""
     row = PromoterRow.find(promoter_id)
     return None if row is None else _promoter(row)
 
 
 def put_item(promoter: Promoter) -> dynamo.TransactItem:
-    """Transaction item that writes a promoter; refused unless the one that is stored has the version before, or there is none yet."""
+    """Transaction item that writes a promoter; refused unless the stored version is the previous one (or absent, for version 1)."""
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)
     if promoter.version == 1:
@@ -85,12 +85,12 @@ def put_item(promoter: Promoter) -> dynamo.TransactItem:
 
 
 def delete_item(promoter_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a promoter; fine if there is none."""
+    """Transaction item that deletes a promoter; also accepted if there is no promoter."""
     return dynamo.delete(PromoterRow(promoter_id))
 
 
 def query(state: State, limit: int, after: str | None) -> list[Promoter]:
-    """Up to `limit` promoters in this state, by id, those behind the id `after`. May miss what was written within the last second."""
+    """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes of the last second."""
     beyond: Any = PromoterRow.id > after if after is not None else None
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
@@ -111,7 +111,7 @@ def _promoter(row: PromoterRow) -> Promoter:
 
 
 MAX_ATTEMPTS = 5
-# What admins have looked at when they verify a promoter.
+# Fields that admins check when they verify a promoter.
 _VERIFIED_FIELDS = ("name", "company", "website")
 
 
@@ -122,7 +122,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """What a profile is to say. `verified`: None leaves it as it is."""
+    """The new content of a profile. `verified`: None leaves it as it is."""
 
     name: str
     company: str | None
@@ -139,16 +139,16 @@ def new_profile_item(account: Account, now: int) -> dynamo.TransactItem:
 
 
 def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
-    """Up to `limit` promoters in this state, by id, those behind the id `after`."""
+    """Return up to `limit` promoters in this state, sorted by id, after the id `after`."""
     return query(state, limit, after)
 
 
 def save(
     promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
 ) -> Promoter:
-    """Write a profile, audited, and create it if there is none and an admin does it.
+    """Write a profile, audited. Only admins can create one.
 
-    `check` raises for a present profile that is not the one which the caller has seen. A promoter who changes what was verified is
+    `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
     unverified again. Raises NotFound or PromoterChanging.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -172,7 +172,7 @@ def save(
 
 
 def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that take the verification of a promoter away, audited; none if there is none. Refused if the profile changes."""
+    """Transaction items that remove a promoter's verification, audited; empty if not verified. Refused if the profile changes."""
     before = find(promoter_id)
     if before is None or before.state != "verified":
         return []

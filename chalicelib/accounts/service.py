@@ -1,4 +1,4 @@
-"""Accounts: register, log in, change and reset passwords, sessions. No answer says whether an address has an account."""
+"""Accounts: register, log in, change and reset passwords, sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -28,14 +28,14 @@ from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
 
-GUEST_GENERATION = 0  # of sessions of guests, who have no account
+GUEST_GENERATION = 0  # for sessions of guests, who have no account
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_USER_AGENT_LENGTH = 200
 
 
 class Tokens(Struct, frozen=True):
-    """What a client needs to act as somebody: `account` is None for a guest."""
+    """The tokens and rights of a user. `account` is None for a guest."""
 
     user_id: str
     roles: tuple[Role, ...]
@@ -46,7 +46,7 @@ class Tokens(Struct, frozen=True):
 
 
 class Registration(Struct, frozen=True):
-    """Who registers. `guest`: the guest who becomes this account and keeps their tickets."""
+    """A registration. `guest`: the guest who becomes this account and keeps their tickets."""
 
     email: str
     password: str
@@ -56,7 +56,7 @@ class Registration(Struct, frozen=True):
 
 
 def register(new: Registration, language: Language, now: int) -> None:
-    """Create an account, unless the address has one, and mail what is to be done next. Raises CommonPassword or AlreadyRegistered."""
+    """Create an account, unless the address has one, and mail the next step. Raises CommonPassword or AlreadyRegistered."""
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
     existing = store.find_credentials(new.email)
@@ -76,7 +76,7 @@ def register(new: Registration, language: Language, now: int) -> None:
 
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
     """Begin a session. Raises LoginFailed, TooManyAttempts or AccountLocked."""
-    # What is read meanwhile is used only if the attempt is counted.
+    # The data is read in parallel, but used only if the attempt is counted.
     _, (credentials, account) = parallel.both(lambda: attempts.count(request, email), lambda: find_login(email))
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
@@ -90,17 +90,17 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
 
 
 def begin_guest_session(request: RequestContext) -> Tokens:
-    """Give somebody without an account an identity of their own."""
+    """Begin a session for a new guest, an identity without an account."""
     user_id = f"guest-{ids.new_id()}"
     return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, _device(request), request.now), {})
 
 
 def refresh(request: RequestContext, token: str) -> Tokens:
-    """New tokens for a refresh token, with the roles of today. Raises SessionOver."""
+    """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
     session = sessions.find(token, request.now)
     account = store.find_account(session.user_id)
     if session.generation != _generation(account):
-        # Read again: all other sessions may have ended in between, which gives this one the account's new generation.
+        # Read again: the user may just have ended all other sessions, which moves this one to the account's new generation.
         session = sessions.find(token, request.now)
     if session.generation != _generation(account):
         sessions.end_session(session.id)
@@ -110,7 +110,7 @@ def refresh(request: RequestContext, token: str) -> Tokens:
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
-    """End the session of a refresh token, and with `everywhere` all of its user, for which the token must be valid (else SessionOver)."""
+    """End the session of a refresh token; `everywhere` ends all sessions of its user, and requires a valid token (else SessionOver)."""
     if everywhere:
         session = sessions.find(refresh_token, now)
         if session.generation != GUEST_GENERATION:
@@ -119,7 +119,7 @@ def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
 
 
 def list_sessions(user_id: str, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
-    """At most `limit` sessions of a user, the newest first, and the position to go on behind, None on the last page."""
+    """Return up to `limit` sessions of a user, newest first, and the position of the next page, None on the last page."""
     return sessions.list_page(user_id, _generation(store.find_account(user_id)), limit, before, now)
 
 
@@ -129,9 +129,9 @@ def end_session(user_id: str, session_id: str, now: int) -> None:
 
 
 def end_other_sessions(identity: Identity, now: int) -> None:
-    """End all sessions of the caller but the one that their access token is of, those too that begin at the same moment.
+    """End all sessions of the caller except the one of their access token, including sessions that begin at the same moment.
 
-    Raises AccountChanging. A guest has one session only.
+    Raises AccountChanging. A guest has only one session.
     """
     for _ in range(MAX_ATTEMPTS):
         account = store.find_account(identity.user_id)
@@ -152,12 +152,12 @@ def find_account(user_id: str) -> Account | None:
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
-    """Those of the users who have an account, strongly consistent, in any order; one round trip for each 100."""
+    """Return the accounts of users, without users who have none; strongly consistent, in any order; one round trip per 100."""
     return store.batch_find(user_ids)
 
 
 def get_account(user_id: str) -> Account:
-    """The account of a user; raises NoAccount."""
+    """Return the account of a user; raises NoAccount."""
     account = store.find_account(user_id)
     if account is None:
         raise NoAccount()
@@ -173,7 +173,7 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 
 
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
-    """Change a password by its owner, and end all sessions but the one that this begins.
+    """Change the password of the caller, end all of their sessions and begin a new one.
 
     Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
@@ -197,7 +197,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
-    """The credentials of an account whose password this is. Raises TooManyAttempts or WrongPassword."""
+    """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
     _, credentials = parallel.both(lambda: attempts.count(request, account.email), lambda: store.find_credentials(account.email))
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
         raise WrongPassword()
@@ -206,14 +206,14 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
 
 
 def mail_reset(email: str, language: Language, now: int) -> None:
-    """Mail a link to choose a new password, or that the address has no account."""
+    """Mail a link to choose a new password, or a notice that the address has no account."""
     credentials = store.find_credentials(email)
     kind: AccountMail = "reset_password" if credentials else "no_account"
     mails.mail_link(email, kind, "reset_password", credentials.user_id if credentials else None, language, now)
 
 
 def reset_password(token: str, password: str, now: int) -> None:
-    """Set a password by a mailed link, which proves that the address is the user's, and end all sessions.
+    """Set a password with a mailed link, which also proves that the address is the user's, and end all sessions.
 
     Raises LinkExpired or CommonPassword.
     """
@@ -229,7 +229,7 @@ def reset_password(token: str, password: str, now: int) -> None:
 
 
 def create_account(account: Account, password: str) -> None:
-    """Create an account whose address is known to be right: for commands. Nothing happens if the address or the user has one."""
+    """Create an account with a trusted address, for commands. Does nothing if the address or the user has an account."""
     try:
         dynamo.transact(_create_items(account, passwords.hash_password(password)))
     except dynamo.TransactionCanceled:
@@ -237,7 +237,7 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and a promoter's profile, audited by the user id; all sessions are over. Fine if it is gone already.
+    """Delete an account and its promoter's profile, audited by user id, which ends all sessions. Does nothing if already deleted.
 
     Raises AccountChanging.
     """
@@ -250,13 +250,13 @@ def delete_account(account: Account, now: int) -> None:
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
-        except dynamo.TransactionCanceled:  # it is gone, or has another address by now
+        except dynamo.TransactionCanceled:  # deleted, or with another address by now
             found = store.find_account(account.user_id)
     raise AccountChanging()
 
 
 def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
-    """Give the account with this address another role, audited. Returns the account as it is then, or None if there is none."""
+    """Give the account with this address another role, audited. Returns the updated account, or None if there is no account."""
     credentials = store.find_credentials(email)
     account = store.find_account(credentials.user_id) if credentials else None
     if account is None or role in account.roles:
@@ -268,7 +268,7 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
 
 
 def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
-    """Transaction items that create an account, with a promoter's profile if they are one."""
+    """Transaction items that create an account, and a profile for a promoter."""
     items = store.create_items(account, password_hash)
     if "promoter" in account.roles:
         items.append(profiles.new_profile_item(account, account.created_at))
@@ -294,7 +294,7 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
-    """The session that the caller's access token is of, unless it is over."""
+    """The session of the caller's access token, or None if it has ended."""
     try:
         session = sessions.get_own(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
     except SessionNotFound:
@@ -303,7 +303,7 @@ def _find_session(identity: Identity, generation: int, now: int) -> Session | No
 
 
 def _generation(account: Account | None) -> int:
-    """That of the sessions of an account, or of a guest."""
+    """The generation of valid sessions of an account, or of a guest."""
     return account.generation if account is not None else GUEST_GENERATION
 
 
@@ -312,18 +312,18 @@ def _device(request: RequestContext) -> Device:
 
 
 def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
-    """The roles at events that an account has now: none before its address is verified."""
+    """The current roles of an account at events; empty before its address is verified."""
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
 def find_login(email: str) -> tuple[Credentials | None, Account | None]:
-    """What belongs to an address: two reads, also if it has no account."""
+    """Return the credentials and the account of an address; always two reads, so that the time does not reveal an account."""
     credentials = store.find_credentials(email)
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 
 
 def _issue(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """The tokens of a user with the rights of now; without an account they are a guest."""
+    """Issue tokens with the current rights of a user, who is a guest without an account."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
     return Tokens(user_id, roles, events, access_token, refresh_token, account)

@@ -1,6 +1,6 @@
-"""The refresh token of a browser in a cookie, which no script can read, instead of in bodies.
+"""The refresh token of a browser in a cookie that no script can read, instead of in bodies.
 
-A client asks for it with the header `X-Session: cookie`; without that header no cookie is set, and none is looked at. The header protects
+A client requests it with the header `X-Session: cookie`; without that header no cookie is set or read. The header protects
 against CSRF too: a page of another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 """
 
@@ -13,7 +13,7 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import InvalidInput
 
-PATH = "/api/v1/auth"  # the only calls that get to see it
+PATH = "/api/v1/auth"  # the only routes that receive the cookie
 HEADER = Header(
     "X-Session",
     "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin. Replies then contain no refresh token.",
@@ -31,7 +31,7 @@ def is_requested(request: RequestContext) -> bool:
 
 
 def read(request: RequestContext) -> str | None:
-    """The refresh token of the request's cookie, None without one."""
+    """Return the refresh token in the request's cookie, None without a cookie."""
     try:
         cookie = SimpleCookie(request.header("cookie")).get(_name())
     except CookieError:
@@ -40,12 +40,12 @@ def read(request: RequestContext) -> str | None:
 
 
 def keep(token: str) -> dict[str, str]:
-    """The reply header that has the browser keep a refresh token, in place of the one that it has."""
+    """Return the reply header that makes the browser store a refresh token, replacing any other."""
     return {"Set-Cookie": f"{_name()}={token}; Max-Age={REFRESH_SECONDS}{_attributes()}"}
 
 
 def forget() -> dict[str, str]:
-    """The reply header that has the browser forget its refresh token."""
+    """Return the reply header that makes the browser forget its refresh token."""
     return {"Set-Cookie": f"{_name()}=; Max-Age=0{_attributes()}"}
 
 

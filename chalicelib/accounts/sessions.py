@@ -1,8 +1,8 @@
-"""Refresh tokens: opaque, valid for seven days and for one use. All that descend from one login are a family, the session.
+"""Sessions and their refresh tokens, which are opaque, valid for seven days and for one use. A session is all tokens since one login.
 
-A token is `<session id>.<secret>`. The next secret is an HMAC of the last one, so a client whose answer was lost gets the same new token
-when it repeats the request, within GRACE_SECONDS, and no second one exists. After that, an old token has been stolen or was copied: the
-session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
+A token is `<session id>.<secret>`. The next secret is an HMAC of the last one, so a client that lost a reply gets the same new token when
+it repeats the request within GRACE_SECONDS, and there is never a second one. Later, the use of an old token means that it was stolen or
+copied: the session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
 """
 
 import base64
@@ -19,9 +19,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Table `sessions`: one item for each login, which all refresh tokens that descend from it share. Tokens are stored as hashes.
+# Table `sessions`: one item for each login, shared by all of its refresh tokens. Tokens are stored as hashes.
 #
-# The index `user` has the keys of a user's sessions. Nothing in it ever changes, so it is written when a session begins and when it ends.
+# The index `user` contains the keys of a user's sessions. Its entries never change: it is written only when a session begins or ends.
 
 
 class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -34,7 +34,7 @@ class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class SessionRow(dynamo.Table):
-    """`previous_hash` is that of the token before the last, absent before the first rotation; `position` is `<begun_at>#<id>`."""
+    """`previous_hash` belongs to the previous token and is absent before the first rotation; `position` is `<begun_at>#<id>`."""
 
     feature = "sessions"
     contents = "Sessions, with the hashes of their refresh tokens."
@@ -61,16 +61,16 @@ class SessionRow(dynamo.Table):
 
 
 class Device(Struct, frozen=True):
-    """Where a request came from, as far as it says: the network address, and the header User-Agent."""
+    """Where a request came from, if known: the network address, and the header User-Agent."""
 
     address: str | None
     user_agent: str | None
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A login. `generation` is that of the account when it began: the session is over when the account has another one.
+    """A login. `generation` is the account's at the login: the session has ended once the account's generation differs.
 
-    Times are epoch seconds; `rotated_at` is when the token was used last, or the login, and `device` what used it.
+    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the login, and `device` is its origin.
     """
 
     id: str
@@ -97,15 +97,15 @@ def create_item(session: Session) -> dynamo.TransactItem:
 
 
 def load_session(session_id: str) -> Session | None:
-    """The session, strongly consistent, or None; it may have expired."""
+    """Return the session, strongly consistent, or None; it may have expired."""
     row = SessionRow.find(session_id)
     return None if row is None else _session(row)
 
 
 def query_user(user_id: str, limit: int, before: str | None) -> tuple[list[Session], str | None]:
-    """At most `limit` sessions of a user, the newest first, those behind the position `before`; and where to go on, None on the last page.
+    """Return up to `limit` sessions of a user, newest first, before the position `before`, and the last position, None on the last page.
 
-    May miss one that began within the last second; one that has ended is left out, one that has expired may be there.
+    May miss sessions that began within the last second. Ended sessions are left out; expired sessions may be included.
     """
     beyond: Any = SessionRow.position < before if before is not None else None
     rows = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
@@ -115,7 +115,7 @@ def query_user(user_id: str, limit: int, before: str | None) -> tuple[list[Sessi
 
 
 def rotate(session: Session, token_hash: str, device: Device, now: int, expires_at: int) -> bool:
-    """Replace the token. False, and nothing changed, if the session is over, or another request has replaced it since it was read."""
+    """Replace the token. Returns False, without a change, if the session has ended or another request has replaced the token."""
     changes = {
         "address": device.address,
         "user_agent": device.user_agent,
@@ -129,12 +129,12 @@ def rotate(session: Session, token_hash: str, device: Device, now: int, expires_
 
 
 def set_generation_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item that gives a session another generation; refused if it is over or has another one than `session`."""
+    """Transaction item that changes a session's generation; refused if the session has ended or its generation has changed."""
     return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
 
 
 def delete(session_id: str) -> None:
-    """End a session; fine if it is over."""
+    """End a session; does nothing if it has ended."""
     SessionRow(session_id).delete()
 
 
@@ -174,13 +174,13 @@ def begin(user_id: str, generation: int, device: Device, now: int) -> str:
 
 
 def begin_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
-    """The first refresh token of a new session, and the transaction item that begins it."""
+    """Return the first refresh token of a new session, and the transaction item that begins the session."""
     token, session = _new_session(user_id, generation, device, now)
     return token, create_item(session)
 
 
 def find(token: str, now: int) -> Session:
-    """The session to which a refresh token belongs that may be used now. Raises SessionOver, and ends the session of an old token."""
+    """Return the session of a valid refresh token. Raises SessionOver, and ends the session if an old token is used."""
     session = load_session(session_id(token)) if 0 < len(session_id(token)) <= 64 else None
     if session is None or session.expires_at <= now:
         raise SessionOver()
@@ -192,11 +192,11 @@ def find(token: str, now: int) -> Session:
 
 
 def refresh(session: Session, token: str, device: Device, now: int) -> str:
-    """Use a refresh token that `find` accepted. Returns the next one. Raises SessionOver if the session has ended meanwhile."""
+    """Use a refresh token that `find` accepted. Returns the next one. Raises SessionOver if the session has ended in the meantime."""
     successor = _successor(token)
     if _is_current(session, token) and rotate(session, _digest(successor), device, now, now + REFRESH_SECONDS):
         return successor
-    # The token was used a moment ago, by this client, whose answer was lost, or in another of its tabs.
+    # The token was used a moment ago, by this client, which lost the reply, or in another of its tabs.
     current = load_session(session.id)
     if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
         raise SessionOver()
@@ -204,40 +204,40 @@ def refresh(session: Session, token: str, device: Device, now: int) -> str:
 
 
 def end(token: str) -> None:
-    """End the session of a refresh token, whether or not it was used already; fine if it is over."""
+    """End the session of a refresh token, even of a used one; does nothing if it has ended."""
     if 0 < len(session_id(token)) <= 64:
         delete(session_id(token))
 
 
-def end_session(of: str) -> None:
-    """End the session with this id; fine if it is over."""
-    delete(of)
+def end_session(own_id: str) -> None:
+    """End the session with this id; does nothing if it has ended."""
+    delete(own_id)
 
 
 def list_page(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
-    """At most `limit` sessions of a user that are not over, the newest first, and the position to go on behind, None on the last page.
+    """Return up to `limit` active sessions of a user, newest first, and the position of the next page, None on the last page.
 
-    A page has fewer if some are over. Of one that began within the last second it may not know yet.
+    A page is shorter if some of its sessions have ended. May miss sessions that began within the last second.
     """
     found, last = query_user(user_id, limit, before)
     return [session for session in found if session.generation == generation and session.expires_at > now], last
 
 
-def get_own(user_id: str, of: str, now: int) -> Session:
-    """The user's session with this id, whatever its generation; raises SessionNotFound if it is over or another's."""
-    session = load_session(of)
+def get_own(user_id: str, own_id: str, now: int) -> Session:
+    """Return the user's session with this id, of any generation; raises SessionNotFound if it has ended or is another user's."""
+    session = load_session(own_id)
     if session is None or session.user_id != user_id or session.expires_at <= now:
         raise SessionNotFound()
     return session
 
 
 def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item by which a session outlives that its account gets another generation; refused if it is over or changed."""
+    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
     return set_generation_item(session, generation)
 
 
 def session_id(token: str) -> str:
-    """The id of the session that a refresh token says it belongs to."""
+    """Return the id of the session that a refresh token names."""
     return token.partition(".")[0]
 
 
@@ -262,7 +262,7 @@ def _is_current(session: Session, token: str) -> bool:
 
 
 def _is_repeated(session: Session, token: str, now: int) -> bool:
-    """Whether it is the token before the present one, which was replaced a moment ago."""
+    """Whether the token is the previous one, which was replaced a moment ago."""
     is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
     return is_previous and now - session.rotated_at <= GRACE_SECONDS
 

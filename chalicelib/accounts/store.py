@@ -3,11 +3,11 @@
 | id | content |
 | --- | --- |
 | `user#<user id>` | the account |
-| `email#<address in lower case>` | whose address it is, and the hash of the password; so an address has one account at most |
+| `email#<address in lower case>` | the owner of the address, and the hash of the password; so an address has at most one account |
 | `link#<SHA-256 of the token>` | a link in a mail, until it is used or expires |
 
-The index `by_lane` lists accounts by address, for admins: a lane for those that are locked, one for admins, one for promoters, and for all
-others one for each first character of an address, so that no partition gets all registrations.
+The index `by_lane` lists accounts by address, for admins. There is a lane for locked accounts, one for admins, one for promoters, and for
+all other accounts one for each first character of an address, so that no single partition receives all registrations.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_k
 from chalicelib.dynamodb import dynamo
 
 OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
-BEHIND_ALL = "\x7f"  # sorts behind every character of an address
+BEHIND_ALL = "\x7f"  # sorts after every character of an address
 
 Group = Literal["locked", "admin", "promoter"]
 
@@ -37,7 +37,7 @@ class LaneIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class AccountRow(dynamo.Table):
-    """An account, with the fields of `Account`; `roles` are separated by spaces, and `lane` and `email_key` follow from the others."""
+    """An account, with the fields of `Account`; `roles` are separated by spaces, and `lane` and `email_key` are derived."""
 
     feature = "accounts"
     contents = "Accounts, their passwords by address, and the links in mails."
@@ -74,7 +74,7 @@ class CredentialsRow(dynamo.Table):
 
 
 class MailedLinkRow(dynamo.Table):
-    """`user_id` is absent in a link that was mailed to nobody, because the address has no account."""
+    """`user_id` is absent if the link was not mailed because the address has no account."""
 
     feature = "accounts"
 
@@ -93,7 +93,7 @@ class MailedLinkRow(dynamo.Table):
 class MailedLink(Struct, frozen=True):
     """A link that was mailed to the owner of an address; `digest` is the SHA-256 of its token in hex.
 
-    `generation` is that of the account when it was mailed, if the link depends on that.
+    `generation` is the account's when the link was mailed, if the link depends on it.
     """
 
     digest: str
@@ -110,15 +110,15 @@ class MailedLink(Struct, frozen=True):
 
 
 def find_account(user_id: str) -> Account | None:
-    """The account, strongly consistent, or None."""
+    """Return the account, strongly consistent, or None."""
     row = AccountRow.find(f"user#{user_id}")
     return None if row is None else _account(row)
 
 
 def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[str, str]]:
-    """The (address, user id) of up to `limit` accounts of a lane whose addresses begin so, by address, those behind the address `after`.
+    """Return (address, user id) of up to `limit` accounts of a lane whose addresses start with `beginning`, after the address `after`.
 
-    The lane is a group, or a `lane_of_others`. Addresses are in their comparable form. May miss what was written within the last second.
+    The lane is a group, or a `lane_of_others`. Addresses are in their comparable form and sorted. May miss writes of the last second.
     """
     first = max(beginning, f"{after} ") if after else beginning or " "  # a blank sorts before every character of an address
     condition: Any = AccountRow.email_key.between(first, beginning + BEHIND_ALL)
@@ -126,18 +126,18 @@ def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[
 
 
 def lane_of_others(beginning: str) -> str:
-    """The lane of the accounts in no group whose addresses begin so."""
+    """Return the lane of the accounts without a group whose addresses start with `beginning`."""
     return f"user#{beginning[0]}"
 
 
 def batch_find(user_ids: Iterable[str]) -> list[Account]:
-    """The accounts that exist, strongly consistent, in any order; one round trip for each 100."""
+    """Return the existing accounts, strongly consistent, in any order; one round trip per 100."""
     items = dynamo.batch_get(AccountRow.name(), [{"id": {"S": f"user#{user_id}"}} for user_id in user_ids], consistent=True)
     return [_account(AccountRow.from_raw_data(item)) for item in items]
 
 
 def find_credentials(address: str) -> Credentials | None:
-    """The credentials of an e-mail address, strongly consistent, or None."""
+    """Return the credentials of an e-mail address, strongly consistent, or None."""
     key = email_key(address)
     row = CredentialsRow.find(f"email#{key}")
     return None if row is None else Credentials(key, row.user_id, row.password_hash)
@@ -156,7 +156,7 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
 
 
 def delete_items(account: Account) -> list[dynamo.TransactItem]:
-    """Transaction items that delete an account; refused if it does not exist any more."""
+    """Transaction items that delete an account; refused if it no longer exists."""
     return [
         dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), "user_id = :user", user=account.user_id),
         dynamo.delete(AccountRow(f"user#{account.user_id}"), "attribute_exists(id)"),
@@ -164,7 +164,7 @@ def delete_items(account: Account) -> list[dynamo.TransactItem]:
 
 
 def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
-    """Change fields of an account; None removes one. Returns the account after that, or None if there is none."""
+    """Change fields of an account; None removes one. Returns the updated account, or None if there is no account."""
     granted, item = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)")
     return _account(AccountRow.from_raw_data(item)) if granted else None
 
@@ -172,7 +172,7 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
 def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
     """Transaction item that changes an account's roles and lock, and ends all of its sessions.
 
-    Refused if its sessions have ended since `before` was read, as with any change of rights or address.
+    Refused if all sessions have ended since `before` was read, which every change of rights or address does.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     row = AccountRow(f"user#{before.user_id}")
@@ -180,14 +180,14 @@ def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
 
 
 def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
-    """Transaction item that notes that the account's address is verified."""
+    """Transaction item that marks the account's address as verified."""
     return dynamo.update(AccountRow(f"user#{user_id}"), {"verified_at": now}, "attribute_exists(id)")
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that makes all sessions of an account worthless; with `verified_at`, also notes that its address is verified.
+    """Transaction item that ends all sessions of an account; with `verified_at`, also marks its address as verified.
 
-    With `generation` it is refused if the account has another one.
+    With `generation`, refused if the account has another generation.
     """
     row, changes = AccountRow(f"user#{user_id}"), {} if verified_at is None else {"verified_at": verified_at}
     if generation is None:
@@ -198,8 +198,8 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
     """Transaction items that give an account another address, verified, and end all of its sessions.
 
-    The first is refused if the new address has an account, the second if the password was changed or stored anew since `credentials` was
-    read, the third if the account has another generation than `account`.
+    The first is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
+    read, the third if the account's generation is no longer that of `account`.
     """
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
@@ -215,12 +215,12 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
-    """Transaction item that sets the password of an address, which must still be that user's."""
+    """Transaction item that sets the password of an address; refused if the address is no longer this user's."""
     return dynamo.update(CredentialsRow(f"email#{key}"), {"password_hash": password_hash}, "user_id = :user", user=user_id)
 
 
 def replace_hash(credentials: Credentials, password_hash: str) -> None:
-    """Store another hash of the same password, unless the password was changed meanwhile."""
+    """Store another hash of the same password, unless the password was changed in the meantime."""
     row = CredentialsRow(f"email#{credentials.email_key}")
     dynamo.update_if(row, {"password_hash": password_hash}, "password_hash = :before", before=credentials.password_hash)
 
@@ -238,7 +238,7 @@ def put_link(link: MailedLink) -> None:
 
 
 def find_link(digest: str) -> MailedLink | None:
-    """The link, strongly consistent, or None; it may have expired."""
+    """Return the link, strongly consistent, or None; it may have expired."""
     row = MailedLinkRow.find(f"link#{digest}")
     if row is None:
         return None
@@ -247,7 +247,7 @@ def find_link(digest: str) -> MailedLink | None:
 
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
-    """Transaction item that uses up a link; refused if it was used already."""
+    """Transaction item that uses up a link; refused if the link was already used."""
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), "attribute_exists(id)")
 
 

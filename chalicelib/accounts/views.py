@@ -1,4 +1,4 @@
-"""How accounts and tokens look over HTTP."""
+"""Accounts, sessions and tokens in HTTP replies."""
 
 from msgspec import Struct
 
@@ -8,8 +8,6 @@ from chalicelib.accounts.sessions import REFRESH_SECONDS, Session
 from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-
-# How accounts look to admins.
 
 
 class AccountView(Struct, frozen=True, kw_only=True):
@@ -48,7 +46,7 @@ def account_view(account: Account) -> AccountView:
 
 
 class UserView(Struct, frozen=True):
-    """Who somebody is. All but `id` and `roles` is null for a guest. `events`: their roles at events of others, by event id."""
+    """A user. For a guest, the personal fields are null. `events`: the user's roles at other people's events, by event id."""
 
     id: str
     email: str | None
@@ -63,7 +61,7 @@ class UserView(Struct, frozen=True):
 
 
 class TokensView(Struct, frozen=True):
-    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each is valid for so many seconds.
+    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each expires after the given seconds.
 
     `refresh_token` is null if the client keeps it in the cookie.
     """
@@ -77,7 +75,7 @@ class TokensView(Struct, frozen=True):
 
 
 class SessionView(Struct, frozen=True):
-    """A login that is not over: since when, when and from where it was used last to get tokens, and whether it is the caller's."""
+    """An active login: its start, the time and origin of the last refresh, and whether it is the caller's current session."""
 
     id: str
     created_at: Timestamp
@@ -96,7 +94,7 @@ class SessionsView(Struct, frozen=True):
 
 
 class RegistrationView(Struct, frozen=True):
-    """The same whether or not the address has an account already. `verification_required`: before anybody can log in to it."""
+    """The same whether or not the address already has an account. `verification_required`: whether it is needed before logging in."""
 
     email: str
     verification_required: bool
@@ -121,7 +119,7 @@ def session_view(session: Session, identity: Identity) -> SessionView:
 
 
 def user_view(identity: Identity, account: Account | None) -> UserView:
-    """The user with the rights of `identity`, and what their account says; None for who has none."""
+    """Return the view of a user with the rights of `identity` and the data of `account`, which is None for a guest."""
     if account is None:
         return UserView(identity.user_id, None, False, sorted(identity.roles), dict(identity.events), None, None, None, None, None)
     return UserView(
