@@ -57,7 +57,7 @@ class PayoutsView(Struct, frozen=True, kw_only=True):
 
 
 def list_payouts(query: PayoutsQuery) -> PayoutsView:
-    """A page of payouts. Raises InvalidInput for another provider and for a cursor that is none, and ProviderUnavailable."""
+    """A page of payouts. Raises InvalidInput for an unknown provider or an invalid cursor, and ProviderUnavailable."""
     names = payments.external_provider_names()
     if query.provider is not None and query.provider not in names:
         offered = ", ".join(names) or "none"

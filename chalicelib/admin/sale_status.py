@@ -83,7 +83,7 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
 
 # A sale while it runs, in one reply: who waits, what is held and sold, the money, and how attempts to buy have ended.
 #
-# Those who watch a sale ask every two seconds. However many watch on an instance, the store is asked once in that time.
+# Dashboards poll every two seconds. Each instance reads the store at most once in that time, however many dashboards poll it.
 
 MAX_AGE_SECONDS = 2
 _MAX_EVENTS = 1000

@@ -95,9 +95,9 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
-    """Entries with the first of subject, event and actor that is asked for, newest first, each with its sort key.
+    """Return entries that match the filter's subject, else its event, else its actor, newest first, each with its sort key.
 
-    The others of the filter, and the action, are not applied. Entries are before `before`, a sort key, if it is given.
+    The remaining fields of the filter are not applied. With `before`, a sort key, only entries before it are returned.
     """
     first = clock.iso(wanted.since) if wanted.since is not None else _FIRST
     last = min(clock.iso(wanted.until) if wanted.until is not None else _LAST, before or _LAST)

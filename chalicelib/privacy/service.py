@@ -1,4 +1,4 @@
-"""A person's rights: to get what is kept about them, and to be erased. Orders stay for the books, without the person."""
+"""Export and erasure of personal data. Orders stay for the books, without the person."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
