@@ -1,4 +1,4 @@
-"""The routes of the catalog's versions, for admins: which there are, what applying one again would change, and doing it."""
+"""Admin routes for versions of the catalog: list them, show what applying one again would change, and apply it."""
 
 from typing import Annotated
 
@@ -25,24 +25,24 @@ class VersionsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class SeenPlan(Struct, forbid_unknown_fields=True):
-    """`plan`: the field `plan` of the plan that was looked at."""
+    """The plan that the caller has seen: the field `plan` of the plan's reply."""
 
     plan: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 @route(bp, "GET", "/admin/catalog/versions", access="admin")
 def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Reply[VersionsView]:  # noqa: ARG001
-    """List the versions of the bootstrap file that were on sale, newest first."""
-    from chalicelib.bootstrap_file import versions  # with the planner, which few requests need
+    """List the versions of the bootstrap file that were served, newest first."""
+    from chalicelib.bootstrap_file import versions  # imports the planner, which few requests need
 
     return Reply(versions.list_versions(query.limit, query.cursor))
 
 
 @route(bp, "GET", f"{_VERSION}/plan", access="admin", errors=(NotFound, VersionUnusable))
 def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPlanView]:  # noqa: ARG001
-    """Show what applying the file of a version again would change now, also for sold and held tickets. Changes nothing.
+    """Show what applying the file of a version again would change now, including sold and held tickets. Changes nothing.
 
-    For the version that is served, this is the drift: where the shop is not as the file says.
+    For the served version, the changes are the drift: the differences between the shop and the file.
     """
     from chalicelib.bootstrap_file import versions
 
@@ -51,14 +51,14 @@ def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPla
 
 @route(bp, "POST", f"{_VERSION}/apply", access="admin", errors=(NotFound, VersionUnusable, PlanOutdated, VersionRefused))
 def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan) -> Reply[AppliedView]:
-    """Apply the file of an earlier version again, as a new version, if its plan has not changed since it was shown."""
+    """Apply the file of an earlier version as a new version, if its plan has not changed since the caller saw it."""
     from chalicelib.bootstrap_file import versions
 
     return Reply(versions.apply_version(_number(version), body.plan, request.require_user().user_id, request.now))
 
 
 def _number(version: str) -> int:
-    """The version of a path. Raises NotFound for what is no number of a version."""
+    """Return the version number in a path. Raises NotFound if it is not a valid number."""
     if not (version.isascii() and version.isdecimal()) or len(version) > MAX_DIGITS:
         raise NotFound("The catalog has no version with this number.")
     return int(version)

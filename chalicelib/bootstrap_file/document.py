@@ -23,17 +23,14 @@ from chalicelib.promotions import views
 from chalicelib.promotions.model import DiscountType, PromoCode, normalize
 from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
 
-# What is wrong with a bootstrap file, and where.
-
-
-# The dates that promoters write in a bootstrap file, as epoch seconds.
+# Dates as promoters write them in a bootstrap file.
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 DAY_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
 
 
 def timezone(name: str | None) -> tzinfo:
-    """A timezone by its IANA name, UTC for None; raises ValueError."""
+    """Return the timezone with this IANA name, or UTC for None. Raises ValueError."""
     if name is None:
         return UTC
     try:
@@ -43,7 +40,10 @@ def timezone(name: str | None) -> tzinfo:
 
 
 def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
-    """A day (its first second in `zone`, or its last one where it is an end) or an ISO 8601 time; raises ValueError."""
+    """Return a day or an ISO 8601 time in epoch seconds. Raises ValueError.
+
+    A day means its first second in `zone`, or its last second if `is_end`.
+    """
     if not (DAY.fullmatch(text) or DAY_AND_TIME.fullmatch(text)):
         raise ValueError(f"must be a day (2026-09-01) or an ISO 8601 time (2026-09-01T19:30:00-06:00), not {quoted(text)}")
     try:
@@ -61,7 +61,7 @@ def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
 
 
 MAX_CAPACITY = 1_000_000
-MAX_PROMO_CODES = 200  # of an event; an apply writes each that changes in a transaction of its own
+MAX_PROMO_CODES = 200  # of an event; an apply writes each changed code in its own transaction
 
 Id = Annotated[
     str,
@@ -98,7 +98,7 @@ class EventMetadata(Struct, frozen=True):
 
 
 class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """A promo code of an event, with the fields that it has in the API. The last day of its time is included."""
+    """A promo code of an event, with the same fields as in the API. `expires_at` includes the whole day."""
 
     code: CodeText
     discount_type: DiscountType
@@ -172,15 +172,15 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
-    """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`.
+    """Return the number of tickets of a type: its `max_quantity`, or else its event's `metadata.capacity`.
 
-    0 if neither is set: then only the event's `capacity` limits it, and without that the number is unknown.
+    Returns 0 if neither is set. Then only the event's `capacity` limits the type; without it, the number is unknown.
     """
     return ticket.max_quantity or event.metadata.capacity or 0
 
 
 def price_id(ticket: TicketEntry, stage: str) -> str | None:
-    """The Stripe price of a ticket type in a stage; None if it has none there."""
+    """Return the Stripe price of a ticket type in a stage, or None."""
     if isinstance(ticket.stripe_price_id, dict):
         return ticket.stripe_price_id.get(stage)
     return ticket.stripe_price_id
@@ -195,22 +195,22 @@ class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
     generated: Day | None = None
     environment: Annotated[str, Meta(max_length=50)] | None = None
     ticket_states: dict[TierStatus, DisplayState] = {}
-    # Both spellings are in use. An apply closes what is no longer in the file whether or not the file asks for it.
+    # Both spellings are in use. Neither has an effect: an apply always closes entries that are no longer in the file.
     clear_existing: bool = False
     clear_existing_in_camel_case: bool = msgspec.field(default=False, name="clearExisting")
 
 
 def json_schema() -> bytes:
-    """The JSON Schema of the format, as `schema.json` holds it."""
+    """Return the JSON Schema of the format, which is the content of `schema.json`."""
     content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **portable(msgspec.json.schema(BootstrapDocument))}
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
-# The promo codes of a bootstrap file as the store keeps them.
+# Conversion of promo codes to their stored form.
 
 
 def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, TicketEntry]) -> list[PromoCode]:
-    """The promo codes of all events, without the stock of their uses yet."""
+    """Return the promo codes of all events, without the stock of their uses."""
     codes = []
     for event in events.values():
         zone = timezone(event.metadata.timezone)
@@ -219,7 +219,7 @@ def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, Ticke
 
 
 def to_promo_code(entry: PromoCodeEntry, event_id: str, tickets: Iterable[TicketEntry], zone: tzinfo) -> PromoCode:
-    """One promo code, by the rules of the API; its dates are in `zone` and right. Raises InvalidInput."""
+    """Convert one promo code by the rules of the API. Its dates must be valid and are in `zone`. Raises InvalidInput."""
     currency = next((ticket.currency for ticket in tickets if ticket.event_id == event_id), DEFAULT_CURRENCY)
     fields = {name: value for name, value in asdict(entry).items() if name not in ("starts_at", "expires_at")}
     promo_code = PromoCode(

@@ -1,4 +1,4 @@
-"""What the check of a bootstrap file and its plan report: faults, warnings, refusals and changed entries."""
+"""Results of checking and planning a bootstrap file: faults, warnings, refusals and changed entries."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class DocumentFault(Struct, frozen=True):
-    """`path` is a JSON path (`$.events.spring-fest.date`); `message` says what is wrong there and what is allowed."""
+    """A fault at the JSON `path` (such as `$.events.spring-fest.date`); `message` says what is wrong and what is allowed."""
 
     path: str
     message: str
@@ -26,7 +26,7 @@ class DocumentFault(Struct, frozen=True):
 
 
 class DocumentWarning(Struct, frozen=True):
-    """What is allowed but probably a mistake; `code` and `figures` say it in other languages, `name` is the entry's."""
+    """An allowed value that is probably a mistake in the entry `name`. Pages translate the warning from `code` and `figures`."""
 
     fault: DocumentFault
     code: str
@@ -53,7 +53,7 @@ def member_path(path: str, key: str | int) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A value as the file has it, for a message: JSON in printable ASCII, at most 80 characters."""
+    """Return a value of the file for a message, as JSON in printable ASCII of at most 80 characters."""
     return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
 
 
@@ -79,14 +79,15 @@ class ChangedField(Struct, frozen=True):
 
 
 def new_field(name: str, value: str) -> ChangedField:
-    """A field of an entry that is new."""
+    """Return a field of a new entry."""
     return ChangedField(name, "none", value)
 
 
 class EntryChange(Struct, frozen=True):
-    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
+    """One change of an entry. `stock` has its sold and held tickets if these matter; `reduces` means that it closes or shrinks a sale.
 
-    `currency` is that of the fields in cents; None if it changes too. `is_back`: an earlier file had it, and a later one did not.
+    `currency` is the currency of fields in cents, or None if the currency changes too. `is_back` means that an earlier file had the entry
+    and a later one did not.
     """
 
     sign: Sign
@@ -127,7 +128,7 @@ CODES = frozenset(_SENTENCES)
 
 
 class Refusal(Struct, frozen=True):
-    """What is refused and why. `kind` and `name` are the entry, None if it is about the whole document; `code` is one of CODES."""
+    """A reason not to apply a document. `kind` and `name` identify the entry (None for the whole document); `code` is one of CODES."""
 
     code: str
     figures: dict[str, int | str]
@@ -136,7 +137,7 @@ class Refusal(Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why, without the entry."""
+        """The reason without the name of the entry."""
         return _SENTENCES[self.code].format(**self.figures)
 
     def __str__(self) -> str:
@@ -144,12 +145,12 @@ class Refusal(Struct, frozen=True):
 
 
 def in_use(stock: Stock) -> dict[str, int | str]:
-    """What of a stock is sold and held, as figures of a refusal."""
+    """Return the sold and held tickets of a stock as figures of a refusal."""
     return {"sold": stock.sold, "held": stock.held}
 
 
 def refusal_lines(refusals: Sequence[Refusal]) -> list[str]:
-    """The lines that commands print."""
+    """Return the lines that commands print."""
     return [str(refusal) for refusal in refusals]
 
 

@@ -1,4 +1,4 @@
-"""What an apply would do: a plan, whose changes a person can read, with the steps that carry it out."""
+"""The plan of an apply: readable changes, and the steps that make them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from chalicelib.promotions.service import with_uses
 # Why a document is not applied: a code with its figures, for pages in any language, and the sentence that commands print.
 
 
-# What an apply would do with promo codes: computed from those of a document, those of the store and their uses.
+# Changes of promo codes, computed from the codes of the document, the stored codes and their uses.
 
 
 class CodeChange(Struct, frozen=True):
-    """Bring a promo code from what is `stored` to what is `declared`: None is one that is not there, with its uses as they are now."""
+    """The change of a promo code from `stored` to `declared`, either of which may be None. `uses` are its current uses."""
 
     stored: CodeWithUses | None
     declared: PromoCode | None
@@ -43,7 +43,7 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the change cannot be made."""
+        """The reason why the change cannot be made, or None."""
         if self.stored is None or self.declared is None:
             return None
         uses = self.stored.uses
@@ -56,7 +56,7 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def reduces(self) -> bool:
-        """Whether buyers lose a discount that they have now."""
+        """Whether buyers lose a discount that they can use now."""
         if self.stored is None or not self.stored.promo_code.is_active:
             return False
         return self.declared is None or not self.declared.is_active or self.declared.capacity < self.stored.promo_code.capacity
@@ -76,7 +76,7 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def fields(self) -> list[ChangedField]:
-        """The fields that differ; of a new code its terms, none of one that is no longer in the file."""
+        """The fields that differ. A new code has its terms; a code that is no longer in the file has no fields."""
         if self.declared is None:
             return []
         return _new_fields(self.declared) if self.stored is None else differences(self.stored.promo_code, self.declared)
@@ -88,15 +88,15 @@ class CodeChange(Struct, frozen=True):
         return self.declared.currency
 
     def as_entry(self) -> EntryChange:
-        """The change as one of a plan."""
+        """Return the change as an entry of a plan."""
         uses = None if self.stored is None else self.stored.uses
         return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces, self._currency)
 
 
 def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
-    """What is to change so that the store has these codes, and of those that files declared earlier no others that can be used.
+    """Return the changes after which the store has these codes, and no other code of a bootstrap file can be used.
 
-    `event_ids` are those of all events that files have ever named.
+    `event_ids` are all events that files have ever named.
     """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
     stored = management.load_declared_codes(declared, event_ids)
@@ -105,8 +105,11 @@ def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[C
     return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in left)]
 
 
-def carry_out(change: CodeChange, version: int, actor: str, now: int) -> None:
-    """Make a change while this version of the catalog is served. Raises what `put_declared_code` or `withdraw_declared_code` raises."""
+def apply_code_change(change: CodeChange, version: int, actor: str, now: int) -> None:
+    """Make a change, on condition that this version of the catalog is served.
+
+    Raises the errors of `put_declared_code` or `withdraw_declared_code`.
+    """
     if change.declared is None:
         management.withdraw_declared_code(*change.key, version, actor, now)
     else:
@@ -139,11 +142,11 @@ def _figures(uses: Stock) -> str:
     return f"used {uses.sold}, in use {uses.held}"
 
 
-NEW_POOL = ""  # the pool of an event that never existed, until the version has a number
+NEW_POOL = ""  # the pool of a new event, until the version has a number
 
 
 class NewStock(Struct, frozen=True):
-    """The stock of a tier that never existed, or the pool of an event that never did; `owner` is what its id begins with."""
+    """The stock of a new tier, or the pool of a new event. `owner` is the prefix of its id."""
 
     owner: str
     capacity: int
@@ -154,7 +157,7 @@ class NewStock(Struct, frozen=True):
 
 
 class Resize(Struct, frozen=True):
-    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `kind` and `name`: whose it is."""
+    """Resize a stock from its current capacity to that of the file. Its number of shards never shrinks. `kind` and `name` are its owner."""
 
     kind: EntryKind
     name: str
@@ -167,7 +170,7 @@ class Resize(Struct, frozen=True):
 
 
 class OpenChange(Struct, frozen=True):
-    """Open or close a stock that missed a pause or a resume of its event."""
+    """Open or close a stock that missed a pause or resume of its event."""
 
     stock_id: str
     shards: int
@@ -175,7 +178,7 @@ class OpenChange(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """`entries` are what changes; with `refusals` nothing may be applied. `is_served`: the head already is this document."""
+    """The changes (`entries`) of an apply. With `refusals`, nothing may be applied. `is_served`: the document is already served."""
 
     head: CatalogHead
     checksum: str
@@ -197,7 +200,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def reductions(self) -> list[str]:
-        """Those of the lines that close or shrink what is on sale."""
+        """The lines of changes that close or shrink a sale."""
         return [str(change) for change in self.entries if change.reduces]
 
     @property
@@ -211,7 +214,7 @@ class Plan(Struct, frozen=True):
         return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
 
     def content(self, version: int) -> VersionContent:
-        """What readers will load as this version; a tier or pool that never existed gets a stock named after it."""
+        """Return the content of this version. The stock of new tiers and pools is named after the version."""
         events = [
             replace(event, pool_id=new_stock_id(pool_owner(event), version)) if event.pool_id == NEW_POOL else event
             for event in self.events
@@ -221,15 +224,15 @@ class Plan(Struct, frozen=True):
 
 
 def pool_owner(event: Event) -> str:
-    """What the id of an event's pool begins with."""
+    """Return the prefix of the id of an event's pool."""
     return f"event:{event.id}"  # no tier has this id
 
 
-# How two versions of an entry differ, field by field.
+# Comparison of two versions of an entry, field by field.
 
 Entry = Event | Tier | DisplayState | PromoCode
 
-# What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
+# Fields that the diff of an entry omits, because only the store has them or they repeat another field.
 _NOT_COMPARED = {
     Event: frozenset(
         {
@@ -257,14 +260,14 @@ _TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sal
 
 
 def differences(old: Entry, new: Entry) -> list[ChangedField]:
-    """Each field that differs, and each option and key of metadata that differs."""
+    """Return each field, option and metadata key that differs."""
     before, after = _flat(old), _flat(new)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [ChangedField(name, _value(name, before.get(name)), _value(name, after.get(name))) for name in changed]
 
 
 def as_text(fields: Sequence[ChangedField]) -> str:
-    """`name old -> new` for each field."""
+    """Return `name old -> new` for each field."""
     return ", ".join(map(str, fields))
 
 

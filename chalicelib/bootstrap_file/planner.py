@@ -1,4 +1,4 @@
-"""Make a plan: compare a document with the served catalog and its stock."""
+"""Build a plan by comparing a document with the served catalog and its stock."""
 
 from collections.abc import Container, Mapping, Sequence
 
@@ -15,12 +15,12 @@ _ON_SALE = frozenset({"active", "available"})  # the statuses in which an event 
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
-    """The stock of every tier and event that came from a bootstrap file: stock id -> number of shards."""
+    """Map the stock ids of all tiers and events of bootstrap files to their numbers of shards."""
     return catalog.shard_counts(event.id for event in catalog.events.values() if event.managed_by == "bootstrap")
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
-    """The stock that the document changes: stock id -> number of shards. A change of one tier need not read a thousand."""
+    """Map the ids of the stock that the document changes to numbers of shards, so that a small change need not read all stock."""
     file_tiers = validation.to_tiers(valid)
     changed = {}
     for old in catalog.tiers.values():
@@ -46,12 +46,12 @@ def build_plan(
     stocks: Mapping[str, Stock],
     code_changes: Sequence[CodeChange] = (),
 ) -> Plan:
-    """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
+    """Return the plan of a document. `stocks` was read with strong consistency for `stock_ids`; other stock is assumed to match."""
     return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build(code_changes)
 
 
 def _default_shards(tier: Tier, event: Event) -> int:
-    """How many shards a new tier gets, if the file does not say. One without a limit gets as many as one with its event's capacity."""
+    """Return the default number of shards for a new tier. A tier without a limit counts as having its event's capacity."""
     return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
 
 
@@ -61,10 +61,10 @@ def _amount(capacity: int) -> str:
 
 
 def _shards(old: Tier, new: Tier) -> int:
-    """How many shards the stock of a tier has from now on.
+    """Return the new number of shards of a tier's stock.
 
-    Tickets never move between shards. So none is removed, since its holds belong to purchases, and only as many are added as the
-    additional tickets fill: an empty shard serves nobody.
+    Tickets never move between shards. So no shard is removed, because its holds belong to purchases, and only as many shards are added as
+    the additional tickets fill, because an empty shard is useless.
     """
     added_tickets = max(0, new.stock_capacity - old.stock_capacity)
     filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
@@ -111,7 +111,7 @@ class _PlanBuilder:
         )
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
-        """Whether the head is this document. The checksum alone would miss a version that other code created from the same document."""
+        """Whether this document is served. The checksum alone would miss a version that different code created from the same document."""
         unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
@@ -123,7 +123,7 @@ class _PlanBuilder:
         )
 
     def _compare_events(self) -> list[Event]:
-        """The events of the new version; notes what changes."""
+        """Return the events of the new version, and record the changes."""
         file_events = validation.to_events(self.valid)
         for event in list(file_events.values()):
             old = self.catalog.events.get(event.id)
@@ -147,7 +147,7 @@ class _PlanBuilder:
         return [*file_events.values(), *(_removed_event(event) for event in removed)]
 
     def _with_new_pool(self, event: Event) -> Event:
-        """An event that never existed; with a capacity it gets a pool, which counts what its tiers have sold elsewhere."""
+        """Return a new event. With a capacity, it gets a pool, which also counts the tickets that its tiers have sold elsewhere."""
         if event.capacity is None:
             return event
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
@@ -158,7 +158,7 @@ class _PlanBuilder:
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
     def _with_known_pool(self, old: Event, event: Event) -> Event:
-        """An event that exists, with its pool, which it keeps also without a capacity; notes what changes."""
+        """Return an existing event with its pool, which it keeps even without a capacity, and record the changes."""
         if old.pool_id is None:
             if event.capacity is not None:
                 self._add_refusal("limit_too_late", "event", event.id)
@@ -177,7 +177,7 @@ class _PlanBuilder:
         return event
 
     def _compare_tiers(self) -> list[Tier]:
-        """The tiers of the new version; notes what changes."""
+        """Return the tiers of the new version, and record the changes."""
         file_tiers = validation.to_tiers(self.valid)
         tiers = []
         for tier in file_tiers.values():
@@ -198,7 +198,7 @@ class _PlanBuilder:
         return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
 
     def _new_tier(self, tier: Tier) -> Tier:
-        """A tier that never existed, with its number of shards; notes its new stock."""
+        """Return a new tier with its number of shards, and record its new stock."""
         sold = self.valid.document.ticket_types[tier.id].sold_count
         event = self.events[tier.event_id]
         shards = tier.shards or _default_shards(tier, event)
@@ -218,7 +218,7 @@ class _PlanBuilder:
         return replace(tier, shards=shards)
 
     def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
-        """A tier that exists, with its stock; notes what changes."""
+        """Return an existing tier with its stock, and record the changes."""
         shards = _shards(old, tier)
         tier = replace(tier, stock_id=old.stock_id, shards=shards)
         self._note_difference("tier", tier.id, old, tier)
@@ -250,7 +250,7 @@ class _PlanBuilder:
         *,
         is_open: bool,
     ) -> None:
-        """Note that a stock gets another capacity, or more shards: both are given as the catalog has them and as the file says."""
+        """Record a change of a stock's capacity or shards. Both are pairs: the catalog's value, then the file's."""
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
         used = stock.sold + stock.held
         if used > capacity:
@@ -278,7 +278,7 @@ class _PlanBuilder:
         self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
 
     def _is_pooled(self, *tiers: Tier) -> bool:
-        """Whether the event of one of these tiers has a pool, before or after the apply."""
+        """Whether the event of any of these tiers has a pool before or after the apply."""
         event_ids = {tier.event_id for tier in tiers}
         events = [*(self.events.get(event_id) for event_id in event_ids), *(self.catalog.events.get(event_id) for event_id in event_ids)]
         return any(event is not None and event.pool_id is not None for event in events)
@@ -331,6 +331,6 @@ class _PlanBuilder:
 
 
 def _removed_event(event: Event) -> Event:
-    """An event that is no longer in the file: past, unless it was cancelled or a test, which it stays."""
+    """Return an event that is no longer in the file. Its status becomes `past`, unless it is cancelled or a test."""
     status = event.status if event.status in ("cancelled", "test") else "past"
     return replace(event, status=status, removed=True, paused=False)

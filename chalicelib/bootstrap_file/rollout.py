@@ -1,12 +1,15 @@
-"""Make a document what readers see. The old version is served until the last step, so after a crash anywhere a second run finishes it.
+"""Roll out a document to readers. The old version is served until step 6, so a second run can complete the rollout after any crash.
 
-1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers and events
-2. write the new version beside the others                          5. grow stock
-3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
-                                                                    7. write promo codes, as long as that version is served
+1. Plan against the served catalog and its stock, read with strong consistency.
+2. Write the new version beside the others.
+3. Shrink stock, each with a condition; undo all of it if one is refused.
+4. Create the stock of new tiers and events.
+5. Grow stock.
+6. Make the new version the head, with the audit entry.
+7. Write promo codes, as long as that version is served.
 
-Stock is shrunk first, since only that can be refused. New stock is named after the version number of this attempt, which no other
-attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
+Stock is shrunk first, because only shrinking can be refused. New stock is named after the version number of this attempt, which no other
+attempt ever gets, so an apply that stalls and resumes an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
 publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
 """
 
@@ -34,16 +37,16 @@ from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeCha
 
 
 MAX_ATTEMPTS = 3
-# Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
-# unless the document is the served one already: applying that again asks for a correction.
+# Up to this many shards, an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes, unless
+# the document is already served: applying it again is a request for correction.
 MAX_SHARDS_READ = 1000
-# An audit entry is one item of at most 400 KB; the version's document has everything.
+# An audit entry is one item of at most 400 KB; the document of the version has the full content.
 MAX_AUDITED_CHARACTERS = 100_000
 MAX_AUDITED_CHANGES = 100
 
 
 class ApplyResult(Struct, frozen=True):
-    """What an apply did. `unchanged` and `healed` leave the head as it was; `healed` corrected the stock."""
+    """The result of an apply. `unchanged` and `healed` leave the head as it was; `healed` means that stock or codes were corrected."""
 
     result: Literal["applied", "healed", "unchanged"]
     version: int
@@ -59,17 +62,17 @@ class ApplyRefused(Exception):
 
     @property
     def reasons(self) -> list[str]:
-        """The refusals as commands print them."""
+        """The refusals as lines that commands print."""
         return refusal_lines(self.refusals)
 
 
 def plan(valid: ValidDocument) -> Plan:
-    """What `apply` would do now, including the drift of any stock; reads all stock."""
+    """Return what `apply` would do now, including corrections of any drifted stock. Reads all stock."""
     return _load_plan(valid, all_shards=True)
 
 
 def plan_apply(valid: ValidDocument) -> Plan:
-    """The plan that `apply` would carry out now: in a large catalog without the drift of stock that the document does not change."""
+    """Return the plan that `apply` would carry out now. In a large catalog it ignores drift of stock that the document does not change."""
     return _load_plan(valid, all_shards=False)
 
 
@@ -82,9 +85,9 @@ def apply(
     details: dict[str, Any] | None = None,
     approve: Callable[[Plan], None] | None = None,
 ) -> ApplyResult:
-    """Apply a document; raises ApplyRefused. Starts again after a pause or an API change in between, gives up after another apply.
+    """Apply a document. Raises ApplyRefused. Starts again after a concurrent pause or API change; gives up after a concurrent apply.
 
-    `approve` gets each plan before it is carried out; what it raises stops the apply, which has then changed nothing.
+    `approve` gets each plan before any change; an exception that it raises stops the apply before it changes anything.
     """
     for _ in range(MAX_ATTEMPTS):
         planned = plan_apply(valid)
@@ -135,7 +138,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
 
 
 def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
-    """The document is served already; correct the stock and the promo codes where they have drifted from it."""
+    """Correct stock and promo codes that have drifted from the document, which is already served."""
     _shrink(planned, actor, now)
     _grow(planned)
     inventory.invalidate()
@@ -183,12 +186,12 @@ def _grow(planned: Plan) -> None:
 
 
 def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:
-    """Write the promo codes of the version that is served, each as long as it is: a slow apply overwrites nothing of a later one."""
+    """Write the promo codes, each on condition that the version is still served, so that a slow apply never overwrites a later one."""
     for change in changes:
         reason, why = (change.refusal.reason, change.refusal.code) if change.refusal else (None, "")
         try:
             if reason is None:
-                plan_service.carry_out(change, version, actor, now)
+                plan_service.apply_code_change(change, version, actor, now)
         except (MaxUsesTooSmall, PromoCodeTaken) as error:
             reason, why = error.message, error.code
         except PromoCodeChanging:
@@ -204,13 +207,13 @@ def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: 
 def _resize(resize: Resize) -> None:
     inventory.resize(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
     if resize.new_shards != resize.old_shards:
-        # A shard that an earlier, crashed attempt added has missed every pause since. If the event is paused or resumed after
-        # this line, the head's revision moves, the publication is refused, and the next attempt reads the pause.
+        # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after this
+        # line, the head's revision changes, the publication is refused, and the next attempt reads the pause.
         inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
 
 
 def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
-    """Another apply came first. Our resizes may have undone its own, so correct the stock to its document, then refuse."""
+    """Refuse after a concurrent apply. Our resizes may have undone those of the other apply, so first correct the stock to its document."""
     document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
@@ -229,13 +232,13 @@ def _audit(planned: Plan, action: str, actor: str, now: int, what: dict[str, Any
 
 
 def _diff(planned: Plan) -> dict[str, Any]:
-    """What an apply has changed, for the audit log: in lines, and the first of them in parts, for pages in any language."""
+    """Return the changes for the audit log: as lines, and the first ones also as structured data that pages can translate."""
     shown = [change_view(entry) for entry in planned.entries[:MAX_AUDITED_CHANGES]]
     return {"diff": _shortened(planned.changes), "changes": msgspec.to_builtins(shown), "more": len(planned.entries) - len(shown)}
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    """The first lines, as many as an audit entry has room for, and how many more there are."""
+    """Return as many lines as fit into an audit entry, and a last line with the number of omitted ones."""
     size = 0
     first: list[str] = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""From a JSON tree to a valid document, or to a list of all faults.
+"""Validate a JSON tree as a bootstrap document and report all faults, and convert a valid document to events and tiers.
 
 msgspec stops at the first fault, so entries and fields are converted one by one.
 """
@@ -25,7 +25,7 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 from chalicelib.promotions.model import normalize
 
-# The JSON of a bootstrap document before it is checked: one tree, of one file or of several merged.
+# The unchecked JSON tree of a document, from one file or several merged files.
 
 Tree = dict[str, Any]
 
@@ -33,7 +33,7 @@ SECTIONS = ("events", "ticket_types", "ticket_states")
 
 
 class MergedFiles(Struct, frozen=True):
-    """The merged tree; `origins` says which file an entry comes from: (section, key) -> file. `first` is the first file."""
+    """The merged tree. `origins` maps (section, key) to the file of an entry; `first` is the first file."""
 
     tree: Tree
     origins: dict[tuple[str, str], str]
@@ -44,9 +44,9 @@ STATUSES = get_args(TierStatus)
 
 
 class ValidDocument(Struct, frozen=True):
-    """A document without faults. `tree` is the JSON as it was written, with everything in its free-form metadata.
+    """A document without faults. `tree` is the original JSON, including all free-form metadata.
 
-    `warnings` are what is allowed but probably a mistake; they stop nothing.
+    `warnings` are allowed values that are probably mistakes; they do not prevent an apply.
     """
 
     document: BootstrapDocument
@@ -56,7 +56,7 @@ class ValidDocument(Struct, frozen=True):
 
 
 def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
-    """Check each field, then the rules between them, and that the document is for `stage` if one is given; raises InvalidDocument."""
+    """Check each field, then the rules between fields and, if `stage` is given, that the document is for it. Raises InvalidDocument."""
     tree = files.tree
     faults = _schema_faults(tree)
     faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
@@ -71,18 +71,18 @@ def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocumen
 
 
 def validate_tree(tree: Tree) -> ValidDocument:
-    """As `validate_files`, for a tree that comes from no file."""
+    """Validate a tree that does not come from a file, in the same way as `validate_files`."""
     return validate_files(MergedFiles(tree, {}, ""))
 
 
 def checksum(tree: Tree) -> str:
-    """The sha256 of the canonical JSON: neither the order of keys nor spacing matters."""
+    """Return the SHA-256 of the canonical JSON, which does not depend on key order or spacing."""
     canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return sha256(canonical.encode()).hexdigest()
 
 
 def _schema_faults(tree: Tree) -> list[DocumentFault]:
-    """What is wrong with single keys and values, without regard to the others."""
+    """Return the faults of individual keys and values, without the rules between them."""
     rest = {key: value for key, value in tree.items() if key not in SECTIONS}
     faults = [fault for fault in _struct_faults(rest, BootstrapDocument, "$") if fault.path not in ("$.events", "$.ticket_types")]
     faults += [_missing(member_path("$", name)) for name in ("events", "ticket_types") if name not in tree]
@@ -112,7 +112,7 @@ def _struct_faults(value: Any, struct: type[Struct], path: str) -> list[Document
 
 
 def _value_faults(value: Any, expected: Any, path: str) -> list[DocumentFault]:
-    struct, entries = _struct_of(expected), _entries_of(expected)
+    struct, entries = _struct_type(expected), _list_item_type(expected)
     if struct is not None and isinstance(value, dict):
         return _struct_faults(value, struct, path)
     if entries is not None and isinstance(value, list):
@@ -134,24 +134,24 @@ def _not_an_object(path: str, value: Any) -> DocumentFault:
     return DocumentFault(path, f"must be a JSON object, not {quoted(value)}")
 
 
-def _struct_of(expected: Any) -> type[Struct] | None:
-    """The Struct in `Entry`, `Annotated[Entry, ...]` or `Entry | None`."""
+def _struct_type(expected: Any) -> type[Struct] | None:
+    """Return the Struct in `Entry`, `Annotated[Entry, ...]` or `Entry | None`, or None."""
     if isinstance(expected, type) and issubclass(expected, Struct):
         return expected
     if get_origin(expected) is Annotated or isinstance(expected, UnionType):
-        return next(filter(None, map(_struct_of, get_args(expected))), None)
+        return next(filter(None, map(_struct_type, get_args(expected))), None)
     return None
 
 
-def _entries_of(expected: Any) -> type[Struct] | None:
-    """The Struct in `list[Entry]` or `Annotated[list[Entry], ...]`."""
+def _list_item_type(expected: Any) -> type[Struct] | None:
+    """Return the Struct in `list[Entry]` or `Annotated[list[Entry], ...]`, or None."""
     if get_origin(expected) is Annotated:
-        return _entries_of(get_args(expected)[0])
-    return _struct_of(get_args(expected)[0]) if get_origin(expected) is list else None
+        return _list_item_type(get_args(expected)[0])
+    return _struct_type(get_args(expected)[0]) if get_origin(expected) is list else None
 
 
 def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any]:
-    """The entries without a fault of their own: those for which the rules between entries make sense."""
+    """Return the entries without faults of their own, which the rules between entries can check."""
     valid = {}
     entries = tree.get(section)
     for key, entry in entries.items() if isinstance(entries, dict) else ():
@@ -163,11 +163,11 @@ def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any
 
 
 def _with_file(fault: DocumentFault, files: MergedFiles) -> DocumentFault:
-    return replace(fault, file=_file_of(files, fault.path))
+    return replace(fault, file=_origin_file(files, fault.path))
 
 
-def _file_of(files: MergedFiles, path: str) -> str:
-    """The file, of several, that the entry at `path` comes from."""
+def _origin_file(files: MergedFiles, path: str) -> str:
+    """Return the file from which the entry at `path` comes."""
     if len(set(files.origins.values())) < 2:
         return files.first
     for section in SECTIONS:
@@ -179,16 +179,16 @@ def _file_of(files: MergedFiles, path: str) -> str:
     return files.first
 
 
-# The entries of a bootstrap file as the events and tiers that the catalog stores.
+# Conversion of entries to the events and tiers that the catalog stores.
 
 
 def to_events(valid: ValidDocument) -> dict[str, Event]:
-    """The document's events by id."""
+    """Return the document's events by id."""
     return {key: _event(entry, valid) for key, entry in valid.document.events.items()}
 
 
 def to_tiers(valid: ValidDocument) -> dict[str, Tier]:
-    """The document's tiers by id in the current stage, without a stock yet.
+    """Return the document's tiers by id for the current stage, without stock.
 
     `stock_id` is empty, and `shards` is 0 where the file does not set it.
     """
@@ -260,18 +260,18 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
     )
 
 
-# The rules between fields and between entries of a bootstrap file. They are checked for the entries whose own fields are right.
+# Rules between fields and between entries, checked for entries whose own fields are valid.
 
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]
 
 LONG_STAGE_NAMES = {"dev": "development", "prod": "production"}
 STAGES_WITHOUT_BUYERS = ("local", "test")
-ENDS = ("end_date", "expires_at", "guests_until")  # as a day, they mean its last second
+ENDS = ("end_date", "expires_at", "guests_until")  # a day in these fields means its last second
 
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
-    """All broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
+    """Return all broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
     section = tree.get("events")
     event_ids = set(section) if isinstance(section, dict) else set()
     return [
@@ -286,7 +286,7 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
 
 
 def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
-    """The fault of a document that names another stage than the one it is for; none where no buyers are (`local`, `test`, `test-7`)."""
+    """Return the fault of a document for a different stage. Stages without buyers (`local`, `test`, `test-7`) accept any document."""
     if not isinstance(environment, str) or not environment or stage.split("-")[0] in STAGES_WITHOUT_BUYERS:
         return []
     if environment.lower() in (stage, LONG_STAGE_NAMES.get(stage)):
@@ -296,7 +296,7 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
 
 
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
-    """What is allowed but probably a mistake, in a document without faults: too many tickets for an event, too few shards for them."""
+    """Return the warnings for a document without faults: too many tickets for an event, or too few shards for the tickets."""
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():
         totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
@@ -356,7 +356,7 @@ def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterato
             if tier_id not in tickets or tickets[tier_id].event_id != key:
                 message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
                 yield DocumentFault(member_path(f"{path}.package_ids", place), message)
-        zone = _zone_of(event)
+        zone = _event_timezone(event)
         _, faults = _read_dates(path, {"starts_at": entry.starts_at, "expires_at": entry.expires_at}, zone)
         yield from faults
         if not faults:
@@ -377,7 +377,7 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     if ticket.per_user_limit and window.max_per_transaction and window.max_per_transaction < ticket.per_user_limit:
         message = f"{window.max_per_transaction} is below per_user_limit {ticket.per_user_limit}; raise it, or lower per_user_limit"
         yield DocumentFault(f"{path}.availability.max_per_transaction", message)
-    zone = _zone_of(events.get(ticket.event_id))
+    zone = _event_timezone(events.get(ticket.event_id))
     seconds, faults = _read_dates(f"{path}.availability", {"start_date": window.start_date, "end_date": window.end_date}, zone)
     yield from faults
     if len(seconds) == 2 and seconds["end_date"] < seconds["start_date"]:
@@ -394,7 +394,7 @@ def _option_faults(path: str, ticket: TicketEntry) -> Iterator[DocumentFault]:
 
 
 def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFault]:
-    """The fault of an entry at `path` that `check` refuses, by the rules of the API."""
+    """Yield the fault of the entry at `path` if `check`, a rule of the API, refuses it."""
     try:
         check()
     except InvalidInput as error:
@@ -402,7 +402,7 @@ def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFau
 
 
 def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
-    """`event` is None if it is missing or has a fault of its own, so that its capacity is unknown."""
+    """Yield faults of a ticket's capacity. `event` is None if it is missing or faulty, so its capacity is unknown."""
     capacity = ticket.max_quantity or (ticket_capacity(ticket, event) if event else None)
     if capacity is None:
         return
@@ -424,7 +424,7 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
 
 
 def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:
-    """The dates that are there and right, by their key, as epoch seconds; and the faults of the others."""
+    """Return the valid dates by key, in epoch seconds, and the faults of the others."""
     seconds: dict[str, int] = {}
     faults: list[DocumentFault] = []
     for key, text in texts.items():
@@ -437,7 +437,7 @@ def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[
     return seconds, faults
 
 
-def _zone_of(event: EventEntry | None) -> tzinfo:
+def _event_timezone(event: EventEntry | None) -> tzinfo:
     try:
         return document.timezone(event.metadata.timezone if event else None)
     except ValueError:  # reported as a fault of the event

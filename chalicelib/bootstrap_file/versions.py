@@ -1,7 +1,7 @@
-"""The versions of the file that were served, what applying one again would change, and doing it once an admin has seen that.
+"""List the versions of the file that were served, plan a rollback to one, and apply it once an admin has seen the plan.
 
-The planner and the rollout are those of the command `rollback`. A plan has a name, made of what it changes: who applies it says which one
-they have seen, and another one is refused. What is sold meanwhile makes no other plan.
+This uses the same planner and rollout as the command `rollback`. A plan is named by a digest of its changes. The admin sends the name of
+the plan that they have seen, and the apply is refused if the plan has changed. Sales in the meantime do not change the name.
 """
 
 import json
@@ -25,7 +25,7 @@ MAX_SHOWN = 500  # changes of a plan
 
 
 def list_versions(limit: int, cursor: str | None) -> VersionsView:
-    """A page of the versions that were ever served, the newest first. Raises InvalidInput for a cursor that is none."""
+    """Return a page of the versions that were ever served, newest first. Raises InvalidInput for an invalid cursor."""
     before = None if cursor is None else int(cursors.decode(cursor, r"\d{1,10}"))
     found = catalog.list_versions(limit + 1, before)
     served = found[0].version if before is None and found else catalog.load_head().version
@@ -35,7 +35,7 @@ def list_versions(limit: int, cursor: str | None) -> VersionsView:
 
 
 def plan_version(version: int) -> CatalogPlanView:
-    """What applying a version again would change now; of the one that is served, the drift. Raises NotFound, VersionUnusable."""
+    """Return what applying a version again would change now. For the served version this is the drift. Raises NotFound, VersionUnusable."""
     valid = _load(version)
     planned = rollout.plan_apply(valid)
     return CatalogPlanView(
@@ -51,9 +51,9 @@ def plan_version(version: int) -> CatalogPlanView:
 
 
 def apply_version(version: int, seen: str, actor: str, now: int) -> AppliedView:
-    """Apply a version again, if its plan still is the one that was `seen`.
+    """Apply a version again if its plan is still the one that was `seen`.
 
-    Raises NotFound, VersionUnusable, PlanOutdated, and VersionRefused with the reasons; then the version that was served is served still.
+    Raises NotFound, VersionUnusable, PlanOutdated, or VersionRefused with the reasons; in all cases the served version stays the same.
     """
 
     def approve(planned: Plan) -> None:
@@ -80,7 +80,7 @@ def _load(version: int) -> ValidDocument:
 
 
 def _name(planned: Plan) -> str:
-    """The same for plans that change the same in the same version. The numbers of tickets sold and held do not count."""
+    """Return the plan's name: equal for equal changes to the same version, regardless of sold and held tickets."""
     changes = [[change.sign, change.kind, change.name, [str(field) for field in change.fields]] for change in planned.entries]
     content = json.dumps([planned.head.version, planned.checksum, changes, bool(planned.refusals)])
     return sha256(content.encode()).hexdigest()

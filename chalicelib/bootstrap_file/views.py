@@ -1,4 +1,4 @@
-"""Versions and plans as admins see them."""
+"""Versions and plans as the API shows them to admins."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ _KINDS: dict[str, ShownKind] = {"event": "event", "tier": "tier", "state": "stat
 
 
 class VersionView(Struct, frozen=True, kw_only=True):
-    """A version that was served once. `applied_by` is the id of an account, or the name that a command was given."""
+    """A version that was served at some time. `applied_by` is the id of an account, or the name passed to a command."""
 
     version: int
     applied_at: Timestamp
@@ -24,14 +24,14 @@ class VersionView(Struct, frozen=True, kw_only=True):
 
 
 class VersionsView(Struct, frozen=True, kw_only=True):
-    """Versions of the catalog, the newest first."""
+    """Versions of the catalog, newest first."""
 
     versions: list[VersionView]
     next_cursor: str | None
 
 
 class PlannedFieldView(Struct, frozen=True):
-    """A field that changes, as text: as it is now, and as it would be."""
+    """A field that changes, with its current and future value as text."""
 
     name: str
     before: str
@@ -39,11 +39,11 @@ class PlannedFieldView(Struct, frozen=True):
 
 
 class PlannedChangeView(Struct, frozen=True, kw_only=True):
-    """A change of an entry of the file; `text` says it in a line. `sold` and `held` are tickets, or uses of a promo code.
+    """A change of an entry of the file; `text` describes it in one line. `sold` and `held` count tickets, or uses of a promo code.
 
-    They are null where they do not matter. `reduces`: it closes or shrinks what is on sale. `currency` is that of the
-    fields in cents, null if it changes too. `is_back`: what is created was there before, and goes on with what was sold. A new
-    entry has its most important fields, which were `none` before.
+    They are null where they do not matter. `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the
+    fields in cents, or null if the currency changes too. `is_back` means that the created entry existed before and keeps its sales. A new
+    entry lists its most important fields, with `none` as their former value.
     """
 
     action: ShownAction
@@ -59,9 +59,9 @@ class PlannedChangeView(Struct, frozen=True, kw_only=True):
 
 
 class PlanRefusalView(Struct, frozen=True, kw_only=True):
-    """Why nothing can be applied: `text` says it in a line, `code` and `figures` for other languages.
+    """A reason why nothing can be applied: `text` is one line; `code` and `figures` allow translations.
 
-    `kind` and `id` are the entry that it is about; both are null if it is about the whole file.
+    `kind` and `id` identify the entry; both are null if the reason concerns the whole file.
     """
 
     code: str
@@ -72,7 +72,7 @@ class PlanRefusalView(Struct, frozen=True, kw_only=True):
 
 
 class PlanWarningView(Struct, frozen=True, kw_only=True):
-    """What is allowed, but perhaps a mistake in the entry with this `name`: `text` in a line, `code` and `figures` for other languages."""
+    """An allowed value that may be a mistake in the entry `name`: `text` is one line; `code` and `figures` allow translations."""
 
     code: str
     name: str
@@ -81,10 +81,10 @@ class PlanWarningView(Struct, frozen=True, kw_only=True):
 
 
 class CatalogPlanView(Struct, frozen=True, kw_only=True):
-    """What applying the file of `version` again would change. `served` is the version that is served now.
+    """The changes that applying the file of `version` again would make. `served` is the version that is served now.
 
-    If both are the same, the changes are the drift: where the shop is not as the file says. `plan` names what was seen: an apply needs it.
-    `more` counts the changes that are not listed. With `refusals` nothing can be applied; `warnings` stop nothing.
+    If both are the same, the changes are the drift: the differences between the shop and the file. An apply must send the value of `plan`.
+    `more` counts the changes that are not listed. With `refusals`, nothing can be applied; `warnings` do not prevent an apply.
     """
 
     version: int
@@ -98,7 +98,7 @@ class CatalogPlanView(Struct, frozen=True, kw_only=True):
 
 
 class AppliedView(Struct, frozen=True, kw_only=True):
-    """How an apply ended: `applied` as the new `version`; `healed`: the version is served already and its stock or codes were corrected."""
+    """The result of an apply: `applied` as the new `version`, or `healed` if stock or codes of the served version were corrected."""
 
     result: Literal["applied", "healed", "unchanged"]
     version: int
