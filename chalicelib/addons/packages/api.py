@@ -1,4 +1,4 @@
-"""Routes of packages: what buyers see, and what those who manage an event change."""
+"""Routes of packages: listing and buying for buyers, changes for managers of an event."""
 
 from typing import Annotated
 
@@ -237,7 +237,7 @@ def delete_option(request: RequestContext, event_id: str, package_id: str, optio
 
 
 def _require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
-    """The user id of the caller, if they may manage the event of the package; raises NotFound or Forbidden."""
+    """Return the caller's id if they may manage the event of the package. Raises NotFound or Forbidden."""
     caller = request.require_user()
     service.require_package(caller, event_id, package_id)
     return caller.user_id
@@ -251,7 +251,7 @@ MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may answer four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
-    """An answer to an option: true or false, a text, or a list of choices. `ticket` is the number of one ticket, null stands for all."""
+    """An answer to an option: true or false, a text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
 
     option_id: Id
     response_value: SentAnswer
@@ -259,7 +259,7 @@ class OptionResponseBody(Struct, forbid_unknown_fields=True):
 
 
 class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`token` is the waiting room's, if the event has one. `simulate` says how a payment ends where payments are simulated."""
+    """`token` is the waiting room token, if the event has a waiting room. `simulate` sets the outcome of a simulated payment."""
 
     package_id: Id
     quantity: Quantity

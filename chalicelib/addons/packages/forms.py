@@ -1,4 +1,4 @@
-"""What callers send to create and change packages and their options, in the words of packages: the tier that follows from it."""
+"""Request bodies that create and change packages and their options, and their conversion to tiers."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -26,9 +26,9 @@ TIER_NAMES = {"seats_per_package": "admits", "quantity_limit": "capacity", "is_e
 
 
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package to create. Without a `quantity_limit` it is sold without one.
+    """A package to create. Without a `quantity_limit` its sales are not limited.
 
-    Without a `currency` it has that of the others, and without a `display_order` it is listed behind them.
+    By default it has the `currency` of the event's other packages, and the `display_order` puts it after them.
     """
 
     name: PackageName
@@ -43,7 +43,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_url: ImageUrl | None = None
 
     def tier_fields(self, others: Sequence[Tier]) -> TierFields:
-        """The fields of its tier, which fit to the other tiers of its event; raises InvalidInput for a price that cannot be."""
+        """Return the fields of the tier beside the event's `others`. Raises InvalidInput for a price that the currency does not allow."""
         fields = {name: value for name, value in asdict(self).items() if name not in ("price", "currency")}
         if self.display_order is None:
             fields["display_order"] = next_position(others)
@@ -53,7 +53,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a package; those that are left out stay as they are. `version`: the one that the change is made to."""
+    """Fields to change; omitted fields keep their values. `version` is the version that the caller has seen."""
 
     name: PackageName | UnsetType = UNSET
     price: MajorUnits | UnsetType = UNSET
@@ -67,7 +67,7 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     version: Version | UnsetType = UNSET
 
     def tier_changes(self, currency: str) -> TierChanges:
-        """The changes of its tier, which has this currency; raises InvalidInput for a price that cannot be."""
+        """Return the changes of the tier. Raises InvalidInput for a price that the currency does not allow."""
         given = given_fields(self)
         given.pop("price", None)
         if not isinstance(self.price, UnsetType):
@@ -78,7 +78,7 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
     """All packages of the event in their new order.
 
-    `seen_package_ids` is the order that the caller has seen: with it a newer one is not overwritten.
+    With `seen_package_ids`, the order that the caller has seen, a newer order is not overwritten.
     """
 
     package_ids: PackageIds
@@ -86,7 +86,7 @@ class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question to buyers. A `multi_select` has 2 to 10 `choices`; `per`: asked for each purchase, each ticket, or of each guest."""
+    """A question to buyers. A `multi_select` has 2 to 10 `choices`. `per`: asked once for each purchase, each ticket or each guest."""
 
     label: OptionLabel
     option_type: OptionType
@@ -100,7 +100,7 @@ class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an option; those that are left out stay as they are. `version` is that of the package."""
+    """Fields to change; omitted fields keep their values. `version` is the version of the package."""
 
     label: OptionLabel | UnsetType = UNSET
     option_type: OptionType | UnsetType = UNSET
@@ -111,7 +111,7 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
-        """The values that are given."""
+        """Return the given values."""
         return given_fields(self)
 
 

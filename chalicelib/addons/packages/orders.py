@@ -1,4 +1,4 @@
-"""Buy a package in one call: the steps of an order, and its payment at once where nobody has to pay, or the stage simulates payments."""
+"""Buy a package in one call: create the order, and pay at once if it is free or the stage simulates payments."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from chalicelib.tickets.model import Ticket
 
 
 class OptionResponse(Struct, frozen=True):
-    """An answer to an option of the package; without a `ticket` it is about all tickets, if the option asks for each."""
+    """An answer to an option of the package. Without a `ticket`, the answer to an option asked per ticket applies to all tickets."""
 
     option_id: str
     value: SentAnswer
@@ -28,7 +28,7 @@ class OptionResponse(Struct, frozen=True):
 
 
 class PackageOrder(Struct, frozen=True):
-    """An order of one package as it is now, with its tickets if it is paid. At an external provider the buyer pays with the rest."""
+    """An order of one package with its tickets if it is paid. Externally, the buyer pays with `client_secret` or at `url`."""
 
     purchase: Purchase
     tickets: list[Ticket]
@@ -37,13 +37,13 @@ class PackageOrder(Struct, frozen=True):
 
 
 def check_simulation(simulate: SimulatedOutcome | None) -> None:
-    """Refuse to simulate a payment where payments are real, before anything is held. Raises SimulationRefused and PaymentsUnavailable."""
+    """Refuse a simulated payment where payments are real, before anything is held. Raises SimulationRefused and PaymentsUnavailable."""
     if simulate is not None:
         payments.local_outcome(payments.new_payment(1, "USD"), simulate)
 
 
 def with_responses(order: NewOrder, responses: Sequence[OptionResponse]) -> NewOrder:
-    """The order with its answers checked, before anything is held. Raises as `orders.with_answers`; paths are those of the responses."""
+    """Add the checked answers to the order, before anything is held. Raises like `orders.with_answers`, but with paths of responses."""
     (item,) = order.items
     package = catalog.find_snapshot(lambda found: item.tier_id in found.tiers).tiers.get(item.tier_id)
     per_ticket = {option.id for option in package.options if option.per == "ticket"} if package is not None else set()
@@ -69,12 +69,12 @@ def with_responses(order: NewOrder, responses: Sequence[OptionResponse]) -> NewO
 
 
 def create(order: NewOrder, purchase_id: str, simulate: SimulatedOutcome | None, attempt: Attempt, now: int) -> PackageOrder:
-    """Hold the packages, open their checkout and finish it, if that is decided here. Raises what `orders.create_order` raises."""
+    """Hold the packages, open their checkout, and finish it if no external payment is needed. Raises what `orders.create_order` raises."""
     return _finish(orders.create_order(order, purchase_id, attempt, now), simulate, now)
 
 
 def find_earlier(order: NewOrder, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> PackageOrder | None:
-    """Go on with what an earlier execution of the request has done; None if it has held nothing. Raises as `create`."""
+    """Continue an earlier execution of the request. Returns None if it has held nothing. Raises what `create` raises."""
     purchase = queries.load(purchase_id)
     if purchase is not None and (purchase.was_order or purchase.is_declined):
         return PackageOrder(purchase, queries.load_tickets(purchase))
@@ -92,7 +92,7 @@ def _finish(result: CheckoutResult, simulate: SimulatedOutcome | None, now: int)
 
 
 def _response_path(responses: Sequence[OptionResponse], path: str) -> str:
-    """Where the answer is that the checkout expects at this path."""
+    """Return the path of the response for a path in the checkout's answers."""
     option_id = path.rpartition("responses.")[2]
     found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
     return "$.option_responses" if found is None else _path(found)

@@ -1,4 +1,4 @@
-"""Packages: tiers in the words of coordinators. The catalog manages the tiers; here they are found, changed and shown as packages."""
+"""Packages are tiers in the words of event coordinators. This module finds, changes and shows the tiers of the catalog as packages."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class PackageHasSales(ApiError):
 
 
 def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
-    """The tier of a package, if the caller may manage its event; also of one that was deleted. Raises NotFound or Forbidden."""
+    """Return the tier of a package, even a deleted one, if the caller may manage its event. Raises NotFound or Forbidden."""
     permissions.require_manager(identity, event_id)
     tier = catalog.find_snapshot(lambda found: package_id in found.tiers).tiers.get(package_id)
     if tier is None or tier.event_id != event_id:
@@ -51,7 +51,7 @@ def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
 
 
 def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPackagesView]:
-    """The packages that buyers see, in their order; raises NotFound."""
+    """Return the packages that buyers see, in display order. Raises NotFound."""
     snapshot, event = catalog.get_visible_event(event_id)
 
     def build_body() -> PublicPackagesView:
@@ -63,30 +63,30 @@ def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPacka
 
 
 def list_packages(event_id: str) -> PackagesView:
-    """All packages of an event in their order."""
+    """Return all packages of an event in display order."""
     return _packages_view(catalog.load_current(), event_id)
 
 
 def get_package(package_id: str) -> PackageView:
-    """A package as it is now; raises NotFound."""
+    """Return a package as it is now. Raises NotFound."""
     return _show(catalog.load_current(), package_id)
 
 
 def create_package(package_id: str, event_id: str, new: NewPackage, actor: str, now: int) -> PackageView:
-    """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that cannot be."""
+    """Create a package. Raises what `tier_management.create_tier` raises, and InvalidInput for a price that the currency does not allow."""
     fields = new.tier_fields(catalog.load_current().listed_tiers(event_id))
     return _created_view(tier_management.create_tier(package_id, event_id, fields, actor, now))
 
 
 def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> PackageView:
-    """Create a package like another one, disabled. Raises what `tier_management.duplicate_tier` raises."""
+    """Create a disabled copy of a package. Raises what `tier_management.duplicate_tier` raises."""
     return _created_view(tier_management.duplicate_tier(package_id, source_id, actor, now))
 
 
 def update_package(package_id: str, changes: PackageChanges, actor: str, now: int, expected: Expected) -> PackageView:
     """Change fields of a package, and return it with a warning if it has sales. Raises what `tier_management.update_tier` raises.
 
-    A conflict of versions shows the package as it is now.
+    The error of a version conflict has the package as it is now.
     """
     current = catalog.load_current().tiers.get(package_id)
     currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
@@ -97,14 +97,14 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
 
 
 def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
-    """Let buyers buy a package, or not any more. Raises as `update_package`."""
+    """Put a package on sale or take it off sale. Raises what `update_package` raises."""
     with _showing_current(package_id):
         tier_management.update_tier(package_id, TierChanges(on_sale=is_enabled), actor, now, expected)
     return _show(catalog.snapshot(), package_id)
 
 
 def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> Tier:
-    """Delete a package of which nothing is sold or held. Raises PackageHasSales, and what `tier_management.delete_tier` raises."""
+    """Delete a package without sales or reservations. Raises PackageHasSales, and what `tier_management.delete_tier` raises."""
     try:
         with _showing_current(package_id):
             return tier_management.delete_tier(package_id, actor, now, expected)
@@ -114,7 +114,7 @@ def delete_package(package_id: str, actor: str, now: int, expected: Expected) ->
 
 
 def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> PackagesView:
-    """List all packages of an event in this order. Raises what `tier_order.reorder_tiers` raises."""
+    """Put all packages of an event in this order. Raises what `tier_management.reorder_tiers` raises."""
     return _packages_view(tier_management.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
 
 
@@ -133,24 +133,24 @@ def remove_image(event_id: str, package_id: str, actor: str, now: int, expected:
 
 
 def list_options(package_id: str) -> list[CustomOption]:
-    """The options of a package in their order; raises NotFound."""
+    """Return the options of a package in display order. Raises NotFound."""
     return in_option_order(_get_tier(catalog.load_current(), package_id).options)
 
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
-    """Change fields of an option. Raises what `tier_options.update_option` raises; a conflict of versions shows the package."""
+    """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict has the present package."""
     with _showing_current(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
 
 def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> None:
-    """Delete an option. Raises as `update_option`."""
+    """Delete an option. Raises what `update_option` raises."""
     with _showing_current(package_id):
         tier_management.delete_option(package_id, option_id, actor, now, expected)
 
 
 def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAuditView:
-    """Who has changed what of a package, newest first; raises InvalidInput for a cursor of another list."""
+    """Return the changes of a package, newest first. Raises InvalidInput for a cursor of another list."""
     page = audit.list_page(AuditFilter(subject=f"tier#{package_id}"), limit, cursors.decode(cursor, POSITION_FORM) if cursor else None)
     next_cursor = cursors.encode(page.next_before) if page.next_before else None
     return PackageAuditView([audit_entry_view(entry) for entry in page.entries], next_cursor)
@@ -158,7 +158,7 @@ def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAudi
 
 @contextmanager
 def _showing_current(package_id: str) -> Iterator[None]:
-    """Let a conflict of versions in the block say what the package is now, so that its editor can decide again."""
+    """Add the present package to a version conflict in the block, so that its editor can decide again."""
     try:
         yield
     except (VersionConflict, PreconditionFailed) as conflict:
@@ -184,7 +184,7 @@ def _get_tier(found: Catalog, package_id: str) -> Tier:
 
 
 def _created_view(tier: Tier) -> PackageView:
-    """A package as it was created, with all of its stock. Reads nothing, because it is in the store already."""
+    """Return the view of a new package with all of its stock, without reading the store."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     return package_view(Catalog.build([], [tier]), tier, {tier.stock_id: stock})
 

@@ -1,4 +1,4 @@
-"""How packages and their history look over HTTP. A package is a tier in the words of those who sell tables and sponsorships."""
+"""Packages, their history and their purchases over HTTP. A package is a tier in the words of people who sell tables and sponsorships."""
 
 from typing import Any, Literal
 
@@ -22,10 +22,10 @@ from chalicelib.tickets.views import SeatView, seat_view
 
 
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
-    """What all views of a package have. `price` is in major units of the currency, `price_cents` in minor ones.
+    """The fields of all views of a package. `price` is in major units of the currency, `price_cents` in minor units.
 
-    `quantity_limit` is null for a package without one; `available` is null if its event has no capacity either. `sold_count` counts
-    packages; each admits `seats_per_package` people.
+    `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `sold_count` counts
+    packages, and each admits `seats_per_package` people.
     """
 
     id: str
@@ -48,7 +48,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
 
 
 class PublicPackageView(PackageFieldsView, frozen=True, kw_only=True):
-    """A package as buyers see it. `status` and `message` depend on the time and the stock; `sold_out`: nothing is left."""
+    """A package as buyers see it. `status` and `message` depend on the time and the stock. `sold_out` means that none are left."""
 
     status: TierStatus
     sold_out: bool
@@ -56,15 +56,15 @@ class PublicPackageView(PackageFieldsView, frozen=True, kw_only=True):
 
 
 class PublicPackagesView(Struct, frozen=True):
-    """The packages of an event that buyers see, in their order. They are never so many that they need a second page."""
+    """The packages of an event that buyers see, in display order. There are never enough for a second page."""
 
     packages: list[PublicPackageView]
 
 
 class PackageView(PackageFieldsView, frozen=True, kw_only=True):
-    """A package as those who manage its event see it. Those that the bootstrap file manages cannot be changed here.
+    """A package for managers of its event. Packages that the bootstrap file manages cannot be changed over HTTP.
 
-    `warnings` are what to know about a change of a package that has sales.
+    `warnings` tell what a change means for a package that has sales.
     """
 
     reserved_count: int
@@ -76,13 +76,13 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
 
 
 class PackagesView(Struct, frozen=True):
-    """All packages of an event in their order, disabled ones too. They are never so many that they need a second page."""
+    """All packages of an event in display order, including disabled ones. There are never enough for a second page."""
 
     packages: list[PackageView]
 
 
 class OptionsView(Struct, frozen=True):
-    """The options of a package in their order: four at most."""
+    """The options of a package in display order, four at most."""
 
     options: list[CustomOption]
 
@@ -112,7 +112,7 @@ _PACKAGE_NAMES = {"admits": "seats_per_package", "capacity": "quantity_limit", "
 
 
 def package_view(catalog: Catalog, tier: Tier, stocks: Stocks) -> PackageView:
-    """A package as those who manage its event see it."""
+    """Return a package for managers of its event."""
     return PackageView(
         **_fields(catalog, tier, stocks),
         reserved_count=catalog.tier_stock(tier, stocks).held,
@@ -124,14 +124,14 @@ def package_view(catalog: Catalog, tier: Tier, stocks: Stocks) -> PackageView:
 
 
 def public_package_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> PublicPackageView:
-    """A package as buyers see it."""
+    """Return a package as buyers see it."""
     fields = _fields(catalog, tier, stocks)
     status = current_tier_status(catalog, tier, now, catalog.tier_stock(tier, stocks))
     return PublicPackageView(**fields, status=status, sold_out=status == "sold-out", message=catalog.states[status].message)
 
 
 def audit_entry_view(entry: AuditEntry) -> PackageAuditEntry:
-    """An entry of the audit log about a tier, in the words of packages."""
+    """Return an audit entry about a tier with the field names of packages."""
     changes = {_PACKAGE_NAMES.get(name, name): _change(name, change) for name, change in entry.changes.items()}
     return PackageAuditEntry(
         id=entry.id,
@@ -176,14 +176,11 @@ def _is_enabled(status: str) -> bool:
     return status != "closed"
 
 
-# How the purchase of a package looks over HTTP.
-
-
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
     """A seat that was bought, as `GET /orders/{order_id}/seats` lists it.
 
-    `code` admits the seat: that of its guest, or while it has none the ticket's, which admits as many people as the ticket has seats. It is
-    null of a ticket that was given to another owner.
+    `code` admits the seat: the code of its guest, or without a guest the code of the ticket, which admits as many people as the ticket has
+    seats. It is null if the ticket was transferred to another owner.
     """
 
     code: str | None
@@ -216,7 +213,7 @@ class PackagePurchaseView(Struct, frozen=True, kw_only=True):
 def package_purchase_view(
     purchase: Purchase, seats: list[Seat], next_cursor: str | None, client_secret: str | None, url: str | None
 ) -> PackagePurchaseView:
-    """A purchase of one package with a page of its seats; at an external provider it is paid with `client_secret` or at `url`."""
+    """Return a purchase of one package with a page of its seats. With an external provider, it is paid with `client_secret` or at `url`."""
     currency = purchase.currency
     base_cents = sum(line.quantity * line.price_cents for line in purchase.lines)
     is_pending = not (purchase.was_order or purchase.is_declined)
