@@ -333,7 +333,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
-    """The update of the buyer's record that goes with a change of a purchase; None if nothing changes in it."""
+    """Return the update of the buyer's record that a change of a purchase requires; None if the record does not change."""
     changes: dict[str, Any] = {}
     if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
         changes = {"active_id": None, "active_until": None, "active_quantity": None}
@@ -342,27 +342,38 @@ def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | No
     bought_change = len(after.kept_tickets) - len(before.kept_tickets)
     add: dict[str, Any] = {"bought": bought_change} if bought_change else {}
     discard: dict[str, Any] = {}
-    if after.is_order != before.is_order:
-        sets = add if after.is_order else discard
-        sets["orders"] = {after.id}
-        if not after.is_order:
-            add["past_orders"] = {after.id}
+    if after.is_order and not before.is_order:
+        add["orders"] = {after.id}
         if after.pass_id is not None:
-            sets["passes"] = {after.pass_id}
-        if after.is_order and after.promo_code is not None:
+            add["passes"] = {after.pass_id}
+        if after.promo_code is not None:
             add["promo_uses"] = {f"{after.promo_code}#{after.id}"}
+    if before.is_order and not after.is_order:
+        # The promo code stays used, but the pass can be used again.
+        discard["orders"] = {after.id}
+        add["past_orders"] = {after.id}
+        if after.pass_id is not None:
+            discard["passes"] = {after.pass_id}
     if not (changes or add or discard):
         return None
-    buyer = BuyerRow(after.user_id, after.event_id)
+    condition, operands = _buyer_condition(before, late, bought_change)
+    return dynamo.update(BuyerRow(after.user_id, after.event_id), changes, condition, add=add, discard=discard, **operands)
+
+
+def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: int) -> tuple[str, dict[str, Any]]:
+    """Return the condition under which the buyer's record may be updated, with its operands.
+
+    While the purchase is an order or active, the record must still name it as such.
+    """
     if late is not None:
-        # Since the purchase ended, the buyer may have bought others, or may be holding some.
-        most, uses = late.limit - bought_change, late.promo_uses
-        return dynamo.update(buyer, changes, _MAY_BUY_LATE, add=add, discard=discard, most=most, uses=uses)
+        # The purchase has ended. Since then the buyer may have bought or reserved other tickets.
+        return _MAY_BUY_LATE, {"most": late.limit - bought_change, "uses": late.promo_uses}
     if before.is_order:
-        return dynamo.update(buyer, changes, "contains(orders, :id)", add=add, discard=discard, id=before.id)
+        return "contains(orders, :id)", {"id": before.id}
     if before.state in ACTIVE_STATES:
-        return dynamo.update(buyer, changes, "active_id = :id", add=add, discard=discard, id=before.id)
-    return dynamo.update(buyer, changes, "attribute_exists(user_id)", add=add, discard=discard)
+        return "active_id = :id", {"id": before.id}
+    # The purchase has ended, so the record need not name it.
+    return "attribute_exists(user_id)", {}
 
 
 def _ttl(purchase: Purchase) -> int | None:
