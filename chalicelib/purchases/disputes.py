@@ -1,4 +1,7 @@
-"""Disputes: the tickets are frozen until the bank decides. Then they are valid again, or as many are void as the bank took money for."""
+"""Disputes: tickets are frozen until the bank decides.
+
+If we win, the tickets are valid again. If we lose, as many become void as the bank took money for.
+"""
 
 from collections.abc import Sequence
 
@@ -20,7 +23,7 @@ _TRIGGER: dict[DisputeStatus, transitions.Trigger] = {"open": "dispute_opened", 
 
 
 def record_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
-    """Record a dispute as the provider has it now, with what follows for tickets and refunds. An inquiry changes nothing."""
+    """Record the provider's current state of a dispute and update tickets and refunds to match. An inquiry changes nothing."""
     return store.retry_on_conflict(purchase, lambda current: _record(current, provider_dispute, now))
 
 
@@ -40,7 +43,7 @@ def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> 
 def _save_dispute(
     purchase: Purchase, known: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
 ) -> Purchase:
-    """Save the dispute with everything that follows from it. Raises Conflict, also if one of the tickets or seats has changed."""
+    """Save the dispute and all its consequences in one transaction. Raises Conflict if the purchase, a ticket or a seat has changed."""
     assert provider_dispute.payment_intent_id is not None
     dispute = Dispute(
         id=provider_dispute.id,
@@ -80,37 +83,48 @@ def _save_dispute(
 
 
 def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
-    """Void the tickets of a lost dispute that do not fit into the transaction which ends it, the last ones first.
+    """Void, last ticket first, the tickets of a lost dispute that do not fit into the transaction that ends it.
 
-    Until then the dispute is open for us, so the next event about it, or the reconciliation, goes on after a crash.
+    The dispute stays open in our records until that transaction. After a crash, the next event about the dispute or the reconciliation
+    therefore continues here.
     """
-    while True:
+    dispute = purchase.find_dispute(provider_dispute.id)
+    if dispute is None:
+        if len(purchase.kept_tickets) + len(purchase.holds) <= refunds.MAX_RETURN_ITEMS:
+            return purchase
+        purchase = _save_dispute(purchase, None, provider_dispute, "open", now)
         dispute = purchase.find_dispute(provider_dispute.id)
-        if dispute is None:
-            if len(purchase.kept_tickets) + len(purchase.holds) <= refunds.MAX_RETURN_ITEMS:
-                return purchase
-            purchase = _save_dispute(purchase, None, provider_dispute, "open", now)
-            continue
-        if not purchase.is_own_payment(dispute.payment_intent_id) or not purchase.is_order:
-            return purchase
-        lost = _tickets_to_void(purchase, dispute)
-        if refunds.returnable_at_once(purchase, lost, others=len(purchase.kept_tickets) - len(lost)) == lost:
-            return purchase
-        portion = refunds.returnable_at_once(purchase, lost)
-        voided = replace(dispute, voided=sorted([*dispute.voided, *portion]))
+        assert dispute is not None  # saved just now
+    while portion := _portion_to_void_ahead(purchase, dispute):
+        dispute = replace(dispute, voided=sorted([*dispute.voided, *portion]))
         others = [other for other in purchase.disputes if other.id != dispute.id]
-        after = replace(purchase, state=refunds.state_after_return(purchase, portion), disputes=[*others, voided])
+        after = replace(purchase, state=refunds.state_after_return(purchase, portion), disputes=[*others, dispute])
         purchase = store.save(purchase, after, _void_items(purchase, portion))
+    return purchase
+
+
+def _portion_to_void_ahead(purchase: Purchase, dispute: Dispute) -> list[int]:
+    """Return the tickets that the next transaction must void; empty if the transaction that ends the dispute has room for the rest."""
+    if not purchase.is_own_payment(dispute.payment_intent_id) or not purchase.is_order:
+        return []
+    lost = _tickets_to_void(purchase, dispute)
+    kept_count = len(purchase.kept_tickets) - len(lost)  # the last transaction also thaws the tickets that the buyer keeps
+    if refunds.returnable_at_once(purchase, lost, others=kept_count) == lost:
+        return []
+    return refunds.returnable_at_once(purchase, lost)
 
 
 def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
-    """Transaction items that void tickets which a lost dispute takes, and return their seats to the stock."""
+    """Return transaction items that void the tickets of a lost dispute and return their seats to the stock."""
     seats = [inventory.return_sold_item(hold) for hold in refunds.convert_returned_holds(purchase, numbers)]
     return [*seats, *tickets.void_items((ticket_id(purchase.id, number) for number in numbers), "disputed")]
 
 
 def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """Transaction item that asks a person who gets the rest of the price of the void tickets, because only whole tickets become void."""
+    """Return a transaction item that opens a case if the void tickets cost more than the bank took.
+
+    Only whole tickets become void, so a person must decide who gets the difference.
+    """
     kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
     if kept <= 0:
         return []
@@ -142,15 +156,15 @@ def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) ->
 
 
 def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
-    """Refunds that the provider would not make while the payment was disputed."""
+    """Return the refunds that the provider refused because the payment was disputed."""
     refused = ("failed", REFUND_REFUSED, dispute.payment_intent_id)
     return [refund for refund in purchase.refunds if (refund.status, refund.failure, refund.payment_intent_id) == refused]
 
 
 def _tickets_to_void(purchase: Purchase, dispute: Dispute) -> list[int]:
-    """The fewest tickets, counted from the last one, that cost at least what the dispute takes; all of them if they cost no more.
+    """Return the fewest tickets, counted from the last one, that cost at least the disputed amount; all tickets if they cost less.
 
-    Those that it has voided already count, and are not among them.
+    Tickets that the dispute has already voided count towards the amount, but are not returned.
     """
     numbers = sorted([*purchase.kept_tickets, *dispute.voided])
     cents, lost = 0, []
