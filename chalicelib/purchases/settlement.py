@@ -153,11 +153,14 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
             claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled, takes_kept=True
         )
 
-    use_claims = [StockClaim(promo_code.stock_id, promo_code.shards, 1)] if promo_code is not None else []
-    held = inventory.hold_all(map(hold, [*claims, *use_claims]))
-    by_tier, pool_holds = holds.assign_holds(claims, held[: len(claims)])
+    promo_claims = [StockClaim(promo_code.stock_id, promo_code.shards, 1)] if promo_code is not None else []
+    all_claims = [*claims, *promo_claims]
+    all_holds = inventory.hold_all(map(hold, all_claims))
+    by_stock = {claim.stock_id: held for claim, held in zip(all_claims, all_holds, strict=True)}
+    by_tier, pool_holds = holds.assign_holds(claims, [by_stock[claim.stock_id] for claim in claims])
+    promo_holds = by_stock[promo_code.stock_id] if promo_code is not None else []
     lines = [replace(line, holds=by_tier[line.tier_id]) for line in purchase.lines]
-    return replace(purchase, lines=lines, pool_holds=pool_holds, promo_holds=[use for uses in held[len(claims) :] for use in uses])
+    return replace(purchase, lines=lines, pool_holds=pool_holds, promo_holds=promo_holds)
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
