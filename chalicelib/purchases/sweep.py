@@ -169,7 +169,9 @@ def _run(now: int) -> dict[str, Any]:
     refunds = refunds_at_provider.load_due(now)
     result = provider_tasks.run_each(alternate(refunds.tasks(now), hold_recovery.expiry_tasks(lapsed, now, report)))
     deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
-    is_finished = None not in (corrected, cancelled, deleted) and not (result.gave_up or report.remaining or refunds.remaining)
+    has_failed_step = corrected is None or cancelled is None or deleted is None
+    has_work_left = result.gave_up or report.remaining > 0 or refunds.remaining > 0
+    is_finished = not has_failed_step and not has_work_left
     low_tiers = report_low_stock(swept.catalog, swept.shards, swept.state.low_tiers, now)
     swept.hand_on(low_tiers, is_finished=is_finished)
     active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
