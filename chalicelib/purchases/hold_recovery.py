@@ -1,8 +1,8 @@
-"""Recovery of expired holds: the hold's purchase decides whether it is released, converted or extended.
+"""Recovery of expired holds: the purchase decides whether its hold is released, converted or extended.
 
-The sweep recovers all of them: first those for which nobody has to be asked, then checkouts whose payment must be cancelled at its
-provider. A buyer's request recovers only what it needs. The rules are those of the protocol model in tests/protocol; change the model
-first.
+The sweep recovers all expired holds: first those that need no payment provider, then checkouts whose payment must be cancelled at the
+provider. A buyer's request recovers only as many holds as it needs. The protocol model in tests/protocol defines the rules; change the
+model first.
 """
 
 import random
@@ -23,19 +23,19 @@ from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
-# When to look again at a checkout whose bank has yet to decide, which takes days: this look is for events that got lost. Until then only
-# its holds are extended. The purchase's own time stays over, so its buyer, and the event of the bank's answer, end it at once.
+# When to check again on a checkout whose bank has yet to decide, which can take days. The check only matters if the event with the bank's
+# answer was lost. Until then only the holds are extended. The purchase itself stays expired, so its buyer or the event can end it at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
-MAX_PURCHASES_READ = 100  # at once: one round trip
-SECONDS_FOR_PURCHASE = 2  # with less time left, none is begun: it takes three or four calls of the store
+MAX_PURCHASES_READ = 100  # in one round trip
+SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls of the store; with less time left, recovery stops
 MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
 class RecoveryReport(Struct):
-    """What a run did, counted in holds; but `expired` counts purchases that ended, `orphans` tombstones that were put.
+    """What a run did, counted in holds, except for `expired` (purchases that ended) and `orphans` (tombstones that were written).
 
-    `undecided`: the purchase cannot end yet, or an error kept it from ending. `remaining`: nobody came to it.
+    `undecided`: the purchase cannot end yet, or an error kept it from ending. `remaining`: the run ended before these holds were processed.
     """
 
     released: int = 0
@@ -48,17 +48,33 @@ class RecoveryReport(Struct):
 
 
 class LapsedCheckout(Struct, frozen=True):
-    """A `paying` purchase whose time is over and whose payment is at an external provider, with those of its holds that have expired."""
+    """A `paying` purchase that has expired and whose payment is at an external provider, with its expired holds."""
 
     purchase: Purchase
     holds: list[Hold]
 
 
-def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
-    """Release, convert or extend these expired holds, in their order, as their purchases say; two runs at once do no harm.
+class _ExpiredHolds(Struct, frozen=True):
+    """Expired holds that name the same purchase, and that purchase as it was read; None if it was never written.
 
-    Returns the checkouts for which the payment provider must be asked. What there is no time for is counted as remaining, and so is
-    everything after MAX_STORE_ERRORS in a row. Raises the store's errors if the purchases cannot be read.
+    `has_tombstone`: a tombstone keeps the purchase from ever being written.
+    """
+
+    purchase_id: str
+    holds: list[Hold]
+    purchase: Purchase | None
+    has_tombstone: bool
+
+    @property
+    def quantity(self) -> int:
+        return sum(hold.quantity for hold in self.holds)
+
+
+def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
+    """Release, convert or extend these expired holds, in order, as their purchases decide. Concurrent runs do no harm.
+
+    Returns the checkouts for which the payment provider must be asked. Counts as remaining all holds that there is no time for, and all
+    holds after MAX_STORE_ERRORS in a row. Raises the store's errors if the purchases cannot be read.
     """
     by_purchase = _group_by_purchase(holds)
     lapsed: list[LapsedCheckout] = []
@@ -66,57 +82,60 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
     for purchase_ids in _chunks(list(by_purchase)):
         purchases = store.load_many(purchase_ids) if deadline.remaining() >= SECONDS_FOR_PURCHASE else {}
         for purchase_id in purchase_ids:
-            purchase, purchase_holds = purchases.get(purchase_id), by_purchase[purchase_id]
+            expired = _expired_holds(purchase_id, by_purchase[purchase_id], purchases)
             if deadline.remaining() < SECONDS_FOR_PURCHASE or store_errors >= MAX_STORE_ERRORS:
-                report.remaining += len(purchase_holds)
-            elif purchase is not None and _needs_provider(purchase, purchase_holds, now):
-                lapsed.append(LapsedCheckout(purchase, purchase_holds))
+                report.remaining += len(expired.holds)
+            elif expired.purchase is not None and _needs_provider(expired.purchase, expired.holds, now):
+                lapsed.append(LapsedCheckout(expired.purchase, expired.holds))
             else:
                 try:
-                    _recover_purchase(purchase_id, purchase_holds, purchases, now, report)
+                    _recover(expired, now, report)
                     store_errors = 0
-                except dynamo.STORE_ERRORS:  # perhaps of one shard or item alone
+                except dynamo.STORE_ERRORS:  # may affect only one shard or item
                     store_errors += 1
                     log.exception("recovery.not_dealt_with", purchase_id=purchase_id)
-                    report.undecided += len(purchase_holds)
+                    report.undecided += len(expired.holds)
     return lapsed
 
 
 def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryReport) -> Iterator[ProviderTask]:
-    """A task for each lapsed checkout: cancel its payment, then end it, or settle it if its money has come in.
+    """Return a task for each lapsed checkout: cancel its payment, then end it, or settle it if its money has come in.
 
-    Those that are never taken from the iterator are counted as remaining.
+    Tasks that are never taken from the iterator count as remaining.
     """
     report.remaining += sum(len(checkout.holds) for checkout in lapsed)
     return (_expiry_task(checkout, now, report) for checkout in lapsed)
 
 
 def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool:
-    """Recover as many of the expired holds in the way of a buyer as they need. Returns whether to try again.
+    """Recover as many expired holds as a refused buyer needs. Returns whether to try again.
 
-    Nobody is asked about the payment of another buyer: such checkouts are left to the sweep, and the refusal says then that tickets may
-    come back. For the buyer's own the provider is asked, in two calls at most (and one more if its money has to be refunded).
+    The provider is not asked about the payments of other buyers: the sweep handles their checkouts, and the refusal says that tickets may
+    come back. The provider is asked about the buyer's own checkout, in two calls at most (and one more if its money must be refunded).
     """
     by_purchase = _group_by_purchase(refusal.expired_holds)
     # A sample, so that many refused buyers do not all end the same purchases.
     purchase_ids = random.sample(list(by_purchase), min(len(by_purchase), MAX_PURCHASES_READ))
     purchases = store.load_many(purchase_ids)
     missing = max(1, refusal.details["requested"] - refusal.details["available"])
-    report, own, may_return, tries_again = RecoveryReport(), None, 0, len(purchase_ids) < len(by_purchase)
+    report = RecoveryReport()
+    own_checkout: _ExpiredHolds | None = None
+    may_return = 0  # tickets in checkouts of other buyers that the sweep has to end
+    tries_again = len(purchase_ids) < len(by_purchase)
     for purchase_id in purchase_ids:
-        purchase, holds = purchases.get(purchase_id), by_purchase[purchase_id]
-        quantity = sum(hold.quantity for hold in holds)
-        if purchase is not None and _needs_provider(purchase, holds, now):
+        expired = _expired_holds(purchase_id, by_purchase[purchase_id], purchases)
+        purchase = expired.purchase
+        if purchase is not None and _needs_provider(purchase, expired.holds, now):
             if purchase.user_id == user_id:
-                own = purchase
+                own_checkout = expired
             else:
-                may_return += quantity
-        elif missing > 0 and (purchase is None or not _keeps_tickets(purchase, holds, now)):
-            _recover_purchase(purchase_id, holds, purchases, now, report)
-            missing -= quantity
+                may_return += expired.quantity
+        elif missing > 0 and (purchase is None or not _keeps_tickets(purchase, expired.holds, now)):
+            _recover(expired, now, report)
+            missing -= expired.quantity
             tries_again = True
-    if missing > 0 and own is not None:
-        _recover_purchase(own.id, by_purchase[own.id], purchases, now, report)
+    if missing > 0 and own_checkout is not None:
+        _recover(own_checkout, now, report)
         tries_again = tries_again or report.undecided == 0
     if not tries_again and may_return and refusal.details["available"] < refusal.details["requested"]:
         refusal.message = (
@@ -128,19 +147,19 @@ def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool
 
 
 def release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
-    """Release holds that an earlier execution of a request has left and that its `held` purchase does not list.
+    """Release holds that an earlier execution of a request left behind and that its `held` purchase does not list.
 
-    The purchase has another version then. Raises Conflict if it has changed, perhaps because that execution goes on.
+    Raises the version of the purchase first. Raises Conflict if the purchase has changed, perhaps because that execution is still running.
     """
     store.save(purchase, purchase)
     inventory.release_holds([hold for hold in holds if hold not in purchase.holds])
 
 
 def expire_purchase(purchase: Purchase, now: int) -> Purchase:
-    """End a purchase that has expired and release its holds. Returns it as it is then; one that is active or has ended is unchanged.
+    """End an expired purchase and release its holds. Returns the purchase; an active or ended purchase is unchanged.
 
-    If its money turns out to have come in, it is settled instead. Raises Conflict; and ProviderUnavailable or PaymentNotCompleted if it
-    cannot end yet, because it is not known whether it will be paid.
+    A purchase whose money has come in is settled instead. Raises Conflict, or ProviderUnavailable or PaymentNotCompleted if the purchase
+    cannot end yet because it may still be paid.
     """
     if purchase.is_active(now) or transitions.action_for(purchase.state, "hold_expired") == "ignore":
         return purchase
@@ -154,6 +173,16 @@ def _group_by_purchase(holds: Iterable[Hold]) -> dict[str, list[Hold]]:
     for hold in holds:
         by_purchase.setdefault(hold.purchase_id, []).append(hold)
     return by_purchase
+
+
+def _expired_holds(purchase_id: str, holds: list[Hold], purchases: dict[str, Purchase | None]) -> _ExpiredHolds:
+    """Combine holds with their purchase, given what `store.load_many` returned: None for a tombstone, no key if nothing was written."""
+    purchase = purchases.get(purchase_id)
+    return _ExpiredHolds(purchase_id, holds, purchase, has_tombstone=purchase is None and purchase_id in purchases)
+
+
+def _read_again(purchase_id: str, holds: list[Hold]) -> _ExpiredHolds:
+    return _expired_holds(purchase_id, holds, store.load_many([purchase_id]))
 
 
 def _chunks(purchase_ids: list[str]) -> Iterator[list[str]]:
@@ -180,7 +209,7 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
         try:
             _count_expiry(settlement.finish_cancellation(purchase, provider_payment, "expired", now), checkout.holds, now, report)
         except store.Conflict:
-            _recover_purchase(purchase.id, checkout.holds, store.load_many([purchase.id]), now, report)
+            _recover(_read_again(purchase.id, checkout.holds), now, report)
 
     def postpone(failure: Failure) -> None:
         report.undecided += len(checkout.holds)
@@ -189,48 +218,47 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
     return ProviderTask(f"expire {purchase.id}", lambda: payments.cancel_payment(purchase.payment), finish, postpone)
 
 
-def _recover_purchase(purchase_id: str, holds: list[Hold], purchases: dict[str, Purchase | None], now: int, report: RecoveryReport) -> None:
-    """Recover the holds of one purchase. In `purchases` its id is absent if it was never written, None for a tombstone.
+def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
+    """Recover the expired holds of one purchase and count them in `report`, which keeps what was done before an error.
 
-    An error that is not the store's is logged: it must not keep the tickets of other purchases out of the sale.
+    Errors other than the store's are logged: they must not keep the tickets of other purchases out of the sale.
     """
     try:
         for _ in range(store.MAX_ATTEMPTS):
             try:
-                purchase = purchases.get(purchase_id)
-                if purchase is None:
-                    _recover_orphans(purchase_id, holds, purchase_id in purchases, now, report)
+                if expired.purchase is None:
+                    _recover_orphans(expired, now, report)
                 else:
-                    _recover_holds_of(purchase, holds, now, report)
+                    _recover_purchase_holds(expired.purchase, expired.holds, now, report)
                 return
             except store.Conflict:
-                purchases = store.load_many([purchase_id])
+                expired = _read_again(expired.purchase_id, expired.holds)
     except FATAL_ERRORS:
         raise
     except Exception:
-        log.exception("recovery.not_dealt_with", purchase_id=purchase_id)
-    report.undecided += len(holds)
+        log.exception("recovery.not_dealt_with", purchase_id=expired.purchase_id)
+    report.undecided += len(expired.holds)
 
 
-def _recover_orphans(purchase_id: str, holds: list[Hold], has_tombstone: bool, now: int, report: RecoveryReport) -> None:
-    """Release holds without a purchase, whose request died or is slow. A tombstone first makes sure that it cannot write the purchase."""
-    if not has_tombstone:
-        store.put_tombstone(purchase_id, now)
+def _recover_orphans(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
+    """Release holds without a purchase. Their request died or is slow, so a tombstone first keeps it from writing the purchase."""
+    if not expired.has_tombstone:
+        store.put_tombstone(expired.purchase_id, now)
         report.orphans += 1
-    report.released += inventory.release_holds(holds)
+    report.released += inventory.release_holds(expired.holds)
 
 
-def _recover_holds_of(purchase: Purchase, holds: list[Hold], now: int, report: RecoveryReport) -> None:
+def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, report: RecoveryReport) -> None:
     owned = [hold for hold in holds if hold in purchase.holds]
     strays = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
         case _ if purchase.was_order:
-            # Also if all its tickets were refunded: then this is the use of its promo code, which stays used.
+            # This includes a fully refunded order: the hold is then the use of its promo code, which stays used.
             report.converted += inventory.convert_holds(owned)
         case "held" | "paying" if owned and not purchase.is_active(now):
             _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
         case "held" | "paying":
-            # A checkout extended the purchase and died before it extended the shard's hold.
+            # A checkout extended the purchase and crashed before it extended the hold in the shard.
             report.extended += sum(inventory.extend_hold(hold, purchase.expires_at) for hold in owned)
             if strays and purchase.state == "held":
                 # Fence: a checkout that read the old version may be about to list this very use of a promo code.
@@ -239,7 +267,7 @@ def _recover_holds_of(purchase: Purchase, holds: list[Hold], now: int, report: R
             # Fence: raising the version first keeps a late payment that read the old one from becoming an order with these holds.
             store.save(purchase, purchase)
             report.released += inventory.release_holds(owned)
-    # Strays are the holds of a request that another execution was faster than, or that died: no purchase will ever own them.
+    # Strays belong to a request that crashed or that lost to another execution of itself: no purchase will ever own them.
     report.released += inventory.release_holds(strays)
 
 
