@@ -16,7 +16,7 @@ from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-# For so long one instance alone runs the draw. If it crashes, the next one that loads the room after that runs it again.
+# How long one instance alone runs the draw. If it crashes, the next instance that loads the room afterwards runs the draw again.
 OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
@@ -57,7 +57,7 @@ def follow_catalog(revision: int, event: Event, now: int) -> None:
 
 
 def effective_plan(event: Event, room: Room) -> list[Segment]:
-    """The room's segments. Until the draw, the first one begins at the event's present opening, and is paused if the event is."""
+    """The room's segments. Until the draw, the first segment begins at the event's current opening and is paused if the event is."""
     if room.n is not None:
         return room.segments
     assert event.on_sale_at is not None  # it has a waiting room

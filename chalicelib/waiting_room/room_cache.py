@@ -57,7 +57,7 @@ def reload_room(event_id: str, now: int) -> CachedRoom:
 
 
 def load_room(event_id: str, now: int) -> LoadedRoom:
-    """The event's room as the store has it now, for who changes it. Raises as `get_room`."""
+    """Load the event's current room from the store, in order to change it. Raises what `get_room` raises."""
     current, event = _get_event(event_id)
     return _load(current.revision, event, now)
 

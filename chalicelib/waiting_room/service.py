@@ -48,7 +48,7 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` says whether the user has an order that was
     bought with the pass; only an admitted user's pass can be. Raises NotFound, NoWaitingRoom, JoiningStopped.
 
-    One read and two writes. After a crash between the writes, the number that was taken belongs to nobody: buyers behind it stand one
+    Takes one read and two writes. After a crash between the writes, the taken number belongs to nobody, and buyers behind it are one
     place further back than necessary.
     """
     opened_room = 0
