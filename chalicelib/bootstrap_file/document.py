@@ -12,8 +12,7 @@ from msgspec.structs import asdict
 
 from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
-from chalicelib.catalog.model import DisplayState, TierStatus
-from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.edge.openapi import portable
 from chalicelib.foundation import clock

@@ -7,8 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.catalog.custom_options import NotBlank
-from chalicelib.catalog.model import Event, Tier
-from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Event, Tier, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id

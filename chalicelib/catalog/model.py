@@ -9,16 +9,36 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.images.model import StoredImage
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
+
+
+class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event's configuration of its waiting room, in the bootstrap file and the API. The stage's settings apply to null fields."""
+
+    enabled: bool = True
+    wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    follow_stock: bool = False  # limits waves to the tickets that are left and the payments that the provider accepts
+
+
+class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An event's configuration of its waitlist, in the bootstrap file and the API.
+
+    With `keeps_tickets`, tickets returned while people wait go only to them; without it, anybody can buy these tickets.
+    """
+
+    enabled: bool = True
+    keeps_tickets: bool = True
+
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
 TierStatus = Literal["available", "sold-out", "coming-soon", "closed", "test"]

@@ -8,8 +8,7 @@ from bootstrap.event_export import to_document
 from chalicelib.bootstrap_file.document import EventEntry, TicketEntry
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.model import Catalog, Event, Tier
-from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock, settings
 from chalicelib.promotions.model import PromoCode
 from tests import builders, invariants
