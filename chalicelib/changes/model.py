@@ -1,7 +1,4 @@
-"""What happened, in the past tense, as consumers of the stream of changes get it.
-
-`at` is in epoch seconds: when the store recorded the change, to a second or so.
-"""
+"""Changes of purchases, the ledger, tickets and the catalog, named in the past tense, as consumers of the stream receive them."""
 
 from msgspec import Struct
 
@@ -13,13 +10,13 @@ from chalicelib.tickets.model import Ticket
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Something that happened."""
+    """Something that happened. `at` is when the store recorded it, in epoch seconds, accurate to about a second."""
 
     at: int
 
 
 class PurchaseChange(Change, frozen=True, kw_only=True):
-    """`purchase` is as it was after the change; its version is higher than before, and several changes may come of one version."""
+    """A change of a purchase. `purchase` is its state after the change, with a higher version; one version may yield several changes."""
 
     purchase: Purchase
 
@@ -29,10 +26,10 @@ class ReservationMade(PurchaseChange, frozen=True, kw_only=True):
 
 
 class WaitlistOffered(PurchaseChange, frozen=True, kw_only=True):
-    """Tickets are held for somebody who waited for them, until `purchase.expires_at`: the purchase is the offer. Follows ReservationMade.
+    """Tickets were offered to a person on the waitlist and are held until `purchase.expires_at`. Follows ReservationMade.
 
-    An offer that nobody takes up ends as ReservationExpired or ReservationCancelled, and one that is paid as OrderPaid, of a purchase with
-    a `waitlist_entry_id`.
+    The purchase is the offer and has a `waitlist_entry_id`. An accepted offer ends with OrderPaid; an offer that is not taken up ends with
+    ReservationExpired or ReservationCancelled.
     """
 
 
@@ -41,11 +38,11 @@ class CheckoutOpened(PurchaseChange, frozen=True, kw_only=True):
 
 
 class OrderPaid(PurchaseChange, frozen=True, kw_only=True):
-    """Tickets were issued, also for a late payment or a free order."""
+    """Tickets were issued, including for late payments and free orders."""
 
 
 class OrderRejected(PurchaseChange, frozen=True, kw_only=True):
-    """A payment came in and gets no tickets; it is refunded."""
+    """A payment came in but gets no tickets, so it is refunded."""
 
 
 class PaymentFailed(PurchaseChange, frozen=True, kw_only=True):
@@ -61,7 +58,7 @@ class ReservationCancelled(PurchaseChange, frozen=True, kw_only=True):
 
 
 class OrderRefunded(PurchaseChange, frozen=True, kw_only=True):
-    """A refund was requested, and the tickets that it names are void. The provider may have yet to make it."""
+    """A refund was requested, and the tickets that it names are void. The provider may not have made the refund yet."""
 
     refund: Refund
 
@@ -83,17 +80,17 @@ class DisputeDecided(PurchaseChange, frozen=True, kw_only=True):
 
 
 class SeatsReturned(PurchaseChange, frozen=True, kw_only=True):
-    """Tickets can be sold again, in the next moments: `seats` is tier id -> how many."""
+    """Tickets become available for sale again within moments. `seats` maps each tier id to the number of tickets."""
 
     seats: dict[str, int]
 
 
 class BuyerErased(PurchaseChange, frozen=True, kw_only=True):
-    """The buyer had what is kept about them erased. The purchase stays."""
+    """The buyer had their personal data erased. The purchase remains."""
 
 
 class PurchaseForgotten(PurchaseChange, frozen=True, kw_only=True):
-    """DynamoDB deleted a purchase that ended without money, long after its end."""
+    """DynamoDB deleted a purchase that had ended without payment, long after it ended."""
 
 
 class LedgerEntryAdded(Change, frozen=True, kw_only=True):
@@ -101,7 +98,7 @@ class LedgerEntryAdded(Change, frozen=True, kw_only=True):
 
 
 class TicketChange(Change, frozen=True, kw_only=True):
-    """`ticket` is as it was after the change. `sequence` grows with each change of one ticket, and is the same when it comes again."""
+    """A change of a ticket. `ticket` is its state after the change. `sequence` rises with each change, and redelivery repeats it."""
 
     ticket: Ticket
     sequence: str
@@ -116,29 +113,29 @@ class TicketVoided(TicketChange, frozen=True, kw_only=True):
 
 
 class AdmissionSuspended(TicketChange, frozen=True, kw_only=True):
-    """The ticket is frozen, because its payment is disputed."""
+    """The ticket was frozen because its payment is disputed."""
 
 
 class AdmissionRestored(TicketChange, frozen=True, kw_only=True):
-    """Its dispute ended, and the ticket is valid again."""
+    """The dispute of the ticket's payment ended, and the ticket is valid again."""
 
 
 class TicketCheckedIn(TicketChange, frozen=True, kw_only=True):
-    """`people` came in with the ticket."""
+    """The ticket admitted people. `people` is their number."""
 
     people: int
 
 
 class CheckInUndone(TicketChange, frozen=True, kw_only=True):
-    """The check-in of `people` was taken back."""
+    """A check-in was undone. `people` is the number of people whose check-in was undone."""
 
     people: int
 
 
 class TicketTransferred(TicketChange, frozen=True, kw_only=True):
-    """The ticket has another owner, and another code, than before.
+    """The ticket has a new owner and a new code.
 
-    `from_language` is the one for mails to the old owner; None if it is not known.
+    `from_user_id` is the previous owner, and `from_language` the language for mails to that owner; None if it is unknown.
     """
 
     from_user_id: str
@@ -146,12 +143,14 @@ class TicketTransferred(TicketChange, frozen=True, kw_only=True):
 
 
 class TicketNamesChanged(TicketChange, frozen=True, kw_only=True):
-    """Somebody else is named on the ticket or as the guest of one of its seats, or nobody any more."""
+    """The name of the attendee or of a guest on the ticket was set, changed or removed."""
 
 
 class EventChanged(Change, frozen=True, kw_only=True):
-    """An event was created (`before` is null), changed, or deleted (`after` is null). `file_version`: the version of the bootstrap file
-    that did it; null for an event of the API. The stream has only the latter; followers get both.
+    """An event was created (`before` is null), changed, or deleted (`after` is null).
+
+    `file_version` is the version of the bootstrap file that changed the event; null for a change made through the API. The stream carries
+    only changes made through the API; followers get both.
     """
 
     event_id: str
@@ -161,7 +160,7 @@ class EventChanged(Change, frozen=True, kw_only=True):
 
 
 class TierChanged(Change, frozen=True, kw_only=True):
-    """A tier was created (`before` is null), changed, or deleted (`after` is null). The stream has only those of the API."""
+    """A tier was created (`before` is null), changed, or deleted (`after` is null). The stream carries only changes through the API."""
 
     tier_id: str
     before: Tier | None
@@ -177,7 +176,7 @@ class EventResumed(Change, frozen=True, kw_only=True):
 
 
 class CatalogPublished(Change, frozen=True, kw_only=True):
-    """Another version of the bootstrap file is served than `before`; 0 stands for none."""
+    """The catalog now serves `version` of the bootstrap file instead of `before`; 0 means no version."""
 
     before: int
     version: int

@@ -1,4 +1,4 @@
-"""Changes of the catalog, purchases and tickets, read from the old and new images of their rows."""
+"""Changes of the catalog, purchases and tickets, derived from the old and new images of their rows."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -43,11 +43,11 @@ from chalicelib.changes.model import (
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 
-# What the old and the new item of the catalog say about what happened.
+# Changes of the catalog.
 
 
 def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int) -> list[Change]:
-    """What happened, from the items in wire format, since the table has items of many kinds. Empty for those that nobody asks about."""
+    """Return the changes between two catalog items in wire format. Empty for kinds of items that no consumer needs."""
     image = after or before
     if image is None:
         return []
@@ -73,13 +73,13 @@ def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, 
     return [EventResumed(at=at, event_id=event_id)] if after is None else []
 
 
-# What the old and the new item of a purchase say about what happened.
+# Changes of purchases.
 
 
 def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -> list[PurchaseChange]:
-    """What happened, in the order in which it is to be read. None stands for no item, and for a tombstone.
+    """Return the changes between two states of a purchase, in the order to read them. None means no item, or a tombstone.
 
-    Empty if nothing happened that anybody outside of the purchase sees: its payment was opened, or only its version is higher.
+    Empty if nothing changed that is visible outside the purchase, for example if a payment was opened or only the version rose.
     """
     if after is None:
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
@@ -136,11 +136,11 @@ def _dispute_changes(before: Purchase | None, after: Purchase, at: int) -> Itera
 
 
 def _seats(purchase: Purchase, numbers: Iterable[int]) -> dict[str, int]:
-    """Tier id -> how many of these tickets are of the tier."""
+    """Map each tier id to the number of these tickets that belong to the tier."""
     return dict(Counter(purchase.ticket_line(number).tier_id for number in numbers))
 
 
-# What the old and the new item of a ticket say about what happened.
+# Changes of tickets.
 
 _STATE_CHANGES: dict[tuple[str, str], type[TicketChange]] = {
     ("valid", "void"): TicketVoided,
@@ -151,7 +151,7 @@ _STATE_CHANGES: dict[tuple[str, str], type[TicketChange]] = {
 
 
 def ticket_changes(before: Ticket | None, after: Ticket | None, at: int, sequence: str) -> list[TicketChange]:
-    """What happened; tickets are never deleted."""
+    """Return the changes between two states of a ticket. Tickets are never deleted: without `after`, the list is empty."""
     if after is None:
         return []
     if before is None:

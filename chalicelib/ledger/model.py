@@ -1,4 +1,4 @@
-"""Entries of the money ledger, and the sums over them."""
+"""Entries of the money ledger, and an event's revenue totals."""
 
 from typing import Any, Literal
 
@@ -8,22 +8,22 @@ from chalicelib.foundation.money import Currency
 
 EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
 
-# The sign of an entry's amount: money that came in is positive, money that went out negative. Where no money moves (0), the requested
-# amount is kept in the details. The kinds are in the order in which they happen, which sorts a purchase's entries of the same second.
+# The sign of an entry's amount: positive for money received, negative for money paid out. If no money moves (0), the details hold the
+# requested amount. The kinds are in the order in which they happen; that order sorts a purchase's entries from the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
     "declined": 0,
     "captured": +1,
     "refunded": -1,
     "refund_failed": +1,  # the provider could not deliver it, so the money came back to us
-    "disputed": -1,  # the bank took the money until the dispute is decided
+    "disputed": -1,  # the bank holds the money until the dispute is decided
     "dispute_won": +1,
 }
 KIND_ORDER = {kind: number for number, kind in enumerate(SIGNS)}
 
 
 class LedgerEntry(Struct, frozen=True, kw_only=True):
-    """One entry of the ledger. `amount_cents` is signed: positive came in, negative went out. `at` is in epoch seconds."""
+    """One entry of the ledger. `amount_cents` is positive for money received, negative for money paid out. `at` is in epoch seconds."""
 
     event_id: str
     purchase_id: str
@@ -37,9 +37,9 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
 
 
 class RevenueTotals(Struct, frozen=True, kw_only=True):
-    """What an event took through one provider in one currency, in minor units, and how many entries of each kind that were.
+    """An event's revenue through one provider in one currency: sums in minor units, and the number of entries of each kind.
 
-    `refunded_cents` leaves out refunds that failed, `disputed_cents` disputes that were won; `balance_cents` is what we keep.
+    `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is what we keep.
     """
 
     provider: str
@@ -58,7 +58,7 @@ class RevenueTotals(Struct, frozen=True, kw_only=True):
 
 
 class RevenueReport(Struct, frozen=True):
-    """The revenue of an event by provider and currency; nothing is added up across them."""
+    """The revenue of an event by provider and currency, without sums across providers or currencies."""
 
     event_id: str
     totals: list[RevenueTotals]

@@ -1,7 +1,7 @@
-"""Open cases of money: refunds that are not finished, disputes that are not decided, and findings that only a person can resolve.
+"""Open money cases, and their table: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
-A case is opened in the transaction of the change that it follows from, so a crash never loses it. The sweep works on refunds when they
-are due; `GET /admin/reconciliation` lists every open case.
+A case that follows from a change is opened in the transaction of that change, so a crash never loses the case. The sweep works on refunds
+when they are due; `GET /admin/reconciliation` lists every open case.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,14 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjec
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 
-# An open case: money that needs follow-up, by the sweep or by a person.
-
 CaseKind = Literal["refund", "dispute", "finding"]
 
 
 class Case(Struct, frozen=True):
-    """A refund that is not finished, a dispute that is not decided, or a finding: a difference that only a person can resolve.
+    """An unfinished refund, an undecided dispute, or a finding, which is a difference that only a person can resolve.
 
-    Times are epoch seconds. `since` is when it was opened, `next_at` when the sweep works on it; null if only a person or the bank can.
+    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next works on the case; null if only a person
+    or the bank can resolve it.
     """
 
     purchase_id: str
@@ -35,7 +34,7 @@ class Case(Struct, frozen=True):
 
     @property
     def needs_person(self) -> bool:
-        """Whether only a person can close it: a finding, or a refund that has failed for good. A dispute waits for the bank."""
+        """Whether only a person can close the case: a finding, or a refund that has failed for good. A dispute waits for the bank."""
         return self.kind != "dispute" and self.next_at is None
 
     def view(self) -> dict[str, Any]:
@@ -43,10 +42,8 @@ class Case(Struct, frozen=True):
         return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.details}
 
 
-# Table `cases`: one item for each open case. Closing a case deletes its item.
-#
-# The index `due` has only the cases that the sweep works on, by the time at which it does, so that a run reads no others. The index `open`
-# has the keys of all cases by age, for lists of any length.
+# Table `cases` has one item per open case; closing a case deletes its item. The index `due` has only cases with a `next_at`, sorted by it,
+# so a run of the sweep reads no others. The index `open` has the keys of all cases by age, for lists of any length.
 
 _LISTED = "open"
 
@@ -70,9 +67,10 @@ class OpenIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class CaseRow(dynamo.Table):
-    """`case_key` is `<kind>#<id>`. `due_kind` is the kind of a case with a `next_at`; others have none, so they are not in the index.
+    """One open case. `case_key` is `<kind>#<id>`.
 
-    `listed_as` is the same in all rows, and `position` sorts them: `<since>#<purchase id>#<case_key>`.
+    `due_kind` is the kind of a case with a `next_at`; cases without a `next_at` have no `due_kind`, so the index `due` leaves them out.
+    `listed_as` is the same in all rows, and `position` sorts the rows: `<since>#<purchase id>#<case_key>`.
     """
 
     feature = "cases"
@@ -97,34 +95,34 @@ class CaseRow(dynamo.Table):
 def open_case_item(
     purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
 ) -> dynamo.TransactItem:
-    """Transaction item that opens a case, or updates it if it is open."""
+    """Transaction item that opens a case, or updates the case if it is already open."""
     return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
 
 
 def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
-    """Transaction item that closes a case; fine if it is not open."""
+    """Transaction item that closes a case; does nothing if the case is not open."""
     return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case for a person; cancels the transaction if it was closed or the sweep works on it again."""
+    """Transaction item that closes a case for a person; cancels the transaction if the case is closed or back with the sweep."""
     needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
     return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def put_new(case: Case) -> bool:
-    """Open a case outside of any transaction. False, and nothing written, if it is open already."""
+    """Open a case outside of any transaction. Returns False, and writes nothing, if the case is already open."""
     return dynamo.put_if(_row(case), "attribute_not_exists(purchase_id)") is None
 
 
 def postpone(case: Case, next_at: int) -> None:
-    """Let the sweep work on a case at `next_at`, unless the case has changed since it was read."""
+    """Schedule the sweep to work on a case at `next_at`, unless its `next_at` has changed since the case was read."""
     row = CaseRow(case.purchase_id, _key(case.kind, case.id))
     dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
 
 
 def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:
-    """Close a case outside of any transaction; fine if it is not open."""
+    """Close a case outside of any transaction; does nothing if the case is not open."""
     CaseRow(purchase_id, _key(kind, case_id)).delete()
 
 
@@ -134,15 +132,16 @@ def query_purchase(purchase_id: str) -> Iterator[Case]:
 
 
 def query_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
-    """The cases of a kind that are due, the one that has been due for longest first. May miss what was written within the last second."""
+    """The due cases of a kind, those that have been due longest first. May miss changes of the last second."""
     rows = CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)
     return (_case(row) for row in rows)
 
 
 def query_open(limit: int, after: str | None) -> tuple[list[Case], str | None]:
-    """At most `limit` open cases, the oldest first, those behind the position `after`; and where to go on, None on the last page.
+    """Return a page of at most `limit` open cases after the position `after`, oldest first, and the next page's `after`.
 
-    May miss one that was opened within the last second. One that was closed meanwhile is left out, so a page may have fewer.
+    The returned position is None on the last page. A case that was opened within the last second may be missing. A case that was closed
+    in the meantime is left out, so a page may be shorter than `limit`.
     """
     beyond: Any = CaseRow.position > after if after is not None else None
     rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
@@ -152,7 +151,7 @@ def query_open(limit: int, after: str | None) -> tuple[list[Case], str | None]:
 
 
 def scan() -> Iterator[Case]:
-    """All open cases in no particular order; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
+    """All open cases, in no particular order; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
     return (_case(row) for row in CaseRow.scan(consistent_read=True))
 
 
@@ -175,29 +174,32 @@ def _case(row: CaseRow) -> Case:
 
 
 def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
-    """Open a finding, which admins see until a person or a later comparison closes it. False, and nothing written, if it is open."""
+    """Open a finding, which admins see until a person or a later comparison closes it.
+
+    Returns False, and writes nothing, if the finding is already open.
+    """
     return put_new(Case(purchase_id, "finding", finding_id, now, None, details))
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
-    """Close a finding whose difference is gone; fine if it is not open."""
+    """Close a finding whose difference is gone; does nothing if the finding is not open."""
     delete(purchase_id, "finding", finding_id)
 
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
-    """The open case with this id, if only a person can close it; else None."""
+    """Return the open case with this id if only a person can close it, else None."""
     return next((case for case in query_purchase(purchase_id) if case.id == case_id and case.needs_person), None)
 
 
 def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
-    """At most `limit` cases of a kind whose time has come, the one that has been due for longest first."""
+    """At most `limit` due cases of a kind, those that have been due longest first."""
     return list(query_due(kind, now, limit))
 
 
 def list_page(limit: int, after: str | None) -> tuple[list[Case], str | None]:
-    """At most `limit` open cases, the oldest first, and the position to go on behind, None on the last page; two round trips.
+    """Return a page of at most `limit` open cases, oldest first, and the position to pass as `after` for the next page.
 
-    Of one that was opened within the last second it may not know yet.
+    The position is None on the last page. A case that was opened within the last second may be missing. Makes two round trips.
     """
     return query_open(limit, after)
 

@@ -1,7 +1,7 @@
 """The money ledger: every payment attempt, capture, refund and dispute, written once, together with the change that it belongs to.
 
-The entries of a purchase add up to the balance of its order: what we keep for it, before the provider's fees. Those of an event add up
-to its revenue. The ledger knows no provider: `provider` is a label that keeps simulated money apart from real money.
+The entries of a purchase add up to the balance of its order: what we keep for it, before the provider's fees. The entries of an event
+add up to its revenue. The ledger is independent of providers: `provider` is a label that keeps simulated money apart from real money.
 """
 
 from collections import Counter
@@ -17,11 +17,11 @@ from chalicelib.ledger.model import KIND_ORDER, SIGNS, EntryKind, LedgerEntry, R
 
 
 class EntryFields(TypedDict):
-    """The arguments of a new entry. The functions that take them raise ValueError for an amount, currency or key that cannot be one.
+    """The arguments of a new entry. Functions that take them raise ValueError for an invalid amount, currency or key.
 
-    `reference` names what happened at the provider (the attempt, the refund, the dispute): a purchase has one entry for each kind and
-    reference. `amount` is in minor units and never negative: the kind gives the sign. `now` is in epoch seconds. `details` are
-    JSON-encodable and hold no secrets.
+    `reference` identifies the attempt, refund or dispute at the provider: a purchase has one entry for each kind and reference. `amount`
+    is in minor units and never negative, because the kind gives the sign. `now` is in epoch seconds. `details` must be JSON-encodable and
+    hold no secrets.
     """
 
     event_id: str
@@ -36,46 +36,47 @@ class EntryFields(TypedDict):
 
 
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
-    """Transaction item that adds an entry. It cancels the transaction if the ledger has the entry already."""
+    """Transaction item that adds an entry; cancels the transaction if the ledger already has the entry."""
     return dynamo.put(_row(**fields), store.ABSENT)
 
 
 def record_entry(**fields: Unpack[EntryFields]) -> bool:
-    """Add one entry that belongs to no other change, e.g. a declined attempt. False, and nothing written, if the ledger has it.
+    """Add one entry that belongs to no other change, for example a declined attempt.
 
-    Also False if the store's reply was lost and the SDK repeated the call.
+    Returns False, and writes nothing, if the ledger already has the entry. Also returns False if this call wrote the entry but the
+    store's reply was lost and the SDK repeated the call.
     """
     return dynamo.put_if(_row(**fields), store.ABSENT) is None
 
 
 def list_purchase_entries(event_id: str, purchase_id: str) -> list[LedgerEntry]:
-    """The entries of one purchase in the order in which they happened; strongly consistent, one query."""
+    """The entries of one purchase in the order in which they happened; one strongly consistent query."""
     entries = [_entry(row) for row in store.query_purchase(event_id, purchase_id)]
     return sorted(entries, key=lambda entry: (entry.at, KIND_ORDER[entry.kind], entry.reference))
 
 
 def list_event_entries(event_id: str) -> Iterator[LedgerEntry]:
-    """All entries of an event in order of the purchase id, which is by age; read page by page while iterating."""
+    """All entries of an event, in order of the purchase id and so of the purchase's age; read page by page while iterating."""
     return map(_entry, store.query_event(event_id))
 
 
 def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerEntry]:
-    """As `list_event_entries`, for the purchases from the first to the last, both included."""
+    """Like `list_event_entries`, but only for purchases from the first to the last id, both included."""
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 
 def scan_entries() -> Iterator[LedgerEntry]:
-    """All entries of all events. Reads the whole table: for rebuilding what is made of it, never for requests."""
+    """All entries of all events. Reads the whole table: for rebuilding data derived from the ledger, never for requests."""
     return map(_entry, store.scan())
 
 
 def read_image(image: dict[str, Any]) -> LedgerEntry:
-    """The entry of an item in wire format, as the stream of changes has it."""
+    """Convert an item in wire format, as the stream of changes carries it, to an entry."""
     return _entry(store.LedgerRow.from_raw_data(image))
 
 
 def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    """Currency -> what we keep, in minor units."""
+    """Map each currency to the amount that we keep, in minor units."""
     sums: Counter[str] = Counter()
     for entry in entries:
         sums[entry.currency] += entry.amount_cents
@@ -83,7 +84,7 @@ def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def revenue_report(event_id: str) -> RevenueReport:
-    """The revenue of an event. Reads all its entries and keeps only sums."""
+    """The revenue of an event. Reads all of its entries, but keeps only sums in memory."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
     for entry in list_event_entries(event_id):
@@ -123,7 +124,7 @@ def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
         lane,
         key,
         amount_cents=sign * amount,
-        # Capitals only: `usd`, as the provider writes it, would be summed as a currency of its own.
+        # Only capitals are valid: `usd`, as the provider writes it, would be summed as a separate currency.
         currency=msgspec.convert(fields["currency"], Currency),
         provider=fields["provider"],
         at=fields["now"],

@@ -1,9 +1,9 @@
 """Table `payment-transactions`: keys and queries of the ledger. Entries are only ever added, never changed or deleted.
 
-Hash key `lane` = `<event_id>#<n>`, range key `entry` = `<purchase_id>#<kind>#<reference>`. All entries of a purchase are in one lane, next
-to each other, so one strongly consistent query finds them; there is no index, which would be late, and hot during a sale. A DynamoDB
-partition takes 1,000 write units a second, an entry in a transaction costs two, and new purchases always write at the end of their lane,
-where splitting it would not help: so an event has several.
+The hash key `lane` is `<event_id>#<n>`, the range key `entry` is `<purchase_id>#<kind>#<reference>`. All entries of a purchase are adjacent
+in one lane, so one strongly consistent query finds them. There is no index, because it would lag behind and be hot during a sale. A
+DynamoDB partition takes 1,000 write units a second, and an entry in a transaction costs two. New purchases always write at the end of
+their lane, where splitting the partition would not help, so an event has several lanes.
 """
 
 import heapq
@@ -16,12 +16,12 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 
-# 4,000 write units: 2,000 entries a second for each event. Never change it: old entries would then be looked for in the wrong lane.
+# 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would be searched in the wrong lane.
 LANES = 4
 
-# Characters of ids all sort above `#` and `$`: keys sort as their purchases do, and no id can be taken for the beginning of another.
+# All characters of ids sort above `#` and `$`, so keys sort by purchase id, and no id can be mistaken for the beginning of another id.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
-MAX_REFERENCE = 255  # Stripe's ids are not longer
+MAX_REFERENCE = 255  # the longest id that Stripe creates
 
 
 class LedgerRow(dynamo.Table):
@@ -42,43 +42,43 @@ class LedgerRow(dynamo.Table):
     details = UnicodeAttribute()
 
 
-# The condition of every write: an entry stays as it was written.
+# The condition of every write: entries are never overwritten.
 ABSENT = "attribute_not_exists(entry)"
 
 
 def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tuple[str, str]:
-    """`lane` and `entry`. Raises ValueError for parts that could be confused with another key."""
+    """Return the `lane` and `entry` of an entry. Raises ValueError for parts that could be confused with another key."""
     if not 1 <= len(reference) <= MAX_REFERENCE:
         raise ValueError(f"a reference has 1 to {MAX_REFERENCE} characters, not {len(reference)}")
     return _lane(event_id, purchase_id), f"{purchase_id}#{kind}#{reference}"
 
 
 def entry_key_parts(row: LedgerRow) -> tuple[str, str, str, str]:
-    """The event, purchase, kind and reference that a key was made of."""
+    """The event id, purchase id, kind and reference in a row's key."""
     purchase_id, kind, reference = row.entry.split("#", 2)
     return row.lane.rpartition("#")[0], purchase_id, kind, reference
 
 
 def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
-    """Strongly consistent, in order of the key."""
+    """The entries of one purchase, in order of the key; strongly consistent."""
     return LedgerRow.query(_lane(event_id, purchase_id), LedgerRow.entry.startswith(f"{purchase_id}#"), consistent_read=True)
 
 
 def query_event(event_id: str) -> Iterator[LedgerRow]:
-    """All lanes of an event, merged in order of the purchase id. Each page is strongly consistent; one page of each lane is in memory."""
+    """All entries of an event, merged from its lanes by purchase id. Pages are strongly consistent; memory holds one page per lane."""
     return _merge_lanes(event_id, None)
 
 
 def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerRow]:
-    """As `query_event`, for the purchases from the first to the last, both included."""
+    """Like `query_event`, but only for purchases from the first to the last id, both included."""
     first, last = _checked_id(first_purchase_id), _checked_id(last_purchase_id)
     if first > last:
-        return iter(())  # DynamoDB refuses a range that ends before it begins
-    return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` comes next after `#`
+        return iter(())  # DynamoDB rejects a range that ends before it begins
+    return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` is the character after `#`
 
 
 def scan() -> Iterator[LedgerRow]:
-    """All entries of all events, in no particular order; strongly consistent."""
+    """All entries of all events, in no particular order; strongly consistent. Reads the whole table."""
     return LedgerRow.scan(consistent_read=True)
 
 

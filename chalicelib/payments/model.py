@@ -1,4 +1,4 @@
-"""The payment of a purchase, and payments, refunds, disputes and events as the payment provider has them."""
+"""The payment stored in a purchase, the provider's view of payments, refunds, disputes, payouts and events, and payment errors."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe", "imported"]
-FIRST_PROVIDER: ProviderName = "stripe"  # what was written before there could be several does not name it
+FIRST_PROVIDER: ProviderName = "stripe"  # records from before there were several providers do not name theirs
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
 DisputeStatus = Literal["open", "won", "lost"]
@@ -16,10 +16,10 @@ EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
 
 
 class Payment(Struct, frozen=True):
-    """How a purchase is paid. Stored inside the purchase.
+    """The payment of a purchase, stored inside the purchase.
 
-    `provider_id` is the id of what was opened at the provider: a Payment Intent, or a Checkout Session for the hosted page; null before.
-    `payment_intent_id` is the Payment Intent that has taken the money. With a `success_url` the buyer pays on the provider's hosted page.
+    `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page; null until then.
+    `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's hosted page.
     """
 
     provider: ProviderName
@@ -33,7 +33,7 @@ class Payment(Struct, frozen=True):
 
 
 class CheckoutPageItem(Struct, frozen=True):
-    """A line of the hosted page. With a `price_id` the provider shows its own name and price, which must equal ours."""
+    """A line item of the hosted page. With a `price_id`, the provider shows its own name and price; the price must equal ours."""
 
     name: str
     quantity: int
@@ -42,7 +42,7 @@ class CheckoutPageItem(Struct, frozen=True):
 
 
 class CheckoutPage(Struct, frozen=True):
-    """The provider's hosted page: what it shows, where it sends the buyer afterwards, and when it closes at the latest (epoch seconds)."""
+    """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes at the latest (epoch seconds)."""
 
     items: list[CheckoutPageItem]
     success_url: str
@@ -51,7 +51,7 @@ class CheckoutPage(Struct, frozen=True):
 
 
 class PaymentMetadata(Struct, frozen=True):
-    """What the provider keeps with a payment, so that its events can be matched with our purchase."""
+    """Ids that the provider stores with a payment, so that the payment's events can be matched with our purchase."""
 
     purchase_id: str
     event_id: str
@@ -59,11 +59,12 @@ class PaymentMetadata(Struct, frozen=True):
 
 
 class ProviderPayment(Struct, frozen=True, kw_only=True):
-    """A payment as the provider has it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
+    """A payment as the provider reports it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
 
-    `id` is what was opened; `payment_intent_id` the Payment Intent behind it, for a hosted page null until the buyer pays there.
-    `status` is the Payment Intent's, in Stripe's words; a hosted page that cannot be paid any more is `canceled`. `charge_id` and
-    `decline_code` are of the latest attempt. `namespace` says which shop on the provider's account it belongs to.
+    `id` is the id of the Payment Intent or hosted page that was opened. `payment_intent_id` is the Payment Intent behind it; for a hosted
+    page it is null until the buyer pays there. `status` is that of the Payment Intent, in Stripe's words; a hosted page that can no longer
+    be paid is `canceled`. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that the payment belongs
+    to, since several shops may share the provider's account.
     """
 
     provider: ProviderName
@@ -85,7 +86,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def net_received(self) -> int:
-        """What came in less what was refunded, in minor units."""
+        """The amount received minus the amount refunded, in minor units."""
         return self.amount_received - self.amount_refunded
 
     @property
@@ -94,19 +95,19 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has no money in it and cannot be paid any more."""
+        """Whether the payment holds no money and can no longer be paid."""
         return self.status == "canceled" or (self.status == "succeeded" and not self.is_paid)
 
     def matches(self, payment: Payment) -> bool:
-        """Whether the amount and currency that came in are those that were requested."""
+        """Whether the net amount received and its currency equal those of `payment`, our request."""
         return (self.net_received, self.currency) == (payment.amount_cents, payment.currency)
 
 
 class ProviderRefund(Struct, frozen=True, kw_only=True):
-    """A refund as the provider has it. `id` is null for one that the provider refused to make.
+    """A refund as the provider reports it. `id` is null if the provider refused to make the refund.
 
-    `refund_id` and `attempt` are ours; null and 0 for an external refund, made in the provider's dashboard. `namespace` and
-    `purchase_id` are its own, else those of its payment.
+    `refund_id` and `attempt` are ours; they are null and 0 for an external refund, which was made in the provider's dashboard.
+    `namespace` and `purchase_id` come from the refund's metadata, or from its payment's if the refund has none.
     """
 
     provider: ProviderName
@@ -123,9 +124,9 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
 
 class ProviderPayout(Struct, frozen=True, kw_only=True):
-    """A transfer from the provider to the bank of the account. Times are epoch seconds; `arrives_at` is when the bank should have it.
+    """A transfer from the provider to the account's bank. Times are epoch seconds; `arrives_at` is when the bank should receive it.
 
-    `is_automatic`: the provider made it by its schedule. `failure` says why the bank sent it back.
+    `is_automatic` means that the provider made the payout on its own schedule. `failure` says why the bank returned it.
     """
 
     id: str
@@ -139,17 +140,17 @@ class ProviderPayout(Struct, frozen=True, kw_only=True):
 
 
 class PayoutPage(Struct, frozen=True):
-    """Payouts, the newest first. `next_after` is the id behind which the next page begins, null on the last one."""
+    """A page of payouts, newest first. The next page starts after the payout `next_after`, which is null on the last page."""
 
     payouts: list[ProviderPayout]
     next_after: str | None
 
 
 class ProviderDispute(Struct, frozen=True, kw_only=True):
-    """A dispute as the provider has it. `status` is null for an inquiry, which takes no money. `due_at` (epoch seconds): until then the
-    provider takes evidence; null if it does not say.
+    """A dispute as the provider reports it.
 
-    `namespace` and `purchase_id` are those of its payment.
+    `status` is null for an inquiry, which takes no money. `due_at` (epoch seconds) is the provider's deadline for evidence; null if the
+    provider gives none. `namespace` and `purchase_id` are those of the disputed payment.
     """
 
     provider: ProviderName
@@ -165,10 +166,10 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
 
 
 class ProviderEvent(Struct, frozen=True, kw_only=True):
-    """An event of the provider's, from a webhook or from its list of events: a reason to fetch its object, never a truth to act on.
+    """An event from the provider's webhook or list of events: a reason to fetch its object, never a fact to act on.
 
-    `subject` is null for types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are what the
-    object said when the event was sent; `carries_metadata` says whether an object of its kind has a namespace of its own.
+    `subject` is null for event types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are the
+    object's values when the event was sent. `carries_metadata` says whether objects of this kind have a namespace of their own.
     """
 
     provider: ProviderName
@@ -207,7 +208,7 @@ class PaymentsUnavailable(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to try later. Whether it did what was asked shows at the next attempt."""
+    """The provider did not answer, or asked us to try later. It may have carried out the call; the next attempt shows whether it did."""
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
@@ -224,7 +225,7 @@ class PaymentNotCompleted(ApiError):
 
 
 class PriceMismatch(ApiError):
-    """The provider's prices differ from ours, or it refuses a payment at ours: one of the two was changed."""
+    """The provider's prices differ from ours, or it refuses a payment at our prices: one side has changed its prices."""
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503

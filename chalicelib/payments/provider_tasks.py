@@ -1,6 +1,6 @@
-"""Ask the external provider about many payments, several at a time, within its rate and the deadline of the job.
+"""Concurrent calls to the external provider about many payments, within its rate limit and the job's deadline.
 
-The threads only ask. What follows from an answer is done by the caller's thread, so a job needs no thread safety of its own.
+The worker threads only call the provider. The caller's thread handles the answers, so a job needs no thread safety of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,24 +14,27 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, settings
 from chalicelib.payments.model import ProviderUnavailable
 
-# `unanswered`: the provider or the store did not answer, which says nothing about the task; `error`: something is wrong with it.
+# `unanswered`: the provider or the store did not answer, which says nothing about the task. `error`: the task itself failed.
 Failure = Literal["unanswered", "error"]
 
-# When a task that failed is tried again, in seconds by the reason; so those behind it are first next time.
+# Seconds until a failed task is tried again, by reason. The delay puts the tasks behind it first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
 MAX_AT_ONCE = 8
-# A call takes a tenth of a second at least, so one thread makes at most ten calls a second. Of the provider's rate a job takes this much
-# at most; the rest is for buyers.
+# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. A call takes at least a tenth of a second, so one
+# thread makes at most CALLS_PER_THREAD calls a second.
 RATE_SHARE = 0.8
 CALLS_PER_THREAD = 10
-MAX_UNANSWERED = 3  # in a row, before the provider or the store counts as down
-SECONDS_TO_FINISH = 3  # kept free for what follows from the last answers
-SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, a task is not begun
+MAX_UNANSWERED = 3  # tasks in a row without an answer before the provider or the store counts as down
+SECONDS_TO_FINISH = 3  # reserved for handling the last answers
+SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is started
 
 
 class ProviderTask(Struct, frozen=True):
-    """`ask` calls the provider and nothing else; `finish` gets its answer. If there is none, `postpone` lets others be first next time."""
+    """One question to the provider: `ask` only calls the provider, and `finish` gets the answer.
+
+    If either fails, `postpone` gets the reason and moves the task back, so that other tasks come first in the next run.
+    """
 
     name: str
     ask: Callable[[], Any]
@@ -40,7 +43,7 @@ class ProviderTask(Struct, frozen=True):
 
 
 class TasksResult(Struct):
-    """How many tasks were finished and how many were postponed. `gave_up`: the provider or the store did not answer several in a row."""
+    """The numbers of finished and postponed tasks. `gave_up` means that MAX_UNANSWERED tasks in a row got no answer."""
 
     finished: int = 0
     postponed: int = 0
@@ -48,17 +51,17 @@ class TasksResult(Struct):
 
 
 def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
-    """Run tasks in their order, several at once as long as the provider answers.
+    """Run the tasks in order, several at once while the provider answers. Returns how many were finished and postponed.
 
-    A task that fails is postponed, and the others go on; but none is begun after MAX_UNANSWERED in a row, or when there is too little time.
-    Raises SettingsError.
+    A task that fails is postponed, and the others continue. No task is started after MAX_UNANSWERED tasks in a row got no answer, or when
+    too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
     max_at_once = max(1, min(MAX_AT_ONCE, int(settings.current().stripe_call_rate * RATE_SHARE / CALLS_PER_THREAD)))
     unanswered = 0
     with ThreadPoolExecutor(max_at_once) as pool:
         running: dict[Future[Any], ProviderTask] = {}
-        at_once = 1  # until the provider has answered
+        at_once = 1  # until the provider answers for the first time
         while True:
             _begin(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
             if not running:
@@ -72,7 +75,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
 
 
 def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
-    """The tasks of several groups in turn, so that none of them waits for all of another."""
+    """Yield tasks from several groups in turn, so that no group waits for all tasks of another group."""
     iterators = [iter(group) for group in groups]
     while iterators:
         for iterator in list(iterators):
@@ -84,7 +87,7 @@ def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
 
 
 def _begin(pool: ThreadPoolExecutor, running: dict["Future[Any]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int) -> None:
-    """Begin tasks until `at_once` are running, if there is time."""
+    """Start tasks until `at_once` are running or too little time is left."""
     while len(running) < at_once and deadline.remaining() >= SECONDS_FOR_TASK:
         task = next(waiting, None)
         if task is None:
@@ -98,17 +101,17 @@ def _ask(task: ProviderTask) -> Any:
 
 
 def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> bool:
-    """Do what follows from an answer, or postpone the task. Returns whether the provider and the store have answered."""
+    """Pass the answer to the task, or postpone the task if it failed. Returns whether the provider and the store answered."""
     failure: Failure = "unanswered"
     try:
         task.finish(future.result())
     except settings.SettingsError:
         raise
-    except ProviderUnavailable:  # logged where it was raised
+    except ProviderUnavailable:  # already logged where it was raised
         pass
     except Exception as error:
         if not isinstance(error, dynamo.STORE_ERRORS):
-            failure = "error"  # for example a payment that the provider has lost
+            failure = "error"  # for example, the provider no longer has the payment
         log.exception("provider.task_failed", task=task.name)
     else:
         result.finished += 1

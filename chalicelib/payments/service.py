@@ -1,6 +1,7 @@
 """Payments: free orders, simulated payments where the stage allows them, and Stripe where a key is set up.
 
-`providers/protocol.py` says what each provider can do, and what only an external one has: events, refunds, disputes, lists of them.
+This module chooses the provider of a payment and passes each call on to it. `providers/protocol.py` describes what every provider can do,
+and what only external providers have: events, refunds, disputes and lists of them.
 """
 
 from collections.abc import Iterator
@@ -30,9 +31,10 @@ __all__ = ["check_key"]
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
-    """Choose the provider of a new payment; nothing is opened there yet. An amount of 0 is free, whatever was `requested`.
+    """Return a new payment with its provider chosen; nothing is opened at the provider yet.
 
-    Raises ProviderNotOffered if the requested provider is not offered here, PaymentsUnavailable if none is.
+    An amount of 0 is always free, whatever was `requested`. Raises ProviderNotOffered if the requested provider is not offered here, and
+    PaymentsUnavailable if none was requested and the default provider is not offered.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
@@ -47,7 +49,7 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
 
 
 def is_external(provider: str) -> bool:
-    """Whether the provider of this name is a company with books of its own, where payments are opened, verified and refunded."""
+    """Whether the named provider is a company with its own books, where payments are opened, verified and refunded."""
     return provider in EXTERNAL
 
 
@@ -67,17 +69,17 @@ def external_provider_names() -> list[ProviderName]:
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-    """The payment captured or declined, if that is decided here; None if only its external provider knows. Writes nothing.
+    """Return the payment as captured or declined if that is decided here, or None if only its external provider knows. Writes nothing.
 
-    Raises SimulationRequired or SimulationRefused if `simulate` is missing or out of place, and PaymentsUnavailable.
+    Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
     """
     return PROVIDERS[payment.provider].local_outcome(payment, simulate)
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
-    """Open the payment at its provider, for our page or for its own; the same one when called again. None if there is nothing to open.
+    """Open the payment at its provider, for our own page or, with a `page`, for the provider's hosted page.
 
-    Raises PriceMismatch and ProviderUnavailable.
+    A repeated call returns the same payment. Returns None if there is nothing to open. Raises PriceMismatch and ProviderUnavailable.
     """
     try:
         return PROVIDERS[payment.provider].open_payment(payment, metadata, page)
@@ -88,38 +90,38 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def fetch_payment(payment: Payment) -> ProviderPayment:
-    """The payment as its provider has it now; it must have been opened there. Raises ProviderUnavailable."""
+    """Fetch the current payment from its provider, where it must have been opened before. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
     return external_provider(payment.provider).fetch_payment_by_id(payment.provider_id)
 
 
 def external_provider(name: str) -> ExternalProvider:
-    """The external provider of this name, as it is stored. Raises KeyError for the name of another one."""
+    """The external provider with this stored name. Raises KeyError for any other name."""
     return EXTERNAL[cast(ProviderName, name)]
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
-    """What was paid, or begun to be paid, in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
+    """Payments created in [since, until), epoch seconds, at all external providers, paid or not. Raises ProviderUnavailable."""
     return (payment for provider in _offered() for payment in provider.list_payments(since, until))
 
 
 def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    """The refunds of [since, until) at all external providers. Raises ProviderUnavailable."""
+    """Refunds created in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
     return (refund for provider in _offered() for refund in provider.list_refunds(since, until))
 
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    """The disputes of [since, until) at all external providers. Raises ProviderUnavailable."""
+    """Disputes created in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
     return (dispute for provider in _offered() for dispute in provider.list_disputes(since, until))
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
-    """What all external providers have sent in [since, until), or tried to send, to our webhooks. Raises ProviderUnavailable."""
+    """Events created in [since, until) that all external providers sent, or tried to send, to our webhooks. Raises ProviderUnavailable."""
     return (event for provider in _offered() for event in provider.list_events(since, until))
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
-    """Make sure that nobody can pay any more. Returns None on success, or the payment if its money has come in or still may.
+    """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
 
     Raises ProviderUnavailable.
     """
@@ -129,10 +131,10 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 def create_refund(
     provider: str, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
 ) -> ProviderRefund:
-    """Make one refund at the external provider of its payment.
+    """Create one refund at the external provider of its payment.
 
-    With `check_existing`, for a refund that an earlier call may have made, one that the provider has already is returned instead: its
-    idempotency keys protect for a day only. That may be one of an earlier attempt that seemed to be refused.
+    Set `check_existing` if an earlier call may already have created the refund: the provider's idempotency keys protect for one day only.
+    A refund that the provider already has is then returned instead, even one of an earlier attempt that only seemed to be refused.
     """
     external = external_provider(provider)
     for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:

@@ -1,7 +1,7 @@
-"""Comparison of our books with the payment provider's over a span of time: repair what the state machine can, report the rest.
+"""Comparison of our books with the payment provider's over a span of time: repairs what the state machine can, and reports the rest.
 
-It compares what the provider has (payments, refunds, disputes), what it sent and we never received (lost webhooks), and what our ledger
-says came in (tickets without a payment). Everything is safe to repeat, so a comparison that dies is made again from its beginning.
+A comparison covers the provider's payments, refunds and disputes, events that we never received (lost webhooks), and money that only our
+ledger has (tickets without a payment). All of it is safe to repeat, so a comparison that crashes is repeated from its beginning.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,12 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.provider_events import EventResult
 from chalicelib.reconciliation.model import ReconciliationReport
 
-# The state of one comparison while it runs: its report, its limit of refunds for unknown purchases, and the open findings.
-
 
 class ComparisonRun:
-    """What one comparison has done so far. `open_findings` are the (purchase id, finding id) of all that were open at its start."""
+    """The state of a running comparison: its report, how many more unknown payments it may refund, and the open cases at its start.
+
+    `open_findings` holds the (purchase id, finding id) of every finding that was open at the start.
+    """
 
     def __init__(self, report: ReconciliationReport, now: int, max_unknown: int | None) -> None:
         self.report, self.now = report, now
@@ -41,18 +42,18 @@ class ComparisonRun:
         self.payment_findings = [case for case in findings if "capture" in case.details]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
-        """Remember that a refund or dispute is compared here, so that its events are not processed too. Returns whether it is ours."""
+        """Note that a refund or dispute is compared here, so that its events are not processed too. Returns whether it is ours."""
         self.compared[provider_id] = namespace == settings.current().provider_namespace
         return self.compared[provider_id]
 
     def count_repaired(self, kind: str, result: EventResult) -> Purchase | None:
-        """Count a repair of this kind if the purchase changed. Returns the purchase as it is now."""
+        """Count a repair of this kind if the purchase changed. Returns the current purchase."""
         if result.changed:
             self.report.count_repaired(kind)
         return result.purchase
 
     def update_finding(self, purchase_id: str, kind: str, about: str, differs: bool, details: dict[str, Any]) -> None:
-        """Open the finding `<kind>-<about>` of a purchase if there is a difference, and close it if there is none."""
+        """Open the finding `<kind>-<about>` of a purchase if there is a difference, or close the finding if there is none."""
         finding = (purchase_id, f"{kind}-{about}")
         if differs:
             self.report.count_finding(kind)
@@ -65,7 +66,8 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison.
 
-        `payment_at`: `about` is a payment at this provider, so the finding is compared again.
+        ProviderUnavailable and FATAL_ERRORS still stop it. If `about` is a payment, pass the name of its provider as `payment_at`, so that
+        later runs compare the payment again.
         """
         error_name = None
         try:
@@ -81,20 +83,20 @@ class ComparisonRun:
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
 
 
-# Payments of unknown purchases that one comparison may refund. If there are more, this is the wrong store, or one restored from a backup.
+# Payments of unknown purchases that one comparison may refund. If there are more, the store is the wrong one or was restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
 
 
 class StoreIsBehind(Exception):
-    """The provider has payments for many purchases that this store does not have: it is the wrong store, or was restored from a backup."""
+    """The provider has payments for many purchases that this store lacks: it is the wrong store, or was restored from a backup."""
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
-    """Compare everything in [since, until), epoch seconds, and repair what differs. Returns what was compared, repaired and found.
+    """Compare everything in [since, until), epoch seconds, and repair differences. Returns what was compared, repaired and found.
 
-    `max_unknown`: how many payments of unknown purchases may be refunded; None for all of them. Raises ProviderUnavailable and
-    StoreIsBehind; what was repaired until then stays repaired.
+    `max_unknown` limits how many payments of unknown purchases may be refunded; None means no limit. Raises ProviderUnavailable and
+    StoreIsBehind; repairs made before the error are kept.
     """
     run = ComparisonRun(ReconciliationReport(since, until), now, max_unknown)
     paid = _compare_payments(run)
@@ -111,7 +113,7 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
 
 
 def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
-    """Compare what the oldest findings are about again, with `disputes` also every open dispute, and close those that are resolved.
+    """Compare the payments of the oldest findings again, with `disputes` also every open dispute, and close the resolved cases.
 
     Returns the number of repairs by kind. Raises ProviderUnavailable.
     """
@@ -128,14 +130,14 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
 
 
 def _provider_of(case: Case) -> str:
-    """The external provider of what the case is about. Cases of earlier versions do not name it."""
+    """The name of the case's external provider. Cases from earlier versions do not name theirs."""
     return str(case.details.get("provider", FIRST_PROVIDER))
 
 
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:
     provider_payment, purchase = payments.external_provider(provider).find_payment_by_id(payment_intent_id), queries.load(purchase_id)
     if provider_payment is not None and purchase is None:
-        # Only shown, never refunded here: it may be a finding because there were too many of its kind.
+        # Report the payment, never refund it here: it may be a finding because too many payments had unknown purchases.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
     elif provider_payment is not None:
         _compare_payment(run, provider_payment, purchase)
@@ -144,7 +146,7 @@ def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, paymen
 
 
 def _compare_payments(run: ComparisonRun) -> set[str]:
-    """Compare each payment of this span with its purchase. Returns the ids of those that came in, see `_our_payments`."""
+    """Compare each payment of this span with its purchase. Returns the ids of payments that received money, see `_our_payments`."""
     paid: set[str] = set()
     our_payments = _our_payments(run.report, paid)
     while batch := list(islice(our_payments, dynamo.MAX_BATCH_GET)):
@@ -158,9 +160,9 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
 
 
 def _our_payments(report: ReconciliationReport, paid: set[str]) -> Iterator[ProviderPayment]:
-    """Our payments that were opened in this span. Adds to `paid` the ids of those that came in.
+    """Yield our payments that were opened in this span, and add the ids of payments that received money to `paid`.
 
-    Purchases of the end of this span may open theirs after it, so later payments are read and added to `paid` too.
+    A purchase made at the end of the span may open its payment after the span, so `paid` also covers payments that were opened later.
     """
     chosen = settings.current()
     for payment in payments.list_payments(report.since, report.until + catalog.longest_hold_seconds() + chosen.checkout_seconds):
@@ -173,7 +175,7 @@ def _our_payments(report: ReconciliationReport, paid: set[str]) -> Iterator[Prov
 
 
 def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> None:
-    """Count payments of unknown purchases. Beyond the limit, show them as findings and raise StoreIsBehind instead of refunding them."""
+    """Count payments of unknown purchases. Beyond the limit, open findings and raise StoreIsBehind instead of refunding them."""
     if run.unknown_left is None:
         return
     run.unknown_left -= len(unknown)
@@ -205,7 +207,7 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
             purchase = run.count_repaired("refunds_differ", provider_events.apply_refund(refund, run.now)) or purchase
         payment = payments.external_provider(payment.provider).fetch_payment_by_id(payment.id)  # a refund may just have been created
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
-        return  # an unfinished refund is an open case already
+        return  # an unfinished refund already has an open case
     expected, found = _expected_amounts(purchase, payment), _amounts(payment.amount_received, payment.amount_refunded, payment.currency)
     about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id}
     details = {**about, "expected": expected, "found": found}
@@ -213,7 +215,7 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
 
 
 def _expected_amounts(purchase: Purchase, payment: ProviderPayment) -> dict[str, Any]:
-    """The amounts that the provider should have. A payment that bought no tickets must have been refunded in full."""
+    """The amounts that the provider should report. A payment that bought no tickets must have been refunded in full."""
     own = purchase.payment
     if purchase.was_order and own is not None and own.payment_intent_id == payment.id:
         return _amounts(own.amount_cents, purchase.refunded_total(payment.id, include_due=False), purchase.currency)
@@ -225,12 +227,12 @@ def _amounts(received_cents: int, refunded_cents: int, currency: str) -> dict[st
 
 
 def _payment_repair(result: EventResult) -> str:
-    """The kind of repair, if applying a payment changed its purchase."""
+    """The kind of repair to count if applying a payment changed its purchase."""
     return "payment_over" if result.result == "ended" else "paid_without_tickets"
 
 
 def _event_repair(subject: EventSubject | None, result: EventResult) -> str:
-    """The kind of repair, if processing an event changed a purchase."""
+    """The kind of repair to count if processing an event changed a purchase."""
     match subject:
         case "dispute":
             return "disputes_differ"
@@ -257,13 +259,13 @@ def _compare_disputes(run: ComparisonRun) -> None:
 
 
 def _process_missed_events(run: ComparisonRun) -> None:
-    """Process the events of this span that no webhook brought, whatever the age of their payment: a bank's reply, a decided dispute."""
+    """Process events of this span that no webhook delivered, such as a bank's reply or a decided dispute, for payments of any age."""
     events = payments.list_events(run.report.since, run.report.until)
     while batch := list(islice(events, dynamo.MAX_BATCH_GET)):
         for event in provider_events.select_unprocessed(batch):
             if event.object_id in run.compared:
                 run.report.unheard += run.compared[event.object_id]
-                continue  # its object was compared before
+                continue  # the event's object was already compared
             with run.isolate_errors(event.purchase_id or event.object_id, event.id):
                 result = provider_events.process_event(event, run.now)
                 run.report.unheard += result.result not in ("not_ours", "seen")
@@ -271,7 +273,7 @@ def _process_missed_events(run: ComparisonRun) -> None:
 
 
 def _find_tickets_without_payment(run: ComparisonRun, paid: set[str]) -> None:
-    """Find money that came in for purchases of this span according to our ledger, and that the provider does not have."""
+    """Find money that our ledger shows as received for purchases of this span, but that the provider does not have."""
     for entry in _captured_entries(run.report):
         if entry.reference in paid:
             continue
@@ -300,7 +302,7 @@ def _captured_entries(report: ReconciliationReport) -> Iterator[LedgerEntry]:
     first_id, last_id = ids.lowest_id_of(report.since), ids.lowest_id_of(report.until)
     for event in catalog.load_current().events.values():
         if event.last_sale_at < report.since:
-            continue  # it has no purchases of this span
+            continue  # the event has no purchases in this span
         for entry in ledger.list_entries_between(event.id, first_id, last_id):
             if entry.kind == "captured" and payments.is_external(entry.provider):
                 yield entry

@@ -1,4 +1,4 @@
-"""The schedule that compares our books with the payment provider's."""
+"""The scheduled job that compares our books with the payment provider's."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The report of a comparison of our books with the payment provider's."""
+"""The report of a comparison of our books with the payment provider's, and the last run of the schedule."""
 
 from collections import Counter
 from typing import Any
@@ -9,9 +9,9 @@ from chalicelib.foundation import clock
 
 
 class ReconciliationReport(Struct):
-    """How much was compared in [since, until), epoch seconds. `unheard` counts events that no webhook had brought.
+    """The result of comparing [since, until), in epoch seconds: how much was compared, repaired and found.
 
-    `repaired` and `findings` count by kind. Every finding is also an open case.
+    `unheard` counts events that no webhook had delivered. `repaired` and `findings` count by kind. Every finding is also an open case.
     """
 
     since: int
@@ -28,7 +28,7 @@ class ReconciliationReport(Struct):
         return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
 
     def add(self, following: "ReconciliationReport") -> None:
-        """Extend this report by that of the span of time that follows it."""
+        """Extend this report by the report of the time span that follows it."""
         self.until = following.until
         self.payments += following.payments
         self.refunds += following.refunds
@@ -45,7 +45,7 @@ class ReconciliationReport(Struct):
 
 
 class LastRun(Struct):
-    """The last run of the schedule: when it ran (`at`), until when the books are compared, both in epoch seconds, and what it did."""
+    """The last run of the schedule: when it ran (`at`), the time up to which the books are compared, in epoch seconds, and its report."""
 
     at: int
     until: int

@@ -1,4 +1,4 @@
-"""The scheduled comparison of our books with the payment provider's: each run goes on, span by span, where the last one stopped."""
+"""The scheduled comparison of our books with the provider's, span by span. Each run continues where the previous run stopped."""
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -11,7 +11,7 @@ from chalicelib.payments import service as payments
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import LastRun, ReconciliationReport
 
-# Table `reconciliation`: one item with the time up to which the schedule has compared, and the report of its last run.
+# Table `reconciliation` has one item: the time up to which the schedule has compared the books, and the report of its last run.
 
 _ID = "last"
 
@@ -31,7 +31,7 @@ class ReconciliationRow(dynamo.Table):
 
 
 def load_last_run() -> LastRun | None:
-    """The last run of the schedule; None before the first one."""
+    """Return the last run of the schedule, or None before the first run."""
     row = ReconciliationRow.find(_ID)
     if row is None:
         return None
@@ -39,27 +39,28 @@ def load_last_run() -> LastRun | None:
 
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
-    """Save the time up to which the books are compared. False, and nothing written, if another run has moved it on from `reached`."""
+    """Save the time up to which the books are compared. Returns False, without a write, if another run has moved it from `reached`."""
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
     if reached is None:
         return dynamo.put_if(row, "attribute_not_exists(id)") is None
     return dynamo.put_if(row, "until = :reached", reached=reached) is None
 
 
-# A span that is not finished is compared again from its beginning. At most 50 payments a second can be made (Stripe allows 100 calls,
-# each payment takes two), so five minutes are 15,000 payments and 600 pages of lists: well within the 15 minutes of a function.
+# An unfinished span is compared again from its beginning. Buyers can make at most 50 payments a second, because Stripe allows 100 calls a
+# second and each payment takes two. Five minutes are thus 15,000 payments and 600 pages of lists, well within a function's 15 minutes.
 SPAN_SECONDS = 300
-MAX_SPANS_PER_RUN = 72  # six hours; what was missed while nothing ran is caught up run by run
-MAX_PAYMENTS_PER_RUN = 10_000  # after so many no further span is begun
-FIRST_RUN_SECONDS = 3600  # how far back the very first run goes; no payments are older, since every deployment has the schedule
+MAX_SPANS_PER_RUN = 72  # six hours; after a longer gap, several runs catch up
+MAX_PAYMENTS_PER_RUN = 10_000  # after this many, no further span is started
+FIRST_RUN_SECONDS = 3600  # how far back the very first run goes; every deployment has the schedule, so no payments are older
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
 
 def run(now: int) -> ReconciliationReport | None:
-    """Compare from where the last run stopped, and return the report of this run; None if no external provider takes payments here.
+    """Continue the comparison where the last run stopped, and return the report of this run.
 
-    Raises ProviderUnavailable and StoreIsBehind; the next run then begins with the span that was not finished.
+    Returns None if no external provider takes payments here. Raises ProviderUnavailable and StoreIsBehind; the next run then starts with
+    the unfinished span.
     """
     if not payments.has_external_provider():
         return None
@@ -69,7 +70,7 @@ def run(now: int) -> ReconciliationReport | None:
     end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - chosen.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
-    # A dispute's decision is an event, but Stripe keeps events for 30 days only, so open disputes are also fetched once a day.
+    # The decision of a dispute is an event, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
     report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)

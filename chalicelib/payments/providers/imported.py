@@ -1,4 +1,4 @@
-"""Orders that another system has sold: it has their money and gives it back. Nobody can pay this way here."""
+"""Orders sold by another system, which holds their money and refunds it. Buyers cannot pay this way here."""
 
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, PaymentsUnavailable, SimulatedOutcome
 

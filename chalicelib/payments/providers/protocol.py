@@ -1,4 +1,4 @@
-"""What every way of paying can do, and the list of them. A new provider is one more module here and one more line in a list."""
+"""The interfaces of payment providers, and the lists of providers. A new provider is one more module here and one line in a list."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,60 +19,61 @@ from chalicelib.payments.providers import free, imported, simulated, stripe
 
 
 class PaymentProvider(Protocol):
-    """Implemented by the modules `free`, `simulated`, `stripe` and `imported`."""
+    """A way to pay. Implemented by the modules `free`, `simulated`, `stripe` and `imported`."""
 
     def is_offered(self) -> bool:
-        """Whether buyers of this stage can pay this way."""
+        """Whether buyers in this stage can pay this way."""
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
-        """Open the payment so that the buyer can pay it; the same one when called again. None if there is nothing to open.
+        """Open the payment so that the buyer can pay. Returns None if there is nothing to open.
 
-        With a `page` the provider's hosted page takes the money. Raises PriceMismatch and ProviderUnavailable.
+        A repeated call returns the same payment. With a `page`, the buyer pays on the provider's hosted page. Raises PriceMismatch and
+        ProviderUnavailable.
         """
 
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
-        """Make sure that nobody can pay any more. Returns None on success, or the payment if its money has come in or still may.
+        """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
 
         Raises ProviderUnavailable.
         """
 
     def local_outcome(self, payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-        """The payment captured or declined, if that is decided here; None if only the provider knows.
+        """Return the payment as captured or declined if that is decided here, or None if only the provider knows.
 
-        Raises SimulationRequired or SimulationRefused when `simulate` is missing or out of place, and PaymentsUnavailable.
+        Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
         """
 
 
 class ExternalProvider(PaymentProvider, Protocol):
-    """A company with books of its own: payments are opened, verified and refunded there. Implemented by the module `stripe`.
+    """A company with its own books, where payments are opened, verified and refunded. Implemented by the module `stripe`.
 
-    Each function raises ProviderUnavailable if the company cannot be reached. Lists are of what was created in [since, until), epoch
-    seconds, newest first. The ids of two providers are never equal.
+    Each function raises ProviderUnavailable if the company cannot be reached. The lists with `since` and `until` hold what was created in
+    [since, until), epoch seconds, newest first. Two providers never use the same id.
     """
 
     def takes_own_page(self) -> bool:
-        """Whether the shop's own page can take a payment; if not, `open_payment` always gets a `page`."""
+        """Whether buyers can pay on the shop's own page; if not, `open_payment` always gets a `page`."""
 
     def event_types(self) -> list[str]:
-        """The types of events that the provider must send to our webhook."""
+        """The event types that the provider must send to our webhook."""
 
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
-        """The event of a webhook, if the provider has signed exactly these bytes lately; else None."""
+        """Return the event of a webhook if the provider signed exactly these bytes recently, else None."""
 
     def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
-        """A payment, or a hosted page, as the provider has it now."""
+        """Fetch a payment, or a hosted page, in its current state."""
 
     def find_payment_by_id(self, provider_id: str) -> ProviderPayment | None:
-        """As `fetch_payment_by_id`; None if the provider does not have it."""
+        """Like `fetch_payment_by_id`, but return None if the provider has no such payment."""
 
     def fetch_refund(self, provider_id: str) -> ProviderRefund:
-        """A refund as the provider has it now."""
+        """Fetch a refund in its current state."""
 
     def fetch_dispute(self, provider_id: str) -> ProviderDispute:
-        """A dispute as the provider has it now."""
+        """Fetch a dispute in its current state."""
 
     def create_refund(self, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
-        """Refund some of a payment, once for each attempt. If the provider refuses, the refund is `failed` and has no id."""
+        """Refund an amount of a payment, once per attempt. If the provider refuses, the refund is `failed` and has no id."""
 
     def list_refunds_of_payment(self, payment_intent_id: str) -> list[ProviderRefund]:
         """All refunds of one payment, newest first."""
@@ -84,10 +85,10 @@ class ExternalProvider(PaymentProvider, Protocol):
     def list_disputes(self, since: int, until: int) -> Iterator[ProviderDispute]: ...
 
     def list_events(self, since: int, until: int) -> Iterator[ProviderEvent]:
-        """The events that the provider has sent, or tried to send, to our webhook."""
+        """Events that the provider sent, or tried to send, to our webhook."""
 
     def list_payouts(self, limit: int, after: str | None) -> PayoutPage:
-        """A page of what the provider has sent to the bank of the account. Raises InvalidInput if there is no payout `after`."""
+        """A page of the account's payouts, newest first, that follow the payout `after`. Raises InvalidInput if `after` does not exist."""
 
 
 EXTERNAL: dict[ProviderName, ExternalProvider] = {"stripe": stripe}

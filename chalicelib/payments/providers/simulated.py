@@ -1,4 +1,4 @@
-"""Simulated payments: the caller says how they end. For local runs and test stages; never in production."""
+"""Simulated payments, whose outcome the caller chooses. For local runs and test stages, never for production."""
 
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ def cancel_payment(payment: Payment) -> None:  # noqa: ARG001
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:
-    """The payment captured or declined, as `simulate` says. Raises SimulationRequired and PaymentsUnavailable."""
+    """Return the payment as captured or declined, as `simulate` says. Raises SimulationRequired and PaymentsUnavailable."""
     if not is_offered():
         raise PaymentsUnavailable()
     if simulate is None:

@@ -1,7 +1,7 @@
-"""Stripe: the calls that we make to its API, and the check of its webhooks' signatures.
+"""Stripe: the calls to its API, the check of its webhook signatures, and the SDK's client with its errors turned into ours.
 
-Every call that creates something carries an idempotency key made of what it is for: repeated by us, by the SDK or after a crash,
-it creates nothing new. Each function raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
+Every call that creates something carries an idempotency key derived from its purpose, so a call repeated by us, by the SDK or after a
+crash creates nothing new. Each function that calls Stripe raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
 """
 
 import re
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     import stripe
 
 SIGNATURE_TOLERANCE_SECONDS = 300
-MAX_PAGE_SIZE = 100  # the most that Stripe returns
+MAX_PAGE_SIZE = 100  # Stripe's maximum
 
 _SIGNED_AT = re.compile(r"t=([0-9]{1,12})", re.ASCII)
 
-# Of disputes, and of refunds made in the dashboard, only the payment carries our metadata.
+# Disputes and refunds made in the dashboard do not carry our metadata; only their payment does, so it is expanded.
 _EXPAND_PAYMENT = {"expand": ["payment_intent"]}
 _EXPAND_IN_LISTS = {"expand": ["data.payment_intent"]}
 
@@ -47,17 +47,17 @@ ListName = Literal["payment_intents", "refunds", "disputes", "events", "payouts"
 
 
 def is_offered() -> bool:
-    """Whether a key of Stripe's is set up."""
+    """Whether a Stripe API key is set up."""
     return bool(secret_settings.optional_secret("stripe_api_key"))
 
 
 def takes_own_page() -> bool:
-    """True: its Payment Element is a part of our page."""
+    """True: our own page embeds Stripe's Payment Element."""
     return True
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-    """Open a Payment Intent, or with a `page` a Checkout Session. Raises PriceMismatch."""
+    """Open a Payment Intent or, with a `page`, a Checkout Session. Raises PriceMismatch."""
     if page is None:
         return _create_payment_intent(metadata, payment.amount_cents, payment.currency)
     session = _create_checkout_session(metadata, payment.currency, page)
@@ -68,10 +68,10 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Cancel what was opened, as the protocol says.
+    """Cancel the Payment Intent or Checkout Session; returns what the protocol says.
 
-    Without a `provider_id` there is nothing to pay: a request that opens the payment right now cannot save its id any more, and
-    cancels the payment itself.
+    Without a `provider_id` there is nothing that can be paid: a concurrent request that is opening the payment can no longer save its id,
+    so it cancels the payment itself.
     """
     if payment.provider_id is None:
         return None
@@ -80,7 +80,7 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
-    """Always None: only Stripe knows whether the money came in. Raises SimulationRefused if the caller wants to simulate it."""
+    """Return None, because only Stripe knows whether the money came in. Raises SimulationRefused if the caller sends `simulate`."""
     if simulate is not None:
         raise SimulationRefused("Stripe processes this payment, so leave out `simulate`.", path="$.simulate")
 
@@ -123,7 +123,7 @@ def _create_checkout_session(metadata: PaymentMetadata, currency: str, page: Che
 
 
 def fetch_payment_by_id(provider_id: str) -> ProviderPayment:
-    """A Payment Intent or a Checkout Session as Stripe has it now."""
+    """Fetch a Payment Intent or a Checkout Session in its current state."""
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
         return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
@@ -131,7 +131,7 @@ def fetch_payment_by_id(provider_id: str) -> ProviderPayment:
 
 
 def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
-    """As `fetch_by_id`; None if Stripe does not have it."""
+    """Like `fetch_payment_by_id`, but return None if Stripe has no such payment."""
     import stripe
 
     try:
@@ -143,7 +143,7 @@ def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
 
 
 def _cancel(provider_id: str) -> ProviderPayment:
-    """Cancel a Payment Intent or expire a Checkout Session, if that is still possible. Returns it as it is afterwards, maybe paid."""
+    """Cancel a Payment Intent or expire a Checkout Session, if still possible. Returns its state afterwards, which may be paid."""
     import stripe
 
     try:
@@ -151,11 +151,11 @@ def _cancel(provider_id: str) -> ProviderPayment:
             return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
         return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
     except stripe.InvalidRequestError:
-        return fetch_payment_by_id(provider_id)  # too late: it is paid or cancelled already
+        return fetch_payment_by_id(provider_id)  # too late: already paid or cancelled
 
 
 def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
-    """Refund some of a payment, once for each attempt. If Stripe refuses, the refund is `failed` and has no id."""
+    """Refund an amount of a payment, once per attempt. If Stripe refuses, the refund is `failed` and has no id."""
     import stripe
 
     metadata = {
@@ -183,7 +183,7 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
 
 
 def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
-    """The refunds of one payment, newest first. Stripe lists a hundred, twice as many as a purchase has tickets."""
+    """All refunds of one payment, newest first. One page of 100 is enough: a purchase has at most half as many tickets."""
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
     return [mapping.refund_of(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
 
@@ -212,7 +212,7 @@ def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
 
 
 def list_payouts(limit: int, after: str | None) -> PayoutPage:
-    """A page of the account's payouts, the newest first, behind the one `after`. Raises InvalidInput if there is no such payout."""
+    """A page of the account's payouts, newest first, that follow the payout `after`. Raises InvalidInput if `after` does not exist."""
     import stripe
 
     params: dict[str, Any] = {"limit": limit} if after is None else {"limit": limit, "starting_after": after}
@@ -227,7 +227,7 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
-    """The events that Stripe has sent, or tried to send, to our webhook; it keeps them for 30 days."""
+    """Events that Stripe sent, or tried to send, to our webhook. Stripe keeps them for 30 days."""
     return map(mapping.event_of, _list_created("events", since, until, types=event_types()))
 
 
@@ -236,7 +236,7 @@ def event_types() -> list[str]:
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
-    """The event of a webhook, if one of our signing secrets signed exactly these bytes at most five minutes ago; else None."""
+    """Return the event of a webhook if one of our secrets signed exactly these bytes within the last five minutes, else None."""
     import stripe
 
     signed_at = _signed_at(signature)
@@ -244,7 +244,7 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
         return None
     for secret in filter(None, (part.strip() for part in secret_settings.optional_secret("stripe_webhook_secrets").split(","))):
         try:
-            # The age was checked above, by the injected clock.
+            # The age was checked above against `now`; the SDK would use the system clock.
             stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=None)
             event: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         except (stripe.SignatureVerificationError, UnicodeDecodeError, msgspec.DecodeError):
@@ -254,13 +254,14 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
 
 
 def _signed_at(signature: str) -> int | None:
-    """The time in a Stripe-Signature header, epoch seconds; None if the header is not ASCII, or has no time or several.
+    """The time in a Stripe-Signature header, in epoch seconds; None if the header is not ASCII, or has no time or several times.
 
-    Of several times the SDK might verify another one than we compare with the clock, and an old delivery would pass as a new one.
+    With several times, the SDK might verify a different time from the one that we compare with the clock, so an old delivery would pass
+    as a new one.
     """
     times = [element for element in signature.split(",") if element.partition("=")[0].strip() == "t"]
     match = _SIGNED_AT.fullmatch(times[0]) if len(times) == 1 else None
-    return int(match[1]) if match and signature.isascii() else None  # the SDK compares ASCII text only, and fails with anything else
+    return int(match[1]) if match and signature.isascii() else None  # the SDK compares only ASCII text and fails on anything else
 
 
 def _is_checkout_session(provider_id: str) -> bool:
@@ -268,7 +269,7 @@ def _is_checkout_session(provider_id: str) -> bool:
 
 
 def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
-    # The namespace: several shops may share one account of Stripe, and each receives the webhooks of all.
+    # The namespace tells shops apart: several may share one Stripe account, and each receives the webhooks of all of them.
     return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
 
 
@@ -278,7 +279,7 @@ def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any
 
 
 def _list_created(what: ListName, since: int, until: int, **more: Any) -> Iterator[dict[str, Any]]:
-    """All objects of a list that were created in [since, until), newest first; one call for each page of 100."""
+    """Yield all objects of a list that were created in [since, until), newest first. Makes one call per page of 100."""
     params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **more}
     while True:
         page = _fetch_page(what, params)
@@ -293,7 +294,7 @@ def _fetch_page(what: ListName, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """Call Stripe to open a payment. Raises PriceMismatch if it refuses: unknown prices, two currencies, an amount below its minimum."""
+    """Call Stripe to open a payment. Raises PriceMismatch if Stripe refuses: unknown price, mixed currencies, amount below its minimum."""
     import stripe
 
     try:
@@ -303,19 +304,17 @@ def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str
         raise PriceMismatch() from error
 
 
-# One call to Stripe: the SDK's client, and its errors as ours.
-#
-# The SDK is imported at the first call, so a cold start does without.
+# The SDK's client and its errors. The SDK is imported at the first call, to keep it out of cold starts.
 
 API_VERSION = "2026-10-28.endive"
-RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key, as long as there is time
+RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key, while there is time
 
 
 def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """Call Stripe: run `operation` with the SDK's client and return the object that it gives, as JSON.
+    """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
-    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left to
-    ask; stripe.InvalidRequestError as it is.
+    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
+    call. Passes stripe.InvalidRequestError on unchanged.
     """
     import stripe
 
@@ -325,11 +324,11 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
         stripe_object = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
     except stripe.InvalidRequestError:
         raise
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # until the key is replaced, nobody can pay
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # nobody can pay until the key is replaced
         log.exception("stripe.key_refused")
         raise ProviderUnavailable() from error
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
-        # APIError: a 5xx, or an idempotency key that another call of ours is using at this moment.
+        # APIError: a 5xx, or an idempotency key that another of our calls is using right now.
         log.warning("stripe.unavailable", error=type(error).__name__)
         raise ProviderUnavailable() from error
     except DeadlineExceeded as error:

@@ -1,6 +1,6 @@
-"""The HTTP client under Stripe's SDK: each attempt keeps the deadline of the request, and says whether it may have been done.
+"""HTTP client for Stripe's SDK: keeps each attempt within the request's deadline, and tracks whether Stripe may have carried it out.
 
-Imports the SDK, so it is imported at the first call only.
+This module imports the SDK, so it is itself imported only at the first call.
 """
 
 from typing import Any
@@ -12,20 +12,20 @@ from chalicelib.foundation import deadline, effects
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
-# What must be left after an attempt, for writing down what Stripe answered, or that it did not.
+# Time kept free after an attempt, to store what Stripe answered, or that it did not answer.
 STORE_SECONDS = 2
-MIN_READ_SECONDS = 1.5  # with less time for its answer, an attempt is not begun
-MAX_BACKOFF_SECONDS = 1  # the SDK's, before its second repetition
+MIN_READ_SECONDS = 1.5  # with less time for the answer, no attempt is started
+MAX_BACKOFF_SECONDS = 1  # the SDK's longest wait, before its second retry
 
 
 class DeadlineClient(stripe.RequestsClient):
-    """The SDK's client for `requests`, with the repetitions of the SDK as long as there is time."""
+    """The SDK's client for `requests`, with the SDK's retries while there is time for them."""
 
     def __init__(self) -> None:
         super().__init__(session=_Session())
 
     def request(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """One attempt. Raises DeadlineExceeded, or stripe.APIConnectionError."""
+        """Make one attempt. Raises DeadlineExceeded or stripe.APIConnectionError."""
         deadline.require(MIN_READ_SECONDS + STORE_SECONDS)
         is_counted = method != "get" and effects.begin()
         try:
@@ -34,7 +34,7 @@ class DeadlineClient(stripe.RequestsClient):
             if is_counted and isinstance(error.__cause__, requests.ConnectTimeout):
                 effects.withdraw()
             raise
-        # 409: another attempt under the same key is being done.
+        # After a 409, another attempt with the same key is in progress, so the change may still be made.
         if is_counted and 400 <= reply[1] < 500 and reply[1] != 409:
             effects.withdraw()
         return reply
@@ -45,7 +45,7 @@ class DeadlineClient(stripe.RequestsClient):
 
 
 class _Session(requests.Session):
-    """Connections to Stripe, which wait no longer than the request may."""
+    """Connections to Stripe that wait no longer than the request's deadline allows."""
 
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
         seconds = min(READ_SECONDS, deadline.remaining() - STORE_SECONDS)

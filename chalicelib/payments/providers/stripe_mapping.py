@@ -1,4 +1,4 @@
-"""Stripe's JSON objects as our types. Stripe writes currencies in lower case, we in capitals."""
+"""Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case, we in capitals."""
 
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 _REFUND_STATUS: dict[str, Literal["pending", "succeeded", "failed"]] = {
     "succeeded": "succeeded",
     "pending": "pending",
-    "requires_action": "pending",  # the buyer is asked where to send it; Stripe says `failed` if they never answer
+    "requires_action": "pending",  # Stripe asks the buyer where to send it, and reports `failed` if they never answer
     "failed": "failed",
     "canceled": "failed",
 }
@@ -28,7 +28,7 @@ _DISPUTE_STATUS: dict[str, DisputeStatus] = {
     "lost": "lost",
 }
 
-# The events that our webhook handles, and what each is about.
+# The event types that our webhook handles, and the subject of each.
 EVENT_TYPES: dict[str, EventSubject] = {
     "payment_intent.succeeded": "payment",
     "payment_intent.payment_failed": "payment",
@@ -49,17 +49,17 @@ EVENT_TYPES: dict[str, EventSubject] = {
     "charge.dispute.funds_withdrawn": "dispute",
     "charge.dispute.funds_reinstated": "dispute",
 }
-# Refunds made in the dashboard, and disputes, don't carry our metadata themselves: their payment does.
+# Refunds made in the dashboard and disputes do not carry our metadata; only their payment does.
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
 
 
 def payment_of_intent(intent: Json) -> ProviderPayment:
-    """A Payment Intent, with its latest charge if that was expanded."""
+    """Convert a Payment Intent, with its latest charge if that was expanded."""
     return ProviderPayment(provider="stripe", id=intent["id"], client_secret=intent.get("client_secret"), **_payment_fields(intent))
 
 
 def payment_of_session(session: Json) -> ProviderPayment:
-    """A Checkout Session, with its Payment Intent if the buyer has begun to pay and that was expanded."""
+    """Convert a Checkout Session, with its Payment Intent if the buyer has begun to pay and the Payment Intent was expanded."""
     payment_intent = session.get("payment_intent")
     metadata = session.get("metadata") or {}
     fields: Json = {
@@ -81,7 +81,7 @@ def payment_of_session(session: Json) -> ProviderPayment:
 
 
 def refund_of(refund: Json) -> ProviderRefund:
-    """A refund, with its Payment Intent if that was expanded."""
+    """Convert a refund, with its Payment Intent if that was expanded."""
     metadata = refund.get("metadata") or {}
     owner = metadata if "purchase_id" in metadata else _metadata_of_payment(refund)
     attempt = str(metadata.get("attempt", "0"))
@@ -101,7 +101,7 @@ def refund_of(refund: Json) -> ProviderRefund:
 
 
 def dispute_of(dispute: Json) -> ProviderDispute:
-    """A dispute, with its Payment Intent expanded."""
+    """Convert a dispute whose Payment Intent was expanded."""
     owner = _metadata_of_payment(dispute)
     return ProviderDispute(
         provider="stripe",
@@ -118,7 +118,7 @@ def dispute_of(dispute: Json) -> ProviderDispute:
 
 
 def payout_of(payout: Json) -> ProviderPayout:
-    """A payout of the whole account, also of what other systems have sold with it."""
+    """Convert a payout. Payouts cover the whole account, including what other systems sold through it."""
     return ProviderPayout(
         id=payout["id"],
         amount_cents=payout["amount"],
@@ -132,7 +132,7 @@ def payout_of(payout: Json) -> ProviderPayout:
 
 
 def event_of(event: Json) -> ProviderEvent:
-    """An event of any type, with what its object said when it was sent."""
+    """Convert an event of any type, with its object as it was when the event was sent."""
     kind = str(event.get("type", ""))
     about: Json = (event.get("data") or {}).get("object") or {}
     metadata = about.get("metadata") or {}
@@ -177,6 +177,6 @@ def _metadata_of_payment(refund_or_dispute: Json) -> Json:
 
 
 def _id_of(field: Any) -> str | None:
-    """The id of a field that holds an object or only its id."""
+    """The id in a field that holds an object or only its id."""
     found: str | None = field["id"] if isinstance(field, dict) else field
     return found
