@@ -1,4 +1,4 @@
-"""The door over HTTP: scan a ticket, admit by its id, undo, and take over the scans of a device that had no network."""
+"""The door over HTTP: check in a scanned ticket, admit by ticket id, undo, upload offline scans, and download the manifest."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import TicketFrozen, TicketVoid, read_code
 
-MAX_SCANS = 100  # of one sync: each takes about three calls of the store
+MAX_SCANS = 100  # per sync; each takes about three store calls
 
 bp = Blueprint(__name__)
 
@@ -33,10 +33,10 @@ ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
-    """`code` is what was scanned, `FG1:...`, or a ticket's code as it is printed. `count` people come in; `all` are those still out.
+    """`code` is the scanned text, `FG1:...`, or a ticket's code as printed. `count` people come in; `all` means everybody not in yet.
 
-    `event_id` is the event at this door; without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
-    the `device` gives this scan: repeated, or sent later by a sync, the scan counts once.
+    `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
+    the `device` gives this scan: a scan that is repeated, or sent later by a sync, counts once.
     """
 
     code: ScannedCode
@@ -49,7 +49,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
 
 
 class AdmitBody(Struct, forbid_unknown_fields=True):
-    """As a check-in, of a ticket that is named by its id. A `code` is compared if it is sent."""
+    """The fields of a check-in, for a ticket that is named by its id. A `code` is optional; if sent, it must match the ticket."""
 
     code: ScannedCode | None = None
     qr_sig: QrSignature | None = None
@@ -61,14 +61,14 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):
-    """`checkin_id` names one check-in of several; without it the last one is undone."""
+    """`checkin_id` names the check-in to undo. Without it, the last check-in is undone."""
 
     checkin_id: Annotated[str, Meta(min_length=1, max_length=130)] | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
 class OfflineScan(Struct, forbid_unknown_fields=True):
-    """A scan as the device made it at `at`; `id` is unique on the device. Send `code`, or `ticket_id`, or both."""
+    """A scan that the device made at the time `at`. `id` is unique on the device. Send `code`, `ticket_id`, or both."""
 
     id: ScanId
     at: Annotated[datetime, Meta(tz=True)]
@@ -80,7 +80,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
 
 
 class SyncBody(Struct, forbid_unknown_fields=True):
-    """The scans of one device. Send them again, all or some, until there is a reply: nothing is counted twice."""
+    """The scans of one device. Repeat the request, with all scans or some, until a reply arrives: no scan is counted twice."""
 
     device: GateName
     scans: Annotated[list[OfflineScan], Meta(min_length=1, max_length=MAX_SCANS)]
@@ -88,7 +88,7 @@ class SyncBody(Struct, forbid_unknown_fields=True):
 
 
 class ManifestQuery(Struct, forbid_unknown_fields=True):
-    """`since`: the `as_of` of the manifest that the device has, for what has changed; without it, all tickets."""
+    """`since` is the `as_of` of the device's manifest, to list only changed tickets. Without `since`, all tickets are listed."""
 
     since: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
@@ -156,7 +156,10 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
 
 
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
-    """The id by which a repeated scan is known: the device's own, else that of the Idempotency-Key. It is kept with the ticket."""
+    """The id that identifies a repeated scan, stored with the ticket: the device's own, else one from the Idempotency-Key, else a new id.
+
+    Raises InvalidInput for a `scan_id` without a `device`.
+    """
     if body.scan_id is not None:
         if body.device is None:
             raise InvalidInput("Send the `device` with its `scan_id`: the id is only unique per device.", path="$.device")
@@ -174,7 +177,7 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
     if scan.code is None and scan.ticket_id is None:
         raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
     named_id, code, qr_sig = _read_scan(scan.code, scan.ticket_id, scan.qr_sig)
-    at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the clock of a device may be ahead
+    at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the device's clock may be fast
     return Scan(
         id=_device_scan_id(body.device, scan.id),
         at=at,
@@ -189,7 +192,7 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
 
 
 def _epoch_seconds(moment: datetime, path: str) -> int:
-    """A time that was sent, in epoch seconds. Raises InvalidInput."""
+    """Convert a time from the request to epoch seconds. Raises InvalidInput."""
     try:
         return clock.epoch_seconds(moment)
     except ValueError as error:
@@ -197,7 +200,7 @@ def _epoch_seconds(moment: datetime, path: str) -> int:
 
 
 def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:
-    """(ticket id, code, signature) of what was scanned or typed."""
+    """Return (ticket id, code, signature) from the scanned or typed text. `ticket_id` takes precedence over the id in the text."""
     if text is None:
         return ticket_id, None, qr_sig
     scanned = qr.read_text(text)

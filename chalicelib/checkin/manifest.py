@@ -1,7 +1,7 @@
-"""The manifest: all tickets of an event, for devices that scan without a network, and what has changed since they got it.
+"""The manifest: all tickets of an event, or those changed since an earlier manifest, for devices that scan without a network.
 
-A device needs no key. It has the SHA-256 of each code, compares that of what it scans, and cannot make a ticket from it: a code has 100
-random bits. So a stolen device forges nothing, and shows no more of the buyers than the names on the tickets.
+A device needs no key. It stores the SHA-256 of each code and compares the hash of every scanned code with it. The hashes do not reveal the
+codes, because a code has 100 random bits. So a stolen device cannot forge tickets, and shows only the names on the tickets.
 """
 
 from hashlib import sha256
@@ -18,16 +18,16 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketState, VoidReason, seat_id
 
-# A change has the time at which its request began to write. Until it can be read, a request may take its whole deadline, the clocks of two
-# instances differ and an index lags, together much less than this.
+# A change carries the time at which its request began to write. It may become readable later: the request may take its whole deadline, the
+# clocks of two instances may differ, and the index may lag. Together these delays are much shorter than this overlap.
 OVERLAP_SECONDS = 60
 
-# `as_of`, and the position of the last ticket of the page before.
+# `as_of`, and the position of the last ticket of the previous page.
 _CursorKey = tuple[Annotated[int, Meta(ge=0, le=99_999_999_999)], Annotated[str, Meta(min_length=1)]]
 
 
 class ManifestEventView(Struct, frozen=True, kw_only=True):
-    """The event, and from when to when its doors are open. `cancelled`: nobody is let in."""
+    """The event and the times at which its doors open and close. If `cancelled` is true, nobody is admitted."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestGuestView(Struct, frozen=True, kw_only=True):
-    """The guest of a seat of a ticket. Their code admits them once, while the ticket is valid and has admitted fewer than it admits."""
+    """The guest of a seat. The guest's code admits one person once, while the ticket is valid and `admitted` is below `admits`."""
 
     id: str
     seat: int
@@ -50,7 +50,7 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestCheckInView(Struct, frozen=True):
-    """`count` people came in, or the guest of the seat `seat`."""
+    """A check-in: `count` people came in. `seat` is set if it was the guest of that seat."""
 
     at: Timestamp
     count: int
@@ -59,9 +59,9 @@ class ManifestCheckInView(Struct, frozen=True):
 
 
 class ManifestTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens.
+    """A ticket in its current state. `code_sha256` is the SHA-256 (hex) of its code as printed: ours in capital letters, with hyphens.
 
-    `checkins` has the first one first; `void_reason` says why a void ticket is void.
+    `checkins` is in the order in which the check-ins were recorded. `void_reason` is the reason why a void ticket is void.
     """
 
     id: str
@@ -79,7 +79,7 @@ class ManifestTicketView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestView(Struct, frozen=True, kw_only=True):
-    """A page of the tickets of an event. `as_of` goes into `since` of the next request, once `next_cursor` is null."""
+    """A page of an event's tickets. When `next_cursor` is null, keep `as_of` and send it as `since` of the next manifest."""
 
     event: ManifestEventView
     tickets: list[ManifestTicketView]
@@ -88,11 +88,13 @@ class ManifestView(Struct, frozen=True, kw_only=True):
 
 
 def read_manifest(event: Event, since: int | None, limit: int, cursor: str | None, now: int) -> ManifestView:
-    """A page of the tickets of an event that have changed since then (epoch seconds), or of all. Raises InvalidInput for the cursor.
+    """Read a page of an event's tickets: those changed in or after second `since` (epoch), or all.
 
-    The tickets are in the order of their last changes. A ticket that changes while somebody reads page by page comes once more, on a
-    later page. What is written late, with a time that was read already, comes with the next `since`: `as_of` is OVERLAP_SECONDS before
-    the first page, and the cursor has it.
+    Raises InvalidInput for an invalid cursor.
+
+    The tickets are in order of their last change. A ticket that changes while a client reads page by page appears again on a later page.
+    A change that becomes readable late, with a time that the client has already passed, appears in the next manifest: `as_of` is
+    OVERLAP_SECONDS before the first page, and the cursor carries it.
     """
     if cursor is None:
         as_of, position = now - OVERLAP_SECONDS, tickets.change_position(since or 0)

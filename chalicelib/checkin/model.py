@@ -1,4 +1,4 @@
-"""A scan at the door, and why it may be refused."""
+"""A scan at the door, and the errors with which a scan or an undo is refused."""
 
 from typing import ClassVar, Literal
 
@@ -10,11 +10,10 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
 
 
 class Scan(Struct, frozen=True, kw_only=True):
-    """A request to let `count` people in with a ticket at `at` (epoch seconds); `id` is the same if it is repeated.
+    """A request to admit `count` people with a ticket at `at` (epoch seconds). A repeated scan has the same `id`.
 
-    The ticket is named by `ticket_id`, by `code`, or by both, as in a QR code; for the guest of one of its seats, by the id of the seat
-    and the guest's code. `event_id` is the event at whose door it was scanned, None
-    for any at which the scanning user works.
+    `ticket_id`, `code`, or both, as in a QR code, name the ticket. For the guest of a seat, they are the id of the seat and the guest's
+    code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works.
     """
 
     id: str
@@ -82,7 +81,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """`ticket` is the ticket as it is: all its people are in, or the guest of the seat `seat`."""
+    """Everyone on the ticket is in, or the guest of the seat `seat` is. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
@@ -97,7 +96,7 @@ class AlreadyAdmitted(ApiError):
 
 
 class TooManyPeople(ApiError):
-    """`ticket` is the ticket as it is: it, or the code of the guest of its seat `seat`, admits fewer people than are to come in."""
+    """The scan asks for more people than the ticket, or the code of the guest of `seat`, still admits. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
@@ -118,7 +117,7 @@ class NotCheckedIn(ApiError):
 
 
 def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:
-    """A check-in within a refusal."""
+    """The details of a check-in, for refusals and audit entries."""
     return {"id": checkin.id, "at": clock.iso(checkin.at), "count": checkin.count, "gate": checkin.gate, "device": checkin.device}
 
 

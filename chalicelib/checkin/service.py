@@ -1,4 +1,4 @@
-"""The door: let people in with a ticket once, undo that, and take over what was scanned without a network."""
+"""The door: admit people with a ticket exactly once, undo a check-in, and take over scans made without a network."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -48,7 +48,7 @@ MAX_ATTEMPTS = 5
 
 
 class CheckInResult(Struct, frozen=True):
-    """The ticket with the check-in of a scan. `repeated`: the same scan was made before, and nothing was changed."""
+    """A ticket, and the check-in that was made or undone. `repeated` is true if the same scan had counted before; nothing was changed."""
 
     ticket: Ticket
     checkin: CheckIn
@@ -56,7 +56,7 @@ class CheckInResult(Struct, frozen=True):
 
 
 class SyncedScan(Struct, frozen=True):
-    """A scan that was made without a network, and what it led to. `refusal`: why it is not counted."""
+    """A scan that was made without a network, and its outcome. `refusal` is the reason why the scan does not count."""
 
     scan: Scan
     outcome: Literal["admitted", "repeated", "conflict", "refused"]
@@ -65,11 +65,12 @@ class SyncedScan(Struct, frozen=True):
 
 
 def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
-    """Let people in with a ticket. Of any number of scans at once, as many succeed as the ticket admits people.
+    """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket does.
 
-    Two round trips: read the ticket, and one transaction that changes it and is audited. Its condition decides: the ticket is valid, has
-    this code, and nobody has come in since it was read. Raises the refusals of `checkin.model`, TicketFrozen and TicketVoid; NotFound and
-    Forbidden for a door at which the user does not work; and TicketNotFound for a ticket of such a door that is named by its id alone.
+    Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
+    decides: the ticket is valid, has this code, and nobody has come in since it was read. Raises the refusals of `checkin.model`,
+    TicketFrozen and TicketVoid; NotFound and Forbidden for a door at which the user does not work; and TicketNotFound for a ticket of
+    such a door that is named by its id alone.
     """
     if scan.event_id is not None:
         permissions.require_door(user, scan.event_id)
@@ -91,10 +92,10 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
 
 
 def undo(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
-    """Take back a check-in of a ticket, the last one if none is named, so that its people may come in again. Returns that check-in.
+    """Undo a check-in, so that its people may come in again. Returns the ticket and the undone check-in.
 
-    `scanned_id` may be that of a seat: then only a check-in of its guest is. Raises TicketNotFound, also for a door at which the user does
-    not work, and NotCheckedIn.
+    Without `checkin_id`, the last check-in is undone. `scanned_id` is the id of a ticket, or of a seat; for a seat, only a check-in of its
+    guest can be undone. Raises TicketNotFound, also for a door at which the user does not work, and NotCheckedIn.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_ticket_of_door(user, ticket_id)
@@ -114,10 +115,10 @@ def undo(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, n
 
 
 def sync(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
-    """Take over scans that were made without a network, the earliest first. Returns the outcome of each, in that order.
+    """Take over scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
 
-    What the store has first wins, and every other scan of the same ticket is a conflict, which is kept with the ticket and audited. Calling
-    it again with the same scans changes nothing more and gives the same conflicts.
+    The scan that reaches the store first wins. A scan of more people than the ticket still admits is a conflict; it is kept with the
+    ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 
@@ -135,7 +136,7 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
 
 
 def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, now: int) -> Ticket:
-    """Add a scan to the duplicates of its ticket, once. Returns the ticket as it is then."""
+    """Add a scan to the duplicates of its ticket, once and at most MAX_DUPLICATES per ticket. Returns the updated ticket."""
     everybody = ticket.admits if seat is None else 1
     count = everybody if scan.count == "all" else scan.count
     duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat)
@@ -153,7 +154,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
 
 
 def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
-    """The ticket that a scan names, and the seat if it is a guest's. Raises CodeUnknown and TicketNotFound."""
+    """Find the ticket that a scan names, and the seat if the scan is of a guest's code. Raises CodeUnknown and TicketNotFound."""
     if scan.code is None:
         ticket_id, seat = split_seat_id(scan.ticket_id or "")
         return _get_ticket_of_door(user, ticket_id), seat
@@ -175,7 +176,7 @@ def _get_ticket_of_door(user: Identity, ticket_id: str) -> Ticket:
 
 
 def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> None:
-    """Raises the refusal of a scan whose ticket does not admit anybody at this door and time. Those who are in do not matter here."""
+    """Raise the refusal if the ticket is not valid at this door and time. People who are already in are not considered."""
     holder = ticket if seat is None else ticket.guest_of(seat)
     if scan.code is not None and (holder is None or scan.code != holder.code):
         signed_id = ticket.id if seat is None else seat_id(ticket.id, seat)
@@ -183,7 +184,7 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
         raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
     if holder is None:
         raise TicketNotFound()
-    # Compared with the stored one: so a ticket stays good after a key was removed because it had leaked.
+    # Compare with the stored signature, so that a ticket stays valid after a leaked key was removed.
     if scan.qr_sig is not None and scan.qr_sig != holder.qr_sig:
         raise SignatureInvalid()
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not permissions.may_admit(user, ticket.event_id)):
@@ -192,13 +193,13 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
     if ticket.state == "frozen":
         raise TicketFrozen(ticket_id=ticket.id)
-    event = permissions.find_event(ticket.event_id)  # also one that is newer than this instance's snapshot
+    event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
     if event is not None:
         _require_open_doors(event, scan.at)
 
 
 def door_times(event: Event) -> tuple[int, int]:
-    """From when to when the doors of an event are open, both included, in epoch seconds."""
+    """The first and the last second in which the doors of an event are open, in epoch seconds."""
     chosen = settings.current()
     closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
     return event.starts_at - chosen.doors_open_seconds, closes_at
@@ -217,12 +218,15 @@ def _require_open_doors(event: Event, at: int) -> None:
 
 
 def _local_date(event: Event, at: int) -> date:
-    """The date where the event takes place."""
+    """The local date at the event's place."""
     return clock.local(at, event.timezone).date()
 
 
 def _people(ticket: Ticket, seat: int | None, scan: Scan) -> int:
-    """How many people a scan lets in: a guest's code one, the ticket's own those who are left. Raises AlreadyAdmitted and TooManyPeople."""
+    """The number of people that a scan admits: at most one for a guest's code, and at most the ticket's remaining people otherwise.
+
+    Raises AlreadyAdmitted and TooManyPeople.
+    """
     remaining = ticket.admits - ticket.admitted
     if seat is not None:
         remaining = min(remaining, 0 if ticket.checkin_of(seat) else 1)
@@ -241,13 +245,13 @@ def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | Non
 def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
-    """Write the check-ins of `after`, audited. Returns None, or the ticket as it is if it has changed since it was read."""
+    """Write the check-ins of `after`, audited. Returns None on success, or the current ticket if it has changed since it was read."""
     write = tickets.change_checkins_item(before, after.checkins, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 
 
 def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
-    """Write the items, of which the first is about a ticket. Returns None, or the ticket as it is if it does not allow that."""
+    """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails."""
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as canceled:

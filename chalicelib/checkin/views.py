@@ -1,4 +1,4 @@
-"""A check-in over HTTP, as people at the door see it."""
+"""The views of check-ins, tickets and synced scans over HTTP, for people at the door."""
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketState
 
 
 class CheckInView(Struct, frozen=True):
-    """`count` people came in, or the guest of the seat `seat`. `by` is the user who admitted them."""
+    """A check-in: `count` people came in. `seat` is set if it was the guest of that seat. `by` is the user who admitted them."""
 
     id: str
     at: Timestamp
@@ -22,7 +22,7 @@ class CheckInView(Struct, frozen=True):
 
 
 class DoorGuestView(Struct, frozen=True):
-    """The guest of a seat, who has a code of their own. `admitted`: they came in with it. `name` is null once it was erased."""
+    """The guest of a seat, who has a separate code. `admitted` is true once the guest came in with it. `name` is null after erasure."""
 
     seat: int
     number: str | None
@@ -31,7 +31,7 @@ class DoorGuestView(Struct, frozen=True):
 
 
 class DoorTicketView(Struct, frozen=True):
-    """A ticket without its code. Names are null if the catalog no longer has the event or tier."""
+    """A ticket without its code. `event_name` and `tier_name` are null if the catalog no longer has the event or tier."""
 
     id: str
     number: str | None
@@ -51,7 +51,7 @@ class DoorTicketView(Struct, frozen=True):
 
 
 class CheckInReplyView(Struct, frozen=True):
-    """`repeated`: the same request was made before, and nothing was changed."""
+    """The result of a check-in or an undo. `repeated` is true if the same request had counted before; nothing was changed."""
 
     ticket: DoorTicketView
     checkin: CheckInView
@@ -60,9 +60,10 @@ class CheckInReplyView(Struct, frozen=True):
 
 
 class SyncedScanView(Struct, frozen=True):
-    """`outcome` is admitted, repeated (a scan that was taken over before), conflict or refused; `error` and `message` say why not.
+    """`outcome` is admitted, repeated (the scan had counted before), conflict or refused.
 
-    The check-ins of `ticket` say who was first. It is null if the scan was refused.
+    `error` and `message` give the reason for a conflict or a refusal. For a conflict, the check-ins of `ticket` show who came in first.
+    `ticket` is null if the scan was refused.
     """
 
     id: str
@@ -73,7 +74,7 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in the order of their times, and how many of them were admitted (also before), conflicts and refused."""
+    """The scans in order of time, and the numbers of admitted scans (including repeated scans), conflicts and refused scans."""
 
     scans: list[SyncedScanView]
     admitted: int

@@ -1,4 +1,4 @@
-"""The webhook for what Amazon SES reports about mails, and who gets them: unsubscribe, and mails again to an address that is suppressed."""
+"""Mail over HTTP: the webhook for the reports of Amazon SES, the unsubscribe page, and the release of suppressed addresses."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 
 
 class ReportReceiptView(Struct, frozen=True):
-    """A report was processed; `received` is the outcome in a word."""
+    """A report was processed. `received` is its outcome in one word."""
 
     received: str
 
@@ -28,13 +28,13 @@ def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
 
 
 class UnsubscribeQuery(Struct, forbid_unknown_fields=True, frozen=True):
-    """`token`: from the link in the mail."""
+    """`token` is the token from the link in the mail."""
 
     token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
-    """An address that gets no mails, because one came back for good or its reader complained."""
+    """An address that gets no mails, because a mail to it bounced permanently or its reader complained."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 
@@ -54,7 +54,7 @@ def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> R
 def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done | str]:
     """Unsubscribe from mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058).
 
-    Who asks for HTML, as browsers do, gets a page.
+    Returns an HTML page if the request accepts HTML, as browsers do, and otherwise a JSON message.
     """
     from chalicelib.notifications import unsubscription
 

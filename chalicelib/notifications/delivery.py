@@ -1,7 +1,8 @@
-"""Send what is in the outbox: a run each minute, no faster than the provider takes mails.
+"""Delivery of the outbox: a run each minute sends the due notifications, no faster than the provider accepts mails.
 
-A sender claims a notification by compare-and-set before it sends it, so that two runs at once do not send the same one. A crash after the
-provider has taken a mail, and before that is written, sends it once more when the claim ends: with the same Message-ID.
+A run claims a notification by compare-and-set before sending it, so that two simultaneous runs do not send the same notification. After a
+crash between the provider's acceptance of a mail and its record in the store, the mail is sent again with the same Message-ID when the
+claim expires.
 """
 
 import random
@@ -20,14 +21,14 @@ Compose = Callable[[Notification], MailMessage | None]
 
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
-FIRST_WAIT_SECONDS = 30  # between attempts, up to MAX_WAIT_SECONDS: all of them take about ten hours
-MAX_RUN_SECONDS = 50  # the next run begins after 60
-RESERVE_SECONDS = 10  # left of the deadline when the last mails are begun
-COUNTED = 5_000  # of each lane: a backlog that is larger is shown as so many
+FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take about ten hours
+MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
+RESERVE_SECONDS = 10  # no mails are begun with less time left before the deadline
+COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 
 class Report(Struct):
-    """What a run did, and what is late after it: due, and not sent yet. `oldest_seconds`: how late the oldest of these is."""
+    """The result of a run. `backlog` counts the due notifications not sent yet; `oldest_seconds` is how late the oldest of them is."""
 
     sent: int = 0
     failed: int = 0
@@ -37,9 +38,10 @@ class Report(Struct):
 
 
 def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> Report:
-    """Send what is due, at most `mail_rate` mails in each second. `compose` returns the mail of a notification; None if it has become moot.
+    """Send the due notifications, at most `mail_rate` mails per second.
 
-    Without a provider nothing is sent, and all of it waits.
+    `compose` returns the mail of a notification, or None if the notification has become moot. Without a provider, nothing is sent and all
+    notifications stay queued.
     """
     report, provider, queued = Report(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
@@ -51,12 +53,12 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
 
 
 def _query_queued() -> list[Due]:
-    """What is due, also what failed and is tried again later, but little of what is due later in the first place."""
+    """Read the queued notifications that are due or wait for a retry, and the few that become due within MAX_WAIT_SECONDS."""
     return store.query_queued(clock.now() + MAX_WAIT_SECONDS, COUNTED)
 
 
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: Report, wait: Callable[[float], None]) -> None:
-    """Send these in chunks, one each second, as long as there is time and the provider takes them."""
+    """Send the due notifications in chunks, one chunk per second, while time is left and the provider accepts mails."""
     began, rate = clock.monotonic(), settings.current().mail_rate
     for start in range(0, len(due), rate):
         if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS:
@@ -69,7 +71,7 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
 
 
 def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: Report) -> bool:
-    """Send these; False if the provider takes no more."""
+    """Send one chunk. Returns False if the provider accepts no further mails now."""
     found = {notification.id: notification for notification in store.load(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
     outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
@@ -80,12 +82,12 @@ def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, repo
 
 
 def _is_due(notification: Notification) -> bool:
-    """Whether it is as the index had it: another run may have claimed it since."""
+    """Return whether the notification is still due: another run may have claimed it after the index was read."""
     return notification.next_at is not None and notification.next_at <= clock.now()
 
 
 def _attempt(notification: Notification, provider: MailProvider, compose: Compose) -> str:
-    """Try to send a notification once, if nobody else does. Returns the outcome in a word."""
+    """Make one attempt to send a notification, unless another run has claimed it. Returns the outcome in one word."""
     now = clock.now()
     claimed = store.claim(notification, now + CLAIM_SECONDS, now)
     if claimed is None:
@@ -102,7 +104,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
         _fail(claimed, str(error))
         return "failed"
     except Exception as error:
-        # A mistake in our own text must not keep others from being sent, nor be tried for ever.
+        # An error in our own templates must neither block other mails nor be retried for ever.
         log.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
         _fail(claimed, type(error).__name__)
         return "failed"
@@ -140,7 +142,7 @@ def _give_up(claimed: Notification, failure: str) -> None:
 
 
 def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
-    """For the next run: that the provider was busy is not the fault of this mail."""
+    """The notification as due in the next run. The attempt does not count, because the mail did not make the provider busy."""
     return replace(notification, next_at=clock.now(), changed_at=clock.now(), failure=str(error))
 
 
@@ -149,13 +151,13 @@ def _end(claimed: Notification, after: Notification) -> None:
 
 
 def _wait_seconds(attempts: int) -> int:
-    """Twice as long after each attempt, at random from the half of that, so that what failed together does not come together again."""
+    """The wait before the next attempt: doubles with each attempt, at random from half to all of it, so that retries spread out."""
     longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
     return int(random.uniform(longest / 2, longest))
 
 
 def _measure_backlog(queued: list[Due], report: Report) -> None:
-    """Show what is late. While nothing is, no metric is written, because each costs money in a month in which nobody buys."""
+    """Measure the backlog. Without a backlog, no metric is written, because each metric costs money even in a month without sales."""
     late = [clock.now() - due.due_at for due in queued if due.due_at <= clock.now()]
     report.backlog, report.oldest_seconds = len(late), max(late, default=0)
     if report.backlog or any(log.gauge_values("mail_backlog").values()):

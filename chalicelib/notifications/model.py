@@ -1,4 +1,4 @@
-"""Mails, and notifications: something that somebody gets one mail about, with its status."""
+"""Mails and notifications: a notification is one mail to one user about one change, with its status."""
 
 from typing import ClassVar, Literal
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# `sent`: the provider has taken it. `dropped`: there was no address, or nothing to say any more. `failed`: given up, or refused after that.
+# `sent`: accepted by the provider. `dropped`: no address, or the mail had become moot. `failed`: given up, or rejected after acceptance.
 NotificationStatus = Literal["queued", "sent", "delivered", "bounced", "complained", "suppressed", "failed", "dropped"]
 Problem = Literal["bounced", "complained", "suppressed", "failed"]
 PROBLEMS: tuple[Problem, ...] = ("bounced", "complained", "suppressed", "failed")
@@ -16,7 +16,7 @@ Fact = str | int
 
 
 class Attachment(Struct, frozen=True):
-    """A file of a mail. With a `content_id` it is shown in the HTML, which names it as `cid:<content id>`."""
+    """A file in a mail. A file with a `content_id` appears in the HTML, which refers to it as `cid:<content id>`."""
 
     name: str
     media_type: str
@@ -25,9 +25,9 @@ class Attachment(Struct, frozen=True):
 
 
 class MailMessage(Struct, frozen=True):
-    """A mail to one address, with the same content as plain text and as HTML. `kind` names it in logs, which have nothing else of it.
+    """A mail to one address, with the same content as plain text and as HTML. `kind` is all that logs contain of the mail.
 
-    `notification_id`: which notification it is. Its Message-ID follows from that, so a second mail of the same one can be recognised.
+    `notification_id` is the id of its notification. The Message-ID is derived from it, so that a repeated mail can be recognised.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class MailMessage(Struct, frozen=True):
 
 
 class EncodedMail(Struct, frozen=True):
-    """A mail as it goes to a provider: `raw` is a message of RFC 5322. `sender` and `to` are bare addresses."""
+    """A mail in the form that providers accept. `raw` is an RFC 5322 message. `sender` and `to` are bare addresses."""
 
     sender: str
     to: str
@@ -50,11 +50,11 @@ class EncodedMail(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True, kw_only=True):
-    """Something that the user `user_id` gets a mail about. Times are epoch seconds.
+    """A mail that the user `user_id` is to get. Times are epoch seconds.
 
-    `subject_id` is what it is about: a purchase, a ticket, an entry of a waitlist. `facts` are what its text needs beside that; they have
-    no secret. While it is `queued`, it is sent at `next_at` or later; every attempt moves that first. `due_at` is when it is to be sent if
-    all goes well: later than that it is late. `failure`: why the last attempt failed.
+    `subject_id` is the id of its subject: a purchase, a ticket or a waitlist entry. `facts` are the other values that its text needs; they
+    contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt first moves `next_at`. `due_at` is the planned
+    time; a notification still queued after that is late. `failure` is the reason why the last attempt failed.
     """
 
     id: str
@@ -101,5 +101,5 @@ class SnsRefused(ApiError):
 
 
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:
-    """The id of a notification: the same for the same change, however often it comes. `kind` and `version` have no dot."""
+    """The id of a notification: the same for the same change, however often it is reported. `kind` and `version` contain no dot."""
     return f"{kind}.{subject_id}.{version}"

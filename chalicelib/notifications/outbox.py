@@ -1,4 +1,4 @@
-"""The outbox: the notifications that are to be sent by mail. `delivery` sends them."""
+"""The outbox: the notifications to be sent by mail, and their encoding as mail messages. `delivery` sends them."""
 
 from email import policy
 from email.message import EmailMessage, MIMEPart
@@ -38,7 +38,7 @@ def new_notification(
 ) -> Notification:
     """A notification to be sent at `due_at` (epoch seconds), or as soon as possible.
 
-    There is one only of the same `kind`, `subject_id` and `version`.
+    At most one notification exists for the same `kind`, `subject_id` and `version`, because they form its id.
     """
     due_at = now if due_at is None else due_at
     return Notification(
@@ -57,7 +57,7 @@ def new_notification(
 
 
 def queue(notification: Notification) -> bool:
-    """Queue a notification; False if it was queued before, whatever has become of it."""
+    """Queue a notification. Returns False if a notification with this id already exists, in any status."""
     is_new = store.put_new(notification)
     if is_new:
         log.count("notifications_queued")
@@ -65,12 +65,12 @@ def queue(notification: Notification) -> bool:
 
 
 def queue_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; canceled if it was queued before."""
+    """Transaction item that queues a notification; canceled if a notification with this id already exists."""
     return store.put_new_item(notification)
 
 
 def list_late(now: int, limit: int) -> list[Due]:
-    """Those that should have been sent by now, at most `limit` of each lane, also those that are tried again later."""
+    """List the queued notifications that are late, including those that wait for a retry, at most `limit` of each lane."""
     return [due for due in store.query_queued(now + store.MAX_WAIT_SECONDS, limit) if due.due_at <= now]
 
 
@@ -79,7 +79,7 @@ def find(wanted_id: str) -> Notification | None:
 
 
 def get(wanted_id: str) -> Notification:
-    """A notification; raises NotificationNotFound."""
+    """Return a notification. Raises NotificationNotFound."""
     found = store.find(wanted_id)
     if found is None:
         raise NotificationNotFound()
@@ -87,7 +87,7 @@ def get(wanted_id: str) -> Notification:
 
 
 def resend(notification: Notification, actor: str, now: int) -> Notification:
-    """Queue a notification once more, audited. Raises NotResendable if it is queued, or changes at the same moment."""
+    """Queue a notification again, audited. Returns it. Raises NotResendable if it is already queued, or changed at the same time."""
     if notification.status == "queued":
         raise NotResendable(message_id=notification.id)
     details = {"message_id": notification.id, "status": notification.status}
@@ -99,11 +99,11 @@ def resend(notification: Notification, actor: str, now: int) -> Notification:
     return get(notification.id)
 
 
-# Mails as messages of RFC 5322, with what RFC 3834 asks of mails that no person has written.
+# Encoding as RFC 5322 messages, with the header that RFC 3834 requires of automatic mail.
 
 
 def encode(message: MailMessage) -> EncodedMail:
-    """The mail for a provider, from the sender of the settings."""
+    """Encode a mail for a provider, with the sender from the settings."""
     sender = settings.current().mail_from
     address = parseaddr(sender)[1]
     mail = EmailMessage(policy=policy.SMTP)
@@ -131,7 +131,7 @@ def encode(message: MailMessage) -> EncodedMail:
 
 
 def _message_id(message: MailMessage, domain: str) -> str:
-    """The same for each mail about the same: many mail programs show only one of them, if it was sent twice."""
+    """The Message-ID, equal for all mails of one notification: many mail programs show a mail that was sent twice only once."""
     if message.notification_id is None:
         return make_msgid(domain=domain)
     return f"<{sha256(message.notification_id.encode()).hexdigest()[:32]}@{domain}>"

@@ -1,4 +1,4 @@
-"""The providers of mail, SES and SMTP, and which one the settings name."""
+"""The mail providers, SES and SMTP, and the choice between them by the settings."""
 
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,31 +12,31 @@ from chalicelib.foundation import deadline, sdk_calls, secret_settings, settings
 from chalicelib.foundation.settings import SettingsError
 from chalicelib.notifications.model import EncodedMail
 
-# What every provider of mail does, and which one the settings name.
+# The interface of a mail provider, and the provider that the settings name.
 
 
 class MailProvider(Protocol):
-    """Takes mails to deliver them."""
+    """A service that accepts mails for delivery."""
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand a mail over; returns the provider's id for it, if it gives one. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand a mail over. Returns the provider's id of the mail, or None. Raises MailRefused, ProviderBusy or MailFailed."""
         ...
 
 
 class MailFailed(Exception):
-    """The provider did not take the mail, or did not answer; it may do so later. The text has no address."""
+    """The provider did not accept the mail, or did not answer. A later attempt may succeed. The text contains no address."""
 
 
 class ProviderBusy(MailFailed):
-    """The provider takes no mails now, because it got too many."""
+    """The provider accepts no mails at the moment: its limit is reached, or sending is suspended or paused."""
 
 
 class MailRefused(MailFailed):
-    """The provider does not take this mail, and never will."""
+    """The provider rejected this mail permanently."""
 
 
 def find_provider() -> MailProvider | None:
-    """The provider that the settings name; None if they name none. Raises SettingsError for a malformed setting."""
+    """Return the provider that the settings name, or None if no provider is set. Raises SettingsError for a malformed setting."""
     if settings.current().mail_provider == "ses":
         return SesProvider()
 
@@ -54,14 +54,14 @@ def ses_client() -> Any:
 
 @lru_cache(maxsize=4)
 def _ses_client(region: str) -> Any:
-    # No attempt of botocore's own: one whose answer was lost might have sent the mail, and the outbox tries again anyway.
+    # No retries by botocore: an attempt whose answer was lost may have sent the mail, and the outbox retries anyway.
     config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     created = sdk_calls.create_client("sesv2", region, config)
     sdk_calls.keep_deadline(created, "sesv2")
     return created
 
 
-# Amazon's Simple Email Service, by its API, version 2.
+# Amazon Simple Email Service, API version 2.
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
 _BUSY = frozenset(
@@ -69,14 +69,14 @@ _BUSY = frozenset(
 )
 _REFUSED = frozenset({"BadRequestException", "MessageRejected"})
 
-NOTIFICATION_TAG = "notification"  # its value comes back in SES's reports about the mail
+NOTIFICATION_TAG = "notification"  # SES repeats its value in its reports about the mail
 
 
 class SesProvider:
-    """Sends from the region of the stage, with the settings' configuration set, which says where SES reports deliveries and bounces."""
+    """Amazon SES in the region of the stage. The configuration set from the settings tells SES where to report on mails."""
 
     def send(self, mail: EncodedMail) -> str:
-        """Hand a mail over; returns its id at SES."""
+        """Hand a mail over. Returns its id at SES. Raises MailRefused, ProviderBusy or MailFailed."""
         arguments: dict[str, Any] = {
             "FromEmailAddress": mail.sender,
             "Destination": {"ToAddresses": [mail.to]},
@@ -91,21 +91,21 @@ class SesProvider:
         except ClientError as error:
             code = str(error.response["Error"]["Code"])
             kind = ProviderBusy if code in _BUSY else MailRefused if code in _REFUSED else MailFailed
-            raise kind(code) from None  # its message may have the address
+            raise kind(code) from None  # the error's message may contain the address
         except BotoCoreError as error:
             raise MailFailed(type(error).__name__) from None
         return str(sent["MessageId"])
 
 
-# Any mail server, by SMTP: the one of the secret setting `smtp_url`.
+# SMTP: the mail server of the secret setting `smtp_url`.
 
 DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 TIMEOUT_SECONDS = 5
-PERMANENT = 500  # the codes of SMTP from here on say that trying again is of no use
+PERMANENT = 500  # SMTP codes from this one on are permanent failures: a retry is of no use
 
 
 class SmtpServer(Struct, frozen=True):
-    """`security` is the scheme of the setting: `smtps` (TLS from the start), `smtp+starttls`, or `smtp` (not encrypted)."""
+    """A mail server. `security` is the scheme of its URL: `smtps` (TLS from the start), `smtp+starttls`, or `smtp` (not encrypted)."""
 
     security: str
     host: str
@@ -114,7 +114,10 @@ class SmtpServer(Struct, frozen=True):
     password: str
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand a mail over; SMTP gives no id. Raises MailRefused if the server refuses the recipient or the content, else MailFailed."""
+        """Hand a mail over. Returns None, because SMTP gives no id.
+
+        Raises MailRefused if the server rejects the recipient or the content permanently, and otherwise MailFailed.
+        """
         import smtplib
 
         try:
@@ -146,13 +149,13 @@ class SmtpServer(Struct, frozen=True):
 
 
 def find_smtp_server() -> SmtpServer | None:
-    """The server that the setting names, None if it is empty. Raises SettingsError."""
+    """Return the server that the setting `smtp_url` names, or None if the setting is empty. Raises SettingsError."""
     url = secret_settings.optional_secret("smtp_url")
     return parse_server(url) if url else None
 
 
 def parse_server(url: str) -> SmtpServer:
-    """The server of a URL; raises SettingsError, which does not repeat the setting, because it has a password."""
+    """Parse the URL of a server. Raises SettingsError, without the value of the setting, because the URL contains a password."""
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS[parts.scheme]

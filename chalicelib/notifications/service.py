@@ -1,7 +1,7 @@
-"""Send a mail at once, within the request that asks for it: for mails that somebody waits for and can request again, such as links.
+"""Immediate mails, sent within the request: for mails that a user waits for and can request again, such as links.
 
-A mail that follows from something that has happened goes through the outbox instead (`outbox`, `delivery`). Both are made of the same
-templates, and neither goes to an address that is suppressed.
+Mails about changes go through the outbox instead (`outbox`, `delivery`). Both use the same templates, and neither is sent to a suppressed
+address.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from chalicelib.notifications.providers import MailFailed
 
 
 class MailDraft(Struct, frozen=True):
-    """A mail of a `kind` that has a template, which needs these values. It is written out only when it is sent."""
+    """A mail of a `kind`, with the values that its template needs. The text is rendered only when the mail is sent."""
 
     kind: str
     to: str
@@ -34,7 +34,7 @@ class MailDraft(Struct, frozen=True):
 
 
 def send(draft: MailDraft) -> bool:
-    """Send a mail. Returns False, and logs why, if it was not sent. Raises SettingsError for a malformed setting."""
+    """Send a mail. Returns False and logs the reason if the mail was not sent. Raises SettingsError for a malformed setting."""
     provider = providers.find_provider()
     if provider is None:
         log.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")

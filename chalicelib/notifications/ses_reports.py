@@ -1,4 +1,4 @@
-"""What SES reports about mails: delivered, bounced, rejected, or complained about."""
+"""The reports of SES about mails (delivered, bounced, rejected, complained about), which arrive by SNS, and the suppressed addresses."""
 
 import binascii
 import hmac
@@ -23,7 +23,7 @@ from chalicelib.notifications.providers import NOTIFICATION_TAG
 
 Outcome = Literal["delivered", "bounced", "rejected", "complained"]
 
-# Reports come in any order and more than once, so each only follows what is weaker. One may even be there before `sent` is written.
+# Reports arrive in any order and repeatedly, so each outcome replaces only weaker ones. A report may even arrive before `sent` is written.
 _EARLIER: dict[Outcome, tuple[NotificationStatus, ...]] = {
     "delivered": ("queued", "sent"),
     "rejected": ("queued", "sent"),
@@ -33,32 +33,32 @@ _EARLIER: dict[Outcome, tuple[NotificationStatus, ...]] = {
 
 
 class Recipient(Struct, frozen=True, rename="camel"):
-    """An address that a report names."""
+    """An address in a report."""
 
     email_address: str
 
 
 class Bounce(Struct, frozen=True, rename="camel"):
-    """`bounce_type` is `Permanent`, `Transient` or `Undetermined`."""
+    """A bounced mail. `bounce_type` is `Permanent`, `Transient` or `Undetermined`."""
 
     bounce_type: str
     bounced_recipients: list[Recipient]
 
 
 class Complaint(Struct, frozen=True, rename="camel"):
-    """Somebody has marked a mail as unwanted."""
+    """A complaint: a recipient marked the mail as unwanted."""
 
     complained_recipients: list[Recipient]
 
 
 class ReportedMail(Struct, frozen=True):
-    """The mail, with the tags that it was sent with."""
+    """The mail of a report. `tags` are the tags with which it was sent."""
 
     tags: dict[str, list[str]] = {}
 
 
 class SesReport(Struct, frozen=True, rename="camel"):
-    """A report by event publishing of a configuration set."""
+    """A report of SES, as published by the event publishing of a configuration set."""
 
     event_type: str
     mail: ReportedMail
@@ -67,7 +67,7 @@ class SesReport(Struct, frozen=True, rename="camel"):
 
 
 def handle(raw: bytes, now: int) -> str:
-    """Take in a message of the topic; returns the outcome in a word. Raises SnsRefused."""
+    """Process a message of the SNS topic. Returns the outcome in one word. Raises SnsRefused."""
     message = read_message(raw, now)
     if message.type == "SubscriptionConfirmation":
         confirm_subscription(message)
@@ -101,7 +101,7 @@ def _suppress(recipients: list[Recipient], reason: str, now: int) -> None:
 
 
 def _change(report: SesReport, outcome: Outcome, now: int) -> str:
-    """Write the status of the notification; mails without one, such as links, are only counted."""
+    """Write the reported status to the notification. Mails without a notification, such as links, are only counted."""
     ids = report.mail.tags.get(NOTIFICATION_TAG, [])
     status: NotificationStatus = "failed" if outcome == "rejected" else outcome
     is_new = all(store.change_status(notification_id, status, _EARLIER[outcome], now) for notification_id in ids)
@@ -110,12 +110,12 @@ def _change(report: SesReport, outcome: Outcome, now: int) -> str:
     return outcome if is_new else "known"
 
 
-# Messages of Amazon SNS over HTTPS: who has signed them, and the confirmation of a subscription.
+# Messages of Amazon SNS over HTTPS: their signatures, and the confirmation of a subscription.
 #
-# https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is fetched from Amazon's own hosts only,
-# over TLS, so it is Amazon's; the signature is compared as RFC 8017, 8.2.2 says: with what it has to be.
+# https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is fetched over TLS from Amazon's hosts
+# only, so it is authentic. The signature is compared with the expected signature, as in RFC 8017, 8.2.2.
 
-MAX_AGE_SECONDS = 3600  # SNS tries again for about so long
+MAX_AGE_SECONDS = 3600  # SNS retries for about this long
 MAX_CERTIFICATE_BYTES = 20_000
 TIMEOUT_SECONDS = 3
 
@@ -126,17 +126,17 @@ _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
-# Version of the signature -> the hash, and how its name is encoded before it (RFC 8017, 9.2, note 1).
+# Signature version -> the hash function, and the encoding of its name that precedes the hash (RFC 8017, 9.2, note 1).
 _HASHES = {
     "1": (sha1, bytes.fromhex("3021300906052b0e03021a05000414")),
     "2": (sha256, bytes.fromhex("3031300d060960864801650304020105000420")),
 }
 
-_keys: Memory[str, tuple[int, int]] = Memory()  # address of a certificate -> modulus and exponent of its key
+_keys: Memory[str, tuple[int, int]] = Memory()  # URL of a certificate -> modulus and exponent of its key
 
 
 class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
-    """A message as SNS posts it."""
+    """A message as posted by SNS."""
 
     type: str
     message_id: str
@@ -152,7 +152,7 @@ class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def read_message(raw: bytes, now: int) -> SnsMessage:
-    """The message, if SNS has signed it for our topic within the last hour. Raises SnsRefused."""
+    """Return the message. Raises SnsRefused unless SNS signed it for our topic within the last hour."""
     try:
         message = msgspec.json.decode(raw, type=SnsMessage)
         sent_at = clock.epoch_seconds(msgspec.convert(message.timestamp, datetime))
@@ -168,7 +168,7 @@ def read_message(raw: bytes, now: int) -> SnsMessage:
 
 
 def confirm_subscription(message: SnsMessage) -> None:
-    """Tell SNS that the shop wants the topic's messages. Raises SnsRefused for an address that is not Amazon's."""
+    """Confirm to SNS that the shop subscribes to the topic. Raises SnsRefused for a URL that is not Amazon's."""
     if message.subscribe_url is None or not _SUBSCRIBE_URL.fullmatch(message.subscribe_url):
         raise SnsRefused()
     fetch(message.subscribe_url)
@@ -176,7 +176,7 @@ def confirm_subscription(message: SnsMessage) -> None:
 
 
 def fetch(url: str) -> bytes:
-    """What Amazon answers at an address that was checked before."""
+    """Fetch a URL of Amazon. The caller must have checked the URL."""
     deadline.require(TIMEOUT_SECONDS)
     with urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - it begins with https://sns.
         content: bytes = response.read(MAX_CERTIFICATE_BYTES)
@@ -184,7 +184,7 @@ def fetch(url: str) -> bytes:
 
 
 def _is_signed(message: SnsMessage) -> bool:
-    """Whether the signature is that of the key in Amazon's certificate."""
+    """Return whether the signature was made with the key in Amazon's certificate."""
     if not _CERTIFICATE_URL.fullmatch(message.signing_cert_url):
         return False
     try:
@@ -207,7 +207,7 @@ def _signed_text(message: SnsMessage) -> bytes:
 
 
 def _key(url: str) -> tuple[int, int]:
-    """The public key of a certificate: modulus and exponent. Kept, because Amazon changes it rarely. Raises ValueError or OSError."""
+    """The public key of a certificate: modulus and exponent. Cached, because Amazon rarely changes it. Raises ValueError or OSError."""
     known = _keys.entries.get(url)
     if known is None:
         from asn1crypto import pem, x509  # few requests need it
@@ -218,21 +218,21 @@ def _key(url: str) -> tuple[int, int]:
     return known
 
 
-# Addresses to which no mail is sent: mails to them came back for good, or their owner has complained. Kept as keyed hashes only.
+# Suppressed addresses: a mail bounced permanently, or the owner complained. They are stored as keyed hashes only.
 
 
 def suppress(address: str, reason: str, now: int) -> None:
-    """Send no mail to an address any more."""
+    """Stop sending mails to an address. `reason` is `bounced` or `complained`."""
     store.put_suppressed(_digest(address), reason, now)
 
 
 def is_suppressed(address: str) -> bool:
-    """Whether no mail may be sent to an address; strongly consistent."""
+    """Return whether no mail may be sent to an address; strongly consistent."""
     return store.is_suppressed(_digest(address))
 
 
 def release(address: str, actor: str, now: int) -> None:
-    """Send mails to an address again, audited without the address. Raises NotSuppressed."""
+    """Allow mails to an address again. The audit entry does not contain the address. Raises NotSuppressed."""
     entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
     try:
         dynamo.transact([store.delete_suppressed_item(_digest(address)), entry])

@@ -1,7 +1,8 @@
-"""Tables `email-notifications` and `suppressed-addresses`: an item for each notification, which DynamoDB deletes long after.
+"""The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications older than RETENTION_SECONDS.
 
-The index `due` has only those that are to be sent, by time, in a few lanes, because one partition of an index takes 1,000 writes a second.
-The index `problem` has only those that did not arrive, `event` has all of an event. All three have keys and times only.
+The index `due` holds only queued notifications, by time, in LANES lanes, because one partition of an index takes 1,000 writes per second.
+The index `problem` holds only notifications that did not arrive; `event` holds all notifications of an event. All three hold only keys and
+times.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from chalicelib.foundation import parallel
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
 
 LANES = 4
-MAX_WAIT_SECONDS = 3 * 3600  # until what failed is tried again
+MAX_WAIT_SECONDS = 3 * 3600  # the longest wait before a retry
 RETENTION_SECONDS = 90 * 86_400
 
 _PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "due_at", "language", "status", "next_at", "attempts", "changed_at")
@@ -53,7 +54,7 @@ class NotificationEventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-unty
 
 
 class NotificationRow(dynamo.Table):
-    """`position` is `<created_at>#<id>`. Only rows that are queued have `due_lane`, only those with a problem have `problem`."""
+    """A notification. `position` is `<created_at>#<id>`. Only queued rows have `due_lane`; only rows with a problem have `problem`."""
 
     feature = "email-notifications"
     contents = "Mails that follow from changes, each with its status."
@@ -87,7 +88,7 @@ class NotificationRow(dynamo.Table):
 
 
 class SuppressedAddressRow(dynamo.Table):
-    """`id` is the keyed hash of an address, `reason` is `bounced` or `complained`, `at` is in epoch seconds."""
+    """A suppressed address. `id` is the keyed hash of the address, `reason` is `bounced` or `complained`, `at` is in epoch seconds."""
 
     feature = "suppressed-addresses"
     contents = "Addresses that no mail is sent to."
@@ -102,7 +103,7 @@ class SuppressedAddressRow(dynamo.Table):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A queued notification as the index has it."""
+    """A queued notification as the index `due` holds it. Times are epoch seconds."""
 
     id: str
     next_at: int
@@ -110,12 +111,12 @@ class Due(msgspec.Struct, frozen=True):
 
 
 def put_new(notification: Notification) -> bool:
-    """Queue a notification. False, and nothing written, if it was queued before, whatever has become of it."""
+    """Queue a notification. Returns False and writes nothing if a notification with this id already exists, in any status."""
     return dynamo.put_if(_row(notification), "attribute_not_exists(id)") is None
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; canceled if it was queued before."""
+    """Transaction item that queues a notification; canceled if a notification with this id already exists."""
     return dynamo.put(_row(notification), "attribute_not_exists(id)")
 
 
@@ -125,15 +126,15 @@ def find(notification_id: str) -> Notification | None:
 
 
 def load(ids: Iterable[str]) -> list[Notification]:
-    """Those that exist, strongly consistent, in no particular order."""
+    """Load the notifications with these ids that exist, strongly consistent, in no particular order."""
     keys = [{"id": {"S": notification_id}} for notification_id in ids]
     return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
 
 
 def query_queued(until: int, limit: int) -> list[Due]:
-    """Those that are to be sent at `until` (epoch seconds) or before, at most `limit` of each lane, the one to be sent first in front.
+    """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` of each lane, the earliest first.
 
-    May miss one of the last second.
+    The result may miss notifications written within the last second, because the index lags.
     """
     condition: Any = NotificationRow.next_at <= until
     read = lambda lane: list(NotificationRow.due_index.query(str(lane), condition, limit=limit))  # noqa: E731
@@ -143,17 +144,20 @@ def query_queued(until: int, limit: int) -> list[Due]:
 
 
 def query_event(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """At most `limit` notifications about an event, the newest first, behind the position `after`; and where to go on, None at the end."""
+    """List at most `limit` notifications about an event, the newest first, after the position `after`.
+
+    Returns them and the position for the next page, None at the end.
+    """
     return _load_page(NotificationRow.event_index, event_id, limit, after)
 
 
 def query_problem(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """The same for those with this problem, of all events."""
+    """List at most `limit` notifications of all events with this problem. Order and results are those of `query_event`."""
     return _load_page(NotificationRow.problem_index, problem, limit, after)
 
 
 def claim(before: Notification, until: int, now: int) -> Notification | None:
-    """Count an attempt to send a notification, which nobody else sends until then; None if somebody else was first."""
+    """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if another run claimed or changed it first."""
     after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
     condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
     changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}
@@ -164,12 +168,15 @@ def claim(before: Notification, until: int, now: int) -> Notification | None:
 
 
 def end_attempt(claimed: Notification, after: Notification) -> bool:
-    """Write the outcome of an attempt. False, and nothing written, if somebody else has claimed it since, or has heard of it."""
+    """Write the outcome of an attempt.
+
+    Returns False and writes nothing if another run has claimed the notification since, or a report of the provider has changed its status.
+    """
     return _change(claimed, after, "status = :status AND attempts = :attempts", status=claimed.status, attempts=claimed.attempts)
 
 
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
-    """Transaction item that queues a notification once more; canceled if it has changed since it was read."""
+    """Transaction item that queues a notification again; canceled if its status or attempts have changed since it was read."""
     row = NotificationRow(before.id)
     after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
     condition = "status = :status AND attempts = :attempts"
@@ -177,7 +184,7 @@ def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
 
 
 def change_status(notification_id: str, status: NotificationStatus, earlier: Iterable[NotificationStatus], now: int) -> bool:
-    """Write what the provider reports; False if it is not in one of the `earlier` statuses, or does not exist."""
+    """Change the status of a notification. Returns False if it is not in one of the `earlier` statuses, or does not exist."""
     names = {f"s{number}": name for number, name in enumerate(earlier)}
     condition = " OR ".join(f"status = :{name}" for name in names)
     changes = {"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": status if status in PROBLEMS else None}
@@ -189,12 +196,12 @@ def put_suppressed(digest: str, reason: str, at: int) -> None:
 
 
 def is_suppressed(digest: str) -> bool:
-    """Whether an address, by its hash, is suppressed; strongly consistent."""
+    """Return whether the address with this hash is suppressed; strongly consistent."""
     return SuppressedAddressRow.find(digest) is not None
 
 
 def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
-    """Transaction item that releases an address, by its hash; canceled if it was not suppressed."""
+    """Transaction item that releases the address with this hash; canceled if the address was not suppressed."""
     return dynamo.delete(SuppressedAddressRow(digest), "attribute_exists(id)")
 
 

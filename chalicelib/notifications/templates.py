@@ -1,8 +1,8 @@
-"""The texts of mails, in Jinja2: `templates/<language>/<kind>.jinja` has what a mail says, once for text and for HTML.
+"""The texts of mails, as Jinja2 templates: `templates/<language>/<kind>.jinja` is the one source for the plain text and the HTML.
 
-A template is a block `subject` and a block `body` of parts (`p`, `button`, `facts`, `ticket`), which `templates/text` and `templates/html`
-draw. Values are always escaped in HTML, and have neither line breaks nor control characters, so that a name cannot pretend to be a part of
-the mail. A language of `edge.languages` is a folder with all kinds, and `words.jinja` for dates and amounts.
+A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
+and `templates/html` render. Values are always escaped in HTML and contain neither line breaks nor control characters, so that a name cannot
+imitate a part of the mail. Each language of `edge.languages` is a folder with all kinds, and `words.jinja` for dates and amounts.
 """
 
 import re
@@ -23,11 +23,11 @@ Form = Literal["text", "html"]
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
 _GAP = re.compile(r"\n{3,}")
-_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # among them what turns the direction of text
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # some change the direction of text
 
 
 class RenderedMail(Struct, frozen=True):
-    """What a mail says."""
+    """The rendered subject, plain text and HTML of a mail."""
 
     subject: str
     text: str
@@ -35,14 +35,14 @@ class RenderedMail(Struct, frozen=True):
 
 
 def render(kind: str, language: Language, values: Mapping[str, Any]) -> RenderedMail:
-    """The text of a kind of mail. Raises jinja2.UndefinedError if the template needs a value that is not there."""
+    """Render a kind of mail in a language. Raises jinja2.UndefinedError if the template needs a missing value."""
     cleaned = {name: clean(value) for name, value in values.items()}
     text, html = (_render(form, kind, language, cleaned) for form in ("text", "html"))
     return RenderedMail(text[0], text[1], html[1])
 
 
 def clean(value: Any) -> Any:
-    """The value with all texts in it on one line and without control characters."""
+    """Return the value with every text in it on one line and without control characters or invisible characters."""
     if isinstance(value, str):
         return _INVISIBLE.sub("", _SPACE.sub(" ", value)).strip()
     if isinstance(value, Mapping):
@@ -53,7 +53,7 @@ def clean(value: Any) -> Any:
 
 
 def _render(form: Any, kind: str, language: str, values: dict[str, Any]) -> tuple[str, str]:
-    """(subject, whole text) of a mail."""
+    """Render one form of a mail. Returns (subject, full text)."""
     environment = _environment(form)
     words, parts = (environment.get_template(name).module for name in (f"{language}/words.jinja", "parts.jinja"))
     template = environment.get_template(f"{language}/{kind}.jinja")
@@ -65,12 +65,12 @@ def _render(form: Any, kind: str, language: str, values: dict[str, Any]) -> tupl
 
 
 def _finished(text: str, form: Form) -> str:
-    """Text that is escaped as this form needs it."""
+    """Mark rendered text as already escaped in the HTML form, so that it is not escaped twice."""
     if form == "text":
         return text
     from markupsafe import Markup
 
-    return Markup(text)  # noqa: S704 - a template with autoescape has made it
+    return Markup(text)  # noqa: S704 - a template with autoescape rendered it
 
 
 def _macros(module: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""One click to get no more mails about an offer of the waitlist (RFC 8058): the reminder is not sent. The offer itself stays.
+"""One-click unsubscription from mails about a waitlist offer (RFC 8058): the reminder is not sent, and the offer stays valid.
 
-All other mails are about what somebody has bought or has asked for at that moment, and have no such link.
+No other mails have such a link: they are about something that the user has bought, or has just asked for.
 """
 
 import hmac
@@ -15,26 +15,26 @@ from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_
 
 
 def token(offer_id: str) -> str:
-    """What names an offer in a link, and cannot be made by others."""
+    """The token that names an offer in a link. It is signed, so that nobody else can create it."""
     return f"{offer_id}.{_signature(offer_id)}"
 
 
 def headers(offer_id: str) -> dict[str, str]:
-    """The headers by which a mail program shows a button for it."""
+    """The mail headers that make mail programs show an unsubscribe button."""
     url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={token(offer_id)}"
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
 def unsubscribe(named: str, now: int) -> None:
-    """Send no reminder of the offer that the token `named` is of, if it was not sent yet.
+    """Cancel the reminder of the offer that the token `named` names, unless the reminder was already sent.
 
-    May be repeated. Raises UnsubscribeLinkInvalid.
+    Safe to repeat. Raises UnsubscribeLinkInvalid.
     """
     store.change_status(notification_id("offer_expiring", read_token(named), 1), "dropped", ("queued",), now)
 
 
 def read_token(named: str) -> str:
-    """The id of the offer that a token is of. Raises UnsubscribeLinkInvalid."""
+    """Return the id of the offer that a token names. Raises UnsubscribeLinkInvalid."""
     offer_id, _, signature = named.rpartition(".")
     if not hmac.compare_digest(_signature(offer_id).encode(), signature.encode()):
         raise UnsubscribeLinkInvalid()
@@ -45,17 +45,17 @@ def _signature(offer_id: str) -> str:
     return hmac.digest(secret_settings.derived_key("unsubscribe"), offer_id.encode(), "sha256").hex()[:32]
 
 
-# A small HTML page behind the unsubscribe link: a button that posts, and a confirmation.
+# The HTML page behind the unsubscribe link: a button that posts, and a confirmation.
 #
-# Opening the link changes nothing, because programs that look for harmful links open it too (RFC 8058, section 4). The form posts to the
-# page's own address, so the page contains no part of the link.
+# Opening the link changes nothing, because link scanners open it too (RFC 8058, section 4). The form posts to the page's own address, so
+# the page contains no part of the link.
 
 MEDIA_TYPE = "text/html"
 HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # the address has the token
+    "Referrer-Policy": "no-referrer",  # the address contains the token
     "Cache-Control": "no-store",
     "Vary": "Accept, Accept-Language",
 }
@@ -85,7 +85,7 @@ WORDS: dict[Language, Words] = {
 
 
 def ask(language: Language) -> str:
-    """The page with the button."""
+    """Render the page with the unsubscribe button."""
     words = WORDS[language]
     form = (
         '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
@@ -95,7 +95,7 @@ def ask(language: Language) -> str:
 
 
 def confirm(language: Language) -> str:
-    """The page that confirms it."""
+    """Render the page that confirms the unsubscription."""
     return _page(language, WORDS[language].done)
 
 

@@ -1,4 +1,7 @@
-"""What an admin can do to a running waiting room: change the rate, let buyers in at once, clear it. Every action is audited."""
+"""Admin controls of a running waiting room (set the rate, let buyers in, clear it), and the queue status of a buyer.
+
+Every admin action is audited. A queue status is computed from the room's public state and an arrival, without a store read.
+"""
 
 from collections.abc import Callable
 
@@ -16,12 +19,12 @@ from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
 
-# The item that changes the room, the audit details, and the room as it is then.
+# Returns the transaction item that changes the room, the audit details, and the room for the caller.
 Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]]
 
 
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> LoadedRoom:
-    """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room as it is then."""
+    """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room after the change. Raises TooManyChanges."""
     details = {"wave_size": wave_size, "wave_seconds": wave_seconds}
     return _change_plan(
         event_id, "waiting_room.rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now
@@ -29,14 +32,14 @@ def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: 
 
 
 def let_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
-    """Admit `count` more buyers at once, in addition to the waves; returns the room as it is then."""
+    """Admit `count` more buyers at once, in addition to the waves; returns the room after the change. Raises TooManyChanges."""
     return _change_plan(
         event_id, "waiting_room.let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now
     )
 
 
 def clear(event_id: str, actor: str, now: int) -> int:
-    """Replace the room by a new one with a new draw; returns how many had joined the old one. Its tokens are no longer valid."""
+    """Replace the room with a new room and a new draw; returns how many buyers had joined the old room, whose tokens become invalid."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().revision
@@ -49,12 +52,12 @@ def clear(event_id: str, actor: str, now: int) -> int:
 def _change_plan(
     event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment], int], list[Segment]], actor: str, now: int
 ) -> LoadedRoom:
-    """Make the change, a function of the plan and the second from which it counts. Raises TooManyChanges."""
+    """Apply `change`, a function of the plan and the second in which the change takes effect. Raises TooManyChanges."""
 
     def replace_plan(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         room, event, plan = before.room, before.event, before.plan
         assert event.on_sale_at is not None  # it has a waiting room
-        # The draw decides whether the change comes before the opening or after it: clocks differ, and a draw takes its time.
+        # The draw, not the clock, decides whether the change counts as before or after the opening: clocks differ, and a draw takes time.
         at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)
         changed = admission_plan.shorten(change(plan, at), at, model.pass_seconds(event))
         if len(changed) > max(len(plan), admission_plan.MAX_AFTER_ADMIN):
@@ -65,7 +68,10 @@ def _change_plan(
 
 
 def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> LoadedRoom:
-    """Write the change and its audit entry in one transaction; returns the room that the change names, without reading it again."""
+    """Write the change and its audit entry in one transaction; returns the room that `change` returned, without another read.
+
+    Retries lost races. Raises StoreUnavailable when all attempts lose.
+    """
     for _ in range(_MAX_ATTEMPTS):
         item, details, after = change(room_cache.load_room(event_id, now))
         try:
@@ -77,13 +83,11 @@ def _commit(event_id: str, action: str, change: Change, actor: str, now: int) ->
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was to be changed")
 
 
-# Where a buyer stands in the queue: computed from the public state and the token's arrival, without a store read.
-#
-# web/waiting-room.js computes the same; a test compares both.
+# A buyer's queue status. web/waiting-room.js computes the same; a test compares both.
 
 
 class QueueStatus(Struct, frozen=True):
-    """An arrival's place in the queue. `position` counts from 1 and never changes; `ahead` of it are not admitted yet.
+    """An arrival's place in the queue. `position` counts from 1 and never changes; `ahead` people before it are not admitted yet.
 
     `admitted_at` (epoch seconds) may lie in the future, and is None if no planned wave reaches the position. `pass_seconds_left` is None
     before admission. `position`, `ahead` and `admitted_at` are None until the draw.
@@ -100,7 +104,7 @@ class QueueStatus(Struct, frozen=True):
 
 
 def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
-    """The status of the arrival at `now`. Nobody has a position until the sale has opened and the state contains the draw."""
+    """Compute the status of the arrival at `now`. Nobody has a position until the sale has opened and the state contains the draw."""
     paused = admission_plan.is_paused(state.segments, now)
     if state.n is None or state.key is None or now < state.on_sale_at:
         eta = None if paused else max(0, state.on_sale_at - now)

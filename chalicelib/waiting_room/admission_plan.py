@@ -1,7 +1,7 @@
 """The admission plan: how many buyers are admitted at any second, computed from a short list of segments.
 
-Nothing is written when a wave comes in. To pause, resume, change the rate or let buyers in at once, append a segment; it begins with
-the number that was admitted before it, so nobody who was admitted is sent back. web/waiting-room.js computes the same.
+Admitting a wave writes nothing. A pause, a resume, a new rate or letting buyers in at once appends a segment. Each segment starts from
+the number admitted before it, so no admitted buyer is sent back. web/waiting-room.js computes the same.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-# The size of a wave is decided in this period before it: late, for recent figures, but early enough that the change is in the store when
-# the wave comes in. Otherwise some who saw that they were admitted would have to wait again.
+# The size of a wave is decided in this period before its admission: late, so that the figures are recent, but early enough for the change
+# to be in the store when the wave is admitted. Otherwise some buyers who saw that they were admitted would have to wait again.
 RESIZE_FIRST_SECONDS = 5
 RESIZE_LAST_SECONDS = 2
 
-# A segment takes at most 100 bytes of the state document, which everybody polls. Changes that follow from figures take at most half
-# of the places. The last two are for a pause and its resume.
+# A segment takes at most 100 bytes of the state document, which every buyer polls. Automatic changes, which follow the arrivals and the
+# stock, use at most half of the segments. The last two are reserved for a pause and its resume.
 MAX_SEGMENTS = 48
 MAX_AFTER_PAUSE = MAX_SEGMENTS - 1
 MAX_AFTER_ADMIN = MAX_SEGMENTS - 2
@@ -27,8 +27,8 @@ _QUARTER = MAX_SEGMENTS // 4
 class Segment(Struct, frozen=True, omit_defaults=True):
     """A part of the plan: from second `since` on, `base` buyers are admitted, and `wave_size` more after every `interval` seconds.
 
-    While `paused`, nobody more is admitted. `waited` seconds of the first interval had passed before `since`: a pause or a new rate does
-    not make buyers wait for a whole interval again. A negative `waited` puts the first wave off by that much.
+    While `paused`, no further buyers are admitted. `waited` seconds of the first interval had passed before `since`, so a pause or a new
+    rate does not make buyers wait for a whole interval again. A negative `waited` postpones the first wave by that many seconds.
     """
 
     since: int
@@ -39,19 +39,19 @@ class Segment(Struct, frozen=True, omit_defaults=True):
     paused: bool = False
 
     def admitted_count(self, now: int) -> int:
-        """How many are admitted at `now`, if the segment is active then."""
+        """The number of buyers admitted at `now`, for a segment that is active at `now`."""
         return self.base if self.paused else self.base + self.wave_size * self._wave_count(now)
 
     def _wave_count(self, now: int) -> int:
         return max(0, now - self.since + self.waited) // self.interval
 
     def seconds_into_interval(self, now: int) -> int:
-        """How many seconds of the current interval have passed; below 0 if the first wave is put off to a later one."""
+        """The seconds of the current interval that have passed; negative while a postponed first wave is more than one interval away."""
         elapsed = self.waited if self.paused else now - self.since + self.waited
         return elapsed if self.paused or elapsed < 0 else elapsed % self.interval
 
     def time_reached(self, position: int) -> int | None:
-        """The second in which the segment, if it never ends, admits `position`; None if it never does."""
+        """The second in which the segment would admit `position` if it never ended; None if it never would."""
         missing = position - self.base
         if missing <= 0:
             return self.since
@@ -62,30 +62,30 @@ class Segment(Struct, frozen=True, omit_defaults=True):
 
 
 def initial_plan(opens_at: int, wave_size: int, interval: int) -> list[Segment]:
-    """The plan of a new room. The first wave comes in right at the opening: its interval counts as already waited."""
+    """The plan of a new room. The first wave is admitted right at the opening: its interval counts as already waited."""
     return [Segment(opens_at, 0, wave_size, interval, waited=interval)]
 
 
 def admitted_count(segments: Sequence[Segment], now: int) -> int:
-    """How many buyers are admitted at `now`; 0 before the opening."""
+    """The number of buyers admitted at `now`; 0 before the opening."""
     active = _active_segment(segments, now)
     return active.admitted_count(now) if active is not None else 0
 
 
 def active_pass_count(segments: Sequence[Segment], total: int, pass_seconds: int, now: int) -> int:
-    """How many of the `total` arrivals were admitted within the last `pass_seconds`, so that their pass may be valid."""
+    """The number of the `total` arrivals admitted within the last `pass_seconds`, whose passes may still be valid."""
     return min(total, admitted_count(segments, now)) - min(total, admitted_count(segments, now - pass_seconds))
 
 
 def is_paused(segments: Sequence[Segment], now: int) -> bool:
-    """Whether admission is paused at `now`; before the opening, whether it will open paused."""
+    """Return whether admission is paused at `now`; before the opening, whether it will open paused."""
     return (_active_segment(segments, now) or segments[0]).paused
 
 
 def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:
     """The second in which `position` (from 1), taken at `joined_at`, was or will be admitted; None if no planned wave reaches it.
 
-    Once that second has passed, it never changes: later segments begin after it.
+    The second never changes once it has passed, because later segments begin after it.
     """
     for index, segment in enumerate(segments):
         reached_at = segment.time_reached(position)
@@ -98,7 +98,7 @@ def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -
 
 
 def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
-    """How many seconds between `start` and `now` the room was not paused. Only these count for a pass."""
+    """The number of seconds between `start` and `now` in which the room was not paused. Only these use up a pass."""
     total = 0
     for index, segment in enumerate(segments):
         end = segments[index + 1].since if index + 1 < len(segments) else now
@@ -118,7 +118,7 @@ def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
 
 
 def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
-    """The plan with another wave size and interval from `now` on; the time waited so far counts, up to the new interval."""
+    """The plan with a new wave size and interval from `now` on. The time waited so far counts, up to the new interval."""
     last = _last_segment(segments, now)
     waited = interval if last is None else min(last[0].seconds_into_interval(last[1]), interval)
     return _append_change(segments, now, wave_size=wave_size, interval=interval, waited=waited)
@@ -132,10 +132,10 @@ def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
 
 
 def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
-    """The plan with at most one wave admitted beyond the `total` arrivals; None if it is so already.
+    """The plan with at most one wave admitted beyond the `total` arrivals, or None if the plan already satisfies this.
 
-    Waves that come in while the queue is empty would otherwise add up, and a crowd that arrives late would be admitted all at once.
-    If the last segment has not admitted anybody, it is changed in place: a room may stand open and empty for weeks.
+    Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be admitted all at once.
+    If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
     """
     last = _last_segment(segments, now)
     if last is None:
@@ -150,9 +150,9 @@ def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> 
 
 
 def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
-    """The second in which the next wave comes in; None before the opening and while paused.
+    """The second in which the next wave is admitted; None before the opening and while paused.
 
-    It follows from the plan alone, so it names the same wave for all instances, whatever its size is or becomes.
+    It depends on the plan alone, so it identifies the same wave for all instances, whatever size the wave has or gets.
     """
     last = _last_segment(segments, now)
     if last is None or last[0].paused:
@@ -162,19 +162,20 @@ def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
 
 
 def is_time_to_size(segments: Sequence[Segment], wave: int, now: int) -> bool:
-    """Whether `now` is the time to decide the size of the next wave, which comes in at second `wave`."""
+    """Return whether `now` is in the period for deciding the size of the next wave, which is admitted in second `wave`."""
     return min(RESIZE_LAST_SECONDS, segments[-1].interval) <= wave - max(now, segments[-1].since) <= RESIZE_FIRST_SECONDS
 
 
 def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment]:
-    """The plan with `wave_size` from the next wave on; 0 stops the waves, and another size later starts them again, in their rhythm."""
+    """The plan with `wave_size` from the next wave on. 0 stops the waves; a later size restarts them at the same rhythm."""
     return list(segments) if segments[-1].wave_size == wave_size else _append_change(segments, now, wave_size=wave_size)
 
 
 def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
-    """Whether the plan has a place for a change that follows from figures: a resize, or a cap that is not made in place.
+    """Return whether the plan has space for a segment of an automatic change: a resize, or a cap that is not made in place.
 
-    A quarter of all places are taken at once; those of a second quarter one after the other, over the time of a pass.
+    Automatic changes may use the first quarter of the segments at any time, and the second quarter only one by one, spread over the
+    length of a pass.
     """
     if len(segments) < _QUARTER:
         return True
@@ -182,12 +183,12 @@ def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
 
 
 def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
-    """The plan with its oldest segments merged, and without those that change nothing.
+    """The plan with its oldest segments merged, and without segments that change nothing.
 
-    It is the same for everybody who waits or has a valid pass. Without this, the plan of a room that is changed often, or follows its
-    stock, for days would outgrow the public state document.
+    The result is equivalent for everyone who is waiting or has a valid pass. Without this, the plan of a room that is changed
+    often, or follows its stock, for days would outgrow the public state document.
     """
-    # The passes of buyers who were admitted before one of these segments began have all expired.
+    # The passes of all buyers admitted before these segments began have expired.
     expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]
     if not expired or expired[-1] < 2:
         return _without_ineffective(segments)
@@ -197,9 +198,10 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 
 
 def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments without those that end in the second in which they begin, and those that continue the one before unchanged.
+    """The segments, except those that end in the second in which they begin and those that continue the previous segment unchanged.
 
-    The first and the last stay: an instance whose clock is late learns from them that the sale has opened, and when the last change was.
+    The first and the last segment always stay: they tell an instance with a slow clock that the sale has opened, and when the last
+    change was.
     """
     kept = [segments[0]]
     for segment, following in pairwise(segments[1:]):
@@ -216,14 +218,15 @@ def _append_change(segments: Sequence[Segment], now: int, **changes: Any) -> lis
 
 
 def _continue(segment: Segment, at: int) -> Segment:
-    """A segment that begins at `at` and admits the same from then on."""
+    """A segment that begins at `at` and admits exactly as `segment` would from then on."""
     return replace(segment, since=at, base=segment.admitted_count(at), waited=segment.seconds_into_interval(at))
 
 
 def _last_segment(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:
-    """The last segment, and the second in which a change follows it; None before the opening.
+    """The last segment, and the second in which a change after it takes effect; None before the opening.
 
-    That second is never before the segment begins, even if `now` is: a request may be a second older than the change that it reads.
+    The second is never earlier than the segment's beginning, even if `now` is: a request may be a second older than the change that it
+    reads.
     """
     if len(segments) == 1 and now < segments[0].since:
         return None

@@ -1,6 +1,6 @@
-"""The waiting room over HTTP: state, status, proof, and the controls for those who manage the event.
+"""The waiting room over HTTP: its state, a buyer's status, the proof of the draw, and the controls of managers and admins.
 
-Joining is a route of reservations, because it takes what the user has bought already.
+The route for joining belongs to the reservations, because joining depends on the user's earlier purchases.
 """
 
 from typing import Annotated
@@ -33,13 +33,13 @@ class LetInBody(Struct, forbid_unknown_fields=True):
 
 
 class StatusQuery(Struct, forbid_unknown_fields=True):
-    """`token`: from joining the waiting room."""
+    """`token` is the token that the user got by joining the waiting room."""
 
     token: str
 
 
 class PlanView(Struct, frozen=True):
-    """The plan of admission after a change, and how many have joined (`total`)."""
+    """The admission plan after a change. `total` is the number of users who have joined."""
 
     message: str
     room: int
@@ -48,7 +48,7 @@ class PlanView(Struct, frozen=True):
 
 
 class ClearedView(Struct, frozen=True):
-    """A waiting room was cleared. `cleared`: how many had joined it."""
+    """The result of clearing a waiting room. `cleared` is the number of users who had joined it."""
 
     cleared: int
     message: str

@@ -1,21 +1,21 @@
-"""The draw: the commitment to its key, and the position that each arrival drew.
+"""The draw: the commitment to its key, and the position of each arrival, by a keyed permutation.
 
-Uses the standard library alone, so that the verifier (verify.py) runs wherever Python does.
+It uses only the standard library, so that the verifier (verify.py) runs wherever Python does.
 """
 
 from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
 
-# A keyed permutation of 0..n-1, computed for one number at a time: no list of n numbers, no sorting.
+# The keyed permutation of 0..n-1 is computed for one number at a time: no list of n numbers, no sorting.
 #
 # It is a Feistel network (Luby and Rackoff, 1988) on pairs (left, right) with left < a and right < b, where a and b are about the
 # square root of n and a * b is n or slightly more. The halves are added modulo a and b in turn, as in NIST's FF1 with two radices
 # (Black and Rogaway, 2002: "generalized Feistel"). A result outside 0..n-1 is encrypted again until it is inside (cycle walking),
 # which happens about once in sqrt(n) times.
 #
-# After a pair of rounds, at most one part in b is left of the link between two neighbours. There are as many pairs of rounds as bring
-# that below 2^-32, and never fewer than the ten rounds of FF1: with only ten, some orders of six people would come up 47 % too often.
+# After each pair of rounds, at most 1/b of the correlation between two neighbours remains. There are enough pairs of rounds to bring that
+# below 2^-32, and at least the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
 #
 # The round function is the first 48 bits of SHA-256(key, round, half). All three have fixed lengths (32 + 1 + 8 bytes, one block of
 # SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. 48 bits are exact in a JavaScript number,
@@ -28,7 +28,10 @@ MAX_N = 1 << 40
 
 
 def permute(key: bytes, n: int, number: int) -> int:
-    """The image of `number` (0 <= number < n <= 2^40), a bijection for each key. Computes ten hashes from n = 16,257 on."""
+    """The image of `number` (0 <= number < n <= 2^40) under the key's permutation. Raises ValueError outside this range.
+
+    A pass through the network takes ten hashes if n is at least 16,257, and more for a smaller n.
+    """
     if not 0 <= number < n <= MAX_N:
         raise ValueError(f"number must be from 0 to n - 1, and n at most 2^40; number is {number}, n is {n}")
     a = isqrt(n - 1) + 1
@@ -50,7 +53,7 @@ def _round(key: bytes, turn: int, half: int) -> int:
 
 
 def commitment(key: bytes) -> str:
-    """The SHA-256 of the key, hex. It is published before the first join: it fixes the key without revealing it."""
+    """The SHA-256 of the key, in hex. It is published before the first join and fixes the key without revealing it."""
     return sha256(key).hexdigest()
 
 
@@ -58,7 +61,7 @@ def commitment(key: bytes) -> str:
 def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int) -> int:
     """The position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
-    `offsets[counter]` arrivals were counted by the counters before it. Arrivals after the opening (their counter is below 0) come behind
-    all that were drawn, in the order of their arrival.
+    `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening (their counter is negative)
+    are placed after all drawn arrivals, in the order of their arrival.
     """
     return n + number if counter < 0 else 1 + permute(key, n, offsets[counter] + number - 1)

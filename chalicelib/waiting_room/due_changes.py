@@ -1,7 +1,7 @@
 """The changes that a room needs as time passes: create it, run its draw, follow a pause, and keep its admission plan in bounds.
 
-There is no scheduled job for them: each instance that loads a room makes the changes that are due. What instances have read differs
-in age, so each decision is made once, by the first that writes it: a catalog's by its revision, a wave's size by the wave.
+No scheduled job makes them: each instance that loads a room makes the changes that are due. Instances decide from data of different
+ages, so the first instance to write a decision decides for all: once per catalog revision, and once per wave for the size of a wave.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ _MAX_ATTEMPTS = 5
 
 
 def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], Room | None] | None:
-    """The next change that the room needs, None if it needs none. Calling it writes the change, or raises `store.RoomConflict`.
+    """The next change that the room needs, as a function that writes it; None if no change is due.
 
-    It returns the room as it is then, or None if that must be loaded to be known.
-    `event` is as the catalog of this revision has it. An instance whose catalog is older than the one that the room follows
-    changes nothing, because it would undo what another one has done.
+    The function returns the changed room, or None if the caller must load the room again. It raises `store.RoomConflict`.
+    `event` comes from the catalog of this `revision`. An instance whose catalog is older than the catalog that the room follows
+    changes nothing, because it would undo the change of another instance.
     """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
@@ -40,9 +40,10 @@ def next_due_change(revision: int, event: Event, room: Room | None, total: int, 
 
 
 def follow_catalog(revision: int, event: Event, now: int) -> None:
-    """Bring the room, if there is one, to what this revision of the catalog says of its event: after a pause, for example.
+    """Bring the event's room, if it exists, in line with this revision of the catalog: after a pause, for example.
 
-    It needs no figures, so it costs a read and a write. A draw that is due is left to the next request that loads the room.
+    It needs neither arrival counts nor stock, so it costs one read and one write. A draw that is due is left to the next request that
+    loads the room.
     """
     for _ in range(_MAX_ATTEMPTS):
         room = store.find_room(event.id)
@@ -66,13 +67,14 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 
 
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
-    """The room as it follows the catalog, None if it does so already. The revision is noted even if it changes nothing.
+    """The room updated to this catalog revision; None if it already has the revision, or its plan has no space for a pause.
 
-    Otherwise an instance with a catalog from between two changes that cancel each other out would still act.
+    The revision is recorded even if the plan does not change. Otherwise an instance with a catalog from between two changes that cancel
+    each other out would still act.
     """
     if revision == room.revision:
         return None
-    # The last segment, not the one that is active at `now`: this request may be a second older than the last change.
+    # Compare with the last segment, not with the active segment: this request may be a second older than the last change.
     if room.n is None or event.paused == room.segments[-1].paused:
         return replace(room, revision=revision)
     now = _time_in(room, now)
@@ -83,7 +85,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
 
 
 def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | None:
-    """The room with the plan that follows from the arrivals and from the stock, None if it has it."""
+    """The room with its plan adjusted to the arrivals and the stock; None if the plan needs no change."""
     if room.n is None:
         return None
     now = _time_in(room, now)
@@ -97,10 +99,11 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
 
 
 def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:
-    """The room with the size of its next wave as it is decided now, None if it is not the time for that.
+    """The room with the size of its next wave set from the stock; None if there is nothing to decide now.
 
-    The first decision holds, because the figures of other instances differ. Stopped waves also start again before it is time, since a
-    room with few visitors may not be loaded in that time. They stop at a decision alone, so this happens once for each wave at most.
+    The first decision for a wave is final, because other instances see different figures. Stopped waves may also restart before the
+    decision period, because a room with few visitors may not be loaded during it. Only a decision stops the waves, so such an early
+    restart happens at most once per wave.
     """
     wave = admission_plan.find_next_wave(plan, now)
     if wave is None or wave <= room.sized_wave:
@@ -117,7 +120,7 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool
 
 
 def _time_in(room: Room, now: int) -> int:
-    """The time in a room that is drawn: it has opened, whatever this instance's clock says."""
+    """The current time in a room after its draw: never before the opening, even if this instance's clock is slow."""
     return max(now, room.segments[0].since)
 
 
@@ -126,9 +129,10 @@ def _create(event: Event, revision: int) -> None:
 
 
 def _open(room: Room, now: int) -> None:
-    """Close all counters, then record how many arrived as N. A closed counter never counts again, so every instance finds the same N.
+    """Close all counters, then record the number of arrivals as N. A closed counter never counts again, so all instances find the same N.
 
-    One instance at a time does this. It reads the catalog again first: an opening that was put off a second ago must not take place.
+    One instance at a time does this. It first reads the catalog again: an opening that was postponed a second ago must not take place.
+    Raises RoomConflict if another instance has the lease, or the catalog does not open the sale now.
     """
     if not store.take_opening_lease(room, now, now + OPENING_LEASE_SECONDS):
         raise store.RoomConflict
@@ -142,7 +146,10 @@ def _open(room: Room, now: int) -> None:
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:
-    """Record the draw, also if an admin changes the waves at this moment. Raises RoomConflict if it was recorded, or the room cleared."""
+    """Record the draw; retry if an admin changes the waves at the same moment.
+
+    Raises RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
+    """
     offsets = [sum(counts[:counter]) for counter in range(room.counters)]
     for _ in range(_MAX_ATTEMPTS):
         try:

@@ -1,4 +1,4 @@
-"""The public state of a waiting room, the content of a token, and the errors that callers see."""
+"""The public state of a waiting room, the content of a token, the errors that callers see, and the configuration of a room."""
 
 from typing import ClassVar
 
@@ -11,15 +11,15 @@ from chalicelib.waiting_room import admission_plan
 from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening
-GUEST_PREFIX = "guest-"  # of the ids of users without an account, in a demo stage
+GUEST_PREFIX = "guest-"  # begins the ids of users without an account, in a demo stage
 
 
 class RoomState(Struct, frozen=True, kw_only=True):
-    """The public state of a room: the same for everybody. With it, a buyer's status follows from their token alone.
+    """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
-    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` arrivals
-    were counted before those of counter i. `total` counts everybody who joined. `stopped` says why nobody can join any more.
-    `may_return` is how many tickets are on hold if no others are left.
+    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the
+    number of arrivals counted by the counters before counter i. `total` is the number of users who have joined. `stopped` is the reason
+    why joining has stopped, null while users can join. `may_return` is the number of tickets on hold if no other tickets are left.
     """
 
     event_id: str
@@ -41,9 +41,9 @@ class Arrival(
     frozen=True,
     rename={"event_id": "e", "room": "r", "user": "u", "counter": "s", "number": "c", "joined_at": "t", "expires_at": "x"},
 ):
-    """A user's arrival, the content of their token. `number` counts from 1 within `counter`; times are epoch seconds.
+    """A user's arrival: the content of the user's token. `number` counts from 1 within `counter`; times are epoch seconds.
 
-    `user` is a digest of the user's id, so that a token that is shown or logged does not identify anybody.
+    `user` is a digest of the user's id, so that a token in a screenshot or a log does not identify anybody.
     """
 
     event_id: str
@@ -56,7 +56,7 @@ class Arrival(
 
     @property
     def pass_id(self) -> str:
-        """The id of the pass that this arrival gets. Purchases are recorded under it, because a pass buys only once."""
+        """The id of this arrival's pass. Purchases are recorded under this id, because a pass is good for one purchase."""
         return f"{self.room}.{self.counter}.{self.number}"
 
 
@@ -137,11 +137,11 @@ TOKEN_ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-# The configuration of an event's waiting room: the event's own values, else the stage's settings.
+# The configuration: the event's own values, otherwise the stage's settings.
 
 
 def pass_seconds(event: Event) -> int:
-    """For how many seconds a buyer may reserve after being admitted."""
+    """The number of seconds for which a buyer may reserve after admission."""
     return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
 
 
@@ -154,5 +154,5 @@ def first_segment(event: Event, opens_at: int) -> Segment:
 
 
 def follows_stock(event: Event) -> bool:
-    """Whether the size of the waves follows the tickets that are left."""
+    """Return whether the size of the waves follows the number of tickets left."""
     return event.waiting_room is not None and event.waiting_room.follow_stock

@@ -1,4 +1,4 @@
-"""The waiting rooms in this instance's memory, each loaded at most once a second."""
+"""The waiting rooms in this instance's memory. Each is loaded at most once a second, together with the changes that are due."""
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ _MAX_ROOMS = 1000
 
 
 class LoadedRoom(Struct, frozen=True, eq=False):
-    """A room as it was loaded, with its event and how many have joined it."""
+    """A room as loaded, with its event. `total` is the number of users who have joined."""
 
     event: Event
     room: Room
@@ -28,12 +28,12 @@ class LoadedRoom(Struct, frozen=True, eq=False):
 
     @property
     def plan(self) -> list[Segment]:
-        """The admission plan that applies."""
+        """The admission plan in effect."""
         return effective_plan(self.event, self.room)
 
 
 class CachedRoom(Struct, frozen=True, eq=False):
-    """A room as it was loaded, with its event, its public state, and that state as an encoded document."""
+    """A room as loaded, with its event, its public state, and the state as an encoded document."""
 
     event: Event
     room: Room
@@ -45,30 +45,30 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 
 
 def get_room(event_id: str, now: int) -> CachedRoom:
-    """The event's room, at most a second old. Raises NotFound for an event that is not visible, NoWaitingRoom for one without a room."""
+    """Return the event's room, at most a second old. Raises NotFound if the event is not visible, NoWaitingRoom if it has no room."""
     current, event = _get_event(event_id)
     return _rooms.get(now, event, lambda: _build_cached_room(_load(current.revision, event, now), now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
-    """Like `get_room`, but always loaded from the store: after a change, or when this instance's copy is out of date."""
+    """Load the event's room from the store after a change, or when this instance's copy is out of date. Raises what `get_room` raises."""
     forget_room(event_id)
     return get_room(event_id, now)
 
 
 def load_room(event_id: str, now: int) -> LoadedRoom:
-    """Load the event's current room from the store, in order to change it. Raises what `get_room` raises."""
+    """Load the event's current room from the store, for changing it. Raises what `get_room` raises."""
     current, event = _get_event(event_id)
     return _load(current.revision, event, now)
 
 
 def forget_room(event_id: str) -> None:
-    """Drop this instance's copy of the room, after a change: the next request loads it."""
+    """Drop this instance's copy of a changed room; the next request loads the room from the store."""
     _rooms.forget_key(event_id)
 
 
 def _get_event(event_id: str) -> tuple[Catalog, Event]:
-    """The event, with a waiting room, and its catalog."""
+    """The current catalog and the event. Raises NotFound and NoWaitingRoom."""
     current, event = catalog.get_visible_event(event_id)
     if not event.has_waiting_room:
         raise NoWaitingRoom(event_id=event_id)
@@ -76,7 +76,7 @@ def _get_event(event_id: str) -> tuple[Catalog, Event]:
 
 
 def _load(revision: int, event: Event, now: int) -> LoadedRoom:
-    """Load the room, and make the changes that are due. `event` is as the catalog of this revision has it."""
+    """Load the room and make the changes that are due. `event` comes from the catalog of this `revision`."""
     room: Room | None = None
     for _ in range(_MAX_CHANGES):
         if room is None:
@@ -86,7 +86,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
             return LoadedRoom(event, room, total)
         try:
             room = change() if change is not None else None
-        except store.RoomConflict:  # another instance was faster; what it wrote is loaded next
+        except store.RoomConflict:  # another instance was faster: load what it wrote
             room = None
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was loaded")
 

@@ -1,4 +1,4 @@
-"""Join a waiting room, read a status, and check the pass that a reservation needs."""
+"""The waiting room as a service: join, read a status, check the pass that a reservation needs, and follow the catalog."""
 
 import random
 from collections.abc import Callable
@@ -35,7 +35,7 @@ ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 
 
 class JoinResult(Struct, frozen=True):
-    """The token and the status of a user. `is_new`: this call gave them their place."""
+    """The status of a user, with the token. `is_new` is true if this call gave the user the place."""
 
     view: QueueStatusView
     is_new: bool
@@ -44,19 +44,19 @@ class JoinResult(Struct, frozen=True):
 def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> JoinResult:
     """Give the user a place in the queue.
 
-    A user who joins again gets the same token, or, if their pass has expired or was used, a new place at the end. `check_work` raises if
-    the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` says whether the user has an order that was
-    bought with the pass; only an admitted user's pass can be. Raises NotFound, NoWaitingRoom, JoiningStopped.
+    A user who joins again gets the same token, or a new place at the end if their pass has expired or was used. `check_work` raises an
+    error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has bought an
+    order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    Takes one read and two writes. After a crash between the writes, the taken number belongs to nobody, and buyers behind it are one
-    place further back than necessary.
+    Takes one read and two writes. After a crash between the writes, the number is taken but belongs to nobody, and buyers behind it are
+    one place further back than necessary.
     """
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
             return _join(event_id, user_id, check_work, is_pass_used, opened_room, now)
         except store.CounterClosed as closed:
-            opened_room = closed.room  # also if another instance is still closing its other counters
+            opened_room = closed.room  # join late, even if another instance is still closing the room's other counters
             room_cache.reload_room(event_id, now)
         except store.EntryConflict:
             continue
@@ -64,7 +64,7 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
 
 
 def status(event_id: str, token: str, now: int) -> QueueStatusView:
-    """The status of the token's holder. Reads nothing from the store while this instance's copy of the room is fresh.
+    """Return the status of the token's holder. Reads nothing from the store while this instance's copy of the room is fresh.
 
     Raises NotFound, NoWaitingRoom, TokenUnknown and RoomCleared.
     """
@@ -79,22 +79,22 @@ def status(event_id: str, token: str, now: int) -> QueueStatusView:
 
 
 def status_without_room(event_id: str) -> QueueStatusView:
-    """The status at an event without a waiting room. Raises NotFound."""
+    """Return the status at an event without a waiting room. Raises NotFound."""
     _, event = catalog.get_visible_event(event_id)
     return views.status_without_room_view(event)
 
 
 def guest_user_id(token: str | None) -> str | None:
-    """The user id of a guest, from the guest's token; None for any other token."""
+    """Return the user id of a guest, from the guest's token; None for any other token."""
     arrival = tokens.read_token(token) if token else None
     return arrival.user if arrival is not None and arrival.user.startswith(GUEST_PREFIX) else None
 
 
 def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None:
-    """Check that the user may reserve now; returns the id of their pass, or None if the event has no waiting room.
+    """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
-    Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. What is left,
-    and whether the sale is paused, is not checked here but by the stock.
+    Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. Does not
+    check the remaining stock or whether the sale is paused: the inventory does.
     """
     if not event.has_waiting_room:
         return None
@@ -113,14 +113,14 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
 
 
 def proof(event_id: str, now: int) -> ProofView:
-    """The proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
+    """Return the proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
     return views.proof_view(room_cache.get_room(event_id, now).state)
 
 
 def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
-    """Let the room follow a pause or resume of its event in this second, not when the copies of it expire.
+    """Apply a pause or resume of the event to its room at once, instead of when cached copies of the room expire.
 
-    If the store does not answer, the next request that loads the room makes it follow.
+    If the store does not answer, this logs a warning, and the next request that loads the room applies the change.
     """
     event = current.events[event_id]
     if not event.has_waiting_room or event.status == "draft":
@@ -133,12 +133,12 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
 
 
 def forget(event_id: str) -> None:
-    """Drop this instance's copy of the room, after a change of its event."""
+    """Drop this instance's copy of the room after a change to its event."""
     room_cache.forget_room(event_id)
 
 
 def admin_overview(event: Event, now: int) -> AdminRoomView | None:
-    """The room as an admin sees it; None for an event without a room."""
+    """Return the room as an admin sees it; None for a draft or an event without a room."""
     if not event.has_waiting_room or event.status == "draft":
         return None
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
@@ -147,7 +147,10 @@ def admin_overview(event: Event, now: int) -> AdminRoomView | None:
 def _join(
     event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], opened_room: int, now: int
 ) -> JoinResult:
-    """Join once; late, if the room is the `opened_room`. Raises store.CounterClosed, or EntryConflict if another request was faster."""
+    """Make one attempt to join, as a late arrival if the room has the number `opened_room`.
+
+    Raises store.CounterClosed, and store.EntryConflict if another request of the user was faster.
+    """
     cached = room_cache.get_room(event_id, now)
     user = tokens.user_digest(user_id)
     existing = store.find_entry(cached.room, user)
@@ -164,7 +167,7 @@ def _join(
 
 
 def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:
-    """Whether the arrival is of use to its holder: its pass is yet to come, or has neither expired nor been used."""
+    """Return whether the holder can still buy: not admitted yet, or with a pass that has neither expired nor been used."""
     queue_status = compute_queue_status(state, arrival, now)
     if queue_status.admitted_at is None or queue_status.admitted_at > now:
         return True
@@ -203,6 +206,6 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
 
 
 def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
-    """The room, loaded again if the token is newer than this instance's copy: of a later room, or from after the opening."""
+    """The room, reloaded if the token is newer than this instance's copy: it is of a later room, or from after the opening."""
     is_outdated = arrival.room > cached.state.room or (arrival.counter == LATE and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached

@@ -1,4 +1,4 @@
-"""What the stock means for the waiting room: how large the next wave may be, and whether joining still makes sense."""
+"""Limits that the stock sets for the waiting room: the size of the next wave, and whether users can still join."""
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
@@ -11,10 +11,10 @@ from chalicelib.waiting_room.store import Room
 
 
 def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
-    """How many the next wave may admit so that each buyer could still buy their limit, and the provider can take their payments.
+    """The number of buyers that the next wave may admit so that each can buy up to the limit and the provider can take their payments.
 
-    Everybody with a valid pass counts as still buying, so the estimate is rather too low than too high. If nobody has a valid pass and
-    anything is left, at least one is admitted.
+    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. If nobody has a valid pass and tickets are
+    left, the wave admits at least one buyer.
     """
     configured = model.first_segment(event, now)
     limit = event.limit(settings.current().event_purchase_limit)
@@ -26,7 +26,7 @@ def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
 
 
 def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:
-    """Why nobody can join any more (`closed`, `cancelled`, `sold_out`), or None; and how many tickets are on hold if no others are left."""
+    """Why joining has stopped (`closed`, `cancelled`, `sold_out`), or None; and the number of tickets on hold if no others are left."""
     phase = event_phase(event, now)
     if phase in ("closed", "cancelled"):
         return phase, None
@@ -39,6 +39,6 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """The tickets of the event, a few seconds old at most."""
+    """The stock of the event's tickets, at most a few seconds old."""
     snapshot = catalog.snapshot()
     return snapshot.event_stock(event, inventory.cached_stock([snapshot.stock_group(event.id)], now))

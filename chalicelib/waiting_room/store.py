@@ -3,11 +3,11 @@
 | id | what |
 | --- | --- |
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
-| `counter#<event>#<room>#<counter>` | how many arrived at a counter; `closed` at the opening. The counter `late` counts arrivals after it |
+| `counter#<event>#<room>#<counter>` | the arrivals of a counter; `closed` at the opening. The counter `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival |
 
-A write that loses a race against another request raises one of the exceptions below and changes nothing; the caller loads again and
-retries.
+A write that loses a race against another request changes nothing and raises one of the exceptions below. The caller loads the data again
+and retries.
 """
 
 import secrets
@@ -74,9 +74,9 @@ class WaitingRoomRow(dynamo.Table):
 class Room(msgspec.Struct, frozen=True):
     """The current room of an event. `key` (hex) is secret until the draw sets `n`.
 
-    Until the draw, `segments` is empty, and the event's configuration applies, unless an admin has changed the waves. `revision` is
-    that of the newest catalog which the room has followed, and `sized_wave` the second of the last wave whose size was decided by the
-    stock. Until `opening_lease_ends_at` one instance is running the draw. Times are epoch seconds, 0 for never.
+    Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
+    newest catalog revision that the room has followed. `sized_wave` is the second of the last wave whose size was decided from the stock.
+    One instance has the draw to itself until `opening_lease_ends_at`. Times are epoch seconds, 0 for never.
     """
 
     event_id: str
@@ -94,17 +94,17 @@ class Room(msgspec.Struct, frozen=True):
 
 
 def find_room(event_id: str) -> Room | None:
-    """The event's room, strongly consistent, or None."""
+    """Read the event's room, strongly consistent; None if there is no room."""
     row = WaitingRoomRow.find(f"room#{event_id}")
     return None if row is None else _room(event_id, row)
 
 
 def load(event_id: str) -> tuple[Room | None, int]:
-    """The event's room and how many have joined it; strongly consistent, two round trips."""
+    """Read the event's room and the number of users who have joined it; strongly consistent, two round trips."""
     room = find_room(event_id)
     if room is None:
         return None, 0
-    # The counters before the opening are closed once the draw has counted them: each instance would read them every second.
+    # After the draw, skip its counters: they are closed and included in `n`, and each instance would read them every second.
     open_counters = (*range(room.counters), LATE) if room.n is None else (LATE,)
     keys = [{"id": {"S": _counter_id(room, counter)}} for counter in open_counters]
     items = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
@@ -112,9 +112,9 @@ def load(event_id: str) -> tuple[Room | None, int]:
 
 
 def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
-    """Transaction item that creates a room with a new secret key and its commitment, instead of the room `replacing` if there is one.
+    """Transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
-    `revision` is that of the catalog which the room follows.
+    `revision` is the catalog revision that the room follows.
     """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
@@ -128,7 +128,7 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         offsets="[]",
         revision=revision,
     )
-    # Of two requests that create or clear the room at once, only one may succeed.
+    # Only one of two simultaneous requests to create or clear the room may succeed.
     if replacing is None:
         return dynamo.put(row, "attribute_not_exists(id)")
     return dynamo.put(row, _UNCHANGED, version=replacing.version)
@@ -145,20 +145,20 @@ def take_arrival_number(room: Room, counter: int) -> int:
 
 
 def close_counter(room: Room, counter: int) -> int:
-    """Close a counter for ever and return how many arrived. Safe to repeat, because a closed counter never counts again."""
+    """Close a counter for good and return its number of arrivals. Safe to repeat, because a closed counter never counts again."""
     _, item = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), {"closed": True})
     return int(item["arrivals"]["N"]) if "arrivals" in item else 0
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
-    """Become the instance that runs the room's draw until `ends_at`. False if another instance is, or if the draw is done."""
+    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has it, or the draw is done."""
     is_free = "(attribute_not_exists(opening_lease_ends_at) OR opening_lease_ends_at <= :now)"
     condition = f"room = :number AND {_NOT_DRAWN} AND {is_free}"
     return dynamo.update_if(_key(room), {"opening_lease_ends_at": ends_at}, condition, number=room.number, now=now)
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
-    """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if the room has changed since it was read."""
+    """Write the result of the draw, once and for all. Raises RoomConflict if the room has changed since it was read."""
     changes = {
         "n": n,
         "offsets": _json(offsets),
@@ -177,9 +177,9 @@ def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.Transac
 
 
 def save_plan(before: Room, after: Room) -> Room:
-    """Write the plan of `after`, with the revision and the wave that it was decided for. Returns the room as it is then.
+    """Write the plan of `after`, with the catalog revision and the wave that it was decided for. Returns the room as stored.
 
-    Raises RoomConflict if `before` has changed.
+    Raises RoomConflict if the room has changed since `before` was read.
     """
     changes = {
         "segments": _json(after.segments),
@@ -193,7 +193,7 @@ def save_plan(before: Room, after: Room) -> Room:
 
 
 def commit(*items: dynamo.TransactItem) -> None:
-    """Write a change of a room, and what belongs to it, in one transaction. Raises RoomConflict if the transaction is canceled."""
+    """Write a change to a room and its accompanying items in one transaction. Raises RoomConflict if the transaction is canceled."""
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as error:
@@ -201,20 +201,20 @@ def commit(*items: dynamo.TransactItem) -> None:
 
 
 def find_entry(room: Room, user: str) -> Arrival | None:
-    """The user's arrival, or None if the user has not joined the room; strongly consistent."""
+    """Read the user's arrival, strongly consistent; None if the user has not joined the room."""
     row = WaitingRoomRow.find(_entry_id(room.event_id, room.number, user))
     return _arrival(row) if row is not None else None
 
 
 def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
-    """Write the user's arrival, instead of the arrival `replacing` if there is one. Raises EntryConflict."""
+    """Write the user's arrival, in place of the arrival `replacing` if given. Raises EntryConflict if another request was faster."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
-    # Of two requests of one user at once, only one may get a position, and only one may replace an expired one.
+    # Only one of two simultaneous requests of a user may get a position, and only one may replace an expired position.
     if replacing is None:
         existing = dynamo.put_if(row, "attribute_not_exists(id)")
     else:
         existing = dynamo.put_if(row, "arrival = :replaced", replaced=_json(replacing))
-    # If the same arrival exists, this write had succeeded, and its retry after a lost answer was refused.
+    # If the stored arrival is the same, this write succeeded, its answer was lost, and only the retry was refused.
     if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
         raise EntryConflict
 

@@ -1,4 +1,4 @@
-"""Tokens: an arrival, signed by the shop. A token cannot be forged, used for another event or passed on to another user."""
+"""Tokens: arrivals signed by the shop. A token cannot be forged, used for another event or passed on to another user."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,13 +15,13 @@ _DIGEST_PURPOSE = "waiting room user v1"
 
 
 def sign_arrival(arrival: Arrival) -> str:
-    """The token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
+    """Return the token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
     payload = _encode(msgspec.json.encode(arrival))
     return f"{payload}.{_signature(payload)}"
 
 
 def read_token(token: str) -> Arrival | None:
-    """The arrival in a token, or None if this shop did not sign it."""
+    """Return the arrival in a token, or None if this shop did not sign the token."""
     if len(token) > MAX_LENGTH or not token.isascii():
         return None
     payload, _, signature = token.partition(".")
@@ -34,9 +34,9 @@ def read_token(token: str) -> Arrival | None:
 
 
 def user_digest(user_id: str) -> str:
-    """The user as tokens show it: a keyed digest of the user's id, so that nobody finds out the id by trying.
+    """The user as named in tokens: a keyed digest of the user's id, so that nobody can find the id by guessing.
 
-    A guest's id is shown as it is, because it identifies nobody.
+    A guest's id is used unchanged, because it identifies nobody.
     """
     if user_id.startswith(GUEST_PREFIX):
         return user_id

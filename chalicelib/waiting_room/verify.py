@@ -1,7 +1,7 @@
 """Check a draw from outside, with Python alone: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
 
-Needs no account, setting, secret or package. It cannot check whether the shop signed a token: that takes the shop's secret.
-Exit codes: 0 everything that was checked is right, 1 a fault was found, 2 nothing could be checked.
+It needs no account, setting, secret or package. It cannot check whether the shop signed a token, because that takes the shop's secret.
+Exit codes: 0 all checks passed, 1 a fault was found, 2 nothing could be checked.
 """
 
 import json
@@ -26,16 +26,16 @@ _SHA256_HEX = re.compile("[0-9a-f]{64}")
 
 
 class UnusableProof(Exception):
-    """The proof or the tokens cannot be checked at all; the message says why."""
+    """The proof or the tokens cannot be checked at all. The message gives the reason."""
 
 
 class InvalidClaim(Exception):
-    """A token cannot belong to the draw; the message says why."""
+    """A token cannot belong to the draw. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class DrawProof:
-    """The proof document of a room after the opening: `n` arrivals were drawn, of which `offsets[i]` by the counters before counter i."""
+    """The proof document of a room after the opening: `n` arrivals were drawn, `offsets[i]` of them from the counters before counter i."""
 
     event_id: str
     room: int
@@ -45,18 +45,18 @@ class DrawProof:
     offsets: tuple[int, ...]
 
     def arrivals(self, counter: int) -> int:
-        """How many arrivals a counter counted."""
+        """The number of arrivals that a counter counted."""
         ends = [*self.offsets[1:], self.n]
         return ends[counter] - self.offsets[counter]
 
     def adds_up(self) -> bool:
-        """Whether the counters' arrivals add up to `n`."""
+        """Return whether the counters' arrivals add up to `n`."""
         return self.offsets[:1] == (0,) and all(self.arrivals(counter) >= 0 for counter in range(len(self.offsets)))
 
 
 @dataclass(frozen=True)
 class PositionClaim:
-    """A token, and the position that its holder was shown, if it is to be compared. `source` is the line that it comes from."""
+    """A token to check, and the position that its holder was shown, or None for no comparison. `source` names the input line."""
 
     source: str
     token: str
@@ -74,7 +74,7 @@ class VerificationReport:
 
     @property
     def drawn_count(self) -> int:
-        """How many of the positions were drawn, not given to late arrivals."""
+        """The number of positions from the draw, without those of late arrivals."""
         return sum(position <= self.proof.n for position in self.positions)
 
 
@@ -101,7 +101,7 @@ def check(proof: DrawProof, claims: Iterable[PositionClaim], noted_commitment: s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code. Prints the report, or to standard error why nothing was checked."""
+    """Run the command and return its exit code. Prints the report, or the reason why nothing was checked to standard error."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:
@@ -136,7 +136,7 @@ def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]
 
 
 def _position(proof: DrawProof, token: str) -> int:
-    """The position of a token; raises InvalidClaim if the token cannot belong to this draw."""
+    """Return the position of a token. Raises InvalidClaim if the token cannot belong to this draw."""
     event_id, room, counter, number = _parse_token(token)
     if (event_id, room) != (proof.event_id, proof.room):
         raise InvalidClaim(f"the token belongs to event {event_id}, room {room}")
@@ -147,7 +147,7 @@ def _position(proof: DrawProof, token: str) -> int:
 
 
 def _parse_token(token: str) -> tuple[str, int, int, int]:
-    """Event, room, counter and number of a token; raises InvalidClaim."""
+    """Return the event, room, counter and number of a token. Raises InvalidClaim."""
     payload = token.partition(".")[0]
     try:
         content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

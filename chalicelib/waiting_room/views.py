@@ -1,4 +1,4 @@
-"""How a waiting room looks over HTTP. The status is in camelCase, as its existing clients expect; the rest in snake_case."""
+"""The views of a waiting room over HTTP. The status is in camelCase, as its existing clients expect; the others are in snake_case."""
 
 from typing import Literal
 
@@ -14,10 +14,10 @@ from chalicelib.waiting_room.model import Arrival, RoomState
 
 
 class QueueStatusView(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A place in the queue, or that there is none: then `position`, `ahead` and `etaSeconds` say that anybody can enter.
+    """A place in the queue. Without a queue, `position` is null, and `ahead` and `etaSeconds` are 0.
 
-    `token` stands for the place; a status that was asked for with it does not repeat it, and it is null without a queue. The five fields
-    after `etaSeconds` are missing without a queue.
+    `token` represents the place. A reply to a request that sent the token does not repeat it; without a queue it is null. Without a queue,
+    the four fields after `etaSeconds` are missing.
     """
 
     token: str | UnsetType | None = UNSET
@@ -37,13 +37,13 @@ class QueueStatusView(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class JoinView(QueueStatusView, frozen=True, kw_only=True):
-    """The place of the user who joined; without a waiting room, anybody's."""
+    """The place of the user who joined, or, without a waiting room, the status that applies to every user."""
 
     user_id: str = field(name="user_id")
 
 
 class ProofView(Struct, frozen=True, kw_only=True):
-    """Everything that is needed to recompute all positions; `key` and `n` are null until the opening."""
+    """The data for recomputing all positions. `key` and `n` are null until the opening."""
 
     event_id: str
     room: int
@@ -59,7 +59,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
 
 
 class AdminRoomView(Struct, frozen=True, kw_only=True):
-    """A waiting room as an admin sees it: how many joined, were admitted and wait, and its waves."""
+    """A waiting room as an admin sees it: the numbers of users who joined, were admitted and are waiting, and the waves."""
 
     room: int
     opened: bool
@@ -95,7 +95,7 @@ def status_view(state: RoomState, arrival: Arrival, now: int) -> QueueStatusView
 
 
 def status_without_room_view(event: Event) -> QueueStatusView:
-    """The status of anybody at an event without a waiting room: there is no queue, and no token is needed."""
+    """The status of any user at an event without a waiting room: there is no queue, and no token is needed."""
     return QueueStatusView(
         token=None,
         state="sale_open",
@@ -111,7 +111,7 @@ def status_without_room_view(event: Event) -> QueueStatusView:
 
 
 def proof_view(state: RoomState) -> ProofView:
-    """Everything that is needed to recompute all positions; the key is null until the opening."""
+    """The data for recomputing all positions. The key is null until the opening."""
     return ProofView(
         event_id=state.event_id,
         room=state.room,
