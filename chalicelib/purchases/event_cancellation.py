@@ -1,4 +1,4 @@
-"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and refunds its orders, a few in each run.
+"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and refunds its orders in batches.
 
 A pass visits all purchases of the event that the ledger knows, in order of their ids. If tickets were still on hold when the pass began,
 some of them may have been paid for since, so another pass follows. The stock is closed, so once nothing is on hold there can be no new

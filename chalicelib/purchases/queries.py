@@ -102,7 +102,7 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
-    """Return the data kept of at most `limit` purchases, newest first: the user's orders, and the tickets that the user owns.
+    """Return the data kept of at most `limit` purchases, newest first: the user's orders, and their tickets that the user owns.
 
     Also covers other users' purchases from which the user received a ticket. Tickets include void ones. Also returns the id to
     continue with, None on the last page. `before` is the id that the previous page returned.

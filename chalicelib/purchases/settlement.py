@@ -44,7 +44,7 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
 
 
 def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
-    """Save the purchase as `paid` together with its tickets. Raises Conflict if the purchase has changed since it was read."""
+    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed."""
     paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
     saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
