@@ -1,6 +1,6 @@
-"""Answers to the custom options of tiers: checked when the checkout opens, and kept as they were asked for.
+"""Answers to the custom options of tiers: checked when the checkout opens, and stored with the questions as they were asked.
 
-Tiers are read from this instance's copy of the catalog, so tiers that ask nothing cost nothing.
+Tiers are read from this instance's copy of the catalog, so tiers without questions cost nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.model import OptionAnswer
 
-# Of responses and attendees together, as JSON: free-form ones, and those of tiers that ask for them.
+# Limits for responses and attendees together, as JSON: for free-form responses, and for answers to the questions of tiers.
 MAX_DETAILS_BYTES = 4 * 1024
 MAX_ANSWERS_BYTES = 64 * 1024
 
@@ -31,12 +31,12 @@ class _TierQuestion(Question, frozen=True, kw_only=True):
 
 
 def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
-    """The options of a checkout with its answers checked; `quantities` are (tier id, number of tickets), in the order of the purchase.
+    """Return the checkout options with checked answers. `quantities`: (tier id, number of tickets), in the order of the purchase.
 
-    Without questions the responses are free-form texts, which are kept as they are. Raises AnswersRequired; and InvalidInput for other
-    answers that cannot be, for answers that nobody asked for, and for too much.
+    If the tiers have no questions, responses are free-form texts and are kept as they are. Raises AnswersRequired; and InvalidInput for
+    invalid answers, for answers to questions that are not asked, and for answers that are too large.
     """
-    if options.sent is None:  # they are checked already
+    if options.sent is None:  # already checked
         return options
     responses, by_ticket = options.sent.responses, options.sent.by_ticket
     snapshot = catalog.find_snapshot(lambda found: all(tier_id in found.tiers for tier_id, _ in quantities))
@@ -72,7 +72,7 @@ def _questions(
 
 
 def _check_asked(questions: Sequence[Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
-    """Raises InvalidInput for an answer to something that is not asked there."""
+    """Raise InvalidInput for an answer to a question that is not asked at its path."""
     asked = {question.path for question in questions}
     paths = [f"$.responses.{option_id}" for option_id in responses]
     paths += [_ticket_path(number, option_id) for number, sent in enumerate(by_ticket, start=1) for option_id in sent]
@@ -108,7 +108,7 @@ def _free_form(responses: SentAnswers) -> dict[str, str]:
 
 
 def _check_size(parts: Mapping[str, Any], most: int) -> None:
-    """Raises InvalidInput if the parts are too large together; its path names the largest one."""
+    """Raise InvalidInput, with the path of the largest part, if the parts together have more than `most` bytes."""
     sizes = {name: len(msgspec.json.encode(part)) for name, part in parts.items()}
     if sum(sizes.values()) > most:
         message = f"`responses` and `attendees` may have at most {most // 1024} KB together. Send shorter ones."

@@ -1,4 +1,4 @@
-"""Buy over HTTP: join the waiting room, reserve, check out, confirm, order in one call; and the payment provider's webhook."""
+"""Buying over HTTP: join the waiting room, reserve, check out, confirm, order in one call. Also the payment provider's webhook."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -51,7 +51,7 @@ from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.model import GUEST_PREFIX, JoiningStopped, NoWaitingRoom
 from chalicelib.waiting_room.views import JoinView
 
-# Reservations over HTTP: join the waiting room in front of them, reserve, show the active one, release.
+# Reservations over HTTP: join the waiting room, reserve, show the active reservation, release.
 
 bp = Blueprint(__name__)
 
@@ -59,7 +59,7 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Empty, unless joining requires proof of work: then the challenge from the refused first request, and the nonce that solves it."""
+    """Empty, unless joining requires proof of work: then send the challenge from the refused first request and the nonce that solves it."""
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
@@ -78,7 +78,7 @@ WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
-    """Either one tier with its quantity, or `items`. `token` is the waiting room's, if the event has one."""
+    """Either one tier with its quantity, or `items`. `token` is the waiting room's token, if the event has a waiting room."""
 
     tier_id: Id | None = None
     quantity: Quantity | None = None
@@ -87,13 +87,13 @@ class ReservationBody(Struct, forbid_unknown_fields=True):
 
 
 class ActiveReservationQuery(Struct, forbid_unknown_fields=True):
-    """`token` is the waiting room's; in a demo stage it stands for a guest."""
+    """`token` is the waiting room's token. In a demo stage it identifies a guest."""
 
     token: Annotated[str, Meta(max_length=2048)] | None = None
 
 
 class ReleaseView(Struct, frozen=True):
-    """A reservation that was given back."""
+    """A reservation that was released."""
 
     id: str
     status: ReservationStatus
@@ -109,7 +109,7 @@ class ReleaseView(Struct, frozen=True):
 )
 def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
     """Join the waiting room of an event, or get the place that you already have."""
-    # Not a route of the waiting room, which cannot know what was bought with the place that the user has.
+    # This route is not in the waiting room's module, which cannot know whether the user has already bought with their place.
     user_id = _joining_user_id(request)
     solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
 
@@ -170,14 +170,14 @@ def release_reservation(request: RequestContext, reservation_id: str) -> Reply[R
 
 
 def _joining_user_id(request: RequestContext) -> str:
-    """The id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
+    """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
     if request.identity is None and settings.current().identity == "demo":
         return GUEST_PREFIX + ids.new_id().lower()
     return request.require_user().user_id
 
 
 def _require_buyer(request: RequestContext, token: str | None) -> str:
-    """The caller's user id. Where the demo header names users, a guest's waiting room token stands for a caller without the header."""
+    """Return the caller's user id. In a demo stage, a guest's waiting room token identifies a caller without the demo header."""
     if request.identity is None and settings.current().identity == "demo":
         guest = waiting_room.guest_user_id(token)
         if guest is not None:
@@ -186,7 +186,7 @@ def _require_buyer(request: RequestContext, token: str | None) -> str:
 
 
 def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
-    """The items of a request. Raises InvalidInput for a tier that is named twice, and for too many tickets."""
+    """Return the items of a request. Raises InvalidInput for a tier that is listed twice, and for too many tickets."""
     if len({item.tier_id for item in items}) < len(items):
         raise InvalidInput("List each tier only once.", path="$.items")
     if sum(item.quantity for item in items) > MAX_QUANTITY:
@@ -210,20 +210,20 @@ def _requested_items(body: ReservationBody) -> list[RequestedItem]:
 
 
 class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Who comes with a ticket, with the answers to what is asked for each ticket, by option id."""
+    """The attendee of a ticket, with the answers to the questions for each ticket, by option id."""
 
     responses: SentAnswers = {}
 
 
-PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers write it
+PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`;
-    `either` is the one that the shop is set up for.
+    """`page`: `own` to pay on the shop's page, or `hosted` for the provider's page, which returns to `success_url` or `cancel_url`.
+    `either` takes the page that the shop is set up for.
 
-    `attendees` are those of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by option
-    id: true or false, a text, or a list of choices. Where nothing is asked, they are texts of any kind.
+    `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
+    option id: true or false, a text, or a list of choices. If the packages have no options, they are free-form texts.
     """
 
     promo_code: PromoCodeInput | None = None
@@ -252,7 +252,7 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
         result = checkout.open_checkout(user_id, body.reservation_id, read_options(request, body), key, request.now)
-        attempt.is_bounded = result.is_new  # a purchase is opened once
+        attempt.is_bounded = result.is_new  # a checkout is opened only once
     return _session_reply(result, request.now)
 
 
@@ -274,7 +274,7 @@ def confirm_purchase(request: RequestContext, purchase_id: str, simulate: Simula
     user_id = request.require_user().user_id
     with rate_limits.limited(request, rate_limits.CONFIRM, user_id) as attempt:
         result = checkout.confirm(user_id, purchase_id, simulate, request.now)
-        attempt.is_bounded = not result.repeated  # a purchase is paid or declined once
+        attempt.is_bounded = not result.repeated  # a purchase is paid or declined only once
     is_new_order = result.purchase.was_order and not result.repeated
     view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
     return Reply(view, 201 if is_new_order else 200)
@@ -291,7 +291,7 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionVie
 
 
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
-    """How the buyer wants to pay, and what they have sent along."""
+    """Return how the buyer wants to pay, and the details that they sent."""
     attendees = body.attendees or []
     return CheckoutOptions(
         provider=body.provider,
@@ -307,11 +307,11 @@ def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptio
     )
 
 
-# Orders over HTTP: order in one call, pay, cancel. What is kept of an order is shown by `record`.
+# Orders over HTTP: order in one call, pay, cancel.
 
 
 class OrderBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
-    """`token` is the waiting room's, if the event has one."""
+    """`token` is the waiting room's token, if the event has a waiting room."""
 
     event_id: Id
     items: ItemBodies
@@ -319,13 +319,13 @@ class OrderBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
 
 
 class PayBody(Struct, forbid_unknown_fields=True):
-    """`simulate` decides a simulated payment; leave it out for any other."""
+    """`simulate` decides the outcome of a simulated payment; leave it out for any other payment."""
 
     simulate: SimulatedOutcome | None = None
 
 
 class CancelledOrderView(Struct, frozen=True):
-    """An order that is not paid and holds no tickets any more."""
+    """An unpaid order that no longer holds tickets."""
 
     order: OrderView
     message: str
@@ -400,7 +400,7 @@ def _order_reply(order: NewOrder, result: CheckoutResult) -> Reply[PendingOrderV
 
 
 class ReceiptView(Struct, frozen=True):
-    """An event of the provider was processed; `received` is the result in a word."""
+    """Receipt for a processed event of the provider; `received` is the result in a word."""
 
     received: str
 

@@ -1,4 +1,4 @@
-"""Checkout: from a reservation to an order. Open the payment, then confirm its outcome."""
+"""Checkout of a reservation: apply its promo code, open its payment, and confirm the outcome."""
 
 from contextlib import suppress
 
@@ -33,16 +33,16 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
 
-# The use of a promo code by a purchase: whether it may, what its tickets cost then, and the hold of the use in the code's stock.
+# Promo code of a purchase: whether the purchase may use it, the discount, and the hold of a use in the code's stock.
 
 _HOLD_ATTEMPTS = 3
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
-    """The promo code, if a purchase that is held may use it; whether uses are left is decided by the hold.
+    """Return the promo code with this text if a `held` purchase may use it. Whether uses are left is decided by `hold_use`.
 
-    How often its buyer has paid with it cannot change while the purchase is held or paid, because it is the only active one of its buyer.
-    Raises PromoCodeInvalid, PromoCodeLimitReached and those of `PromoCode.check`.
+    The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
+    purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
     """
     promo_code = promotions.find_by_text(purchase.event_id, text)
     if promo_code is None:
@@ -56,7 +56,7 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
 
 
 def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
-    """The purchase with the discount of the code, split over its tickets. From here on it is what the purchase costs."""
+    """Return the purchase with the promo code's discount, split over its tickets. From here on, this is what the purchase costs."""
     prices = [price for line in purchase.lines for price in line.ticket_prices]
     is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
     discounts = ticket_discounts(promo_code.rule, prices, is_included)
@@ -68,10 +68,10 @@ def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
 
 
 def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
-    """Hold a use of the code for the purchase. If none is left, expired holds are recovered and it is tried again.
+    """Hold a use of the promo code for the purchase. If no use is left, recover expired holds and try again.
 
-    Raises PromoCodeUsedUp, and PromoCodeBusy if too many checkouts use the code at the same time; Conflict if an earlier execution of this
-    checkout, which died, had the use.
+    Raises PromoCodeUsedUp; PromoCodeBusy if too many checkouts use the code at the same time; and Conflict if an earlier execution of
+    this checkout died while it held a use.
     """
     for attempt in range(_HOLD_ATTEMPTS):
         try:
@@ -89,9 +89,9 @@ def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: in
 
 
 class CheckoutResult(Struct, frozen=True):
-    """An open checkout. `is_new`: this call opened it. `is_replay`: an earlier request with the same key did, and was answered with this.
+    """An open checkout. `is_new`: this call opened it. `is_replay`: an earlier request with the same key opened it and got this reply.
 
-    At an external provider the buyer pays in our own page with the `client_secret`, or on the hosted page at the `url`.
+    With an external provider, the buyer pays on our own page with the `client_secret`, or on the hosted page at `url`.
     """
 
     purchase: Purchase
@@ -102,13 +102,13 @@ class CheckoutResult(Struct, frozen=True):
 
 
 def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
-    """Open the checkout of a reservation: `held -> paying`, then open the payment at its provider. Repeated, it goes on where it stopped.
+    """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call continues where it stopped.
 
-    Only the first call uses the options, and only its key is kept, because the others open nothing. A call with that key returns the
-    purchase as the first one left it. Raises IdempotencyConflict; ReservationNotFound, also for a reservation of another user;
-    ReservationEnded; ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event;
-    AnswersRequired and InvalidInput for what the tiers ask; why a promo code cannot be used; ReturnAddressRefused, PriceMismatch and
-    ProviderUnavailable.
+    Only the first call uses its options, and only its key is kept, because later calls open nothing. A call with that key returns the
+    purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, also for another user's reservation;
+    ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a cancelled event;
+    AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
+    PriceMismatch and ProviderUnavailable.
     """
     recent = store.take(user_id, purchase_id, now)
     started = _start_recent(recent, options, key, now) if recent is not None else None
@@ -119,11 +119,11 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key:
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Repeated, it gives the same result.
+    """Confirm a checkout: it is paid and gets its tickets, or is declined and returns its tickets to the stock.
 
-    Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it. Without
-    such a provider it is two, if this instance opened the checkout a moment ago.
-    The first confirm of an order that a webhook has completed is not a repeated one: it writes once that the buyer has the tickets.
+    A repeated call gives the same result. Takes three round trips: read the purchase, one transaction, one conversion for each hold. An
+    external provider adds one call. Without an external provider, two round trips are enough if this instance opened the checkout a
+    moment ago. If a webhook has completed the order, the first confirm still counts as new, and records that the buyer has the tickets.
     Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
     """
     recent = store.take(user_id, purchase_id, now)
@@ -135,9 +135,9 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
 
 
 def _replay(purchase: Purchase, key: KeyUse, now: int) -> CheckoutResult | None:
-    """The checkout as the first request with this key left it, whatever has happened since. None for any other key.
+    """Return the checkout as the first request with this key left it, whatever has happened since; None for any other key.
 
-    None also if the payment was not opened at its provider then, by a crash or because the provider refused: this request goes on.
+    Also None if that request did not open the payment, because of a crash or because the provider refused: this request then continues.
     """
     if purchase.payment is None or not key.repeats(purchase.checkout_key, purchase.checkout_at or 0, now):
         return None
@@ -158,7 +158,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -
 
 
 def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase | None:
-    """As `_start`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    """Run `_start` on this instance's copy of the purchase. None if the purchase has changed or is refused, so it must be read first."""
     if purchase.state != "held" or not purchase.is_active(now):
         return None
     with suppress(store.Conflict, ApiError):
@@ -167,10 +167,10 @@ def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now
 
 
 def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
-    """`held -> paying`, with a use of the promo code.
+    """Move the purchase from `held` to `paying`, with a use of its promo code, if any.
 
-    Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused, those of with_answers and new_payment, and those
-    of promo codes.
+    Raises Conflict; and, before anything is written, EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
+    `with_answers` and `new_payment` raise.
     """
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
@@ -190,7 +190,7 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         has_details=not details.is_empty,
         language=options.language,
     )
-    if promo_code is not None:  # under the version that was read before: see `use fence` in docs/protocol.md
+    if promo_code is not None:  # saved under the version read before this hold: see `use fence` in docs/protocol.md
         paying = replace(paying, promo_holds=hold_use(purchase, promo_code, expires_at, now))
     try:
         saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
@@ -198,7 +198,7 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         inventory.release_holds(paying.promo_holds)
         raise
     if expires_at != purchase.expires_at:
-        # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
+        # If the process crashes here, hold recovery extends the holds, because the purchase's `expires_at` decides.
         holds.extend_holds(saved, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return saved
@@ -207,13 +207,13 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
     """Open the payment at its provider, and save its id before the buyer can pay it.
 
-    A cancellation at the same time either reads the id and cancels the payment, or changes the purchase first. Then saving the id
-    fails here, and the payment is cancelled before anybody can pay it.
+    A concurrent cancellation either reads the id and cancels the payment, or changes the purchase first. If the purchase changes first,
+    saving the id fails here, and the payment is cancelled before anybody can pay it.
     """
     payment = purchase.payment
-    assert payment is not None  # it is set together with the state
+    assert payment is not None  # set together with the state
     if payment.provider_id is not None:
-        # Not opened again: that would make a second payment once the provider has forgotten the idempotency key.
+        # Do not open it again: once the provider has forgotten the idempotency key, that would create a second payment.
         current = payments.fetch_payment(payment)
         return CheckoutResult(purchase, is_new, current.client_secret, current.url)
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
@@ -231,7 +231,7 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
 
 
 def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Purchase:
-    """Return the purchase if another execution has saved the same payment; else cancel the payment and raise ReservationEnded."""
+    """Return the purchase if another execution saved the same payment. Otherwise cancel the payment and raise ReservationEnded."""
     current = queries.get_own_purchase(purchase.user_id, purchase.id)
     if current.payment is not None and current.payment.provider_id == payment.provider_id and current.is_active(now):
         return current
@@ -253,7 +253,7 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
 
 
 def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult | None:
-    """As `_resolve`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    """Run `_resolve` on this instance's copy of the purchase. None if the purchase has changed or is refused, so it must be read first."""
     if purchase.state != "paying" or purchase.payment is None or not purchase.is_active(now):
         return None
     with suppress(store.Conflict, ApiError):
@@ -262,9 +262,9 @@ def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: 
 
 
 def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a payment that is free or simulated. Raises Conflict, and before anything is written the refusals of `local_outcome`."""
+    """Confirm a free or simulated payment. Raises Conflict, and what `local_outcome` raises before anything is written."""
     outcome = payments.local_outcome(payment, simulate)
-    assert outcome is not None  # only an external provider's outcome is not decided here
+    assert outcome is not None  # None only for an external provider
     if outcome.status == "captured":
         return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
     return _decline(purchase, outcome, now)
@@ -273,7 +273,7 @@ def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | 
 def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
     if payment.provider_id is None:
         raise PaymentNotCompleted(payment_status="not_opened")
-    payments.local_outcome(payment, simulate)  # raises if the caller wants to simulate
+    payments.local_outcome(payment, simulate)  # raises if the caller sent `simulate`
     provider_payment = payments.fetch_payment(payment)
     if not provider_payment.is_paid:
         _require_active(purchase, now)
@@ -285,14 +285,14 @@ def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedO
 
 
 def _confirm_order(purchase: Purchase, now: int) -> SettlementResult:
-    """The tickets of an order. To a buyer who has not confirmed it yet, because a webhook or the sweep was faster, they are new."""
+    """Return the tickets of an order. On the buyer's first confirm they are new, even if a webhook or the sweep completed the order."""
     is_repeated = purchase.confirmed_at is not None
     confirmed = purchase if is_repeated else store.save(purchase, replace(purchase, confirmed_at=now))
     return SettlementResult(confirmed, queries.load_tickets(confirmed), repeated=is_repeated)
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase if it still holds its tickets. An expired one is ended, or settled if its money has come in, and refused."""
+    """Return the purchase if it still holds its tickets. Otherwise end it, or settle it if its money has come in, and raise the refusal."""
     if purchase.is_active(now):
         return purchase
     raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))

@@ -1,4 +1,4 @@
-"""The page that takes the money: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
+"""The page that takes the payment: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
 
 import re
 from collections import Counter
@@ -15,26 +15,26 @@ from chalicelib.purchases.errors import ReturnAddressRefused
 from chalicelib.purchases.model import CheckoutDetails, LineItem, Purchase
 
 MAX_URL_LENGTH = 2048
-# A hosted page is closed when its hold ends. If that fails, it closes by itself at the first moment that the provider allows.
+# We close a hosted page when the hold ends. If that fails, the page closes by itself as early as the provider allows.
 MIN_PAGE_SECONDS = 30 * 60
 MAX_PAGE_SECONDS = 24 * 3600
 CLOCK_SKEW_SECONDS = 60
 
-# Printable ASCII without a backslash: browsers read it as we do, and the provider accepts it.
+# Printable ASCII without a backslash: browsers parse such a URL as we do, and the provider accepts it.
 _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
 class SentDetails(Struct, frozen=True):
-    """What a buyer has sent along with a checkout, not yet compared with what is asked: by question, and for each ticket by question."""
+    """Unchecked answers that a buyer sent with a checkout: by question for the purchase, and by question for each ticket."""
 
     responses: dict[str, Any] = {}
     by_ticket: list[dict[str, Any]] = []
 
 
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
-    """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for, without a code.
+    """How the buyer wants to pay. Null means the default provider, the page that the tiers' prices are set up for, or no promo code.
 
-    `language` is the one for mails about the order."""
+    `language` is the language of mails about the order."""
 
     provider: ProviderName | None = None
     page: Literal["own", "hosted", "either"] | None = None
@@ -43,14 +43,15 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     language: Language | None = None
     details: CheckoutDetails = CheckoutDetails()
-    sent: SentDetails | None = None  # answers that `details` does not have yet
+    sent: SentDetails | None = None  # unchecked answers, not yet in `details`
 
 
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:
-    """The payment, with the address that the hosted page returns to if the hosted page takes it. Raises ReturnAddressRefused.
+    """Return the payment, with return addresses if the hosted page takes it. Raises ReturnAddressRefused.
 
-    The hosted page takes it if the buyer asks for that page or names a return address, or if all tiers have prices at the provider. With
-    `either` it takes it where our own page cannot, and of a provider that has no other page it takes all.
+    The hosted page takes the payment if the buyer asks for that page or sends a return address, or if all tiers have prices at the
+    provider. With `either`, our own page takes the payment if the shop has one. A provider that our page does not support always uses its
+    own page.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
     for name, url in urls:
@@ -58,7 +59,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
             message = f"`{name}` must begin with https:// or http:// and have at most {MAX_URL_LENGTH} characters."
             raise ReturnAddressRefused(message, path=f"$.{name}")
     if not payments.is_external(payment.provider):
-        return payment  # there is no page
+        return payment  # a free or simulated payment has no page
     origins = [origin.strip().rstrip("/").lower() for origin in settings.current().checkout_origins.split(",") if origin.strip()]
     for name, url in urls:
         if not _is_allowed(url, origins):
@@ -77,7 +78,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
 
 
 def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
-    """What the hosted page shows; None if our own page takes the payment."""
+    """Return what the hosted page shows; None if our own page takes the payment."""
     if payment.success_url is None:
         return None
     items = [item for line in purchase.lines for item in _page_items(line)]
@@ -85,7 +86,7 @@ def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
 
 
 def _page_items(line: LineItem) -> list[CheckoutPageItem]:
-    """A line of the page for each price of the tickets. Those with a discount have a price of ours, not the provider's."""
+    """Return a line of the page for each ticket price. Discounted tickets have our price, not the provider's."""
     return [
         CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if price == line.price_cents else None)
         for price, quantity in Counter(line.ticket_prices).items()
@@ -93,12 +94,12 @@ def _page_items(line: LineItem) -> list[CheckoutPageItem]:
 
 
 def _expires_at(purchase: Purchase) -> int | None:
-    """When the hosted page closes at the latest, the same for repeated calls; None leaves it to the provider, which takes a day."""
+    """Return when the hosted page closes by itself, the same for repeated calls; None leaves it to the provider, which takes a day."""
     closes_at = purchase.expires_at + MIN_PAGE_SECONDS + CLOCK_SKEW_SECONDS
     return closes_at if closes_at <= (purchase.checkout_at or 0) + MAX_PAGE_SECONDS - CLOCK_SKEW_SECONDS else None
 
 
 def _is_allowed(url: str, origins: list[str]) -> bool:
-    """Whether the URL begins with one of the origins, letter for letter, and its host ends there."""
+    """Return whether the URL begins with one of the origins, letter for letter, and its host ends where the origin ends."""
     is_within = any(url == origin or url.startswith((f"{origin}/", f"{origin}?", f"{origin}#")) for origin in origins)
     return is_within and _SAFE_URL.fullmatch(url) is not None

@@ -1,4 +1,4 @@
-"""What purchases and tickets keep of a person, apart from an id, is taken away; what was bought and paid stays for the books."""
+"""Erasure of personal details from purchases and tickets. User ids, and what was bought and paid, are kept for the books."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,22 +15,22 @@ from chalicelib.tickets.model import Ticket
 
 
 class PersonalDetails(Struct, frozen=True):
-    """Where details of a person are: their purchases, and the tickets that are theirs."""
+    """Where a person's details are: their purchases, and the tickets that they own."""
 
     purchases: list[Purchase]
     tickets: list[Ticket]
 
 
 def find_personal_details(user_id: str) -> PersonalDetails:
-    """Three round trips, however much there is."""
+    """Find the user's purchases and tickets, in three round trips however many there are."""
     purchases, owned = parallel.both(lambda: store.load_many(sorted(list_all_purchase_ids(user_id))), lambda: list_all_tickets(user_id))
     return PersonalDetails([purchase for purchase in purchases.values() if purchase is not None], owned)
 
 
 def erase_personal_details(details: PersonalDetails) -> None:
-    """Empty what the user sent along with checkouts, and take the names off their tickets, those of guests too. May be repeated.
+    """Erase what the user sent with checkouts, and all names on their tickets, including names of guests. Safe to repeat.
 
-    The purchases note it, so that what follows them forgets the buyer too.
+    The purchases are marked as erased, so that everything that follows their changes forgets the buyer too.
     """
     emptied: list[Callable[[], None]] = [partial(store.erase_details, purchase.id) for purchase in details.purchases]
     noted: list[Callable[[], None]] = [partial(_note_erasure, purchase) for purchase in details.purchases]

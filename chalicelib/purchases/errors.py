@@ -1,4 +1,4 @@
-"""Why requests about purchases are refused, and the errors that each kind of route can raise."""
+"""Errors of requests about purchases, the errors that each kind of route can raise, and the errors that stop a job."""
 
 from typing import ClassVar
 
@@ -14,9 +14,7 @@ from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, Prov
 from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.waiting_room.model import TOKEN_ERRORS
 
-# Why a request about a purchase is refused, and the errors that end a job.
-
-# A job that handles many purchases stops at these, since the next one would fail too. After any other error it goes on with the next.
+# A job that handles many purchases stops at these errors, because the next purchase would fail too. After any other error it continues.
 FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, *dynamo.STORE_ERRORS)
 
 
@@ -109,7 +107,7 @@ class ReturnAddressRefused(InvalidInput):
     default_message: ClassVar[str] = "`success_url` and `cancel_url` must be addresses that this shop allows."
 
 
-# Why a reservation is refused, in one place for the routes that can reserve.
+# Errors of every route that can reserve.
 
 RESERVE_ERRORS: tuple[type[ApiError], ...] = (
     Unauthenticated,
@@ -133,7 +131,7 @@ RESERVE_ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-# Why a checkout or its confirmation is refused, in one place for the routes that can do either.
+# Errors of every route that can open or confirm a checkout.
 
 CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     RateLimited,
@@ -162,7 +160,7 @@ CONFIRM_ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-# Why a ticket cannot change hands.
+# Errors of ticket transfers.
 
 
 class TransferNotFound(NotFound):

@@ -1,8 +1,8 @@
-"""Cancel an event: its sale stops at once, then the sweep ends its reservations and refunds its orders, some in each run.
+"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and refunds its orders in batches.
 
-A pass goes over all purchases of the event that the ledger knows, in order of their ids. When it began while tickets were still on hold,
-some of those may have been paid since, so another pass follows. The stock is closed, so once nothing is on hold no order can come any more:
-the pass that begins then is the last one. Free orders are in no ledger and keep their tickets, which no door accepts.
+A pass visits all purchases of the event that the ledger knows, in order of their ids. If tickets were still on hold when the pass began,
+some of them may have been paid for since, so another pass follows. The stock is closed, so once nothing is on hold there can be no new
+orders, and the pass that begins then is the last one. Free orders are not in the ledger and keep their tickets, which no door accepts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from chalicelib.purchases.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.model import ACTIVE_STATES, EVENT_CANCELLED, Purchase
 from chalicelib.purchases.refunds import refund_all_tickets
 
-# Table `event-cancellations`: one item for each event that was cancelled, with how far the refunds of its orders have come.
+# Table `event-cancellations`: one item for each cancelled event, with the progress of its refunds.
 
 _ACTIVE, _FINISHED = "active", "finished"
 
@@ -33,8 +33,8 @@ _ACTIVE, _FINISHED = "active", "finished"
 class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancelled event. Times are epoch seconds.
 
-    `position`: the last purchase of this pass over the event's orders that is done; null at the start of one. `began_without_holds`: when
-    the pass began nothing was held any more, so it sees every order that there will ever be.
+    `position`: the last purchase that this pass over the event's orders has finished; null at the start of a pass. `began_without_holds`:
+    nothing was on hold when the pass began, so the pass sees every order that there will ever be.
     """
 
     event_id: str
@@ -49,7 +49,7 @@ class Cancellation(Struct, frozen=True, kw_only=True):
 
 
 class CancellationRow(dynamo.Table):
-    """`progress` is `active` until all orders are refunded, then `finished`: a query finds those that are not."""
+    """`progress` is `active` until all orders are refunded, then `finished`, so that one query finds the active cancellations."""
 
     feature = "event-cancellations"
     contents = "Cancelled events, and how many of their orders are refunded."
@@ -71,28 +71,28 @@ class CancellationRow(dynamo.Table):
 
 
 def begin_cancellation_item(cancellation: Cancellation) -> dynamo.TransactItem:
-    """Transaction item that begins the refunds of an event that is cancelled with it."""
+    """Transaction item that begins the refunds of an event, to be written with its cancellation."""
     return dynamo.put(_row(_ACTIVE, cancellation))
 
 
 def begin_cancellation(cancellation: Cancellation) -> None:
-    """Begin the refunds of an event that is cancelled already, unless they have begun."""
+    """Begin the refunds of an event that is already cancelled, unless they have begun."""
     dynamo.put_if(_row(_ACTIVE, cancellation), "attribute_not_exists(event_id)")
 
 
 def find_cancellation(event_id: str) -> Cancellation | None:
-    """The cancellation of an event, finished or not; strongly consistent."""
+    """Load the cancellation of an event, finished or not, strongly consistent; None if there is none."""
     row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
     return _cancellation(row) if row is not None else None
 
 
 def list_active_cancellations(limit: int) -> Iterator[Cancellation]:
-    """Cancellations that are not finished; strongly consistent."""
+    """List cancellations that are not finished, at most `limit`, strongly consistent."""
     return map(_cancellation, CancellationRow.query(_ACTIVE, limit=limit, consistent_read=True))
 
 
 def save_cancellation(cancellation: Cancellation) -> None:
-    """Save how far the refunds have come. Of two runs at once the last one wins: some orders are then looked at twice."""
+    """Save the progress of the refunds. Of two concurrent runs the last save wins; some orders are then visited twice."""
     _row(_ACTIVE, cancellation).save()
 
 
@@ -130,31 +130,31 @@ def _cancellation(row: CancellationRow) -> Cancellation:
     )
 
 
-MAX_EVENTS = 10  # worked on in one run
+MAX_EVENTS = 10  # handled in one run
 BATCH = 25  # orders, after which the position is saved
-MAX_BATCHES = 8  # of one event in one run
-SECONDS_RESERVED = 8  # of a run: no batch is begun when less is left
-HEARD_SECONDS = 60  # after which every instance has read that the event is cancelled
+MAX_BATCHES = 8  # for one event in one run
+SECONDS_RESERVED = 8  # of a run: no batch begins when less time is left
+HEARD_SECONDS = 60  # after this time every instance has read that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 
-REFUND_ID = "event-cancelled"  # one for each order, so that an order is refunded once however often it is looked at
+REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded once however often it is visited
 
 
 def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
-    """Cancel an event for good and begin its refunds. Repeated, it returns how far they have come.
+    """Cancel an event for good and begin its refunds. A repeated call returns the progress of the refunds.
 
     Raises NotFound, and ManagedByBootstrap for an event of the bootstrap file that is not cancelled there.
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
     catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)])
     known = find_cancellation(event_id)
-    if known is None:  # it was cancelled in the bootstrap file
+    if known is None:  # the bootstrap file cancelled it
         begin_cancellation(new)
     return known or new
 
 
 def process_cancellations(now: int) -> int:
-    """Go on with the cancellations that are not finished. Returns how many orders were refunded. Repeating any part of it does no harm."""
+    """Continue unfinished cancellations. Returns how many orders were refunded. Every part is safe to repeat."""
     refunded = 0
     for cancellation in list_active_cancellations(MAX_EVENTS):
         event = catalog.load_current().find_event(cancellation.event_id)
@@ -168,7 +168,7 @@ def process_cancellations(now: int) -> int:
 
 
 def _process(event: Event, cancellation: Cancellation, now: int) -> int:
-    """Go on with one cancellation, as far as the time of the run allows. Returns how many orders were refunded."""
+    """Continue one cancellation until it is finished or the run's time is used up. Returns how many orders were refunded."""
     before = cancellation.orders
     if cancellation.position is None:
         cancellation = _begin_pass(event, cancellation, now)
@@ -186,7 +186,7 @@ def _process(event: Event, cancellation: Cancellation, now: int) -> int:
 
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
-    """End the reservations of the event, and note whether anything is still on hold: being paid, or not yet counted as sold."""
+    """End the event's reservations, and note whether anything is still on hold: tickets being paid for, or not yet counted as sold."""
     by_stock = inventory.read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
@@ -195,7 +195,7 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
         if purchase is not None and purchase.state in ACTIVE_STATES:
             result = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
             ended += result == "ended"
-    # The stock of an event of the bootstrap file stays open, but by then no instance sells it any more.
+    # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells it.
     is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
     return replace(cancellation, began_without_holds=is_quiet, reservations=cancellation.reservations + ended)
@@ -216,7 +216,7 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
 
 
 def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
-    """The ids of the event's purchases for which money was asked, in order, behind `after`."""
+    """Yield the ids, in order and after `after`, of the event's purchases that have ledger entries."""
     last = after
     for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
         if entry.purchase_id != last:
@@ -225,7 +225,7 @@ def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
 
 
 def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> Cancellation:
-    """Refund those of the purchases that are orders. Returns the cancellation with its new counts and position."""
+    """Refund the orders among these purchases. Returns the cancellation with its new counts and position."""
     orders = disputed = 0
     found = purchases.load_many(ids) if ids else {}
     for purchase_id in ids:
@@ -235,7 +235,7 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
         try:
             refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now)
             orders += 1
-        except NotRefundable:  # somebody else has just refunded it
+        except NotRefundable:  # somebody has just refunded it
             continue
         except OrderDisputed:
             details = {

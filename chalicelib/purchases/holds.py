@@ -1,4 +1,4 @@
-"""The holds of a purchase: which stocks it takes tickets from, and the conversion, release or extension of its holds."""
+"""Holds of a purchase: which stocks it takes tickets from, and how its holds are converted, released or extended."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,11 +11,11 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
 from chalicelib.purchases.model import Purchase
 
-# What a purchase takes from which stock: tickets of its tiers, and as many of the pool of an event with a capacity of its own.
+# Stock claims: a purchase takes tickets of its tiers and, if the event has a capacity of its own, as many tickets from the event's pool.
 
 
 class StockClaim(Struct, frozen=True):
-    """`quantity` tickets of one stock. `tier_id` is null for the pool; `is_pooled`: a claim on the pool goes with it."""
+    """`quantity` tickets of one stock. `tier_id` is null for the pool. `is_pooled`: a claim on the pool goes with this claim."""
 
     stock_id: str
     shard_count: int
@@ -25,10 +25,10 @@ class StockClaim(Struct, frozen=True):
 
 
 def list_claims(event: Event, items: Iterable[tuple[Tier, int]]) -> list[StockClaim]:
-    """The claims of a purchase of these tiers and quantities, in the order in which their tickets are held.
+    """Return the claims for these tiers and quantities, in the order in which to hold their tickets.
 
-    All purchases use the same order: otherwise two buyers of the last tickets of two tiers could each hold one and be refused the other.
-    The pool comes last, so its tickets are held only for buyers who have those of their tiers.
+    All purchases use the same order. Otherwise two buyers of the last tickets of two tiers could each hold one and be refused the other.
+    The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
     """
     has_pool = event.pool_id is not None
     claims = [
@@ -40,16 +40,16 @@ def list_claims(event: Event, items: Iterable[tuple[Tier, int]]) -> list[StockCl
 
 
 def assign_holds(claims: Sequence[StockClaim], holds: Sequence[list[Hold]]) -> tuple[dict[str, list[Hold]], list[Hold]]:
-    """The holds of these claims, given in the same order: by tier id, and those in the pool."""
+    """Return the holds by tier id, and the holds in the pool. `holds` has the holds of each claim, in the order of the claims."""
     by_tier = {claim.tier_id: held for claim, held in zip(claims, holds, strict=True)}
     pool_holds = by_tier.pop(None, [])
     return {tier_id: held for tier_id, held in by_tier.items() if tier_id is not None}, pool_holds
 
 
-# What a saved change of a purchase means for its holds: they are converted, released or extended.
+# Conversion, release or extension of the holds after the purchase is saved.
 #
-# The purchase is the arbiter and has decided, so its reply does not depend on the shards any more. An update that fails is logged and
-# counted, and hold recovery makes it when the hold expires.
+# The saved purchase has decided, so the reply to the buyer no longer depends on the shards. A failed update is logged and counted, and
+# hold recovery makes it when the hold expires.
 
 
 def convert_holds(purchase: Purchase) -> int:
@@ -58,17 +58,17 @@ def convert_holds(purchase: Purchase) -> int:
 
 
 def release_holds(purchase: Purchase) -> int:
-    """Make the tickets of a purchase that has ended available. Returns how many holds were released; hold recovery releases the rest."""
+    """Return the tickets of an ended purchase to the stock. Returns how many holds were released; hold recovery releases the rest."""
     return _update_each(purchase, "release", lambda hold: inventory.release_holds([hold]))
 
 
 def extend_holds(purchase: Purchase, expires_at: int) -> int:
-    """Let the holds of an active purchase expire at this time. Returns how many were extended; hold recovery extends the rest."""
+    """Set the expiry of an active purchase's holds. Returns how many holds were extended; hold recovery extends the rest."""
     return _update_each(purchase, "extend", lambda hold: inventory.extend_hold(hold, expires_at))
 
 
 def _update_each(purchase: Purchase, what: str, update: Callable[[Hold], int]) -> int:
-    """Update each hold, also those after one that fails: they may be in other shards."""
+    """Update each hold. A failure does not stop the others, which may be in other shards. Returns how many holds were updated."""
     updated = 0
     for hold in purchase.holds:
         try:

@@ -1,7 +1,7 @@
-"""Import tickets that another system has sold: each is an order of its own, without money in our books, and counts as sold.
+"""Import of tickets that another system has sold. Each becomes an order of its own, counts as sold, and has no money in our books.
 
-One transaction writes a few orders, their tickets and what their shards lose. So a crash leaves nothing half done, and a repetition
-writes what is missing.
+One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash leaves nothing half done, and a
+repeated import writes what is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,16 @@ from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
 
-# A ticket that another system has sold, and the id of its order here.
+# Tickets sold by another system, and the ids of their orders here.
 
 MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 64
-# An order's id has the form of a ULID, which begins with its time: one before 2005, so imported orders come before all others.
+# An order's id has the form of a ULID, which begins with a time. This prefix is a time before 2005, so imported orders sort before others.
 _ID_PREFIX = "00"
-_ID_CHARACTERS = 24  # of 5 bits each: no two codes have the same
+_ID_CHARACTERS = 24  # of 5 bits each, so that no two codes share an id
 
 
 class SoldTicket(Struct, frozen=True):
-    """A ticket to import: its code as tickets have it (`import_code`), its tier here, and who comes with it."""
+    """A ticket to import: its code as `import_code` returns it, its tier here, and its attendee."""
 
     code: str
     tier_id: str
@@ -37,22 +37,22 @@ class SoldTicket(Struct, frozen=True):
 
     @property
     def order_id(self) -> str:
-        """The id of its order. It follows from the code, so a code cannot be imported twice."""
+        """The id of the ticket's order. It is derived from the code, so a code cannot be imported twice."""
         number = int.from_bytes(sha256(self.code.encode()).digest()[: _ID_CHARACTERS * 5 // 8], "big")
         return _ID_PREFIX + "".join(CODE_ALPHABET[number >> 5 * place & 31] for place in range(_ID_CHARACTERS))
 
     @property
     def owner_id(self) -> str:
-        """Who owns it: a user of its own, since the other system's buyers have no accounts here."""
+        """The owner of the ticket: a separate user for each ticket, because the other system's buyers have no accounts here."""
         return f"imported-{self.order_id}"
 
 
 class CodeUnusable(ValueError):
-    """A code that no scan could be compared with; the message says why."""
+    """The code cannot be compared with scans; the message says why."""
 
 
 def import_code(text: str) -> str:
-    """The code of another system as tickets have it and scans are compared with it. Raises CodeUnusable."""
+    """Return another system's code in the form that tickets store and scans are compared with. Raises CodeUnusable."""
     code = text.strip()
     if not MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH:
         raise CodeUnusable(f"has {len(code)} characters; a code has {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH}")
@@ -63,13 +63,14 @@ def import_code(text: str) -> str:
     return read_code(code)
 
 
-# Each ticket is three items, and at most one more in a shard of its tier and one in the pool's; one entry of the audit goes with them.
+# Tickets per transaction. Each ticket needs three items, and at most one in a shard of its tier and one in a shard of the pool. The
+# transaction also has one audit entry.
 BATCH = 19
 MAX_ATTEMPTS = 5
 
 
 class EventStock:
-    """What an event has left to sell, by tier and, if it has a capacity of its own, in its pool."""
+    """The unsold stock of an event, by tier and, if the event has a capacity of its own, in its pool."""
 
     def __init__(self, event: Event, tiers: Mapping[str, Tier]) -> None:
         is_pooled = event.pool_id is not None
@@ -77,13 +78,13 @@ class EventStock:
         self.pool = DirectSale(event.pool_id, event.pool_shards) if event.pool_id is not None else None
 
     def reload(self) -> None:
-        """Read it again, because somebody else has sold some of it."""
+        """Read the stock again, because somebody else has sold some of it."""
         for sale in (*self.by_tier.values(), *([self.pool] if self.pool else [])):
             sale.reload()
 
 
 def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
-    """Code -> the ticket that was imported with it, of whatever event and state; strongly consistent. One round trip per 100."""
+    """Return the tickets already imported, by code, of any event and state; strongly consistent. One round trip per 100."""
     ids = {ticket_id(sold.order_id, 1): sold.code for sold in batch}
     return {ids[ticket.id]: ticket for ticket in tickets.load_tickets(ids)}
 
@@ -91,10 +92,10 @@ def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
 def import_batch(
     event: Event, tiers: Mapping[str, Tier], stock: EventStock, batch: Sequence[SoldTicket], entry: Sequence[dynamo.TransactItem], now: int
 ) -> int:
-    """Write those of at most BATCH tickets that were not imported before, with the `entry` of the audit. Returns how many.
+    """Import the tickets of a batch that were not imported before, with the audit `entry`. Returns how many were imported.
 
-    The codes differ from each other, and the tiers are the event's. Raises NotEnoughTickets if the stock has not enough left for all of
-    them; then, or after a crash, nothing of the batch is written.
+    The caller passes at most BATCH tickets with different codes, and tiers of this event. Raises NotEnoughTickets if the stock has too few
+    tickets left for all of them. In that case, or after a crash, nothing of the batch is written.
     """
     for _ in range(MAX_ATTEMPTS):
         known = find_known(batch)
@@ -103,7 +104,7 @@ def import_batch(
             return 0
         try:
             dynamo.transact([*_items(event, tiers, stock, new, now), *entry])
-        except dynamo.TransactionCanceled:  # somebody else has sold some of the stock, or has imported the same ticket
+        except dynamo.TransactionCanceled:  # somebody else sold some of the stock or imported the same ticket
             stock.reload()
             continue
         return len(new)
@@ -128,7 +129,7 @@ def _items(event: Event, tiers: Mapping[str, Tier], stock: EventStock, new: Sequ
 
 
 def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard_id: str | None, now: int) -> Purchase:
-    # No shard ever had this hold: the ticket was sold at once. With it a refund knows where the seat goes back to.
+    # No shard ever had this hold, because the ticket was sold at once. The hold tells a refund which shard the seat returns to.
     hold_id = f"{sold.order_id}.imported"
     line = LineItem(tier_id=tier.id, tier_name=tier.name, quantity=1, price_cents=0, admits=tier.admits, holds=[Hold(shard_id, hold_id, 1)])
     return Purchase(

@@ -1,4 +1,4 @@
-"""The schedule of the sweep."""
+"""Scheduled job of the sweep."""
 
 from typing import Any
 
@@ -12,6 +12,6 @@ bp = Blueprint(__name__)
 
 @scheduled_job(bp, "sweep", minutes=1, description="Releases expired holds and finishes what a crash interrupted.")
 def sweep() -> dict[str, Any]:
-    from chalicelib.purchases.sweep import run_sweep  # all functions load this module, one of them sweeps
+    from chalicelib.purchases.sweep import run_sweep  # imported here because every function loads this module, but only one sweeps
 
     return run_sweep(clock.now())

@@ -1,4 +1,4 @@
-"""The ledger's entries about a purchase. Each is a transaction item, to be written with the change that it belongs to."""
+"""Ledger entries about a purchase. Most are transaction items, to be written together with the change that they record."""
 
 from typing import TypedDict
 
@@ -15,7 +15,7 @@ class _PurchaseKey(TypedDict):
 
 
 def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
-    """The entry of a payment that was opened at its provider; no money has moved."""
+    """Return the entry of a payment that was opened at its provider; no money has moved."""
     return ledger.entry_item(
         **_purchase_key(purchase),
         kind="opened",
@@ -28,7 +28,7 @@ def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
-    """The entry of the purchase's own payment, captured or declined; none for a free order."""
+    """Return the entry of the purchase's own payment, captured or declined; none for a free order."""
     if payment.provider == "free":
         return []
     item = ledger.entry_item(
@@ -44,7 +44,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
 
 
 def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
-    """The entry of money that came in, gets no tickets and is refunded; `reason` says why."""
+    """Return the entry of money that came in but gets no tickets and is refunded; `reason` says why."""
     assert provider_payment.payment_intent_id is not None  # money came in
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -59,7 +59,7 @@ def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """The entry of a simulated payment's refund, which succeeds at once."""
+    """Return the entry of a simulated payment's refund, which succeeds at once."""
     assert purchase.payment is not None  # an order was paid
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -73,7 +73,7 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
 
 
 def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
-    """The entry of a refund that was made in the provider's dashboard."""
+    """Return the entry of a refund that was made in the provider's dashboard."""
     assert provider_refund.id is not None  # it was read from the provider
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -90,7 +90,7 @@ def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, no
 def refund_status_items(
     purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
 ) -> list[dynamo.TransactItem]:
-    """The entry of a refund's new status, if it moves money: out when the provider accepts it, back if it fails after that."""
+    """Return the entry of a refund's new status if it moves money: out when the provider accepts the refund, back if it fails later."""
     left = before.status == "due" and after.status in ("pending", "succeeded")
     came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
     if not (left or came_back):
@@ -110,9 +110,9 @@ def refund_status_items(
 
 
 def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
-    """The entries of a dispute's new status: the money leaves when it opens and comes back when it is won.
+    """Return the entries of a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
-    A dispute that is new to us although it is won already gets both entries.
+    A dispute that is new to us but already won gets both entries.
     """
     kinds: list[EntryKind] = ["disputed"] if is_new else []
     if provider_dispute.status == "won":
@@ -138,7 +138,7 @@ def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_n
 
 
 def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
-    """Record a declined attempt to pay, once; no other change goes with it."""
+    """Record a declined attempt to pay, once. The entry is written by itself, because nothing else changes."""
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(

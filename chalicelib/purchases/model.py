@@ -1,4 +1,4 @@
-"""A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment are worth."""
+"""A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -13,7 +13,7 @@ from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
 
-EVENT_CANCELLED = "event_cancelled"  # the reason of the refunds of a cancelled event
+EVENT_CANCELLED = "event_cancelled"  # the reason for refunds of a cancelled event
 
 RefundStatus = Literal["due", "pending", "succeeded", "failed"]
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
@@ -26,7 +26,7 @@ ANY_USES = 1_000_000  # more than a buyer's record can have
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one tier, at the price at which they were held. `discounts`: what a promo code takes off each; none if empty."""
+    """Tickets of one tier, at the price when they were held. `discounts`: cents that a promo code takes off each ticket; empty if none."""
 
     tier_id: str
     tier_name: str
@@ -39,7 +39,7 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
     @property
     def ticket_prices(self) -> list[int]:
-        """What each of the tickets costs, the discount taken off."""
+        """The price of each ticket in cents, after its discount."""
         return [self.price_cents - discount for discount in self.discounts or [0] * self.quantity]
 
     @property
@@ -48,16 +48,16 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
     @property
     def total_cents(self) -> int:
-        """What the tickets cost, the discount taken off."""
+        """The price of all tickets in cents, after the discount."""
         return self.quantity * self.price_cents - self.discount_cents
 
 
 class Refund(Struct, frozen=True, kw_only=True):
     """A refund of the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
 
-    It is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
+    A refund is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
     tickets that were taken back for it; `fee_cents` was kept of their price. An external refund was made in the provider's dashboard.
-    `provider` is the payment's; refunds of earlier versions do not name it, and all of them that are at a provider are Stripe's.
+    `provider` is the payment's provider. Refunds of earlier versions do not name it; those at a provider are all at Stripe.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Refund(Struct, frozen=True, kw_only=True):
 class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost.
 
-    `due_at`: until then the provider takes evidence; null if it does not say.
+    `due_at`: the provider takes evidence until then; null if it does not say. Times are epoch seconds.
     """
 
     id: str
@@ -99,8 +99,9 @@ class Dispute(Struct, frozen=True, kw_only=True):
 class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
-    `pool_holds` are those in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. With a
-    `promo_code` the lines have its discounts from the checkout on, and `promo_holds` is its use, which stays used when it is paid.
+    `pool_holds` are the holds in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. With a
+    `promo_code`, the lines have its discounts from the checkout on, and `promo_holds` holds its use, which stays used once the purchase is
+    paid.
     """
 
     id: str
@@ -114,19 +115,19 @@ class Purchase(Struct, frozen=True, kw_only=True):
     expires_at: int
     payment: Payment | None = None
     checkout_at: int | None = None
-    checkout_key: KeyUse | None = None  # of the request that opened the checkout
+    checkout_key: KeyUse | None = None  # the key of the request that opened the checkout
     ended_at: int | None = None
-    confirmed_at: int | None = None  # when a confirm first gave the buyer their tickets; a webhook may have issued them before
-    has_details: bool = False  # the buyer's answers and attendees are stored, apart from the purchase
-    pass_id: str | None = None  # the waiting room's pass that it was reserved with
+    confirmed_at: int | None = None  # when a confirm first gave the buyer the tickets; a webhook may have issued them earlier
+    has_details: bool = False  # the buyer's answers and attendees are stored apart from the purchase
+    pass_id: str | None = None  # the waiting room's pass that the buyer reserved with
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
     pool_holds: list[Hold] = []
     promo_code: str | None = None
     promo_holds: list[Hold] = []
-    waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
-    language: Language | None = None  # of mails about it, as the buyer preferred at the checkout, or when they joined the waitlist
-    is_erased: bool = False  # the buyer had what is kept about them erased; the purchase stays, without them
+    waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
+    language: Language | None = None  # for mails about it: the buyer's at the checkout, or when they joined the waitlist
+    is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
 
     @property
     def quantity(self) -> int:
@@ -134,7 +135,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def total_cents(self) -> int:
-        """What the purchase costs, the discount taken off."""
+        """The price of the purchase in cents, after the discount."""
         return sum(line.total_cents for line in self.lines)
 
     @property
@@ -146,27 +147,27 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds, *self.promo_holds]
 
     def is_active(self, now: int) -> bool:
-        """Whether it still holds its tickets: it has not ended, and its time has not run out."""
+        """Whether the purchase still holds its tickets: it has neither ended nor expired."""
         return self.state in ACTIVE_STATES and self.expires_at > now
 
     @property
     def is_order(self) -> bool:
-        """Whether it has tickets that the buyer keeps."""
+        """Whether the purchase has tickets that the buyer keeps."""
         return self.state in ORDER_STATES
 
     @property
     def was_order(self) -> bool:
-        """Whether tickets were ever issued for it, though all of them may have been taken back."""
+        """Whether tickets were ever issued for the purchase, even if all of them have been taken back."""
         return self.is_order or bool(self.returned_tickets)
 
     @property
     def is_declined(self) -> bool:
-        """Whether it ended because its simulated payment was declined."""
+        """Whether the purchase ended because its simulated payment was declined."""
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
 
     @property
     def returned_tickets(self) -> set[int]:
-        """The numbers of the tickets that were refunded, or lost in a dispute."""
+        """The numbers of the tickets that were refunded or lost in a dispute."""
         refunded = {number for refund in self.refunds for number in refund.tickets}
         return refunded | {number for dispute in self.disputes for number in dispute.voided}
 
@@ -177,46 +178,46 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_disputed(self) -> bool:
-        """Whether a bank has yet to decide about the money that the tickets were bought with."""
+        """Whether a bank is still deciding a dispute about the payment that bought the tickets."""
         return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
     def is_own_payment(self, payment_intent_id: str) -> bool:
-        """Whether the tickets were bought with this payment; false for a second one, which is refunded."""
+        """Return whether this payment bought the tickets; false for a second payment, which is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
     def payment_intent_ids(self) -> set[str | None]:
-        """The payments whose money is in this purchase's books: its own, and second ones that were refunded."""
+        """The ids of all payments that this purchase accounts for: its own, and second payments that were refunded."""
         own_id = self.payment.payment_intent_id if self.payment else None
         return {own_id, *(refund.payment_intent_id for refund in self.refunds)}
 
     @property
     def refunded_cents(self) -> int:
-        """All refunds of the payment that bought the tickets in cents, whatever their status."""
+        """The total in cents of all refunds of the payment that bought the tickets, whatever their status."""
         own_id = self.payment.payment_intent_id if self.payment else None
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
 
     def with_refunds(self, *refunds: Refund) -> "Purchase":
-        """The purchase with these refunds added, or replaced where their ids are known."""
+        """Return the purchase with these refunds added; a refund with a known id replaces the earlier one."""
         return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))
 
     def refunded_total(self, payment_intent_id: str | None, *, include_due: bool) -> int:
-        """Cents of one payment whose refund the provider has accepted; with `include_due`, also those that it has yet to accept."""
+        """Return the cents of one payment whose refund the provider has accepted; with `include_due`, also refunds not yet accepted."""
         states = ("due", "pending", "succeeded") if include_due else ("pending", "succeeded")
         return sum(
             refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
         )
 
     def ticket_price(self, number: int) -> int:
-        """The price in cents of the ticket with this number, the discount taken off."""
+        """Return the price in cents of the ticket with this number, after its discount."""
         return [price for line in self.lines for price in line.ticket_prices][number - 1]
 
     def ticket_line(self, number: int) -> LineItem:
-        """The line of the ticket with this number."""
+        """Return the line of the ticket with this number."""
         return next(line for line, numbers in self._numbered_lines() if number in numbers)
 
     def holds_of_tickets(self, numbers: Iterable[int]) -> list[Hold]:
-        """The holds that became these tickets, each with only as many seats as these tickets took from it."""
+        """Return the holds that became these tickets, each with only the quantity that these tickets took from it."""
         wanted = set(numbers)
         holds = []
         for of_stock in ([hold for line in self.lines for hold in line.holds], self.pool_holds):
@@ -242,9 +243,9 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
 
 class OptionAnswer(Struct, frozen=True, kw_only=True):
-    """An answer to a custom option of a tier, with its label and choices as they were when it was asked.
+    """An answer to a custom option of a tier, with the option's label and choices as they were when the buyer answered.
 
-    `ticket` is the number of the ticket that it is about, null for the whole purchase.
+    `ticket` is the number of the ticket that the answer is about; null for the whole purchase.
     """
 
     option_id: str
@@ -257,7 +258,7 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutDetails(Struct, frozen=True):
-    """What the buyer sends along with a checkout: texts by question, who comes, the address for mails about the order, and answers."""
+    """What the buyer sends with a checkout: free-form texts by name, attendees, the address for mails about the order, and answers."""
 
     responses: dict[str, str] = {}
     attendees: list[Attendee] = []
@@ -270,12 +271,11 @@ class CheckoutDetails(Struct, frozen=True):
 
 
 class BuyerRecord(Struct, frozen=True):
-    """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
+    """A user's purchases of one event: the active one, if any, the number of tickets bought, and the orders.
 
-    `past_orders` are those of which all tickets were taken back, `received` the tickets that others have given to the user, `passes` the
-    waiting room's passes that were used to buy, `promo_uses` the orders that were paid with a promo code, as `<code>#<order id>`, refunded
-    ones too. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
-    (`edge.gcra`), in milliseconds.
+    `past_orders`: orders whose tickets were all taken back. `received`: tickets that others gave to the user. `passes`: the waiting
+    room's passes that the user bought with. `promo_uses`: orders paid with a promo code, as `<code>#<order id>`, including refunded ones.
+    `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit (`foundation.gcra`), in milliseconds.
     """
 
     user_id: str
@@ -292,12 +292,12 @@ class BuyerRecord(Struct, frozen=True):
     reserve_tat: int
 
     def count_uses(self, promo_code: str) -> int:
-        """How many purchases the user has paid with this promo code."""
+        """Return how many purchases the user has paid with this promo code."""
         return sum(use.startswith(f"{promo_code}#") for use in self.promo_uses)
 
 
 class LatePayment(Struct, frozen=True):
-    """The buyer's `limit` of tickets of the event, and how many `promo_uses` their record has; any number if it is without a code."""
+    """The buyer's ticket `limit` for the event, and how many `promo_uses` their record may have; any number without a promo code."""
 
     limit: int
     promo_uses: int = ANY_USES

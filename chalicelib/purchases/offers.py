@@ -1,4 +1,4 @@
-"""Offers: reservations that are made for somebody who waits, of tickets that came back. Nobody has to be admitted to one."""
+"""Offers: reservations of returned tickets for people on the waitlist. They need no admission by the waiting room."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,19 +15,20 @@ from chalicelib.purchases.store import Conflict
 
 __all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
 
-# Until the purchase is written. Its holds are extended then, so what a crash leaves is back in a minute and not after an offer's time.
+# How long tickets are held until the purchase is written. Only then are the holds extended to the offer's end, so tickets that a crash
+# leaves behind are back in a minute.
 WRITE_SECONDS = 60
 
 
 def check_limit(user_id: str, event: Event, quantity: int) -> None:
-    """Raises PurchaseLimitExceeded if the user, with what they have and hold of the event, may not have so many tickets more."""
+    """Raise PurchaseLimitExceeded if this many tickets, with those that the user has bought and holds, would exceed the event's limit."""
     buyer = store.load_buyer(user_id, event.id)
     if buyer is not None:
         _check_limit(buyer, event, quantity, buyer.active_quantity)
 
 
 def check_buyer(user_id: str, event: Event, quantity: int) -> None:
-    """Raises ActiveReservationExists or PurchaseLimitExceeded if the user cannot have an offer of so many tickets now."""
+    """Raise ActiveReservationExists or PurchaseLimitExceeded if the user cannot have an offer of this many tickets now."""
     _check(store.load_buyer(user_id, event.id), event, quantity)
 
 
@@ -42,12 +43,12 @@ def create_offer(
     now: int,
     language: Language | None = None,
 ) -> Purchase:
-    """Hold tickets for somebody who waits, and write their purchase together with the items of its id; both, or nothing.
+    """Hold tickets for a user on the waitlist, and write their purchase and `items_for(purchase id)` in one transaction.
 
-    `language` is the one for mails about it.
+    `language` is the language of mails about the offer.
 
-    Takes tickets that are kept for those who wait. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
-    PurchaseLimitExceeded; and Conflict if a condition of the items does not hold.
+    Takes tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
+    PurchaseLimitExceeded; and Conflict if a condition of the items fails.
     """
     purchase_id = ids.new_id()
     line, pool_holds = _hold_tickets(event, tier, quantity, purchase_id, now)
@@ -82,13 +83,13 @@ def create_offer(
 
 
 def return_tickets(purchase: Purchase) -> None:
-    """Return what an offer that has ended unpaid still holds: a crash at its end may have left that, and holds of offers last for a day."""
+    """Release what an offer that ended unpaid still holds. A crash at its end may have left holds, which for offers last a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
 
 
 def _hold_tickets(event: Event, tier: Tier, quantity: int, purchase_id: str, now: int) -> tuple[LineItem, list[Hold]]:
-    """The line of a new offer, and its holds in the event's pool. They are held until the purchase is written."""
+    """Hold the tickets of a new offer for WRITE_SECONDS. Returns the offer's line and its holds in the event's pool."""
     claims = holds.list_claims(event, [(tier, quantity)])
     held = inventory.hold_all(
         inventory.hold(

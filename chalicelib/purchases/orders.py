@@ -1,4 +1,4 @@
-"""An order in one call: a reservation and its checkout, by the same steps as the two calls."""
+"""Orders in one call: reserve tickets and open their checkout, by the same steps as the two separate calls. Also cancel unpaid orders."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from chalicelib.purchases.reservations import RequestedItem
 
 
 class NewOrder(Struct, frozen=True, kw_only=True):
-    """What the user `user_id` wants to buy, and how they want to pay. `token` is the waiting room's, if the event has one."""
+    """What the user `user_id` wants to buy and how to pay for it. `token` is the waiting room's token, if the event has a waiting room."""
 
     user_id: str
     event_id: str
@@ -30,14 +30,14 @@ class NewOrder(Struct, frozen=True, kw_only=True):
 
 
 def with_answers(order: NewOrder) -> NewOrder:
-    """The order with its answers checked, before any ticket is held. Raises what `answers.with_answers` raises."""
+    """Return the order with its answers checked, before any ticket is held. Raises what `answers.with_answers` raises."""
     return replace(order, options=answers.with_answers(order.options, [(item.tier_id, item.quantity) for item in order.items]))
 
 
 def create_order(order: NewOrder, purchase_id: str, attempt: Attempt, now: int) -> CheckoutResult:
     """Hold the tickets and open their checkout. Raises what `reservations.reserve` and `checkout.open_checkout` raise.
 
-    A refused checkout gives the tickets back, so that the buyer can order again at once.
+    A refused checkout releases the tickets, so that the buyer can order again at once.
     """
     reservations.reserve(order.user_id, order.event_id, order.items, order.token, purchase_id, attempt, now)
     attempt.is_bounded = True  # the buyer's record has counted it
@@ -45,7 +45,7 @@ def create_order(order: NewOrder, purchase_id: str, attempt: Attempt, now: int) 
 
 
 def find_earlier(order: NewOrder, purchase_id: str, now: int) -> CheckoutResult | None:
-    """Go on with what an earlier execution of the request has done; None if it has held no tickets.
+    """Continue the order that an earlier execution of the request began; None if that execution wrote no reservation.
 
     Raises what `reservations.find_earlier` and `checkout.open_checkout` raise.
     """
@@ -55,10 +55,10 @@ def find_earlier(order: NewOrder, purchase_id: str, now: int) -> CheckoutResult 
 
 
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
-    """Cancel an order that is not paid: its payment, then its tickets go back. One that has ended unpaid is returned as it is.
+    """Cancel an unpaid order: first its payment, then its tickets are released. An order that ended unpaid is returned unchanged.
 
-    Raises OrderAlreadyPaid, also if its money has come in just now; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
-    bank decides about the payment.
+    Raises OrderAlreadyPaid, also if the money has just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
+    bank is deciding about the payment.
     """
     try:
         return reservations.release(user_id, order_id, now)
@@ -73,6 +73,6 @@ def _open_checkout(order: NewOrder, purchase_id: str, now: int) -> CheckoutResul
         return checkout.open_checkout(order.user_id, purchase_id, order.options, order.key, now)
     except ApiError as refusal:
         if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            with suppress(ApiError):  # it has ended by itself
+            with suppress(ApiError):  # the reservation has ended by itself
                 reservations.release(order.user_id, purchase_id, now)
         raise

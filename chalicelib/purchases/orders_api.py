@@ -90,7 +90,7 @@ def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPa
 
 
 def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[TicketView], str | None]:
-    """A page of the caller's tickets, and the cursor of the next one."""
+    """Return a page of the caller's tickets, and the cursor of the next page."""
     after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
     tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
     snapshot = catalog.snapshot()
@@ -102,11 +102,11 @@ def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTi
     return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))
 
 
-# Transfers over HTTP: offer a ticket by a link, accept it, cancel the offer.
+# Transfers over HTTP: offer a ticket by a link, accept it, cancel the transfer.
 
 
 class TransferView(Struct, frozen=True):
-    """An open transfer. The first user who accepts `token` gets the ticket; `url` is the page of the shop that does it."""
+    """An open transfer. The first user who accepts `token` gets the ticket; `url` is the shop's page for accepting it."""
 
     ticket_id: str
     token: str
@@ -126,7 +126,7 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     """Offer a ticket to another person by a link. A repeated request returns the same link until it expires or is cancelled."""
     request.is_repeatable = True
     result = transfers.offer(request.require_user().user_id, ticket_id, request.now)
-    url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # behind the #, which no server's log shows
+    url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # after the #, so that no server logs the token
     view = TransferView(result.ticket.id, result.token, url, clock.iso(result.transfer.expires_at))
     return Reply(view, 201 if result.is_new else 200)
 
@@ -160,11 +160,11 @@ def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
 
 
-# The route that cancels an event.
+# Cancellation of an event over HTTP.
 
 
 class CancellationView(Struct, frozen=True, kw_only=True):
-    """How far the refunds of a cancelled event have come. Disputed orders wait for the buyer's bank and are open cases."""
+    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are open cases."""
 
     event_id: str
     status: Literal["refunding", "finished"]
@@ -195,7 +195,7 @@ def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationVi
     )
 
 
-# The reset of an event's orders over HTTP; only where the demo identity is on. Refunds of single orders are in `admin`.
+# Reset of an event's orders over HTTP, in demo stages only. Refunds of single orders are in `admin`.
 
 
 class ResetView(Struct, frozen=True):

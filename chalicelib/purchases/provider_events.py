@@ -1,6 +1,6 @@
-"""Provider events: a payment, refund or dispute as the provider has it now is applied to its purchase.
+"""Provider events: apply the provider's current payment, refund or dispute to its purchase, for webhooks and reconciliation.
 
-For webhooks and for the reconciliation. Everything is safe to repeat, in any order.
+Also the processing of webhooks, and the table of processed events. Everything is safe to repeat, in any order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from chalicelib.purchases import disputes, hold_recovery, ledger_entries, querie
 from chalicelib.purchases import refunds as refunds_service
 from chalicelib.purchases.model import Purchase
 
-# Table `provider-events`: the provider's events that were processed, kept for as long as the provider may send them again.
+# Table `provider-events`: the processed events of the provider, kept for as long as the provider may send them again.
 
 RETENTION_SECONDS = 30 * 86_400
 
@@ -41,19 +41,19 @@ class ProcessedEventRow(dynamo.Table):
 
 
 def is_processed(event_id: str) -> bool:
-    """Whether an event was processed, strongly consistent."""
+    """Return whether an event was processed, strongly consistent."""
     return ProcessedEventRow.find(event_id) is not None
 
 
 def select_processed(event_ids: Iterable[str]) -> set[str]:
-    """The ids, of at most 100, whose events were processed; one round trip."""
+    """Return which of these events, at most 100, were processed, strongly consistent. One round trip."""
     keys = [{"id": {"S": event_id}} for event_id in event_ids]
     items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
     return {ProcessedEventRow.from_raw_data(item).id for item in items}
 
 
 def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:
-    """Remember an event and its result for 30 days."""
+    """Record an event and its result for 30 days."""
     ProcessedEventRow(event_id, type=event_type, result=result, ttl=now + RETENTION_SECONDS).save()
 
 
@@ -61,7 +61,7 @@ _UNKNOWN_PURCHASE = "unknown_purchase"
 
 
 class EventResult(Struct, frozen=True):
-    """The result in a word, and the purchase as it is then (null: none of ours). `changed`: whether the purchase changed."""
+    """The result in a word, and the purchase afterwards; null if it is not ours or does not exist. `changed`: the purchase changed."""
 
     result: str
     purchase: Purchase | None = None
@@ -80,14 +80,14 @@ def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResul
 
 
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Apply a payment of ours to its purchase. If there is no such purchase (None), its money is refunded."""
+    """Apply a payment of ours to its purchase. If the purchase does not exist (None), refund the money."""
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
 
 
 def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
-    """Apply a refund, one of ours or an external one, to its purchase."""
+    """Apply a refund to its purchase: one that we created or an external one."""
     purchase = _find_purchase(provider_refund)
     if purchase is None:
         return EventResult("not_ours")
@@ -96,16 +96,16 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
         after = refunds_at_provider.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
-            # The money came in and was refunded before any event about it arrived, so the payment is applied first.
+            # The payment came in and was refunded before any event about it arrived, so apply the payment first.
             after = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, now).purchase or purchase
-        # A payment that was refunded in full before it was applied gets no tickets and no entries, so its refund gets none either.
+        # A payment that was refunded in full before it was applied gets no tickets and no ledger entries, so its refund gets no entry.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
             after = refunds_service.record_external_refund(after, provider_refund, now)
     return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
 
 
 def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
-    """Apply a dispute to its purchase. The disputed payment is applied first, if the purchase does not have it yet."""
+    """Apply a dispute to its purchase. If the purchase does not have the disputed payment yet, apply that payment first."""
     purchase = _find_purchase(provider_dispute)
     if purchase is None or provider_dispute.payment_intent_id is None:
         return EventResult("not_ours")
@@ -113,7 +113,7 @@ def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
     if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
         purchase = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, now).purchase or purchase
     if provider_dispute.status is None:
-        return EventResult("inquiry", purchase)  # it takes no money
+        return EventResult("inquiry", purchase)  # an inquiry takes no money
     after = disputes.record_dispute(purchase, provider_dispute, now)
     return EventResult(f"dispute_{provider_dispute.status}", after, after.version != purchase.version)
 
@@ -132,17 +132,17 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
 
 
 def _end_if_over(purchase: Purchase, now: int) -> Purchase:
-    """End a purchase whose time is over and that is not paid, for example because the bank has declined; the sweep may look hours later."""
+    """End an expired, unpaid purchase, for example after the bank has declined. The sweep might check it only hours later."""
     if purchase.state != "paying":
         return purchase
     try:
         return hold_recovery.expire_purchase(purchase, now)
-    except PaymentNotCompleted:  # the bank has yet to decide
+    except PaymentNotCompleted:  # the bank is still deciding
         return purchase
 
 
 def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:
-    """The hosted page that the purchase opened, if `provider_payment` is the Payment Intent behind it; else `provider_payment` itself."""
+    """Return the hosted page of the purchase if `provider_payment` is its Payment Intent; otherwise `provider_payment` itself."""
     payment = purchase.payment
     if payment is None or payment.payment_intent_id is not None or payment.provider_id in (None, provider_payment.id):
         return provider_payment
@@ -153,22 +153,22 @@ def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> Pr
 
 
 def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute) -> bool:
-    """Whether it belongs to this stage of this shop; several may share one account at the provider."""
+    """Return whether the object belongs to this stage of this shop. Several stages and shops may share one account at the provider."""
     return provider_object.namespace == settings.current().provider_namespace
 
 
 def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
-    """The purchase that a refund or dispute is about; None if there is none, or it belongs to another stage or shop."""
+    """Return the purchase of a refund or dispute; None if the purchase does not exist or belongs to another stage or shop."""
     if provider_object.purchase_id is None or not _is_ours(provider_object):
         return None
     return queries.load(provider_object.purchase_id)
 
 
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Refund money for a purchase that does not exist: it was never written, or was deleted long ago.
+    """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
-    If that fails, a finding shows it to the admins. The ledger is written afterwards, from what the provider has: after a crash in
-    between, the repeated call writes it.
+    If the refund fails, a finding shows the payment to the admins. The ledger is written afterwards, from the provider's data. If the
+    process crashes in between, the repeated call writes it.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -205,9 +205,9 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     return EventResult("refunded", None, refund is not None)
 
 
-# The payment provider's webhook: check the signature, skip events that were processed, and process the rest.
+# The payment provider's webhook: check the signature, skip processed events, and process the others.
 #
-# What an event says is never trusted: it is only a reason to fetch its object from the provider.
+# The content of an event is never trusted. An event is only a reason to fetch its object from the provider.
 
 
 class SignatureRefused(ApiError):
@@ -217,12 +217,12 @@ class SignatureRefused(ApiError):
 
     @classmethod
     def of(cls, provider: ProviderName) -> Self:
-        """The refusal that names the setting to check."""
+        """Return the refusal, naming the setting to check."""
         return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
 
 
 def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
-    """Process one event of an external provider, in any order and any number of times; returns the result in a word.
+    """Process one event of an external provider, in any order and any number of times. Returns the result in a word.
 
     Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
     """
@@ -235,14 +235,14 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
 
 
 def select_unprocessed(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
-    """Those of these events (100 at most) that are ours and were never processed; one round trip."""
+    """Return which of these events, at most 100, are ours and were never processed. One round trip."""
     our_events = {event.id: event for event in events if not _is_foreign(event)}
     processed = select_processed(our_events)
     return [event for event_id, event in our_events.items() if event_id not in processed]
 
 
 def process_event(event: ProviderEvent, now: int) -> EventResult:
-    """Process an event whose sender is known: from a webhook, or from the provider's own list of events."""
+    """Process an event from a verified source: a signed webhook, or the provider's own list of events."""
     if event.subject is None:
         return EventResult("ignored")
     if _is_foreign(event):
@@ -250,7 +250,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
     if is_processed(event.id):
         return EventResult("seen")
     result = _apply(event, now)
-    # Recorded last: after a crash the provider sends the event again, and processing it twice is safe.
+    # Record the event last: after a crash the provider sends it again, and processing it twice is safe.
     record_processed(event.id, event.type, result.result, now)
     log.count("webhooks")
     log.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
@@ -258,9 +258,9 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _is_foreign(event: ProviderEvent) -> bool:
-    """Whether the event is about a payment of another stage, or of another shop on the same account.
+    """Return whether the event is about a payment of another stage, or of another shop on the same account.
 
-    Disputes and external refunds carry no metadata, only their payment does: they count as ours until they were fetched.
+    Disputes and external refunds carry no metadata; only their payment does. They count as ours until they are fetched.
     """
     is_ours = event.namespace == settings.current().provider_namespace
     return not is_ours and (event.carries_metadata or event.namespace is not None)
@@ -279,7 +279,7 @@ def _apply(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
-    """The result of an event about a payment that we know already, to save a call to the provider; None if it has to be fetched."""
+    """Return the result of an event about a payment that we already know, to save a provider call; None if the payment must be fetched."""
     purchase = queries.load(str(event.purchase_id))
     payment = purchase.payment if purchase is not None else None
     if purchase is not None and payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id):

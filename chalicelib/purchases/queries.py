@@ -1,4 +1,4 @@
-"""Queries for purchases: those of a buyer, any order for admins and promoters, and purchases by id for the other rooms."""
+"""Queries for purchases: a buyer's own, any order for admins and promoters, and purchases by id for other parts of the code."""
 
 from collections.abc import Iterable
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
-    """The user's purchase in any state. Raises ReservationNotFound, also for one of another user."""
+    """Return the user's purchase in any state. Raises ReservationNotFound, also for another user's purchase."""
     purchase = store.load(purchase_id)
     if purchase is None or purchase.user_id != user_id:
         raise ReservationNotFound()
@@ -41,7 +41,7 @@ def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
 
 
 def get_own_checkout(user_id: str, purchase_id: str) -> Purchase:
-    """The user's purchase, if a checkout was opened for it, in any state. Raises CheckoutNotFound."""
+    """Return the user's purchase in any state, if its checkout was opened. Raises CheckoutNotFound."""
     purchase = store.load(purchase_id)
     if purchase is None or purchase.user_id != user_id or purchase.checkout_at is None:
         raise CheckoutNotFound()
@@ -49,7 +49,7 @@ def get_own_checkout(user_id: str, purchase_id: str) -> Purchase:
 
 
 def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
-    """The user's newest order of an event with its tickets. Raises OrderNotFound."""
+    """Return the user's newest order of an event with its tickets. Raises OrderNotFound."""
     buyer = store.load_buyer(user_id, event_id)
     if buyer is None or not buyer.orders:
         raise OrderNotFound()
@@ -57,9 +57,9 @@ def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket
 
 
 def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
-    """One order of the user with its tickets, also one that is not paid, has ended unpaid, or is refunded.
+    """Return one of the user's orders with its tickets. The order may also be unpaid, ended unpaid, or refunded.
 
-    Raises OrderNotFound, also for an order of another user, for a reservation without a checkout, and for one whose money was refunded
+    Raises OrderNotFound, also for another user's order, for a reservation without a checkout, and for a purchase whose money was refunded
     because it got no tickets.
     """
     purchase = store.load(order_id)
@@ -69,9 +69,10 @@ def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
 
 
 def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], str | None]:
-    """Up to `limit` of the user's orders, the newest first: those that have tickets, had tickets, or wait for their payment.
+    """Return a page of the user's orders, newest first, and the id to continue with (None on the last page). Two round trips.
 
-    `before` is the id of the last one on the page before. Also returns the id to go on with, None on the last page. Two round trips.
+    A page has at most `limit` orders: those that have tickets, had tickets, or wait for their payment. `before` is the id that the previous
+    page returned.
     """
     ids = list_all_purchase_ids(user_id)
     newest_first = sorted((order_id for order_id in ids if before is None or order_id < before), reverse=True)  # ULIDs sort by time
@@ -82,18 +83,18 @@ def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[
 
 
 def list_all_purchase_ids(user_id: str) -> set[str]:
-    """The ids of the user's orders, past ones too, and of what they are buying now."""
+    """Return the ids of the user's orders, past ones too, and of their active purchases."""
     return _purchase_ids(store.list_buyer_records(user_id))
 
 
 def list_event_order_ids(user_id: str, event_id: str) -> set[str]:
-    """The ids of the user's orders of an event, past ones too."""
+    """Return the ids of the user's orders of an event, past ones too."""
     record = store.load_buyer(user_id, event_id)
     return set() if record is None else {*record.orders, *record.past_orders}
 
 
 def list_all_tickets(user_id: str) -> list[Ticket]:
-    """All tickets that are the user's, void ones too, in no particular order."""
+    """Return all tickets that the user owns, void ones too, in no particular order."""
     records = store.list_buyer_records(user_id)
     orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
@@ -101,10 +102,10 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
-    """What is kept of at most `limit` purchases, the newest first: the user's orders, and the tickets of these that are the user's now.
+    """Return the data kept of at most `limit` purchases, newest first: the user's orders, and their tickets that the user owns.
 
-    Purchases of others count too, of which the user has received a ticket; void tickets are among these. `before` is the id of the last
-    purchase on the page before. Also returns the id to go on with, None on the last page.
+    Also covers other users' purchases from which the user received a ticket. Tickets include void ones. Also returns the id to
+    continue with, None on the last page. `before` is the id that the previous page returned.
     """
     records = store.list_buyer_records(user_id)
     received = {ticket_id for record in records for ticket_id in record.received}
@@ -120,15 +121,15 @@ def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[P
 
 
 def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[Ticket], str | None]:
-    """At most `limit` of the user's valid and frozen tickets, those of the newest purchase first, in three round trips.
+    """Return at most `limit` of the user's valid and frozen tickets, newest purchase first, in three round trips.
 
-    `after` is the id of the last one on the page before. Also returns the id to go on with, None on the last page. A page has fewer
+    Also returns the id to continue with, None on the last page. `after` is the id that the previous page returned. A page has fewer
     tickets if some were given to others.
     """
     records = store.list_buyer_records(user_id)
     first_order = after.rpartition("-")[0] if after is not None else None
     order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
-    # Each order has a ticket, all but the first one a ticket that was not on the page before: so these are enough for the page.
+    # Each order has a ticket, and each but the first has one that was not on the previous page. So these orders are enough for the page.
     newest = sorted(order_ids, reverse=True)[: limit + 1]
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
@@ -139,7 +140,7 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
 
 
 def get_order(order_id: str) -> Purchase:
-    """Anybody's order, or a purchase that never became one but whose payment was begun. Raises OrderNotFound."""
+    """Return any user's order, or a purchase whose checkout was opened but that never became an order. Raises OrderNotFound."""
     purchase = store.load(order_id)
     if purchase is None or not (purchase.was_order or purchase.checkout_at is not None):
         raise OrderNotFound()
@@ -147,26 +148,26 @@ def get_order(order_id: str) -> Purchase:
 
 
 def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
-    """Whether the user has an order of the event that was bought with this pass of the waiting room."""
+    """Return whether the user has an order of the event that was bought with this pass of the waiting room."""
     buyer = store.load_buyer(user_id, event_id)
     return buyer is not None and pass_id in buyer.passes
 
 
 def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
-    """The ids of the orders in these records, past ones too, and of what is being bought."""
+    """Return the ids of the orders in these records, past ones too, and of the active purchases."""
     ids = {order_id for record in records for order_id in record.orders | record.past_orders}
     return ids | {record.active_id for record in records if record.active_id is not None}
 
 
 def _ticket_ids(records: Iterable[BuyerRecord], order_ids: Iterable[str]) -> set[str]:
-    """The ids of the tickets that these orders keep, and of those that the user has received."""
+    """Return the ids of the tickets that these orders keep, and of the tickets that the user has received."""
     orders = [purchase for purchase in store.load_many(order_ids).values() if purchase is not None]
     kept = {ticket_id(purchase.id, number) for purchase in orders for number in purchase.kept_tickets}
     return kept.union(*(record.received for record in records))
 
 
 def _page_order(ticket_id: str) -> tuple[int, int]:
-    """Sorts tickets by their purchase, the newest first, then by their number."""
+    """Return the sort key of a ticket: newest purchase first, then by ticket number."""
     purchase_id, _, number = ticket_id.rpartition("-")
     return -int.from_bytes(purchase_id.encode()), int(number)
 
@@ -176,5 +177,5 @@ def _is_shown_as_order(purchase: Purchase) -> bool:
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:
-    """The tickets of an order, also those that were taken back; none if it never had any."""
+    """Return the tickets of an order, including those that were taken back; none if no tickets were ever issued."""
     return tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.was_order else []

@@ -1,4 +1,7 @@
-"""Refunds of orders, whole or by the ticket: requested by promoters and admins, or made externally in the provider's dashboard."""
+"""Refunds of orders, whole or by ticket: requested by promoters and admins, or made externally in the provider's dashboard.
+
+Also the reset of an event's orders in demo stages, which refunds all of them.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,11 +25,11 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
 REQUESTED_BY_CUSTOMER = "requested_by_customer"
-MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the others are the purchase, its buyer, ledger, cases and audit
+MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest is for the purchase, its buyer, ledger, cases and audit
 
 
 class RefundRequest(Struct, frozen=True, kw_only=True):
-    """What to refund. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for the settings' fee."""
+    """What to refund. `tickets`: ids, null for all remaining tickets. `fee_cents`: kept of each ticket, null for the settings' fee."""
 
     reason: str
     tickets: Sequence[str] | None = None
@@ -36,10 +39,10 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 
 
 def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
-    """Take tickets of an order back and refund their price. Calling it again with the same `refund_id` changes nothing more.
+    """Take back tickets of an order and refund their price. A repeated call with the same `refund_id` changes nothing.
 
     One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit and an open
-    case. Then the refund is created at the provider; if that fails, the sweep repeats it. Raises OrderNotFound, NotRefundable,
+    case. Then the refund is created at the provider; if that fails, the sweep tries again. Raises OrderNotFound, NotRefundable,
     OrderDisputed and RefundInvalid.
     """
     if not purchase.was_order:
@@ -48,8 +51,10 @@ def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, b
 
 
 def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int) -> list[Refund]:
-    """Take all tickets of an order back that are left, without a fee; in two refunds, with `-1` and `-2` behind their id, if they are too
-    many for one transaction. Raises OrderNotFound, NotRefundable and OrderDisputed.
+    """Take back all remaining tickets of an order, without a fee. Returns the refunds.
+
+    Tickets that are too many for one transaction are split into two refunds, with `-1` and `-2` appended to `refund_id`. Raises
+    OrderNotFound, NotRefundable and OrderDisputed.
     """
     request = RefundRequest(reason=reason, fee_cents=0)
     try:
@@ -64,7 +69,7 @@ def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str,
 
 
 def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
-    """The refund that a request would make of the order as it is now; writes nothing. Raises as `request_refund`."""
+    """Return the refund that a request would make of the order as it is now; writes nothing. Raises what `request_refund` raises."""
     if not purchase.was_order:
         raise OrderNotFound()
     if transitions.action_for(purchase.state, "refund_requested") == "refuse":
@@ -81,9 +86,9 @@ def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: 
 
 
 def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
-    """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable.
+    """Retry a failed refund, or make the next attempt of a due refund now. Raises OrderNotFound and NotRefundable.
 
-    That the user `by` tries one again that had failed is audited.
+    The audit records that the user `by` retried a failed refund.
     """
     return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
 
@@ -91,18 +96,18 @@ def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple
 def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
     """Record a refund that was made in the provider's dashboard.
 
-    If nothing is left of the order's money, its tickets are taken back; otherwise a finding asks the admins to decide.
+    If the order's whole payment is now refunded, its tickets are taken back; otherwise a finding asks the admins to decide.
     """
     return store.retry_on_conflict(purchase, lambda current: _record_external(current, provider_refund, now))
 
 
 def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseState:
-    """The state of an order once these tickets are taken back."""
+    """Return the state of an order after these tickets are taken back."""
     return "partially_refunded" if set(purchase.kept_tickets) - set(numbers) else "refunded"
 
 
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
-    """Those of the tickets, the last ones, that one transaction can take back with their seats and `others` more items."""
+    """Return as many of the last of these tickets as one transaction can take back with their seats and `others` more items."""
     portion = list(numbers)
     while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
         portion.pop(0)
@@ -110,10 +115,10 @@ def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int =
 
 
 def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
-    """The holds that became these tickets, all of them counted as sold from now on, even if a crash left one unconverted.
+    """Count the holds that became these tickets as sold, in case a crash left one unconverted, and return them.
 
-    An unconverted hold would be released once the order is refunded. Then its seats would return to the stock a second time, or although
-    the request keeps them out of the sale.
+    An unconverted hold would be released once the order is refunded. Its seats would then return to the stock a second time, or even
+    though the request keeps them off sale.
     """
     returned = purchase.holds_of_tickets(numbers)
     returned_ids = {hold.hold_id for hold in returned}
@@ -168,9 +173,9 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
 
 
 def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
-    """Take the tickets back that did not fit into the transaction of an external refund that took all of them, as refunds of no money.
+    """Take back the tickets that did not fit into the transaction of a full external refund, as refunds of zero cents.
 
-    After a crash in between, the next event about the refund goes on.
+    If the process crashes in between, the next event about the refund continues.
     """
     first = purchase.find_refund(refund_id)
     while first is not None and first.tickets and first.status != "failed" and purchase.kept_tickets and not purchase.is_disputed:
@@ -186,7 +191,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
     payment = purchase.payment
     assert payment is not None  # an order was paid
-    # Some of it may have been refunded in the provider's dashboard.
+    # Part of the payment may already have been refunded in the provider's dashboard.
     refundable = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
     amount = min(refundable, sum(purchase.ticket_price(number) for number in numbers) - fees)
     return Refund(
@@ -222,9 +227,9 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
 
 
 def _fee(price_cents: int, request: RefundRequest) -> int:
-    """What is kept of one ticket, never more than its price.
+    """Return the fee in cents that is kept of one ticket's price, at most the price.
 
-    The settings' fee applies only to refunds that the buyer requested; fractions of a cent are rounded in the buyer's favour.
+    The settings' fee applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favour.
     """
     chosen = settings.current()
     if request.fee_cents is not None:
@@ -235,7 +240,7 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
 
 def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase:
-    """Save the refund, void its tickets and return their seats. Raises Conflict, also if one of the tickets or seats has changed."""
+    """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict, also if a ticket or seat changed."""
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
@@ -280,7 +285,7 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
 
 
 def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
-    """The open case of a new refund; none if it has succeeded already."""
+    """Return the item that opens the case of a new refund; none if the refund has already succeeded."""
     return [] if refund.status == "succeeded" else [refunds_at_provider.open_refund_case_item(purchase, refund, now)]
 
 
@@ -301,17 +306,17 @@ def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
     }
 
 
-# Reset of an event's orders, for trying a sale again and again. Only where the demo identity is on.
+# Reset of an event's orders, for repeated trial sales in demo stages.
 
-# Orders that are refunded at once. They may return seats to the same shard, where only one transaction succeeds at a time: the store
-# refuses the others, and they are repeated. More at once would mostly wait for each other.
+# Orders refunded in parallel. They may return seats to the same shard, where only one transaction succeeds at a time: the store refuses
+# the others, and they are repeated. More orders in parallel would mostly wait for each other.
 ORDERS_AT_ONCE = 4
 
 
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
-    """Refund every order of the event in full. Returns how many orders and tickets those were.
+    """Refund every order of the event in full. Returns the number of refunded orders and of their tickets.
 
-    Calling it again finishes what a crash left. An order whose payment is disputed stays, because the bank has its money. Raises
+    A repeated call finishes what a crash left. Orders whose payment is disputed are unchanged, because the bank has the money. Raises
     NotFound for an unknown event.
     """
     current, ids = parallel.both(catalog.load_current, lambda: set(tickets.list_purchases(event_id)))
@@ -330,7 +335,7 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
 
 
 def _reset_order(purchase: Purchase, actor: str, now: int) -> int:
-    """Refund an order in full. Returns how many tickets became void; 0 if it has been refunded meanwhile or is disputed."""
+    """Refund an order in full. Returns how many tickets became void; 0 if the order is disputed or has just been refunded."""
     try:
         refunds = refund_all_tickets(purchase, "undone", f"undone-{purchase.version}", actor, now)
     except (NotRefundable, OrderDisputed):

@@ -1,4 +1,7 @@
-"""Refunds at the provider: create them, follow those that are pending, record their status. All safe to repeat."""
+"""Refunds at the provider: create them, check pending ones, and record their status.
+
+Requests create their own refund; the sweep works on the refunds that are due. Every step is safe to repeat.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +19,7 @@ from chalicelib.purchases import ledger_entries, store, transitions
 from chalicelib.purchases.model import Purchase, Refund
 
 MAX_REFUND_ATTEMPTS = 3
-FIRST_RETRY_SECONDS = 60  # a new refund is created at once, by its request; if it is due after this time, that request has died
+FIRST_RETRY_SECONDS = 60  # a request creates its refund at once; if it is still due after this time, the request has died
 REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
 PENDING_CHECK_SECONDS = 6 * 3600
 
@@ -27,16 +30,16 @@ def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynam
 
 
 def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
-    """The purchase with these failed refunds due for another attempt, and the transaction items to save with it; writes nothing."""
+    """Return the purchase with these failed refunds due again, and the transaction items to save with it; writes nothing."""
     due = [replace(refund, status="due", attempt=refund.attempt + 1) for refund in refunds]
     return purchase.with_refunds(*due), [open_refund_case_item(purchase, refund, now) for refund in due]
 
 
 def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existing: bool = False) -> Purchase:
-    """Create a refund at the provider, if it is due, and return the purchase with its new status.
+    """Create a refund at the provider if it is due. Returns the purchase with the refund's new status.
 
-    If the provider is unavailable, or the store does not record it, it stays due and the sweep creates it. `check_existing`: an
-    earlier call may have created it and died before recording it.
+    If the provider is unavailable or the store fails to record the status, the refund stays due and the sweep creates it.
+    `check_existing`: an earlier call may have created the refund and died before recording it.
     """
     refund = purchase.find_refund(refund_id)
     if refund is None or refund.status != "due":
@@ -45,26 +48,26 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
         return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
     except ProviderUnavailable:
         return purchase
-    except dynamo.STORE_ERRORS as error:  # what was requested is written, and the sweep finds it
+    except dynamo.STORE_ERRORS as error:  # the refund is saved as due, so the sweep finds it
         details = {"error": type(error).__name__, "store_code": dynamo.error_code(error)}
         log.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, **details)
         return purchase
 
 
 def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:
-    """Record the status that a refund has at the provider. One of an earlier attempt, or one that is recorded already, changes nothing."""
+    """Record a refund's status at the provider. The status of an earlier attempt, or a status already recorded, changes nothing."""
     return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
 
 
 def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
-    """Make a refund that is due, unless an earlier call has made it, or fetch one that is pending. Writes nothing."""
+    """Create a due refund at the provider, unless an earlier call did, or fetch a pending one. Writes nothing to the store."""
     if refund.status == "pending" and refund.provider_id is not None:
         return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
     return _ask_to_create(purchase, refund, check_existing=True)
 
 
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
-    assert refund.payment_intent_id is not None  # only payments of an external provider have refunds that are due
+    assert refund.payment_intent_id is not None  # only refunds at an external provider can be due
     return payments.create_refund(
         refund.provider,
         purchase.id,
@@ -92,13 +95,13 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
 
 
 def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRefund) -> Refund:
-    """The refund with the status that it has at the provider; unchanged if that is nothing new."""
+    """Return the refund with its status at the provider; unchanged if the status is not new."""
     known_by_id = replace(refund, provider_id=provider_refund.id or refund.provider_id)
     match (refund.status, provider_refund.status):
         case ("due" | "pending", "succeeded" | "pending"):
             return replace(known_by_id, status=provider_refund.status, failure=None)
         case (_, "failed") if provider_refund.id is None and refund.status != "due":
-            return refund  # refused to this caller, because another one has created it
+            return refund  # refused to this caller, because another caller has created the refund
         case ("due" | "pending" | "succeeded", "failed"):
             assert transitions.action_for(purchase.state, "refund_failed") == "retry"
             if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS:
@@ -108,7 +111,7 @@ def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRe
 
 
 def _case_item_after(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """The change to the refund's case: closed, due for the next attempt or check, or left to a person."""
+    """Return the change to the refund's case: closed, due for the next attempt or check, or left to a person."""
     match refund.status:
         case "succeeded":
             return cases.close_case_item(purchase.id, "refund", refund.id)
@@ -131,13 +134,13 @@ def _case_item(purchase: Purchase, refund: Refund, next_at: int | None) -> dynam
     return cases.open_case_item(purchase.id, "refund", refund.id, refund.at, details, next_at)
 
 
-# The refunds that the sweep works on: those that are due, and those that are pending and were not looked at for hours.
+# Refunds for the sweep: due refunds, and pending refunds that have not been checked for hours.
 
 MAX_PER_SWEEP = 100  # their purchases are read in one round trip
 
 
 class DueRefunds(Struct):
-    """The cases of due refunds, the one that has been due for longest first, and their purchases as they were read."""
+    """The cases of due refunds, the longest due first, and their purchases as they were read."""
 
     cases: list[Case]
     purchases: dict[str, Purchase | None]
@@ -148,14 +151,14 @@ class DueRefunds(Struct):
         return len(self.cases) - self.begun
 
     def tasks(self, now: int) -> Iterator[ProviderTask]:
-        """A task for each case: make the refund, or fetch it, and record its status."""
+        """Yield a task for each case: create or fetch the refund, and record its status."""
         for case in self.cases:
             self.begun += 1
             yield _task(case, self.purchases.get(case.purchase_id), now)
 
 
 def load_due(now: int) -> DueRefunds:
-    """The refunds that are due now, MAX_PER_SWEEP at most."""
+    """Load the refunds that are due now, at most MAX_PER_SWEEP."""
     due = cases.list_due("refund", now, MAX_PER_SWEEP)
     return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
 
@@ -169,7 +172,7 @@ def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
         return ask_provider(purchase, refund)
 
     def finish(provider_refund: ProviderRefund) -> None:
-        assert purchase is not None  # it was asked about
+        assert purchase is not None  # otherwise `ask` has raised
         after = record_status(purchase, case.id, provider_refund, now)
         if after == purchase:
             cases.postpone(case, now + PENDING_CHECK_SECONDS)

@@ -42,17 +42,17 @@ class RequestedItem(Struct, frozen=True):
 def reserve(
     user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, attempt: Attempt, now: int
 ) -> Purchase:
-    """Hold the requested tickets for the user and write their purchase; two round trips if there is stock and nothing refuses.
+    """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing refuses.
 
-    The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first to write the
-    purchase wins, the others release their holds and return that purchase. Raises the refusals of `catalog.get_sellable_tiers` and
-    `waiting_room.admit`, NotEnoughTickets, SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed,
-    RateLimited and those of `find_earlier`, and leaves no holds. A buyer who has an active reservation hears of it
-    (ActiveReservationExists), whatever else would refuse them.
+    The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first execution to write
+    the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises what
+    `catalog.get_sellable_tiers`, `waiting_room.admit` and `find_earlier` raise, and NotEnoughTickets, SalePaused, TierLimitExceeded,
+    PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence over every other
+    refusal, except InvalidInput and NotFound.
     """
     try:
         new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
-    except (InvalidInput, NotFound):  # the request itself is wrong, whatever the buyer has
+    except (InvalidInput, NotFound):  # the request itself is invalid, whatever the buyer has
         raise
     except ApiError as refusal:
         own = _find_own(user_id, event_id, purchase_id, refusal, now)
@@ -68,16 +68,16 @@ def reserve(
 
 
 def find_earlier(purchase_id: str, now: int) -> Purchase | None:
-    """The reservation that an earlier execution of the same request wrote; None if none did.
+    """Return the reservation that an earlier execution of the same request wrote, if any.
 
-    If it has ended since, raises ReservationEnded, ReservationConverted or PaymentRefunded.
+    Raises ReservationEnded, ReservationConverted or PaymentRefunded if that reservation no longer holds its tickets.
     """
     purchase = store.load(purchase_id)
     return _require_active(purchase, now) if purchase is not None else None
 
 
 def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
-    """The user's active reservation for an event. Raises ReservationNotFound."""
+    """Return the user's active reservation for an event. Raises ReservationNotFound."""
     buyer = store.load_buyer(user_id, event_id)
     purchase = store.load(buyer.active_id) if buyer is not None and buyer.active_id is not None else None
     if purchase is None or not purchase.is_active(now):
@@ -86,17 +86,17 @@ def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
 
 
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
-    """Cancel a reservation and its payment, and release its holds. One that has ended already is returned as it is.
+    """Cancel a reservation and its payment, and release its holds. A reservation that has already ended is returned unchanged.
 
-    Raises ReservationConverted for an order, also for one that it becomes now because its money has come in; ReservationNotFound;
-    ProviderUnavailable; and PaymentNotCompleted while the bank decides about the payment.
+    Raises ReservationConverted for an order, also if the reservation becomes one now because its money has come in; ReservationNotFound;
+    ProviderUnavailable; and PaymentNotCompleted while the bank is deciding about the payment.
     """
     purchase = queries.get_own_purchase(user_id, purchase_id)
     return store.retry_on_conflict(purchase, lambda current: _release(current, now))
 
 
 def refusal_of_ended(purchase: Purchase) -> ApiError:
-    """Why a purchase that no longer holds its tickets cannot go on: it is an order, its money is refunded, or it has ended unpaid."""
+    """Return the error for a purchase that no longer holds tickets: already paid, refunded, or ended unpaid."""
     if purchase.was_order:
         return ReservationConverted("This reservation is already paid. Your tickets are in your order.")
     refunds = [refund for refund in purchase.refunds if not refund.tickets]
@@ -124,10 +124,10 @@ def _release(purchase: Purchase, now: int) -> Purchase:
 def _hold(
     user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
 ) -> tuple[Purchase, int]:
-    """Hold the tickets. Returns the purchase that is to own them, not yet written, and the buyer's purchase limit."""
+    """Hold the tickets. Returns the purchase that will own them, not yet written, and the buyer's purchase limit."""
     try:
         return _hold_once(user_id, event_id, items, token, purchase_id, now)
-    except PoolMismatch:  # the event has got a capacity of its own since this instance loaded the catalog
+    except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
         catalog.refresh_snapshot()
     try:
         return _hold_once(user_id, event_id, items, token, purchase_id, now)
@@ -140,7 +140,7 @@ def _hold_once(
 ) -> tuple[Purchase, int]:
     _, event = catalog.get_visible_event(event_id)
     if event_phase(event, now) == "scheduled":
-        waiting_room.admit(event, user_id, token, now)  # with a waiting room, its refusal tells the buyer what to do until then
+        waiting_room.admit(event, user_id, token, now)  # its refusal, if any, tells the buyer what to do until the opening
     event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
@@ -164,10 +164,10 @@ def _hold_once(
 
 
 def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, now: int) -> Purchase | None:
-    """The purchase that another execution of this request wrote while this one was refused.
+    """Return the purchase that another execution of this request wrote while this execution was refused.
 
-    Otherwise raises ActiveReservationExists if the buyer has another reservation, since its tickets may be the very ones that are missing,
-    or the refusal. None: the time of the buyer's reservation was over and it has ended now, so another attempt may find its tickets.
+    Otherwise raises ActiveReservationExists if the buyer has another reservation, whose tickets may be the ones that are missing, or else
+    the refusal. Returns None if the buyer's reservation had expired and has now ended, so another attempt may find its tickets.
     """
     buyer = store.load_buyer(user_id, event_id)
     if buyer is None or buyer.active_id is None:
@@ -178,7 +178,7 @@ def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, 
         if not isinstance(refusal, NotEnoughTickets):
             raise refusal
         if any(hold.purchase_id == buyer.active_id for hold in refusal.expired_holds):
-            raise _active_reservation(buyer) from refusal  # it was recovered just now, as far as its payment allows
+            raise _active_reservation(buyer) from refusal  # recovery has just done all that this reservation's payment allows
     conflict = _refusal_by_active(buyer, buyer.active_id, now)
     if conflict is not None:
         raise conflict from refusal
@@ -186,7 +186,7 @@ def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, 
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase that an earlier execution of a request wrote, if it still holds its tickets."""
+    """Return the purchase that an earlier execution of a request wrote if it still holds its tickets. Otherwise raise its refusal."""
     if purchase.is_active(now):
         return purchase
     raise refusal_of_ended(purchase)
@@ -238,7 +238,7 @@ def _hold_items(
 
 
 def _check_pool(claim: StockClaim, group: StockGroup, now: int) -> None:
-    """Refuse a buyer if the event is known to be sold out, before tickets of its tiers are held for nothing. Raises NotEnoughTickets."""
+    """Raise NotEnoughTickets if the event is known to be sold out, before tickets of its tiers are held for nothing."""
     try:
         inventory.check_figures(claim.stock_id, claim.shard_count, claim.quantity, now, group)
     except NotEnoughTickets:
@@ -247,7 +247,7 @@ def _check_pool(claim: StockClaim, group: StockGroup, now: int) -> None:
 
 
 def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Hold tickets of one stock. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
+    """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises NotEnoughTickets."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
             return inventory.hold(
@@ -259,16 +259,16 @@ def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id:
                 log.count("reservations_refused")
                 if refusal.expired_holds:
                     inventory.leave_expired(claim.stock_id, now)
-                if claim.tier_id is not None:  # otherwise the whole event has too few
+                if claim.tier_id is not None:  # otherwise the event's pool has too few tickets
                     refusal.details["tier_id"] = claim.tier_id
                 raise
     raise AssertionError("unreachable")
 
 
 def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Purchase:
-    """Write the purchase, or return the one that another execution of the request wrote. Raises a refusal after releasing its holds.
+    """Write the purchase, or return the purchase that another execution of the request wrote. A refusal releases the holds.
 
-    If the store does not say whether it wrote the purchase, the holds stay, and hold recovery decides when they expire.
+    If the store does not report whether it wrote the purchase, the holds stay. Hold recovery decides about them when they expire.
     """
     expected_tat = 0
     for _ in range(_CREATE_ATTEMPTS):
@@ -289,15 +289,15 @@ def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int)
 
 
 def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Exception | None:
-    """Why the buyer cannot have the purchase; None if another attempt may work.
+    """Return why the buyer cannot have the purchase; None if another attempt may succeed.
 
-    That is because the reservation in the way has ended, or the record's count of reservations was another than expected.
+    Another attempt may succeed if the reservation in the way has ended or the record's `reserve_tat` was not the expected one.
     """
     if buyer is None:
-        return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery has taken its id
+        return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery took its id
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
-    if buyer.bought + purchase.quantity > limit:  # before the pass: joining again would not help
+    if buyer.bought + purchase.quantity > limit:  # checked before the pass, because joining the waiting room again would not help
         return _limit_exceeded(limit, purchase.quantity, buyer)
     if purchase.pass_id in buyer.passes:
         return PassUsed()
@@ -307,7 +307,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt:
 
 
 def _refusal_by_active(buyer: BuyerRecord, active_id: str, now: int) -> Exception | None:
-    """Why the buyer's active reservation is in the way; None if it has expired and could be ended."""
+    """Return why the buyer's active reservation is in the way; None if it had expired and has been ended or changed."""
     refusal = _active_reservation(buyer)
     if buyer.active_until > now:
         return refusal

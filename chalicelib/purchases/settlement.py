@@ -1,4 +1,7 @@
-"""Settlement: every payment that comes in ends in tickets or in a refund, whatever has happened to its purchase meanwhile."""
+"""Settlement of payments and cancellation of unpaid purchases.
+
+Every payment that comes in becomes tickets or is refunded, whatever has happened to its purchase in the meantime.
+"""
 
 from typing import Literal, Self
 
@@ -25,7 +28,7 @@ _REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mis
 
 
 class SettlementResult(Struct, frozen=True):
-    """The purchase after its payment: an order with its tickets, or a purchase without any. `repeated`: it was settled before."""
+    """The purchase after its payment, and its tickets if it is an order. `repeated`: an earlier call had already settled it."""
 
     purchase: Purchase
     tickets: list[Ticket]
@@ -33,15 +36,15 @@ class SettlementResult(Struct, frozen=True):
 
 
 def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
-    """Turn money that the provider has received into tickets, or refund it. `by_buyer`: this is the buyer's confirm.
+    """Issue the tickets for a payment that the provider has received, or refund it. `by_buyer`: the call is the buyer's confirm.
 
-    A purchase that had ended gets its tickets too, if they can be held again.
+    A purchase that has already ended still gets its tickets if they can be held again.
     """
     return store.retry_on_conflict(purchase, lambda current: _settle(current, provider_payment, now, by_buyer))
 
 
 def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
-    """`paying -> paid`, with the tickets. Raises Conflict if the purchase has changed since it was read."""
+    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed."""
     paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
     saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
@@ -72,10 +75,10 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
 
 
 def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
-    """A payment for a purchase that has ended: hold its tickets, and the use of its promo code, again under new holds, or refund it.
+    """Settle a payment for a purchase that has ended: hold its tickets and promo code use again, or refund the payment.
 
-    It is refunded if the event is over, cancelled or no longer in the catalog, if its tickets or its use cannot be held, or if the buyer
-    has reached the purchase limit or that of the code meanwhile.
+    The payment is refunded if the event is over, cancelled or no longer in the catalog; if the tickets or the promo code use cannot be
+    held; or if the buyer now has another active purchase or has reached the purchase limit or the promo code's limit.
     """
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)
@@ -88,7 +91,7 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
         held = _hold_again(purchase, event, promo_code, now)
     except (NotEnoughTickets, SalePaused, PromoCodeLimitReached):
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
-    except PoolMismatch:  # the event has got a capacity of its own since this instance loaded the catalog
+    except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
         catalog.refresh_snapshot()
         raise store.Conflict from None
     paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
@@ -112,7 +115,7 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
-    """Convert the holds of a new order. After a crash before this, or if the store fails at it, hold recovery converts them."""
+    """Convert the holds of a new order and log it. If a crash or the store prevents that, hold recovery converts the holds later."""
     holds.convert_holds(purchase)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
@@ -123,10 +126,10 @@ def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> Sett
 
 
 def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
-    """The promo code of a purchase as it is now, if it has one, and how many uses its buyer's record may have when it is paid.
+    """Return the purchase's current promo code, if any, and how many promo uses the buyer's record may have when the purchase is paid.
 
-    That the code has expired or was deactivated since changes nothing: its discount was agreed. Raises NotEnoughTickets if the code was
-    deleted, and PromoCodeLimitReached.
+    A code that has since expired or been deactivated still applies, because its discount was agreed. Raises NotEnoughTickets if the code
+    was deleted, and PromoCodeLimitReached.
     """
     if purchase.promo_code is None:
         return None, ANY_USES
@@ -140,7 +143,10 @@ def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
 
 
 def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, now: int) -> Purchase:
-    """The purchase with new holds of its tickets and its use. Raises NotEnoughTickets, also if a tier is gone, SalePaused, PoolMismatch."""
+    """Return the purchase with new holds of its tickets and its promo code use.
+
+    Raises NotEnoughTickets, also if a tier no longer exists; SalePaused; and PoolMismatch.
+    """
     tiers = catalog.snapshot().tiers
     for line in purchase.lines:
         if line.tier_id not in tiers:
@@ -164,10 +170,10 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
-    """Refund a payment in full: record the refund first, so that no tickets are issued for this money, then create it at the provider.
+    """Refund a payment in full. The refund is saved first, so that this money never gets tickets, and then created at the provider.
 
-    After a crash in between the refund is due, and its open case makes the sweep create it. A refund of a second payment changes nothing
-    about the purchase's own payment.
+    If the process crashes in between, the refund is due and its open case makes the sweep create it. Refunding a second payment does not
+    change the purchase's own payment.
     """
     assert provider_payment.payment_intent_id is not None  # money came in
     is_own = trigger != "payment_duplicated"
@@ -192,7 +198,7 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     if is_own and purchase.state in ACTIVE_STATES:
         holds.release_holds(purchase)
     if trigger == "payment_mismatched":
-        # Somebody has changed the payment at the provider: no ticket is ever issued for another amount.
+        # Somebody changed the payment at the provider. Tickets are never issued for a different amount.
         log.count("payment_mismatches")
         log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
@@ -204,16 +210,16 @@ def _ticket_line(line: LineItem, currency: str) -> TicketLine:
     return TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=currency)
 
 
-# Cancellation of a purchase that is not paid: first its payment at the provider, then the purchase, then its holds.
+# Cancellation of an unpaid purchase: first its payment at the provider, then the purchase, then its holds.
 
 EndState = Literal["expired", "cancelled"]
 
 
 class CancellationResult(Struct, frozen=True):
-    """The purchase after an attempt to cancel it, and how many holds went back to the stock.
+    """The purchase after an attempt to cancel it, and the number of released holds.
 
-    `outcome` is `ended`; `paid` if its money had come in, which is settled then; `unknown` if the provider did not answer; `processing`
-    if the bank is still deciding about the payment, so that it cannot be cancelled. The last two leave the purchase as it was.
+    `outcome` is `ended`; `paid` if the money had come in and was settled; `unknown` if the provider did not answer; or `processing` if
+    the bank is still deciding, so that the payment cannot be cancelled. `unknown` and `processing` leave the purchase unchanged.
     """
 
     outcome: Literal["ended", "paid", "unknown", "processing"]
@@ -221,7 +227,7 @@ class CancellationResult(Struct, frozen=True):
     released: int = 0
 
     def require_decided(self) -> Self:
-        """Return this result if the purchase has ended or is paid. Else raises ProviderUnavailable or PaymentNotCompleted."""
+        """Return this result if the purchase has ended or is paid. Otherwise raise ProviderUnavailable or PaymentNotCompleted."""
         if self.outcome == "unknown":
             raise ProviderUnavailable()
         if self.outcome == "processing":
@@ -231,10 +237,10 @@ class CancellationResult(Struct, frozen=True):
 
 
 def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
-    """End a `held` or `paying` purchase as `state`. If its money turns out to have come in, it is settled instead.
+    """End a `held` or `paying` purchase as `state`. If its money has come in, settle the payment instead.
 
-    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed: a checkout that saves the id
-    of a payment at the same time changes it, so no payment stays open for a purchase that has ended.
+    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed. A checkout that saves a
+    payment id at the same time changes the purchase, so no payment stays open for a purchase that has ended.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)
@@ -246,7 +252,7 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Pay
 def finish_cancellation(
     purchase: Purchase, provider_payment: ProviderPayment | None, state: EndState, now: int, declined: Payment | None = None
 ) -> CancellationResult:
-    """As `cancel_purchase`, after `payments.cancel_payment` has answered with `provider_payment`."""
+    """Finish `cancel_purchase`, given the `provider_payment` that `payments.cancel_payment` returned."""
     if provider_payment is not None and provider_payment.is_paid:
         return CancellationResult("paid", settle_payment(purchase, provider_payment, now).purchase)
     if provider_payment is not None:

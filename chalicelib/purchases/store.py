@@ -1,7 +1,7 @@
-"""Tables `purchases`, `buyers` and `checkout-details`.
+"""Store of purchases: the tables `purchases`, `buyers` and `checkout-details`, and this instance's copies of recent purchases.
 
-A purchase changes by compare-and-set on its version, its buyer's record in the same transaction. So a purchase
-is `held` or `paying` exactly while the buyer's record names it as active.
+Every change of a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. So a purchase is
+`held` or `paying` exactly while the buyer's record names it as active.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,15 +24,16 @@ from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, CheckoutDetai
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
 
-# Conditions on a purchase. Every write raises the version, so it stands for the state too.
+# Conditions on a purchase. Every write raises the version, so an unchanged version also means an unchanged state.
 _ABSENT = "attribute_not_exists(id)"
 _UNCHANGED = "version = :version"
-# Of a buyer's record: no active purchase, and within the limit with the new one.
+# Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
 _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :most)"
-# And no purchase was paid with a promo code since the record was read with so many uses, which are only ever added.
+# For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so their number
+# shows it.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
-# The attributes of a purchase that are stored as JSON, with their types, and all those that may change.
+# Attributes of a purchase: those stored as JSON, with their types; times; and all that a save may change.
 _JSON: dict[str, Any] = {
     "checkout_key": KeyUse,
     "lines": list[LineItem],
@@ -47,7 +48,7 @@ _CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language"
 
 
 class PurchaseRow(dynamo.Table):
-    """A row with only id, state and version is a tombstone: it stands for a purchase that was never written and never will be."""
+    """A purchase, or a tombstone: a row with only id, state, version and ttl, for a purchase that was never written and never will be."""
 
     feature = "purchases"
     contents = "Purchases, and tombstones of purchases that were never written."
@@ -107,7 +108,7 @@ class BuyerRow(dynamo.Table):
 
 
 class CheckoutDetailsRow(dynamo.Table):
-    """What the buyer sent along with the checkout of the purchase `id`, apart because every step reads and writes the purchase."""
+    """What the buyer sent with the checkout of the purchase `id`. Stored apart, because every step reads and writes the purchase."""
 
     feature = "checkout-details"
     contents = "What buyers sent along with a checkout."
@@ -122,13 +123,13 @@ class CheckoutDetailsRow(dynamo.Table):
 
 
 class Conflict(Exception):
-    """The purchase, or what else the transaction is about, has changed since it was read; nothing was written. Read it again and retry."""
+    """The purchase or another item of the transaction has changed since it was read. Nothing was written: read again and retry."""
 
 
 class CreateConflict(Exception):
-    """The new purchase was not written: `existing` is a purchase of the same id, or `buyer` does not allow it.
+    """The new purchase was not written: `existing` already has its id, or the record `buyer` does not allow it.
 
-    With neither, a tombstone has taken the id.
+    If both are None, a tombstone has taken the id.
     """
 
     def __init__(self, existing: Purchase | None, buyer: BuyerRecord | None) -> None:
@@ -137,63 +138,63 @@ class CreateConflict(Exception):
 
 
 class LimitReached(Exception):
-    """A late payment gets no tickets: the buyer has another active purchase, would exceed the limit, or has used a promo code meanwhile."""
+    """A late payment gets no tickets: the buyer has another active purchase, would exceed the limit, or has since used a promo code."""
 
 
 def load(purchase_id: str) -> Purchase | None:
-    """The purchase, strongly consistent; None for an unknown id and for a tombstone."""
+    """Load a purchase, strongly consistent; None for an unknown id and for a tombstone."""
     row = PurchaseRow.find(purchase_id)
     return _purchase(row) if row is not None else None
 
 
 def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
-    """Purchases that have an item, by id; None stands for a tombstone. One round trip per 100."""
+    """Load purchases by id, strongly consistent. None stands for a tombstone; unknown ids are left out. One round trip per 100."""
     keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
     rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
     return {row.id: _purchase(row) for row in rows}
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:
-    """The purchase of an item in wire format, as the stream of changes has it; None for no item and for a tombstone."""
+    """Return the purchase of an item in wire format, as in the change stream; None for no item and for a tombstone."""
     return _purchase(PurchaseRow.from_raw_data(image)) if image else None
 
 
 def load_details(purchase: Purchase) -> CheckoutDetails:
-    """What the buyer sent along with the checkout; empty, and not read, if there is nothing."""
+    """Load what the buyer sent with the checkout. If the buyer sent nothing, it is empty and nothing is read."""
     row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
     return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
 
 
 def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
-    """What buyers sent along with these checkouts, by the id of the purchase; without those who sent nothing. One round trip per 100."""
+    """Load what buyers sent with these checkouts, by purchase id; checkouts without details are left out. One round trip per 100."""
     keys = [{"id": {"S": purchase.id}} for purchase in purchases if purchase.has_details]
     rows = [CheckoutDetailsRow.from_raw_data(item) for item in dynamo.batch_get(CheckoutDetailsRow.name(), keys)] if keys else []
     return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
 
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
-    """Transaction item that stores what was sent along with the checkout of a purchase, for as long as the purchase."""
+    """Transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
     return dynamo.put(CheckoutDetailsRow(purchase.id, details=_json(details), ttl=_ttl(purchase)))
 
 
 def erase_details(purchase_id: str) -> None:
-    """Empty what was sent along with the checkout of a purchase; fine if there is nothing. The item stays as long as its purchase."""
+    """Erase what the buyer sent with a checkout, if anything. The empty item is kept for as long as its purchase."""
     dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None}, "attribute_exists(id)")
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
-    """What the user has of the event, strongly consistent; None if they never reserved anything."""
+    """Load the user's record for the event, strongly consistent; None if there is none."""
     row = BuyerRow.find(user_id, event_id)
     return _buyer_record(row) if row is not None else None
 
 
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
-    """What the user has of each event, strongly consistent."""
+    """List the user's records, one for each event, strongly consistent."""
     return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
 
 
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
-    """Transaction items by which the record of the user `after` names a ticket that they get, and that of `before` does not any more."""
+    """Transaction items that move a received ticket from the record of the user `before` to that of the user `after`."""
     return [
         dynamo.update(BuyerRow(after, event_id), {}, add={"received": {ticket_id}}),
         dynamo.update(BuyerRow(before, event_id), {}, discard={"received": {ticket_id}}),
@@ -203,30 +204,31 @@ def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str)
 def create(
     purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0, items: Sequence[dynamo.TransactItem] = ()
 ) -> None:
-    """Write a new purchase and `items`, and make it the buyer's active one, in one transaction. Raises CreateConflict.
+    """Write a new purchase and `items`, and make it the buyer's active purchase, in one transaction. Raises CreateConflict.
 
-    `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself. A `charge` counts the
-    reservation in the buyer's record, in which `expected_tat` is expected. Raises Conflict if only a condition of `items` does not hold.
+    `limit`: how many tickets of the event the buyer may have in all. The caller checks that the quantity alone is within it. A `charge`
+    counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a condition of
+    `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
-    # No active purchase: two reserves of one user at once must not both hold.
-    # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
+    # No active purchase: two concurrent reservations of one user must not both hold tickets.
+    # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
     operands: dict[str, Any]
     allowed, operands = _MAY_BUY, {"most": limit - quantity}
     if purchase.pass_id is not None:
-        # Unused: one pass, one order, however many requests carry its token.
+        # One pass buys one order, however many requests carry its token.
         allowed += " AND NOT contains(passes, :pass)"
         operands["pass"] = purchase.pass_id
     changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
     added = None
     if charge is not None:
-        # Also limits a user who reserves and releases in turn, however many instances serve the requests.
+        # This also limits a user who keeps reserving and releasing, however many instances serve the requests.
         count = charge.update("reserve_tat", expected_tat)
         allowed += f" AND {count.condition}"
         changes, added, operands = changes | count.changes, count.add, operands | count.operands
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
-        # Absent: a tombstone, or another execution for the same id, was first.
+        # Fails if a tombstone or another execution took the same id first.
         dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands), *items])
     except dynamo.TransactionCanceled as canceled:
         if not (canceled.failed(0) or canceled.failed(1)):
@@ -239,16 +241,16 @@ def create(
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
-    """Transaction items that write a new order and the record of its buyer, who has nothing else of the event; canceled if one exists."""
+    """Transaction items that write a new order and its buyer's record for the event; the transaction fails if either exists."""
     buyer = BuyerRow(order.user_id, order.event_id, bought=order.quantity, orders={order.id})
     return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
 
 
 def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, late: LatePayment | None = None) -> Purchase:
-    """Replace `before` by `after`, update the buyer's record to match and write `items`, in one transaction.
+    """Replace the purchase `before` with `after`, update the buyer's record to match and write `items`, in one transaction.
 
-    Returns the purchase as it was saved, its version one higher. Raises Conflict if it has changed since it was read, or a condition of
-    `items` does not hold. A `late` payment can raise LimitReached.
+    Returns the saved purchase, with its version raised by one. Raises Conflict if the purchase has changed since it was read or a
+    condition of `items` fails, and LimitReached for a `late` payment that the buyer's record does not allow.
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
@@ -270,7 +272,7 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
 
 
 def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
-    """Return the result of `attempt(purchase)`. On Conflict the purchase is read again and the attempt repeated.
+    """Return the result of `attempt(purchase)`. On Conflict, read the purchase again and repeat the attempt.
 
     Raises StoreUnavailable if the purchase keeps changing.
     """
@@ -283,20 +285,20 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
 
 
 def put_tombstone(purchase_id: str, now: int) -> None:
-    """Take the id of a purchase that was never written, so that it never will be. Raises Conflict if it has been written."""
+    """Take the id of an unwritten purchase, so that the purchase can never be written. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
     if dynamo.put_if(row, _ABSENT) is not None:
         raise Conflict
 
 
 def scan_purchases() -> Iterable[Purchase]:
-    """All purchases without tombstones. Reads the whole table: for checks and the demo, never for requests."""
+    """Yield all purchases, without tombstones. Reads the whole table: for checks and the demo, never for requests."""
     found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
     return (purchase for purchase in found if purchase is not None)
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
-    """All buyers' records, for the same purposes as `scan_purchases`."""
+    """Yield all buyers' records. For the same purposes as `scan_purchases`."""
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
 
 
@@ -333,7 +335,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
-    """Return the update of the buyer's record that a change of a purchase requires; None if the record does not change."""
+    """Return the update of the buyer's record for a change of a purchase; None if the record does not change."""
     changes: dict[str, Any] = {}
     if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
         changes = {"active_id": None, "active_until": None, "active_quantity": None}
@@ -377,7 +379,7 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
 
 
 def _ttl(purchase: Purchase) -> int | None:
-    """When DynamoDB may delete the purchase (epoch seconds); None for one that money came in for, which is kept for ever."""
+    """Return when DynamoDB may delete the purchase (epoch seconds); None if money came in for it, because then it is kept for ever."""
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None
@@ -411,10 +413,10 @@ def _buyer_record(row: BuyerRow) -> BuyerRecord:
     )
 
 
-# Purchases that this instance has written a moment ago, so that their next step need not read them again.
+# Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.
 #
-# A copy is good only for a step that ends in a write under the copy's version: if somebody has changed the purchase, the write is refused
-# and the step begins again with the purchase in the store. A step refuses nothing on the strength of a copy.
+# Use a copy only for a step that ends in a write under the copy's version: if the purchase has changed, the store refuses the write, and
+# the step starts again with the purchase in the store. A step never refuses a request because of a copy.
 
 MAX_AGE_SECONDS = 30
 MAX_PURCHASES = 1000
@@ -425,11 +427,11 @@ class _Copy(Struct, frozen=True):
     written_at: int  # epoch seconds
 
 
-_copies: Memory[str, _Copy] = Memory()  # by purchase id, the oldest first
+_copies: Memory[str, _Copy] = Memory()  # by purchase id, oldest first
 
 
 def remember(purchase: Purchase, now: int) -> None:
-    """Keep a purchase as it has just been written."""
+    """Keep a copy of a purchase that was just written."""
     with _copies.lock:
         _copies.entries.pop(purchase.id, None)
         if len(_copies.entries) >= MAX_PURCHASES:
@@ -438,7 +440,7 @@ def remember(purchase: Purchase, now: int) -> None:
 
 
 def take(user_id: str, purchase_id: str, now: int) -> Purchase | None:
-    """This instance's copy of the user's purchase, once: the step that takes it makes it out of date. None if it has no recent one."""
+    """Remove and return this instance's copy of the user's purchase, because the next step outdates it. None without a recent copy."""
     with _copies.lock:
         copy = _copies.entries.get(purchase_id)
         if copy is None or copy.purchase.user_id != user_id:

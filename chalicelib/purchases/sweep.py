@@ -1,8 +1,9 @@
-"""The sweep: correct shards that a pause or resume did not reach, recover expired holds, process due refunds, refund the orders
-of cancelled events, delete what is unpublished.
+"""The sweep, which runs every minute and finishes what requests left behind.
 
-A run ends by itself before the next one begins, and what it did stays done. What it postponed is behind everything else for the next
-run, so nobody waits behind a payment that does not come to an end.
+A run corrects shards that a pause or resume did not reach, recovers expired holds, refunds the orders of cancelled events, processes due
+refunds, deletes what unfinished publications left, and reports tiers with few tickets. It ends by itself before the next run begins, and
+what it has done is saved. What it postpones comes after everything else in the next run, so nobody waits behind a payment that never
+completes.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,13 +25,13 @@ from chalicelib.payments.provider_tasks import alternate
 from chalicelib.purchases import event_cancellation, hold_recovery, refunds_at_provider
 from chalicelib.purchases.hold_recovery import RecoveryReport
 
-# Table `sweep`: one item with what a run hands on to the next one.
+# Table `sweep`: one item with the state that a run passes on to the next run.
 
 _ID = "cursor"
 
 
 class SweepState(Struct, frozen=True):
-    """`shard_id`: where the next run goes on reading the shards of all events; None: at the start. `low_tiers`: reported as low."""
+    """`shard_id`: where the next run continues to read the shards of all events; None for the start. `low_tiers`: reported as low."""
 
     shard_id: str | None = None
     low_tiers: frozenset[str] = frozenset()
@@ -55,18 +56,18 @@ def load_state() -> SweepState:
 
 
 def save_state(state: SweepState) -> None:
-    """Hand this on. Two runs at once may save in any order: shards are then read twice, or a tier is reported twice."""
+    """Save the state for the next run. Concurrent runs may save in any order: shards are then read twice, or a tier is reported twice."""
     SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None).save()
 
 
-# Which shards a sweep reads: those in which holds can be, and a slice of all, so that it costs no more the more was ever sold.
+# Shards of a run: those that can have holds, and a slice of all shards. So the cost of a run does not grow with all that was ever sold.
 
-LINGER_SECONDS = 86_400  # how long the shards of an event are read in every run after its last hold must have expired
-SLICE = 250  # shards of the whole table that a run reads in addition: strays of old events are found within (all shards / SLICE) minutes
+LINGER_SECONDS = 86_400  # every run reads an event's shards until this long after its last hold must have expired
+SLICE = 250  # more shards of the whole table in each run: stray holds of old events are found within (all shards / SLICE) minutes
 
 
 class SweptShards(Struct, frozen=True):
-    """The shards of a run, the catalog that named them, what the run before has handed on, and where the slice of the next run begins."""
+    """The shards of a run, the catalog that named them, the state from the previous run, and where the slice of the next run begins."""
 
     shards: list[Shard]
     catalog: Catalog
@@ -74,19 +75,19 @@ class SweptShards(Struct, frozen=True):
     next_cursor: str | None
 
     def expired_holds(self, now: int) -> list[Hold]:
-        """The holds that have expired, the one that expired first being the first. One that was postponed is behind those that were not."""
+        """Return the expired holds, the earliest first. Postponed holds come after the others."""
         found = [(shard.expires_at(hold), hold) for shard in self.shards for hold in shard.expired_holds(now)]
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 
     def hand_on(self, low_tiers: frozenset[str], *, is_finished: bool) -> None:
-        """Keep which tiers are low, and where the next run goes on: behind this slice, if this run is finished."""
+        """Save which tiers are low and where the next run continues: after this slice if this run finished, else at the same place."""
         state = SweepState(self.next_cursor if is_finished else self.state.shard_id, low_tiers)
         if state != self.state:
             save_state(state)
 
 
 def read_shards(now: int) -> SweptShards:
-    """Read the shards that a run is about; strongly consistent."""
+    """Read the shards of a run, strongly consistent."""
     current = catalog.snapshot()
     shards = {shard.id: shard for shard in inventory.read_shards(_ids_on_sale(current, now))}
     state = load_state()
@@ -102,19 +103,19 @@ def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
 
 
 def _may_have_holds(event: Event, now: int) -> bool:
-    """By its dates alone: an event that is cancelled, or a tier that is closed, may have holds from before that."""
+    """Decide by the event's dates alone, because a cancelled event or a closed tier may still have earlier holds."""
     chosen = settings.current()
     last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 
-# Tiers of which few tickets are left: each is reported once when it comes to the number that it names, and again after it had more.
+# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`, and again only after it had more.
 
 
 def report_low_stock(catalog: Catalog, shards: list[Shard], known: frozenset[str], now: int) -> frozenset[str]:
-    """Report the tiers that are low and not among the `known` ones. Returns all that are low now.
+    """Report the low tiers that are not in `known`. Returns all tiers that are low now.
 
-    `shards`: at least those of all events on sale. A run that ends before its caller has kept the result reports the same tiers again.
+    `shards` must include those of all events on sale. If a run ends before the result is saved, the next run reports the same tiers again.
     """
     low = dict(_low_tiers(catalog, shards, now))
     for tier_id in sorted(low.keys() - known):
@@ -125,7 +126,7 @@ def report_low_stock(catalog: Catalog, shards: list[Shard], known: frozenset[str
 
 
 def _low_tiers(catalog: Catalog, shards: list[Shard], now: int) -> Iterator[tuple[str, int]]:
-    """The ids of the tiers for sale that have as few tickets as they name, or fewer, and how many."""
+    """Yield the id and the available tickets of each tier on sale that has at most `low_stock_at` tickets available."""
     by_stock: dict[str, list[Shard]] = {}
     for shard in shards:
         by_stock.setdefault(shard.stock_id, []).append(shard)
@@ -142,16 +143,17 @@ def _is_for_sale(catalog: Catalog, tier: Tier, now: int) -> bool:
     return is_open and catalog.states[current_tier_status(catalog, tier, now)].purchasable
 
 
-MAX_SECONDS = 50  # less than from one run to the next
+MAX_SECONDS = 50  # less than the time between two runs
 SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider, so that refunds and checkouts get the other half
 
 SECONDS_FOR_CANCELLATIONS = 15
 
 
 def run_sweep(now: int) -> dict[str, Any]:
-    """Run the sweep once. Returns what was done and what remains, for the log. Two runs at once do no harm: every write has a condition.
+    """Run the sweep once. Returns what it did and what remains, for the log.
 
-    Raises the store's errors if the shards or the purchases cannot be read.
+    Concurrent runs do no harm, because every write has a condition. Raises the store's errors if the shards or the purchases cannot be
+    read.
     """
     with deadline.within(MAX_SECONDS):
         return _run(now)
@@ -202,7 +204,7 @@ def _count_run(is_finished: bool, active_holds: int, catalog_version: int) -> No
 
 
 def _unless_store_fails(event: str, step: Callable[[], int]) -> int | None:
-    """The result of a step that the others do not depend on; None if the store failed at it, which is logged as `event`."""
+    """Run a step that no other step depends on. Returns its result, or None after a store failure, which is logged as `event`."""
     try:
         return step()
     except dynamo.STORE_ERRORS:
@@ -211,11 +213,12 @@ def _unless_store_fails(event: str, step: Callable[[], int]) -> int | None:
 
 
 def _correct_open_flags(swept: SweptShards) -> int:
-    """Open or close shards that do not match the state of their event. Returns how many were corrected.
+    """Open or close shards that do not match the state of their event. Returns how many shards were corrected.
 
-    A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only says which shards to suspect:
-    then the event is read after the shards, and a shard is changed only if it is still as it was read. So a pause at the same time is not
-    undone. Shards that missed that their event has a pool are marked first, and opened by the next run.
+    A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only shows which shards to suspect.
+    For those, the event is read after the shards, and a shard is changed only if it has not changed since it was read, so a concurrent
+    pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened by the
+    next run.
     """
     _mark_pooled(swept)
     suspects = _mismatched(swept.shards, swept.catalog)
@@ -223,7 +226,7 @@ def _correct_open_flags(swept: SweptShards) -> int:
 
 
 def _mark_pooled(swept: SweptShards) -> None:
-    """Mark the shards of tiers whose event has a pool, if a crash left them out. An event never loses its pool, so any snapshot will do."""
+    """Mark shards whose event has a pool, if a crash left them unmarked. An event never loses its pool, so any snapshot will do."""
     current = swept.catalog
     pooled = {tier.stock_id: tier.shards for tier in current.tiers.values() if current.events[tier.event_id].pool_id is not None}
     for stock_id in {shard.stock_id for shard in swept.shards if shard.stock_id in pooled and not shard.is_pooled}:

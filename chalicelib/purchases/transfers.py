@@ -1,7 +1,8 @@
-"""Transfers: a ticket's owner offers it by a link, and the first user who accepts it gets it, under a new code.
+"""Transfers: an owner offers a ticket by a link, and the first user who accepts it gets the ticket, with a new code.
 
-The ticket's item is the arbiter: one transaction gives it its new owner, its new code and the transfer's end, on the condition that it
-is valid, unused and offered by this very transfer. So it beats, or is beaten by, a scan, a refund, a dispute and another acceptance.
+The ticket's item is the arbiter: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
+is valid, unused and offered by this very transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance
+either comes first or is refused.
 """
 
 import secrets
@@ -34,19 +35,19 @@ class OfferResult(Struct, frozen=True):
 
     @property
     def token(self) -> str:
-        """What the link has: the ticket's id, by which it is found, and the secret."""
+        """The token in the link: the ticket's id, to find the ticket, and the secret."""
         return f"{self.ticket.id}.{self.transfer.secret}"
 
 
 class AcceptResult(Struct, frozen=True):
-    """The ticket as its new owner has it. `repeated`: they had accepted it before."""
+    """The ticket as its new owner has it. `repeated`: the new owner had already accepted it."""
 
     ticket: Ticket
     repeated: bool
 
 
 def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
-    """Open a transfer of the user's ticket, or return the open one. Until somebody accepts it, the ticket stays good as it is.
+    """Open a transfer of the user's ticket, or return the open transfer. The ticket stays valid until somebody accepts the transfer.
 
     Raises TicketNotFound, TicketVoid, TicketFrozen, TicketUsed and TransferClosed.
     """
@@ -64,7 +65,7 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
 
 
 def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
-    """End the open transfer of the user's ticket; nothing changes if there is none. Raises TicketNotFound: it may have been accepted."""
+    """End the open transfer, if any, of the user's ticket. Raises TicketNotFound, also if the transfer has been accepted."""
     ticket = tickets.get_owned(user_id, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         if ticket.transfer is None or not ticket.transfer.is_open(now):
@@ -76,9 +77,9 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
 
 
 def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResult:
-    """Give the ticket of an open transfer to the user. Calling it again returns the same ticket.
+    """Give the ticket of an open transfer to the user. A repeated call returns the same ticket.
 
-    `language` is the one for mails to the user.
+    `language` is the language of mails to the user.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """

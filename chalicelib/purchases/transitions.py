@@ -1,6 +1,6 @@
-"""The state machine of a purchase: for every state and everything that can happen to it, what the code does.
+"""State machine of a purchase: the action for every state and every trigger.
 
-docs/payments.md shows this table, and tests play every pair of state and trigger.
+docs/payments.md shows this table, and tests run every pair of state and trigger.
 """
 
 from typing import Literal, get_args
@@ -99,14 +99,14 @@ _TABLE: dict[Trigger, tuple[Action, ...]] = {
 
 
 def action_for(state: PurchaseState, trigger: Trigger) -> Action:
-    """What to do when `trigger` happens to a purchase in `state`."""
+    """Return what to do when `trigger` happens to a purchase in `state`."""
     return _TABLE[trigger][STATES.index(state)]
 
 
 def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Trigger:
-    """What a payment at the provider means for its purchase.
+    """Return the trigger that a payment at the provider is for its purchase.
 
-    The purchase's own payment is the one that it was paid with; before that, the one that it opened.
+    The purchase's own payment is the payment that paid for it or, before it is paid, the payment that it opened.
     """
     payment = purchase.payment
     if provider_payment.is_paid:
@@ -114,7 +114,7 @@ def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> T
             return "payment_duplicated"
         return "payment_succeeded" if purchase.is_order or provider_payment.matches(payment) else "payment_mismatched"
     if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id:
-        return "payment_canceled"  # the end of any other payment says nothing about the one that the buyer was given
+        return "payment_canceled"  # the end of any other payment says nothing about the buyer's current payment
     return "payment_declined" if provider_payment.decline_code is not None else "payment_pending"
 
 

@@ -1,4 +1,4 @@
-"""A purchase over HTTP: a reservation while it is held, a checkout session while it is paid, an order from then on."""
+"""Views of a purchase over HTTP: as a reservation, as a checkout session, and as an order. Also the view of a dispute."""
 
 from typing import Literal
 
@@ -47,7 +47,7 @@ _RESERVATION_STATUS: dict[PurchaseState, ReservationStatus] = {
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier, with the name and the price at which they are held or were sold; the discount is taken off the total."""
+    """Tickets of one tier, with the name and price at which they are held or were sold. The total is after the discount."""
 
     tier_id: str
     tier_name: str
@@ -88,7 +88,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
-    """A refund for its buyer. It is due or pending until the money is on its way, then succeeded; or failed."""
+    """A refund as its buyer sees it. It is due or pending until the money is on its way, then succeeded; or failed."""
 
     id: str
     order_id: str
@@ -101,7 +101,7 @@ class RefundView(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutSessionView(Struct, frozen=True, kw_only=True):
-    """A checkout session. `message` is there if an earlier request has opened it, `refunds` if its payment got no tickets."""
+    """A checkout session. `message` is present if an earlier request opened it, `refunds` if its payment got no tickets."""
 
     id: str
     reservation_id: str
@@ -114,10 +114,10 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
-    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status. The discount is taken off the total.
+    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status. The total is after the discount.
 
-    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider, null before it has one, and for
-    free and simulated payments.
+    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider; null until there is one, and
+    for free and simulated payments.
     """
 
     id: str
@@ -140,9 +140,9 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
 
 class FullOrderView(OrderView, frozen=True, kw_only=True):
-    """An order with what was sent along with its checkout; `answers` are those to the options of its packages.
+    """An order with what the buyer sent with its checkout. `answers` are the answers to the options of its packages.
 
-    Of the event it shows what the catalog has now; null if it has nothing.
+    The event's fields are those in the catalog now; null if the catalog no longer has the event.
 
     `promoter_id` is null if the shop itself sells the tickets.
 
@@ -163,14 +163,14 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
 
 
 class OrderListView(Struct, frozen=True, kw_only=True):
-    """A page of orders, the newest first. `next_cursor` is null on the last page."""
+    """A page of orders, newest first. `next_cursor` is null on the last page."""
 
     orders: list[OrderView]
     next_cursor: str | None
 
 
 class PendingOrderView(Struct, frozen=True, kw_only=True):
-    """A new order and how it is paid. `message` is there if it was made by an earlier request."""
+    """A new order and how to pay for it. `message` is present if an earlier request created the order."""
 
     order: FullOrderView
     payment: SessionPayment | None
@@ -178,7 +178,7 @@ class PendingOrderView(Struct, frozen=True, kw_only=True):
 
 
 class OrderTicket(Struct, frozen=True, kw_only=True):
-    """A ticket within its order, without what the order says already. The code of a ticket that was given away is its new owner's: null."""
+    """A ticket within its order, without the order's own fields. `code` and `qr_sig` are null if the ticket was given to somebody else."""
 
     id: str
     code: str | None
@@ -190,7 +190,7 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
 
 
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
-    """An order and all its tickets, also those that were taken back."""
+    """An order and all its tickets, including those that were taken back."""
 
     order: FullOrderView
     tickets: list[OrderTicket]
@@ -221,7 +221,7 @@ class ConfirmationView(Struct, frozen=True, kw_only=True):
 
 
 def reservation_view(purchase: Purchase, now: int) -> ReservationView:
-    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+    """Return the view of a purchase as a reservation."""
     only_line = purchase.lines[0] if len(purchase.lines) == 1 else None
     return ReservationView(
         id=purchase.id,
@@ -243,19 +243,19 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
 
 
 def reservation_status(purchase: Purchase, now: int) -> ReservationStatus:
-    """The status of a purchase as a reservation: active, converted, expired or canceled."""
+    """Return the status of a purchase as a reservation: active, converted, expired or canceled."""
     if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
-        return "expired"  # its time is over; the sweep will record that
+        return "expired"  # it has expired; the sweep will record that
     return _RESERVATION_STATUS[purchase.state]
 
 
 def order_status(state: PurchaseState) -> OrderStatus:
-    """The status of a purchase in this state as an order."""
+    """Return the status of a purchase in this state as an order."""
     return _ORDER_STATUS[state]
 
 
 def session_status(purchase: Purchase, now: int) -> SessionStatus:
-    """The status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
+    """Return the status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
     if purchase.is_declined:
         return "failed"
     if purchase.state == "refunded" and not purchase.was_order:
@@ -266,7 +266,10 @@ def session_status(purchase: Purchase, now: int) -> SessionStatus:
 
 
 def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> CheckoutSessionView:
-    """A checkout session. The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`."""
+    """Return the view of a purchase as a checkout session.
+
+    The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`.
+    """
     status = session_status(purchase, now)
     return CheckoutSessionView(
         id=purchase.id,
@@ -280,7 +283,7 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 
 
 def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
-    """How the purchase is paid; null before its checkout is open."""
+    """Return how the purchase is paid; None before its checkout is open."""
     payment = purchase.payment
     shown = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
     if shown and url:
@@ -291,7 +294,7 @@ def session_payment(purchase: Purchase, client_secret: str | None, url: str | No
 
 
 def order_view(purchase: Purchase) -> OrderView:
-    """An order as its buyer sees it."""
+    """Return the view of a purchase as an order, as its buyer sees it."""
     return OrderView(
         id=purchase.id,
         checkout_session_id=purchase.id,
@@ -314,7 +317,7 @@ def order_view(purchase: Purchase) -> OrderView:
 
 
 def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
-    """A refund for its buyer, without the reason. `status` is due or pending until the money is on its way, then succeeded; or failed."""
+    """Return the view of a refund as its buyer sees it, without the reason."""
     return RefundView(
         id=refund.id,
         order_id=purchase.id,
@@ -328,7 +331,7 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
 
 
 def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
-    """An order with what was sent along with its checkout, and what the catalog has of its event now; null if it is no longer known."""
+    """Return the view of an order with its checkout details and its event's current fields; null if the catalog has no such event."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
     return FullOrderView(
@@ -348,7 +351,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
 
 
 def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
-    """A ticket within its order, without what the order says already."""
+    """Return the view of a ticket within its order. A ticket that was given away is shown without its code."""
     is_theirs = ticket.owner_id == purchase.user_id
     return OrderTicket(
         id=ticket.id,
@@ -362,7 +365,7 @@ def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
 
 
 def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> ConfirmationView:
-    """A confirmed checkout, paid or declined; if it was confirmed before, `message` says so."""
+    """Return the view of a confirmed checkout, paid or declined. If it was confirmed before, `message` says so."""
     if purchase.is_order:
         message = "Payment received. Here are your tickets."
     elif purchase.was_order:
@@ -392,11 +395,11 @@ def _items(purchase: Purchase) -> list[OrderItem]:
     ]
 
 
-# A dispute as those who manage its event see it.
+# Disputes, as the event's managers see them.
 
 
 class DisputeView(Struct, frozen=True, kw_only=True):
-    """What a buyer's bank claims back, and why. The provider takes evidence until `due_at`; null if it does not say."""
+    """A claim by the buyer's bank for the money of a payment. The provider takes evidence until `due_at`; null if it does not say."""
 
     id: str
     status: DisputeStatus
@@ -408,7 +411,7 @@ class DisputeView(Struct, frozen=True, kw_only=True):
 
 
 def dispute_view(dispute: Dispute) -> DisputeView:
-    """What a buyer's bank claims back, and why."""
+    """Return the view of a dispute."""
     return DisputeView(
         id=dispute.id,
         status=dispute.status,
