@@ -1,7 +1,8 @@
 """The capacity units that a call consumes, computed from the sizes of its items by the rules of DynamoDB's documentation.
 
 A write takes one unit per KB of the old or the new item, whichever is larger. A transaction takes twice as much. A refused write takes as
-much as a successful write. A strongly consistent read takes one unit per 4 KB, an eventually consistent read half a unit.
+much as a successful write. A strongly consistent read takes one unit per 4 KB, an eventually consistent read half of that, and a read in a
+transaction twice as much.
 
 Each global secondary index takes its own units: for each of its items that is written, deleted, or changed in a projected attribute.
 A change of an index key takes units twice, for the deletion of the old index item and for the new one. An index is updated after the
