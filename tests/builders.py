@@ -1,4 +1,4 @@
-"""Builders of events, tiers and purchases for tests, through the API where it has them."""
+"""Builders of tokens, events, tiers, purchases and refunds for tests. They call the API where it has a route."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from chalicelib.foundation import clock
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
-UNLIMITED = rate_limits.Attempt(rate_limits.RESERVE, None, None)  # as with rate limits off
+UNLIMITED = rate_limits.Attempt(rate_limits.RESERVE, None, None)  # the attempt that is made while rate limits are off
 
 
 def token(user_id: str = "ada", *roles: auth.Role) -> str:
-    """An access token of a user, with further roles if they are given."""
+    """Return an access token of a user with the role `user` and the given roles."""
     return auth.issue_token(user_id, {"user", *roles}, seconds=86_400)
 
 
@@ -23,7 +23,7 @@ def admin_token() -> str:
 
 
 def staff_token(*event_ids: str, user_id: str = "door") -> str:
-    """An access token of a member of staff who works at these events."""
+    """Return an access token of a member of staff at these events."""
     return auth.issue_token(user_id, {"user", "staff"}, events=dict.fromkeys(event_ids, "staff"), seconds=86_400)
 
 
@@ -51,7 +51,7 @@ def create_tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) 
 
 
 def create_promo_code(api: Client, event_id: str, code: str = "SAVE", **fields: Any) -> str:
-    """Create a promo code of 10 percent, unless `fields` say otherwise. Returns its id."""
+    """Create a promo code of 10 percent unless `fields` set another discount. Returns its id."""
     body = {"code": code, "discount_type": "percentage", "discount_value": 10}
     reply = api.post(f"/admin/events/{event_id}/promo-codes", json=body | fields, token=admin_token())
     assert reply.status == 201, reply.json
@@ -65,7 +65,7 @@ def create_shop(api: Client, *, event_capacity: int | None = None, **tier_fields
 
 
 def create_promoted_shop(promoter_id: str) -> tuple[str, str]:
-    """Create an event on sale with one tier by a bootstrap file that names the event's promoter. Returns both ids."""
+    """Create an event on sale with one tier from a bootstrap file that names the event's promoter. Returns both ids."""
     tickets = {"fest-pass": bootstrap.ticket("fest-pass")}
     events = {"fest": bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": promoter_id})}
     tree = {"version": "1", "events": events, "ticket_types": tickets}
@@ -78,7 +78,7 @@ def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int =
 
 
 def reserve_items(api: Client, user: str, event_id: str, quantities: Mapping[str, int], key: str = "") -> ClientReply:
-    """Reserve tickets of several tiers, given as tier id -> quantity, with an Idempotency-Key if `key` is given."""
+    """Reserve tickets of several tiers, given as tier id -> quantity. `key` is sent as the Idempotency-Key."""
     items = [{"tier_id": tier_id, "quantity": quantity} for tier_id, quantity in quantities.items() if quantity]
     headers = {"Idempotency-Key": key} if key else {}
     return api.post(f"/events/{event_id}/reservations", json={"items": items}, user=user, headers=headers)
@@ -119,14 +119,14 @@ def ticket_ids(order_id: str, *numbers: int) -> list[str]:
 
 
 def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> ClientReply:
-    """Request a refund as an admin, or with the token `by`. The reason is goodwill unless another is given, since goodwill has no fee."""
+    """Request a refund as an admin, or with the token `by`. The default reason is goodwill, because goodwill refunds have no fee."""
     body = {"reason": "goodwill"} | fields
     headers = {"Idempotency-Key": key} if key else {}
     return api.post(f"/admin/orders/{order_id}/refunds", json=body, token=by or admin_token(), headers=headers)
 
 
 def run_sweep() -> dict[str, Any]:
-    """Run the sweep once, as EventBridge would start it. Returns its report."""
+    """Run the sweep once, as EventBridge starts it. Returns its report."""
     from chalicelib.purchases import jobs
 
     event = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}

@@ -1,4 +1,4 @@
-"""An HTTP client for tests. It calls the app through the same gateway as the local runtime, without a socket."""
+"""An HTTP client for tests. It calls the app through the gateway of the local runtime, without a socket."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ BASE = "/api/v1"
 
 
 class ClientReply(msgspec.Struct, frozen=True):
-    """A response. `json` is the decoded body, None if it is not JSON; `body` has the bytes after any Content-Encoding was decoded."""
+    """A response. `json` is the decoded body, None if the body is not JSON. `body` is the body without its Content-Encoding."""
 
     status: int
     headers: CaseInsensitiveMapping
@@ -23,7 +23,7 @@ class ClientReply(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """Calls `check_reply(method, path, status, content type, decoded JSON)` with each response, if it is given; the path is the route's."""
+    """Sends requests to the app, and calls `check_reply(method, route path, status, content type, decoded JSON)` with each response."""
 
     def __init__(self, gateway: Gateway, check_reply: Callable[..., None] | None = None) -> None:
         self._gateway, self._check_reply = gateway, check_reply
@@ -59,7 +59,7 @@ class Client:
         token: str | None = None,
         source_ip: str = "127.0.0.1",
     ) -> ClientReply:
-        """Send a request to a path below /api/v1. `json` is encoded as the body; `user` goes into X-User-Id, `token` into Authorization."""
+        """Send a request to a path below /api/v1. `json` is encoded as the body; `user` is sent as X-User-Id, `token` as Authorization."""
         sent = {"Accept": "application/json"}
         if json is not msgspec.UNSET:
             body = msgspec.json.encode(json)

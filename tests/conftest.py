@@ -1,4 +1,4 @@
-"""The engine under the tests, the clock, and the client. Tests never sleep and never reach AWS."""
+"""Options, markers and fixtures of all tests: the store's engine, the settings, the clock, the client. Tests never sleep or reach AWS."""
 
 import contextlib
 import gc
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-# Names of folders and files below tests/, wherever they stand. docs/testing.md says what runs when.
-# Tests of tools, of the tree, and of all features at once. They are not measured by coverage, and never repeated on moto.
+# The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
+# Tests of tools, of the tree, and of all features together. Coverage does not measure them, and they are never repeated on moto.
 NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
 NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
-# What `make test` leaves to `make test-all`, besides the tests marked `slow` and the browser tests that are not marked `journey`.
+# Only `make test-all` runs these tests, the tests marked `slow`, and the browser tests that are not marked `journey`.
 SLOW = {"bench", "clients", "faults", "protocol"}
-# What decides about stock and money, and the tools that break the store, run on moto, the engine of other people.
+# Tests that decide about stock and money, and tests of the tools that break the store, run on moto, an engine that is not ours.
 ON_MOTO = {"inventory", "reservations", "settlement", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
-# No test fails because the machine was busy, or because of what an earlier run has found.
+# No test may fail because the machine is busy, or because of what an earlier run found.
 hypothesis.settings.register_profile("tests", deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
 hypothesis.settings.load_profile("tests")
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
-    stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # its retries do not wait
+    stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
     trace_the_product_alone()
     engines.cache_names_of_moto()
     store_calls.record()
@@ -72,13 +72,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @untraced
 def _import_a_part(session: pytest.Session) -> None:
-    """Import another part of the test files first on each worker, so that each is compiled by one of them and not by all."""
+    """Import a different part of the test files first on each worker, so that each file is compiled by one worker and not by all."""
     worker = getattr(session.config, "workerinput", None)
     if worker is None or [Path(name).absolute() for name in session.config.args] != [TESTS]:
         return
     files = sorted(TESTS.rglob("test_*.py"))
     for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
-        with contextlib.suppress(Exception):  # collecting reports it
+        with contextlib.suppress(Exception):  # the collection reports the error
             importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
@@ -91,7 +91,7 @@ def _is_of_a_feature(path: Path) -> bool:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of features on both engines if `--store both` says so. Moto loses updates under threads."""
+    """Run the tests of features on both engines with `--store both`, except tests with threads: moto loses updates under threads."""
     if metafunc.config.option.store == "both":
         fixtures, path = set(metafunc.fixturenames), metafunc.definition.path
         if fixtures & {"store", "api"} and "threaded_store" not in fixtures and _is_of_a_feature(path):
@@ -99,7 +99,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and those without coverage, whose tracer nearly doubles the time of a test."""
+    """Mark the slow tests, and the tests without coverage, because coverage's tracer nearly doubles the time of a test."""
     for item in items:
         names = _names(item.path)
         if SLOW & names or ("browser" in names and item.get_closest_marker("journey") is None):
@@ -112,8 +112,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of garbage collections, and make them rarer: they took a fifth of the time."""
-    log._logger()  # writes to the stdout of its first line for good, so that must not be one that a test captures and closes
+    """Exclude imported objects from garbage collections, and collect less often: collections took a fifth of the time."""
+    log._logger()  # keeps the stdout of its first use, which must not be a stdout that a test captures and closes
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -127,13 +127,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker of pytest-xdist has recorded."""
+    """Add the store calls that a worker of pytest-xdist recorded."""
     store_calls.made.update(map(tuple, getattr(node, "workeroutput", {}).get("store_calls", ())))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A run of all tests fails if roles allow what no function needed."""
+    """Fail a run of all tests if a role has a permission that no function used."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["store_calls"] = sorted(store_calls.made)
     elif exitstatus == pytest.ExitCode.OK and _is_whole(session.config) and store_calls.unused(store_calls.made):
@@ -154,7 +154,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 
 def _is_whole(config: pytest.Config) -> bool:
-    """Whether all tests were run: none was named or left out."""
+    """Whether all tests were run: no option named, filtered or excluded tests."""
     selecting = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
     is_selected = any(getattr(config.option, name, None) for name in selecting)
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_selected
@@ -162,11 +162,12 @@ def _is_whole(config: pytest.Config) -> bool:
 
 @pytest.fixture(autouse=True)
 def _settings() -> Iterator[settings.Settings]:
-    """Defaults of the code, whatever the environment says, with the secrets and switches of a local stage."""
+    """The settings' defaults with the secrets and switches of a local stage. The environment is ignored."""
     values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
     values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
     values |= {"rate_limits": "off"}  # the tests of the limits turn them on
-    values |= {"password_memory_kib": 8, "email_verification": "later"}  # below what the environment may set; the tests of mails require it
+    # 8 KiB is less than the environment may set. The tests of mails set `email_verification` to `required`.
+    values |= {"password_memory_kib": 8, "email_verification": "later"}
     with settings.override(**values) as current:
         yield current
 
@@ -180,14 +181,14 @@ def store_engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(store_engine: str, _settings: settings.Settings) -> Iterator[Any]:
-    """Empty tables on the test's engine; the value is the DynamoDB client. For one thread."""
+    """Create empty tables on the test's engine, for tests with one thread. The value is the DynamoDB client."""
     with engines.moto() if store_engine == "moto" else engines.local(), engines.fresh_stage():
         yield dynamo.client()
 
 
 @pytest.fixture
 def threaded_store(request: pytest.FixtureRequest, store_engine: str, _settings: settings.Settings) -> Iterator[Any]:
-    """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
+    """Create empty tables on the local store in this process, regardless of `--store`: moto loses updates under threads."""
     if store_engine == "local":
         yield request.getfixturevalue("store")
         return
@@ -197,7 +198,7 @@ def threaded_store(request: pytest.FixtureRequest, store_engine: str, _settings:
 
 @pytest.fixture
 def api(request: pytest.FixtureRequest) -> Client:
-    """The app behind the local gateway. Uses `store`, unless the test asks for `threaded_store`."""
+    """The app behind the local gateway. Uses `store` unless the test requests `threaded_store`."""
     if "threaded_store" not in request.fixturenames:
         request.getfixturevalue("store")
     import app
@@ -209,14 +210,14 @@ def api(request: pytest.FixtureRequest) -> Client:
 
 @pytest.fixture
 def buckets(tmp_path: Path, _settings: settings.Settings) -> Iterator["FolderBuckets"]:
-    """The bucket of images as an empty folder, which the product's client calls."""
+    """The bucket of images, as an empty folder that the product's S3 client uses."""
     with engines.folder_buckets(tmp_path / "buckets") as folder:
         yield folder
 
 
 @pytest.fixture
 def shop(api: Client, time: "Time") -> Iterator["StripeShop"]:
-    """A shop whose payments the fake Stripe takes. At the end its books balance, with and without the webhooks that still wait."""
+    """A shop with payments by the fake Stripe. At the end, its books must balance before and after the pending webhooks are delivered."""
     from tests.stripe_shop import open_shop
 
     with open_shop(api, time, checkout_origins="https://shop.test, http://localhost:3000/") as shop:
@@ -228,7 +229,7 @@ def shop(api: Client, time: "Time") -> Iterator["StripeShop"]:
 
 
 class Time:
-    """A clock that stands still until the test moves it."""
+    """A clock that only the test moves."""
 
     def __init__(self, now: float) -> None:
         self.now = int(now)
@@ -251,7 +252,7 @@ def time() -> Iterator[Time]:
 
 @pytest.fixture
 def waits(monkeypatch) -> list[tuple[float, float]]:
-    """The range of each wait; every wait ends at once."""
+    """The range in seconds of each wait, as (low, high). Every wait ends at once."""
     ranges: list[tuple[float, float]] = []
     monkeypatch.setattr(dynamo.random, "uniform", lambda low, high: ranges.append((low, high)) or high)
     monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)

@@ -1,4 +1,4 @@
-"""Checks every reply that the tests' client gets against the OpenAPI document, so that no route, status or field is missing in it."""
+"""Checks every reply to the tests' client against the OpenAPI document, so that the document misses no route, status, error or field."""
 
 from functools import cache
 from typing import Any
@@ -9,9 +9,9 @@ import jsonschema_rs
 import app
 from chalicelib.edge.openapi import build_document
 
-# Replies that come before a route is reached, or from Chalice itself: no address, no such method.
+# Replies without a route: unknown path, unknown method.
 _OF_NO_ROUTE = (404, 405)
-_NAME = "https://document.invalid"  # of the document, for references to it
+_NAME = "https://document.invalid"  # the name by which references find the document
 
 
 @cache
@@ -20,7 +20,7 @@ def document() -> dict[str, Any]:
 
 
 def check_reply(method: str, resource: str | None, status: int, content_type: str, body: Any) -> None:
-    """Assert that the document has this reply of a route; `resource` is its path as Chalice has it, `body` the decoded JSON."""
+    """Assert that the document describes this reply of a route. `resource` is the route's path in Chalice, `body` the decoded JSON."""
     described = document()["paths"].get((resource or "").removeprefix("/v1"), {}).get(method.lower())
     if described is None:
         assert status in _OF_NO_ROUTE or method == "OPTIONS", f"{method} {resource} is not in the OpenAPI document"
@@ -58,5 +58,5 @@ def _validator(method: str, path: str, status: int) -> Any:
 
 @cache
 def _registry() -> Any:
-    """The whole document, for all validators: reading it takes a hundred times as long as making one of them."""
+    """Return the document for all validators. Parsing the document takes a hundred times as long as making a validator."""
     return jsonschema_rs.Registry([(_NAME, document())], draft=jsonschema_rs.Draft202012)

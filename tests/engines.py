@@ -1,4 +1,4 @@
-"""The engines under the tests, and empty tables on them."""
+"""The store engines under the tests (moto and the local store), empty tables on them, and buckets in a folder."""
 
 import copy
 import itertools
@@ -28,16 +28,16 @@ from devtools.s3.transport import in_process_buckets
 from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
-_TEMPLATE = "template"  # the stage whose tables are copied
+_TEMPLATE = "template"  # the stage whose tables are copied for each test
 
 _stages = itertools.count(1)
-_open_stores: list[LocalStore] = []  # the last one answers
+_open_stores: list[LocalStore] = []  # the last store answers
 
 
 def cache_names_of_moto() -> None:
-    """Let moto compute only once under which names an object may have a field of a response, and what methods a class has.
+    """Cache two results of moto: the names under which an object may have a field of a response, and the methods of a class.
 
-    It does both for each call, and they are a quarter of it.
+    Moto computes both for each call, which takes a quarter of the call's time.
     """
     moto_responses.method_names_from_class = cache(moto_responses.method_names_from_class)
     names, known = XFormedAttributePicker.get_possible_keys, {}
@@ -57,7 +57,7 @@ def cache_names_of_moto() -> None:
 
 @contextmanager
 def moto() -> Iterator[None]:
-    """An AWS in this process, where every stage is deployed."""
+    """Run moto's AWS in this process. Every stage counts as deployed."""
     with mock_aws(), patch.object(aws_stage, "require"):
         yield
 
@@ -74,7 +74,7 @@ def local() -> Iterator[None]:
 
 @contextmanager
 def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
-    """The buckets of S3, as this folder. Nothing is stored in it yet."""
+    """Serve the buckets of S3 from this folder, which must be empty."""
     with settings.override(images_bucket="images", images_endpoint=UNREACHABLE_ENDPOINT):
         buckets = FolderBuckets(folder, clock.now)
         with in_process_buckets(buckets, store_service.client()):
@@ -82,13 +82,13 @@ def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
 
 
 def open_local_store() -> LocalStore:
-    """The local store that answers now, for tests that read its streams."""
+    """Return the local store in use, for tests that read its streams."""
     return _open_stores[-1]
 
 
 @contextmanager
 def fresh_stage() -> Iterator[None]:
-    """Empty tables of a stage that no test had before, so that nothing that an instance caches can be about them."""
+    """Create empty tables for a stage name that no test used before, so that no cached data can belong to these tables."""
     with settings.override(stage=f"test-{next(_stages)}"):
         create_tables()
         memory.forget_everything()
@@ -96,7 +96,7 @@ def fresh_stage() -> Iterator[None]:
 
 
 def create_tables() -> None:
-    """Create the tables of the current stage as copies of those that `tables.create_all` made once, in a tenth of its time."""
+    """Create the current stage's tables as copies of the tables that `tables.create_all` made once. Copying takes a tenth of the time."""
     if settings.current().store_endpoint:
         engine = _open_stores[-1].engine
         engine.apply_changes(_local_definitions(settings.current().stage))
@@ -115,7 +115,7 @@ def _moto_tables() -> dict[str, Any]:
 
 @cache
 def _moto_templates() -> dict[str, Any]:
-    """Feature -> moto's table."""
+    """Return moto's template tables: feature -> table."""
     with settings.override(stage=_TEMPLATE):
         tables.create_all(dynamo.client())
         return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.definitions()}
@@ -128,7 +128,7 @@ def _local_definitions(stage: str) -> list[TableDefinition]:
 
 @cache
 def _local_templates() -> bytes:
-    """The local store's definitions of the tables, in JSON."""
+    """Return the local store's table definitions as JSON."""
     with settings.override(stage=_TEMPLATE, store_endpoint="http://template.invalid"), open_store() as store:
         with in_process_transport(store, dynamo.client()):
             tables.create_all(dynamo.client())

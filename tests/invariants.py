@@ -1,4 +1,4 @@
-"""The invariants of the stored data. Tests of flows, violations and races end with `check`."""
+"""The invariants of the stored data. Tests of flows, violations and races call `check` at their end."""
 
 from collections import Counter
 
@@ -23,7 +23,7 @@ from tests.addons.waitlist import invariants as waitlist
 
 
 def check(now: int, *, recovered: bool = False) -> None:
-    """Assert every invariant. `recovered` adds those that are true once all holds have expired and recovery has run."""
+    """Assert every invariant. `recovered` adds the invariants that hold once all holds have expired and recovery has run."""
     purchases_by_id = {purchase.id: purchase for purchase in purchases.scan_purchases()}
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
     current, shards, buyers = catalog.load_current(), list(inventory.scan_shards()), list(purchases.scan_buyers())
@@ -52,7 +52,7 @@ def check(now: int, *, recovered: bool = False) -> None:
 def _check_shards(
     shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool
 ) -> list[str]:
-    """The numbers of a shard add up to its capacity, and every sold ticket is paid. After recovery no hold is without its purchase."""
+    """Check that a shard's numbers add up to its capacity and every sold ticket is paid; after recovery, that every hold has a purchase."""
     violations, sold, unconverted, sold_before = [], Counter(), Counter(), Counter()
     paid_holds = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
     for shard in shards:
@@ -64,7 +64,7 @@ def _check_shards(
         sold[stock_id] += shard.sold
         for hold_id, (quantity, _) in shard.holds.items():
             if (shard.id, hold_id) in paid_holds:
-                unconverted[stock_id] += quantity  # paid, and not yet converted from held to sold
+                unconverted[stock_id] += quantity  # paid, but not yet converted from held to sold
             if recovered and purchases_by_id.get(hold_id.partition(".")[0]) is None:
                 violations.append(f"{shard.id}: hold {hold_id} has no purchase")
             if recovered and (shard.id, hold_id) in paid_holds:
@@ -72,7 +72,7 @@ def _check_shards(
     for tier in current.tiers.values():
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
     seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(_tickets_with_sold_seats(purchase))]
-    seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not give the use back
+    seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not return the use of a promo code
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
         if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
@@ -81,7 +81,7 @@ def _check_shards(
 
 
 def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
-    """All tiers of an event together sell no more than its capacity, and its pool has what its tiers have."""
+    """Check that an event sells at most its capacity over all tiers, and that its pool counts the same tickets as its tiers."""
     violations = []
     for event in current.events.values():
         if event.pool_id is None:
@@ -103,7 +103,10 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
 
 
 def _check_promo_codes(shards: list[Shard], purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
-    """A code has as many uses as it says, and was used as often as it was paid with. Discounts are those of its uses, and all is split."""
+    """Check that a promo code's stock has the code's uses, that each paid purchase counts as one use, and that no buyer used it too often.
+
+    Also check that only purchases with a code have a discount, and that the ticket prices and the payment of a purchase match its total.
+    """
     violations, stocks = [], stocks_of(shards)
     codes = {(promo_code.event_id, promo_code.code): promo_code for promo_code in promotions.scan_codes()}
     for promo_code in codes.values():
@@ -135,7 +138,7 @@ def _uses(purchase: Purchase, promo_code: PromoCode) -> bool:
 
 
 def find_unpublished() -> list[str]:
-    """Shards that are not in the catalog, parts of versions that were never served, and publications that have not ended and may still."""
+    """Find shards outside the catalog, parts of versions that were never served, and publications neither ended nor abandoned."""
     from chalicelib.catalog.store import CatalogRow
 
     current = catalog.load_current()
@@ -148,19 +151,19 @@ def find_unpublished() -> list[str]:
 
 
 def _tickets_with_sold_seats(purchase: Purchase) -> list[int]:
-    """The tickets whose seats count as sold: those that the buyer keeps, and those that were refunded without returning the seat."""
+    """Return the tickets whose seats count as sold: tickets that the buyer keeps, and tickets refunded without returning the seat."""
     return purchase.kept_tickets + [number for refund in purchase.refunds if not refund.seats_returned for number in refund.tickets]
 
 
 def _sold_before(metadata: dict[str, object]) -> int:
-    """How much of a tier was sold before this shop had it; tests write that into the tier's metadata."""
+    """Return the number of a tier's tickets that were sold elsewhere before the import. Tests write it into the tier's metadata."""
     value = metadata.get("sold_before", 0)
     assert isinstance(value, int)
     return value
 
 
 def _check_orders(orders: list[Purchase]) -> list[str]:
-    """An order has exactly its tickets, in the states that its refunds and disputes require."""
+    """Check that an order has exactly its tickets, in the states that its refunds and disputes require."""
     violations = []
     for purchase in orders:
         issued = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
@@ -187,7 +190,7 @@ def _check_orders(orders: list[Purchase]) -> list[str]:
 
 
 def _check_ledger(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """A purchase's ledger entries add up to what was received, less what was refunded or taken by a bank for a dispute."""
+    """Check that a purchase's ledger entries add up to the money received, less refunds and the money that banks took for disputes."""
     violations = []
     for purchase in purchases_by_id.values():
         entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
@@ -209,7 +212,7 @@ def _check_ledger(purchases_by_id: dict[str, Purchase]) -> list[str]:
 
 
 def _expected_balance(purchase: Purchase) -> int:
-    """The price of the tickets that the buyer keeps, with fees and refunds that are still due, less what banks have taken."""
+    """Return the cents that the shop should have: kept tickets, fees and refunds still owed, less what banks took beyond voided tickets."""
     tickets_and_fees = sum(purchase.ticket_price(number) for number in purchase.kept_tickets) + sum(
         refund.fee_cents for refund in purchase.refunds
     )
@@ -220,7 +223,7 @@ def _expected_balance(purchase: Purchase) -> int:
 
 
 def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Refunds and disputes that are not finished, and only these, are open cases, so that the sweep or an admin finds them."""
+    """Check that exactly the unfinished refunds and disputes are open cases, so that the sweep or an admin finds them."""
     recorded = {(case.purchase_id, f"{case.kind}#{case.id}") for case in cases.list_open() if case.kind != "finding"}
     expected, dismissed = set(), set()
     for purchase in purchases_by_id.values():
@@ -238,7 +241,7 @@ def _is_dismissed(order_id: str, refund_id: str) -> bool:
 
 
 def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """A buyer's record agrees with the buyer's purchases, and nobody is above the limit."""
+    """Check that a buyer's record agrees with the buyer's purchases, and that nobody is above the purchase limit."""
     violations = []
     active = {
         (purchase.user_id, purchase.event_id): purchase.id for purchase in purchases_by_id.values() if purchase.state in ACTIVE_STATES
@@ -268,14 +271,14 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
 
 
 def _check_details(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """What was sent along with a checkout is stored if its purchase says so, and for as long."""
+    """Check that checkout details are stored exactly for the purchases that have them, with the TTL of the purchase."""
     rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan(consistent_read=True)}
     expected = {purchase.id: purchases._ttl(purchase) for purchase in purchases_by_id.values() if purchase.has_details}
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
 
 
 def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Every ticket belongs to a purchase that is or was an order, has a code of its own and has admitted each of its people once."""
+    """Check that every ticket belongs to a present or past order, has a unique code, and admitted no more people than it admits."""
     violations = [
         f"{row.id}: a ticket without an order"
         for row in rows
@@ -292,7 +295,7 @@ def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) 
 
 
 def _check_seats(orders: list[Purchase]) -> list[str]:
-    """The seats of an order are as many as it paid for; each has one guest at most, with a code of their own, who came in once at most."""
+    """Check that an order has the seats it paid for, each with at most one guest, who has a unique code and came in at most once."""
     from chalicelib.tickets import seats
 
     violations, codes = [], []
@@ -318,7 +321,7 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
 
 
 def _check_numbers(rows: list[TicketRow]) -> list[str]:
-    """The seats of an event's tickets that have numbers have 1, 2, 3, ... up to the event's counter, each once."""
+    """Check that the numbered seats of an event have the numbers 1, 2, 3, ... up to the event's counter, each once."""
     from chalicelib.addons.messages.seat_numbers import CounterRow
 
     numbers: dict[str, list[int]] = {}
@@ -334,7 +337,7 @@ def _check_numbers(rows: list[TicketRow]) -> list[str]:
 
 
 def _check_owners(rows: list[TicketRow], buyers: list[BuyerRecord], purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """The record of everybody who was given a ticket names it, and nobody else's does."""
+    """Check that the record of each recipient of a ticket names the ticket, and that no record names a ticket of another owner."""
     named = {(record.user_id, ticket_id) for record in buyers for ticket_id in record.received}
     owners, given = set(), set()
     for row in rows:
@@ -347,7 +350,7 @@ def _check_owners(rows: list[TicketRow], buyers: list[BuyerRecord], purchases_by
 
 
 def _check_waiting_rooms() -> list[str]:
-    """Each arrival has its own number, which its counter has issued. The N of an opened room is the sum of its counters."""
+    """Check that each arrival has a unique number issued by its counter, and that an opened room's N is the sum of its counters."""
     from chalicelib.waiting_room.store import WaitingRoomRow
 
     rows = {row.id: row for row in WaitingRoomRow.scan(consistent_read=True)}

@@ -1,4 +1,4 @@
-"""JavaScript in the tests, run by the Node that builds the pages."""
+"""Runs JavaScript and TypeScript modules in tests, with the Node that builds the pages."""
 
 import json
 import subprocess
@@ -9,13 +9,13 @@ from typing import Any
 from infra.web import find_node
 
 WEB = Path(__file__).parents[1] / "web"
-TYPESCRIPT = ("--experimental-strip-types", "--disable-warning=ExperimentalWarning")  # Node 24 needs no option for it, 22 does
+TYPESCRIPT = ("--experimental-strip-types", "--disable-warning=ExperimentalWarning")  # Node 22 needs these options, Node 24 does not
 
 
 def run_module(script: str, cases: Iterable[Any]) -> list[Any]:
-    """Run a module once, in one process: it reads a line of JSON for each case and prints one as its result.
+    """Run a module in one process and return its results. The module reads one line of JSON per case and prints one line per result.
 
-    It can import from $WEB, also TypeScript.
+    The module can import JavaScript and TypeScript files from $WEB.
     """
     finished = subprocess.run(
         [str(find_node().binary), *TYPESCRIPT, "--input-type=module", "--eval", script.replace("$WEB", WEB.as_uri())],

@@ -1,4 +1,4 @@
-"""The two pages that take payments in tests: the shop's own, with Stripe's Payment Element, and Stripe's hosted page."""
+"""The two pages on which buyers pay in tests: the shop's own page with Stripe's Payment Element, and Stripe's hosted page."""
 
 from typing import Any
 
@@ -18,23 +18,23 @@ BANK_SUCCEEDS, BANK_FAILS = "pm_usBankAccount_success", "pm_usBankAccount_insuff
 
 RETURN_URL = "https://shop.test/thanks"
 
-# Page -> what it is at Stripe.
+# Page -> path of the Stripe object behind the page.
 PATH = {"own": "/v1/payment_intents", "hosted": "/v1/checkout/sessions"}
 on_either_page = pytest.mark.parametrize("page", PATH)
 
 
 def is_hosted(session: dict[str, Any]) -> bool:
-    """Whether the checkout session is paid on Stripe's own page."""
+    """Whether the checkout session is paid on Stripe's hosted page."""
     return "url" in session["payment"]
 
 
 def payment_intent_id(session: dict[str, Any]) -> str:
-    """The Payment Intent of the shop's own page."""
+    """Return the id of the Payment Intent of a checkout session on the shop's own page."""
     return str(session["payment"]["client_secret"].partition("_secret_")[0])
 
 
 def pay_with_element(browser: stripe.StripeClient, session: dict[str, Any], card: str) -> str:
-    """Do what the Payment Element does with the client secret. Returns the outcome, as `StripeShop.pay` expects it."""
+    """Confirm the payment as the Payment Element does. Returns an outcome of `StripeShop.pay`."""
     params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": RETURN_URL}
     try:
         return str(browser.v1.payment_intents.confirm(payment_intent_id(session), params).status)
@@ -45,7 +45,7 @@ def pay_with_element(browser: stripe.StripeClient, session: dict[str, Any], card
 
 
 def pay_on_hosted_page(stripe_url: str, session: dict[str, Any], card: str) -> tuple[str, str | None]:
-    """Fill in the hosted page, as a browser does. Returns the outcome and the address that the page redirects to."""
+    """Fill in the hosted page as a browser does. Returns an outcome of `StripeShop.pay` and the address that the page redirects to."""
     form = {"number": CARDS[card].number, "expiry": "12/34", "cvc": "123", "name": "Ada", "email": "ada@example.com"}
     status, html, address = visit(session["payment"]["url"], **form)
     if status != 303:

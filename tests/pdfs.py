@@ -1,4 +1,4 @@
-"""What a PDF says, and the QR codes on its pages, read by other programs than those that made it."""
+"""Reads the texts, QR codes and metadata of PDFs, with libraries that are independent of the code that writes them."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ import zxingcpp
 
 
 class PdfPage(NamedTuple):
-    """The text of a page with its lines joined by spaces, and the texts of the codes on it."""
+    """The text of a page with its lines joined by spaces, and the texts of the codes on the page."""
 
     text: str
     codes: list[str]
 
 
 def read(content: bytes) -> list[PdfPage]:
-    """The pages of a PDF."""
+    """Return the pages of a PDF."""
     with pypdfium2.PdfDocument(content) as document:
         pages = []
         for page in document:
@@ -25,12 +25,12 @@ def read(content: bytes) -> list[PdfPage]:
 
 
 def count_pages(content: bytes) -> int:
-    """How many pages a PDF has."""
+    """Return the number of pages of a PDF."""
     with pypdfium2.PdfDocument(content) as document:
         return len(document)
 
 
 def facts(content: bytes) -> dict[str, str]:
-    """The title, the language and so on that a PDF has about itself."""
+    """Return the metadata of a PDF, such as its title and language."""
     with pypdfium2.PdfDocument(content) as document:
         return dict(document.get_metadata_dict(skip_empty=True))

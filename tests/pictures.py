@@ -1,4 +1,4 @@
-"""Picture files for tests, made by Pillow: honest ones and hostile ones."""
+"""Picture files for tests, made with Pillow: harmless files, hostile files, and forms that upload them."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ GPS_INFO, ORIENTATION = 0x8825, 0x0112
 
 
 def picture(form: str = "JPEG", size: tuple[int, int] = (800, 600), mode: str = "RGB", color: Any = RED, **options: Any) -> bytes:
-    """A picture in one colour, and a blue square in the upper left corner."""
+    """Return a picture in one colour, with a blue rectangle in the upper left corner if the mode is RGB."""
     image = Image.new(mode, size, color)
     if mode == "RGB":
         image.paste(BLUE, (0, 0, size[0] // 4, size[1] // 4))
@@ -29,11 +29,11 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def photo_with_metadata() -> bytes:
-    """A photo that was taken with the camera on its side, with the place where it was taken, a comment, and a program's name."""
+    """Return a photo taken with the camera on its side; its metadata has a location, a comment, and the name of a program."""
     image = Image.new("RGB", (800, 600), RED)
     image.paste(BLUE, (0, 0, 200, 150))
     exif = Image.Exif()
-    exif[ORIENTATION] = 6  # the right side of the stored picture is its upper one
+    exif[ORIENTATION] = 6  # the picture must be rotated by 90 degrees clockwise
     exif[0x0131] = "SecretCam 9"
     exif.get_ifd(GPS_INFO)[1] = "N"
     exif.get_ifd(GPS_INFO)[2] = (52.0, 31.0, 12.0)
@@ -45,13 +45,13 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few kilobytes that claims 30,000 x 30,000 pixels."""
+    """Return a PNG of a few kilobytes that claims to have 30,000 x 30,000 pixels."""
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(bytes(100_000))) + _chunk(b"IEND", b"")
 
 
 def zip_after(raw: bytes) -> bytes:
-    """The picture, followed by an archive that programs unpack."""
+    """Return the picture, followed by a zip archive that programs can unpack."""
     target = io.BytesIO(raw)
     target.seek(0, io.SEEK_END)
     with zipfile.ZipFile(target, "a") as archive:
@@ -66,7 +66,7 @@ def animation(form: str) -> bytes:
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
-# Name -> file, status and reason of the refusal.
+# Name -> file, and status and reason of the refusal.
 HOSTILE: dict[str, tuple[bytes, int, str | None]] = {
     "not an image": (b"GIF89a, or so", 400, "unknown_type"),
     "nothing": (b"", 400, "unknown_type"),
@@ -92,13 +92,13 @@ HOSTILE: dict[str, tuple[bytes, int, str | None]] = {
 
 
 def form(raw: bytes, *, name: str = "image", fields: dict[str, str] | None = None, filename: str = "x.jpg") -> tuple[bytes, str]:
-    """A form with a file as its last part: the body, and its Content-Type."""
+    """Return a form with a file as its last part: the body and its Content-Type."""
     parts = [f'--b0undary\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in (fields or {}).items()]
     head = f'--b0undary\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\nContent-Type: image/jpeg\r\n\r\n'
     return "".join([*parts, head]).encode() + raw + b"\r\n--b0undary--\r\n", "multipart/form-data; boundary=b0undary"
 
 
 def send(api: Client, path: str, raw: bytes, token: str, headers: dict[str, str] | None = None, name: str = "image") -> ClientReply:
-    """Send a picture to a route that takes one."""
+    """Send a picture to an upload route."""
     body, content_type = form(raw, name=name)
     return api.post(path, body=body, headers={"Content-Type": content_type, **(headers or {})}, token=token)

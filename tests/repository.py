@@ -1,4 +1,4 @@
-"""The files of this repository."""
+"""The code and the documentation pages of this repository, for tests that read them."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def name_of(path: Path) -> str:
-    """Return the path as it is written from the root of the repository."""
+    """Return the path relative to the root of the repository."""
     return str(path.relative_to(ROOT))

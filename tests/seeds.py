@@ -1,4 +1,4 @@
-"""The seeds of this run. `--seed` and `--seeds` choose them (docs/testing.md)."""
+"""The seeds of this test run, which the options `--seed` and `--seeds` choose (docs/testing.md)."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import hypothesis.core
 import pytest
 
 FRESH = "fresh"
-_MAX_MORE = 2000  # after so many seeds without an outcome, the outcome is impossible
+_MAX_MORE = 2000  # an outcome that this many more seeds do not produce counts as impossible
 
 first = 0
 _count: int | None = None
@@ -22,7 +22,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def choose(config: pytest.Config) -> None:
-    """Take the options over. A fresh seed is chosen once, before the workers of pytest-xdist get the options."""
+    """Apply the options. A fresh seed is chosen once, before the workers of pytest-xdist get the options."""
     global first, _count
     if config.option.seed == FRESH:
         config.option.seed = str(random.SystemRandom().randrange(1_000_000))
@@ -31,17 +31,17 @@ def choose(config: pytest.Config) -> None:
 
 
 def numbers(default: int) -> range:
-    """The seeds that a race tries."""
+    """Return the seeds that a race tries."""
     return range(first, first + count(default))
 
 
 def count(default: int) -> int:
-    """How many seeds or histories to try."""
+    """Return how many seeds or histories to try."""
     return _count or default
 
 
 def numbers_until(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:
-    """The seeds that a race tries, and more of them until everything that can happen has happened."""
+    """Yield the seeds that a race tries, and then more seeds until `is_complete()` says that every expected outcome was seen."""
     yield from numbers(default)
     more = iter(range(first + count(default), first + count(default) + _MAX_MORE))
     while not is_complete():

@@ -1,4 +1,4 @@
-"""A shop with two tiers on sale, alone in tables of its own, for the tests that need many shops in one test."""
+"""A shop with two tiers on sale in its own tables, for tests that need many shops."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from tests.client import Client, ClientReply
 
 
 class Shop:
-    """An event with 10 tickets of the tier `floor` and 4 of `balcony`, which one reservation can sell out."""
+    """An event with 10 tickets of the tier `floor`, and 4 tickets of the tier `balcony`, which one reservation can sell out."""
 
     def __init__(self, api: Client, event_capacity: int | None = None) -> None:
         self.api, self.event_capacity = api, event_capacity
@@ -19,7 +19,7 @@ class Shop:
         self.warm_up()
 
     def warm_up(self) -> None:
-        """Load the catalog into the cache, so that store calls are only those of the purchase."""
+        """Load the catalog into the cache, so that a test counts only the store calls of the purchase."""
         self.api.get(f"/events/{self.event_id}")
 
     def reserve(self, user: str, *, floor: int = 0, balcony: int = 0, key: str = "") -> ClientReply:
@@ -28,7 +28,7 @@ class Shop:
 
 @contextmanager
 def isolated_shop(api: Client, event_capacity: int | None = None) -> Iterator[Shop]:
-    """A shop in empty tables, which the shops before and after it have nothing to do with."""
+    """Open a shop in empty tables, isolated from the shops before and after it."""
     with engines.fresh_stage():
         yield Shop(api, event_capacity)
     memory.forget_everything()

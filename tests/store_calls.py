@@ -1,6 +1,6 @@
-"""What each function does to which tables, files and secrets while the tests call it, held against its permissions as IAM would.
+"""Checks the calls of each Lambda function to tables, files, secrets and the mail service against its permissions, as IAM would.
 
-A call without permission fails, in every test. Permissions that nothing has used fail a run of all tests.
+A call without permission fails its test. A permission that no test uses fails a run of all tests.
 """
 
 import json
@@ -20,16 +20,16 @@ from chalicelib.notifications import providers
 
 StoreCall = tuple[str, str, str]
 
-# What a part of a transaction needs.
+# Part of a transaction -> the action that it needs.
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem"}
 
-# What an instance reads once and remembers: in the tests, which are one instance, another function may have read it before.
+# Tables that an instance reads once and caches. The tests are one instance, so another function may have read a table before.
 _REMEMBERED = ("catalog", "waiting-room")
 
 _BUCKET = "images"
-# On AWS, who asks for a secret setting reads the stage's secret, and who looks for what sends mails sends by SES.
+# On AWS, a function that reads a secret setting calls Secrets Manager, and a function that finds the mail provider calls SES.
 _READ_SECRETS, _SEND_MAILS = ("GetSecretValue", "secret"), ("SendEmail", "mails")
-# What a function signs for others, and what S3 only asks for when a file is missing.
+# Permissions without a call: uploads that a function signs for others, and ListBucket, which S3 only checks if a file is missing.
 _NOT_CALLED = {
     ("api_handler", "PutObject", "images/uploads"),
     ("api_handler", "ListBucket", "images/"),
@@ -37,16 +37,16 @@ _NOT_CALLED = {
 }
 
 made: set[StoreCall] = set()
-_function: ContextVar[str | None] = ContextVar("function", default=None)  # the function that is being called, as Lambda would call it
+_function: ContextVar[str | None] = ContextVar("function", default=None)  # the Lambda function that is running
 
 
 class AccessRefused(BaseException):
-    """A function made a call that its role does not allow. No `except Exception` of the product hides it from the test."""
+    """A function made a call that its role does not allow. A BaseException, so that no `except Exception` of the product hides it."""
 
 
 @cache
 def permitted() -> frozenset[StoreCall]:
-    """What the roles allow."""
+    """Return the calls that the roles allow."""
     from infra.template.permissions import FILES, READS_SECRETS, SENDS_MAILS, TABLES
 
     of_tables = {
@@ -63,14 +63,14 @@ def permitted() -> frozenset[StoreCall]:
 
 
 def unused(made: Iterable[StoreCall]) -> list[StoreCall]:
-    """What the roles allow although none of `made` needs it."""
+    """Return the permissions that none of the calls `made` used."""
     return sorted(call for call in permitted().difference(made, _NOT_CALLED) if call[2] not in _REMEMBERED)
 
 
 def record() -> None:
-    """Record the calls of every client that is made from now on, and which function makes them."""
+    """Record the calls of every client created from now on, with the function that makes each call."""
     _name_calls(Chalice, lambda app, event: _http_function(event) if app.app_name == log.SERVICE else None)
-    # Chalice wraps a function that gets no event of its own once more.
+    # Chalice wraps some handlers once more and keeps the original as `_original_func`.
     _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
     _require_before(secret_settings, "optional_secret", *_READ_SECRETS)
     _require_before(providers, "find_provider", *_SEND_MAILS)
@@ -90,7 +90,7 @@ def record() -> None:
 
 @contextmanager
 def made_by(function: str | None) -> Iterator[None]:
-    """The calls of the block are those of this function; None: of none."""
+    """Attribute the calls of the block to this function; with None, to no function."""
     token = _function.set(function)
     try:
         yield
@@ -110,7 +110,7 @@ def _name_calls(kind: type, name_of: Callable[[Any, Any], str | None]) -> None:
 
 
 def _require_before(module: ModuleType, name: str, action: str, resource: str) -> None:
-    """Hold each call of a module's function against the permissions of the function of ours that makes it."""
+    """Check each call of a module's function against the permissions of the Lambda function that makes the call."""
     call = getattr(module, name)
 
     @wraps(call)
@@ -138,7 +138,7 @@ def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
 
 
 def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
-    """For a call of the bucket, after whose name the path has that of the file."""
+    """Check a call to the bucket. The path of its URL is /<bucket>/<prefix>/<file>."""
     function = _function.get()
     if function is not None:
         prefix = (
@@ -157,7 +157,7 @@ def _require(function: str, action: str, table: str) -> None:
 
 
 def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The permissions that a call needs: action and table, or `table/index/name`."""
+    """Yield the permissions that a call needs, as (action, table) or (action, `table/index/name`)."""
     if operation in ("TransactWriteItems", "TransactGetItems"):
         for item in request["TransactItems"]:
             for part, arguments in item.items():
@@ -176,7 +176,7 @@ def _feature(table: str) -> str:
 
 @cache
 def _features() -> list[str]:
-    """All features that have a table, the longest names first."""
+    """Return all features that have a table, the longest names first."""
     from infra import tables
 
     return sorted(tables.definitions(), key=len, reverse=True)

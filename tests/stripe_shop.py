@@ -1,4 +1,4 @@
-"""A shop whose payments the fake Stripe takes: the real SDK on the shop's side and in the buyer's browser, over HTTP."""
+"""A shop with payments by the fake Stripe. The shop and the buyer's browser call the fake over HTTP with the real SDK."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +24,9 @@ from tests.simulation import faults
 
 
 class StripeShop:
-    """It sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
+    """A shop that sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
 
-    `browser` and `dashboard`: Stripe's SDK with the publishable and with the secret key. Cards are given as test payment methods.
+    `browser` is Stripe's SDK with the publishable key, `dashboard` with the secret key. Cards are given as Stripe's test payment methods.
     """
 
     def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
@@ -35,10 +35,10 @@ class StripeShop:
         fake.add_webhook_endpoint(self._receive_webhook)
         self.event_id, self.tier_id = builders.create_shop(api, event_capacity=event_capacity, capacity=4)
 
-    # What is sold.
+    # The catalog.
 
     def sell_tiers(self, *tickets: dict[str, Any], at_stripe: bool = True) -> None:
-        """Sell the ticket types of a bootstrap file from now on. With `at_stripe`, Stripe has their prices, as they are in the file."""
+        """Sell the ticket types of a bootstrap file from now on. With `at_stripe`, the fake Stripe has the prices of the file."""
         tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {entry["id"]: entry for entry in tickets}}
         rollout.apply(validate_tree(tree), "test", self.time.now)
         for entry in tickets:
@@ -54,10 +54,10 @@ class StripeShop:
         tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": tickets}
         rollout.apply(validate_tree(tree), "test", self.time.now)
 
-    # What buyers do.
+    # Actions of buyers.
 
     def reserve(self, user: str = "ada", quantity: int = 2) -> str:
-        """The id of a new reservation."""
+        """Reserve tickets. Returns the id of the reservation."""
         reply = builders.reserve(self.api, user, self.event_id, self.tier_id, quantity)
         assert reply.status == 201, reply.json
         return str(reply.json["id"])
@@ -67,7 +67,7 @@ class StripeShop:
         return self.api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key or reservation_id})
 
     def open_checkout(self, user: str = "ada", quantity: int = 2, **options: str) -> dict[str, Any]:
-        """Reserve tickets and open a checkout session; `options`: `page`, `success_url` and the like."""
+        """Reserve tickets and open a checkout session. Returns the session. `options` are fields of the request, such as `page`."""
         reply = self.request_checkout(self.reserve(user, quantity), user, **options)
         assert reply.status == 201, reply.json
         return dict(reply.json)
@@ -75,7 +75,7 @@ class StripeShop:
     def pay(self, session: dict[str, Any], card: str = VISA, expect: str = "succeeded") -> str | None:
         """Pay on the page of the checkout session. `expect`: "succeeded", "requires_action", "declined" or "closed".
 
-        Returns where the hosted page sends the buyer, also to 3D Secure; None without that page.
+        Returns the address to which the hosted page sends the buyer (which may be 3D Secure), None for the shop's own page.
         """
         if is_hosted(session):
             outcome, address = pay_on_hosted_page(self.fake.url, session, card)
@@ -88,44 +88,44 @@ class StripeShop:
         return builders.confirm(self.api, user, session["id"], simulate=None)
 
     def buy(self, user: str = "ada", quantity: int = 2, card: str = VISA) -> str:
-        """The id of a new order, confirmed and with its webhooks delivered."""
+        """Buy tickets, confirm the checkout and deliver the webhooks. Returns the id of the order."""
         session = self.open_checkout(user, quantity)
         self.pay(session, card)
         assert self.confirm(session, user).status == 201
         self.fake.deliver()
         return str(session["id"])
 
-    # What the shop's staff and the banks do.
+    # Actions of the shop's staff and of banks.
 
     def pay_in_dashboard(self, purchase_id: str, cents: int = 10_000, metadata: dict[str, str] | None = None) -> str:
-        """Take money in Stripe's dashboard, by default with a purchase's metadata. Returns the id of the Payment Intent."""
+        """Charge money in Stripe's dashboard, by default with the purchase's metadata. Returns the id of the Payment Intent."""
         payment = {"amount": cents, "currency": "usd", "payment_method": VISA, "confirm": True}
         payment |= {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
         metadata = self.payment_metadata(purchase_id) if metadata is None else metadata
         return str(self.dashboard.v1.payment_intents.create({**payment, "metadata": metadata}).id)
 
     def payment_metadata(self, purchase_id: str) -> dict[str, str]:
-        """The metadata that the app gives to a purchase's payment."""
+        """Return the metadata that the app gives to a purchase's payment."""
         return {"purchase_id": purchase_id, "event_id": self.event_id, "user_id": "ada", "namespace": settings.current().provider_namespace}
 
     def refund_in_dashboard(self, order_id: str, cents: int) -> stripe.Refund:
         return self.dashboard.v1.refunds.create({"charge": self.fetch_charge(order_id).id, "amount": cents})
 
     def create_dispute(self, order_id: str, cents: int | None = None) -> str:
-        """The buyer's bank disputes the order's payment, or a part of it, and the webhooks report it. Returns the id of the dispute."""
+        """Dispute all or `cents` of the order's payment, as the buyer's bank, and deliver the webhooks. Returns the id of the dispute."""
         dispute = self.fake.create_dispute(self.fetch_charge(order_id).id, amount=cents)
         self.fake.deliver()
         self.assert_books_balance()
         return str(dispute["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> None:
-        """The bank decides, and the webhooks report it."""
+        """Decide the dispute, as the bank, and deliver the webhooks."""
         self.fake.close_dispute(dispute_id, won=won)
         self.fake.deliver()
         self.assert_books_balance()
 
     def list_open_cases(self) -> list[dict[str, Any]]:
-        """What admins see open."""
+        """Return the open cases as admins see them."""
         return list(self.api.get("/admin/reconciliation", token=builders.admin_token()).json["open"])
 
     def open_case_kinds(self) -> list[str]:
@@ -138,7 +138,7 @@ class StripeShop:
         return self.api.post(f"/admin/orders/{order_id}/refunds/{refund_id}/retry", token=builders.admin_token())
 
     def fetch_order(self, order_id: str) -> dict[str, Any]:
-        """The order as admins see it."""
+        """Return the order as admins see it."""
         return dict(self.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json)
 
     # Webhooks.
@@ -148,26 +148,26 @@ class StripeShop:
         return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
 
     def post_newest_event(self, event_type: str) -> str:
-        """Post the newest event of this type, and no other, to the webhook. Returns the result that it reports."""
+        """Post only the newest event of this type to the app's webhook. Returns the result that the app reports."""
         reply = self.post_webhook(*self.sign_newest_event(event_type))
         assert reply.status == 200, reply.json
         return str(reply.json["received"])
 
     def sign_newest_event(self, event_type: str) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery of the newest event of this type."""
+        """Return body and headers of a delivery of the newest event of this type."""
         return self.fake.signed_delivery(self.fake.events(event_type)[-1]["id"])
 
     def lose_webhooks(self) -> None:
-        """Deliver no event from now on."""
+        """Lose all webhooks from now on."""
         self.fake.drop_webhooks(times=10_000)
 
     def _receive_webhook(self, body: bytes, headers: Mapping[str, str]) -> int:
         try:
             return self.post_webhook(body, headers).status
         except faults.Crash:
-            return 502  # what API Gateway makes of a function that died
+            return 502  # API Gateway's reply when a function has died
 
-    # What the store has.
+    # The state of the store.
 
     def load_purchase(self, purchase_id: str) -> Purchase:
         purchase = store.load(purchase_id)
@@ -178,7 +178,7 @@ class StripeShop:
         return self.load_purchase(session["id"]).state
 
     def ticket_states(self, order_id: str, user: str = "ada") -> list[str]:
-        """The states of an order's tickets, as its buyer sees them."""
+        """Return the states of an order's tickets as the buyer sees them."""
         return [ticket["state"] for ticket in self.api.get(f"/orders/{order_id}", user=user).json["tickets"]]
 
     def available_tickets(self) -> int:
@@ -186,7 +186,7 @@ class StripeShop:
         return sum(shard.available for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] == stock_id)
 
     def expire_without_asking_stripe(self, purchase_id: str) -> None:
-        """Expire a purchase as if Stripe had been asked just before the buyer paid."""
+        """Expire a purchase as if the app had checked the payment at Stripe just before the buyer paid."""
         self.time.advance(181)
         self.end_without_asking_stripe(purchase_id, "expired")
 
@@ -196,53 +196,53 @@ class StripeShop:
         assert self.load_purchase(purchase_id).state == state
         inventory.release_holds(purchase.holds)
 
-    # What Stripe has.
+    # The state of Stripe.
 
     def fetch_payment_intent(self, session: dict[str, Any]) -> stripe.PaymentIntent:
-        """The Payment Intent of the shop's own page, or the one behind the hosted page."""
+        """Return the session's Payment Intent, of the shop's own page or of the hosted page."""
         if is_hosted(session):
             return self.dashboard.v1.payment_intents.retrieve(str(self.fetch_hosted_page(session).payment_intent))
         return self.dashboard.v1.payment_intents.retrieve(payment_intent_id(session))
 
     def fetch_hosted_page(self, session: dict[str, Any]) -> stripe.checkout.Session:
-        """Stripe's Checkout Session."""
+        """Return Stripe's Checkout Session, which is the hosted page."""
         payment = self.load_purchase(session["id"]).payment
         assert payment is not None
         return self.dashboard.v1.checkout.sessions.retrieve(str(payment.provider_id))
 
     def is_payment_closed(self, session: dict[str, Any]) -> bool:
-        """Whether the payment was cancelled or its page has expired, so that it cannot be paid any more."""
+        """Whether the payment can no longer be paid, because it was cancelled or its hosted page has expired."""
         if is_hosted(session):
             return self.fetch_hosted_page(session).status == "expired"
         return self.fetch_payment_intent(session).status == "canceled"
 
     def fetch_charge(self, order_id: str) -> stripe.Charge:
-        """The charge that the order was paid with."""
+        """Return the charge that paid the order."""
         payment = self.load_purchase(order_id).payment
         assert payment is not None
         charges = self.dashboard.v1.charges.list({"payment_intent": str(payment.payment_intent_id)}).data
         return next(charge for charge in charges if charge.paid)
 
     def list_refunds(self) -> list[tuple[int, str]]:
-        """All refunds, oldest first: (cents, status)."""
+        """Return all refunds at Stripe, oldest first, as (cents, status)."""
         return [(refund.amount, refund.status) for refund in reversed(self.dashboard.v1.refunds.list({"limit": 100}).data)]
 
     def succeeded_event_id(self, session: dict[str, Any]) -> str:
-        """The id of the event that reports the payment of the shop's own page."""
+        """Return the id of the event that reports a payment on the shop's own page."""
         events = self.fake.events("payment_intent.succeeded")
         return next(event["id"] for event in events if event["data"]["object"]["id"] == payment_intent_id(session))
 
     def received_and_kept(self) -> tuple[int, int]:
-        """Cents that were paid, and cents that were neither refunded nor taken by a dispute."""
+        """Return the cents that were paid, and the part of them that was neither refunded nor taken by a dispute."""
         charges = self.dashboard.v1.charges.list({"limit": 100}).data
         received = sum(charge.amount_captured for charge in charges if charge.paid)
         disputed = sum(dispute.amount for dispute in self.dashboard.v1.disputes.list({"limit": 100}).data if dispute.status != "won")
         return received, received - disputed - sum(charge.amount_refunded for charge in charges)
 
-    # What must hold at the end.
+    # Assertions for the end of a test.
 
     def assert_books_balance(self, *, recovered: bool = False) -> None:
-        """The invariants hold, and what Stripe has kept is to the cent what the ledger says. `recovered`: no refund is due any more."""
+        """Assert the invariants, and that Stripe kept exactly what the ledger says. `recovered` also asserts that no refund is due."""
         invariants.check(self.time.now, recovered=recovered)
         received, kept = self.received_and_kept()
         balance = sum(entry.amount_cents for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe")
@@ -252,7 +252,7 @@ class StripeShop:
         assert not (recovered and due), f"still due: {due}"
 
     def assert_closed_purchases_cannot_be_paid(self) -> None:
-        """The hosted pages of purchases that have ended are not open."""
+        """Assert that no hosted page is open for a purchase that is no longer active."""
         pages = self.dashboard.v1.checkout.sessions.list({"limit": 100}).data
         open_pages = {page.id for page in pages if page.status == "open"}
         ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
@@ -261,7 +261,7 @@ class StripeShop:
 
 @contextmanager
 def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: str) -> Iterator[StripeShop]:
-    """A shop with a fake Stripe of its own; `changes`: settings that are not the usual ones."""
+    """Open a shop with its own fake Stripe. `changes` are settings that differ from the tests' defaults."""
     with (
         FakeStripe(clock=lambda: float(time.now)) as fake,
         settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),

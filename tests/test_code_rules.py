@@ -1,4 +1,4 @@
-"""Rules for the product's code that no linter checks: where calls, state, tables and the names of providers may stand."""
+"""Rules for the code that no linter checks: docstrings, and where calls, imports, state, stores and provider names may occur."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ def test_app_only_registers():
         assert isinstance(node, ast.ImportFrom | ast.Assign) or registers or loops or ends, ast.unparse(node)
 
 
-# Calls that only some files of chalicelib may make: pattern -> these files.
+# Calls that only some files of chalicelib may make: pattern -> allowed files.
 RESTRICTED_CALLS = {
     r"os\.(environ|getenv)": {"foundation/settings.py"},
     r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"foundation/clock.py"},
@@ -48,7 +48,7 @@ def test_calls_are_only_where_they_belong(pattern):
     assert found <= RESTRICTED_CALLS[pattern]
 
 
-# Packages that only some files of chalicelib may import: package -> these files and folders.
+# Packages that only some files of chalicelib may import: package -> allowed files and folders.
 RESTRICTED_IMPORTS = {
     "chalice": {"edge", "api.py", "jobs.py"},
     "boto3": {"foundation"},
@@ -59,7 +59,7 @@ RESTRICTED_IMPORTS = {
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """All modules that a file imports, with the names that it takes from them."""
+    """Return the modules that a file imports, and the imported names as `module.name`."""
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -84,7 +84,7 @@ def test_a_store_is_used_by_its_own_feature_alone():
                 assert parts[1] == feature, f"{path}: {module}"
 
 
-# Functions whose results an instance keeps, and that a new instance would compute alike: parsed texts and fonts, clients, positions.
+# Functions whose cached results would be equal in every instance: parsed texts and fonts, clients, positions.
 KEPT_RESULTS = {
     "iso",
     "_font",
@@ -102,12 +102,12 @@ KEPT_RESULTS = {
 }
 
 
-# What modules declare while they are imported, alike in every instance.
+# Names that modules fill while they are imported, with equal content in every instance.
 DECLARED_AT_IMPORT = {"INTERVALS"}
 
 
 def _forgotten_state(tree: ast.Module) -> list[str]:
-    """What the module keeps from one request to the next without a Memory, so that `memory.forget_everything` would miss it."""
+    """Return the state that the module keeps between requests outside a Memory, which `memory.forget_everything` would miss."""
     assignments = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     mutable = [
         ast.unparse(node)
@@ -159,14 +159,14 @@ assert app.app.routes
     assert finished.returncode == 0, finished.stderr
 
 
-# Where a payment provider may be named. All other rooms ask `payments` what it can do, so that a new provider touches none of them.
+# The files that may name a payment provider. Other code asks `payments` what a provider can do, so that a new provider does not change it.
 PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "foundation/settings.py")]
 PROVIDER_ROOMS += [Path("purchases/api.py")]
 PROVIDER_NAMES = {"stripe"}
 
 
 def _provider_names(tree: ast.Module) -> list[str]:
-    """The strings that are the name of an external payment provider."""
+    """Return the strings that are the name of an external payment provider."""
     return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in PROVIDER_NAMES]
 
 

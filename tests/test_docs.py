@@ -1,4 +1,4 @@
-"""What the pages of the documentation refer to exists: links, commands, routes, errors, settings, and the tests of docs/claims.md."""
+"""References in the documentation lead to existing things: links, commands, routes, errors, settings, and the tests of docs/claims.md."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ CLAIMS = ROOT / "docs" / "claims.md"
 
 
 def on_all_pages(find: Callable[[Path], list[str]]) -> dict[str, list[str]]:
-    """Return what `find` returns for each page, without the pages for which it returns nothing."""
+    """Return page name -> result of `find`, without the pages for which the result is empty."""
     return {name_of(page): found for page in PAGES if (found := find(page))}
 
 
 def shell_blocks(page: Path) -> list[str]:
-    """The commands of a page; tests/test_docs_commands.py runs them."""
+    """Return the blocks of shell commands of a page. tests/test_docs_commands.py runs them."""
     return re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
@@ -30,7 +30,7 @@ def _relative_links(page: Path) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings in GitHub's form."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -46,7 +46,7 @@ def test_links_lead_to_what_exists():
 
 
 def test_every_page_is_in_the_index():
-    """A decision is found in its folder."""
+    """The index links the folder of the decisions, not each decision."""
     index = ROOT / "docs" / "README.md"
     linked = {(index.parent / link.partition("#")[0]).resolve() for link in _relative_links(index)}
     decisions = ROOT / "docs" / "decisions"
@@ -55,13 +55,13 @@ def test_every_page_is_in_the_index():
 
 
 def test_pages_that_the_code_names_exist():
-    """`docs/<page>.md` in comments, docstrings and messages."""
+    """Covers `docs/<page>.md` in comments, docstrings and messages."""
     named = {page for path in [*CODE, ROOT / "Makefile"] for page in re.findall(r"\bdocs/[\w/.-]+\.md\b", path.read_text(encoding="utf-8"))}
     assert sorted(page for page in named if not (ROOT / page).exists()) == []
 
 
 def test_commands_can_be_pasted():
-    """An interactive zsh takes # for a command, a <word> is a redirection everywhere, and many systems have no `python`."""
+    """An interactive zsh runs # as a command, every shell reads <word> as a redirection, and many systems have no `python`."""
     unsafe = re.compile(r"(^|\s)#|<[a-z]|(^|\s)python -m|\.\.\.$")
     assert on_all_pages(lambda page: [line for block in shell_blocks(page) for line in block.splitlines() if unsafe.search(line)]) == {}
 
@@ -81,7 +81,10 @@ def test_commands_in_the_text_exist():
 
 
 def _unknown_routes(page: Path) -> list[str]:
-    """`GET /events/{id}`, whatever the parameters are called. A decision shows the routes of its time."""
+    """Return the routes on a page, such as `GET /events/{id}`, that the app does not have. Names of parameters may differ.
+
+    Pages of decisions are skipped, because a decision names the routes of its time.
+    """
     routes = {(method, re.sub(r"{\w+}", "{}", path)) for path, methods in app.routes.items() for method in methods}
     named = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (?:/api/v1)?(/[^`\s?\[]*)", page.read_text(encoding="utf-8"))
     asked = {(method, re.sub(r"{\w+}|<\w+>|\b\d+\b", "{}", f"/v1{path}")) for method, path in named if "..." not in path}
@@ -93,14 +96,17 @@ def test_routes_in_the_text_exist():
 
 
 def _kinds_of(error: type[ApiError]) -> Iterator[type[ApiError]]:
-    """An error and its subclasses; `app` has loaded them."""
+    """Yield an error and all its subclasses that `app` has loaded."""
     yield error
     for kind in error.__subclasses__():
         yield from _kinds_of(kind)
 
 
 def _wrong_errors(page: Path) -> list[str]:
-    """`404 `order_not_found`` and `` `order_not_found` (404)`` that the API does not have; the fake Stripe has errors of its own."""
+    """Return pairs of status and error code on a page that the API does not have. The page of the fake Stripe names other errors.
+
+    Both forms are found: `404 `order_not_found`` and `` `order_not_found` (404)``.
+    """
     text = " ".join(page.read_text(encoding="utf-8").split())
     pairs = {(int(status), code) for status, code in re.findall(r"\b([45]\d\d) `([a-z_]+)`", text)}
     pairs |= {(int(status), code) for code, status in re.findall(r"`([a-z_]+)` \(([45]\d\d)\)", text)}
@@ -124,7 +130,7 @@ def test_settings_in_the_text_exist():
 
 
 def _is_missing(shown_by: str) -> bool:
-    """Whether there is no such test, module or make target, as docs/claims.md names it."""
+    """Whether a test, module or make target that docs/claims.md names does not exist."""
     if shown_by.startswith("python -m "):
         path = ROOT / shown_by.split()[2].replace(".", "/")
         return not path.with_suffix(".py").exists() and not (path / "__main__.py").exists()

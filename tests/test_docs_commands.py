@@ -1,8 +1,8 @@
-"""The commands of the pages work as printed.
+"""The commands in the documentation work as printed.
 
-The commands that use a local run are executed as they are, in a copy of the repository: those of the README in bash and sh, those of other
-pages in sh. The other commands need an AWS account or many minutes, so sh executes them with stand-ins for `aws`, `make` and Python, which
-check that the operation, the options, the target or the module exists.
+Commands that use a local run are executed unchanged in a copy of the repository: the README's commands in bash and sh, other pages'
+commands in sh. The remaining commands need an AWS account or many minutes, so sh executes them with stand-ins for `aws`, `make` and
+Python, which check that the operation, the options, the target or the module exists.
 """
 
 import os
@@ -19,14 +19,14 @@ from tests.repository import PAGES, ROOT
 from tests.test_docs import shell_blocks
 
 STAND_INS = ROOT / "tests" / "stand_ins"
-# What a page has whose commands talk to the local run, and what those of its blocks have that do not.
+# _LOCAL marks pages with commands for the local run; _OTHER marks the blocks on such pages that do not use the local run.
 _LOCAL = re.compile(r"\$API|\.data/|^make (plan|apply|status)$", re.MULTILINE)
 _OTHER = re.compile(r"STAGE=|^make run$|^aws ", re.MULTILINE)
 _STARTS_RUN = "make run\n"
 
 
 def local_blocks(page: Path) -> list[str]:
-    """The blocks of a page that use a local run, in their order: later ones use the variables of earlier ones."""
+    """Return the blocks of a page that use a local run, in the order of the page, because later blocks use variables of earlier blocks."""
     blocks = [block for block in shell_blocks(page) if not _OTHER.search(block)]
     return blocks if any(_LOCAL.search(block) for block in blocks) else []
 
@@ -50,7 +50,7 @@ def run_script(shell: str, script: str, folder: Path, *first_on_path: Path) -> s
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the repository with a Python environment of its own, as `make` prepares it."""
+    """A copy of the repository with its own Python environment, as `make` prepares it."""
     folder = tmp_path_factory.mktemp("clone") / "fairgate"
     copy_repository(folder)
     environment = folder / ".venv"
@@ -65,7 +65,7 @@ def copy(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def local_run(copy):
-    """What the README starts first, with the data where it says, but on a free port."""
+    """The local run that the README starts first, with the README's data folder, but on a free port."""
     run = LocalRun(copy / ".data", command=["make", "--no-print-directory", "run"], folder=copy, DATA="").wait_for("Ctrl-C stops it")
     yield run
     run.end()
@@ -73,7 +73,7 @@ def local_run(copy):
 
 @pytest.fixture(scope="module")
 def curl(tmp_path_factory):
-    """A folder with a stand-in for curl."""
+    """A folder that contains a stand-in for curl."""
     folder = tmp_path_factory.mktemp("bin")
     shutil.copy(STAND_INS / "curl", folder)
     return folder

@@ -1,4 +1,4 @@
-"""The tables that tests get are those that the product creates."""
+"""The tables of the tests equal the tables that the product creates."""
 
 import pytest
 
@@ -12,7 +12,7 @@ ENGINES = {"moto": engines.moto, "local": engines.local}
 
 
 def described():
-    """Everything that the engine says about the tables of the current stage, times and ids aside."""
+    """Return the engine's descriptions of the current stage's tables, without times and ids."""
     client, found = dynamo.client(), {}
     for feature in tables.definitions():
         name = dynamo.table_name(feature)

@@ -1,4 +1,4 @@
-"""The invariants fail when what is stored is wrong, or nothing that ends with them proves anything."""
+"""The invariants fail on wrong data. Otherwise, tests that end with the invariants would prove nothing."""
 
 import re
 
@@ -19,7 +19,7 @@ from tests import builders, invariants
 
 @pytest.fixture
 def order_id(api, time) -> str:
-    """Two tables of four, bought with a promo code; the first seat has a guest."""
+    """An order of two tickets with four seats each, bought with a promo code. The first seat has a guest."""
     event_id, tier_id = builders.create_shop(api, admits=4)
     builders.create_promo_code(api, event_id, max_total_uses=5)
     order_id = builders.buy(api, "ada", event_id, tier_id, 2, promo_code="SAVE").json["order"]["id"]
@@ -37,13 +37,13 @@ def repeat_code(order_id):
 
 
 def move_guest(order_id):
-    """To a seat that the ticket does not have."""
+    """Move a guest to a seat that the ticket does not have."""
     [guest] = tickets.get_ticket(f"{order_id}-1").guests
     change_ticket(order_id, guests=json.encode([replace(guest, seat=5)]).decode())
 
 
 def change_uses(expression):
-    """Change the shard of the code's uses."""
+    """Change the shard that counts the uses of the promo code."""
     [promo_code] = promotions.scan_codes()
     dynamo.update_item(
         TableName=inventory.table_name(),
@@ -54,7 +54,7 @@ def change_uses(expression):
 
 
 def raise_max_uses(_):
-    """In the code alone, and not in the stock of its uses."""
+    """Raise the maximum in the promo code only, not in the stock of its uses."""
     [promo_code] = promotions.scan_codes()
     content = PromoCodeRow.find(promo_code.event_id, "SAVE").content.replace('"max_total_uses":5', '"max_total_uses":6')
     dynamo.update_if(PromoCodeRow(promo_code.event_id, "SAVE"), {"content": content}, "attribute_exists(event_id)")

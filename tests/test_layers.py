@@ -1,4 +1,4 @@
-"""The layers of `.importlinter`: who may import whom."""
+"""The imports of the code follow the layers of `.importlinter`."""
 
 import subprocess
 import sys

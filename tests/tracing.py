@@ -1,4 +1,4 @@
-"""Keep coverage's tracer out of code that it does not measure: under a trace function, Python runs all code at half its speed."""
+"""Keeps coverage's tracer out of code that coverage does not measure, because Python runs traced code at half its speed."""
 
 import pkgutil
 import sys
@@ -20,7 +20,7 @@ from devtools.stripe.http_server import StripeHttpServer
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, during which this thread has no tracer of coverage's. Tracers of others (a debugger's) stay."""
+    """Return the function, wrapped to run without coverage's tracer in this thread. Other tracers, such as a debugger's, stay."""
 
     @wraps(function)
     def run(*arguments: Any, **named: Any) -> Any:
@@ -32,23 +32,23 @@ def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments, **named)
         finally:
             sys.settrace(tracer)
-            _nothing()  # coverage's tracer takes up its work at the first call that it sees
+            _nothing()  # coverage's tracer resumes at the next call that it sees
 
     return run
 
 
 def stop_the_tracer_of_a_controller(config: pytest.Config) -> None:
-    """Leave a worker one tracer. pytest-cov starts one in it as if it were the controller, and later that of a worker.
+    """Leave a worker with one tracer. pytest-cov starts a controller's tracer in a worker, and later the worker's own tracer.
 
-    With both, the mark `no_cover` would pause the second, and the first would go on.
+    With both tracers, the mark `no_cover` would pause only the worker's tracer, and the controller's tracer would continue.
     """
     if hasattr(config, "workerinput") and (measuring := coverage.Coverage.current()) is not None:
         measuring.stop()
 
 
 def collect_untraced(session: pytest.Session) -> None:
-    """Let coverage's tracer see how the product is imported, which it measures, and nothing of how tests are imported and found."""
-    if sys.gettrace() is None or session.config.pluginmanager.hasplugin("dsession"):  # which has workers that find them
+    """Import the product with coverage's tracer, which measures the imports, and then collect the tests without the tracer."""
+    if sys.gettrace() is None or session.config.pluginmanager.hasplugin("dsession"):  # with "dsession", workers collect the tests
         return
     for package in (chalicelib, bootstrap):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -57,13 +57,13 @@ def collect_untraced(session: pytest.Session) -> None:
 
 
 def _nothing() -> None:
-    """See above."""
+    """Give coverage's tracer a call at which it resumes, for `untraced`."""
 
 
 def trace_the_product_alone() -> None:
-    """Run without the tracer what the product calls: botocore and the engine behind it, Stripe's SDK and the fake behind that."""
+    """Run the code behind the product without the tracer: botocore and the engine, Stripe's SDK and the fake Stripe."""
     BaseClient._make_api_call = untraced(BaseClient._make_api_call)  # type: ignore[method-assign]
-    # What the shorter way of `dynamo_client` calls. An engine in this process answers to an event.
+    # The shortcut of `dynamo_client` calls these two, and an engine in this process answers to the event.
     EventAliaser.emit = untraced(EventAliaser.emit)  # type: ignore[method-assign]
     EventAliaser.emit_until_response = untraced(EventAliaser.emit_until_response)  # type: ignore[method-assign]
     Endpoint._send = untraced(Endpoint._send)  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
-"""Routes of accounts: register, log in and out, profiles, passwords, mailed links, and the accounts of all people for admins.
+"""Account routes: registration, login, sessions, profiles, passwords, mailed links, and for admins the accounts of all people.
 
-A session's refresh token is in bodies, or in a cookie if the client requests one (`session_cookie`).
+A session's refresh token travels in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
 """
 
 from typing import Annotated, Literal
@@ -61,7 +61,7 @@ _SESSION_POSITION = r"\d{11}#[0-9a-f]{32}"
 
 
 class NewAccount(Struct, forbid_unknown_fields=True):
-    """Somebody who registers. With the access token of a guest, the guest becomes this account and keeps their tickets."""
+    """A registration. If a guest's access token is sent, the guest becomes this account and keeps the guest's tickets."""
 
     email: Email
     password: NewPassword
@@ -78,27 +78,27 @@ class LoginBody(Struct, forbid_unknown_fields=True):
 
 
 class RefreshBody(Struct, forbid_unknown_fields=True):
-    """`refresh_token` is needed unless it is in the cookie."""
+    """`refresh_token` is required unless the cookie has it."""
 
     refresh_token: RefreshToken | None = None
 
 
 class LogoutBody(Struct, forbid_unknown_fields=True):
-    """`refresh_token` is needed unless it is in the cookie. `everywhere` ends all sessions of the user, on all devices."""
+    """`refresh_token` is required unless the cookie has it. `everywhere` ends all of the user's sessions, on all devices."""
 
     refresh_token: RefreshToken | None = None
     everywhere: bool = False
 
 
 class SessionsQuery(Struct, forbid_unknown_fields=True):
-    """Which page of the sessions."""
+    """A page of the user's sessions."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Cursor | None = None
 
 
 class ProfileChanges(Struct, forbid_unknown_fields=True):
-    """Fields that are left out stay as they are; null removes one."""
+    """Changes of a profile. A missing field stays unchanged; null removes the value."""
 
     first_name: PersonName | UnsetType | None = UNSET
     last_name: PersonName | UnsetType | None = UNSET
@@ -116,7 +116,7 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 
 
 class NewAddress(Struct, forbid_unknown_fields=True):
-    """`email`: the address that the account is to have. `password`: the current one."""
+    """`email`: the account's new address. `password`: the current password."""
 
     email: Email
     password: EnteredPassword
@@ -314,14 +314,14 @@ def _tokens_reply(tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[T
     return Reply(tokens_view(tokens, tokens.refresh_token), status)
 
 
-# Routes for admins: the accounts of all people.
+# Routes for admins.
 
 
 class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Whose accounts to list, by address.
+    """Which accounts to list, sorted by address.
 
-    `search` is the beginning of an e-mail address, or a whole user id. `group`: admins, promoters who are no admins, or accounts that are
-    locked, in no other group. Without both, the accounts of all three groups.
+    `search` is the beginning of an email address, or a whole user id. `group` is one of three groups, and no account is in two of them:
+    admins, promoters who are not admins, and other accounts that are locked. Without `search` and `group`, all three groups are listed.
     """
 
     search: (
@@ -343,10 +343,10 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What somebody is to be allowed. What is left out, or null, stays as it is.
+    """Changes of an account's rights. A field that is missing or null stays unchanged.
 
-    `roles` are all roles that they keep or get; everybody has `user`, and `admin` can only be kept or taken away.
-    `reason` is for the audit log.
+    `roles` is the complete new set of roles. Everybody has `user`; `admin` can only be kept or removed, not granted.
+    `reason` is written to the audit log.
     """
 
     roles: Annotated[list[Literal["user", "promoter", "admin"]], Meta(min_length=1, max_length=3)] | None = None

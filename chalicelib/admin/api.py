@@ -1,4 +1,7 @@
-"""Admin routes: the running sale, orders, refunds, revenue, open cases. Promoters may use those of their own events."""
+"""Admin routes: running sales, orders, refunds, revenue, open cases, payouts and scheduled jobs.
+
+Promoters may use the routes about sales, orders, refunds and revenue for the events that they manage; the other routes are for admins.
+"""
 
 from typing import Annotated, Literal
 
@@ -33,7 +36,7 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 
 
 class RefundBody(Struct, forbid_unknown_fields=True):
-    """`tickets`: ids; null for all that the buyer still has. `fee_cents`: kept of each ticket; null for the settings' fee."""
+    """`tickets`: ids, null for all tickets that the buyer still has. `fee_cents`: the fee for each ticket, null for the settings' fee."""
 
     reason: Reason
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None

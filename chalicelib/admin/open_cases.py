@@ -1,4 +1,4 @@
-"""Open cases for the admins: refunds that are not finished, disputes that are not decided, and findings of the reconciliation."""
+"""Open cases for admins: unfinished refunds, undecided disputes, and findings of the reconciliation."""
 
 from typing import Annotated, Any
 
@@ -27,14 +27,14 @@ OpenCase = Annotated[dict[str, Any], Meta(description="An open case. Each kind h
 
 
 class OpenCasesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the open cases."""
+    """A page of the open cases."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 100
     cursor: Cursor | None = None
 
 
 class LastRunView(Struct, frozen=True, kw_only=True):
-    """The last run of the reconciliation: what it compared in [since, until), and what it repaired and found, by kind."""
+    """The last run of the reconciliation: how much it compared in [since, until), and how much it repaired and found, by kind."""
 
     at: Timestamp
     since: Timestamp
@@ -48,7 +48,7 @@ class LastRunView(Struct, frozen=True, kw_only=True):
 
 
 class OpenCasesView(Struct, frozen=True, kw_only=True):
-    """A page of the open cases, the oldest first, and the last run, null before the first. `next_cursor` is null on the last page."""
+    """A page of the open cases, oldest first. `last_run` is null before the first run, and `next_cursor` is null on the last page."""
 
     open: list[OpenCase]
     next_cursor: str | None
@@ -57,7 +57,7 @@ class OpenCasesView(Struct, frozen=True, kw_only=True):
 
 
 def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
-    """A page of the open cases, and what the last run of the reconciliation did."""
+    """Return a page of the open cases, with the result of the last reconciliation."""
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
     last_run, (open_cases, last) = schedule.load_last_run(), cases.list_page(query.limit, after)
     return OpenCasesView(
@@ -69,9 +69,10 @@ def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
 
 
 def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
-    """Close a case that a person has resolved: a finding, or a refund that has failed for good. Raises NotFound.
+    """Close a case that a person has resolved: a finding, or a refund that has failed for good.
 
-    Disputes close when the bank has decided, other refunds when they succeed.
+    Disputes close when the bank decides, and other refunds when they succeed. Raises NotFound if the case cannot be closed by hand or has
+    just changed.
     """
     case = cases.find_manual_case(order_id, case_id)
     if case is None:

@@ -1,4 +1,4 @@
-"""Orders and revenue as admins and promoters see them."""
+"""Orders, previews of refunds, and revenue, as admins and promoters see them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ from chalicelib.tickets.model import Attendee, Ticket, ticket_id
 
 
 class AdminOrder(OrderView, frozen=True, kw_only=True):
-    """An order with what was sent along with its checkout, and its event, which are missing if the store cannot show them now."""
+    """An order with its event and the details sent with its checkout. These fields are missing if the store cannot be read now."""
 
     responses: dict[str, str] | UnsetType = UNSET
     answers: list[OptionAnswer] | UnsetType = UNSET
@@ -44,7 +44,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
 
 
 class OrderPayment(Struct, frozen=True, kw_only=True):
-    """The payment of an order. `reference` is what was opened at the provider, `capture` the payment that has taken the money."""
+    """The payment of an order. `reference`: what was opened at the provider. `capture`: the provider's payment that took the money."""
 
     provider: ProviderName
     reference: str | None
@@ -52,10 +52,10 @@ class OrderPayment(Struct, frozen=True, kw_only=True):
 
 
 class AdminRefundView(RefundView, frozen=True, kw_only=True):
-    """A refund with what only admins and promoters see of it. `reference` is the provider's id of it.
+    """A refund with the fields that only admins and promoters see. `reference` is the provider's id of the refund.
 
-    `by` has asked for it. `by_name` is null for admins, programs and who works at the event no more, `by_role` for the last two; both also
-    if the store cannot show them now.
+    `by` is the user id of the requester. `by_name` is null for admins, programs, and people who no longer work at the event; `by_role` is
+    null for the last two. Both are null if the store cannot be read now.
     """
 
     reason: str
@@ -70,14 +70,14 @@ class AdminRefundView(RefundView, frozen=True, kw_only=True):
 
 
 class AdminDisputeView(DisputeView, frozen=True, kw_only=True):
-    """A dispute with the payment that it is about, `capture`, and the numbers of the tickets that became void when it was lost."""
+    """A dispute. `capture`: the disputed payment. `voided`: the numbers of the tickets that became void when the dispute was lost."""
 
     voided: list[int]
     capture: str
 
 
 class TransactionView(Struct, frozen=True, kw_only=True):
-    """One entry of the ledger; `facts` are the details that it was written with."""
+    """One entry of the ledger. `facts` are the details that were recorded with the entry."""
 
     event_id: str
     purchase_id: str
@@ -91,16 +91,16 @@ class TransactionView(Struct, frozen=True, kw_only=True):
 
 
 class AdminOrderTicket(OrderTicket, frozen=True, kw_only=True):
-    """A ticket within its order, with who came in with it, the first one first."""
+    """A ticket within its order, with its check-ins, oldest first."""
 
     checkins: list[CheckInView]
 
 
 class AdminOrderView(Struct, frozen=True, kw_only=True):
-    """An order with its payment, refunds, disputes and ledger. `balance_cents` is what we keep, before the provider's fees.
+    """An order with its payment, refunds, disputes and ledger. `balance_cents` is what the shop keeps, before the provider's fees.
 
-    After a change that cannot be shown in full, `message` says so in place of tickets, payment, transactions and balance. After a request
-    for a refund, `refund` is that refund.
+    If the order cannot be shown in full after a change, `message` says so and replaces tickets, payment, transactions and balance. After a
+    refund request, `refund` is the requested refund.
     """
 
     order: AdminOrder
@@ -115,7 +115,7 @@ class AdminOrderView(Struct, frozen=True, kw_only=True):
 
 
 class RevenueView(Struct, frozen=True, kw_only=True):
-    """The revenue of an event by provider and currency."""
+    """The revenue of an event, by provider and currency."""
 
     event_id: str
     event_name: str
@@ -123,7 +123,7 @@ class RevenueView(Struct, frozen=True, kw_only=True):
 
 
 def get_order(identity: Identity, order_id: str) -> Purchase:
-    """An order that the caller may manage. Raises OrderNotFound, also for the orders of events that others manage."""
+    """Return an order. Raises OrderNotFound, also if the caller may not manage the order's event."""
     purchase = queries.get_order(order_id)
     if not permissions.may_manage(identity, purchase.event_id):
         raise OrderNotFound()
@@ -131,7 +131,7 @@ def get_order(identity: Identity, order_id: str) -> Purchase:
 
 
 def admin_order_view(purchase: Purchase) -> AdminOrderView:
-    """An order with its payment, refunds, disputes and ledger."""
+    """Return the view of an order with its payment, refunds, disputes and ledger."""
     (entries, tickets), (details, people) = parallel.both(
         lambda: parallel.both(lambda: ledger.list_purchase_entries(purchase.event_id, purchase.id), lambda: queries.load_tickets(purchase)),
         lambda: parallel.both(lambda: queries.load_details(purchase), lambda: _find_refunders(purchase)),
@@ -152,7 +152,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
 
 
 def changed_order_view(purchase: Purchase) -> AdminOrderView:
-    """An order after a change that was made: as `admin_order_view`, or, if the store does not answer, what was written of it."""
+    """Return the view of an order after a change: `admin_order_view`, or only what was written if the store does not answer."""
     try:
         return admin_order_view(purchase)
     except dynamo.STORE_ERRORS as error:
@@ -171,7 +171,7 @@ def _ticket_view(ticket: Ticket, purchase: Purchase) -> AdminOrderTicket:
 
 
 def _find_refunders(purchase: Purchase) -> dict[str, Person]:
-    """Those of the event who have asked for refunds of an order, by user id."""
+    """Return the event's people who requested refunds of the order, by user id."""
     user_ids = {refund.by for refund in purchase.refunds}
     event = catalog.snapshot().events.get(purchase.event_id)
     return find_people(purchase.event_id, event.promoter_id if event is not None else None, user_ids) if user_ids else {}
@@ -198,27 +198,27 @@ def _dispute_view(dispute: Dispute) -> AdminDisputeView:
 
 
 def transaction_view(entry: LedgerEntry) -> TransactionView:
-    """One entry of the ledger."""
+    """Return the view of a ledger entry."""
     fields = asdict(entry) | {"at": clock.iso(entry.at)}
     return TransactionView(facts=fields.pop("details"), **fields)
 
 
 def event_revenue(event_id: str) -> RevenueView:
-    """The revenue of an event by provider and currency. Raises NotFound."""
+    """Return the revenue of an event, by provider and currency. Raises NotFound if the event does not exist."""
     event = catalog.snapshot().events.get(event_id)
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
     return RevenueView(event_id=event.id, event_name=event.name, takings=ledger.revenue_report(event_id).totals)
 
 
-# What a refund would do, before anybody asks for it: planned by the same code as the refund itself.
+# Refund previews, planned by the same code as the refund.
 
 
 class RefundPreviewView(Struct, frozen=True, kw_only=True):
-    """What a refund would do. The buyer gets `amount_cents`: the `price_cents` of the tickets, less `fee_cents`.
+    """The effect of a refund. The buyer gets `amount_cents`: `price_cents` of the tickets less `fee_cents` and `refunded_before_cents`.
 
-    It is less still if a part of the money was refunded in the provider's dashboard: `refunded_before_cents`. `tickets` are the ids of
-    those that become void, `kept` how many the buyer has then, `order_status` what the order is then.
+    `refunded_before_cents` is the part of this money that was already refunded in the provider's dashboard. `tickets` are the ids of the
+    tickets that become void, `kept` is the number of tickets that the buyer keeps, `order_status` is the order's status after the refund.
     """
 
     order_id: str
@@ -234,7 +234,7 @@ class RefundPreviewView(Struct, frozen=True, kw_only=True):
 
 
 def preview_refund(purchase: Purchase, request: RefundRequest, by: str, now: int) -> RefundPreviewView:
-    """What the request would do to the order as it is now. Raises as `requests.request_refund`, and writes nothing."""
+    """Return what the request would do to the order as it is now. Writes nothing. Raises the refusals of `refunds.request_refund`."""
     refund = refunds.plan_refund(purchase, request, "preview", by, now)
     price = sum(purchase.ticket_price(number) for number in refund.tickets)
     return RefundPreviewView(

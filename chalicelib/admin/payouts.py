@@ -1,4 +1,4 @@
-"""What the payment provider has paid out to the bank of the account, and how far our books are compared with its own."""
+"""The payment provider's payouts to the account's bank, and up to when our books are compared with the provider's books."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
 
 class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of the payouts of one provider, the first one unless it is named."""
+    """A page of one provider's payouts. Without `provider`, the first provider of the stage."""
 
     provider: ProviderName | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
@@ -25,9 +25,9 @@ class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class PayoutView(Struct, frozen=True, kw_only=True):
-    """A transfer to the bank; `arrives_at` is when the bank should have it, `failure` why it sent it back.
+    """A transfer to the bank. `arrives_at`: when the bank should receive it. `failure`: why the bank sent it back.
 
-    `is_compared`: all payments from before it was made are compared with our books.
+    `is_compared`: all payments made before the payout have been compared with our books.
     """
 
     id: str
@@ -42,10 +42,11 @@ class PayoutView(Struct, frozen=True, kw_only=True):
 
 
 class PayoutsView(Struct, frozen=True, kw_only=True):
-    """The account's payouts, the newest first. They are of all that the account sells, also elsewhere.
+    """The account's payouts, newest first. They cover everything that the account sells, including sales outside this shop.
 
-    `providers` take payments here; `provider` is the one whose payouts these are, null where none does. `compared_until`: up to when
-    payments are compared with our books; `findings` counts the differences that the last comparison found; both null before the first one.
+    `providers` are the external payment providers of this stage; `provider` is the provider of the listed payouts, null if the stage has
+    no external provider. `compared_until` is the time up to which payments have been compared with our books, and `findings` is the number
+    of differences found by the last comparison; both are null before the first comparison.
     """
 
     payouts: list[PayoutView]
@@ -57,7 +58,7 @@ class PayoutsView(Struct, frozen=True, kw_only=True):
 
 
 def list_payouts(query: PayoutsQuery) -> PayoutsView:
-    """A page of payouts. Raises InvalidInput for an unknown provider or an invalid cursor, and ProviderUnavailable."""
+    """Return a page of payouts. Raises InvalidInput for an unknown provider or an invalid cursor, and ProviderUnavailable."""
     names = payments.external_provider_names()
     if query.provider is not None and query.provider not in names:
         offered = ", ".join(names) or "none"

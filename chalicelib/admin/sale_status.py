@@ -1,4 +1,4 @@
-"""The status of an event's sale for admins: what is sold, held and available, and who waits."""
+"""The status of an event's sale for admins: tickets sold, held and available, the queue, revenue, and outcomes of attempts to buy."""
 
 from msgspec import Struct
 
@@ -18,7 +18,7 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 
 class TierSale(Struct, frozen=True, kw_only=True):
-    """The tickets of one tier. A null stands for no limit."""
+    """The tickets of one tier. Null means no limit."""
 
     tier_id: str
     tier_name: str
@@ -29,7 +29,7 @@ class TierSale(Struct, frozen=True, kw_only=True):
 
 
 class SaleStatusView(Struct, frozen=True, kw_only=True):
-    """The status of an event's sale: the tickets of all tiers together, of each tier, and who waits. A null stands for no limit."""
+    """The status of an event's sale: the tickets of all tiers together and of each tier, and the queue. Null means no limit."""
 
     event_id: str
     event_name: str
@@ -45,7 +45,7 @@ class SaleStatusView(Struct, frozen=True, kw_only=True):
 
 
 def sale_status(event_id: str, now: int) -> SaleStatusView:
-    """The status of an event's sale, as it is now and not from a cache. Raises NotFound."""
+    """Return the current status of an event's sale, read from the store and not from a cache. Raises NotFound."""
     current = catalog.load_current()
     event = current.events.get(event_id)
     if event is None:
@@ -81,18 +81,17 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     )
 
 
-# A sale while it runs, in one reply: who waits, what is held and sold, the money, and how attempts to buy have ended.
-#
-# Dashboards poll every two seconds. Each instance reads the store at most once in that time, however many dashboards poll it.
+# The live dashboard. Dashboards poll every two seconds; each instance reads the store at most once in that time for each event,
+# regardless of how many dashboards poll it.
 
 MAX_AGE_SECONDS = 2
 _MAX_EVENTS = 1000
 
 
 class LiveSaleView(Struct, frozen=True, kw_only=True):
-    """A sale as it was at `at`, which is two seconds ago at most while the store answers.
+    """A sale as it was at `at`, which is at most two seconds ago while the store answers.
 
-    `sale` is as the stock and the waiting room have it. `purchases` and `takings` follow the payments within seconds; `takings` has one
+    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds; `takings` has one
     entry for each provider and currency. `on_sale_at` is null for an event that was always on sale.
     """
 
@@ -107,7 +106,7 @@ _sales: TtlCache[LiveSaleView] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX
 
 
 def live_sale(event: Event, now: int) -> LiveSaleView:
-    """The sale of an event, at most two seconds old; at once after a change of the catalog that this instance knows, such as a pause."""
+    """Return an event's sale, at most two seconds old. A catalog change that this instance knows, such as a pause, appears at once."""
     return _sales.get(now, catalog.snapshot().revision, lambda: _load(event, now), event.id)
 
 

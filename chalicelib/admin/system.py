@@ -1,4 +1,4 @@
-"""How the scheduled jobs ran, what they have before them, and the limits for buyers: for admins who ask whether everything runs."""
+"""The system page for admins: the last runs of the scheduled jobs, their backlogs, and the limits for buyers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -15,22 +15,22 @@ from chalicelib.notifications import outbox
 from chalicelib.reconciliation import schedule
 
 _WEBHOOKS = "retry_webhooks"
-LATE_INTERVALS = 3  # a job that should have begun so many times since its last run does not run
-COUNTED = 1000  # of each backlog: one that is larger is shown as so many
+LATE_INTERVALS = 3  # a job is late after this many intervals without a run
+COUNTED = 1000  # the most entries counted in a backlog; a larger backlog is shown as this number
 
 
 class BacklogView(Struct, frozen=True):
-    """What is due and not done yet: how many, 1000 at most, and since when the oldest is due, null if there is none."""
+    """Work that is due and not done. `due` counts at most 1000; `oldest_due_at` is when the oldest became due, null if nothing is due."""
 
     due: int
     oldest_due_at: Timestamp | None
 
 
 class JobView(Struct, frozen=True, kw_only=True):
-    """A scheduled job: its last run, null if it never ran, and when the next one is due.
+    """A scheduled job: its last run, and when the next run is due. The fields of a run are null if the job never ran.
 
-    `error` is the type of error if the last run failed; `succeeded_at` is when the last one began that did not. `late`: it should have run
-    several times since then.
+    `error` is the type of error if the last run failed. `succeeded_at` is when the last successful run began. The state `late` means that
+    the job should have run several times since its last run.
     """
 
     name: str
@@ -44,11 +44,12 @@ class JobView(Struct, frozen=True, kw_only=True):
 
 
 class SystemView(Struct, frozen=True, kw_only=True):
-    """How far the scheduled jobs are, and the limits of this stage.
+    """The state of the scheduled jobs, and the limits of this stage.
 
-    `mails` and `refunds` are done within some two minutes while the jobs run. `webhooks` are those of all promoters that the last run of
-    `retry_webhooks` found due; the time is of those to addresses that do not fail. `compared_at`: when the books were last compared with
-    the payment provider's, null if never. `limits`: requests/seconds of each user by the name of the limit, empty if limits are off.
+    While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
+    the last run of `retry_webhooks` found due; its time ignores endpoints that fail. `compared_at` is when our books were last compared
+    with the payment provider's books, null if never. `limits` maps the name of a limit to requests/seconds per user, empty if limits are
+    off.
     """
 
     at: Timestamp
@@ -62,7 +63,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
 
 
 def load_system(now: int) -> SystemView:
-    """What is due at `now`. May miss what was written within the last second."""
+    """Return the state of the jobs and their backlogs at `now`. May miss writes of the last second."""
     (mails, refunds), (last_run, runs) = parallel.both(
         lambda: parallel.both(lambda: outbox.list_late(now, COUNTED), lambda: cases.list_due("refund", now, COUNTED)),
         lambda: parallel.both(schedule.load_last_run, lambda: job_runs.load(sorted(INTERVALS))),
@@ -97,7 +98,7 @@ def _job(name: str, every_seconds: int, run: JobRun | None, now: int) -> JobView
 
 
 def _webhooks(runs: Mapping[str, JobRun]) -> BacklogView:
-    """What the job found due when it ran last, because the API may not read the endpoints of all promoters."""
+    """Return the backlog that the job's last run reported, because the API is not permitted to read the endpoints of all promoters."""
     run = runs.get(_WEBHOOKS)
     if run is None or run.succeeded_at is None:
         return BacklogView(0, None)

@@ -1,15 +1,15 @@
-"""An entry of the audit log: who changed what, when, and from where."""
+"""Entries of the audit log (who changed what, when, and from where), with the filter and the page of a list of entries."""
 
 from typing import Any
 
 from msgspec import Struct
 
-# The position of an entry in a list, where the next page begins.
+# An entry's sort key, `<ISO time>#<ULID>`. A cursor must have this form.
 POSITION_FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#\w+"
 
 
 class FieldChange(Struct, frozen=True):
-    """The values of a field before and after a change; null for one that did not exist."""
+    """The values of a field before and after a change. Null if the field did not exist."""
 
     before: Any
     after: Any
@@ -18,8 +18,8 @@ class FieldChange(Struct, frozen=True):
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """`actor` did `action` (such as `event.paused`) to `subject` (`event#<id>`, `tier#<id>`, `order#<id>`, `catalog`).
 
-    `at` is ISO 8601 in UTC. `event_id` is the event that the entry is found with. `request_id` is that of the request, or of the run of a
-    job; null for a command. `address` is the caller's, null for jobs and commands.
+    `at` is ISO 8601 in UTC. `event_id` is the event under which the entry is listed. `request_id` is the id of the request or of the job
+    run, null for a command. `address` is the caller's network address, null for jobs and commands.
     """
 
     id: str
@@ -35,7 +35,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class AuditFilter(Struct, frozen=True, kw_only=True):
-    """Which entries to list; null is all. `since` (included) and `until` (not included) are in epoch seconds."""
+    """Which entries to list. A null field does not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds."""
 
     subject: str | None = None
     event_id: str | None = None
@@ -45,13 +45,13 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     until: int | None = None
 
     def accepts(self, entry: AuditEntry) -> bool:
-        """Whether an entry has the subject, event, actor and action that are asked for."""
+        """Whether an entry matches the filter's subject, event, actor and action. Times are not compared."""
         names = ("subject", "event_id", "actor", "action")
         return all(wanted is None or wanted == getattr(entry, name) for name in names for wanted in (getattr(self, name),))
 
 
 class AuditPage(Struct, frozen=True):
-    """Entries, newest first. With a `next_before` there may be more, which come before it."""
+    """Entries, newest first. `next_before` is the position where the next page begins, null on the last page."""
 
     entries: list[AuditEntry]
     next_before: str | None

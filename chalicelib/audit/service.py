@@ -1,4 +1,4 @@
-"""The audit log. An entry is written in the same transaction as the change that it records, so neither exists without the other."""
+"""The audit log. Each entry is written in the same transaction as the change that it records, so neither exists without the other."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChan
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log
 
-UNKNOWN = "unknown"  # an actor without a name: the index of actors takes no empty texts
-MAX_ROWS_READ = 1000  # for one page, however few of them a filter accepts
+UNKNOWN = "unknown"  # replaces an empty actor, because a key of an index cannot be an empty string
+MAX_ROWS_READ = 1000  # for one page, even if the filter accepts only a few of these rows
 
 
 def entry_item(
@@ -22,10 +22,10 @@ def entry_item(
     event_id: str | None = None,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> dynamo.TransactItem:
-    """Transaction item that records a change made at `now`; within a request also its id and the caller's address.
+    """Return the transaction item that records a change made at `now`, and within a request also its id and the caller's address.
 
-    `event_id` is the event that the entry is found with; a subject `event#<id>` says it already. `changes` are field -> (old value, new
-    value). Details and values must be JSON-encodable and contain no secrets.
+    `event_id` is the event under which the entry is listed; by default the event of a subject `event#<id>`. `changes` maps each field to
+    (old value, new value). Details and values must be JSON-encodable and contain no secrets.
     """
     kind, _, subject_id = subject.partition("#")
     entry = AuditEntry(
@@ -44,15 +44,15 @@ def entry_item(
 
 
 def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
-    """The latest `limit` entries about `subject`, newest first; strongly consistent."""
+    """Return the latest `limit` entries about `subject`, newest first. The read is strongly consistent."""
     return list_page(AuditFilter(subject=subject), limit).entries
 
 
 def list_page(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
-    """Up to `limit` entries that the filter accepts, newest first; those before the `next_before` of the page before.
+    """Return up to `limit` entries that the filter accepts, newest first. `before` is the `next_before` of the previous page.
 
-    A page that has read many entries which the filter does not accept ends early, and says where to go on. Only lists of one subject are
-    strongly consistent.
+    A page ends early after MAX_ROWS_READ rows, and its `next_before` says where to continue. Only a list of one subject is strongly
+    consistent.
     """
     found: list[tuple[AuditEntry, str]] = []
     for read, (entry, position) in enumerate(store.query(wanted, before), start=1):

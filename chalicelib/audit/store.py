@@ -1,7 +1,7 @@
-"""The table `audit`. Entries are only ever added, never changed or deleted.
+"""The table `audit`. Entries are added and never changed or deleted.
 
-Its sort key, in the table and in the indexes alike, is `<ISO time>#<ULID>`, so that entries sort by time wherever they are listed: by
-subject, by event, by actor, or by day if nothing of that is asked for.
+The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so that every list of entries is sorted by time: the list of a
+subject, of an event, of an actor, or of a day if the filter names none of these three.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,10 +18,10 @@ from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 
-MAX_DAYS = 31  # how far one page looks back if nothing but times is asked for
-PAGE_ROWS = 250  # of one call to the store
+MAX_DAYS = 31  # how far back one page reads if the filter names no subject, event or actor
+PAGE_ROWS = 250  # rows in one answer of the store
 
-_FIRST, _LAST = "0", "~"  # sort before and after all times
+_FIRST, _LAST = "0", "~"  # they sort before and after every time
 
 
 class EventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -52,7 +52,7 @@ class DayIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class AuditRow(dynamo.Table):
-    """One entry; `details` and `changes` are JSON. `day` is the date of `at`."""
+    """One entry. `details` and `changes` are JSON. `day` is the date part of `at`."""
 
     feature = "audit"
     contents = "The audit log: who changed what, and when."
@@ -77,7 +77,7 @@ class AuditRow(dynamo.Table):
 
 
 def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
-    """Transaction item that adds the entry."""
+    """Return the transaction item that adds the entry."""
     row = AuditRow(
         entry.subject,
         f"{entry.at}#{entry.id}",
@@ -90,20 +90,20 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
         details=msgspec.json.encode(entry.details).decode(),
         changes=msgspec.json.encode(entry.changes).decode() if entry.changes else None,
     )
-    # No entry is ever overwritten. The ULID makes every key new, so in practice the condition always holds.
+    # The condition ensures that no entry is overwritten. It holds in practice, because the ULID makes every key unique.
     return dynamo.put(row, "attribute_not_exists(subject)")
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
-    """Return entries that match the filter's subject, else its event, else its actor, newest first, each with its sort key.
+    """Yield entries, newest first, each with its sort key, selected by the filter's subject, else its event, else its actor, else by day.
 
-    The remaining fields of the filter are not applied. With `before`, a sort key, only entries before it are returned.
+    The filter's times are applied; its other fields are not. With `before`, a sort key, only entries before that key are returned.
     """
     first = clock.iso(wanted.since) if wanted.since is not None else _FIRST
     last = min(clock.iso(wanted.until) if wanted.until is not None else _LAST, before or _LAST)
     if first > last:
         return
-    # All sort keys of the second `last` are greater than it, so `until` is not included.
+    # `last` has no ULID, so every sort key of that second is greater than `last`: this makes `until` exclusive.
     for row in _query_rows(wanted, AuditRow.at.between(first, last), first, last):
         if row.at != before:
             yield _entry(row), row.at
@@ -124,7 +124,7 @@ def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -
 
 
 def _days_back(newest: str, oldest: str) -> Iterator[str]:
-    """The days from that of one time back to that of another, newest first, MAX_DAYS at most."""
+    """Yield the days from the time `newest` back to the time `oldest`, newest first, at most MAX_DAYS of them."""
     day = date.fromisoformat(newest[:10])
     for _ in range(MAX_DAYS):
         if day.isoformat() < oldest[:10]:

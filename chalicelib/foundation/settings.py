@@ -1,4 +1,7 @@
-"""Every limit, duration and switch, each with an environment variable FAIRGATE_<NAME>. Read at first use, never at import."""
+"""The settings: all limits, durations, switches and keys, each set by an environment variable FAIRGATE_<NAME>.
+
+The environment is read at first use, never at import.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from msgspec import Meta
 
 PREFIX = "FAIRGATE_"
 DEFAULT_REGION = "us-east-1"
-# The first of these variables that is set is the region. Lambda sets AWS_REGION.
+# The first of these variables that is set determines the region. Lambda sets AWS_REGION.
 REGION_VARIABLES = (f"{PREFIX}REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
@@ -18,7 +21,7 @@ Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
 PRODUCTION = "prod"  # the stage that takes real money
-# Values that this stage refuses: (setting, value) -> reason.
+# Values that production refuses: (setting, value) -> reason.
 NOT_IN_PRODUCTION = {
     ("identity", "demo"): "with demo, anybody can act as any user",
     ("payment_simulation", "on"): "a simulated payment gives tickets without money",
@@ -33,7 +36,7 @@ def _says(description: str) -> Meta:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: `make docs` writes them into docs/settings.md."""
+    """The settings of a process. FAIRGATE_NAME sets the field `name`. `make docs` writes the descriptions into docs/settings.md."""
 
     stage: Annotated[
         str,
@@ -249,28 +252,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def provider_namespace(self) -> str:
-        """The mark of our payments at Stripe, where each shop on an account receives the webhooks of all of them."""
+        """The mark of our payments at Stripe, where every shop on an account receives the webhooks of all shops on that account."""
         return self.stripe_namespace or self.stage
 
     @property
     def has_own_page(self) -> bool:
-        """Whether buyers pay on the shop's own page: the settings choose it, and the publishable key is set."""
+        """Whether buyers pay on the shop's own page: the settings choose that page, and the publishable key is set."""
         return self.checkout_page == "own" and bool(self.stripe_publishable_key)
 
 
-# Calls to Stripe for each payment: one to open it, one to verify it.
+# Each payment is opened by one call and verified by another.
 STRIPE_CALLS_PER_PAYMENT = 2
 
 
 class SettingsError(Exception):
-    """A setting is missing or malformed; the message names its environment variable."""
+    """A setting is unknown, missing or malformed. The message names the environment variable."""
 
 
 _current: Settings | None = None
 
 
 def read(environment: dict[str, str]) -> Settings:
-    """Parse environment variables; raises SettingsError, which names the invalid variable, and for unknown names with our prefix."""
+    """Return the settings of an environment. Raises SettingsError for an invalid value and for an unknown name with our prefix."""
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     variables = {PREFIX + name.upper() for name in types}
     for key in environment:
@@ -315,7 +318,7 @@ def _check_production(settings: Settings) -> None:
 
 
 def current() -> Settings:
-    """Return the settings of this process, which are read from the environment once."""
+    """Return the settings of this process. They are read from the environment once."""
     global _current
     if _current is None:
         _current = read(dict(os.environ))

@@ -1,4 +1,4 @@
-"""Routes of privacy: what is kept about a person, and its erasure."""
+"""Privacy routes: export and erasure of a person's data."""
 
 from typing import Annotated
 
@@ -19,13 +19,13 @@ bp = Blueprint(__name__)
 
 
 class ErasureBody(Struct, forbid_unknown_fields=True):
-    """`password`: the current one; guests have none."""
+    """`password`: the current password. Guests have no password."""
 
     password: EnteredPassword | None = None
 
 
 class ExportQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page: `limit` orders, with their tickets."""
+    """A page of `limit` orders with their tickets."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 100
     cursor: Cursor | None = None

@@ -1,4 +1,4 @@
-"""Export and erasure of personal data. Orders stay for the books, without the person."""
+"""Export and erasure of personal data. Orders stay for the books, without personal data."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -35,7 +35,7 @@ class PromoterHasEvents(ApiError):
 
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
-    """What is kept about a user, with at most `limit` purchases, those older than the purchase `before` if it is given."""
+    """Return the data kept about a user, with at most `limit` purchases; with `before`, only purchases older than that purchase."""
     account, promoter = accounts.find_account(identity.user_id), profiles.find(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
@@ -54,11 +54,11 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
 
 
 def erase(request: RequestContext, identity: Identity, password: str | None) -> None:
-    """Delete what is kept about a user. The account goes last, so after a crash it can be repeated.
+    """Delete the data kept about a user. The account is deleted last, so the user can repeat the request after a crash.
 
-    Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
+    Raises PromoterHasEvents and, if there is an account, WrongPassword, TooManyAttempts and AccountChanging.
     """
-    # What is kept is read beside the checks, and erased only once they have passed.
+    # The data is read while the checks run, and erased only after all checks have passed.
     (account, memberships), (details, found) = parallel.both(
         lambda: _checked_account(request, identity, password),
         lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read(identity.user_id)),
@@ -75,7 +75,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
 
 
 def _checked_account(request: RequestContext, identity: Identity, password: str | None) -> tuple[Account | None, Sequence[Membership]]:
-    """The user's account, whose password this is, with the roles at events of its address. Without an account, None and no roles."""
+    """Check the password. Returns the user's account with the event roles of its address, or None and no roles without an account."""
     account = accounts.find_account(identity.user_id)
     if account is None:
         return None, []
@@ -90,26 +90,26 @@ def _check_password(request: RequestContext, account: Account, password: str | N
 
 
 def _check_events(user_id: str, now: int) -> None:
-    """Raise PromoterHasEvents if the user is the promoter of an event that is not over."""
+    """Raise PromoterHasEvents if the user is the promoter of an event that has not ended and is not cancelled or removed."""
     events = (event for event in catalog.snapshot().events.values() if event.promoter_id == user_id and event.status != "cancelled")
     if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
         raise PromoterHasEvents()
 
 
-# What is kept about a person in tables of its own, and is deleted with them: each feature that has such a table has a line here.
+# Personal data that features keep in their own tables. Each feature with such a table has an entry in KEPT.
 
 
 class Kept(Struct, frozen=True):
-    """`read` finds all by the user's id; `show` makes the view of one, now; `delete` deletes what was read, for the user, now."""
+    """`read` returns a user's items. `show` makes the view of an item at a time. `delete` deletes the items of a user at a time."""
 
     read: Callable[[str], Sequence[Any]]
     show: Callable[[Any, int], Any]
     delete: Callable[[Sequence[Any], str, int], None]
 
 
-Found = dict[str, Sequence[Any]]  # field of the export -> what was read
+Found = dict[str, Sequence[Any]]  # field of the export -> the items read
 
-# Field of the export (`ExportView`) -> what is kept.
+# Field of the export (`ExportView`) -> how to read, show and delete its items.
 KEPT = {
     "webhook_endpoints": Kept(webhook_endpoints.list_endpoints, endpoint_view, webhook_endpoints.delete_all),
     "waitlist": Kept(
@@ -121,16 +121,16 @@ KEPT = {
 
 
 def read(user_id: str) -> Found:
-    """All that is kept about a user in these tables, read at once."""
+    """Return the items that the tables in KEPT have about a user. All tables are read at the same time."""
     found = parallel.call_each(lambda kept: kept.read(user_id), list(KEPT.values()))
     return dict(zip(KEPT, found, strict=True))
 
 
 def show(found: Found, now: int) -> dict[str, Any]:
-    """The fields of the export that show it."""
+    """Return the fields of the export that show the items."""
     return {field: [KEPT[field].show(item, now) for item in items] for field, items in found.items()}
 
 
 def delete(found: Found, user_id: str, now: int) -> None:
-    """Delete it, at once; after a crash it can be repeated."""
+    """Delete the items of all tables at the same time. Can be repeated after a crash."""
     parallel.call_each(lambda field: KEPT[field].delete(found[field], user_id, now), list(found))

@@ -1,4 +1,4 @@
-"""What somebody gets who asks what is kept about them."""
+"""The view of the data export that users request about themselves."""
 
 from msgspec import Struct
 
@@ -12,11 +12,11 @@ from chalicelib.tickets.views import SeatView, TicketView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
-    """What is kept about a user: account, promoter's profile, webhook endpoints, roles at events, and a page of orders and their tickets.
+    """The data kept about a user: account, promoter profile, webhook endpoints, roles at events, and a page of orders with their tickets.
 
-    `seats` are those of these tickets for which the user has named guests.
+    `seats` are the seats of these tickets that have a guest.
 
-    `waitlist` has what they wait for, or have waited for.
+    `waitlist` has the user's present and past waitlist entries.
 
     `next_cursor` is null on the last page.
     """

@@ -18,9 +18,9 @@ _CALL_EACH = parallel.call_each
 
 
 class LogEntry(msgspec.Struct):
-    """One call. `outcome`: done, refused (by a condition), conflict, or the error; `round_trips`: attempts that reached the store.
+    """One call. `outcome`: done, refused (by a condition), conflict, or the error. `round_trips`: attempts that reached the store.
 
-    `read_units` and `write_units` are computed, `reported_units` is the engine's own sum.
+    `read_units`, `write_units` and `index_units` are computed; `reported_units` is the sum that the engine reports.
     """
 
     operation: str
@@ -36,12 +36,12 @@ class LogEntry(msgspec.Struct):
 
 
 class CallLog(list[str]):
-    """The names of the operations in order; all other details are in `entries`. `label` is only for the text."""
+    """The names of the operations in order, with the details in `entries`. `label` only appears in the printed log."""
 
     def __init__(self, label: str) -> None:
         super().__init__()
         self.label = label
-        self.thread = current_thread()  # the one whose block it is
+        self.thread = current_thread()  # the thread that runs the block
         self._waited_for = 0
         self.entries: list[LogEntry] = []
 
@@ -55,7 +55,7 @@ class CallLog(list[str]):
 
     @property
     def sequential_round_trips(self) -> int:
-        """The round trips that this thread waited for: of calls that are made at once, only those of the thread that made the most."""
+        """The round trips that this thread waited for. Of calls made in parallel, only the calls of the busiest thread count."""
         return self._waited_for
 
     def _add_round_trip(self) -> None:
@@ -63,7 +63,7 @@ class CallLog(list[str]):
             self._waited_for += 1
 
     def _call_each(self, act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """`parallel.call_each` without threads, as if there were some: each share of the calls begins when the first one did."""
+        """Replace `parallel.call_each` without threads, but count waits as with threads: all shares of the calls begin at the same time."""
         if current_thread() is not self.thread:
             return _CALL_EACH(act, items)
         begun, ended, results = self._waited_for, [self._waited_for], dict[int, R]()
@@ -77,11 +77,11 @@ class CallLog(list[str]):
 
     @property
     def capacity(self) -> tuple[float, float]:
-        """Read units, and write units with those of indexes."""
+        """The read units, and the write units including those of indexes."""
         return sum(entry.read_units for entry in self.entries), sum(entry.write_units + entry.index_units for entry in self.entries)
 
     def of(self, operation: str = "", table: str = "") -> list[LogEntry]:
-        """The entries of one operation, one table, or both."""
+        """Return the entries of one operation, one table, or one operation on one table."""
         return [entry for entry in self.entries if operation in ("", entry.operation) and (not table or table in entry.tables)]
 
     def __str__(self) -> str:
@@ -95,10 +95,10 @@ class CallLog(list[str]):
 
 @contextmanager
 def record_calls(label: str = "", *, measured: bool = False) -> Iterator[CallLog]:
-    """Log the calls that reach the store while the block runs: those of all threads, or inside `process(...)` of that process.
+    """Log the calls that reach the store while the block runs: the calls of all threads, or inside `process(...)` of that process only.
 
-    Calls that the block makes at once are made one after the other, and counted as if they were not. `measured` adds the capacity units.
-    They are computed from the items, which are read before and after each write, so the block must not use threads of its own then.
+    Parallel calls of the block are made one after the other, but counted as parallel calls. `measured` adds the capacity units, which are
+    computed from the items before and after each write, so a measured block must not start threads.
     """
     log = CallLog(label)
     with intercept(_Recorder(log, measured)), mock.patch.object(parallel, "call_each", log._call_each):
@@ -106,7 +106,7 @@ def record_calls(label: str = "", *, measured: bool = False) -> Iterator[CallLog
 
 
 class _Recorder(Listener):
-    rank = 90  # next to the store: a call that a fault stops does not reach it
+    rank = 90  # next to the store, so that calls stopped by a fault are not logged
 
     def __init__(self, log: CallLog, measured: bool) -> None:
         self.log, self.measures = log, measured
@@ -124,7 +124,7 @@ class _Recorder(Listener):
                 entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call))
                 self.log.append(call.operation)
                 self.log.entries.append(entry)
-            self._open[id(call)] = (call, entry, self._read_items(call))  # the call is kept, so that its id is not used again
+            self._open[id(call)] = (call, entry, self._read_items(call))  # keeps the call, so that its id is not reused
         entry.round_trips += 1
         self.log._add_round_trip()
 

@@ -1,11 +1,12 @@
 """The capacity units that a call consumes, computed from the sizes of its items by the rules of DynamoDB's documentation.
 
-A write takes one unit per KB of the old or new item, whichever is larger; a transaction takes twice as much, and a refused write as
-much as one that is done. A strongly consistent read takes one unit per 4 KB, any other read half of that.
+A write takes one unit per KB of the old or the new item, whichever is larger. A transaction takes twice as much. A refused write takes as
+much as a successful write. A strongly consistent read takes one unit per 4 KB, an eventually consistent read half of that, and a read in a
+transaction twice as much.
 
-Each global secondary index takes units of its own: for an item of it that is written, deleted, or changed in what the index projects, and
-twice if the keys change, because the old one is deleted and the new one written. An index follows after the write, so a transaction does
-not double its units.
+Each global secondary index takes its own units: for each of its items that is written, deleted, or changed in a projected attribute.
+A change of an index key takes units twice, for the deletion of the old index item and for the new one. An index is updated after the
+write, so a transaction does not double the units of indexes.
 """
 
 import base64
@@ -24,7 +25,7 @@ Items = dict[int, dict[str, Any]]  # number of the access in its call -> the ite
 
 
 def value_size(value: dict[str, Any]) -> int:
-    """Bytes of one attribute value in wire format."""
+    """Return the size in bytes of one attribute value in wire format."""
     ((kind, content),) = value.items()
     match kind:
         case "S":
@@ -53,7 +54,7 @@ def _number_size(text: str) -> int:
 
 
 def reported_units(answer: dict[str, Any]) -> float:
-    """The units that the engine reports. Only to compare with: moto's are constants, and MiniStack's for reads ignore the size."""
+    """Return the units that the engine reports, for comparison only: moto reports constants, and MiniStack ignores the size of reads."""
     reports = answer.get("ConsumedCapacity", [])
     return float(sum(report["CapacityUnits"] for report in ([reports] if isinstance(reports, dict) else reports)))
 
@@ -63,7 +64,7 @@ def is_write(operation: str) -> bool:
 
 
 def read_items(accesses: Iterable[ItemAccess]) -> Items:
-    """The items that a call writes or checks, as they are now."""
+    """Return the items that a call writes or checks, as they are now."""
     items: Items = {}
     with unobserved(), store_calls.made_by(None):
         for number, access in enumerate(accesses):
@@ -73,7 +74,7 @@ def read_items(accesses: Iterable[ItemAccess]) -> Items:
 
 
 def index_units(call: StoreCall, before: Items, after: Items) -> float:
-    """The write units that the indexes take for a call."""
+    """Return the write units that the indexes take for a call."""
     if call.answer is None or not is_write(call.operation):
         return 0
     return float(
@@ -86,7 +87,7 @@ def index_units(call: StoreCall, before: Items, after: Items) -> float:
 
 
 def consumed_units(call: StoreCall, before: Items, after: Items) -> Units:
-    """The units of each item, those of indexes apart; those of a query or scan are under the table's name."""
+    """Return the units of each item without indexes. A query or scan has one entry, with an empty partition key."""
     if call.answer is None:
         return {}
     if is_write(call.operation):
@@ -109,7 +110,7 @@ def _write_units(call: StoreCall, before: Items, after: Items) -> Units:
 
 @cache
 def _indexes(feature: str) -> list[dict[str, Any]]:
-    """The indexes of a feature's table, each with all keys: its own and those of the table."""
+    """Return the indexes of a feature's table, each with its own keys and the table's keys."""
     definition = tables.definitions()[feature]
     own = [key["AttributeName"] for key in definition["KeySchema"]]
     return [
@@ -123,7 +124,7 @@ def _indexes(feature: str) -> list[dict[str, Any]]:
 
 
 def _projected(index: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
-    """What an index has of an item; empty if the item is not in it, because it lacks a key."""
+    """Return the part of an item that an index stores; empty if the item lacks a key of the index."""
     if not all(key in item for key in index["keys"]):
         return {}
     if index["projection"] == "ALL":

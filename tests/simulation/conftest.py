@@ -1,4 +1,4 @@
-"""These tests run on moto, which answers before botocore sends a request, and on the local store, which answers before it signs one."""
+"""Runs these tests on moto, which answers before botocore sends a request, and on the local store, which answers before the signing."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""A drop on many instances: a thousand buyers wait, are let in, pay; an admin pauses and resumes; at the end everything is sold.
+"""A drop on many instances: a thousand buyers wait, enter and pay, an admin pauses and resumes the sale, and all tickets are sold.
 
-Times are seconds after the opening. `run_drop` returns what it cost and what the buyers had to wait for.
+Times are seconds after the opening. `run_drop` returns the load on the store and how long the requests of buyers took.
 """
 
 import random
@@ -23,7 +23,7 @@ ARRIVAL_COUNTERS = 4
 PER_USER = 2
 PATIENCE = 5  # how often a buyer tries to reserve when all tickets are gone
 
-# A buyer is a generator: it yields the seconds for which it waits, or a request, whose reply it is sent.
+# A buyer is a generator. It yields either the seconds for which it waits, or a request, and then receives the reply to the request.
 Request = tuple[str, Callable[[Client], ClientReply]]
 Buyer = Generator[float | Request, ClientReply, None]
 
@@ -41,7 +41,7 @@ class DropPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Second(msgspec.Struct):
-    """What the store did in one second: units by feature of the table, and the most write units of a single item."""
+    """The work of the store in one second: units by feature of the table, and the highest write units of a single item."""
 
     reads: Counter[str]
     writes: Counter[str]
@@ -49,7 +49,10 @@ class Second(msgspec.Struct):
 
 
 class DropReport(msgspec.Struct):
-    """`seconds` are counted from the first join; `durations` are by request and status, `room_writes` (second, key, outcome)."""
+    """The results of a run. `seconds` begin at the first join. `durations` are by request and status, in seconds.
+
+    `replies` are counted by (request, status, error). `room_writes` are (second after the opening, key, outcome).
+    """
 
     plan: DropPlan
     seconds: list[Second] = []
@@ -62,7 +65,7 @@ class DropReport(msgspec.Struct):
     event_id: str = ""
 
     def rate(self, kind: str, start: float = 0, end: float | None = None) -> float:
-        """Units a second from `start` to `end` after the opening; `kind` is reads or writes."""
+        """Return the average units per second from `start` to `end` after the opening. `kind` is reads or writes."""
         span = self.seconds[int(OPENING + start) : int(OPENING + (self.plan.ends_at if end is None else end))]
         return sum(getattr(second, kind).total() for second in span) / len(span)
 
@@ -70,17 +73,17 @@ class DropReport(msgspec.Struct):
         return max(getattr(second, kind).total() for second in self.seconds[int(OPENING) :])
 
     def by_table(self, kind: str) -> Counter[str]:
-        """Units from the opening on."""
+        """Return the units since the opening, by table."""
         return sum((getattr(second, kind) for second in self.seconds[int(OPENING) :]), Counter())
 
     def percentile(self, name: str, percent: float = 99) -> float:
-        """Milliseconds that so many percent of the requests of a name did not exceed."""
+        """Return the milliseconds that `percent` of the requests with this name did not exceed."""
         times = sorted(self.durations[name])
         return 1000 * times[max(0, -(-len(times) * int(percent) // 100) - 1)] if times else 0.0
 
     @property
     def writes_at_opening(self) -> int:
-        """How often instances tried to write the room or one of its counters while they found that it had opened."""
+        """How often instances tried to write the room or one of its counters around the opening, from 2 s before to 3 s after."""
         return sum(-2 <= at <= 3 for at, _, _ in self.room_writes)
 
     def max_segments(self, start: float = 0, end: float = 1e9) -> int:
@@ -88,7 +91,7 @@ class DropReport(msgspec.Struct):
 
 
 class _RoomWrites(Listener):
-    """Notes the writes of the room and its counters, which are made by whichever instance finds them due."""
+    """Records the writes of the room and its counters. Any instance that finds such a write due makes it."""
 
     rank = 90
 
@@ -103,7 +106,7 @@ class _RoomWrites(Listener):
 
 
 class Drop:
-    """One run of the scenario."""
+    """A run of the scenario."""
 
     def __init__(self, api: Client, plan: DropPlan, timeline: Timeline, fleet: Fleet, service: SimulatedService) -> None:
         self.api, self.plan, self.timeline, self.fleet, self.service = api, plan, timeline, fleet, service
@@ -174,7 +177,7 @@ class Drop:
         return self.timeline.now - OPENING
 
     def _go_on(self, buyer: Buyer, reply: ClientReply | None = None) -> None:
-        """Let a buyer take its next step, and come back when that has been done."""
+        """Let a buyer take the next step, and continue with the buyer when the step is done."""
         try:
             step = buyer.send(reply)  # type: ignore[arg-type]
         except StopIteration:
@@ -208,7 +211,7 @@ class Drop:
         self.report.segments.append((self._now, len(reply.json["segments"])))
 
     def _note_second(self) -> None:
-        """Note what the store has done since the last second."""
+        """Record the units that the store consumed since the last second."""
         second, before = Second(Counter(), Counter()), self._units
         self._units = dict(self.service.report.units)
         for (table, key), (read, write) in self._units.items():
@@ -226,7 +229,7 @@ class Drop:
 
 
 def run_drop(api: Client, plan: DropPlan, *, start: float) -> DropReport:
-    """Run the scenario in the empty tables of the present stage, with rate limits."""
+    """Run the scenario with rate limits, in the empty tables of the current stage."""
     with (
         settings.override(rate_limits="on", waiting_room_counters=ARRIVAL_COUNTERS, event_purchase_limit=PER_USER),
         simulated_fleet(plan.instances, start=start, seed=plan.seed) as (timeline, fleet, service),
@@ -241,6 +244,6 @@ def run_drop(api: Client, plan: DropPlan, *, start: float) -> DropReport:
 
 
 def _address(user: str) -> str:
-    """A source address of the user's own."""
+    """Return a source address that only this user has."""
     number = int(user.rpartition("-")[2])
     return f"10.0.{number // 250}.{number % 250}"

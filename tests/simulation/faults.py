@@ -1,13 +1,13 @@
-"""Faults of store calls: any call can fail before or after it takes effect, in every way that DynamoDB has.
+"""Faults of store calls: any call can fail before or after it takes effect, with each kind of error that DynamoDB has.
 
-    with crash_after(2): ...                          the process crashes when its second call has taken effect
-    with crash_before(1, table="tickets"): ...        ... when it is about to make its first call of the tickets table
-    with fail(3, throttled): ...                      the third call is refused, also when the SDK repeats it
-    with fail(3, throttled, attempts=1): ...          ... but the SDK's repetition succeeds
-    with lose_answer(1): ...                          the call takes effect, and the caller gets a timeout
-    with lose_answer(1, repeated=True): ...           ... and the SDK repeats it: the caller gets the second answer
+    with crash_after(2): ...                          the process crashes after its second call has taken effect
+    with crash_before(1, table="tickets"): ...        the process crashes just before its first call to the tickets table
+    with fail(3, throttled): ...                      the third call is refused, including the SDK's retries
+    with fail(3, throttled, attempts=1): ...          the third call is refused, but the SDK's retry succeeds
+    with lose_answer(1): ...                          the first call takes effect, and the caller gets a timeout
+    with lose_answer(1, repeated=True): ...           the first call takes effect, the SDK retries, and the caller gets the second answer
 
-The calls of all threads are counted, from 1. Inside `process(...)` a fault counts and affects the calls of that process alone.
+Calls are counted from 1 over all threads. Inside `process(...)`, a fault counts and affects only the calls of that process.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ Error = Callable[[StoreCall], Exception]
 
 
 class Crash(BaseException):
-    """The process has crashed: no `except Exception` catches this, and no further call of the process reaches the store."""
+    """The process has crashed. No `except Exception` catches a Crash, and no further call of the process reaches the store."""
 
 
 def timeout(call: StoreCall) -> Exception:
@@ -64,7 +64,7 @@ def internal_error(call: StoreCall) -> Exception:
 
 
 def conflict(call: StoreCall, index: int = 0) -> Exception:
-    """Another transaction is writing item number `index` of this call."""
+    """Return the error that DynamoDB sends while another transaction is writing item number `index` (from 0) of this call."""
     if call.operation not in ("TransactWriteItems", "TransactGetItems"):
         return error_response(call, "TransactionConflictException", 400)
     reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in call.accesses]
@@ -73,7 +73,7 @@ def conflict(call: StoreCall, index: int = 0) -> Exception:
 
 
 def error_response(call: StoreCall, code: str, status: int, **details: Any) -> ClientError:
-    """The exception that boto3 raises for such an answer of DynamoDB."""
+    """Return the exception that boto3 raises for an error response of DynamoDB."""
     error_class = dynamo.client().exceptions.from_code(code)
     body = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0}, **details}
     return error_class(body, call.operation)
@@ -81,35 +81,35 @@ def error_response(call: StoreCall, code: str, status: int, **details: Any) -> C
 
 @contextmanager
 def crash_after(number: int, *, operation: str = "", table: str = "") -> Iterator["Fault"]:
-    """The process crashes when call `number` has reached the store, before it gets the answer. The block swallows the Crash."""
+    """Crash the process after call `number` has taken effect, before the process gets the answer. The block swallows the Crash."""
     with _crashing(Fault(number, operation, table, after=_crash)) as fault:
         yield fault
 
 
 @contextmanager
 def crash_before(number: int, *, operation: str = "", table: str = "") -> Iterator["Fault"]:
-    """The process crashes when it is about to make call `number`. The block swallows the Crash."""
+    """Crash the process just before call `number`. The block swallows the Crash."""
     with _crashing(Fault(number, operation, table, before=_crash)) as fault:
         yield fault
 
 
 @contextmanager
 def fail(number: int, error: Error, *, attempts: int | None = None, operation: str = "", table: str = "") -> Iterator["Fault"]:
-    """Call `number` never reaches the store and raises `error`; with `attempts`, only so many of its attempts do."""
+    """Let call `number` raise `error` without reaching the store. With `attempts`, only that many of its attempts fail."""
     with intercept(fault := Fault(number, operation, table, before=_raise(error), attempts=attempts)):
         yield fault
 
 
 @contextmanager
 def fail_from(number: int, error: Error, *, operation: str = "", table: str = "") -> Iterator["Fault"]:
-    """Calls from `number` on never reach the store and raise `error`."""
+    """Let all calls from `number` on raise `error` without reaching the store."""
     with intercept(fault := Fault(number, operation, table, before=_raise(error), is_lasting=True)):
         yield fault
 
 
 @contextmanager
 def lose_answer(number: int, error: Error = timeout, *, repeated: bool = False, operation: str = "", table: str = "") -> Iterator["Fault"]:
-    """Call `number` takes effect, but its caller gets `error`; if `repeated`, the SDK repeats the call and the caller gets that answer."""
+    """Let call `number` take effect while its caller gets `error`, or with `repeated` the answer to the SDK's retry of the call."""
     after = None if repeated else _raise(error)
     with intercept(fault := Fault(number, operation, table, after=after, attempts=1 if repeated else None)):
         yield fault
@@ -117,13 +117,13 @@ def lose_answer(number: int, error: Error = timeout, *, repeated: bool = False, 
 
 @contextmanager
 def refuse_from(number: int, code: str = "ProvisionedThroughputExceededException", status: int = 400) -> Iterator["Fault"]:
-    """Calls from `number` on never reach the store and get an error response of DynamoDB."""
+    """Answer all calls from `number` on with an error response of DynamoDB. The calls do not reach the store."""
     with fail_from(number, lambda call: error_response(call, code, status)) as fault:
         yield fault
 
 
 class Fault(Listener):
-    """One fault while its block runs; `call` is the call that it applied to, None if there was none."""
+    """A fault that is active while its block runs. `call` is the call that the fault affected, None if there was no such call."""
 
     rank = 50
 
@@ -140,7 +140,7 @@ class Fault(Listener):
     ) -> None:
         self.call: StoreCall | None = None
         self.is_crashed = False
-        self._targets: dict[int, StoreCall] = {}  # keeps the calls, so that their ids are not used again
+        self._targets: dict[int, StoreCall] = {}  # keeps the calls, so that their ids are not reused
         self._number, self._operation, self._table = number, operation, table
         self._before, self._after, self._attempts, self._is_lasting = before, after, attempts, is_lasting
         self._process = current_process()
@@ -174,7 +174,7 @@ class Fault(Listener):
         if self._attempts is None:
             return False if self._applies_to(call) and call.error is not None else None
         if call.error is None and call.operation == "TransactWriteItems" and _ignores_tokens():
-            return None  # a repetition would get the first attempt's answer, and moto would do the work twice
+            return None  # DynamoDB would give a retry the first attempt's answer, but moto would do the work twice
         return True if call.attempts <= self._attempts else None
 
     def _matches(self, call: StoreCall) -> bool:
@@ -220,7 +220,7 @@ def _raise(error: Error) -> Callable[[StoreCall], None]:
 
 @contextmanager
 def without_condition(clause: str) -> Iterator[None]:
-    """Remove one clause from the conditions of updates, for the counter-test: it must fail, or the test proves nothing about the clause."""
+    """Remove one clause from the conditions of updates. A test of the clause must fail in this block, or it proves nothing."""
 
     def remove(params: dict[str, Any], **_: Any) -> None:
         if "ConditionExpression" in params:

@@ -1,4 +1,4 @@
-"""An HTTP service on a loopback socket that gives the answers that a test sets, also wrong ones, and keeps the bytes of each request."""
+"""An HTTP service on a loopback socket that sends the answers of a test, including malformed answers, and keeps each request's bytes."""
 
 import socket
 import threading
@@ -6,11 +6,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-CLOSE = b""  # instead of an answer, the connection is closed
+CLOSE = b""  # in place of an answer: close the connection
 
 
 def answer(body: bytes = b"{}", status: int = 200, *, checksum: int | None = None, **headers: str) -> bytes:
-    """An answer of DynamoDB. In the names of `headers`, `_` stands for `-`."""
+    """Return the bytes of an HTTP answer of DynamoDB. In the names of `headers`, `_` means `-`."""
     fields = {
         "Server": "Server",
         "Date": "Fri, 20 Nov 2026 21:00:00 GMT",
@@ -30,7 +30,7 @@ def error(code: str, status: int = 400, more: str = "") -> bytes:
 
 
 class HttpService:
-    """Gives `answers` in turn, the last one again and again."""
+    """Sends `answers` in turn, and repeats the last answer."""
 
     def __init__(self) -> None:
         self.answers: list[bytes] = [answer()]

@@ -1,4 +1,4 @@
-"""Several instances in one process: while `separate_memories` runs, each remembers its own things, also on threads."""
+"""Separate memories for several instances in one process: while `separate_memories` runs, instances share no cached data."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from chalicelib.foundation.memory import Memory
 
 
 class InstanceMemory:
-    """What one instance remembers: the attributes of each memory, at first empty."""
+    """The cached data of one instance: the entries and the lock of each Memory, initially empty."""
 
     def __init__(self) -> None:
         self.entries: dict[Memory[Any, Any], dict[Any, Any]] = {}
@@ -19,7 +19,7 @@ class InstanceMemory:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """What this thread does in the block, it does as this instance."""
+        """Let this thread act as this instance while the block runs."""
         token = _current.set(self)
         try:
             yield
@@ -32,7 +32,7 @@ _current: ContextVar[InstanceMemory] = ContextVar("instance")
 
 @contextmanager
 def separate_memories() -> Iterator[None]:
-    """In the block, what a memory has depends on the instance that asks. A thread that is no instance shares those of the test."""
+    """Give each instance its own entries and locks in every Memory while the block runs. Threads outside an instance share the test's."""
     of_test = InstanceMemory()
 
     def get_entries(memory: Memory[Any, Any]) -> dict[Any, Any]:
@@ -46,6 +46,6 @@ def separate_memories() -> Iterator[None]:
         return locks.get(memory) or locks.setdefault(memory, Lock())
 
     entries, lock = property(get_entries, set_entries), property(get_lock, lambda memory, lock: None)
-    # A property of the class goes before the attributes of its objects, which are there again afterwards.
+    # A property of the class takes precedence over the attributes of its objects. The attributes are visible again after the block.
     with mock.patch.object(Memory, "entries", entries, create=True), mock.patch.object(Memory, "lock", lock, create=True):
         yield

@@ -1,7 +1,7 @@
-"""Many instances of the app on a virtual clock: each remembers what it has read, has a clock of its own, and serves one request at a time.
+"""Many instances of the app on a virtual clock. Each instance has its own memory and clock, and serves one request at a time.
 
-Requests overlap: a request runs on a thread from one store call to the next, then the earliest of all requests continues. The
-store has the limits and the answer times of `limits.py`.
+Requests overlap: a request runs on a thread from one store call to the next, and then the request with the earliest virtual time
+continues. The store has the limits and the answer times of `limits.py`.
 """
 
 import heapq
@@ -24,25 +24,25 @@ from tests.simulation.limits import Limits, SimulatedService
 from tests.simulation.scheduler import STALL_SECONDS, Actor, Stalled, current_actor, without_randomness
 
 CPU_SECONDS = 0.002  # of each request, in addition to its store calls
-MAX_CLOCK_ERROR = 1.0  # seconds by which an instance's clock is early or late
+MAX_CLOCK_ERROR = 1.0  # the most seconds by which an instance's clock is early or late
 
 
 class Instance(msgspec.Struct, eq=False):
-    """A Lambda instance: how far its clock is off, in seconds, and what it remembers."""
+    """A Lambda instance: the error of its clock in seconds, and its memory."""
 
     clock_error: float
     memory: InstanceMemory = msgspec.field(default_factory=InstanceMemory)
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a request returned, and how long an instance worked on it, in virtual seconds. The wait for an idle instance does not count."""
+    """The return value of a request, and the virtual seconds that an instance worked on it, without the wait for an idle instance."""
 
     value: Any
     seconds: float
 
 
 class Timeline:
-    """Actions at virtual seconds. `run` does the earliest next; of several at one time, the one that was added first."""
+    """Actions at virtual seconds. `run` runs the earliest action next; of several actions at one time, the action that was added first."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -59,7 +59,7 @@ class Timeline:
 
 
 class _Server(Actor):
-    """A thread that runs requests, one after the other, for whichever instance has the next one."""
+    """A thread that runs requests one after the other, each for the instance that was chosen for it."""
 
     def __init__(self, fleet: "Fleet") -> None:
         super().__init__("server", lambda: None, fleet)  # type: ignore[arg-type]
@@ -83,22 +83,22 @@ class _Server(Actor):
 
 
 class Fleet:
-    """`count` instances, and the requests that they work on. A request goes to any idle instance, and waits while there is none."""
+    """`count` instances and their requests. A request goes to a random idle instance, or waits until an instance is idle."""
 
     def __init__(self, timeline: Timeline, count: int, seed: int, start: float) -> None:
-        self.back = threading.Semaphore(0)  # where a server says that it has paused
+        self.back = threading.Semaphore(0)  # released by a server that pauses or ends
         self._timeline, self._start, self._random = timeline, start, random.Random(seed)
         self._idle = [Instance(self._random.uniform(-MAX_CLOCK_ERROR, MAX_CLOCK_ERROR)) for _ in range(count)]
         self._waiting: deque[tuple[Callable[[], Any], Callable[[Result], None]]] = deque()
         self._servers: list[_Server] = []
 
     def submit(self, work: Callable[[], Any], receive: Callable[[Result], None] = lambda _: None) -> None:
-        """Do `work` on an instance, then call `receive` with its result. An exception of `work` ends the simulation."""
+        """Run `work` on an instance, then call `receive` with its result. An exception of `work` ends the simulation."""
         self._waiting.append((work, receive))
         self._begin_next()
 
     def read_clock(self) -> float:
-        """Epoch seconds, as the instance reads them that is running; elsewhere the true time."""
+        """Return epoch seconds from the clock of the running instance, or the true time outside an instance."""
         actor = current_actor()
         if isinstance(actor, _Server) and actor.instance is not None:
             return self._start + actor.wake + actor.instance.clock_error
@@ -144,7 +144,7 @@ class Fleet:
 def simulated_fleet(
     count: int, *, start: float, seed: int = 0, limits: Limits | None = None
 ) -> Iterator[tuple[Timeline, Fleet, SimulatedService]]:
-    """A fleet of new instances, whose virtual second 0 is the epoch second `start`."""
+    """Run a fleet of new instances. Virtual second 0 is the epoch second `start`."""
     timeline, service = Timeline(), SimulatedService(limits or Limits(), seed)
     fleet = Fleet(timeline, count, seed, start)
     random.seed(seed)

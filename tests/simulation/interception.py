@@ -1,4 +1,4 @@
-"""Intercepts every attempt of every store call at botocore's events, which works for any engine, and for boto3 and PynamoDB alike."""
+"""Intercepts every attempt of every store call at botocore's events. This works for any engine, and for both boto3 and PynamoDB."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.dynamodb import dynamo
 
-# The simulated process that makes a call. All threads of a test are one process, "", unless they name another with `process`.
+# The simulated process that makes a call. All threads of a test belong to the process "", unless `process` names another process.
 _process: ContextVar[str] = ContextVar("process", default="")
 _local = threading.local()
 _listeners: tuple["Listener", ...] = ()
@@ -24,7 +24,7 @@ _REPORTING = {*_SINGLE, "GetItem", "Query", "Scan", "BatchGetItem", "BatchWriteI
 
 
 class ItemAccess(msgspec.Struct, frozen=True):
-    """An item that a call reads, writes or checks (`kind`), by its key in wire format."""
+    """An item that a call accesses, with its key in wire format. `kind` is read, write or check."""
 
     table: str
     key: dict[str, Any]
@@ -37,21 +37,21 @@ class ItemAccess(msgspec.Struct, frozen=True):
 
 
 class StoreCall:
-    """One call of the store as its caller sees it. botocore may make several attempts."""
+    """One store call as its caller sees it. botocore may make several attempts."""
 
     def __init__(self, operation: str, request: dict[str, Any]) -> None:
         self.operation = operation
         self.request = request
         self.process = _process.get()
         self.attempts = 0  # started
-        self.announced = False  # the listeners were notified of the attempt that botocore is about to send
-        self.answer: dict[str, Any] | None = None  # of the last attempt; an error that the store returns is an answer too
-        self.error: BaseException | None = None  # there was no answer
+        self.announced = False  # whether the listeners know of the attempt that botocore is about to send
+        self.answer: dict[str, Any] | None = None  # of the last attempt; an error response of the store is an answer too
+        self.error: BaseException | None = None  # set if the last attempt got no answer
         self.accesses = tuple(_accesses(operation, request))
 
     @property
     def tables(self) -> list[str]:
-        """The features whose tables it uses, in order: `purchases`, `buyers`."""
+        """The features whose tables the call uses, in order, such as `purchases`, `buyers`."""
         named = [self.request["TableName"]] if "TableName" in self.request else list(self.request.get("RequestItems", ()))
         return list(dict.fromkeys(feature_of(name) for name in named or [access.table for access in self.accesses]))
 
@@ -74,25 +74,25 @@ class StoreCall:
 
 
 class Listener:
-    """Is notified of every attempt. A lower rank is farther from the store: notified earlier of a call, later of its answer."""
+    """An observer of every attempt. A listener with a lower rank is notified earlier of a call, and later of its answer."""
 
     rank = 0
     measures = False  # ask the store to report consumed capacity
 
     def before(self, call: StoreCall) -> None:
-        """An attempt is about to leave; if this raises, it never reaches the store."""
+        """Handle an attempt that is about to be sent. If this raises, the attempt does not reach the store."""
 
     def after(self, call: StoreCall) -> None:
-        """An attempt has ended, with `call.answer` or `call.error`; if this raises, the caller hears that instead."""
+        """Handle an attempt that has ended, with `call.answer` or `call.error`. If this raises, the caller gets that exception instead."""
 
     def retry(self, call: StoreCall) -> bool | None:
-        """Whether the SDK repeats a failed attempt, at once; None leaves it to the SDK."""
+        """Return whether the SDK retries a failed attempt without waiting. None leaves the decision to the SDK."""
         return None
 
 
 @contextmanager
 def process(name: str) -> Iterator[None]:
-    """In the block, this thread is a simulated process of its own, with its own call numbers, faults and crashes."""
+    """Let this thread be a separate simulated process while the block runs, with its own call numbers, faults and crashes."""
     token = _process.set(name)
     try:
         yield
@@ -106,7 +106,7 @@ def current_process() -> str:
 
 @contextmanager
 def unobserved() -> Iterator[None]:
-    """Calls of this thread in the block belong to the simulation itself: listeners are not notified of them."""
+    """Hide this thread's calls in the block from the listeners, because the calls belong to the simulation itself."""
     before, _local.unobserved = getattr(_local, "unobserved", False), True
     try:
         yield
@@ -145,7 +145,7 @@ def _on_parameters(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 
 def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -> Any:
-    """Make the attempts here if the engine answers to this event, as one in this process does; else announce the first attempt."""
+    """Make all attempts here if the engine answers to this event, as engines in this process do; else announce the first attempt."""
     if getattr(_local, "unobserved", False) or getattr(_local, "inside", False):
         return None
     call = _local.call = StoreCall(model.name, json.loads(params["body"]))
@@ -187,7 +187,7 @@ def _on_answer(parsed_response: dict[str, Any] | None, exception: BaseException 
 def _on_retry(**_: Any) -> float | bool | None:
     call = _current_call()
     decision = _is_repeated(call) if call is not None else None
-    return 0.0 if decision else decision  # without waiting: time is virtual here
+    return 0.0 if decision else decision  # 0.0 retries without waiting, because time is virtual
 
 
 def _notify_before(call: StoreCall) -> None:
@@ -199,7 +199,7 @@ def _notify_before(call: StoreCall) -> None:
             notified.append(listener)
             listener.before(call)
     except Exception:
-        raise  # the caller notifies the listeners of it as of an answer
+        raise  # the caller notifies the listeners of this error with `_notify_after`
     except BaseException as crash:
         call.error = crash
         for listener in reversed(notified):
@@ -272,10 +272,10 @@ def _key_names() -> dict[str, tuple[str, ...]]:
 
 
 def feature_of(table: str) -> str:
-    """`fairgate-<stage>-<feature>` -> feature; any other name is returned as it is."""
+    """Return the feature of a table `fairgate-<stage>-<feature>`. Any other name is returned unchanged."""
     return max((feature for feature in _key_names() if table.endswith(f"-{feature}")), key=len, default=table)
 
 
 def _short(key: dict[str, Any]) -> str:
-    """The end of each part of a key, since that is where keys differ."""
+    """Return the last characters of each part of a key, where keys differ."""
     return "/".join(str(next(iter(value.values())))[-8:] for value in key.values())

@@ -1,4 +1,4 @@
-"""Something else happens just before one of the store calls of a block, in the same thread."""
+"""Runs an action just before one of the store calls of a block, in the same thread, to simulate a concurrent change."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from chalicelib.dynamodb import dynamo
 
 @contextmanager
 def interfere_before(number: int, act: Callable[[], Any]):
-    """Runs `act` just before store call `number` of the block; yields a list that is empty until then."""
+    """Run `act` just before store call `number` (from 1) of the block. Yields a list that then contains the result of `act`."""
     calls, happened = 0, []
 
     def interfere(**_):

@@ -1,6 +1,6 @@
-"""Explores the interleavings of a scenario: by seeds, in a given order, or all of them up to a bound.
+"""Explores the interleavings of a scenario: random ones by seeds, one in a given order, or all up to a bound.
 
-A scenario is a function of `play`. It prepares its data, plays its actors once and checks the results:
+A scenario is a function with the parameter `play`. It prepares its data, plays its actors once and checks the results:
 
     def scenario(play):
         run = play({"ada": lambda: reserve("ada"), "sweep": builders.run_sweep}, crashes=1)
@@ -8,7 +8,7 @@ A scenario is a function of `play`. It prepares its data, plays its actors once 
 
     run_seeds(40, scenario)                         a failure names its seed and prints the schedule
     make test ARGS="--seed=17 --seeds=1 ..."        only seed 17
-    make test ARGS="--seed=fresh --seeds=500 ..."   500 seeds that no run had before
+    make test ARGS="--seed=fresh --seeds=500 ..."   500 seeds from a random one on
     explore(scenario, preemptions=2)                every schedule with at most two preemptions
 """
 
@@ -26,14 +26,14 @@ CRASH_PROBABILITY = 0.1
 
 
 class Play:
-    """Plays actors once, in an order that `choice` decides; `run` is the record of it."""
+    """Plays actors once, in an order that `choice` decides. `run` is the record of the play."""
 
     def __init__(self, seed: int, choice: Callable[[int], Choice], origin: str) -> None:
         self.seed, self.run = seed, Run(origin)
         self._choice = choice
 
     def __call__(self, actors: Actors, *, crashes: int = 0, **options: Any) -> Run:
-        """At most `crashes` actors crash, each at a seeded step. Raises the exception of an actor that raised one."""
+        """Run the actors. `choice` may crash up to `crashes` of them. Raises the exception of an actor that failed."""
         scheduler = Scheduler(self._choice(crashes), self.run.origin, **options)
         self.run = scheduler.record
         with without_randomness(self.seed):
@@ -45,27 +45,28 @@ def seeded_play(seed: int) -> Play:
 
 
 def ordered_play(names: Sequence[str], seed: int = 0) -> Play:
-    """Play one step for each of `names`, in order, and skip actors that have ended. After the last name the others run in turn."""
+    """Play one step for each of `names`, in order, skipping actors that have ended. After the last name, the others run in turn."""
     return Play(seed, lambda _: _OrderedChoice(names), "in order")
 
 
 def run_seeds(count: int, scenario: Scenario, *, until: Callable[[], bool] = lambda: True) -> list[Run]:
-    """Run the scenario once for each of `count` seeds, and for further seeds until `until` holds.
+    """Run the scenario once for each of `count` seeds, and for further seeds until `until()` is true. Returns the runs.
 
-    The first failure ends it; its message has the seed and the schedule. `--seeds` replaces `count`.
+    The first failure ends the exploration; its message has the seed and the schedule. The option `--seeds` replaces `count`.
     """
     return [_run_scenario(seeded_play(seed), scenario) for seed in seeds.numbers_until(count, until)]
 
 
 def replay(scenario: Scenario, names: Sequence[str]) -> Run:
-    """Run the scenario once, in the order that a failure has printed."""
+    """Run the scenario once, in the order that a failure printed."""
     return _run_scenario(ordered_play(names), scenario)
 
 
 def explore(scenario: Scenario, *, preemptions: int = 2, depth: int = 1000, max_schedules: int = 5000) -> list[Run]:
-    """Run every schedule that interrupts an actor at most `preemptions` times, within the first `depth` steps.
+    """Run every schedule with at most `preemptions` interruptions of a running actor, within the first `depth` steps. Returns the runs.
 
-    Few preemptions find most races (Musuvathi and Qadeer, 2007). The scenario must prepare the same data each time.
+    Few preemptions find most races (Musuvathi and Qadeer, 2007). The scenario must prepare the same data each time. Raises AssertionError
+    if there are more than `max_schedules` schedules.
     """
     runs: list[Run] = []
     waiting: list[list[str]] = [[]]
@@ -115,7 +116,7 @@ class _OrderedChoice:
 
 
 class _PrefixChoice:
-    """Follows a prefix, then changes actors only when it must; records the steps at which another actor could have run."""
+    """Follows a prefix, then changes the actor only if the last actor has ended. Records which actors could have run at each step."""
 
     def __init__(self, prefix: Sequence[str]) -> None:
         self._prefix = prefix

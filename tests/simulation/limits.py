@@ -1,9 +1,9 @@
 """The limits and the latency of the real DynamoDB, simulated on a virtual clock over any engine.
 
-Simulated: a partition key takes 1,000 write units and 3,000 read units a second (a bucket of one second), and calls beyond that
-are throttled; an item that a transaction is writing refuses every other write (TransactionConflict); answers take a
-log-normal time, transactions twice as long; the SDK repeats throttled calls after its usual backoff. Not simulated: the split
-of hot partitions, which divides a table and never an item, and the limits of an account.
+Simulated: a partition key takes 1,000 write units and 3,000 read units per second (a bucket of one second), and further calls are
+throttled. An item that a transaction is writing refuses every other write (TransactionConflict). Answer times are log-normal, and twice
+as long for transactions. The SDK retries throttled calls after its usual backoff. Not simulated: the split of hot partitions, which
+divides a table and never an item, and the limits of an account.
 """
 
 import math
@@ -24,7 +24,7 @@ _Z99 = 2.326  # the 99th percentile of the normal distribution, in standard devi
 
 
 class Latency:
-    """Seeded answer times in seconds, log-normally distributed with the given percentiles (in milliseconds)."""
+    """Seeded random answer times in seconds, log-normal with the given percentiles in milliseconds."""
 
     def __init__(self, seed: int, p50: float = 4.0, p99: float = 20.0) -> None:
         self._random = random.Random(seed)
@@ -35,7 +35,10 @@ class Latency:
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`attempts`: how often the SDK tries, the first attempt included, as the product configures its client."""
+    """The limits of a partition key in units per second, the answer times, and the SDK's `attempts`, including the first.
+
+    `attempts` equals the product's configuration of its client.
+    """
 
     write_units: float = 1000
     read_units: float = 3000
@@ -45,11 +48,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class SimulationReport(msgspec.Struct):
-    """`elapsed`: virtual seconds until the last actor ended; `durations`: virtual seconds of each actor; `calls`: attempts with an answer.
+    """The results of a simulation. `elapsed`: virtual seconds until the last actor ended. `durations`: virtual seconds of each actor.
 
-    `throttles` and `conflicts` count attempts by feature of the table; `units` are (read, write) by table and partition key.
-    `largest_items` are the bytes of the largest item that was written, by feature; `busiest_seconds` the most write units that a
-    partition key took in one second.
+    `calls` counts attempts that ended; `throttles` and `conflicts` count attempts by feature of the table. `units` are (read, write) by
+    table and partition key. `largest_items` are the bytes of the largest item written, by feature. `busiest_seconds` are the most write
+    units that a partition key took in one second.
     """
 
     elapsed: float = 0.0
@@ -63,12 +66,12 @@ class SimulationReport(msgspec.Struct):
     run: Run | None = None
 
     def percentile(self, percent: float) -> float:
-        """The duration, in virtual seconds, that so many percent of the actors do not exceed."""
+        """Return the duration in virtual seconds that `percent` of the actors do not exceed."""
         times = sorted(self.durations.values())
         return times[max(0, math.ceil(len(times) * percent / 100) - 1)]
 
     def hottest(self) -> tuple[tuple[str, str], tuple[float, float]]:
-        """The partition key with the most write units."""
+        """Return the (table, partition key) with the most write units, and its (read, write) units."""
         return max(self.units.items(), key=lambda item: item[1][1])
 
     def __str__(self) -> str:
@@ -82,14 +85,14 @@ class SimulationReport(msgspec.Struct):
 
 @contextmanager
 def measure_latency(seed: int, p50: float = 4.0, p99: float = 20.0) -> Iterator[SimulationReport]:
-    """One actor without limits: `elapsed` is the time that the calls of the block would have taken."""
+    """Measure a block as one actor without limits. `elapsed` is the time in seconds that the calls of the block would have taken."""
     report = SimulationReport()
     with intercept(_LatencyMeter(report, Latency(seed, p50, p99))):
         yield report
 
 
 def simulate(actors: Mapping[str, tuple[float, Callable[[], Any]]], *, seed: int = 0, limits: Limits | None = None) -> SimulationReport:
-    """Run actors against the service's limits, each starting at its virtual second. Raises the exception of an actor that raised one."""
+    """Run actors, given as name -> (virtual start second, work), against the limits. Raises the exception of an actor that failed."""
     service = SimulatedService(limits or Limits(), seed)
     scheduler = Scheduler(_earliest, f"seed {seed}", yields=False, max_steps=1_000_000)
     starts = {name: at for name, (at, _) in actors.items()}
@@ -128,7 +131,7 @@ class _LatencyMeter(Listener):
 
 
 class _Bucket:
-    """The units that a partition key has left. A call is admitted while there are any, and its units are subtracted afterwards."""
+    """The units that a partition key has left. A call is admitted while units are left, and its units are subtracted afterwards."""
 
     def __init__(self, rate: float) -> None:
         self._rate, self._units, self._updated_at = rate, rate, 0.0
@@ -143,7 +146,7 @@ class _Bucket:
 
 
 class SimulatedService(Listener):
-    """Takes the place of the network. The virtual time of an actor is its `wake`."""
+    """Simulates the network and DynamoDB's limits. The virtual time of an actor is its `wake`."""
 
     rank = 20
 

@@ -1,11 +1,11 @@
-"""Goes back to an earlier moment, so that many tries begin alike without the steps before them being done each time.
+"""Restores an earlier moment, so that many tries begin with the same state without repeating the steps that led to this state.
 
-    moment = Moment(time, shop.fake)   after the steps before
+    moment = Moment(time, shop.fake)   after the preparing steps
     for number in range(1, 20):
         moment.return_to()
         ...                            one try
 
-Objects of the test are not part of it: give each try a copy.
+Python objects of the test are not restored: give each try a copy.
 """
 
 from copy import copy
@@ -18,9 +18,9 @@ from tests import engines
 
 
 class Moment:
-    """What the local store, this instance's memory and the fake Stripe have now, and the time.
+    """A snapshot of the local store, of this instance's memory, of the fake Stripe and of the time.
 
-    The streams of the store are not part of it: they go on, as if the later items were written over.
+    The streams of the store are not restored. They continue, as if the restored items were new writes.
     """
 
     def __init__(self, time: Any, fake: FakeStripe | None = None) -> None:
@@ -30,7 +30,7 @@ class Moment:
         self._fake, self._account = fake, fake.save_account() if fake is not None else b""
 
     def return_to(self) -> None:
-        """Make everything as it was; as often as needed."""
+        """Restore the snapshot. Can be called any number of times."""
         self._time.set(self._now)
         self._restore_items()
         memory.forget_everything()
@@ -40,7 +40,7 @@ class Moment:
             self._fake.restore_account(self._account)
 
     def _restore_items(self) -> None:
-        # The engine never changes an item in place, so an item that is the same object has the same attributes.
+        # The engine never changes an item in place, so an item that is still the same object is unchanged.
         engine, items = engines.open_local_store().engine, _stored_items()
         engine.apply_changes(ItemDeletion(put.table, put.item) for key, put in items.items() if key not in self._items)
         engine.apply_changes(put for key, put in self._items.items() if key not in items)
@@ -48,11 +48,11 @@ class Moment:
 
 
 def _stored_items() -> dict[int, ItemPut]:
-    """All items of all tables, by the identity of the item."""
+    """Return all items of all tables, by the identity of the item."""
     changes = engines.open_local_store().engine.dump_state()
     return {id(change.item): change for change in changes if isinstance(change, ItemPut)}
 
 
 def _copied(entries: dict[Any, Any]) -> dict[Any, Any]:
-    """The entries of a memory, which its owner may change in place."""
+    """Return copies of a memory's entries, because the owner of the memory may change entries in place."""
     return {key: copy(entry) for key, entry in entries.items()}

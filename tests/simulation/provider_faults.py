@@ -1,4 +1,4 @@
-"""Crashes at the calls to the payment provider, and the points at which a flow can crash altogether."""
+"""Crashes after calls to the payment provider, and the list of all points at which a flow can crash."""
 
 from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -10,7 +10,7 @@ from tests.simulation import faults
 
 
 class CrashPoint(NamedTuple):
-    """After call `number`, from 1, to the store or to the provider."""
+    """A crash after call `number` (from 1) to the store or to the provider."""
 
     target: Literal["store", "provider"]
     number: int
@@ -18,14 +18,14 @@ class CrashPoint(NamedTuple):
 
 @contextmanager
 def record_provider_calls() -> Iterator[list[Any]]:
-    """The calls that the block makes to the provider."""
+    """Record the calls that the block makes to the provider."""
     with _provider_calls(lambda calls: None) as calls:
         yield calls
 
 
 @contextmanager
 def crash_after_provider_call(number: int) -> Iterator[list[Any]]:
-    """The process crashes when the provider has answered call `number`: no later answer is used. The block swallows the Crash."""
+    """Crash the process after the provider has processed call `number`; no answer from then on is used. The block swallows the Crash."""
 
     def crash(calls: list[Any]) -> None:
         if len(calls) >= number:
@@ -36,7 +36,7 @@ def crash_after_provider_call(number: int) -> Iterator[list[Any]]:
 
 
 def crash_points(store_calls: Sized, provider_calls: Sized) -> list[CrashPoint]:
-    """Every point at which a flow that makes these calls can crash."""
+    """Return every point at which a flow that makes these calls can crash."""
     numbers = {"store": len(store_calls), "provider": len(provider_calls)}
     return [CrashPoint(target, number) for target, count in numbers.items() for number in range(1, count + 1)]  # type: ignore[arg-type]
 
@@ -47,7 +47,7 @@ def crash_at(point: CrashPoint) -> AbstractContextManager[Any]:
 
 @contextmanager
 def _provider_calls(after: Callable[[list[Any]], None]) -> Iterator[list[Any]]:
-    """Record the calls to the provider, and call `after` when one was answered."""
+    """Record the calls to the provider, and run `after` with all recorded calls after each answer."""
     calls: list[Any] = []
     original = stripe.call
 

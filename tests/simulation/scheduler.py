@@ -1,7 +1,7 @@
-"""Runs actors on real threads, one at a time: before each attempt of a store call another actor may continue.
+"""Runs actors on real threads, one at a time. Before each attempt of a store call, another actor may continue.
 
-An actor runs from one of its calls to the next without interruption. A correct store lets nobody observe more than that, so any
-engine will do. A `Choice` decides which actor continues: seeded, in a given order, or exhaustive (see interleavings.py).
+An actor runs from one of its store calls to the next without interruption. Actors of a correct store cannot observe finer interleavings,
+so any engine will do. A `Choice` decides which actor continues: seeded, in a given order, or exhaustive (see interleavings.py).
 """
 
 import random
@@ -29,7 +29,7 @@ MAX_STEPS = 2000
 
 
 class Stalled(AssertionError):
-    """The actor whose turn it is waits for something that an actor must do whose turn it is not, such as releasing a lock."""
+    """The running actor waits for something that a paused actor must do, such as releasing a lock."""
 
 
 class Step(msgspec.Struct):
@@ -43,11 +43,11 @@ class Step(msgspec.Struct):
 
 class Choice(Protocol):
     def __call__(self, ready: Sequence["Actor"], steps: Sequence[Step]) -> tuple["Actor", Fate]:
-        """Returns which actor of `ready` continues, and whether it crashes. `ready` is never empty and keeps the order of the actors."""
+        """Return which actor of `ready` continues, and whether it crashes. `ready` is never empty and keeps the order of the actors."""
 
 
 class Run(msgspec.Struct):
-    """The record of a run. `results` has what each actor returned; actors in `crashed` have no result."""
+    """The record of a run. `results` has the return value of each actor; actors in `crashed` have no result."""
 
     origin: str
     steps: list[Step] = []
@@ -56,7 +56,7 @@ class Run(msgspec.Struct):
 
     @property
     def order(self) -> list[str]:
-        """The order of the actors, which `ordered_play` repeats."""
+        """The order in which the actors ran, for `ordered_play` to repeat."""
         return [step.actor for step in self.steps]
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Run(msgspec.Struct):
 
 
 class Actor(threading.Thread):
-    """A function on its own thread that only runs when it is its turn."""
+    """A function on its own thread that runs only during its turns."""
 
     def __init__(self, name: str, work: Callable[[], Any], scheduler: "Scheduler") -> None:
         super().__init__(name=name, daemon=True)
@@ -89,7 +89,7 @@ class Actor(threading.Thread):
         self.scheduler.back.release()
 
     def pause(self, pending: str, wake: float | None = None) -> None:
-        """Let other actors continue until it is this actor's turn again."""
+        """Let other actors continue until this actor's next turn. `pending` describes the next step. Raises Crash if the actor crashes."""
         if self.is_crashed:
             raise Crash
         self.pending = pending
@@ -102,7 +102,7 @@ class Actor(threading.Thread):
 
 
 class Scheduler(Listener):
-    """Runs actors until all have ended; see `run`. `yields`: whether actors pause before store calls."""
+    """Runs actors until all have ended. `yields`: whether actors pause before store calls."""
 
     rank = 10
 
@@ -131,7 +131,7 @@ class Scheduler(Listener):
         threads = [Actor(name, work, self) for name, work in actors.items()]
         with intercept(self):
             try:
-                for actor in threads:  # each runs up to its first call; from there on `choose` decides
+                for actor in threads:  # each actor runs up to its first call; after that, `choose` decides
                     actor.start()
                     self._give_turn(actor)
                 while ready := [actor for actor in threads if not actor.is_done]:
@@ -185,7 +185,7 @@ def current_actor() -> Actor | None:
 
 
 def pause(step: str) -> None:
-    """Let another actor continue before a step that is not a store call: moving the clock, a provider's answer."""
+    """Let another actor continue before a step that is not a store call, such as moving the clock or a provider's answer."""
     actor = current_actor()
     if actor is not None:
         actor.pause(step)
@@ -193,9 +193,9 @@ def pause(step: str) -> None:
 
 @contextmanager
 def without_randomness(seed: int) -> Iterator[None]:
-    """Make the product deterministic: its random numbers are seeded, and a sleep is a pause of the actor.
+    """Make the product deterministic: its random numbers are seeded, and a sleep becomes a pause of the actor.
 
-    Calls that a request makes at once are made one after the other: threads of its own have no turn and no virtual time.
+    Parallel calls of a request are made one after the other, because the request's own threads have no turns and no virtual time.
     """
     numbers = random.Random(seed)
     with ExitStack() as stack:

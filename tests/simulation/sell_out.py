@@ -1,6 +1,6 @@
-"""Hold all tickets of a stock at a steady rate, on many instances, against the limits of the real DynamoDB.
+"""A simulation that holds all tickets of a stock at a steady rate, on many instances, against the limits of the real DynamoDB.
 
-No hold is paid before all tickets are held, which is the worst case: the items are then as large as they can become.
+No hold is paid before all tickets are held. This is the worst case, in which the items become as large as they can.
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ BEGINS_AT = 10.0  # virtual second of the first hold
 
 
 class SellOutReport(msgspec.Struct, frozen=True):
-    """What a sell-out cost. `refused_writes` were refused by a shard's condition, `refused_buyers` got no tickets.
+    """The costs of a sell-out. `refused_writes`: writes refused by a shard's condition. `refused_buyers`: buyers who got no tickets.
 
-    `largest_item` is in bytes; `hottest_shard` is the most write units that one shard took in one second.
+    `largest_item` is in bytes. `hottest_shard` is the most write units that one shard took in one second.
     """
 
     shards: int
@@ -40,7 +40,7 @@ class SellOutReport(msgspec.Struct, frozen=True):
 def sell_out(
     capacity: int, *, rate: float, quantity: int, shard_count: int | None = None, late_buyers: int = 0, seed: int = 1
 ) -> SellOutReport:
-    """Let as many buyers as there are tickets for, and then `late_buyers`, hold `quantity` tickets each, `rate` of them in a second."""
+    """Let `rate` buyers per second hold `quantity` tickets each, until the stock is used up and `late_buyers` more buyers have tried."""
     shards = shard_count or default_shard_count(capacity)
     items = inventory.new_shard_items(STOCK_ID, capacity=capacity, sold=0, shard_count=shards, is_open=True)
     dynamo.batch_put(inventory.table_name(), items)

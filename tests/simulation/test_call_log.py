@@ -1,4 +1,4 @@
-"""The call log, and its capacity units: they are those of DynamoDB's documentation, and of an engine that counts."""
+"""The call log, and its capacity units, which equal the units of DynamoDB's documentation and of an engine that counts units."""
 
 import pytest
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 @pytest.fixture
 def ticket():
-    """A ticket that is in the store."""
+    """A ticket in the store."""
     issued = service.issue_tickets("p1", "ada", "fest", [TicketLine("floor", 1, [5000], "USD")], 0)
     dynamo.transact(issued.items)
     return issued.tickets[0]
@@ -145,7 +145,7 @@ def test_computed_units_are_those_that_an_engine_reports(threaded_store):
         dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), {"lines": None})])
         purchases.load("p1")
         purchases.load_many(["p1", "p2", "p3"])
-    counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count those
+    counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count BatchGetItem
     assert [entry.read_units + entry.write_units for entry in counted] == [entry.reported_units for entry in counted]
     assert log.capacity == (4, 11)
 

@@ -1,4 +1,4 @@
-"""Each fault does what its name says, for boto3 and for PynamoDB, and affects no other call."""
+"""Each fault does what its name says, for boto3 and PynamoDB, and affects no other call."""
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
@@ -71,7 +71,7 @@ def test_a_fault_that_was_not_triggered_says_so():
     ],
 )
 def test_errors_are_those_of_the_sdk_for_both_libraries(error, code, kind, monkeypatch):
-    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)  # between the repetitions of a write that conflicts
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)  # between the retries of a write that conflicts
     with faults.record_calls() as calls, faults.fail_from(1, error) as fault, pytest.raises(kind) as raised:
         stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
     assert dynamo.error_code(raised.value) == code

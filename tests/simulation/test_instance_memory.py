@@ -1,4 +1,4 @@
-"""Instances in one process share nothing that they remember, and nothing of it is left afterwards."""
+"""Instances in one process share no cached data, and no cached data of instances is left after the simulation."""
 
 from threading import Thread
 

@@ -22,7 +22,7 @@ def add_one():
 
 
 def run_requests(count, work, *, requests, limits=STEADY):
-    """Let a fleet of so many instances do `work` for all requests at once. Returns (end, seconds, value) of each, and the service."""
+    """Run `work` for `requests` simultaneous requests on `count` instances. Returns (end, seconds, value) of each, and the service."""
     ended = []
     with simulated_fleet(count, start=START, limits=limits) as (timeline, fleet, service):
         for number in range(requests):

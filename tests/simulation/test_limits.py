@@ -1,4 +1,4 @@
-"""The simulated service: its arithmetic, and that it is the same for the same seed."""
+"""The simulated service: its latencies, throttling and conflicts, and equal reports for equal seeds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""After a return everything is as it was, and what follows goes as it went."""
+"""Returning to a moment restores the store, the memory and the fake Stripe, so that each try runs as the first one did."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 
 
 def contents():
-    """All items of all tables."""
+    """Return all items of all tables."""
     client, names = dynamo.client(), [dynamo.table_name(feature) for feature in tables.definitions()]
     return {name: sorted(map(str, client.scan(TableName=name, ConsistentRead=True)["Items"])) for name in names}
 
@@ -35,7 +35,7 @@ def test_items_that_were_added_changed_and_deleted_are_as_they_were(api, time):
 
 
 def test_returning_to_a_moment_restores_an_instances_memory(api, time):
-    """So each try makes the same calls."""
+    """With the same memory, each try makes the same store calls."""
     with shops.isolated_shop(api) as shop:
         reservation = shop.reserve("ada", floor=2).json["id"]
         assert store._copies.entries

@@ -1,4 +1,4 @@
-"""The scheduler runs actors one at a time, replays a schedule, tries every schedule when asked, and never hangs."""
+"""The scheduler runs actors one at a time, replays schedules, explores all schedules, and never hangs."""
 
 import threading
 
@@ -23,7 +23,7 @@ def version():
 
 
 def increment_blindly():
-    """Increment the counter without a condition, so that two at once may lose an update."""
+    """Increment the counter without a condition, so that two concurrent increments may lose an update."""
     before = version()
     PurchaseRow("p", state="held", version=before + 1).save()
 
@@ -91,7 +91,7 @@ def test_seeds_are_added_until_every_outcome_was_seen(monkeypatch):
 
 
 def test_all_schedules_of_two_actors_with_two_calls_each():
-    """Orders of aabb: 4! / (2! 2!) = 6."""
+    """There are 4! / (2! 2!) = 6 orders of aabb."""
     orders = set()
 
     def scenario(play):
