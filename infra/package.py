@@ -26,7 +26,7 @@ MAX_UNZIPPED_BYTES = 42_300_000
 _RARE_IMPORTS = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from chalicelib import sdk_calls
+from chalicelib.foundation import sdk_calls
 sdk_calls.create_client("secretsmanager", "us-east-1", None)
 import stripe
 client = stripe.StripeClient("sk_test_none", http_client=stripe.RequestsClient())

@@ -110,8 +110,8 @@ def test_the_figures_lead_to_the_last_tickets_without_reading_all_shards():
     inventory.convert_holds(sold)
     buy(DisplayingInstance(), quantity=5, shard_count=250)  # refused, after a read of all shards
     calls, holds = buy(DisplayingInstance(), shard_count=250)
-    assert calls[:2] == [TRY_SHARD] * 2
-    assert calls[2:] in ([READ_ITEM, TRY_SHARD], [])
+    found_by_chance = ([TRY_SHARD], [TRY_SHARD] * 2)  # four of the 250 shards have a ticket
+    assert calls in (*found_by_chance, [TRY_SHARD, TRY_SHARD, READ_ITEM, TRY_SHARD])
     calls, holds = buy(DisplayingInstance(), quantity=2, shard_count=250, purchase_id="q")
     assert sum(hold.quantity for hold in holds) == 2
     assert READ_SHARDS not in calls or calls.count(READ_SHARDS) == 3, "its shards may have been the one that was sold just now"
