@@ -11,7 +11,7 @@ from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 from chalicelib.accounts import api as accounts_api
 from chalicelib.addons.documents import api as documents_api
 from chalicelib.addons.messages import api as messages_api
-from chalicelib.addons.messages import follower_jobs as follower_jobs
+from chalicelib.addons.messages import follower_jobs
 from chalicelib.addons.messages import jobs as messages_jobs
 from chalicelib.addons.outgoing_webhooks import api as outgoing_webhooks_api
 from chalicelib.addons.outgoing_webhooks import jobs as outgoing_webhooks_jobs

@@ -1,7 +1,7 @@
 """`python -m bench.pages URL`: Lighthouse's scores of the buyer's pages on a simulated slow phone, as a table.
 
 Exit code 1: a score is 95 or less.
-URL is a shop with the demo events, such as `make run` at http://127.0.0.1:8000. The browser is that of the browser tests. The first run
+URL is a shop with the demo events, such as `make run` at http://127.0.0.1:8000. It uses the browser of the browser tests. The first run
 installs Lighthouse from the npm registry in bench/lighthouse (about a minute, 180 MB); no test and no other command needs it.
 """
 

@@ -25,7 +25,7 @@ class EventExport(Struct, frozen=True):
 
 
 def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode], stage: str) -> EventExport:
-    """Return the document of an event, its promo codes and its tiers in the catalog. Stripe prices are those of `stage`."""
+    """Return the document of an event, its promo codes and its tiers in the catalog. Stripe prices are taken from `stage`."""
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     differences = _left_out(event)
     if event.status == "draft":

@@ -19,7 +19,7 @@ from moto.dynamodb.models import dynamodb_backends
 from bootstrap import aws_stage
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, memory, settings
-from chalicelib.images import store as store_service
+from chalicelib.images import store as image_store
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
@@ -77,7 +77,7 @@ def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
     """Serve the buckets of S3 from this folder, which must be empty."""
     with settings.override(images_bucket="images", images_endpoint=UNREACHABLE_ENDPOINT):
         buckets = FolderBuckets(folder, clock.now)
-        with in_process_buckets(buckets, store_service.client()):
+        with in_process_buckets(buckets, image_store.client()):
             yield buckets
 
 

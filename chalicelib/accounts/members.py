@@ -94,7 +94,7 @@ def delete(membership: Membership) -> None:
     MembershipRow(membership.event_id, membership.member_id).delete()
 
 
-def query_event(event_id: str, limit: int, after: str | None) -> list[Membership]:
+def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
     """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`; strongly consistent."""
     beyond: Any = MembershipRow.member_id > after if after is not None else None
     return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
@@ -160,11 +160,6 @@ def remove(membership: Membership, actor: str, now: int) -> None:
     subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
     entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
     _transact([delete_item(membership), entry])
-
-
-def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
-    """Return up to `limit` members of an event, after the member id `after`."""
-    return query_event(event_id, limit, after)
 
 
 def event_roles(email: str) -> dict[str, EventRole]:

@@ -89,7 +89,7 @@ def delete_item(promoter_id: str) -> dynamo.TransactItem:
     return dynamo.delete(PromoterRow(promoter_id))
 
 
-def query(state: State, limit: int, after: str | None) -> list[Promoter]:
+def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
     """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes of the last second."""
     beyond: Any = PromoterRow.id > after if after is not None else None
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
@@ -136,11 +136,6 @@ def new_profile_item(account: Account, now: int) -> dynamo.TransactItem:
     """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
     name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
     return put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
-
-
-def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
-    """Return up to `limit` promoters in this state, sorted by id, after the id `after`."""
-    return query(state, limit, after)
 
 
 def save(

@@ -128,12 +128,12 @@ def rotate(session: Session, token_hash: str, device: Device, now: int, expires_
     return dynamo.update_if(SessionRow(session.id), changes, "token_hash = :before", before=session.token_hash)
 
 
-def set_generation_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item that changes a session's generation; refused if the session has ended or its generation has changed."""
+def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
+    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
     return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
 
 
-def delete(session_id: str) -> None:
+def end_session(session_id: str) -> None:
     """End a session; does nothing if it has ended."""
     SessionRow(session_id).delete()
 
@@ -186,7 +186,7 @@ def find(token: str, now: int) -> Session:
         raise SessionOver()
     if not (_is_current(session, token) or _is_repeated(session, token, now)):
         log.warning("session.token_reused", user_id=session.user_id)
-        delete(session.id)
+        end_session(session.id)
         raise SessionOver()
     return session
 
@@ -206,12 +206,7 @@ def refresh(session: Session, token: str, device: Device, now: int) -> str:
 def end(token: str) -> None:
     """End the session of a refresh token, even of a used one; does nothing if it has ended."""
     if 0 < len(session_id(token)) <= 64:
-        delete(session_id(token))
-
-
-def end_session(own_id: str) -> None:
-    """End the session with this id; does nothing if it has ended."""
-    delete(own_id)
+        end_session(session_id(token))
 
 
 def list_page(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
@@ -229,11 +224,6 @@ def get_own(user_id: str, own_id: str, now: int) -> Session:
     if session is None or session.user_id != user_id or session.expires_at <= now:
         raise SessionNotFound()
     return session
-
-
-def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
-    return set_generation_item(session, generation)
 
 
 def session_id(token: str) -> str:

@@ -16,12 +16,6 @@ from chalicelib.promotions.management import Key
 from chalicelib.promotions.model import CodeWithUses, PromoCode
 from chalicelib.promotions.service import with_uses
 
-# What a plan changes, entry by entry: as a line that people read, and field by field for pages.
-
-
-# Why a document is not applied: a code with its figures, for pages in any language, and the sentence that commands print.
-
-
 # Changes of promo codes, computed from the codes of the document, the stored codes and their uses.
 
 

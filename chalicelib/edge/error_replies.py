@@ -95,10 +95,10 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
 
 # Chalice's own errors: an unsupported method, or an exception outside a handler.
 
-_CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
+_CODES = {405: "method_not_allowed", 415: UnsupportedMediaType.code, 500: InternalError.code}
 _MESSAGES = {
     405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
-    500: "Something went wrong on our side. If it happens again, contact support with the request id.",
+    500: InternalError.default_message,
 }
 
 

@@ -123,7 +123,7 @@ def _serve(
     terminal: TextIO,
 ) -> NoReturn:
     from chalicelib.catalog import service
-    from chalicelib.images import store as store_service
+    from chalicelib.images import store as image_store
     from devtools.s3.transport import in_process_buckets
     from infra.local import demo_access, initial_data, local_stripe
     from infra.local.event_sources import create_poller
@@ -145,7 +145,7 @@ def _serve(
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
         images = LocalImages(folder.images, app.app)
-        on_stop.enter_context(in_process_buckets(images.buckets, store_service.client()))
+        on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
         server.start(Gateway(app.app), BUILT, lambda: store.failure, images, Mailbox(folder.mail))
         # These stop in the opposite order: webhooks, schedules, requests, and last the fake Stripe, which all the others call.
         if stripe is not None:
