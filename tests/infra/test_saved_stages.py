@@ -70,11 +70,16 @@ def test_the_invariants_hold_and_the_sale_continues(folder, api, time):
     assert builders.confirm(api, "paying", paying["id"]).status == 201
     held = api.get(f"/events/{event_id}/reservations", user="held").json["id"]
     assert builders.start_checkout(api, "held", held).status == 201
+    paid = builders.confirm(api, "held", held)
+    assert (paid.status, len(paid.json["tickets"])) == (201, 2)
     assert builders.buy(api, "new", event_id, tiers["Table"], 2).status == 201
     assert builders.refund(api, paying["id"]).status == 201
     with settings.override(doors_open_seconds=31 * 86_400):
         admitted = api.post("/checkin", json={"code": saved_stage.IMPORTED_CODE, "event_id": event_id}, token=builders.admin_token())
-    assert (admitted.status, admitted.json["ticket"]["attendee_name"]) == (200, "Hedy Lamarr")
+        assert (admitted.status, admitted.json["ticket"]["attendee_name"]) == (200, "Hedy Lamarr")
+        first, second = (ticket["id"] for ticket in paid.json["tickets"])
+        assert api.post(f"/tickets/{first}/validate", json={}, token=builders.admin_token()).status == 200
+    assert builders.refund(api, held, tickets=[second]).status == 201
     builders.run_sweep()
     create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
     invariants.check(time.now, recovered=True)
