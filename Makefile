@@ -148,7 +148,7 @@ define prepare
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or name its path: make run PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Name a newer one: make run PYTHON=/path/to/python3"; exit 1; }
 	@echo "Preparing the Python environment in $(VENV) ($(2), once) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create a virtual environment, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(or $(realpath $(VENV)),$(VENV)) || { echo "Python cannot create a virtual environment, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
 	@test "$$(cat $(VENV)/status)" = 0 || { $(SAY_WHY); exit 1; }
