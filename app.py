@@ -10,12 +10,15 @@ from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
 from chalicelib.addons.documents import api as documents_api
+from chalicelib.addons.images import api as images_api
+from chalicelib.addons.images import jobs as images_jobs
 from chalicelib.addons.messages import api as messages_api
 from chalicelib.addons.messages import follower_jobs
 from chalicelib.addons.messages import jobs as messages_jobs
 from chalicelib.addons.outgoing_webhooks import api as outgoing_webhooks_api
 from chalicelib.addons.outgoing_webhooks import jobs as outgoing_webhooks_jobs
 from chalicelib.addons.packages import api as packages_api
+from chalicelib.addons.packages import images_api as package_images_api
 from chalicelib.addons.reports import api as reports_api
 from chalicelib.addons.reports import jobs as reports_jobs
 from chalicelib.addons.waitlist import api as waitlist_api
@@ -24,8 +27,6 @@ from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
-from chalicelib.catalog.image_uploads import api as image_uploads_api
-from chalicelib.catalog.image_uploads import jobs as image_uploads_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
@@ -50,9 +51,10 @@ app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
 app.register_blueprint(bootstrap_file_api.bp, url_prefix="/v1")
-app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
+app.register_blueprint(images_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(packages_api.bp, url_prefix="/v1")
+app.register_blueprint(package_images_api.bp, url_prefix="/v1")
 app.register_blueprint(promotions_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
@@ -68,7 +70,7 @@ app.register_blueprint(messages_api.bp, url_prefix="/v1")
 app.register_blueprint(notifications_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
-app.register_blueprint(image_uploads_jobs.bp)
+app.register_blueprint(images_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)

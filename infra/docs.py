@@ -18,6 +18,7 @@ from chalice.app import ScheduledEventConfig
 
 import app
 from bootstrap import files, interrupts
+from chalicelib.addons.images import rendering
 from chalicelib.addons.outgoing_webhooks import model as webhooks
 from chalicelib.addons.waitlist import model as waitlist
 from chalicelib.catalog import custom_options, forms, tier_management
@@ -25,8 +26,6 @@ from chalicelib.checkin.api import MAX_SCANS
 from chalicelib.edge import auth, error_replies, idempotency, routes, scheduled
 from chalicelib.edge.openapi import list_errors, list_operations
 from chalicelib.foundation import allowed_values, money, settings
-from chalicelib.images import model as images
-from chalicelib.images import rendering
 from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
@@ -132,7 +131,8 @@ def _sizes() -> str:
             ("form with a file", f"{routes.MAX_FORM_BYTES // _MB} MB"),
             (
                 "image",
-                f"{images.MAX_IMAGE_BYTES // _MB} MB, {rendering.MAX_SIDE:,} pixels a side, {rendering.MAX_PIXELS // 1_000_000} megapixels",
+                f"{rendering.MAX_IMAGE_BYTES // _MB} MB, {rendering.MAX_SIDE:,} pixels a side, "
+                f"{rendering.MAX_PIXELS // 1_000_000} megapixels",
             ),
             ("bootstrap file", f"{files.MAX_BYTES // _MB} MB"),
             ("Idempotency-Key", f"{idempotency.MAX_KEY_LENGTH} characters"),

@@ -34,7 +34,7 @@ from PIL import Image
 import io
 target = io.BytesIO()
 Image.new("RGB", (100, 100)).save(target, "PNG")
-from chalicelib.images import rendering
+from chalicelib.addons.images import rendering
 assert rendering.render_image(target.getvalue()).thumbnails
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
 """

@@ -52,8 +52,8 @@ def test_calls_are_only_where_they_belong(pattern):
 RESTRICTED_IMPORTS = {
     "chalice": {"edge", "api.py", "jobs.py"},
     "boto3": {"foundation"},
-    "botocore": {"dynamodb", "foundation", "inventory/store.py", "images/store.py", "notifications/providers.py"},
-    "PIL": {"images/rendering.py"},
+    "botocore": {"dynamodb", "foundation", "inventory/store.py", "addons/images/store.py", "notifications/providers.py"},
+    "PIL": {"addons/images/rendering.py"},
     "stripe": {"payments/providers"},
 }
 

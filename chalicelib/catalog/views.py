@@ -7,11 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
+from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus, WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import NO_STOCK, Stock, finite
 
 Stocks = Mapping[str, Stock]

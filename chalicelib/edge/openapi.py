@@ -165,6 +165,7 @@ _TAGS = (
     ("catalog", "/events/{event_id}/calendar.ics", "sharing"),
     ("catalog", "/events/{event_id}/preview", "sharing"),
     ("edge", "/", "service"),
+    ("images", "/", "image uploads"),
     ("packages", "/events/{event_id}/tickets/purchase", "package orders"),
     ("purchases", "/admin/events", "refunds"),
     ("purchases", "/checkout", "checkout"),

@@ -6,13 +6,13 @@ from msgspec import Struct
 
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.profiles import Promoter
+from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.edge.auth import EventRole
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.images.model import ImageView, image_view
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):

@@ -122,8 +122,8 @@ def _serve(
     store_url: str,
     terminal: TextIO,
 ) -> NoReturn:
+    from chalicelib.addons.images import store as image_store
     from chalicelib.catalog import service
-    from chalicelib.images import store as image_store
     from devtools.s3.transport import in_process_buckets
     from infra.local import demo_access, initial_data, local_stripe
     from infra.local.event_sources import create_poller

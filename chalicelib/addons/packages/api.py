@@ -21,9 +21,6 @@ from chalicelib.addons.packages.views import (
 from chalicelib.catalog import permissions, tier_management
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
-from chalicelib.catalog.image_uploads import service as image_uploads
-from chalicelib.catalog.image_uploads.service import ImageOwner
-from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.tier_management import StaleOrder, TierNameTaken, TooManyOptions, TooManyTiers
 from chalicelib.catalog.views import DeletedView
@@ -33,7 +30,6 @@ from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.ids import Id
-from chalicelib.images.model import ImageRefused
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
 from chalicelib.purchases.api import CheckoutFields, PromoCodeInput, Quantity, WaitingRoomToken, read_options
@@ -107,14 +103,14 @@ def show_package(request: RequestContext, event_id: str, package_id: str) -> Rep
 @route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
     """Change some fields of a package."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
 def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
     """Delete a package without sales or reservations."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     tier = service.delete_package(package_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
 
@@ -122,14 +118,14 @@ def delete_package(request: RequestContext, event_id: str, package_id: str) -> R
 @route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Put a package on sale."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     return versioned_reply(service.set_enabled(package_id, True, actor, request.now, expected_version(request)))
 
 
 @route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Take a package off sale. Sold and reserved packages stay valid."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     return versioned_reply(service.set_enabled(package_id, False, actor, request.now, expected_version(request)))
 
 
@@ -144,48 +140,12 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
 )
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Copy a package with its options; the copy is disabled."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
         return versioned_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
-
-
-@route(
-    bp,
-    "POST",
-    f"{PACKAGE}/image",
-    access="manager",
-    headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, ImageRefused),
-    file=IMAGE_FILE,
-)
-def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
-    """Upload the image of a package."""
-    actor = _require_actor(request, event_id, package_id)
-    return versioned_reply(service.set_image(event_id, package_id, file, actor, request.now, expected_version(request)))
-
-
-@route(bp, "DELETE", f"{PACKAGE}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
-def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
-    """Remove the image of a package."""
-    actor = _require_actor(request, event_id, package_id)
-    return versioned_reply(service.remove_image(event_id, package_id, actor, request.now, expected_version(request)))
-
-
-@route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
-def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
-    """Get a form that uploads the image of a package directly to the bucket."""
-    actor = _require_actor(request, event_id, package_id)
-    return Reply(image_uploads.begin_upload(ImageOwner(event_id, package_id), body.content_type, actor, request.now), 201)
-
-
-@route(bp, "GET", f"{PACKAGE}/image/upload/{{upload_id}}", access="manager")
-def show_package_image_upload(request: RequestContext, event_id: str, package_id: str, upload_id: str) -> Reply[UploadStateView]:
-    """Show the outcome of an upload."""
-    service.require_package(request.require_user(), event_id, package_id)
-    return Reply(image_uploads.get_upload(ImageOwner(event_id, package_id), upload_id))
 
 
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")
@@ -213,7 +173,7 @@ def list_options(request: RequestContext, event_id: str, package_id: str) -> Rep
 )
 def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
     """Add a question for buyers of a package, four at most."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
 
     def execute(option_id: str) -> Reply[CustomOption]:
         return Reply(tier_management.create_option(package_id, body.option(option_id), actor, request.now), 201)
@@ -224,19 +184,19 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
 @route(bp, "PATCH", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
     """Change some fields of a question. Earlier answers keep the question as it was asked."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     return Reply(service.update_option(package_id, option_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
     """Delete a question. Earlier answers stay."""
-    actor = _require_actor(request, event_id, package_id)
+    actor = require_actor(request, event_id, package_id)
     service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
 
 
-def _require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
+def require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
     """Return the caller's id if they may manage the event of the package. Raises NotFound or Forbidden."""
     caller = request.require_user()
     service.require_package(caller, event_id, package_id)

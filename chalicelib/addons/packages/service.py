@@ -22,8 +22,6 @@ from chalicelib.catalog import permissions, response_cache, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.forms import TierChanges
-from chalicelib.catalog.image_uploads import service as image_uploads
-from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.model import Catalog, Tier, in_display_order
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.catalog.tier_management import TierHasSales
@@ -90,7 +88,7 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
     """
     current = catalog.load_current().tiers.get(package_id)
     currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
-    with _showing_current(package_id):
+    with showing_current(package_id):
         tier_management.update_tier(package_id, changes.tier_changes(currency), actor, now, expected)
     view = _show(catalog.snapshot(), package_id)
     return replace(view, warnings=_warnings(view))
@@ -98,7 +96,7 @@ def update_package(package_id: str, changes: PackageChanges, actor: str, now: in
 
 def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expected: Expected) -> PackageView:
     """Put a package on sale or take it off sale. Raises what `update_package` raises."""
-    with _showing_current(package_id):
+    with showing_current(package_id):
         tier_management.update_tier(package_id, TierChanges(on_sale=is_enabled), actor, now, expected)
     return _show(catalog.snapshot(), package_id)
 
@@ -106,7 +104,7 @@ def set_enabled(package_id: str, is_enabled: bool, actor: str, now: int, expecte
 def delete_package(package_id: str, actor: str, now: int, expected: Expected) -> Tier:
     """Delete a package without sales or reservations. Raises PackageHasSales, and what `tier_management.delete_tier` raises."""
     try:
-        with _showing_current(package_id):
+        with showing_current(package_id):
             return tier_management.delete_tier(package_id, actor, now, expected)
     except TierHasSales as refusal:
         sold, held = refusal.details["sold"], refusal.details["held"]
@@ -118,20 +116,6 @@ def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequen
     return _packages_view(tier_management.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
 
 
-def set_image(event_id: str, package_id: str, raw: bytes, actor: str, now: int, expected: Expected) -> PackageView:
-    """Make an uploaded file the image of a package. Raises what `image_uploads.set_image` raises."""
-    with _showing_current(package_id):
-        image_uploads.set_image(ImageOwner(event_id, package_id), raw, actor, now, expected)
-    return _show(catalog.snapshot(), package_id)
-
-
-def remove_image(event_id: str, package_id: str, actor: str, now: int, expected: Expected) -> PackageView:
-    """Remove the image of a package. Raises what `image_uploads.remove_image` raises."""
-    with _showing_current(package_id):
-        image_uploads.remove_image(ImageOwner(event_id, package_id), actor, now, expected)
-    return _show(catalog.snapshot(), package_id)
-
-
 def list_options(package_id: str) -> list[CustomOption]:
     """Return the options of a package in display order. Raises NotFound."""
     return in_option_order(_get_tier(catalog.load_current(), package_id).options)
@@ -139,13 +123,13 @@ def list_options(package_id: str) -> list[CustomOption]:
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
     """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict has the present package."""
-    with _showing_current(package_id):
+    with showing_current(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
 
 def delete_option(package_id: str, option_id: str, actor: str, now: int, expected: Expected) -> None:
     """Delete an option. Raises what `update_option` raises."""
-    with _showing_current(package_id):
+    with showing_current(package_id):
         tier_management.delete_option(package_id, option_id, actor, now, expected)
 
 
@@ -157,7 +141,7 @@ def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAudi
 
 
 @contextmanager
-def _showing_current(package_id: str) -> Iterator[None]:
+def showing_current(package_id: str) -> Iterator[None]:
     """Add the present package to a version conflict in the block, so that its editor can decide again."""
     try:
         yield

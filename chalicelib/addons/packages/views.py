@@ -7,12 +7,12 @@ from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
+from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
 from chalicelib.catalog.sale_rules import current_tier_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import finite
 from chalicelib.purchases import views
 from chalicelib.purchases.model import Purchase

@@ -5,8 +5,8 @@ import re
 import pytest
 
 import app
+from chalicelib.addons.images import store
 from chalicelib.foundation import settings
-from chalicelib.images import store
 from devtools.s3.transport import in_process_buckets
 from infra.local.environment import BUCKET, LOCAL_CREDENTIALS, UPLOADS
 from infra.local.images import LocalImages

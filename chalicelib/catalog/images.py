@@ -1,30 +1,9 @@
-"""Stored images (one JPEG, and WebP thumbnails for pages) and the reasons to refuse an upload."""
+"""What a picture is on an event or a promoter's page: one JPEG, and WebP thumbnails for pages.
 
-from typing import ClassVar
+The add-on `images` stores pictures. Without it, pictures that are stored already are still shown.
+"""
 
 from msgspec import Struct
-
-from chalicelib.foundation.errors import ApiError
-
-MAX_IMAGE_BYTES = 5 * 1024 * 1024
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
-
-
-class ImageRefused(ApiError):
-    """The uploaded file is not an image that we accept; `reason` is a machine-readable word."""
-
-    code: ClassVar[str] = "image_refused"
-    status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "We cannot display this picture. Send a JPEG, PNG or WebP file."
-
-    def __init__(self, message: str | None = None, *, reason: str = "unreadable") -> None:
-        super().__init__(message, path="$.image", reason=reason)
-
-
-class ImageTooLarge(ApiError):
-    code: ClassVar[str] = "image_too_large"
-    status: ClassVar[int] = 413
-    default_message: ClassVar[str] = f"The picture is too large. Send a file of at most {MAX_IMAGE_BYTES // 1024**2} MB."
 
 
 class StoredImage(Struct, frozen=True):

@@ -1,18 +1,50 @@
 """Routes for images of events: direct uploads of small files, and forms that send larger files to the bucket."""
 
-from chalice.app import Blueprint
+from typing import Literal
 
+from chalice.app import Blueprint
+from msgspec import Struct
+
+from chalicelib.addons.images import service
+from chalicelib.addons.images.rendering import IMAGE_TYPES, MAX_IMAGE_BYTES, ImageRefused, ImageTooLarge
+from chalicelib.addons.images.service import ImageOwner
 from chalicelib.catalog import admin_queries, permissions
-from chalicelib.catalog.image_uploads import service
-from chalicelib.catalog.image_uploads.service import ImageOwner
-from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.views import AdminEventWithTiersView
-from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.operation import IF_MATCH, FormFile
 from chalicelib.edge.routes import Reply, RequestContext, route
-from chalicelib.images.model import ImageRefused
+from chalicelib.foundation import clock
+from chalicelib.foundation.clock import Timestamp
 
 bp = Blueprint(__name__)
+
+IMAGE_FILE = FormFile("image", IMAGE_TYPES, MAX_IMAGE_BYTES, ImageTooLarge)
+
+
+class NewUploadBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The type of the file that will be sent."""
+
+    content_type: Literal["image/jpeg", "image/png", "image/webp"]
+
+
+class UploadView(Struct, frozen=True, kw_only=True):
+    """Send `fields` and then the file, as the part `file`, in a form (multipart/form-data) to `url`, before `expires_at`."""
+
+    id: str
+    url: str
+    fields: dict[str, str]
+    max_bytes: int
+    expires_at: Timestamp
+
+
+class UploadStateView(Struct, frozen=True, kw_only=True):
+    """The outcome of an upload: `waiting` until the file has arrived and was checked. `error`, `reason` and `message` explain a refusal."""
+
+    id: str
+    state: Literal["waiting", "done", "refused"]
+    error: str | None = None
+    reason: str | None = None
+    message: str | None = None
 
 
 @route(
@@ -49,14 +81,35 @@ def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUp
     The file is checked there and becomes the image of the event a few seconds later. `GET .../image/upload/{upload_id}` shows the outcome.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
-    return Reply(service.begin_upload(ImageOwner(event_id), body.content_type, actor, request.now), 201)
+    return upload_reply(ImageOwner(event_id), body.content_type, actor, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/image/upload/{upload_id}", access="manager")
 def show_event_image_upload(request: RequestContext, event_id: str, upload_id: str) -> Reply[UploadStateView]:
     """Show the outcome of an upload."""
     permissions.require_manager(request.require_user(), event_id)
-    return Reply(service.get_upload(ImageOwner(event_id), upload_id))
+    return upload_state_reply(ImageOwner(event_id), upload_id)
+
+
+def upload_reply(owner: ImageOwner, content_type: str, actor: str, now: int) -> Reply[UploadView]:
+    """Create a form for an upload. Raises NotFound and ManagedByBootstrap."""
+    upload = service.begin_upload(owner, content_type, actor, now)
+    view = UploadView(
+        id=upload.upload_id,
+        url=upload.form.url,
+        fields=upload.form.fields,
+        max_bytes=MAX_IMAGE_BYTES,
+        expires_at=clock.iso(upload.expires_at),
+    )
+    return Reply(view, 201)
+
+
+def upload_state_reply(owner: ImageOwner, upload_id: str) -> Reply[UploadStateView]:
+    """Show the state of an upload. An unknown upload is `waiting`."""
+    outcome = service.find_outcome(owner, upload_id)
+    if outcome is None:
+        return Reply(UploadStateView(id=upload_id, state="waiting"))
+    return Reply(UploadStateView(id=upload_id, state=outcome.state, error=outcome.code, reason=outcome.reason, message=outcome.message))
 
 
 def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:

@@ -6,8 +6,8 @@ from base64 import b64decode
 import boto3
 import pytest
 
+from chalicelib.addons.images import store
 from chalicelib.foundation import settings
-from chalicelib.images import store
 from tests import engines
 
 

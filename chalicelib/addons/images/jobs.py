@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.catalog.image_uploads import service
+from chalicelib.addons.images import service
 from chalicelib.edge import scheduled
 from chalicelib.edge.scheduled import scheduled_job
 from chalicelib.foundation import clock, deadline, ids, log

@@ -6,10 +6,9 @@ import pytest
 from PIL import Image
 
 import app
-from chalicelib.catalog.image_uploads import service
-from chalicelib.catalog.image_uploads.service import ImageOwner
+from chalicelib.addons.images import service, store
+from chalicelib.addons.images.service import ImageOwner
 from chalicelib.foundation import settings
-from chalicelib.images import store
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
 from tests import builders, pictures

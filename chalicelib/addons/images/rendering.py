@@ -4,15 +4,18 @@ Only pixels pass from an upload to the published files: no metadata, no colour p
 """
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 
-from chalicelib.images.model import MAX_IMAGE_BYTES, ImageRefused, ImageTooLarge, scaled_height
+from chalicelib.catalog.images import scaled_height
+from chalicelib.foundation.errors import ApiError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_SIDE = 10_000
 MAX_PIXELS = 40_000_000  # 160 MB in memory
 MIN_SIDE = 16
@@ -27,6 +30,23 @@ _WHITE = (255, 255, 255)
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype", b"<svg")
 _PDF, _PDF_BYTES = b"%pdf-", 1024  # PDF readers accept the signature anywhere in these first bytes
 _ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of an archive, with the longest comment
+
+
+class ImageRefused(ApiError):
+    """The uploaded file is not an image that we accept; `reason` is a machine-readable word."""
+
+    code: ClassVar[str] = "image_refused"
+    status: ClassVar[int] = 400
+    default_message: ClassVar[str] = "We cannot display this picture. Send a JPEG, PNG or WebP file."
+
+    def __init__(self, message: str | None = None, *, reason: str = "unreadable") -> None:
+        super().__init__(message, path="$.image", reason=reason)
+
+
+class ImageTooLarge(ApiError):
+    code: ClassVar[str] = "image_too_large"
+    status: ClassVar[int] = 413
+    default_message: ClassVar[str] = f"The picture is too large. Send a file of at most {MAX_IMAGE_BYTES // 1024**2} MB."
 
 
 class Rendering(Struct, frozen=True):

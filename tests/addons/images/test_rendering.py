@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image, ImageCms
 
-from chalicelib.images import rendering
-from chalicelib.images.model import ImageRefused, ImageTooLarge
+from chalicelib.addons.images import rendering
+from chalicelib.addons.images.rendering import ImageRefused, ImageTooLarge
 from tests import pictures
 
 
