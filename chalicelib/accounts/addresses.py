@@ -1,7 +1,6 @@
 """Verify and change the e-mail addresses of accounts. A mailed link proves that somebody reads the mails of an address."""
 
-from chalicelib.accounts import login_attempts as attempts
-from chalicelib.accounts import mails, service, store
+from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
 from chalicelib.accounts.store import MailedLink
@@ -72,7 +71,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
             if _is_only_rehashed(expired):
                 continue
             raise
-        attempts.forget(link.email)
+        login_attempts.reset(link.email)
         notifications.send(mails.draft("email_changed", account.email, language))
         return
     raise AccountChanging()

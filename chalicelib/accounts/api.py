@@ -34,6 +34,7 @@ from chalicelib.accounts.model import (
 )
 from chalicelib.accounts.service import Registration, Tokens
 from chalicelib.accounts.sessions import SessionNotFound, SessionOver
+from chalicelib.accounts.store import Group
 from chalicelib.accounts.views import (
     AccountsView,
     AccountView,
@@ -337,7 +338,7 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    group: directory.Group | None = None
+    group: Group | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 50
     cursor: Cursor | None = None
 
@@ -358,14 +359,14 @@ class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 def list_users(_: RequestContext, query: UsersQuery) -> Reply[AccountsView]:
     """List accounts."""
     after = None if query.cursor is None else cursors.decode_key(query.cursor, tuple[str])[0]
-    found, last = directory.list_page(query.search or "", query.group, query.limit, after)
+    found, last = directory.list_accounts(query.search or "", query.group, query.limit, after)
     return Reply(AccountsView([account_view(account) for account in found], cursors.encode_key((last,)) if last else None))
 
 
 @route(bp, "GET", "/admin/users/{user_id}", access="admin")
 def show_user(_: RequestContext, user_id: str) -> Reply[AccountView]:
     """Show an account."""
-    return Reply(account_view(directory.get(user_id)))
+    return Reply(account_view(directory.get_account(user_id)))
 
 
 @route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))

@@ -13,8 +13,6 @@ from chalicelib.edge.auth import Role
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 
-__all__ = ["Group"]
-
 MAX_ATTEMPTS = 5
 GROUPS: tuple[Group, ...] = get_args(Group)
 
@@ -39,7 +37,7 @@ class RightsChange(Struct, frozen=True):
     reason: str | None = None
 
 
-def list_page(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
+def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
     """Return up to `limit` accounts sorted by address, after the address `after`, and the last address, None on the last page.
 
     `search` is the beginning of an address, or a whole user id, whose account is then on the first page. Without `search` and `group`,
@@ -48,7 +46,7 @@ def list_page(search: str, group: Group | None, limit: int, after: str | None) -
     beginning, behind = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
     if search and group is None:
-        lanes.append(store.lane_of_others(beginning))
+        lanes.append(store.lane_without_group(beginning))
     found = parallel.call_each(lambda lane: store.query_lane(lane, limit + 1, behind, beginning), lanes)
     keys = sorted(key for lane_keys in found for key in lane_keys)
     user_ids = {user_id for _, user_id in keys[:limit]}
@@ -58,7 +56,7 @@ def list_page(search: str, group: Group | None, limit: int, after: str | None) -
     return accounts, keys[limit - 1][0] if len(keys) > limit else None
 
 
-def get(user_id: str) -> Account:
+def get_account(user_id: str) -> Account:
     """Return the account of a person. Raises NotFound, also for guests, who have no account."""
     account = store.find_account(user_id)
     if account is None:
@@ -73,7 +71,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
     UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
-        before = get(user_id)
+        before = get_account(user_id)
         after = _changed(before, change, now)
         if after == before:
             return before
@@ -99,12 +97,12 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
 
 def end_sessions(user_id: str, actor: str, now: int) -> None:
     """End all sessions of a person, audited; access tokens last up to 15 minutes longer. Raises NotFound or UserChanging."""
-    get(user_id)
+    get_account(user_id)
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:
         dynamo.transact([store.end_sessions_item(user_id), entry])
     except dynamo.TransactionCanceled:  # erased since
-        get(user_id)
+        get_account(user_id)
         raise UserChanging() from None
 
 
@@ -124,6 +122,6 @@ def _profile_items(before: Account, after: Account, actor: str, now: int) -> lis
     """Transaction items that create a new promoter's profile, unless one exists, or remove a former promoter's verification."""
     if "promoter" in before.roles and "promoter" not in after.roles:
         return profiles.unverify_items(after.user_id, actor, now)
-    if "promoter" not in after.roles or "promoter" in before.roles or profiles.find(after.user_id) is not None:
+    if "promoter" not in after.roles or "promoter" in before.roles or profiles.find_promoter(after.user_id) is not None:
         return []
-    return [profiles.new_profile_item(after, now)]
+    return [profiles.create_promoter_item(after, now)]

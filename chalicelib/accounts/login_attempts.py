@@ -19,7 +19,78 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import effects, log, parallel, secret_settings, settings
 from chalicelib.foundation.errors import ApiError
 
-# Table `login-attempts`: counters of login attempts by account and by source address. The ids are HMACs, so they identify nobody.
+FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
+WINDOW_SECONDS = 3600  # a counter restarts this long after its first attempt, or its last delay
+MAX_DELAY_SECONDS = 300
+
+
+class TooManyAttempts(ApiError):
+    code: ClassVar[str] = "too_many_attempts"
+    status: ClassVar[int] = 429
+    default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retryAfterSeconds=seconds)
+
+
+def count_attempt(request: RequestContext, email: str) -> None:
+    """Count an attempt to log in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
+    if (address := rate_limits.source_network(request)) is not None:
+        _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
+    _count_at(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
+
+
+def forgive_attempt(request: RequestContext, email: str) -> None:
+    """Forgive the last counted attempt, which was correct: delete the account's counter, and take one attempt from the address."""
+    address = rate_limits.source_network(request)
+    if address is None:
+        reset(email)
+    else:
+        parallel.both(lambda: reset(email), lambda: _withdraw(_counter_id("address", address)))
+
+
+@effects.uncounted()
+def reset(email: str) -> None:
+    """Delete an account's counter, because its owner has proved their identity."""
+    AttemptsRow(_counter_id("account", email_key(email))).delete()
+
+
+def reset_item(email: str) -> dynamo.TransactItem:
+    """Transaction item that deletes an account's counter."""
+    return dynamo.delete(AttemptsRow(_counter_id("account", email_key(email))))
+
+
+def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
+    before = _count_free(counter_id, free_attempts, now, now + WINDOW_SECONDS)
+    if before is not None and before.expires_at <= now:
+        before = _restart(counter_id, now, now + WINDOW_SECONDS)
+    if before is None:
+        return
+    if before.attempts < free_attempts:  # another request has restarted the counter since
+        raise _refusal(1)
+    if before.allowed_at > now:
+        raise _refusal(before.allowed_at - now)
+    allowed_at = now + _delay(before.attempts - free_attempts)
+    if not _count_delayed(counter_id, before.attempts, allowed_at, allowed_at + WINDOW_SECONDS):
+        raise _refusal(1)
+
+
+def _delay(excess: int) -> int:
+    """Seconds until the attempt after the next: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
+    return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
+
+
+def _refusal(seconds: int) -> TooManyAttempts:
+    log.count("logins_delayed")
+    return TooManyAttempts(seconds)
+
+
+def _counter_id(by: str, value: str) -> str:
+    message = msgspec.json.encode((settings.current().stage, by, value))
+    return hmac.digest(secret_settings.derived_key("login attempts"), message, "sha256").hex()[:32]
+
+
+# The table `login-attempts`: counters of login attempts by account and by source address. The ids are HMACs, so they identify nobody.
 
 
 class AttemptsRow(dynamo.Table):
@@ -46,7 +117,7 @@ class Attempts(Struct, frozen=True):
 
 
 @effects.uncounted()
-def add_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> Attempts | None:
+def _count_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> Attempts | None:
     """Count one of the first `max_attempts` attempts. The very first creates the counter, which lasts until `expires_at`.
 
     Returns None, or, without counting, the existing counter if it has no free attempts left or has expired.
@@ -60,105 +131,28 @@ def add_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> A
 
 
 @effects.uncounted()
-def restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
-    """Replace an expired counter, which DynamoDB's TTL may leave for days, and count one attempt. Returns None, or an unexpired counter."""
+def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
+    """Replace an expired counter, which DynamoDB's TTL may leave for days, and count one attempt.
+
+    Returns None, or, without counting, the counter if it has not expired.
+    """
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else _attempts(AttemptsRow.from_raw_data(existing))
 
 
 @effects.uncounted()
-def add_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
+def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
     """Count an attempt, and allow the next at `allowed_at`. Returns False, without counting, if another request was counted since."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
     return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
 
 
 @effects.uncounted()
-def withdraw(counter_id: str) -> None:
+def _withdraw(counter_id: str) -> None:
     """Take one attempt back. Its delay stays, so that guessing cannot be sped up by logging in to another account in between."""
     dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
 
 
-@effects.uncounted()
-def delete(counter_id: str) -> None:
-    AttemptsRow(counter_id).delete()
-
-
-def delete_item(counter_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a counter."""
-    return dynamo.delete(AttemptsRow(counter_id))
-
-
 def _attempts(row: AttemptsRow) -> Attempts:
     return Attempts(int(row.attempts), int(row.allowed_at), int(row.expires_at))
-
-
-FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
-WINDOW_SECONDS = 3600  # a counter restarts this long after its first attempt, or its last delay
-MAX_DELAY_SECONDS = 300
-
-
-class TooManyAttempts(ApiError):
-    code: ClassVar[str] = "too_many_attempts"
-    status: ClassVar[int] = 429
-    default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retryAfterSeconds=seconds)
-
-
-def count(request: RequestContext, email: str) -> None:
-    """Count an attempt to log in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
-    if (address := rate_limits.source_network(request)) is not None:
-        _count(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
-    _count(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
-
-
-def forgive(request: RequestContext, email: str) -> None:
-    """Forgive the last counted attempt, which was correct: restart the account's counter, and take one attempt from the address."""
-    address = rate_limits.source_network(request)
-    if address is None:
-        forget(email)
-    else:
-        parallel.both(lambda: forget(email), lambda: withdraw(_counter_id("address", address)))
-
-
-def forget(email: str) -> None:
-    """Restart an account's counter, because its owner has proved their identity."""
-    delete(_counter_id("account", email_key(email)))
-
-
-def forget_item(email: str) -> dynamo.TransactItem:
-    """Transaction item that does what `forget` does."""
-    return delete_item(_counter_id("account", email_key(email)))
-
-
-def _count(counter_id: str, free_attempts: int, now: int) -> None:
-    before = add_free(counter_id, free_attempts, now, now + WINDOW_SECONDS)
-    if before is not None and before.expires_at <= now:
-        before = restart(counter_id, now, now + WINDOW_SECONDS)
-    if before is None:
-        return
-    if before.attempts < free_attempts:  # another request has restarted the counter since
-        raise _refusal(1)
-    if before.allowed_at > now:
-        raise _refusal(before.allowed_at - now)
-    allowed_at = now + _delay(before.attempts - free_attempts)
-    if not add_delayed(counter_id, before.attempts, allowed_at, allowed_at + WINDOW_SECONDS):
-        raise _refusal(1)
-
-
-def _delay(excess: int) -> int:
-    """Seconds until the attempt after the next: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
-    return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
-
-
-def _refusal(seconds: int) -> TooManyAttempts:
-    log.count("logins_delayed")
-    return TooManyAttempts(seconds)
-
-
-def _counter_id(by: str, value: str) -> str:
-    message = msgspec.json.encode((settings.current().stage, by, value))
-    return hmac.digest(secret_settings.derived_key("login attempts"), message, "sha256").hex()[:32]

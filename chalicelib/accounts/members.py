@@ -12,7 +12,7 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.accounts import store as accounts
+from chalicelib.accounts import store
 from chalicelib.accounts.model import Account, email_key
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
@@ -20,7 +20,136 @@ from chalicelib.edge.auth import MAX_EVENTS, EventRole
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Table `memberships`: who works at which event, by e-mail address. The index `by_email` finds the events of a person.
+
+class Membership(Struct, frozen=True):
+    """A person's role at an event. `member_id` is derived from the address."""
+
+    event_id: str
+    member_id: str
+    email_key: str
+    role: EventRole
+    invited_by: str
+    invited_at: int
+
+
+PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
+
+
+class Person(Struct, frozen=True):
+    """Somebody who works at an event, as its managers see them.
+
+    `name` is the address of a person without a name, and null for admins. `role` is null for people who left the event.
+    """
+
+    name: str | None
+    role: PersonRole | None
+
+
+class TooManyEvents(ApiError):
+    code: ClassVar[str] = "too_many_events"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"This person already works at {MAX_EVENTS} events. Remove them from past events first."
+
+
+class MemberChanging(ApiError):
+    code: ClassVar[str] = "member_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing this member right now. Check the list, then try again."
+
+
+def member_id(email: str) -> str:
+    """Return the id of a person in lists of members, which is the same at every event."""
+    return sha256(email_key(email).encode()).hexdigest()[:32]
+
+
+def find_membership(event_id: str, email: str) -> Membership | None:
+    """Return the membership of the person with this address, or None."""
+    return _load_membership(event_id, member_id(email))
+
+
+def get_membership(event_id: str, member_id: str) -> Membership:
+    """Return the membership with this member id; raises NotFound."""
+    membership = _load_membership(event_id, member_id)
+    if membership is None:
+        raise NotFound("This event has no member with this id.", member_id=member_id)
+    return membership
+
+
+def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
+    """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`; strongly consistent."""
+    beyond: Any = MembershipRow.member_id > after if after is not None else None
+    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
+
+
+def list_memberships(email: str) -> Sequence[Membership]:
+    """Return the memberships of the person with this address. May miss writes of the last second."""
+    rows = MembershipRow.email_index.query(email_key(email), limit=MAX_EVENTS)
+    return [_membership(row) for row in rows]
+
+
+def event_roles(email: str) -> dict[str, EventRole]:
+    """Return event id -> role of the person with this address."""
+    return {membership.event_id: membership.role for membership in list_memberships(email)}
+
+
+def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
+    """Give a person a role at an event, or change it, audited. Raises TooManyEvents or MemberChanging."""
+    before = _load_membership(event_id, member_id(email))
+    if before is not None and before.role == role:
+        return before
+    if before is None and len(list_memberships(email)) == MAX_EVENTS:
+        raise TooManyEvents()
+    membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
+    action, changes = "member.invited", {"role": (before.role if before else None, role)}
+    entry = audit.entry_item(f"event#{event_id}", action, actor, now, {"member_id": membership.member_id}, changes=changes)
+    _transact([_put_item(membership, before), entry])
+    return membership
+
+
+def remove(membership: Membership, actor: str, now: int) -> None:
+    """Remove a person's role at an event, audited. Raises MemberChanging."""
+    changes = {"role": (membership.role, None)}
+    subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
+    entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
+    _transact([_delete_item(membership), entry])
+
+
+def delete_memberships(memberships: Sequence[Membership]) -> None:
+    """Delete the memberships of a person who is being erased. May be repeated."""
+    parallel.call_each(lambda membership: MembershipRow(membership.event_id, membership.member_id).delete(), memberships)
+
+
+def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
+    """Return the users who work at an event, and admins, by user id; two round trips per 100 users.
+
+    `former_ids`: users who certainly worked at the event, and may have left it.
+    """
+    found = {account.user_id: account for account in store.batch_find(set(user_ids))}
+    roles = _load_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})
+    people: dict[str, Person] = {}
+    for user_id, account in found.items():
+        role: PersonRole | None = "promoter" if user_id == promoter_id else roles.get(user_id)
+        if role is not None:
+            people[user_id] = Person(_name(account), role)
+        elif "admin" in account.roles:
+            people[user_id] = Person(None, "admin")
+        elif user_id in former_ids:
+            people[user_id] = Person(_name(account), None)
+    return people
+
+
+def _name(account: Account) -> str:
+    return " ".join(filter(None, (account.first_name, account.last_name))) or account.email
+
+
+def _transact(items: list[dynamo.TransactItem]) -> None:
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled:
+        raise MemberChanging() from None
+
+
+# The table `memberships`: who works at which event, by e-mail address. The index `by_email` finds the events of a person.
 
 
 class EmailIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -51,24 +180,13 @@ class MembershipRow(dynamo.Table):
     email_index = EmailIndex()
 
 
-class Membership(Struct, frozen=True):
-    """A person's role at an event. `member_id` is derived from the address."""
-
-    event_id: str
-    member_id: str
-    email_key: str
-    role: EventRole
-    invited_by: str
-    invited_at: int
-
-
-def load_membership(event_id: str, member_id: str) -> Membership | None:
+def _load_membership(event_id: str, member_id: str) -> Membership | None:
     """Return the membership, strongly consistent, or None."""
     row = MembershipRow.find(event_id, member_id)
     return None if row is None else _membership(row)
 
 
-def batch_find_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
+def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
     """Return the roles at an event by the keys of `member_ids`, without people who have none; one round trip per 100."""
     keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
@@ -76,7 +194,7 @@ def batch_find_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, 
     return {key: roles[member_id] for key, member_id in member_ids.items() if member_id in roles}
 
 
-def put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
+def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
     """Transaction item that writes a membership; refused if the stored membership differs from `before`, None for a new one."""
     row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
     if before is None:
@@ -84,135 +202,12 @@ def put_item(membership: Membership, before: Membership | None) -> dynamo.Transa
     return dynamo.put(row, "role = :before", before=before.role)
 
 
-def delete_item(membership: Membership) -> dynamo.TransactItem:
+def _delete_item(membership: Membership) -> dynamo.TransactItem:
     """Transaction item that deletes a membership; refused if it is gone or has another role."""
     key = MembershipRow(membership.event_id, membership.member_id)
     return dynamo.delete(key, "role = :role", role=membership.role)
 
 
-def delete(membership: Membership) -> None:
-    MembershipRow(membership.event_id, membership.member_id).delete()
-
-
-def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
-    """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`; strongly consistent."""
-    beyond: Any = MembershipRow.member_id > after if after is not None else None
-    return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
-
-
-def query_email(email_key: str, limit: int) -> list[Membership]:
-    """Return up to `limit` memberships of an address. May miss writes of the last second."""
-    return [_membership(row) for row in MembershipRow.email_index.query(email_key, limit=limit)]
-
-
 def _membership(row: MembershipRow) -> Membership:
     role = msgspec.convert(row.role, EventRole)
     return Membership(row.event_id, row.member_id, row.email_key, role, row.invited_by, int(row.invited_at))
-
-
-class TooManyEvents(ApiError):
-    code: ClassVar[str] = "too_many_events"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"This person already works at {MAX_EVENTS} events. Remove them from past events first."
-
-
-class MemberChanging(ApiError):
-    code: ClassVar[str] = "member_changing"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Someone else is changing this member right now. Check the list, then try again."
-
-
-def member_id(email: str) -> str:
-    """Return the id of a person in lists of members, which is the same at every event."""
-    return sha256(email_key(email).encode()).hexdigest()[:32]
-
-
-def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
-    """Give a person a role at an event, or change it, audited. Raises TooManyEvents or MemberChanging."""
-    before = load_membership(event_id, member_id(email))
-    if before is not None and before.role == role:
-        return before
-    if before is None and len(query_email(email_key(email), MAX_EVENTS)) == MAX_EVENTS:
-        raise TooManyEvents()
-    membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
-    action, changes = "member.invited", {"role": (before.role if before else None, role)}
-    entry = audit.entry_item(f"event#{event_id}", action, actor, now, {"member_id": membership.member_id}, changes=changes)
-    _transact([put_item(membership, before), entry])
-    return membership
-
-
-def find(event_id: str, email: str) -> Membership | None:
-    """Return the membership of the person with this address, or None."""
-    return load_membership(event_id, member_id(email))
-
-
-def get(event_id: str, of: str) -> Membership:
-    """The membership with this member id; raises NotFound."""
-    membership = load_membership(event_id, of)
-    if membership is None:
-        raise NotFound("This event has no member with this id.", member_id=of)
-    return membership
-
-
-def remove(membership: Membership, actor: str, now: int) -> None:
-    """Remove a person's role at an event, audited. Raises MemberChanging."""
-    changes = {"role": (membership.role, None)}
-    subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
-    entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
-    _transact([delete_item(membership), entry])
-
-
-def event_roles(email: str) -> dict[str, EventRole]:
-    """Return event id -> role of the person with this address."""
-    return {membership.event_id: membership.role for membership in query_email(email_key(email), MAX_EVENTS)}
-
-
-def list_memberships(email: str) -> Sequence[Membership]:
-    return query_email(email_key(email), MAX_EVENTS)
-
-
-def delete_all(memberships: Sequence[Membership]) -> None:
-    """Delete the memberships of a person who is being erased. May be repeated."""
-    parallel.call_each(delete, memberships)
-
-
-def _transact(items: list[dynamo.TransactItem]) -> None:
-    try:
-        dynamo.transact(items)
-    except dynamo.TransactionCanceled:
-        raise MemberChanging() from None
-
-
-# The name and role of people who work at an event, as its managers see them. Nothing about buyers is shown.
-
-PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
-
-
-class Person(Struct, frozen=True):
-    """`name` is the address of a person without a name, and null for admins. `role` is null for people who left the event."""
-
-    name: str | None
-    role: PersonRole | None
-
-
-def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
-    """Return the users who work at an event, and admins, by user id; two round trips per 100 users.
-
-    `former_ids`: users who certainly worked at the event, and may have left it.
-    """
-    found = {account.user_id: account for account in accounts.batch_find(set(user_ids))}
-    roles = batch_find_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})
-    people: dict[str, Person] = {}
-    for user_id, account in found.items():
-        role: PersonRole | None = "promoter" if user_id == promoter_id else roles.get(user_id)
-        if role is not None:
-            people[user_id] = Person(_name(account), role)
-        elif "admin" in account.roles:
-            people[user_id] = Person(None, "admin")
-        elif user_id in former_ids:
-            people[user_id] = Person(_name(account), None)
-    return people
-
-
-def _name(account: Account) -> str:
-    return " ".join(filter(None, (account.first_name, account.last_name))) or account.email

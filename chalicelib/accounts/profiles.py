@@ -14,9 +14,129 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Table `promoters`: the public profiles. The index `by_state` lists verified and unverified promoters separately.
+MAX_ATTEMPTS = 5
+# Fields that admins check when they verify a promoter.
+_VERIFIED_FIELDS = ("name", "company", "website")
 
 State = Literal["verified", "unverified"]
+
+
+class Promoter(Struct, frozen=True, kw_only=True):
+    """A promoter, who sells events. `id` is the user id of the account. `version` counts the changes.
+
+    `email` is public, and may differ from the account's address.
+    """
+
+    id: str
+    name: str
+    company: str | None = None
+    description: str = ""
+    website: str | None = None
+    email: str | None = None
+    state: State = "unverified"
+    created_at: int
+    updated_at: int
+    version: int = 1
+
+
+class PromoterChanging(ApiError):
+    code: ClassVar[str] = "promoter_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Someone else is changing this promoter right now. Try again."
+
+
+class PromoterChange(Struct, frozen=True):
+    """The new content of a profile. `verified`: None leaves it as it is."""
+
+    name: str
+    company: str | None
+    description: str
+    website: str | None
+    email: str | None
+    verified: bool | None
+
+
+def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
+    """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
+    name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
+    return _put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
+
+
+def find_promoter(promoter_id: str) -> Promoter | None:
+    """Return the promoter's profile, strongly consistent, or None."""
+    row = PromoterRow.find(promoter_id)
+    return None if row is None else _promoter(row)
+
+
+def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
+    """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes of the last second."""
+    beyond: Any = PromoterRow.id > after if after is not None else None
+    return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
+
+
+def delete_promoter_item(promoter_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes a promoter's profile; does nothing without a profile."""
+    return dynamo.delete(PromoterRow(promoter_id))
+
+
+def save_promoter(
+    promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
+) -> Promoter:
+    """Write a profile, audited. Only admins can create one.
+
+    `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
+    unverified again. Raises NotFound or PromoterChanging.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = find_promoter(promoter_id)
+        if before is None and not by_admin:
+            raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
+        if before is not None:
+            check(before)
+        after = _changed(promoter_id, before, change, now, by_admin=by_admin)
+        changes = _differences(before, after)
+        if before is not None and not changes:
+            return before
+        action = "promoter.changed" if before else "promoter.created"
+        entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
+        try:
+            dynamo.transact([_put_item(after), entry])
+            return after
+        except dynamo.TransactionCanceled:
+            continue
+    raise PromoterChanging()
+
+
+def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that remove a promoter's verification, audited; empty if not verified. Refused if the profile changes."""
+    before = find_promoter(promoter_id)
+    if before is None or before.state != "verified":
+        return []
+    after = replace(before, state="unverified", updated_at=now, version=before.version + 1)
+    changes = _differences(before, after)
+    return [_put_item(after), audit.entry_item(f"promoter#{promoter_id}", "promoter.changed", actor, now, {}, changes=changes)]
+
+
+def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
+    fields = {name: value for name, value in asdict(change).items() if name != "verified"}
+    if before is None:
+        after = Promoter(id=promoter_id, **fields, created_at=now, updated_at=now)
+    else:
+        after = replace(before, **fields, updated_at=now, version=before.version + 1)
+    if by_admin and change.verified is not None:
+        return replace(after, state="verified" if change.verified else "unverified")
+    if not by_admin and before is not None and any(getattr(before, name) != getattr(after, name) for name in _VERIFIED_FIELDS):
+        return replace(after, state="unverified")
+    return after
+
+
+def _differences(before: Promoter | None, after: Promoter) -> dict[str, tuple[str | None, str | None]]:
+    names = ("name", "company", "description", "website", "email", "state")
+    pairs = {name: (getattr(before, name, None), getattr(after, name)) for name in names}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+
+
+# The table `promoters`: the public profiles. The index `by_state` lists verified and unverified promoters separately.
 
 
 class StateIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -51,48 +171,13 @@ class PromoterRow(dynamo.Table):
     state_index = StateIndex()
 
 
-class Promoter(Struct, frozen=True, kw_only=True):
-    """A promoter, who sells events. `id` is the user id of the account. `version` counts the changes.
-
-    `email` is public, and may differ from the account's address.
-    """
-
-    id: str
-    name: str
-    company: str | None = None
-    description: str = ""
-    website: str | None = None
-    email: str | None = None
-    state: State = "unverified"
-    created_at: int
-    updated_at: int
-    version: int = 1
-
-
-def find(promoter_id: str) -> Promoter | None:
-    """Return the promoter, strongly consistent, or None."""
-    row = PromoterRow.find(promoter_id)
-    return None if row is None else _promoter(row)
-
-
-def put_item(promoter: Promoter) -> dynamo.TransactItem:
+def _put_item(promoter: Promoter) -> dynamo.TransactItem:
     """Transaction item that writes a promoter; refused unless the stored version is the previous one (or absent, for version 1)."""
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)
     if promoter.version == 1:
         return dynamo.put(row, "attribute_not_exists(id)")
     return dynamo.put(row, "version = :before", before=promoter.version - 1)
-
-
-def delete_item(promoter_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a promoter; also accepted if there is no promoter."""
-    return dynamo.delete(PromoterRow(promoter_id))
-
-
-def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
-    """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes of the last second."""
-    beyond: Any = PromoterRow.id > after if after is not None else None
-    return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
 
 def _promoter(row: PromoterRow) -> Promoter:
@@ -108,88 +193,3 @@ def _promoter(row: PromoterRow) -> Promoter:
         updated_at=int(row.updated_at),
         version=int(row.version),
     )
-
-
-MAX_ATTEMPTS = 5
-# Fields that admins check when they verify a promoter.
-_VERIFIED_FIELDS = ("name", "company", "website")
-
-
-class PromoterChanging(ApiError):
-    code: ClassVar[str] = "promoter_changing"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Someone else is changing this promoter right now. Try again."
-
-
-class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. `verified`: None leaves it as it is."""
-
-    name: str
-    company: str | None
-    description: str
-    website: str | None
-    email: str | None
-    verified: bool | None
-
-
-def new_profile_item(account: Account, now: int) -> dynamo.TransactItem:
-    """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
-    name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
-    return put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
-
-
-def save(
-    promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
-) -> Promoter:
-    """Write a profile, audited. Only admins can create one.
-
-    `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
-    unverified again. Raises NotFound or PromoterChanging.
-    """
-    for _ in range(MAX_ATTEMPTS):
-        before = find(promoter_id)
-        if before is None and not by_admin:
-            raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
-        if before is not None:
-            check(before)
-        after = _changed(promoter_id, before, change, now, by_admin=by_admin)
-        changes = _differences(before, after)
-        if before is not None and not changes:
-            return before
-        action = "promoter.changed" if before else "promoter.created"
-        entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
-        try:
-            dynamo.transact([put_item(after), entry])
-            return after
-        except dynamo.TransactionCanceled:
-            continue
-    raise PromoterChanging()
-
-
-def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that remove a promoter's verification, audited; empty if not verified. Refused if the profile changes."""
-    before = find(promoter_id)
-    if before is None or before.state != "verified":
-        return []
-    after = replace(before, state="unverified", updated_at=now, version=before.version + 1)
-    changes = _differences(before, after)
-    return [put_item(after), audit.entry_item(f"promoter#{promoter_id}", "promoter.changed", actor, now, {}, changes=changes)]
-
-
-def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
-    fields = {name: value for name, value in asdict(change).items() if name != "verified"}
-    if before is None:
-        after = Promoter(id=promoter_id, **fields, created_at=now, updated_at=now)
-    else:
-        after = replace(before, **fields, updated_at=now, version=before.version + 1)
-    if by_admin and change.verified is not None:
-        return replace(after, state="verified" if change.verified else "unverified")
-    if not by_admin and before is not None and any(getattr(before, name) != getattr(after, name) for name in _VERIFIED_FIELDS):
-        return replace(after, state="unverified")
-    return after
-
-
-def _differences(before: Promoter | None, after: Promoter) -> dict[str, tuple[str | None, str | None]]:
-    names = ("name", "company", "description", "website", "email", "state")
-    pairs = {name: (getattr(before, name, None), getattr(after, name)) for name in names}
-    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}

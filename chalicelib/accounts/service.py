@@ -5,8 +5,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib.accounts import login_attempts as attempts
-from chalicelib.accounts import mails, members, passwords, profiles, sessions, store
+from chalicelib.accounts import login_attempts, mails, members, passwords, profiles, sessions, store
 from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import (
     Account,
@@ -77,7 +76,7 @@ def register(new: Registration, language: Language, now: int) -> None:
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
     """Begin a session. Raises LoginFailed, TooManyAttempts or AccountLocked."""
     # The data is read in parallel, but used only if the attempt is counted.
-    _, (credentials, account) = parallel.both(lambda: attempts.count(request, email), lambda: find_login(email))
+    _, (credentials, account) = parallel.both(lambda: login_attempts.count_attempt(request, email), lambda: find_login(email))
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         raise LoginFailed()
@@ -85,47 +84,53 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
         raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
-    _, tokens = parallel.both(lambda: attempts.forgive(request, email), lambda: _begin_session(request, account))
+    _, tokens = parallel.both(lambda: login_attempts.forgive_attempt(request, email), lambda: _begin_session(request, account))
     return tokens
+
+
+def find_login(email: str) -> tuple[Credentials | None, Account | None]:
+    """Return the credentials and the account of an address; always two reads, so that the time does not reveal an account."""
+    credentials = store.find_credentials(email)
+    return credentials, store.find_account(credentials.user_id if credentials else "none")
 
 
 def begin_guest_session(request: RequestContext) -> Tokens:
     """Begin a session for a new guest, an identity without an account."""
     user_id = f"guest-{ids.new_id()}"
-    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, _device(request), request.now), {})
+    return _issue_tokens(user_id, None, sessions.begin_session(user_id, GUEST_GENERATION, _device(request), request.now), {})
 
 
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
-    session = sessions.find(token, request.now)
+    session = sessions.get_session(token, request.now)
     account = store.find_account(session.user_id)
     if session.generation != _generation(account):
         # Read again: the user may just have ended all other sessions, which moves this one to the account's new generation.
-        session = sessions.find(token, request.now)
+        session = sessions.get_session(token, request.now)
     if session.generation != _generation(account):
         sessions.end_session(session.id)
         raise SessionOver()
-    refresh_token = sessions.refresh(session, token, _device(request), request.now)
-    return _issue(session.user_id, account, refresh_token, _event_roles(account))
+    refresh_token = sessions.use_token(session, token, _device(request), request.now)
+    return _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
     """End the session of a refresh token; `everywhere` ends all sessions of its user, and requires a valid token (else SessionOver)."""
     if everywhere:
-        session = sessions.find(refresh_token, now)
+        session = sessions.get_session(refresh_token, now)
         if session.generation != GUEST_GENERATION:
             _end_all_sessions(session.user_id)
-    sessions.end(refresh_token)
+    sessions.end_session_by_token(refresh_token)
 
 
 def list_sessions(user_id: str, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
     """Return up to `limit` sessions of a user, newest first, and the position of the next page, None on the last page."""
-    return sessions.list_page(user_id, _generation(store.find_account(user_id)), limit, before, now)
+    return sessions.list_sessions(user_id, _generation(store.find_account(user_id)), limit, before, now)
 
 
 def end_session(user_id: str, session_id: str, now: int) -> None:
     """End one of the user's sessions; raises SessionNotFound."""
-    sessions.end_session(sessions.get_own(user_id, session_id, now).id)
+    sessions.end_session(sessions.get_own_session(user_id, session_id, now).id)
 
 
 def end_other_sessions(identity: Identity, now: int) -> None:
@@ -138,7 +143,7 @@ def end_other_sessions(identity: Identity, now: int) -> None:
         if account is None:
             return
         current = _find_session(identity, account.generation, now)
-        kept = [sessions.keep_item(current, account.generation + 1)] if current is not None else []
+        kept = [sessions.keep_session_item(current, account.generation + 1)] if current is not None else []
         try:
             dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *kept])
             return
@@ -147,13 +152,14 @@ def end_other_sessions(identity: Identity, now: int) -> None:
     raise AccountChanging()
 
 
-def find_account(user_id: str) -> Account | None:
-    return store.find_account(user_id)
-
-
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
     """Return the accounts of users, without users who have none; strongly consistent, in any order; one round trip per 100."""
     return store.batch_find(user_ids)
+
+
+def find_account(user_id: str) -> Account | None:
+    """Return the account of a user, strongly consistent; None for guests and erased accounts."""
+    return store.find_account(user_id)
 
 
 def get_account(user_id: str) -> Account:
@@ -183,7 +189,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
-    refresh_token, session_item = sessions.begin_item(user_id, generation, _device(request), request.now)
+    refresh_token, session_item = sessions.begin_session_item(user_id, generation, _device(request), request.now)
     items = [
         store.set_password_item(credentials.email_key, user_id, passwords.hash_password(new)),
         store.end_sessions_item(user_id, generation=account.generation),
@@ -193,15 +199,17 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
         _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
     except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
-    return _issue(user_id, structs.replace(account, generation=generation), refresh_token, events)
+    return _issue_tokens(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
     """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
-    _, credentials = parallel.both(lambda: attempts.count(request, account.email), lambda: store.find_credentials(account.email))
+    _, credentials = parallel.both(
+        lambda: login_attempts.count_attempt(request, account.email), lambda: store.find_credentials(account.email)
+    )
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
         raise WrongPassword()
-    attempts.forgive(request, account.email)
+    login_attempts.forgive_attempt(request, account.email)
     return credentials
 
 
@@ -225,7 +233,7 @@ def reset_password(token: str, password: str, now: int) -> None:
         store.end_sessions_item(user_id, verified_at=now),
     ]
     mails.use_link(link, items)
-    attempts.forget(link.email_key)
+    login_attempts.reset(link.email_key)
 
 
 def create_account(account: Account, password: str) -> None:
@@ -246,7 +254,7 @@ def delete_account(account: Account, now: int) -> None:
         if found is None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
-        others = [profiles.delete_item(account.user_id), attempts.forget_item(found.email), entry]
+        others = [profiles.delete_promoter_item(account.user_id), login_attempts.reset_item(found.email), entry]
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
@@ -271,7 +279,7 @@ def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactI
     """Transaction items that create an account, and a profile for a promoter."""
     items = store.create_items(account, password_hash)
     if "promoter" in account.roles:
-        items.append(profiles.new_profile_item(account, account.created_at))
+        items.append(profiles.create_promoter_item(account, account.created_at))
     return items
 
 
@@ -288,15 +296,15 @@ def _end_all_sessions(user_id: str) -> None:
 
 def _begin_session(request: RequestContext, account: Account) -> Tokens:
     refresh_token, events = parallel.both(
-        lambda: sessions.begin(account.user_id, account.generation, _device(request), request.now), lambda: _event_roles(account)
+        lambda: sessions.begin_session(account.user_id, account.generation, _device(request), request.now), lambda: _event_roles(account)
     )
-    return _issue(account.user_id, account, refresh_token, events)
+    return _issue_tokens(account.user_id, account, refresh_token, events)
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
     """The session of the caller's access token, or None if it has ended."""
     try:
-        session = sessions.get_own(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
+        session = sessions.get_own_session(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
     except SessionNotFound:
         return None
     return session if session is not None and session.generation == generation else None
@@ -316,13 +324,7 @@ def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
-def find_login(email: str) -> tuple[Credentials | None, Account | None]:
-    """Return the credentials and the account of an address; always two reads, so that the time does not reveal an account."""
-    credentials = store.find_credentials(email)
-    return credentials, store.find_account(credentials.user_id if credentials else "none")
-
-
-def _issue(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
+def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
     """Issue tokens with the current rights of a user, who is a guest without an account."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))

@@ -19,7 +19,165 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Table `sessions`: one item for each login, shared by all of its refresh tokens. Tokens are stored as hashes.
+REFRESH_SECONDS = 7 * 86_400
+GRACE_SECONDS = 10
+
+
+class Device(Struct, frozen=True):
+    """Where a request came from, if known: the network address, and the header User-Agent."""
+
+    address: str | None
+    user_agent: str | None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A login. `generation` is the account's at the login: the session has ended once the account's generation differs.
+
+    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the login, and `device` is its origin.
+    """
+
+    id: str
+    user_id: str
+    generation: int
+    token_hash: str
+    previous_hash: str | None
+    begun_at: int
+    rotated_at: int
+    expires_at: int
+    device: Device
+
+
+class SessionOver(ApiError):
+    code: ClassVar[str] = "session_over"
+    status: ClassVar[int] = 401
+    default_message: ClassVar[str] = "This refresh token is no longer valid. Log in again."
+
+
+class SessionNotFound(NotFound):
+    default_message: ClassVar[str] = "You have no active session with this id."
+
+
+def begin_session(user_id: str, generation: int, device: Device, now: int) -> str:
+    """Begin a session of a user. Returns its first refresh token."""
+    token, item = begin_session_item(user_id, generation, device, now)
+    dynamo.put_item(**item["Put"])
+    return token
+
+
+def begin_session_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
+    """Return the first refresh token of a new session, and the transaction item that begins the session."""
+    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
+    row = SessionRow(
+        session_id(token),
+        user_id=user_id,
+        generation=generation,
+        token_hash=_digest(token),
+        begun_at=now,
+        rotated_at=now,
+        expires_at=now + REFRESH_SECONDS,
+        address=device.address,
+        user_agent=device.user_agent,
+        position=f"{now:011}#{session_id(token)}",
+        ttl=now + REFRESH_SECONDS,
+    )
+    return token, dynamo.put(row, "attribute_not_exists(id)")
+
+
+def get_session(token: str, now: int) -> Session:
+    """Return the session of a valid refresh token. Raises SessionOver, and ends the session if an old token is used."""
+    session = _load_session(session_id(token)) if _names_session(token) else None
+    if session is None or session.expires_at <= now:
+        raise SessionOver()
+    if not (_is_current(session, token) or _is_repeated(session, token, now)):
+        log.warning("session.token_reused", user_id=session.user_id)
+        end_session(session.id)
+        raise SessionOver()
+    return session
+
+
+def get_own_session(user_id: str, own_id: str, now: int) -> Session:
+    """Return the user's session with this id, of any generation; raises SessionNotFound if it has ended or is another user's."""
+    session = _load_session(own_id)
+    if session is None or session.user_id != user_id or session.expires_at <= now:
+        raise SessionNotFound()
+    return session
+
+
+def list_sessions(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
+    """Return up to `limit` active sessions of a user, newest first, before the position `before`, and the position of the next page.
+
+    The position is None on the last page. A page is shorter if some of its sessions have ended. May miss sessions that began within the
+    last second.
+    """
+    beyond: Any = SessionRow.position < before if before is not None else None
+    keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
+    items = dynamo.batch_get(SessionRow.name(), [{"id": {"S": key.id}} for key in keys[:limit]], consistent=True)
+    rows = sorted(map(SessionRow.from_raw_data, items), key=lambda row: row.position, reverse=True)
+    active = [_session(row) for row in rows if int(row.generation) == generation and int(row.expires_at) > now]
+    return active, keys[limit - 1].position if len(keys) > limit else None
+
+
+def use_token(session: Session, token: str, device: Device, now: int) -> str:
+    """Use a refresh token that `get_session` accepted. Returns the next one. Raises SessionOver if the session has just ended."""
+    successor = _successor(token)
+    if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
+        return successor
+    # The token was used a moment ago, by this client, which lost the reply, or in another of its tabs.
+    current = _load_session(session.id)
+    if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
+        raise SessionOver()
+    return successor
+
+
+def keep_session_item(session: Session, generation: int) -> dynamo.TransactItem:
+    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
+    return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
+
+
+def end_session(session_id: str) -> None:
+    """End a session; does nothing if it has ended."""
+    SessionRow(session_id).delete()
+
+
+def end_session_by_token(token: str) -> None:
+    """End the session of a refresh token, even of a used one; does nothing if it has ended."""
+    if _names_session(token):
+        end_session(session_id(token))
+
+
+def session_id(token: str) -> str:
+    """Return the id of the session that a refresh token names."""
+    return token.partition(".")[0]
+
+
+def _names_session(token: str) -> bool:
+    return 0 < len(session_id(token)) <= 64
+
+
+def _is_current(session: Session, token: str) -> bool:
+    return hmac.compare_digest(session.token_hash, _digest(token))
+
+
+def _is_repeated(session: Session, token: str, now: int) -> bool:
+    """Whether the token is the previous one, which was replaced a moment ago."""
+    is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
+    return is_previous and now - session.rotated_at <= GRACE_SECONDS
+
+
+def _successor(token: str) -> str:
+    mac = hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")
+    return f"{session_id(token)}.{_text(mac)}"
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+# The table `sessions`: one item for each login, shared by all of its refresh tokens. Tokens are stored as hashes.
 #
 # The index `user` contains the keys of a user's sessions. Its entries never change: it is written only when a session begins or ends.
 
@@ -60,62 +218,15 @@ class SessionRow(dynamo.Table):
     user_index = UserIndex()
 
 
-class Device(Struct, frozen=True):
-    """Where a request came from, if known: the network address, and the header User-Agent."""
-
-    address: str | None
-    user_agent: str | None
-
-
-class Session(Struct, frozen=True, kw_only=True):
-    """A login. `generation` is the account's at the login: the session has ended once the account's generation differs.
-
-    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the login, and `device` is its origin.
-    """
-
-    id: str
-    user_id: str
-    generation: int
-    token_hash: str
-    previous_hash: str | None
-    begun_at: int
-    rotated_at: int
-    expires_at: int
-    device: Device
-
-
-def create(session: Session) -> None:
-    dynamo.put_item(**create_item(session)["Put"])
-
-
-def create_item(session: Session) -> dynamo.TransactItem:
-    """Transaction item that begins a session."""
-    fields = {name: getattr(session, name) for name in Session.__struct_fields__ if name != "device"}
-    row = SessionRow(**fields, address=session.device.address, user_agent=session.device.user_agent, ttl=session.expires_at)
-    row.position = f"{session.begun_at:011}#{session.id}"
-    return dynamo.put(row, "attribute_not_exists(id)")
-
-
-def load_session(session_id: str) -> Session | None:
+def _load_session(session_id: str) -> Session | None:
     """Return the session, strongly consistent, or None; it may have expired."""
     row = SessionRow.find(session_id)
     return None if row is None else _session(row)
 
 
-def query_user(user_id: str, limit: int, before: str | None) -> tuple[list[Session], str | None]:
-    """Return up to `limit` sessions of a user, newest first, before the position `before`, and the last position, None on the last page.
-
-    May miss sessions that began within the last second. Ended sessions are left out; expired sessions may be included.
-    """
-    beyond: Any = SessionRow.position < before if before is not None else None
-    rows = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
-    items = dynamo.batch_get(SessionRow.name(), [{"id": {"S": row.id}} for row in rows[:limit]], consistent=True)
-    found = sorted(map(SessionRow.from_raw_data, items), key=lambda row: row.position, reverse=True)
-    return [_session(row) for row in found], rows[limit - 1].position if len(rows) > limit else None
-
-
-def rotate(session: Session, token_hash: str, device: Device, now: int, expires_at: int) -> bool:
+def _replace_token(session: Session, token_hash: str, device: Device, now: int) -> bool:
     """Replace the token. Returns False, without a change, if the session has ended or another request has replaced the token."""
+    expires_at = now + REFRESH_SECONDS
     changes = {
         "address": device.address,
         "user_agent": device.user_agent,
@@ -126,16 +237,6 @@ def rotate(session: Session, token_hash: str, device: Device, now: int, expires_
         "ttl": expires_at,
     }
     return dynamo.update_if(SessionRow(session.id), changes, "token_hash = :before", before=session.token_hash)
-
-
-def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
-    return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
-
-
-def end_session(session_id: str) -> None:
-    """End a session; does nothing if it has ended."""
-    SessionRow(session_id).delete()
 
 
 def _session(row: SessionRow) -> Session:
@@ -150,121 +251,3 @@ def _session(row: SessionRow) -> Session:
         expires_at=int(row.expires_at),
         device=Device(row.address, row.user_agent),
     )
-
-
-REFRESH_SECONDS = 7 * 86_400
-GRACE_SECONDS = 10
-
-
-class SessionOver(ApiError):
-    code: ClassVar[str] = "session_over"
-    status: ClassVar[int] = 401
-    default_message: ClassVar[str] = "This refresh token is no longer valid. Log in again."
-
-
-class SessionNotFound(NotFound):
-    default_message: ClassVar[str] = "You have no active session with this id."
-
-
-def begin(user_id: str, generation: int, device: Device, now: int) -> str:
-    """Begin a session of a user. Returns its first refresh token."""
-    token, session = _new_session(user_id, generation, device, now)
-    create(session)
-    return token
-
-
-def begin_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
-    """Return the first refresh token of a new session, and the transaction item that begins the session."""
-    token, session = _new_session(user_id, generation, device, now)
-    return token, create_item(session)
-
-
-def find(token: str, now: int) -> Session:
-    """Return the session of a valid refresh token. Raises SessionOver, and ends the session if an old token is used."""
-    session = load_session(session_id(token)) if 0 < len(session_id(token)) <= 64 else None
-    if session is None or session.expires_at <= now:
-        raise SessionOver()
-    if not (_is_current(session, token) or _is_repeated(session, token, now)):
-        log.warning("session.token_reused", user_id=session.user_id)
-        end_session(session.id)
-        raise SessionOver()
-    return session
-
-
-def refresh(session: Session, token: str, device: Device, now: int) -> str:
-    """Use a refresh token that `find` accepted. Returns the next one. Raises SessionOver if the session has ended in the meantime."""
-    successor = _successor(token)
-    if _is_current(session, token) and rotate(session, _digest(successor), device, now, now + REFRESH_SECONDS):
-        return successor
-    # The token was used a moment ago, by this client, which lost the reply, or in another of its tabs.
-    current = load_session(session.id)
-    if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
-        raise SessionOver()
-    return successor
-
-
-def end(token: str) -> None:
-    """End the session of a refresh token, even of a used one; does nothing if it has ended."""
-    if 0 < len(session_id(token)) <= 64:
-        end_session(session_id(token))
-
-
-def list_page(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
-    """Return up to `limit` active sessions of a user, newest first, and the position of the next page, None on the last page.
-
-    A page is shorter if some of its sessions have ended. May miss sessions that began within the last second.
-    """
-    found, last = query_user(user_id, limit, before)
-    return [session for session in found if session.generation == generation and session.expires_at > now], last
-
-
-def get_own(user_id: str, own_id: str, now: int) -> Session:
-    """Return the user's session with this id, of any generation; raises SessionNotFound if it has ended or is another user's."""
-    session = load_session(own_id)
-    if session is None or session.user_id != user_id or session.expires_at <= now:
-        raise SessionNotFound()
-    return session
-
-
-def session_id(token: str) -> str:
-    """Return the id of the session that a refresh token names."""
-    return token.partition(".")[0]
-
-
-def _new_session(user_id: str, generation: int, device: Device, now: int) -> tuple[str, Session]:
-    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
-    session = Session(
-        id=session_id(token),
-        user_id=user_id,
-        generation=generation,
-        token_hash=_digest(token),
-        previous_hash=None,
-        begun_at=now,
-        rotated_at=now,
-        expires_at=now + REFRESH_SECONDS,
-        device=device,
-    )
-    return token, session
-
-
-def _is_current(session: Session, token: str) -> bool:
-    return hmac.compare_digest(session.token_hash, _digest(token))
-
-
-def _is_repeated(session: Session, token: str, now: int) -> bool:
-    """Whether the token is the previous one, which was replaced a moment ago."""
-    is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
-    return is_previous and now - session.rotated_at <= GRACE_SECONDS
-
-
-def _successor(token: str) -> str:
-    mac = hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")
-    return f"{session_id(token)}.{_text(mac)}"
-
-
-def _digest(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

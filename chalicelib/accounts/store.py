@@ -22,7 +22,7 @@ from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_k
 from chalicelib.dynamodb import dynamo
 
 OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
-BEHIND_ALL = "\x7f"  # sorts after every character of an address
+_AFTER_ALL = "\x7f"  # sorts after every character of an address
 
 Group = Literal["locked", "admin", "promoter"]
 
@@ -118,14 +118,14 @@ def find_account(user_id: str) -> Account | None:
 def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[str, str]]:
     """Return (address, user id) of up to `limit` accounts of a lane whose addresses start with `beginning`, after the address `after`.
 
-    The lane is a group, or a `lane_of_others`. Addresses are in their comparable form and sorted. May miss writes of the last second.
+    The lane is a group, or a `lane_without_group`. Addresses are in their comparable form and sorted. May miss writes of the last second.
     """
     first = max(beginning, f"{after} ") if after else beginning or " "  # a blank sorts before every character of an address
-    condition: Any = AccountRow.email_key.between(first, beginning + BEHIND_ALL)
+    condition: Any = AccountRow.email_key.between(first, beginning + _AFTER_ALL)
     return [(row.email_key, row.id.removeprefix("user#")) for row in AccountRow.lane_index.query(lane, condition, limit=limit)]
 
 
-def lane_of_others(beginning: str) -> str:
+def lane_without_group(beginning: str) -> str:
     """Return the lane of the accounts without a group whose addresses start with `beginning`."""
     return f"user#{beginning[0]}"
 
@@ -199,7 +199,7 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
     """Transaction items that give an account another address, verified, and end all of its sessions.
 
     The first is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
-    read, the third if the account's generation is no longer that of `account`.
+    read, the third if the account's generation has changed since `account` was read.
     """
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
@@ -256,7 +256,7 @@ def _index_fields(account: Account) -> dict[str, Any]:
     if account.locked_at is not None:
         return {"lane": "locked", "email_key": key}
     special = next((role for role in ("admin", "promoter") if role in account.roles), None)
-    return {"lane": special or lane_of_others(key), "email_key": key}
+    return {"lane": special or lane_without_group(key), "email_key": key}
 
 
 def _account(row: AccountRow) -> Account:

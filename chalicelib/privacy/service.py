@@ -36,7 +36,7 @@ class PromoterHasEvents(ApiError):
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
     """Return the data kept about a user, with at most `limit` purchases; with `before`, only purchases older than that purchase."""
-    account, promoter = accounts.find_account(identity.user_id), profiles.find(identity.user_id)
+    account, promoter = accounts.find_account(identity.user_id), profiles.find_promoter(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
     named = ((ticket, guest.seat) for ticket in tickets for guest in ticket.guests)
@@ -66,7 +66,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     _check_events(identity.user_id, request.now)
     deletions: list[Callable[[], None]] = [
         lambda: erasure.erase_personal_details(details),
-        lambda: members.delete_all(memberships),
+        lambda: members.delete_memberships(memberships),
         lambda: delete(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)

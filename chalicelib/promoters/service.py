@@ -28,7 +28,7 @@ class CoordinatorForbidden(Forbidden):
 
 def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
     """Return a promoter. Raises NotFound for an unknown promoter, and for an unverified one unless the promoter or an admin asks."""
-    promoter = profiles.find(promoter_id)
+    promoter = profiles.find_promoter(promoter_id)
     if promoter is None or (promoter.state != "verified" and not may_act_for(identity, promoter_id)):
         raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
     return promoter
@@ -40,10 +40,10 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
         raise Forbidden("You can only change your own profile.")
     is_admin = "admin" in identity.roles
     if change.verified is not None and not is_admin:
-        current = profiles.find(promoter_id)
+        current = profiles.find_promoter(promoter_id)
         if change.verified != (current is not None and current.state == "verified"):
             raise Forbidden("Only admins may verify a promoter.")
-    return profiles.save(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
+    return profiles.save_promoter(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
@@ -67,7 +67,7 @@ def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
     """Give a person a role at an event and mail an invitation. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
-    _check_appointment(identity, event, role, members.find(event_id, email))
+    _check_appointment(identity, event, role, members.find_membership(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
     notifications.send(MailDraft("event_invitation", email, language, {"event": {"name": event.name}, "role": role}))
     return membership
@@ -76,7 +76,7 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
 def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
     """Remove a person's role at an event. Returns the former membership. Raises NotFound, Forbidden or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
-    membership = members.get(event_id, member_id)
+    membership = members.get_membership(event_id, member_id)
     _check_appointment(identity, event, membership.role, None)
     members.remove(membership, identity.user_id, now)
     return membership

@@ -44,8 +44,8 @@ def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: 
 
     def verify_promoter(promoter_id: str) -> None:
         profile = PromoterChange("Demo Promoter", "Demo Ltd", "Sells the demo events.", None, f"{promoter_id}@demo.example", verified=True)
-        if (current := profiles.find(promoter_id)) is not None and current.version == 1:  # unchanged since the account was created
-            profiles.save(promoter_id, profile, "make run", clock.now(), by_admin=True)
+        if (current := profiles.find_promoter(promoter_id)) is not None and current.version == 1:  # unchanged since the account was created
+            profiles.save_promoter(promoter_id, profile, "make run", clock.now(), by_admin=True)
 
     def login(name: str, password: str, *roles: auth.Role) -> DemoLogin:
         now = clock.now()

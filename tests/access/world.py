@@ -166,8 +166,8 @@ def _create_accounts() -> str:
     for caller in filter(None, CALLERS.values()):
         account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
         accounts.create_account(account, requests.PASSWORD)
-    profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
-    return sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
+    profiles.save_promoter(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
+    return sessions.session_id(sessions.begin_session(BUYER, 1, sessions.Device(None, None), clock.now()))
 
 
 def _invite_guest(api: Client, seat_id: str) -> str:

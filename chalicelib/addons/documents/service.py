@@ -51,7 +51,7 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
 
 def _seller(event: Event | None) -> Seller:
     """Return the event's promoter if an admin has verified them, otherwise the shop."""
-    promoter = profiles.find(event.promoter_id) if event is not None and event.promoter_id is not None else None
+    promoter = profiles.find_promoter(event.promoter_id) if event is not None and event.promoter_id is not None else None
     if promoter is not None and promoter.state == "verified":
         return Seller(promoter.company or promoter.name, " · ".join(filter(None, (promoter.website, promoter.email))))
     return Seller("Fairgate", urlsplit(settings.current().shop_url).hostname or "")
