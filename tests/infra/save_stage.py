@@ -4,12 +4,13 @@ Not part of the suite. It writes a new folder into saved_stages/, with the next 
 """
 
 import gzip
+import json
 
 import msgspec
 
 import app
 from chalicelib.foundation import memory
-from infra import backup
+from infra import backup, chalice_package
 from infra.local.event_sources import create_poller
 from tests import engines, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
@@ -29,3 +30,9 @@ def test_save_a_stage(api, threaded_store, time, tmp_path):
     memory.forget_everything()  # another instance will read it
     replies = [{"path": path, "sender": sender} | saved_stage.read(api, (path, sender)) for path, sender in requests]
     (folder / saved_stage.REPLIES).write_bytes(gzip.compress(msgspec.json.encode(replies)))
+
+    def template_of(stage):
+        chalice_package.write(stage, "arm64", tmp_path / stage, template_alone=True)
+        return json.loads((tmp_path / stage / "sam.json").read_bytes())
+
+    (folder / saved_stage.NAMES).write_text(json.dumps(saved_stage.list_names(template_of), indent=1) + "\n")

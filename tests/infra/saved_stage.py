@@ -1,12 +1,20 @@
-"""A stage with something of everything that is stored, and what it answers: `save_stage.py` saves one, `test_saved_stages.py` loads it."""
+"""A stage with something of everything that is stored, and what it answers: `save_stage.py` saves one, `test_saved_stages.py` loads it.
 
+The names of what its stack is made of are saved too, for `test_template.py`.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from chalicelib.foundation import clock, settings
 from chalicelib.purchases import queries
 from chalicelib.reconciliation import jobs
 from chalicelib.tickets import service as tickets
+from infra.deploy.account import secret_name
+from infra.template.stages import deployed_stages
 from tests import builders
 from tests.accounts.conftest import sign_up
 from tests.bootstrap.conftest import ticket
@@ -15,6 +23,18 @@ from tests.stripe_shop import open_shop
 
 FOLDER = Path(__file__).parent / "saved_stages"
 REPLIES = "replies.json.gz"  # beside the files of the backup
+NAMES = "names.json"  # likewise
+# Type of a resource that must stay -> the properties whose change replaces the resource or loses data.
+IDENTITY = {
+    "AWS::DynamoDB::Table": ("TableName", "KeySchema", "StreamSpecification"),
+    "AWS::Lambda::EventSourceMapping": ("EventSourceArn",),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::SNS::Topic": ("TopicName",),
+    "AWS::SQS::Queue": ("QueueName",),
+    "AWS::Serverless::Api": ("Name", "StageName"),
+    "AWS::Serverless::Function": ("FunctionName",),
+}
 IMPORTED_CODE = "OLD-0001"
 
 SCHEDULED = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}
@@ -27,6 +47,26 @@ Request = tuple[str, str | None]
 def list_stages() -> list[Path]:
     """The folders of the stages that were saved, the oldest first."""
     return sorted(folder for folder in FOLDER.iterdir() if folder.is_dir())
+
+
+def list_names(template_of: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what an upgrade of a stage has to keep: settings, secrets, and resources by logical id with their identity.
+
+    `template_of` returns the template of a stage.
+    """
+    resources = {
+        stage: {
+            logical_id: {"Type": kind} | {name: value for name, value in part["Properties"].items() if name in IDENTITY[kind]}
+            for logical_id, part in sorted(template_of(stage)["Resources"].items())
+            if (kind := part["Type"]) in IDENTITY
+        }
+        for stage in deployed_stages()
+    }
+    return {
+        "settings": [field.name for field in msgspec.structs.fields(settings.Settings)],
+        "secrets": {stage: secret_name(stage) for stage in resources},
+        "resources": resources,
+    }
 
 
 def fill(api: Client, time: Any, folder: Path) -> list[Request]:
