@@ -23,7 +23,7 @@ from chalicelib.addons.outgoing_webhooks import model as webhooks
 from chalicelib.addons.waitlist import model as waitlist
 from chalicelib.catalog import custom_options, forms, tier_management
 from chalicelib.checkin.api import MAX_SCANS
-from chalicelib.edge import auth, error_replies, idempotency, routes, scheduled
+from chalicelib.edge import auth, deprecations, error_replies, idempotency, routes, scheduled
 from chalicelib.edge.openapi import list_errors, list_operations
 from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.payments import service as payments
@@ -73,6 +73,14 @@ def _table(heading: Row, rows: Iterable[Row]) -> str:
 
 def _code(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
+
+
+# ------------------------------------------------------------------ names
+def _deprecated_names() -> str:
+    """Return the deprecated names with their new ones, and the dates of all of them."""
+    rows = [("errors", f"`{old}`", f"`{new}`") for new, old in deprecations.ERROR_DETAILS.items()]
+    dates = f"Deprecated on {deprecations.DEPRECATED_AT:%Y-%m-%d}, removed on {deprecations.SUNSET_AT:%Y-%m-%d} (sunset):"
+    return f"{dates}\n\n{_table(('where', 'deprecated', 'new'), rows)}"
 
 
 # ------------------------------------------------------------------ settings and limits
@@ -280,6 +288,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "local-defaults": _local_defaults,
     "rate-limits": _rate_limits,
     "sizes": _sizes,
+    "deprecated-names": _deprecated_names,
     "routes": _routes,
     "errors": _errors,
     "stripe-events": _stripe_events,

@@ -30,7 +30,7 @@ class TooManyAttempts(ApiError):
     default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retryAfterSeconds=seconds)
+        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retry_after_seconds=seconds)
 
 
 def count_attempt(request: RequestContext, email: str) -> None:

@@ -146,7 +146,7 @@ def _resize_stock(
         if current.capacity == capacity:
             return replace(Stock.total_of(found), is_open=current.is_open)
         created, shards, capacity = current.created, current.shards, current.capacity
-    raise CatalogChanging(retryAfterSeconds=1)
+    raise CatalogChanging(retry_after_seconds=1)
 
 
 def _mark_tiers(catalog: Catalog, event_id: str) -> None:

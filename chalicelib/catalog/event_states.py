@@ -170,7 +170,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
         event = catalog.events[event_id]
         if event.is_closed != is_open:
             return EventState(catalog, event, stocks)
-    raise CatalogChanging(retryAfterSeconds=1)
+    raise CatalogChanging(retry_after_seconds=1)
 
 
 def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, str]]:

@@ -102,7 +102,7 @@ def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
             return _try_commit(build)
         except dynamo.TransactionCanceled:
             continue
-    raise CatalogChanging(retryAfterSeconds=1)
+    raise CatalogChanging(retry_after_seconds=1)
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:

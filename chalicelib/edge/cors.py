@@ -12,7 +12,7 @@ from chalicelib.foundation import settings
 
 # Without X-Session, so pages of other origins cannot use the session in the cookie.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id")
-EXPOSED_HEADERS = ("ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id")
+EXPOSED_HEADERS = ("Deprecation", "ETag", "Idempotency-Replayed", "Link", "Retry-After", "Sunset", "X-Request-Id")
 ALL = "*"  # the setting that allows all origins
 PREFLIGHT_SECONDS = 600  # for which a browser keeps the reply
 

@@ -7,7 +7,7 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.edge import cors
+from chalicelib.edge import cors, deprecations
 from chalicelib.foundation import effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError
 
@@ -62,7 +62,7 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
     """
     match error:
         case ApiError():
-            retry_seconds = error.details.get("retryAfterSeconds")
+            retry_seconds = error.details.get("retry_after_seconds")
             if error.status >= 500:
                 return _failure(method, is_repeatable, error, retry_seconds)
             return _error(error.status, error.code, error.message, retry_seconds, error.details)
@@ -88,9 +88,13 @@ def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: i
 
 def _error(status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any]) -> ErrorReply:
     body = {"error": code, "message": message, "request_id": log.request_id(), **details}
-    if retry_seconds is None:
-        return body, status, {}
-    return {**body, "retryAfterSeconds": retry_seconds}, status, {"Retry-After": str(retry_seconds)}
+    headers = {}
+    if retry_seconds is not None:
+        body["retry_after_seconds"] = retry_seconds
+        headers["Retry-After"] = str(retry_seconds)
+    if deprecations.add_old_names(body, deprecations.ERROR_DETAILS):
+        headers |= deprecations.HEADERS
+    return body, status, headers
 
 
 # Chalice's own errors: an unsupported method, or an exception outside a handler.

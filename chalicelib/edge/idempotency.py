@@ -42,7 +42,7 @@ class RequestInFlight(ApiError):
 
     def __init__(self, retry_seconds: int) -> None:
         message = f"The first request with this Idempotency-Key is still being processed. Try again in {retry_seconds} s."
-        super().__init__(message, retryAfterSeconds=retry_seconds)
+        super().__init__(message, retry_after_seconds=retry_seconds)
 
 
 _DESCRIPTION = "A new key for each new request, and the same key when you repeat a request: then nothing is done twice."

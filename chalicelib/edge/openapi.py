@@ -13,6 +13,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, structs
 
+from chalicelib.edge import deprecations
 from chalicelib.edge.auth import Forbidden, Unauthenticated, UserRequired
 from chalicelib.edge.error_replies import READING_METHODS, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
 from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
@@ -73,6 +74,14 @@ def _add_message(component: Schema) -> None:
     component["properties"].setdefault("message", {"type": "string", "description": "Of a repeated request: nothing was done again."})
 
 
+def _with_old_names(schema: Schema, names: deprecations.Names) -> Schema:
+    """Add the deprecated name of each property that has one."""
+    properties = schema["properties"]
+    old = {names[new]: {**properties[new], "description": f"Use `{new}`.", "deprecated": True} for new in properties if new in names}
+    required = [names[new] for new in schema["required"] if new in names]
+    return {**schema, "properties": {**properties, **old}, "required": [*schema["required"], *required]}
+
+
 def _closed(component: Schema) -> Schema:
     """Forbid fields that a struct does not name."""
     if component.get("type") != "object":
@@ -96,7 +105,13 @@ SCHEMA: dict[str, Any] = {
             "description": "Of `invalid_input`: which rule the field breaks, such as `too_long`, where it has a name.",
         },
         "limit": {"type": "integer", "description": "The number that the rule speaks of, such as the length that is allowed."},
-        "retryAfterSeconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
+        "retry_after_seconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
+        "already_purchased": {"type": "integer", "description": "Of `purchase_limit_exceeded`: the tickets of earlier orders."},
+        "active_holds": {"type": "integer", "description": "The tickets that the caller's present reservation holds."},
+        "eta_seconds": {
+            "type": ["integer", "null"],
+            "description": "Of `not_admitted`: when it will be the caller's turn; null if unknown.",
+        },
         "outcome": {"enum": ["unchanged", "unknown"], "description": "Of a 5xx: whether the request may have taken effect."},
     },
     "required": ["error", "message", "request_id"],
@@ -201,7 +216,10 @@ def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "servers": [{"url": "/api/v1"}],
         "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
         "paths": paths,
-        "components": {"schemas": {**components.schemas, "Error": SCHEMA}, "securitySchemes": _SECURITY_SCHEMES},
+        "components": {
+            "schemas": {**components.schemas, "Error": _with_old_names(SCHEMA, deprecations.ERROR_DETAILS)},
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
     }
 
 

@@ -1,15 +1,21 @@
-"""Parsing of bodies and query parameters into msgspec Structs, with error messages for callers.
+"""Parsing of bodies and query parameters into msgspec Structs, and of forms with a file, with error messages for callers.
 
 The `path` of such an error is `$.items[0].quantity` for a field of the body, and the bare name for a query parameter or a header.
 """
 
+import io
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from chalicelib.edge.error_replies import UnsupportedMediaType
+from chalicelib.edge.operation import FormFile
 from chalicelib.foundation.errors import InvalidInput
+
+MAX_FORM_PARTS = 10
+MAX_FORM_FIELD_BYTES = 64 * 1024
 
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
@@ -68,6 +74,32 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
             known = [f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)]
             message = f"This route has no query parameter `{name}`. It accepts: {', '.join(known) or 'none'}."
         raise InvalidInput(message, path=name, **_rule(str(error))) from None
+
+
+def parse_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
+    """Return the bytes of the file in a form (multipart/form-data, RFC 7578).
+
+    Raises InvalidInput, which names the part, UnsupportedMediaType, or `file.too_large`.
+    """
+    from multipart import MultipartError, parse_form_data  # few routes take files
+
+    if (content_type or "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise UnsupportedMediaType(
+            f"Send the file as the part `{file.name}` of a form, with the header `Content-Type: multipart/form-data`."
+        )
+    environment = {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
+    in_memory = {"memory_limit": len(body) + MAX_FORM_FIELD_BYTES, "spool_limit": len(body) + MAX_FORM_FIELD_BYTES}
+    try:
+        _, files = parse_form_data(environment, strict=True, part_limit=MAX_FORM_PARTS, **in_memory)
+    except MultipartError:
+        raise InvalidInput("The form is malformed or incomplete. Send it again.", path=f"$.{file.name}") from None
+    found = files.getall(file.name)
+    if len(found) != 1:
+        raise InvalidInput(f"Send one file, as the part `{file.name}` of the form.", path=f"$.{file.name}")
+    raw: bytes = found[0].raw
+    if len(raw) > file.max_bytes:
+        raise file.too_large()
+    return raw
 
 
 def _rule(text: str) -> dict[str, Any]:

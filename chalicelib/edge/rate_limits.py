@@ -314,7 +314,7 @@ def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Addres
     seconds = -(-exceeded.wait() // 1000)
     return RateLimited(
         f"Too many requests. Try again in {seconds} s.",
-        retryAfterSeconds=seconds,
+        retry_after_seconds=seconds,
         limiter=limit.name,
         by=by,
         limit=exceeded.quota.count,

@@ -28,7 +28,7 @@ from chalicelib.edge import operation as route_access
 from chalicelib.edge.error_replies import MAX_BODY_BYTES, READING_METHODS, BodyTooLarge, UnsupportedMediaType, error_reply
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import Access, FormFile, Header, Operation
-from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
+from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
 from chalicelib.foundation import clock, deadline, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -130,9 +130,7 @@ class RequestContext:
 
     def read_file(self, file: FormFile) -> bytes:
         """The file in the body, which must be a form; raises InvalidInput, UnsupportedMediaType, or `file.too_large`."""
-        from chalicelib.edge import form_files  # few routes take files
-
-        return form_files.read_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
+        return parse_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
 
     def parse_body(self, shape: type[T]) -> T:
         """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the invalid field."""

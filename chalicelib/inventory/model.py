@@ -158,7 +158,7 @@ class TooManyHolds(NotEnoughTickets):
 
     def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
         super().__init__(available, requested, expired_holds, own_holds)
-        self.details["retryAfterSeconds"] = RETRY_SECONDS
+        self.details["retry_after_seconds"] = RETRY_SECONDS
 
 
 class SalePaused(ApiError):

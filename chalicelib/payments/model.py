@@ -215,7 +215,7 @@ class ProviderUnavailable(ApiError):
     default_message: ClassVar[str] = "The payment provider is not responding. Try again."
 
     def __init__(self) -> None:
-        super().__init__(retryAfterSeconds=5)
+        super().__init__(retry_after_seconds=5)
 
 
 class PaymentNotCompleted(ApiError):

@@ -179,7 +179,7 @@ class PromoCodeBusy(ApiError):
     default_message: ClassVar[str] = "Too many people are using this promo code right now. Try again in a few seconds."
 
     def __init__(self) -> None:
-        super().__init__(retryAfterSeconds=RETRY_SECONDS)
+        super().__init__(retry_after_seconds=RETRY_SECONDS)
 
 
 # The errors with which a purchase may be refused the use of a code.

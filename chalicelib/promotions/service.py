@@ -139,7 +139,7 @@ def retry(attempt: Callable[[], T]) -> T:
             return attempt()
         except dynamo.TransactionCanceled:
             continue
-    raise PromoCodeChanging(retryAfterSeconds=1)
+    raise PromoCodeChanging(retry_after_seconds=1)
 
 
 def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactItem]:

@@ -113,11 +113,11 @@ def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
     if buyer is None:
         return
     if buyer.active_id is not None:
-        raise ActiveReservationExists(reservation_id=buyer.active_id, activeHolds=buyer.active_quantity)
+        raise ActiveReservationExists(reservation_id=buyer.active_id, active_holds=buyer.active_quantity)
     _check_limit(buyer, event, quantity, 0)
 
 
 def _check_limit(buyer: BuyerRecord, event: Event, quantity: int, held: int) -> None:
     limit = event.limit(settings.current().event_purchase_limit)
     if buyer.bought + held + quantity > limit:
-        raise PurchaseLimitExceeded(limit=limit, alreadyPurchased=buyer.bought, activeHolds=buyer.active_quantity, requested=quantity)
+        raise PurchaseLimitExceeded(limit=limit, already_purchased=buyer.bought, active_holds=buyer.active_quantity, requested=quantity)

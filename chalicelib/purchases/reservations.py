@@ -194,7 +194,7 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
 
 def _active_reservation(buyer: BuyerRecord) -> ActiveReservationExists:
     expires_at = clock.iso(buyer.active_until)
-    return ActiveReservationExists(reservation_id=buyer.active_id, expires_at=expires_at, activeHolds=buyer.active_quantity)
+    return ActiveReservationExists(reservation_id=buyer.active_id, expires_at=expires_at, active_holds=buyer.active_quantity)
 
 
 def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], limit: int) -> None:
@@ -213,8 +213,8 @@ def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequ
 def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> PurchaseLimitExceeded:
     return PurchaseLimitExceeded(
         limit=limit,
-        alreadyPurchased=buyer.bought if buyer else 0,
-        activeHolds=buyer.active_quantity if buyer else 0,
+        already_purchased=buyer.bought if buyer else 0,
+        active_holds=buyer.active_quantity if buyer else 0,
         requested=requested,
     )
 

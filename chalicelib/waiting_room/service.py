@@ -99,7 +99,7 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     if not event.has_waiting_room:
         return None
     if token is None:
-        raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, etaSeconds=None)
+        raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
     arrival = _read_own_token(token, event.id, user_id, now)
     cached = _reload_if_outdated(room_cache.get_room(event.id, now), arrival, now)
     if arrival.room != cached.state.room:
@@ -108,7 +108,7 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     if queue_status.pass_expired:
         raise PassExpired()
     if queue_status.admitted_at is None or queue_status.admitted_at > now:
-        raise NotAdmitted(position=queue_status.position, etaSeconds=queue_status.eta_seconds)
+        raise NotAdmitted(position=queue_status.position, eta_seconds=queue_status.eta_seconds)
     return arrival.pass_id
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from chalicelib.edge import cors, error_replies
+from chalicelib.edge import cors, deprecations, error_replies
 from chalicelib.foundation.settings import PREFIX
 from infra.template.functions import API, LOG_DAYS, WEBHOOKS
 from infra.template.stages import Template, function_settings, stack_settings
@@ -117,7 +117,7 @@ def _cors_headers(setting: str) -> dict[str, str]:
 
     API Gateway cannot compare origins. If several are listed, it allows every origin, because these errors reveal nothing about anybody.
     """
-    readable = {"Access-Control-Expose-Headers": "'Retry-After, X-Request-Id'"}
+    readable = {"Access-Control-Expose-Headers": "'Deprecation, Link, Retry-After, Sunset, X-Request-Id'"}
     if setting == cors.ALL:
         return {"Access-Control-Allow-Origin": "'*'", **readable}
     listed = cors.listed_origins(setting)
@@ -131,8 +131,10 @@ def _gateway_response(allowed: dict[str, str], status: int | None, code: str, me
     if status == 503:
         body["outcome"] = "unknown"
     if status in (429, 503):
-        body["retryAfterSeconds"] = error_replies.STORE_RETRY_SECONDS
+        body["retry_after_seconds"] = error_replies.STORE_RETRY_SECONDS
         headers["Retry-After"] = f"'{error_replies.STORE_RETRY_SECONDS}'"
+    if deprecations.add_old_names(body, deprecations.ERROR_DETAILS):
+        headers |= {name: f"'{value}'" for name, value in deprecations.HEADERS.items()}
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},

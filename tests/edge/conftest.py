@@ -133,6 +133,8 @@ def fails(request: RequestContext, cause: str) -> Reply:
         raise ZeroDivisionError("secret detail")
     if cause == "not-found":
         raise NotFound()
+    if cause == "busy":
+        raise SoldOut(retry_after_seconds=3)
     if cause == "invalid-header":
         return Reply({}, headers={"X-Bad": "a\nb"})
     raise SoldOut(available=0, requested=2)

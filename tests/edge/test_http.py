@@ -224,7 +224,7 @@ def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
     before = log.total("store_unavailable")
     reply = post_once(edge)
     assert (reply.status, reply.json["error"]) == (503, "service_unavailable")
-    assert reply.headers["retry-after"] == str(reply.json["retryAfterSeconds"])
+    assert reply.headers["retry-after"] == str(reply.json["retry_after_seconds"])
     assert execution.ids == []
     assert log.total("store_unavailable") == before + 1
 
@@ -253,7 +253,7 @@ def test_settings_that_cannot_be_read_are_a_503_on_every_page(edge, monkeypatch,
 def _assert_not_set_up(reply):
     assert (reply.status, reply.json["error"]) == (503, "not_set_up")
     assert "FAIRGATE" not in str(reply.json)
-    assert reply.headers["retry-after"] == str(reply.json["retryAfterSeconds"])
+    assert reply.headers["retry-after"] == str(reply.json["retry_after_seconds"])
 
 
 def test_a_missing_table_is_a_500(edge, execution, store):

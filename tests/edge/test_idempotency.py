@@ -57,7 +57,7 @@ def test_a_request_during_the_first_one_is_a_409_with_retry_after(edge, executio
     execution.action = lambda: inner.append(post(edge)) if not inner else None
     assert post(edge).status == 201
     assert (inner[0].status, inner[0].json["error"]) == (409, "request_in_flight")
-    assert inner[0].headers["retry-after"] == str(inner[0].json["retryAfterSeconds"]) == str(idempotency.LOCK_SECONDS)
+    assert inner[0].headers["retry-after"] == str(inner[0].json["retry_after_seconds"]) == str(idempotency.LOCK_SECONDS)
     assert len(execution.ids) == 1
 
 

@@ -48,11 +48,11 @@ class TestUser:
         statuses(api, 5)
         refused = request_reservation(api)
         assert (refused.status, refused.json["error"]) == (429, "rate_limited")
-        assert refused.headers["retry-after"] == str(refused.json["retryAfterSeconds"]) == "12"
+        assert refused.headers["retry-after"] == str(refused.json["retry_after_seconds"]) == "12"
         details = {name: refused.json[name] for name in ("by", "limit", "limiter", "period_seconds")}
         assert details == {"by": "user", "limit": 5, "limiter": "reserve", "period_seconds": 60}
         time.advance(11)
-        assert request_reservation(api).json["retryAfterSeconds"] == 1
+        assert request_reservation(api).json["retry_after_seconds"] == 1
         time.advance(1)
         assert statuses(api, 2) == {404: 1, 429: 1}
 
@@ -68,7 +68,7 @@ class TestUser:
         count = int(rate.partition("/")[0])
         with settings.override(limit_reserve=rate):
             assert statuses(api, count + 1) == {404: count, 429: 1}
-            wait = request_reservation(api).json["retryAfterSeconds"]
+            wait = request_reservation(api).json["retry_after_seconds"]
             time.advance(wait - 1)
             if wait > 1:
                 assert request_reservation(api).status == 429
@@ -89,7 +89,7 @@ class TestUser:
         statuses(api, 5)
         for _ in range(30):
             start_new_instance()
-            assert request_reservation(api).json["retryAfterSeconds"] == 12
+            assert request_reservation(api).json["retry_after_seconds"] == 12
 
     def test_a_malformed_or_anonymous_request_is_not_counted(self, api, time):
         for _ in range(8):
@@ -129,7 +129,7 @@ class TestAddress:
     def test_may_use_ten_times_as_much_as_a_user(self, api, time):
         replies = [request_reservation(api, f"user-{number}", source_ip=OFFICE) for number in range(55)]
         assert [reply.status for reply in replies] == [404] * 50 + [429] * 5
-        assert (replies[-1].json["by"], replies[-1].json["limit"], replies[-1].json["retryAfterSeconds"]) == ("address", 50, 2)
+        assert (replies[-1].json["by"], replies[-1].json["limit"], replies[-1].json["retry_after_seconds"]) == ("address", 50, 2)
         assert request_reservation(api, "elsewhere").status == 404
         time.advance(2)
         assert request_reservation(api, "next", source_ip=OFFICE).status == 404

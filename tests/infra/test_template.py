@@ -357,6 +357,8 @@ def test_error_responses_of_api_gateway_have_our_shape():
         error = json.loads(response["responseTemplates"]["application/json"])
         assert {"error", "message", "request_id"} <= error.keys(), name
         assert ("gatewayresponse.header.Retry-After" in response["responseParameters"]) == (response.get("statusCode") in ("429", "503"))
+        assert ("gatewayresponse.header.Deprecation" in response["responseParameters"]) == ("retryAfterSeconds" in error), name
+        assert error.get("retryAfterSeconds") == error.get("retry_after_seconds"), name
     assert body["paths"].keys() == app.app.routes.keys()
 
 
@@ -377,5 +379,5 @@ def test_error_responses_of_api_gateway_allow_the_origins_of_the_settings(monkey
     for response in body["x-amazon-apigateway-gateway-responses"].values():
         sent = {name.rpartition(".header.")[2]: value for name, value in response["responseParameters"].items()}
         cors = {name.removeprefix("Access-Control-"): value for name, value in sent.items() if name.startswith("Access-Control-")}
-        assert cors == allowed | {"Expose-Headers": "'Retry-After, X-Request-Id'"}
+        assert cors == allowed | {"Expose-Headers": "'Deprecation, Link, Retry-After, Sunset, X-Request-Id'"}
         assert sent.get("Vary") == (None if origins in (None, "*") else "'Origin'")

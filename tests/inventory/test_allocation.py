@@ -72,7 +72,7 @@ def test_a_stock_whose_shards_take_no_further_hold_is_not_sold_out(shard_count):
         store.hold_in_shard(f"t#{number % shard_count}", f"p{number}.n", 2, expires_at)
     with pytest.raises(TooManyHolds) as refusal:
         hold(1, shard_count, "late")
-    assert refusal.value.details == {"available": MAX_HOLDS * shard_count, "requested": 1, "retryAfterSeconds": 5}
+    assert refusal.value.details == {"available": MAX_HOLDS * shard_count, "requested": 1, "retry_after_seconds": 5}
     assert [expired.purchase_id for expired in refusal.value.expired_holds] == ["p0"]
     inventory.release_holds(refusal.value.expired_holds)
     hold(1, shard_count, "late")

@@ -25,7 +25,7 @@ def test_before_the_opening_everybody_waits_without_a_position(api, time, sale):
         }.items()
     )
     refused = reserve(api, event_id, tier_id, "ada", token)
-    assert (refused.status, refused.json["error"], refused.json["etaSeconds"]) == (403, "not_admitted", 500)
+    assert (refused.status, refused.json["error"], refused.json["eta_seconds"]) == (403, "not_admitted", 500)
     assert reserve(api, event_id, tier_id, "eve", None).json["error"] == "not_admitted"
 
 
@@ -42,7 +42,7 @@ def test_after_the_opening_waves_come_in_by_position(api, time, sale):
     assert {status["total"] for status in statuses} == {10}
     refused = reserve(api, event_id, tier_id, queue[3], tokens[queue[3]])
     assert (refused.status, refused.json["error"]) == (403, "not_admitted")
-    assert refused.json.items() >= {"position": 4, "etaSeconds": 30}.items()
+    assert refused.json.items() >= {"position": 4, "eta_seconds": 30}.items()
     assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
     time.advance(30)
     assert reserve(api, event_id, tier_id, queue[3], tokens[queue[3]]).status == 201

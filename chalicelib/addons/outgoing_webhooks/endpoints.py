@@ -182,7 +182,7 @@ def _change(
             return after
         except dynamo.TransactionCanceled:
             continue
-    raise EndpointChanging(retryAfterSeconds=1)
+    raise EndpointChanging(retry_after_seconds=1)
 
 
 def _check_url(url: str) -> None:

@@ -99,7 +99,7 @@ def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
     _require_enabled(endpoint)
     queued = store.queue_again(get_delivery(endpoint, delivery_id), now)
     if queued is None:
-        raise AttemptUnderWay(delivery_id=delivery_id, retryAfterSeconds=5)
+        raise AttemptUnderWay(delivery_id=delivery_id, retry_after_seconds=5)
     return queued
 
 

@@ -23,7 +23,7 @@ def test_after_the_free_attempts_each_one_is_further_off(api, time, email):
     assert [log_in(api, email, WRONG).status for _ in range(FREE_ATTEMPTS + 1)] == [401] * (FREE_ATTEMPTS + 1)
     for seconds in (1, 2, 4, 8, 16, 32, 64, 128, 256, MAX_DELAY_SECONDS, MAX_DELAY_SECONDS):
         reply = log_in(api, email, WRONG)
-        assert (reply.status, reply.json["error"], reply.json["retryAfterSeconds"]) == (429, "too_many_attempts", seconds)
+        assert (reply.status, reply.json["error"], reply.json["retry_after_seconds"]) == (429, "too_many_attempts", seconds)
         assert reply.headers["Retry-After"] == str(seconds)
         time.advance(seconds - 1)
         assert log_in(api, email.upper(), WRONG).status == 429

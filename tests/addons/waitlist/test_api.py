@@ -121,7 +121,7 @@ def test_owned_tickets_count_against_the_limit(api, time):
     api.patch(f"/events/{event_id}", json={"purchase_limit": 2}, token=builders.admin_token())
     refused = lines.join(api, "b0", event_id, 2)
     assert (refused.status, refused.json["error"]) == (403, "purchase_limit_exceeded")
-    assert (refused.json["alreadyPurchased"], refused.json["requested"], refused.json["limit"]) == (1, 2, 2)
+    assert (refused.json["already_purchased"], refused.json["requested"], refused.json["limit"]) == (1, 2, 2)
     assert lines.join(api, "b0", event_id, 1).status == 201
 
 

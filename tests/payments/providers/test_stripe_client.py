@@ -30,7 +30,7 @@ def test_a_confirmation_gets_503_while_stripe_is_down_and_can_retry(shop, page, 
     shop.pay(session)
     shop.fake.fail_next_request("GET", f"{PATH[page]}/*", status=status, times=times)
     refused = shop.confirm(session)
-    assert (refused.status, refused.json["error"], refused.json["retryAfterSeconds"]) == (503, "payment_provider_unavailable", 5)
+    assert (refused.status, refused.json["error"], refused.json["retry_after_seconds"]) == (503, "payment_provider_unavailable", 5)
     assert shop.confirm(session).status == 201
 
 

@@ -125,7 +125,7 @@ def test_a_throttled_reservation_gets_503_and_holds_nothing(api, time, call):
         reply = builders.reserve(api, "ada", event_id, tier_id, 2)
     assert reply.status == 503
     assert reply.headers["retry-after"] == "2"
-    assert reply.json["retryAfterSeconds"] == 2
+    assert reply.json["retry_after_seconds"] == 2
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 404
     invariants.check(time.now)
     time.advance(200)

@@ -67,7 +67,7 @@ def test_a_buyer_at_the_limit_gets_the_error_of_the_limit(api, time):
     buy(api, drop, token, 4)
     over_limit = sale.reserve(api, event_id, tier_id, "ada", token, 3)
     assert (over_limit.status, over_limit.json["error"]) == (403, "purchase_limit_exceeded")
-    assert over_limit.json["alreadyPurchased"] == 4
+    assert over_limit.json["already_purchased"] == 4
     within_limit = sale.reserve(api, event_id, tier_id, "ada", token, 2)
     assert within_limit.json["error"] == "pass_used"
     invariants.check(time.now)

@@ -49,10 +49,10 @@ def test_bought_and_held_tickets_count_towards_the_limit_of_the_event(api, time)
     assert builders.buy(api, "ada", event_id, tier_id, 4).status == 201
     refused = builders.reserve(api, "ada", event_id, tier_id, 3)
     assert (refused.status, refused.json["error"]) == (403, "purchase_limit_exceeded")
-    expected = {"limit": 6, "alreadyPurchased": 4, "activeHolds": 0, "requested": 3}
+    expected = {"limit": 6, "already_purchased": 4, "active_holds": 0, "requested": 3}
     assert refused.json.items() >= expected.items()
     too_many = builders.reserve(api, "bob", event_id, tier_id, 7)
-    assert too_many.json.items() >= {"limit": 6, "alreadyPurchased": 0, "requested": 7}.items()
+    assert too_many.json.items() >= {"limit": 6, "already_purchased": 0, "requested": 7}.items()
     assert available_by_tier(api, event_id) == {"Floor": 46}
     assert builders.reserve(api, "ada", event_id, tier_id, 2).status == 201
     invariants.check(time.now)

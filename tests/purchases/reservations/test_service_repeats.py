@@ -111,7 +111,7 @@ def test_a_holder_who_reserves_again_learns_of_their_reservation(api, time, last
     first = reserve(api, last_tickets)
     refused = reserve(api, last_tickets)
     assert (refused.status, refused.json["error"]) == (409, "active_reservation_exists")
-    expected = {"reservation_id": first.json["id"], "expires_at": first.json["expires_at"], "activeHolds": 2}
+    expected = {"reservation_id": first.json["id"], "expires_at": first.json["expires_at"], "active_holds": 2}
     assert refused.json.items() >= expected.items()
     inventory.set_open({last_tickets[1]: 1}, False)
     assert reserve(api, last_tickets).json["error"] == "active_reservation_exists"
