@@ -8,8 +8,8 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard, stocks_of
+from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.promotions import service as promotions
@@ -26,7 +26,7 @@ def check(now: int, *, recovered: bool = False) -> None:
     """Assert every invariant. `recovered` adds the invariants that hold once all holds have expired and recovery has run."""
     purchases_by_id = {purchase.id: purchase for purchase in purchases.scan_purchases()}
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
-    current, shards, buyers = catalog.load_current(), list(inventory.scan_shards()), list(purchases.scan_buyers())
+    current, shards, buyers = catalog.load_current(), list(scan_shards()), list(purchases.scan_buyers())
     rows = list(TicketRow.scan(consistent_read=True))
     violations = [
         *_check_shards(shards, current, purchases_by_id, orders, recovered),
@@ -143,7 +143,7 @@ def find_unpublished() -> list[str]:
 
     current = catalog.load_current()
     stock_ids = {*current.shard_counts(current.events), *(promo_code.stock_id for promo_code in promotions.scan_codes())}
-    found = [f"{shard.id}: is not in the catalog" for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
+    found = [f"{shard.id}: is not in the catalog" for shard in scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan(consistent_read=True))
     served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}
     found += [f"{row.pk} {row.sk}: was never served" for row in rows if row.pk.startswith("version#") and row.pk not in served]

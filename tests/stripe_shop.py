@@ -12,6 +12,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
@@ -183,7 +184,7 @@ class StripeShop:
 
     def available_tickets(self) -> int:
         stock_id = catalog.load_current().tiers[self.tier_id].stock_id
-        return sum(shard.available for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] == stock_id)
+        return sum(shard.available for shard in scan_shards() if shard.id.rpartition("#")[0] == stock_id)
 
     def expire_without_asking_stripe(self, purchase_id: str) -> None:
         """Expire a purchase as if the app had checked the payment at Stripe just before the buyer paid."""

@@ -11,7 +11,7 @@ from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.foundation import clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import finite
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
@@ -51,9 +51,7 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
     tiers = current.tiers_of(event_id)
-    stocks, room = parallel.both(
-        lambda: inventory.read_stock(current.shard_counts([event_id])), lambda: waiting_room.admin_overview(event, now)
-    )
+    stocks, room = parallel.both(lambda: read_stock(current.shard_counts([event_id])), lambda: waiting_room.admin_overview(event, now))
     tier_stocks = [(tier, current.tier_stock(tier, stocks)) for tier in tiers]
     total = current.event_stock(event, stocks)
     return SaleStatusView(

@@ -30,6 +30,9 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.foundation import parallel
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
@@ -111,9 +114,7 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
     event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
-    stocks, code_changes = parallel.both(
-        lambda: inventory.read_stock(stock_ids), lambda: plan_service.load_changes(_codes(valid), event_ids)
-    )
+    stocks, code_changes = parallel.both(lambda: read_stock(stock_ids), lambda: plan_service.load_changes(_codes(valid), event_ids))
     return build_plan(valid, head, served, stock_ids, stocks, code_changes)
 
 
@@ -131,7 +132,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
-    inventory.invalidate()
+    invalidate_figures()
     code_changes = plan_service.load_changes(_codes(valid), [event.id for event in planned.events])
     _write_codes(code_changes, planned, version, actor, now)
     return ApplyResult("applied", version, planned)
@@ -141,7 +142,7 @@ def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
     """Correct stock and promo codes that have drifted from the document, which is already served."""
     _shrink(planned, actor, now)
     _grow(planned)
-    inventory.invalidate()
+    invalidate_figures()
     _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
     result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
     _audit(planned, f"catalog.{result}", actor, now, _diff(planned))
@@ -157,7 +158,7 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
             _resize(resize)
         except CapacityInUse as error:
             for earlier in shrunk:
-                inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
+                resize_stock(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
             figures: dict[str, int | str] = {"capacity": resize.new_capacity, **error.details}
             _refuse(planned, [Refusal("capacity_in_use_meanwhile", figures, resize.kind, resize.name)], actor, now)
         shrunk.append(resize)
@@ -205,7 +206,7 @@ def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: 
 
 
 def _resize(resize: Resize) -> None:
-    inventory.resize(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
+    resize_stock(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
     if resize.new_shards != resize.old_shards:
         # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after this
         # line, the head's revision changes, the publication is refused, and the next attempt reads the pause.

@@ -12,7 +12,7 @@ from chalicelib.catalog.views import AdminEventView, AdminEventWithTiersView, Ad
 from chalicelib.edge import cursors
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import Stock
 
 # Sort keys of events, and of tiers within the events.
@@ -28,7 +28,7 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
     catalog = service.load_current()
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
     events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
-    stocks = inventory.read_stock(catalog.shard_counts([event.id for event in events]))
+    stocks = read_stock(catalog.shard_counts([event.id for event in events]))
     return [views.admin_event_view(catalog, event, stocks, now) for event in events], next_cursor
 
 
@@ -44,7 +44,7 @@ def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
 
 def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
-    stocks = inventory.read_stock(catalog.shard_counts([event_id]))
+    stocks = read_stock(catalog.shard_counts([event_id]))
     return views.managed_event_view(catalog, event, stocks, now)
 
 
@@ -67,7 +67,7 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
         for tier in catalog.listed_tiers(event.id)
     )
     tiers, next_cursor = cursors.take_page(keyed, _TierKey, limit, cursor)
-    stocks = inventory.read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
+    stocks = read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
     return [views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers], next_cursor
 
 
@@ -87,7 +87,7 @@ def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: 
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
     unknown = {stock_id: shards for stock_id, shards in catalog.tier_shard_counts(tier).items() if stock_id not in known}
-    return views.admin_tier_view(catalog, tier, {**known, **inventory.read_stock(unknown)}, now)
+    return views.admin_tier_view(catalog, tier, {**known, **read_stock(unknown)}, now)
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:

@@ -18,6 +18,8 @@ from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 
 MAX_ROUNDS = 5
@@ -102,7 +104,7 @@ def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
         return None
     capacity = min(before.capacity, after.capacity)
     try:
-        return inventory.resize(before.stock_id, before.created, capacity, grow_to=after.shards)
+        return resize_stock(before.stock_id, before.created, capacity, grow_to=after.shards)
     except CapacityInUse as error:
         raise CapacityTooSmall(after.capacity, error.details["sold"], error.details["held"]) from None
 
@@ -134,7 +136,7 @@ def _resize_stock(
     after the catalog has changed, and reads the catalog again after that.
     """
     for _ in range(MAX_ROUNDS):
-        found = inventory.resize(stock_id, created, capacity, grow_to=shards, known=known)
+        found = resize_stock(stock_id, created, capacity, grow_to=shards, known=known)
         known = None
         # New shards copy the state of the others, but may have missed a pause or a new pool since.
         current = find(snapshots.load_current())
@@ -142,7 +144,7 @@ def _resize_stock(
             inventory.mark_pooled(current.stock_id, current.shards)
         if any(shard.is_open != current.is_open for shard in found):
             inventory.set_open({current.stock_id: current.shards}, current.is_open)
-        inventory.invalidate()
+        invalidate_figures()
         if current.capacity == capacity:
             return replace(Stock.total_of(found), is_open=current.is_open)
         created, shards, capacity = current.created, current.shards, current.capacity

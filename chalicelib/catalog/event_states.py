@@ -18,7 +18,10 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.foundation.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.display import invalidate_figures, read_shards_by_stock
 from chalicelib.inventory.model import Shard, Stock, shard_ids
+from chalicelib.inventory.store import read_shards
 
 MAX_ROUNDS = 5
 
@@ -83,7 +86,7 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
     def build(catalog: Catalog) -> CatalogChange[Event]:
         change = _build_status(catalog, event_id, "draft", "event.unpublished", actor, now, expected)
         if change.items:
-            check_no_sales(catalog, event_id, inventory.read_stock(catalog.shard_counts([event_id])))
+            check_no_sales(catalog, event_id, read_stock(catalog.shard_counts([event_id])))
         return change
 
     state = _commit_and_follow(event_id, build)
@@ -139,7 +142,7 @@ def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
 
     The stock of a draft is closed first if a crash has left it open, so nothing of a draft can be held after this call.
     """
-    by_stock = inventory.read_shards_by_stock(catalog.shard_counts([event.id]))
+    by_stock = read_shards_by_stock(catalog.shard_counts([event.id]))
     if event.status == "draft" and any(shard.is_open for shards in by_stock.values() for shard in shards):
         return follow_state(catalog, event.id).stocks
     return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items()}
@@ -165,7 +168,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
             for tier in catalog.tiers_of(event_id):  # because their shards may be newer than the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
         stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
-        inventory.invalidate()
+        invalidate_figures()
         catalog = snapshots.load_current()
         event = catalog.events[event_id]
         if event.is_closed != is_open:
@@ -192,7 +195,7 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
 
 
 def _read_tier_shards(tiers: Sequence[Tier]) -> list[Shard]:
-    return inventory.read_shards([shard_id for tier in tiers for shard_id in shard_ids(tier.stock_id, tier.shards)])
+    return read_shards([shard_id for tier in tiers for shard_id in shard_ids(tier.stock_id, tier.shards)])
 
 
 def _build_status(

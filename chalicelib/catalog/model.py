@@ -296,7 +296,7 @@ class Catalog(Struct, frozen=True, eq=False):
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Map the stock ids of all tiers and pools of these events to their numbers of shards, for `inventory.service.read_stock`."""
+        """Map the stock ids of all tiers and pools of these events to their numbers of shards, for `inventory.availability.read_stock`."""
         counts = {}
         for event_id in event_ids:
             counts.update({tier.stock_id: tier.shards for tier in self.tiers_of(event_id)})

@@ -16,6 +16,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
+from chalicelib.inventory.store import shard_table_name
 
 # The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
@@ -36,7 +37,7 @@ class Publication:
     def write_shards(self, items: Sequence[dict[str, Any]]) -> None:
         """Write new shards, in wire format, of stock that is named after this publication."""
         self._shard_ids = [item["id"]["S"] for item in items]
-        dynamo.batch_put(inventory.table_name(), items)
+        dynamo.batch_put(shard_table_name(), items)
 
     def end_item(self) -> dynamo.TransactItem:
         """Transaction item that ends the publication, for the transaction that publishes; it fails if the publication was abandoned."""
@@ -45,7 +46,7 @@ class Publication:
     def discard(self) -> None:
         """Delete everything that was written, unless it was published."""
         if store.abandon_publication(self.number):
-            inventory.delete_unused(self._shard_ids)
+            inventory.delete_unused_shards(self._shard_ids)
             store.delete_version(self.number)
             store.delete_publication(self.number)
 
@@ -84,7 +85,7 @@ def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
     candidates = _not_in_catalog(shards, snapshots.snapshot())
     if candidates:
         candidates = _not_in_catalog(candidates, snapshots.load_current())
-    return inventory.delete_unused([shard.id for shard in candidates if _publication_number(shard) not in open_numbers])
+    return inventory.delete_unused_shards([shard.id for shard in candidates if _publication_number(shard) not in open_numbers])
 
 
 def _report_once(publication: store.PublicationRecord) -> None:

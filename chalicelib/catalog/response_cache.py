@@ -18,7 +18,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.ids import Id
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
 
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
@@ -47,7 +47,7 @@ def events_reply(now: int) -> CacheableReply[list[EventView]]:
         keyed = (((0, *event.sort_key), event) for event in _public_events(catalog))
         events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
-        stocks = inventory.cached_stock(map(catalog.stock_group, open_events), now)
+        stocks = cached_stock(map(catalog.stock_group, open_events), now)
         link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
         body = [views.event_view(catalog, event, stocks, now) for event in events]
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
@@ -68,7 +68,7 @@ def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> EventWithTiersView:
-        stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
+        stocks = cached_stock([catalog.stock_group(event_id)], now)
         return views.event_with_tiers_view(catalog, event, stocks, now)
 
     return cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
@@ -79,7 +79,7 @@ def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityVi
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> AvailabilityView:
-        stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
+        stocks = cached_stock([catalog.stock_group(event_id)], now)
         return views.availability_view(catalog, event, stocks, now)
 
     return cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
@@ -90,7 +90,7 @@ def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> views.TiersView:
-        stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
+        stocks = cached_stock([catalog.stock_group(event_id)], now)
         return views.TiersView(
             tiers=[views.tier_view(catalog, tier, stocks, now) for tier in in_display_order(catalog.visible_tiers(event))]
         )
@@ -103,7 +103,7 @@ def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
     catalog, tier = service.get_visible_tier(tier_id)
 
     def build_body() -> views.TierView:
-        return views.tier_view(catalog, tier, inventory.cached_stock([catalog.stock_group(tier.event_id)], now), now)
+        return views.tier_view(catalog, tier, cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
     return cached_reply(("tier", tier_id), catalog, now, LIST_MAX_AGE, build_body)
 
@@ -113,7 +113,7 @@ def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.Tier
     catalog, tier = service.get_visible_tier(tier_id)
 
     def build_body() -> views.TierAvailabilityView:
-        return views.tier_availability_view(catalog, tier, inventory.cached_stock([catalog.stock_group(tier.event_id)], now), now)
+        return views.tier_availability_view(catalog, tier, cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
     return cached_reply(("tier availability", tier_id), catalog, now, STOCK_MAX_AGE, build_body)
 
@@ -140,7 +140,7 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
     event_tiers, next_cursor = cursors.take_page(listed, _TierKey, query.limit, query.cursor)
     events = {event.id: event for event, _ in event_tiers}
     # Read the stock of whole events, because an event's status also depends on tiers that are not in this list.
-    stocks = inventory.cached_stock(map(catalog.stock_group, events), now)
+    stocks = cached_stock(map(catalog.stock_group, events), now)
     statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
     ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
     body = TicketTypesView(ticket_types=ticket_types, total=len(listed))

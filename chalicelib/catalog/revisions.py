@@ -19,7 +19,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import invalidate_figures
 
 MAX_ATTEMPTS = 5
 PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not collide repeatedly
@@ -109,7 +109,7 @@ def invalidate_everywhere(actor: str, now: int) -> None:
     """Make all instances reload the catalog: this one immediately, the others when they next read the head."""
     dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
-    inventory.invalidate()
+    invalidate_figures()
 
 
 def get_changeable_event(catalog: Catalog, event_id: str) -> Event:

@@ -18,7 +18,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 
 # The index is kept in memory; the first search on each snapshot of the catalog builds it. It ignores accents and case, and accepts
@@ -181,7 +181,7 @@ def _with_status(
     """Yield the events that have this status now, each with the stock of its chunk. Reads only the chunks that the caller consumes."""
     for start in range(0, len(ranked), CHUNK):
         chunk = ranked[start : start + CHUNK]
-        stocks = inventory.cached_stock((catalog.stock_group(event.id) for _, event in chunk if event_phase(event, now) == "open"), now)
+        stocks = cached_stock((catalog.stock_group(event.id) for _, event in chunk if event_phase(event, now) == "open"), now)
         for key, event in chunk:
             if status is None or public_event_status(catalog, event, now, stocks) == status:
                 yield key, event, stocks

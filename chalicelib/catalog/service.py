@@ -14,8 +14,8 @@ from chalicelib.catalog.snapshots import find_snapshot, invalidate, load_current
 from chalicelib.catalog.store import list_versions, load_content, load_document, read_image, served_version_item, write_version
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import SalePaused
-from chalicelib.inventory.service import StockGroup
 
 __all__ = [
     "HeadChanged",

@@ -19,6 +19,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
@@ -140,7 +141,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         try:
-            inventory.resize(before.stock_id, before.shards, 0)
+            resize_stock(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
         return change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)

@@ -230,7 +230,7 @@ def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None
     try:
         put_item(**put(row, condition, **operands)["Put"])
     except ClientError as error:
-        return item_of_failed_condition(error)
+        return refused_item(error)
     return None
 
 
@@ -239,7 +239,7 @@ def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: An
     try:
         update_item(**update(row, changes, condition, **more)["Update"])
     except ClientError as error:
-        item_of_failed_condition(error)
+        refused_item(error)
         return False
     row.attribute_values.update(changes)
     return True
@@ -250,7 +250,7 @@ def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str =
     try:
         return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
-        return False, item_of_failed_condition(error)
+        return False, refused_item(error)
 
 
 def delete_if(row: Table, condition: str, **operands: Any) -> bool:
@@ -259,7 +259,7 @@ def delete_if(row: Table, condition: str, **operands: Any) -> bool:
     try:
         _repeat_conflicts(lambda: client().delete_item(**arguments))
     except ClientError as error:
-        item_of_failed_condition(error)
+        refused_item(error)
         return False
     return True
 
@@ -286,7 +286,7 @@ def _is_conflict(error: Exception) -> bool:
     return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
 
 
-def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
+def refused_item(error: ClientError) -> dict[str, Any]:
     """Return the item whose condition failed, empty if it does not exist; raises any other error again."""
     if error_code(error) != "ConditionalCheckFailedException":
         raise error

@@ -38,7 +38,7 @@ MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
 _stuck: Memory[str, int] = Memory()
 
 
-def hold(
+def hold_tickets(
     stock_id: str,
     shard_count: int,
     quantity: int,
@@ -64,14 +64,14 @@ def hold(
 
 
 def check_figures(stock_id: str, shard_count: int, quantity: int, now: int, group: StockGroup) -> None:
-    """Raise the NotEnoughTickets that `hold` would raise by figures alone.
+    """Raise the NotEnoughTickets that `hold_tickets` would raise by figures alone.
 
     A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
     """
     _check_shortage(HoldRequest(stock_id, shard_count, quantity, "", now, now, group))
 
 
-def leave_expired(stock_id: str, now: int) -> None:
+def leave_expired_holds(stock_id: str, now: int) -> None:
     """Let the other requests of this second refuse buyers without looking at expired holds, because a request could not recover them."""
     _stuck.entries[stock_id] = now
 

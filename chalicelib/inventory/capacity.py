@@ -1,7 +1,7 @@
 """Change the capacity of a stock, also during its sale, and sell tickets without holding them first.
 
-`resize` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
-`resize_items` is for a stock of few shards, which changes in one transaction with the other items that depend on its capacity.
+`resize_stock` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
+`resize_stock_items` is for a stock of few shards, which changes in one transaction with the other items that depend on its capacity.
 `DirectSale` records tickets that another system has sold.
 """
 
@@ -17,7 +17,7 @@ from chalicelib.inventory.model import CapacityInUse, NotEnoughTickets, Shard, S
 MAX_ROUNDS = 20
 
 
-def resize(
+def resize_stock(
     stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None, known: Sequence[Shard] | None = None
 ) -> list[Shard]:
     """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if the stock needs more.
@@ -49,7 +49,7 @@ def resize(
     raise dynamo.StoreUnavailable("the stock kept changing while it was resized")
 
 
-def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
+def resize_stock_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
     """Transaction items that set the capacity of a stock, which gets `grow_to` shards.
 
     The transaction is canceled if the stock is resized or runs short in the meantime. Raises CapacityInUse if too few tickets are free.

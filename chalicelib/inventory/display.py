@@ -17,7 +17,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log, parallel
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory import store as shard_store
+from chalicelib.inventory import store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
 
 LEASE_SECONDS = 2
@@ -203,10 +203,6 @@ class DisplayRow(dynamo.Table):
     figures = UnicodeAttribute(null=True)
 
 
-def table_name() -> str:
-    return DisplayRow.name()
-
-
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
     """Read the items of these groups; a group without an item gets an empty one. Costs half a read unit each, one round trip per 100.
 
@@ -296,7 +292,7 @@ def instance_name() -> str:
 
 
 def find_copy(group_id: str) -> Copy | None:
-    return _copies.entries.get((table_name(), group_id))
+    return _copies.entries.get((DisplayRow.name(), group_id))
 
 
 def find_figures(group_id: str, stock_id: str) -> Figures | None:
@@ -308,13 +304,13 @@ def keep_display(display: Display, now: int) -> None:
     """Keep a copy of an item, with the newer figures of each stock: this instance may have figures that it could not write."""
     old = find_copy(display.group_id)
     display = display if old is None else old.display.replaced_by(display, now)
-    _copies.entries[(table_name(), display.group_id)] = Copy(display, now)
+    _copies.entries[(DisplayRow.name(), display.group_id)] = Copy(display, now)
 
 
 def keep_figures(group_id: str, figures: Mapping[str, Figures]) -> None:
     """Keep figures that this instance has read from the shards, without reading the item."""
     copy = find_copy(group_id) or Copy(Display(group_id), 0)
-    _copies.entries[(table_name(), group_id)] = Copy(copy.display.with_figures(figures), copy.checked_at)
+    _copies.entries[(DisplayRow.name(), group_id)] = Copy(copy.display.with_figures(figures), copy.checked_at)
 
 
 def try_read_display(group_id: str, now: int) -> Display | None:
@@ -349,7 +345,7 @@ def can_refuse(stock_id: str, figures: Figures, now: int) -> bool:
     return figures.is_open and figures.age(now) <= MAX_REFUSAL_AGE_SECONDS and figures.read_at > last_change
 
 
-def invalidate() -> None:
+def invalidate_figures() -> None:
     """Make this instance read the shards again before it uses figures, because an admin has changed the stock.
 
     The refresh also gives the other instances the new figures.
@@ -416,7 +412,7 @@ def read_shards_by_stock(shard_counts: Mapping[str, int]) -> dict[str, list[Shar
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     pages = [ids[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(ids), dynamo.MAX_BATCH_GET)]
     by_stock: dict[str, list[Shard]] = {stock_id: [] for stock_id in shard_counts}
-    for page in parallel.call_each(shard_store.read_shards, pages):
+    for page in parallel.call_each(store.read_shards, pages):
         for shard in page:
             by_stock[shard.stock_id].append(shard)
     return by_stock

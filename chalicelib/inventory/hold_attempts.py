@@ -67,14 +67,14 @@ def choose_shards(request: HoldRequest) -> list[str]:
     return random.sample(known, min(2, len(known)))
 
 
-def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
+def hold_in_one(request: HoldRequest, shard_ids: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
     """Hold all tickets in the first of these shards that has enough. Returns the hold, if any, and the shards that refused.
 
     Raises SalePaused and PoolMismatch, and NotEnoughTickets if the tickets are kept for the waitlist.
     """
     hold_id = request.new_hold_id()
     refusing_shards: list[Shard] = []
-    for shard_id in ids_of_shards:
+    for shard_id in shard_ids:
         try:
             available = request.hold_in(shard_id, hold_id, request.quantity)
         except store.HoldRefused as refusal:
@@ -109,8 +109,8 @@ def hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]
     raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
 
 
-def read_shards(ids_of_shards: Sequence[str]) -> list[Shard]:
-    shards = store.read_shards(ids_of_shards)
+def read_shards(shard_ids: Sequence[str]) -> list[Shard]:
+    shards = store.read_shards(shard_ids)
     for shard in shards:
         _available_hints.entries[shard.id] = shard.holdable
     return shards

@@ -27,7 +27,7 @@ class HoldRefused(Exception):
         super().__init__("the shard is closed, has too few tickets or too many holds, or does not exist")
 
 
-def table_name() -> str:
+def shard_table_name() -> str:
     return dynamo.table_name(FEATURE)
 
 
@@ -50,15 +50,15 @@ def new_shard_item(
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
     """Transaction item that creates a shard; canceled if the shard exists, so that a repetition never resets a stock on sale."""
-    return {"Put": {"TableName": table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
+    return {"Put": {"TableName": shard_table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
 def create_shard(item: dict[str, Any]) -> Shard | None:
     """Create a shard and return it; None if it exists already."""
     try:
-        dynamo.put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
+        dynamo.put_item(TableName=shard_table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return None
     return Shard.from_item(item)
 
@@ -70,7 +70,7 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
     """
     try:
         response = dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
             # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
@@ -92,7 +92,7 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except ClientError as error:
-        shard = _shard_of_failed_condition(error)
+        shard = _refused_shard(error)
         if shard is not None and hold_id in shard.holds:
             return shard.available
         raise HoldRefused(shard) from None
@@ -116,7 +116,7 @@ def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactI
     """
     return {
         "Update": {
-            "TableName": table_name(),
+            "TableName": shard_table_name(),
             "Key": {KEY: {"S": shard_id}},
             "UpdateExpression": "SET available = available - :quantity, sold = sold + :quantity, version = version + :one",
             "ConditionExpression": f"available >= :quantity AND {_pool_condition(is_pooled)}",
@@ -133,7 +133,7 @@ def return_sold_item(hold: Hold) -> dynamo.TransactItem:
     """Transaction item that makes the sold tickets of a converted hold available again."""
     return {
         "Update": {
-            "TableName": table_name(),
+            "TableName": shard_table_name(),
             "Key": {KEY: {"S": hold.shard_id}},
             "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
             # Hold absent: a hold that is not converted yet is not counted in `sold`; returning it would create tickets from nothing.
@@ -148,7 +148,7 @@ def extend_hold(hold: Hold, expires_at: int) -> bool:
     """Set when a hold expires. False if the hold no longer exists."""
     try:
         dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression="SET holds.#hold[1] = :expires_at, version = version + :one",
             ConditionExpression="attribute_exists(holds.#hold)",
@@ -156,7 +156,7 @@ def extend_hold(hold: Hold, expires_at: int) -> bool:
             ExpressionAttributeValues={":expires_at": {"N": str(expires_at)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return False
     return True
 
@@ -169,7 +169,7 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
     try:
         response = dynamo.update_item(**resize_shard_item(shard, capacity)["Update"], ReturnValues="ALL_NEW")
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return None
     return Shard.from_item(response["Attributes"])
 
@@ -179,7 +179,7 @@ def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
     change = capacity - shard.capacity
     return {
         "Update": {
-            "TableName": table_name(),
+            "TableName": shard_table_name(),
             "Key": {KEY: {"S": shard.id}},
             "UpdateExpression": "SET #capacity = :capacity, available = available + :change, version = version + :one",
             # capacity as read: of two concurrent or repeated resizes, only the first has an effect.
@@ -206,7 +206,7 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
         values[":expected"] = {"N": str(expected_version)}
     try:
         response = dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET #open = :open, version = version + :one",
             ConditionExpression=condition,
@@ -215,7 +215,7 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
             ReturnValues="ALL_NEW",
         )
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return None
     return Shard.from_item(response["Attributes"])
 
@@ -227,14 +227,14 @@ def mark_pooled(shard_id: str) -> bool:
     """
     try:
         dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET pooled = :true, version = version + :one",
             ConditionExpression="attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)",
             ExpressionAttributeValues={":true": {"BOOL": True}, ":one": {"N": "1"}, ":zero": {"N": "0"}},
         )
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return False
     return True
 
@@ -243,14 +243,14 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
     """Start or stop keeping the available tickets of a shard for the waitlist. False if the shard does not exist or needs no change."""
     try:
         dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression=("SET kept = :true," if is_kept else "REMOVE kept SET") + " version = version + :one",
             ConditionExpression="attribute_exists(id) AND attribute_not_exists(kept)" if is_kept else "attribute_exists(kept)",
             ExpressionAttributeValues={":one": {"N": "1"}, **({":true": {"BOOL": True}} if is_kept else {})},
         )
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return False
     return True
 
@@ -259,13 +259,13 @@ def delete_unused_shard(shard_id: str) -> bool:
     """Delete a shard. False if the shard does not exist, or anything (such as a hold) was written to it since its creation."""
     try:
         dynamo.client().delete_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": shard_id}},
             ConditionExpression="version = :new",
             ExpressionAttributeValues={":new": {"N": str(NEW_VERSION)}},
         )
     except ClientError as error:
-        dynamo.item_of_failed_condition(error)
+        dynamo.refused_item(error)
         return False
     return True
 
@@ -274,7 +274,7 @@ def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
     """Transaction item that deletes a shard; canceled if any of its tickets is sold or held, or the shard does not exist."""
     return {
         "Delete": {
-            "TableName": table_name(),
+            "TableName": shard_table_name(),
             "Key": {KEY: {"S": shard_id}},
             "ConditionExpression": "sold = :zero AND size(holds) = :zero",
             "ExpressionAttributeValues": {":zero": {"N": "0"}},
@@ -285,7 +285,7 @@ def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
     """Read shards by id, strongly consistent; missing shards are left out."""
     keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
-    return [Shard.from_item(item) for item in dynamo.batch_get(table_name(), keys, consistent=True)]
+    return [Shard.from_item(item) for item in dynamo.batch_get(shard_table_name(), keys, consistent=True)]
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
@@ -295,14 +295,14 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
     would become a hot partition during a drop.
     """
     start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
-    page = dynamo.client().scan(TableName=table_name(), ConsistentRead=True, Limit=limit, **start)
+    page = dynamo.client().scan(TableName=shard_table_name(), ConsistentRead=True, Limit=limit, **start)
     last_key = page.get("LastEvaluatedKey")
     return [Shard.from_item(item) for item in page["Items"]], last_key[KEY]["S"] if last_key else None
 
 
 def scan_shards() -> Iterator[Shard]:
     """Read all shards, page by page. Only for checks, never in requests or scheduled jobs."""
-    for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
+    for page in dynamo.client().get_paginator("scan").paginate(TableName=shard_table_name(), ConsistentRead=True):
         for item in page["Items"]:
             yield Shard.from_item(item)
 
@@ -316,7 +316,7 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
     """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed only once."""
     try:
         dynamo.update_item(
-            TableName=table_name(),
+            TableName=shard_table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
             # The quantity is compared too, so that a wrong quantity cannot break the sum of the shard.
@@ -325,12 +325,12 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
             ExpressionAttributeValues={":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
-        _shard_of_failed_condition(error)
+        _refused_shard(error)
         return False
     return True
 
 
-def _shard_of_failed_condition(error: ClientError) -> Shard | None:
+def _refused_shard(error: ClientError) -> Shard | None:
     """The state of a shard whose condition failed, or None if the shard does not exist. Re-raises any other error."""
-    item = dynamo.item_of_failed_condition(error)
+    item = dynamo.refused_item(error)
     return Shard.from_item(item) if item else None

@@ -14,7 +14,7 @@ from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
@@ -61,7 +61,7 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
 
 def open_event_stocks(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
     """Return the displayed stock of the events that are on sale."""
-    return inventory.cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
+    return cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
 
 
 def invite_member(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:

@@ -16,7 +16,7 @@ from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, parallel
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
 from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
@@ -68,7 +68,7 @@ def get(event_id: str, code: str) -> CodeWithUses:
 def list_page(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, with their uses."""
     codes = service.list_codes(event_id, limit, after)
-    stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
+    stocks = read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
     return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
 

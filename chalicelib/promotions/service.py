@@ -15,6 +15,8 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.capacity import resize_stock_items
 from chalicelib.inventory.model import NO_STOCK, CapacityInUse
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
 
@@ -88,7 +90,7 @@ T = TypeVar("T")
 
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
     """Return the code with the current stock of its uses."""
-    stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards})
+    stocks = read_stock({promo_code.stock_id: promo_code.shards})
     return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
 
 
@@ -144,7 +146,7 @@ def retry(attempt: Callable[[], T]) -> T:
 
 def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactItem]:
     try:
-        return inventory.resize_items(before.stock_id, before.shards, after.capacity, grow_to=after.shards)
+        return resize_stock_items(before.stock_id, before.shards, after.capacity, grow_to=after.shards)
     except CapacityInUse as error:
         raise MaxUsesTooSmall(error.details["sold"], error.details["held"]) from None
 

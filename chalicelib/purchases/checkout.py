@@ -11,6 +11,7 @@ from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
 from chalicelib.inventory.model import Hold, NotEnoughTickets, TooManyHolds
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
@@ -75,7 +76,7 @@ def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: in
     """
     for attempt in range(_HOLD_ATTEMPTS):
         try:
-            return inventory.hold(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
+            return hold_tickets(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
         except NotEnoughTickets as refusal:
             if refusal.own_holds:
                 hold_recovery.release_strays(purchase, refusal.own_holds)

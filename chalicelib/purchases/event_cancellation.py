@@ -16,7 +16,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import settlement
@@ -187,7 +187,7 @@ def _process(event: Event, cancellation: Cancellation, now: int) -> int:
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
     """End the event's reservations, and note whether anything is still on hold: tickets being paid for, or not yet counted as sold."""
-    by_stock = inventory.read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
+    by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
     ended = 0

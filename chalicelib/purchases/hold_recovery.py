@@ -14,6 +14,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
+from chalicelib.inventory.store import extend_hold
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderPayment
 from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
@@ -259,7 +260,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
             _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
         case "held" | "paying":
             # A checkout extended the purchase and crashed before it extended the hold in the shard.
-            report.extended += sum(inventory.extend_hold(hold, purchase.expires_at) for hold in owned)
+            report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
             if strays and purchase.state == "held":
                 # Fence: a checkout that read the old version may be about to list this very use of a promo code.
                 store.save(purchase, purchase)

@@ -9,6 +9,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
+from chalicelib.inventory.store import extend_hold
 from chalicelib.purchases.model import Purchase
 
 # Stock claims: a purchase takes tickets of its tiers and, if the event has a capacity of its own, as many tickets from the event's pool.
@@ -64,7 +65,7 @@ def release_holds(purchase: Purchase) -> int:
 
 def extend_holds(purchase: Purchase, expires_at: int) -> int:
     """Set the expiry of an active purchase's holds. Returns how many holds were extended; hold recovery extends the rest."""
-    return _update_each(purchase, "extend", lambda hold: inventory.extend_hold(hold, expires_at))
+    return _update_each(purchase, "extend", lambda hold: extend_hold(hold, expires_at))
 
 
 def _update_each(purchase: Purchase, what: str, update: Callable[[Hold], int]) -> int:

@@ -7,6 +7,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import ids, log, settings
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
 from chalicelib.inventory.model import Hold
 from chalicelib.purchases import holds, store
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
@@ -92,7 +93,7 @@ def _hold_tickets(event: Event, tier: Tier, quantity: int, purchase_id: str, now
     """Hold the tickets of a new offer for WRITE_SECONDS. Returns the offer's line and its holds in the event's pool."""
     claims = holds.list_claims(event, [(tier, quantity)])
     held = inventory.hold_all(
-        inventory.hold(
+        hold_tickets(
             claim.stock_id,
             claim.shard_count,
             claim.quantity,

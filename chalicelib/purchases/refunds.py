@@ -14,7 +14,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, parallel, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import Hold
+from chalicelib.inventory.store import return_sold_item
 from chalicelib.ledger import money_cases as cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
@@ -244,7 +246,7 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
-        *([inventory.return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
+        *([return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
         *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded"),
         _audit_item(purchase, refund, now),
         *entries,
@@ -255,7 +257,7 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
     try:
         return store.save(purchase, after, items)
     finally:
-        inventory.invalidate()
+        invalidate_figures()
 
 
 def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Refund:

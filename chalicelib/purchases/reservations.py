@@ -12,8 +12,9 @@ from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import check_figures, hold_tickets, leave_expired_holds
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
-from chalicelib.inventory.service import StockGroup
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
 from chalicelib.purchases import hold_recovery, holds, queries, settlement, store, transitions
 from chalicelib.purchases.errors import (
@@ -240,7 +241,7 @@ def _hold_items(
 def _check_pool(claim: StockClaim, group: StockGroup, now: int) -> None:
     """Raise NotEnoughTickets if the event is known to be sold out, before tickets of its tiers are held for nothing."""
     try:
-        inventory.check_figures(claim.stock_id, claim.shard_count, claim.quantity, now, group)
+        check_figures(claim.stock_id, claim.shard_count, claim.quantity, now, group)
     except NotEnoughTickets:
         log.count("reservations_refused")
         raise
@@ -250,7 +251,7 @@ def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id:
     """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises NotEnoughTickets."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
-            return inventory.hold(
+            return hold_tickets(
                 claim.stock_id, claim.shard_count, claim.quantity, purchase_id, expires_at, now, group, is_pooled=claim.is_pooled
             )
         except NotEnoughTickets as refusal:
@@ -258,7 +259,7 @@ def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id:
             if is_last or not hold_recovery.recover_for_buyer(refusal, user_id, now):
                 log.count("reservations_refused")
                 if refusal.expired_holds:
-                    inventory.leave_expired(claim.stock_id, now)
+                    leave_expired_holds(claim.stock_id, now)
                 if claim.tier_id is not None:  # otherwise the event's pool has too few tickets
                     refusal.details["tier_id"] = claim.tier_id
                 raise

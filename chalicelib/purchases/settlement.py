@@ -13,6 +13,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import log, settings
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
@@ -155,7 +156,7 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
     expires_at = now + settings.current().hold_seconds
 
     def hold(claim: StockClaim) -> list[Hold]:
-        return inventory.hold(
+        return hold_tickets(
             claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled, takes_kept=True
         )
 

@@ -20,6 +20,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids
+from chalicelib.inventory.store import read_shards, scan_slice
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
 from chalicelib.purchases import event_cancellation, hold_recovery, refunds_at_provider
@@ -86,12 +87,12 @@ class SweptShards(Struct, frozen=True):
             save_state(state)
 
 
-def read_shards(now: int) -> SweptShards:
+def read_swept_shards(now: int) -> SweptShards:
     """Read the shards of a run, strongly consistent."""
     current = catalog.snapshot()
-    shards = {shard.id: shard for shard in inventory.read_shards(_ids_on_sale(current, now))}
+    shards = {shard.id: shard for shard in read_shards(_ids_on_sale(current, now))}
     state = load_state()
-    others, next_cursor = inventory.scan_slice(state.shard_id, SLICE)
+    others, next_cursor = scan_slice(state.shard_id, SLICE)
     return SweptShards([*(shards | {shard.id: shard for shard in others}).values()], current, state, next_cursor)
 
 
@@ -160,7 +161,7 @@ def run_sweep(now: int) -> dict[str, Any]:
 
 
 def _run(now: int) -> dict[str, Any]:
-    swept = read_shards(now)
+    swept = read_swept_shards(now)
     corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(swept))
     expired_holds = swept.expired_holds(now)
     report = RecoveryReport()

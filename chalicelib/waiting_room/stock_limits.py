@@ -4,7 +4,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 from chalicelib.waiting_room import admission_plan, model
 from chalicelib.waiting_room.store import Room
@@ -41,4 +41,4 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 def _event_stock(event: Event, now: int) -> Stock:
     """The stock of the event's tickets, at most a few seconds old."""
     snapshot = catalog.snapshot()
-    return snapshot.event_stock(event, inventory.cached_stock([snapshot.stock_group(event.id)], now))
+    return snapshot.event_stock(event, cached_stock([snapshot.stock_group(event.id)], now))

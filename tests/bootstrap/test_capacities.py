@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
@@ -22,7 +23,7 @@ def limited(tree):
 
 def pool():
     fest = catalog.load_current().events["fest"]
-    return inventory.read_stock({fest.pool_id: fest.pool_shards})[fest.pool_id]
+    return read_stock({fest.pool_id: fest.pool_shards})[fest.pool_id]
 
 
 def test_the_types_of_an_event_share_its_capacity(api, time, run, write, limited):

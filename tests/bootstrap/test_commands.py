@@ -6,6 +6,8 @@ import pytest
 
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.store import shard_table_name
 from tests.bootstrap.conftest import stock_of
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -55,7 +57,7 @@ class TestDrift:
 
     def test_drift_of_the_stock_is_healed_by_the_same_file(self, store, run, write, tree):
         run("apply", write(tree))
-        inventory.resize(catalog.load_current().tiers["fest-pass"].stock_id, 1, 7)
+        resize_stock(catalog.load_current().tiers["fest-pass"].stock_id, 1, 7)
         result = run("drift", write(tree))
         assert (result.code, "the stock has 7, the file says 10" in result.out) == (1, True)
         assert "its stock was corrected" in run("apply", write(tree)).out
@@ -73,7 +75,7 @@ class TestDrift:
     def test_missing_stock_is_never_invented(self, store, run, write, tree):
         run("apply", write(tree))
         stock_id = catalog.load_current().tiers["fest-pass"].stock_id
-        store.delete_item(TableName=inventory.table_name(), Key={"id": {"S": f"{stock_id}#0"}})
+        store.delete_item(TableName=shard_table_name(), Key={"id": {"S": f"{stock_id}#0"}})
         for command in ("drift", "apply"):
             result = run(command, write(tree))
             assert result.code == 1

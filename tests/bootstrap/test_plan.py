@@ -5,7 +5,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import planner
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -65,7 +65,7 @@ def test_a_ticket_type_without_a_limit_has_the_capacity_of_its_event(store, run,
 
 def _shards() -> list[int]:
     """The capacity of each shard of `fest-pass`."""
-    return [shard.capacity for shard in sorted(inventory.scan_shards(), key=lambda shard: shard.id)]
+    return [shard.capacity for shard in sorted(scan_shards(), key=lambda shard: shard.id)]
 
 
 class TestShards:

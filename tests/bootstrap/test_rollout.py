@@ -5,8 +5,10 @@ import json
 import pytest
 
 from chalicelib.audit import service as audit
+from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.store import scan_shards
 from tests import builders
 from tests.bootstrap.conftest import EXAMPLE, event, hold, sell, stock_of, ticket
 from tests.simulation import faults
@@ -45,7 +47,7 @@ def test_a_sale_between_plan_and_shrink_refuses_and_undoes_the_apply(store, run,
     run("apply", write(tree))
     for name in ("fest-pass", "fest-more"):
         tree["ticket_types"][name]["max_quantity"] = 5
-    resize, resized = inventory.resize, []
+    resize, resized = resize_stock, []
 
     def sell_first(stock_id, *arguments, **more):
         resized.append(stock_id)
@@ -53,7 +55,7 @@ def test_a_sale_between_plan_and_shrink_refuses_and_undoes_the_apply(store, run,
             hold("fest-more" if "more" in stock_id else "fest-pass", 7)
         resize(stock_id, *arguments, **more)
 
-    monkeypatch.setattr(inventory, "resize", sell_first)
+    monkeypatch.setattr(rollout, "resize_stock", sell_first)
     result = run("apply", write(tree))
     assert result.code == 1
     assert "below the tickets in use (sold 0, on hold 7)" in result.err
@@ -157,7 +159,7 @@ def test_a_tier_of_100_000_tickets_is_created_and_resized(threaded_store, run, w
     for capacity, in_each in ((100_000, {80}), (90_000, {72}), (150_000, {120})):
         tree["ticket_types"]["fest-pass"]["max_quantity"] = capacity
         assert run("apply", write(tree)).code == 0
-        assert {shard.capacity for shard in inventory.scan_shards()} == in_each
+        assert {shard.capacity for shard in scan_shards()} == in_each
         assert (catalog.load_current().tiers["fest-pass"].shards, stock_of("fest-pass").capacity) == (1250, capacity)
         assert "nothing to do" in run("apply", write(tree)).out
 

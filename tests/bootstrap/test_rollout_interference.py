@@ -10,8 +10,9 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import shard_ids
+from chalicelib.inventory.store import scan_shards
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document
@@ -43,7 +44,7 @@ def _open_shards() -> list[bool]:
     """The `open` flag of every shard that a buyer could find."""
     served = catalog.load_current()
     ids = [shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)]
-    return [shard.is_open for shard in inventory.scan_shards() if shard.id in ids]
+    return [shard.is_open for shard in scan_shards() if shard.id in ids]
 
 
 def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, write, tree):
@@ -92,7 +93,7 @@ def _assert_complete(tree) -> None:
     """This document is served, and each of its stocks has all its shards."""
     served = catalog.load_current()
     assert served.tiers.keys() == tree["ticket_types"].keys()
-    shards = {shard.id for shard in inventory.scan_shards()}
+    shards = {shard.id for shard in scan_shards()}
     assert {shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)} <= shards
     assert rollout.plan(valid_document(tree)).is_empty
 
@@ -145,7 +146,7 @@ def _separate_stage(name: str, *more_features: str):
             description = tables.definitions()[feature]
             dynamo.client().create_table(TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **description)
         catalog.invalidate()
-        inventory.invalidate()
+        invalidate_figures()
         yield
         for feature in features:
             dynamo.client().delete_table(TableName=dynamo.table_name(feature))

@@ -10,7 +10,7 @@ from chalicelib.bootstrap_file import findings, rollout, validation
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
 from tests.javascript import WEB
@@ -179,7 +179,7 @@ def test_every_reason_has_words_on_the_pages():
 def test_drift_is_shown_field_by_field_and_corrected(admin):
     assert admin.plan(2)["is_empty"]
     tier = catalog.load_current().tiers["gold"]
-    inventory.resize(tier.stock_id, tier.shards, 5)
+    resize_stock(tier.stock_id, tier.shards, 5)
     plan = admin.plan(2)
     [change] = plan["changes"]
     assert change["fields"] == [{"name": "stock", "before": "5", "after": "8"}]

@@ -1,8 +1,9 @@
 """Requests of an admin to the catalog, and the state of the stock after them."""
 
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory import allocation
 from chalicelib.inventory.model import shard_ids
+from chalicelib.inventory.store import scan_shards
 from tests import builders
 
 EVENT = {"name": "Night", "venue": "Hall", "starts_at": "2026-07-01T20:00:00Z", "on_sale_at": "2026-05-01T10:00:00+02:00"}
@@ -21,12 +22,12 @@ def open_flags(event_id: str) -> set[bool]:
     """The `is_open` of all shards of an event."""
     shard_counts = catalog.load_current().shard_counts([event_id])
     ids = {shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)}
-    return {shard.is_open for shard in inventory.scan_shards() if shard.id in ids}
+    return {shard.is_open for shard in scan_shards() if shard.id in ids}
 
 
 def hold_tickets(tier_id: str, quantity: int) -> None:
     tier = catalog.load_current().tiers[tier_id]
-    inventory.hold(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
+    allocation.hold_tickets(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
 
 
 DRAFT = {"name": "Café Noir", "venue": "Kleines Theater", "city": "Zürich", "starts_at": "2026-07-01T20:00:00Z"}

@@ -6,7 +6,9 @@ from chalicelib.catalog import capacities, event_management, forms
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS, UNLIMITED_SHARDS
+from chalicelib.inventory.store import shard_table_name
 from tests import builders, invariants
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation import faults
@@ -38,7 +40,7 @@ def available(api, time, event_id: str) -> list[int | None]:
 
 def pool(event_id: str):
     event = catalog.load_current().events[event_id]
-    return inventory.read_stock({event.pool_id: event.pool_shards})[event.pool_id]
+    return read_stock({event.pool_id: event.pool_shards})[event.pool_id]
 
 
 def test_all_tiers_together_sell_no_more_than_the_capacity_of_the_event(api, time):
@@ -257,7 +259,7 @@ def test_the_sweep_marks_and_opens_shards_that_a_crash_left_out(api, time):
     event_id, floor, _ = create_shared(api)
     shard_id = f"{catalog.load_current().tiers[floor].stock_id}#0"
     dynamo.client().update_item(
-        TableName=inventory.table_name(),
+        TableName=shard_table_name(),
         Key={"id": {"S": shard_id}},
         UpdateExpression="SET #open = :false REMOVE pooled",
         ExpressionAttributeNames={"#open": "open"},

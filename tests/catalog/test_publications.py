@@ -9,7 +9,10 @@ from chalicelib.catalog.model import VersionContent
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
+from chalicelib.inventory.store import scan_shards, shard_table_name
 from tests import builders, invariants
 from tests.catalog.requests import TIER, get, open_flags, post
 from tests.simulation import faults
@@ -28,11 +31,11 @@ def _small_transactions(monkeypatch):
 
 def write_stock(stock_id: str, capacity: int = LARGE, shard_count: int = 3) -> None:
     items = inventory.new_shard_items(stock_id, capacity=capacity, sold=0, shard_count=shard_count, is_open=True)
-    dynamo.batch_put(inventory.table_name(), items)
+    dynamo.batch_put(shard_table_name(), items)
 
 
 def shards() -> list[str]:
-    return sorted(shard.id for shard in inventory.scan_shards())
+    return sorted(shard.id for shard in scan_shards())
 
 
 def test_an_abandoned_publication_can_no_longer_be_published(time):
@@ -100,7 +103,7 @@ def test_the_sweep_deletes_stock_whose_publication_is_not_known(time):
 
 def test_the_sweep_deletes_no_used_shard_and_no_other_stock():
     write_stock("t@7")
-    (held,) = inventory.hold("t@7", 1, 1, "p", 4_000_000_000, 0)
+    (held,) = hold_tickets("t@7", 1, 1, "p", 4_000_000_000, 0)
     inventory.release_holds([held])
     write_stock("other")
     builders.run_sweep()
@@ -145,7 +148,7 @@ class TestLargeTiers:
             builders.run_sweep()
             assert invariants.find_unpublished() == []
             tier = catalog.load_current().tiers[f"t{number}"]
-            assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].available == LARGE
+            assert read_stock({tier.stock_id: tier.shards})[tier.stock_id].available == LARGE
 
     def test_that_are_refused_leave_nothing(self, api):
         event_id = builders.create_event(api)

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import invalidate_figures
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
 from tests.dynamodb.test_cache import counted
@@ -86,7 +86,7 @@ def test_a_reply_is_zipped_if_the_client_accepts_it(api, apply_document):
 def test_a_new_instance_without_a_store_replies_503(api, apply_document, path):
     apply_document()
     catalog.invalidate()
-    inventory.invalidate()
+    invalidate_figures()
     with faults.refuse_from(1):
         reply = api.get(path)
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")

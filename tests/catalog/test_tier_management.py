@@ -6,8 +6,9 @@ import pytest
 
 from chalicelib.catalog import event_states, forms, tier_management
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
+from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
 from tests.catalog.requests import KIND, TIER, create_draft, create_kind, create_published, get, open_flags, post, promoter
 from tests.simulation import faults
@@ -42,7 +43,7 @@ def test_a_pause_closes_all_shards_of_a_million_tickets(threaded_store, api):
     assert created["available"] == 1_000_000
     for action, is_open in (("pause", False), ("resume", True)):
         assert post(api, f"/admin/events/{event_id}/{action}", {}).status == 200
-        assert Counter(shard.is_open for shard in inventory.scan_shards()) == {is_open: 1250}
+        assert Counter(shard.is_open for shard in scan_shards()) == {is_open: 1250}
 
 
 @pytest.mark.parametrize(
@@ -185,10 +186,10 @@ def test_a_crashed_change_never_adds_tickets_to_a_tier_and_is_completed(api, tim
             with faults.crash_after(number):
                 _set_capacity(tier_id, capacity, time.now)
             tier = catalog.load_current().tiers[tier_id]
-            assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].capacity <= tier.capacity
+            assert read_stock({tier.stock_id: tier.shards})[tier.stock_id].capacity <= tier.capacity
             _set_capacity(tier_id, capacity, time.now)
             tier = catalog.load_current().tiers[tier_id]
-            assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].capacity == tier.capacity == capacity
+            assert read_stock({tier.stock_id: tier.shards})[tier.stock_id].capacity == tier.capacity == capacity
     invariants.check(time.now)
 
 

@@ -12,6 +12,10 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.capacity import resize_stock
+from chalicelib.inventory.display import invalidate_figures
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
@@ -39,10 +43,10 @@ def apply_before():
         client.delete_table(TableName=name)
         client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.definitions()[feature])
     catalog.invalidate()
-    inventory.invalidate()
+    invalidate_figures()
     rollout.apply(BEFORE, "ann", 0)
     tier = catalog.load_current().tiers["shrinks"]
-    inventory.convert_holds(inventory.hold(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
+    inventory.convert_holds(hold_tickets(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -63,7 +67,7 @@ def test_after_a_fault_at_any_call_running_again_finishes(kind, time):
         assert planned.changes == []
         assert planned.is_empty
         tier = catalog.load_current().tiers["shrinks"]
-        assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].sold == 5
+        assert read_stock({tier.stock_id: tier.shards})[tier.stock_id].sold == 5
         time.advance(3601)
         builders.run_sweep()
         assert invariants.find_unpublished() == []
@@ -88,13 +92,13 @@ def test_an_apply_that_fails_deletes_what_it_has_written(operation):
 def test_an_apply_that_is_refused_deletes_what_it_has_written(monkeypatch):
     apply_before()
     tier = catalog.load_current().tiers["shrinks"]
-    resize = inventory.resize
+    resize = resize_stock
 
     def sell_first(*arguments, **more):
-        inventory.hold(tier.stock_id, tier.shards, 30, "late", expires_at=4_000_000_000, now=0)
+        hold_tickets(tier.stock_id, tier.shards, 30, "late", expires_at=4_000_000_000, now=0)
         resize(*arguments, **more)
 
-    monkeypatch.setattr(inventory, "resize", sell_first)
+    monkeypatch.setattr(rollout, "resize_stock", sell_first)
     with pytest.raises(rollout.ApplyRefused):
         rollout.apply(AFTER, "ann", 0)
     assert invariants.find_unpublished() == []

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
@@ -343,5 +343,5 @@ def _recover(time):
 
 
 def _check_nothing_is_held():
-    assert {shard.held for shard in inventory.scan_shards()} == {0}
+    assert {shard.held for shard in scan_shards()} == {0}
     assert all(purchase.state in ("paid", "expired", "cancelled") for purchase in store.scan_purchases())

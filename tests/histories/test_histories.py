@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from chalicelib.foundation import settings as product_settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases import store
 from chalicelib.tickets import seats
@@ -171,7 +171,7 @@ class History(RuleBasedStateMachine):
     @rule(capacity=st.integers(1, 20))
     def resize(self, capacity):
         try:
-            inventory.resize(self.shop.floor, 1, capacity)
+            resize_stock(self.shop.floor, 1, capacity)
         except CapacityInUse:
             return
 

@@ -1,8 +1,13 @@
 """Make a stock named `t`, hold tickets of it and read it back; instances that display it."""
 
 from chalicelib.dynamodb import dynamo
+from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import Hold, Stock
+from chalicelib.inventory.store import shard_table_name
 from tests.simulation.instance_memory import InstanceMemory
 
 NOW, EXPIRES_AT = 1000, 1180
@@ -10,15 +15,15 @@ NOW, EXPIRES_AT = 1000, 1180
 
 def create_stock(capacity: int, shard_count: int, *, sold: int = 0) -> None:
     items = inventory.new_shard_items("t", capacity=capacity, sold=sold, shard_count=shard_count, is_open=True)
-    dynamo.batch_put(inventory.table_name(), items)
+    dynamo.batch_put(shard_table_name(), items)
 
 
 def hold(quantity: int, shard_count: int, purchase_id: str = "p", expires_at: int = EXPIRES_AT) -> list[Hold]:
-    return inventory.hold("t", shard_count, quantity, purchase_id, expires_at, NOW)
+    return hold_tickets("t", shard_count, quantity, purchase_id, expires_at, NOW)
 
 
 def read_stock(shard_count: int) -> Stock:
-    stock = inventory.read_stock({"t": shard_count})["t"]
+    stock = availability.read_stock({"t": shard_count})["t"]
     assert stock.available + stock.held + stock.sold == stock.capacity
     return stock
 
@@ -28,9 +33,9 @@ class DisplayingInstance(InstanceMemory):
 
     def __init__(self, shard_count: int = 2) -> None:
         super().__init__()
-        self.group = inventory.StockGroup("g", {"t": shard_count})
+        self.group = StockGroup("g", {"t": shard_count})
 
     def show(self, now: int) -> Stock:
         """The figures that this instance shows."""
         with self.active():
-            return inventory.cached_stock([self.group], now)["t"]
+            return cached_stock([self.group], now)["t"]

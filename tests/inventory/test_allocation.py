@@ -5,6 +5,7 @@ import pytest
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, Stock, TooManyHolds
+from chalicelib.inventory.store import scan_shards
 from tests.inventory.stocks import EXPIRES_AT, NOW, create_stock, hold, read_stock
 from tests.simulation.call_log import record_calls
 
@@ -81,7 +82,7 @@ def test_a_stock_whose_shards_take_no_further_hold_is_not_sold_out(shard_count):
 def test_a_stock_without_shards_has_nothing_to_hold():
     with pytest.raises(NotEnoughTickets):
         hold(1, 1)
-    assert list(inventory.scan_shards()) == []
+    assert list(scan_shards()) == []
 
 
 @pytest.mark.parametrize("shard_count", [1, 3])

@@ -9,6 +9,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 from chalicelib.inventory import display
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.display import StockGroup, invalidate_figures
+from chalicelib.inventory.store import shard_table_name
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
@@ -191,7 +194,7 @@ def test_an_invalidation_reads_shards_at_once_and_reaches_all_soon():
             other.show(now)
         sell(3)
         with admins.active():
-            inventory.invalidate()
+            invalidate_figures()
         assert admins.show(NOW).available == 7
         assert calls_of(lambda: admins.show(NOW)) == []
     assert other.show(NOW + 3).available == 7
@@ -201,20 +204,20 @@ def test_stocks_of_a_group_are_read_when_they_are_new_to_it():
     create_stock(10, 2)
     DisplayingInstance().show(NOW)
     instance = DisplayingInstance()
-    instance.group = inventory.StockGroup("g", {"t": 2, "u": 1})
+    instance.group = StockGroup("g", {"t": 2, "u": 1})
     items = inventory.new_shard_items("u", capacity=4, sold=0, shard_count=1, is_open=True)
-    dynamo.batch_put(inventory.table_name(), items)
+    dynamo.batch_put(shard_table_name(), items)
     with instance.active():
-        assert inventory.cached_stock([instance.group], NOW)["u"].available == 4
+        assert cached_stock([instance.group], NOW)["u"].available == 4
     assert calls_of(lambda: DisplayingInstance().show(NOW)) == [READ_ITEM]
 
 
 def test_a_stock_without_shards_and_a_group_without_stocks_are_left_out():
     with DisplayingInstance().active():
-        groups = [inventory.StockGroup("g", {"t": 2}), inventory.StockGroup("empty", {})]
-        assert inventory.cached_stock(groups, NOW) == {}
+        groups = [StockGroup("g", {"t": 2}), StockGroup("empty", {})]
+        assert cached_stock(groups, NOW) == {}
         with record_calls() as calls:
-            inventory.cached_stock(groups, NOW)
+            cached_stock(groups, NOW)
     assert calls == []
 
 
@@ -225,7 +228,7 @@ def test_a_fault_at_any_call_leaves_figures_that_are_soon_right_again(kind, is_n
     for number in range(1, 5 if is_new else 4):
         create_stock(10, 2)
         instance = DisplayingInstance()
-        instance.group = inventory.StockGroup(f"g{number}", {"t": 2})
+        instance.group = StockGroup(f"g{number}", {"t": 2})
         instance.show(NOW)
         sell(3)
         if is_new:

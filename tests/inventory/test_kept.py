@@ -4,7 +4,9 @@ import pytest
 
 from chalicelib.inventory import capacity
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, shard_ids
+from chalicelib.inventory.store import read_shards
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, hold, read_stock
 from tests.simulation.instance_memory import separate_memories
 
@@ -12,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("store", "time")
 
 
 def take_kept(quantity, shard_count, purchase_id="offer"):
-    return inventory.hold("t", shard_count, quantity, purchase_id, EXPIRES_AT, NOW, takes_kept=True)
+    return hold_tickets("t", shard_count, quantity, purchase_id, EXPIRES_AT, NOW, takes_kept=True)
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
@@ -44,7 +46,7 @@ def test_a_shard_that_a_crash_left_unkept_is_kept_by_a_repetition():
     create_stock(8, 4)
     inventory.set_kept("t", 2, True)
     inventory.set_kept("t", 4, True)
-    assert all(shard.is_kept for shard in inventory.read_shards(shard_ids("t", 4)))
+    assert all(shard.is_kept for shard in read_shards(shard_ids("t", 4)))
 
 
 def test_a_pause_also_stops_people_who_take_kept_tickets():
@@ -59,7 +61,7 @@ def test_a_pause_also_stops_people_who_take_kept_tickets():
 def test_new_tickets_of_a_kept_stock_are_kept(shard_count):
     create_stock(8, shard_count)
     inventory.set_kept("t", shard_count, True)
-    capacity.resize("t", shard_count, 20, grow_to=6)
+    capacity.resize_stock("t", shard_count, 20, grow_to=6)
     with pytest.raises(NotEnoughTickets):
         hold(1, 6)
     take_kept(20, 6)
@@ -73,5 +75,5 @@ def test_kept_tickets_are_shown_as_held_and_refused_by_the_figures():
         shown = instance.show(NOW)
         assert (shown.capacity, shown.available, shown.held, shown.sold) == (4, 0, 4, 0)
         with instance.active(), pytest.raises(NotEnoughTickets):
-            inventory.hold("t", 2, 1, "p", EXPIRES_AT, NOW, instance.group)
+            hold_tickets("t", 2, 1, "p", EXPIRES_AT, NOW, instance.group)
     assert read_stock(2).available == 4

@@ -8,6 +8,7 @@ from chalicelib.foundation import parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Stock
+from chalicelib.inventory.store import scan_shards
 from tests.inventory.stocks import create_stock, hold, read_stock
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -48,9 +49,9 @@ def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(monkeypatch):
 
     monkeypatch.setattr(store, "set_open", set_open)
     inventory.set_open({"t": parallel.MAX_THREADS}, False)
-    shards = list(inventory.scan_shards())
+    shards = list(scan_shards())
     assert {shard.is_open for shard in shards} == {False}
     assert inventory.correct_open_flags(shards) == parallel.MAX_THREADS
-    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
+    assert {shard.is_open for shard in scan_shards()} == {True}
     monkeypatch.undo()
     assert inventory.correct_open_flags(shards) == 0, "the shards have changed since they were read"

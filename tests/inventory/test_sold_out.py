@@ -9,6 +9,9 @@ from chalicelib.foundation import clock
 from chalicelib.inventory import allocation, store
 from chalicelib.inventory import display as displays
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets, leave_expired_holds
+from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, TooManyHolds
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, read_stock
@@ -32,7 +35,7 @@ def buy(instance, now=NOW, quantity=1, shard_count=8, *, expires_at=EXPIRES_AT, 
     """What the hold takes from the store, and the hold or the refusal."""
     with record_calls() as log, instance.active():
         try:
-            result = inventory.hold("t", shard_count, quantity, purchase_id, expires_at, now, inventory.StockGroup("g", {"t": shard_count}))
+            result = hold_tickets("t", shard_count, quantity, purchase_id, expires_at, now, StockGroup("g", {"t": shard_count}))
         except NotEnoughTickets as refusal:
             result = refusal
     return [(entry.operation, *entry.tables) for entry in log.entries], result
@@ -40,7 +43,7 @@ def buy(instance, now=NOW, quantity=1, shard_count=8, *, expires_at=EXPIRES_AT, 
 
 def sell_out(capacity=8, shard_count=8, **fields):
     create_stock(capacity, shard_count)
-    holds = inventory.hold("t", shard_count, capacity, "first", fields.get("expires_at", EXPIRES_AT), NOW)
+    holds = hold_tickets("t", shard_count, capacity, "first", fields.get("expires_at", EXPIRES_AT), NOW)
     if not fields:
         inventory.convert_holds(holds)
     return holds
@@ -100,13 +103,13 @@ def test_figures_that_a_display_has_refreshed_let_buyers_in_earlier():
     inventory.release_holds(holds)
     assert shower.show(NOW + 1).available == 8
     with seller.active():
-        inventory.cached_stock([shower.group], NOW + 1)
+        cached_stock([shower.group], NOW + 1)
     assert buy(seller, NOW + 1)[1][0].quantity == 1
 
 
 def test_the_figures_lead_to_the_last_tickets_without_reading_all_shards():
     create_stock(250, 250)
-    sold = inventory.hold("t", 250, 246, "first", EXPIRES_AT, NOW)
+    sold = hold_tickets("t", 250, 246, "first", EXPIRES_AT, NOW)
     inventory.convert_holds(sold)
     buy(DisplayingInstance(), quantity=5, shard_count=250)  # refused, after a read of all shards
     calls, holds = buy(DisplayingInstance(), shard_count=250)
@@ -180,7 +183,7 @@ def test_unrecoverable_holds_are_left_alone_for_a_second():
     buy(buyer)
     assert buy(buyer, NOW + 1)[1].expired_holds != []
     with buyer.active():
-        inventory.leave_expired("t", NOW + 1)
+        leave_expired_holds("t", NOW + 1)
     calls, refusal = buy(buyer, NOW + 1)
     assert (calls, refusal.expired_holds) == ([], [])
     assert buy(buyer, NOW + 2)[1].expired_holds != []
@@ -203,6 +206,6 @@ def test_a_paused_sale_is_called_paused_and_a_resumed_one_sells():
         inventory.set_open({"t": 8}, False)
         for _ in range(2):
             with pytest.raises(SalePaused):
-                inventory.hold("t", 8, 9, "p", EXPIRES_AT, NOW, inventory.StockGroup("g", {"t": 8}))
+                hold_tickets("t", 8, 9, "p", EXPIRES_AT, NOW, StockGroup("g", {"t": 8}))
         inventory.set_open({"t": 8}, True)
     assert buy(instance)[1][0].quantity == 1

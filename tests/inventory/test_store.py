@@ -7,6 +7,7 @@ from chalicelib.foundation import ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import MAX_HOLDS, Hold
+from chalicelib.inventory.store import extend_hold, scan_shards, shard_table_name
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
 from tests.simulation import capacity
 
@@ -23,15 +24,15 @@ def test_a_repeated_hold_takes_its_tickets_once():
 def test_an_extended_hold_expires_later():
     create_stock(5, 1)
     (held,) = hold(2, 1)
-    assert inventory.extend_hold(held, EXPIRES_AT + 60)
-    (shard,) = inventory.scan_shards()
+    assert extend_hold(held, EXPIRES_AT + 60)
+    (shard,) = scan_shards()
     assert list(shard.expired_holds(EXPIRES_AT)) == []
     assert list(shard.expired_holds(EXPIRES_AT + 60)) == [held]
 
 
 def test_a_hold_that_does_not_exist_is_not_extended():
-    assert not inventory.extend_hold(Hold("t#0", "p.n", 1), EXPIRES_AT)
-    assert list(inventory.scan_shards()) == []
+    assert not extend_hold(Hold("t#0", "p.n", 1), EXPIRES_AT)
+    assert list(scan_shards()) == []
 
 
 def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
@@ -39,10 +40,10 @@ def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
     stock_id = f"{'t' * 100}@{10**9}"
     items = inventory.new_shard_items(stock_id, capacity=MAX_HOLDS, sold=0, shard_count=1, is_open=True)
     shard_id = f"{stock_id}#1249"
-    dynamo.batch_put(inventory.table_name(), [items[0] | {"id": {"S": shard_id}, "version": {"N": "1234567"}}])
+    dynamo.batch_put(shard_table_name(), [items[0] | {"id": {"S": shard_id}, "version": {"N": "1234567"}}])
     for _ in range(MAX_HOLDS):
         store.hold_in_shard(shard_id, f"{ids.new_id()}.{ids.nonce()}", 1, 1_999_999_999)
-    (item,) = dynamo.client().scan(TableName=inventory.table_name())["Items"]
+    (item,) = dynamo.client().scan(TableName=shard_table_name())["Items"]
     assert 3900 < capacity.item_size(item) <= 4096
 
 

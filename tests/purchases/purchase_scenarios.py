@@ -5,7 +5,7 @@ from collections import Counter
 import stripe
 from msgspec import Struct
 
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.ledger import money_cases as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
@@ -88,7 +88,7 @@ class PurchaseScenario:
 
     def take_snapshot(self) -> Snapshot:
         purchase, (received, kept) = self.purchase, self.shop.received_and_kept()
-        shards = list(inventory.scan_shards())
+        shards = list(scan_shards())
         ledger_cents: Counter[str] = Counter()
         for entry in ledger.list_purchase_entries(purchase.event_id, purchase.id):
             ledger_cents[entry.kind] += entry.amount_cents

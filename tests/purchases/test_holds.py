@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import log, settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation import faults
@@ -26,7 +26,7 @@ def checkout(api, time):
     time.advance(1000)
     builders.run_sweep()
     invariants.check(time.now, recovered=True)
-    assert [shard.held for shard in inventory.scan_shards()] == [0]
+    assert [shard.held for shard in scan_shards()] == [0]
 
 
 def count_left_to_recovery():
@@ -40,14 +40,14 @@ def test_an_order_is_paid_although_its_hold_cannot_be_converted(api, checkout, e
         reply = builders.confirm(api, "ada", checkout)
     assert fault.was_triggered
     assert (reply.status, len(reply.json["tickets"]), store.load(checkout).state) == (201, 2, "paid")
-    assert [(shard.held, shard.sold) for shard in inventory.scan_shards()] == [(2, 0)]
+    assert [(shard.held, shard.sold) for shard in scan_shards()] == [(2, 0)]
     assert count_left_to_recovery() == before + 1
 
 
 def test_a_conversion_whose_answer_is_lost_is_not_repeated(api, time, checkout):
     with faults.lose_answer(1, table="inventory"):
         assert builders.confirm(api, "ada", checkout).status == 201
-    assert [(shard.held, shard.sold) for shard in inventory.scan_shards()] == [(0, 2)]
+    assert [(shard.held, shard.sold) for shard in scan_shards()] == [(0, 2)]
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
@@ -70,7 +70,7 @@ def test_an_unconvertible_hold_does_not_stop_the_others_of_its_order(api, time):
     builders.start_checkout(api, "ada", reservation_id)
     with faults.fail(1, faults.timeout, table="inventory"):
         assert builders.confirm(api, "ada", reservation_id).status == 201
-    assert sorted((shard.held, shard.sold) for shard in inventory.scan_shards()) in ([(0, 1), (2, 0)], [(0, 2), (1, 0)])
+    assert sorted((shard.held, shard.sold) for shard in scan_shards()) in ([(0, 1), (2, 0)], [(0, 2), (1, 0)])
     time.advance(181)
     assert builders.run_sweep()["converted"] == 1
     invariants.check(time.now, recovered=True)

@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import CapacityInUse
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
@@ -36,16 +37,16 @@ def test_a_thousand_buyers_and_a_hundred_tickets(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=100)
     results = run_in_threads(THREADS, purchases_of(api, event_id, tier_id), range(1000))
     assert Counter(result[:2] for result in results) == {(201, None): 100, (409, "not_enough_tickets"): 900}
-    assert [(shard.sold, shard.available, shard.held) for shard in inventory.scan_shards()] == [(50, 0, 0)] * 2
+    assert [(shard.sold, shard.available, shard.held) for shard in scan_shards()] == [(50, 0, 0)] * 2
     invariants.check(time.now, recovered=True)
 
 
 def test_five_shards_sell_mixed_quantities_and_never_one_too_many(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=400)
-    assert len(list(inventory.scan_shards())) == 5
+    assert len(list(scan_shards())) == 5
     results = run_in_threads(THREADS, purchases_of(api, event_id, tier_id, lambda number: 1 + number % 4), range(600))
     assert {result[:2] for result in results} == {(201, None), (409, "not_enough_tickets")}
-    assert sum(tickets for status, _, tickets in results if status == 201) == sum(shard.sold for shard in inventory.scan_shards()) == 400
+    assert sum(tickets for status, _, tickets in results if status == 201) == sum(shard.sold for shard in scan_shards()) == 400
     invariants.check(time.now, recovered=True)
 
 
@@ -99,7 +100,7 @@ def test_one_user_on_many_devices_gets_one_reservation(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=100)
     replies = run_in_threads(16, lambda _: builders.reserve(api, "ada", event_id, tier_id, 2), range(48))
     assert Counter(reply.status for reply in replies) == {201: 1, 409: 47}
-    assert sum(shard.held for shard in inventory.scan_shards()) == 2
+    assert sum(shard.held for shard in scan_shards()) == 2
     invariants.check(time.now)
 
 
@@ -165,7 +166,7 @@ def test_a_resize_during_the_drop_loses_nothing(api, time):
     def work(number):
         if number % 20 == 0:
             with suppress(CapacityInUse):  # more may be on hold by then: the resize is refused and changes nothing
-                inventory.resize(tier_id, 1, 50 + number % 40)
+                resize_stock(tier_id, 1, 50 + number % 40)
         return builders.reserve(api, f"buyer-{number}", event_id, tier_id).status
 
     run_in_threads(16, work, range(100))

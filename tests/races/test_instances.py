@@ -7,7 +7,7 @@ except for what each instance has to read for itself.
 import pytest
 
 from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
 from tests import engines, invariants
 from tests.conftest import START
 from tests.simulation.drop import ARRIVAL_COUNTERS, OPENING, DropPlan, run_drop
@@ -29,7 +29,7 @@ def run_alone(api, instances):
     with engines.fresh_stage():
         report = run_drop(api, DropPlan(instances=instances, **PLAN), start=START)
         invariants.check(int(START + OPENING + PLAN["ends_at"]))
-        (stock,) = inventory.read_stock(catalog.load_current().shard_counts([report.event_id])).values()
+        (stock,) = read_stock(catalog.load_current().shard_counts([report.event_id])).values()
     assert (stock.available, stock.sold + stock.held) == (0, PLAN["capacity"])
     assert replies(report, "confirm").keys() == {(201, "")}
     # An instance whose clock is behind may refuse a buyer whom another one has let in; the buyer tries again.

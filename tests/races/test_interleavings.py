@@ -10,6 +10,8 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import invalidate_figures
+from chalicelib.inventory.store import scan_shards, shard_table_name
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
@@ -37,8 +39,8 @@ class Shop:
         self.moment.return_to()
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard_items(f"{self.tier}#{n}", amount)]
-        dynamo.batch_put(inventory.table_name(), [*items, *_shard_items(f"{self.side}#0", side)])
-        inventory.invalidate()
+        dynamo.batch_put(shard_table_name(), [*items, *_shard_items(f"{self.side}#0", side)])
+        invalidate_figures()
         self.warm_up()
 
     def warm_up(self):
@@ -123,7 +125,7 @@ def test_two_reserves_of_one_user(shop, has_expired_hold):
             assert statuses(run) == {201: 1, 409: 1}
             if not has_expired_hold:
                 assert errors(run) == {"active_reservation_exists"}
-                assert sum(shard.held for shard in inventory.scan_shards()) == 1
+                assert sum(shard.held for shard in scan_shards()) == 1
         shop.check(run)
 
     run_seeds(SEEDS, scenario)
@@ -265,11 +267,11 @@ def test_pause_and_reserve(shop):
         run = play({ADA: shop.reserve, "admin": lambda: shop.set_sales("pause")}, crashes=max_crashes(play))
         if not run.crashed:
             assert run.results[ADA].status in (201, 403)
-            assert not any(shard.is_open for shard in inventory.scan_shards())
+            assert not any(shard.is_open for shard in scan_shards())
             assert shop.reserve(BOB).status == 403
         shop.check(run)
         shop.set_sales("resume")
-        assert all(shard.is_open for shard in inventory.scan_shards())
+        assert all(shard.is_open for shard in scan_shards())
 
     run_seeds(SEEDS, scenario)
 
@@ -279,7 +281,7 @@ def test_after_pause_and_resume_the_shards_agree_with_the_flag(shop):
         shop.restock(4)
         run = play({"pause": lambda: shop.set_sales("pause"), "resume": lambda: shop.set_sales("resume"), "sweep": builders.run_sweep})
         paused = shop.api.get(f"/admin/events/{shop.event_id}/status", token=builders.admin_token()).json["paused"]
-        assert {shard.is_open for shard in inventory.scan_shards()} == {not paused}
+        assert {shard.is_open for shard in scan_shards()} == {not paused}
         shop.check(run)
         shop.set_sales("resume")
 

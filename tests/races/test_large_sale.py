@@ -5,8 +5,8 @@ Shards share nothing, so a sale with a part of the tickets at that part of the r
 
 import pytest
 
-from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
+from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import default_shard_count
 from tests.simulation.sell_out import STOCK_ID, sell_out
 
@@ -22,7 +22,7 @@ def test_100_000_tickets_at_1000_holds_a_second(scale, quantity, units):
     assert default_shard_count(capacity) * scale == default_shard_count(CAPACITY)
     report = sell_out(capacity, rate=RATE / scale, quantity=quantity, late_buyers=10)
     assert (report.holds * quantity, report.refused_buyers) == (capacity, 10)
-    stock = inventory.read_stock({STOCK_ID: report.shards})[STOCK_ID]
+    stock = read_stock({STOCK_ID: report.shards})[STOCK_ID]
     assert (stock.held, stock.available) == (capacity, 0)
     assert report.largest_item <= 4 * KB
     assert report.hottest_shard <= 30, "of the 1,000 write units that one item takes in a second"

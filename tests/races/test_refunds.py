@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from tests import builders, invariants, shops
 from tests.simulation import faults
@@ -38,7 +38,7 @@ def refunded_tickets(order_id):
 
 
 def stock(tier_id):
-    return [(shard.sold, shard.held, shard.available) for shard in inventory.scan_shards() if shard.id.startswith(tier_id)]
+    return [(shard.sold, shard.held, shard.available) for shard in scan_shards() if shard.id.startswith(tier_id)]
 
 
 def buy_without_conversion(api, shop, quantity):

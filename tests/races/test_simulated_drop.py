@@ -5,6 +5,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shard_count
+from chalicelib.inventory.store import shard_table_name
 from tests import builders, invariants
 from tests.simulation.limits import Limits, simulate
 
@@ -23,7 +24,7 @@ def drop(api, shards, seconds):
         items += [
             {**inventory.new_shard_items(tier_id, capacity=0, sold=0, shard_count=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}
         ]
-    dynamo.batch_put(inventory.table_name(), items)
+    dynamo.batch_put(shard_table_name(), items)
     api.get(f"/events/{event_id}")
     statuses = []
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.addons.waitlist import store
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import offers
 from chalicelib.purchases import store as purchases
 from tests import builders, invariants, seeds, shops
@@ -94,7 +94,7 @@ class SoldOut:
         return builders.reserve(self.api, "passer-by", *self.tier)
 
     def free(self):
-        return sum(shard.available for shard in inventory.scan_shards() if shard.stock_id == self.tier_id)
+        return sum(shard.available for shard in scan_shards() if shard.stock_id == self.tier_id)
 
     def check(self, *, is_open=True, is_recovered=True):
         """Every invariant holds, also after recovery; then nothing lies while somebody waits whom it is enough for."""
@@ -296,7 +296,7 @@ def test_an_allocator_and_the_cancellation_of_the_event(play_sold_out):
         sold_out.check(is_open=False)
         assert sold_out.offered() == []
         assert not [purchase for purchase in purchases.scan_purchases() if purchase.is_order or purchase.is_active(sold_out.time.now)]
-        assert {shard.held for shard in inventory.scan_shards()} == {0}
+        assert {shard.held for shard in scan_shards()} == {0}
 
     play_sold_out(scenario)
 

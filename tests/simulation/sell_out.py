@@ -10,7 +10,10 @@ import msgspec
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NotEnoughTickets, default_shard_count
+from chalicelib.inventory.store import shard_table_name
 from tests.simulation.call_log import record_calls
 from tests.simulation.instances import simulated_fleet
 
@@ -43,13 +46,13 @@ def sell_out(
     """Let `rate` buyers per second hold `quantity` tickets each, until the stock is used up and `late_buyers` more buyers have tried."""
     shards = shard_count or default_shard_count(capacity)
     items = inventory.new_shard_items(STOCK_ID, capacity=capacity, sold=0, shard_count=shards, is_open=True)
-    dynamo.batch_put(inventory.table_name(), items)
-    group = inventory.StockGroup("sale", {STOCK_ID: shards})
+    dynamo.batch_put(shard_table_name(), items)
+    group = StockGroup("sale", {STOCK_ID: shards})
     outcomes: Counter[str] = Counter()
 
     def hold() -> None:
         try:
-            inventory.hold(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, clock.now(), group)
+            hold_tickets(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, clock.now(), group)
             outcomes["held"] += 1
         except NotEnoughTickets:
             outcomes["refused"] += 1

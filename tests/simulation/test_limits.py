@@ -89,7 +89,7 @@ def test_reads_are_counted_as_reads():
     report = simulate({f"r{n}": (0.0, lambda: stock.read_shards(["t#0"])) for n in range(10)}, limits=Limits(read_units=5))
     assert report.throttles["inventory"] > 0
     (key, (read, write)) = next(iter(report.units.items()))
-    assert (key, read, write) == ((stock.table_name(), "t#0"), 10, 0)
+    assert (key, read, write) == ((stock.shard_table_name(), "t#0"), 10, 0)
 
 
 def test_a_conflict_can_be_injected_too():

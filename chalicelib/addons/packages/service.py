@@ -29,7 +29,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation.errors import ApiError, NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock, read_stock
 from chalicelib.inventory.model import Stock
 
 
@@ -53,7 +53,7 @@ def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPacka
     snapshot, event = catalog.get_visible_event(event_id)
 
     def build_body() -> PublicPackagesView:
-        stocks = inventory.cached_stock([snapshot.stock_group(event_id)], now)
+        stocks = cached_stock([snapshot.stock_group(event_id)], now)
         tiers = in_display_order(snapshot.visible_tiers(event))
         return PublicPackagesView([public_package_view(snapshot, tier, stocks, now) for tier in tiers])
 
@@ -151,13 +151,13 @@ def showing_current(package_id: str) -> Iterator[None]:
 
 
 def _packages_view(found: Catalog, event_id: str) -> PackagesView:
-    stocks = inventory.read_stock(found.shard_counts([event_id]))
+    stocks = read_stock(found.shard_counts([event_id]))
     return PackagesView([package_view(found, tier, stocks) for tier in in_display_order(found.listed_tiers(event_id))])
 
 
 def _show(found: Catalog, package_id: str) -> PackageView:
     tier = _get_tier(found, package_id)
-    return package_view(found, tier, inventory.read_stock(found.tier_shard_counts(tier)))
+    return package_view(found, tier, read_stock(found.tier_shard_counts(tier)))
 
 
 def _get_tier(found: Catalog, package_id: str) -> Tier:

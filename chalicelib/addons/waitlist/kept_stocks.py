@@ -15,6 +15,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.inventory.model import Shard
 
 
@@ -76,7 +77,7 @@ def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[st
     counts = {stock_id: count for stock_id, count in current.shard_counts([event.id]).items() if stock_id in stock_ids}
     if counts and event.pool_id is not None:
         counts[event.pool_id] = event.pool_shards
-    return inventory.read_shards_by_stock(counts) if counts else {}
+    return read_shards_by_stock(counts) if counts else {}
 
 
 def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, int]) -> set[str]:

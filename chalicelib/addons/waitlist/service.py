@@ -27,7 +27,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
@@ -91,7 +91,7 @@ def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     if before is not None and not before.is_over and not _has_offer_ended(before, now):
         return JoinedEntry(_own_entry(before), is_new=False)
     _check_event(event, now)
-    stocks = inventory.cached_stock([current.stock_group(event.id)], now)
+    stocks = cached_stock([current.stock_group(event.id)], now)
     tiers, sold_out = _choose_tiers(current, event, stocks, wanted, now)
     offers.check_limit(user_id, event, wanted.quantity)
     entry = Entry(

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.addons.waitlist import allocator, store
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
 from tests.addons.waitlist import lines
 from tests.simulation import faults
@@ -194,7 +195,7 @@ def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, ti
     monkeypatch.setattr(allocator.offers, "check_buyer", lose_lease)
     assert lines.run_allocator()["offered"] == 0
     assert statuses(api, "w1") == ["waiting"]
-    [tier_stock] = inventory.read_stock({shard.stock_id: 1 for shard in inventory.scan_shards()}).values()
+    [tier_stock] = read_stock({shard.stock_id: 1 for shard in scan_shards()}).values()
     assert (tier_stock.available, tier_stock.held) == (1, 0)
 
 

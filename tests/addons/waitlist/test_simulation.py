@@ -13,7 +13,8 @@ from chalicelib.addons.waitlist.model import Entry
 from chalicelib.addons.waitlist.offer_plan import Turns, plan_offers
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.availability import read_stock
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import offers as reserved_offers
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ACTIVE_STATES
@@ -56,7 +57,7 @@ class Sale:
         return lambda: self.api.delete(f"/reservations/{reservation_id}", user=user)
 
     def free(self):
-        return inventory.read_stock({self.stock_id: self.shards})[self.stock_id].available
+        return read_stock({self.stock_id: self.shards})[self.stock_id].available
 
     def live(self, *, crashes=False):
         """What happens between two runs: some are given back, some offers are paid, declined, or left to expire. Some processes crash."""
@@ -107,7 +108,7 @@ def judge(sale, before, free, turns):
 
 def assert_nothing_is_held_in_vain():
     """Every ticket that is held is paid, or held by a reservation, a payment or an offer that is still open."""
-    holds = {hold_id.partition(".")[0] for shard in inventory.scan_shards() for hold_id in shard.holds}
+    holds = {hold_id.partition(".")[0] for shard in scan_shards() for hold_id in shard.holds}
     over = [
         purchase.id for purchase in purchases.load_many(holds).values() if not purchase.was_order and purchase.state not in ACTIVE_STATES
     ]

@@ -9,7 +9,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as served
 from chalicelib.edge import job_runs
 from chalicelib.foundation import clock
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.capacity import resize_stock
 from chalicelib.notifications import outbox
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
@@ -58,7 +58,7 @@ def catalog(manager: Manager) -> Iterator[str]:
     builders.buy(manager.api, "ada", "fest", "fest-pass", 2)
     builders.reserve(manager.api, "eva", "fest", "fest-pass", 1)
     tier = served.load_current().tiers["fest-vip"]
-    inventory.resize(tier.stock_id, tier.shards, 7)
+    resize_stock(tier.stock_id, tier.shards, 7)
     manager.sign_in_as_admin("/manage/catalog")
     manager.see("One difference from the file.")
     manager.page.get_by_text("What changed").first.click()

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.audit import service as audit
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.simulation.threads import run_in_threads
@@ -73,7 +73,7 @@ def test_a_crash_at_any_store_call_returns_no_ticket_to_the_stock_twice(api, tim
             time.advance(200)
             builders.run_sweep()
             invariants.check(time.now, recovered=True)
-            assert {shard.id: (shard.sold, shard.held) for shard in inventory.scan_shards()} == {
+            assert {shard.id: (shard.sold, shard.held) for shard in scan_shards()} == {
                 f"{shop.floor}#0": (0, 0),
                 f"{shop.balcony}#0": (0, 0),
             }
@@ -100,7 +100,7 @@ def test_orders_that_were_refunded_before_a_crash_are_not_refunded_again(api, ti
     with faults.crash_before(6, operation="TransactWriteItems"):
         reset_orders(api, event_id)
     invariants.check(time.now)
-    assert [(shard.sold, shard.available) for shard in inventory.scan_shards()] == [(2, 28)]
+    assert [(shard.sold, shard.available) for shard in scan_shards()] == [(2, 28)]
     assert reset_orders(api, event_id).json["orders_deleted"] == 1
     invariants.check(time.now)
 
@@ -115,7 +115,7 @@ def test_two_resets_at_once_and_a_crowd_of_buyers_lose_no_seat(api, time):
     assert {reply.status for reply in replies} <= {200, 201, 503}
     reset_orders(api, event_id)
     invariants.check(time.now)
-    assert [(shard.sold, shard.held, shard.available) for shard in inventory.scan_shards()] == [(0, 0, 30)]
+    assert [(shard.sold, shard.held, shard.available) for shard in scan_shards()] == [(0, 0, 30)]
 
 
 @pytest.mark.parametrize("call", [1, 3])
@@ -138,5 +138,5 @@ def test_an_order_too_large_for_one_transaction_is_reset_in_two(api, time, monke
     invariants.check(time.now)
     reply = reset_orders(api, event_id).json
     assert (reply["orders_deleted"], reply["tickets_deleted"]) == (1, 2)
-    assert [(shard.sold, shard.available) for shard in inventory.scan_shards()] == [(0, 10)]
+    assert [(shard.sold, shard.available) for shard in scan_shards()] == [(0, 10)]
     invariants.check(time.now)

@@ -6,7 +6,7 @@ Nobody requests them here, so nobody can send two requests: a bank takes the mon
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import refunds
 from tests.bootstrap.conftest import ticket
 from tests.simulation import faults
@@ -32,7 +32,7 @@ def order_id(shop):
 
 
 def sold(shop):
-    return sum(shard.sold for shard in inventory.scan_shards() if shard.id.startswith("floor"))
+    return sum(shard.sold for shard in scan_shards() if shard.id.startswith("floor"))
 
 
 def answers(shop):

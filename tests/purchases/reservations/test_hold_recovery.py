@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.foundation import settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS
 from devtools.stripe import account_state
@@ -18,7 +19,7 @@ def test_a_hold_without_a_purchase_is_released_behind_a_tombstone(api, time):
     api.get(f"/events/{event_id}")  # warms the catalog
     with faults.crash_after(1):
         builders.reserve(api, "ada", event_id, tier_id, 2)
-    (shard,) = inventory.scan_shards()
+    (shard,) = scan_shards()
     (hold_id,) = shard.holds
     assert builders.run_sweep()["holds_over"] == 0
     time.advance(180)
@@ -34,12 +35,12 @@ def test_the_hold_of_a_paid_purchase_is_converted_after_a_crash(api, time):
     builders.start_checkout(api, "ada", reservation_id)
     with faults.crash_after(1, operation="TransactWriteItems"):
         builders.confirm(api, "ada", reservation_id)
-    (shard,) = inventory.scan_shards()
+    (shard,) = scan_shards()
     assert (shard.held, shard.sold) == (2, 0)
     invariants.check(time.now)
     time.advance(180)
     assert builders.run_sweep()["converted"] == 1
-    (shard,) = inventory.scan_shards()
+    (shard,) = scan_shards()
     assert (shard.held, shard.sold) == (0, 2)
     invariants.check(time.now, recovered=True)
 
@@ -60,7 +61,7 @@ def test_a_hold_is_extended_after_a_crash_of_its_checkout(api, time):
 def test_a_second_hold_of_an_active_purchase_is_released_alone(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    inventory.hold(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
+    hold_tickets(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
     time.advance(10)
     assert builders.run_sweep()["released"] == 1
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 200
@@ -214,5 +215,5 @@ def test_a_late_bank_payment_becomes_the_order_with_the_kept_tickets(shop, slow_
     builders.run_sweep()
     shop.fake.complete_pending()
     assert shop.post_newest_event("payment_intent.succeeded") == "paid"
-    assert [(shard.held, shard.sold) for shard in inventory.scan_shards()] == [(0, 2)]
+    assert [(shard.held, shard.sold) for shard in scan_shards()] == [(0, 2)]
     assert shop.confirm(session).status == 201

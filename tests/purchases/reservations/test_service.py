@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import reservations, store
 from tests import builders, invariants
 from tests.purchases.stock import available_by_tier
@@ -130,7 +130,7 @@ def test_a_throttled_reservation_gets_503_and_holds_nothing(api, time, call):
     invariants.check(time.now)
     time.advance(200)
     builders.run_sweep()
-    assert sum(shard.held for shard in inventory.scan_shards()) == 0
+    assert sum(shard.held for shard in scan_shards()) == 0
     invariants.check(time.now, recovered=True)
 
 
@@ -156,6 +156,6 @@ def test_a_request_that_is_executed_twice_leaves_one_hold(api, time):
     first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
     again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
     assert first == again
-    (shard,) = inventory.scan_shards()
+    (shard,) = scan_shards()
     assert shard.held == 2
     invariants.check(time.now)

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.foundation import ids, settings
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.store import scan_shards
 from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe
 from chalicelib.purchases import store
@@ -42,14 +43,14 @@ def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
 def create_debits(shop: StripeShop, count: int) -> list[str]:
     """So many checkouts of one ticket whose bank debits are under way. Returns their ids."""
     tier_id = builders.create_tier(shop.api, shop.event_id, "Stand", capacity=count)
-    shards = [shard.id for shard in inventory.scan_shards() if shard.id.startswith(f"{tier_id}#")]
+    shards = [shard.id for shard in scan_shards() if shard.id.startswith(f"{tier_id}#")]
     return [_create_debit(shop, tier_id, len(shards), f"debit-{number}") for number in range(count)]
 
 
 def _create_debit(shop: StripeShop, tier_id: str, shards: int, user_id: str) -> str:
     now = int(shop.time.now)
     purchase_id = ids.new_id()
-    holds = inventory.hold(tier_id, shards, 1, purchase_id, now + 180, now)
+    holds = hold_tickets(tier_id, shards, 1, purchase_id, now + 180, now)
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,

@@ -1,6 +1,6 @@
 """The sweep over all of the stock, as its schedule runs it."""
 
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -22,9 +22,9 @@ def test_the_sweep_finishes_a_pause_that_missed_the_shards(api, time):
     builders.create_tier(api, event_id, "Balcony")
     with faults.crash_after(1, operation="TransactWriteItems"):
         api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
+    assert {shard.is_open for shard in scan_shards()} == {True}
     assert builders.run_sweep()["reopened_or_closed"] >= 1
-    assert {shard.is_open for shard in inventory.scan_shards()} == {False}
+    assert {shard.is_open for shard in scan_shards()} == {False}
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
+    assert {shard.is_open for shard in scan_shards()} == {True}
     assert builders.run_sweep()["reopened_or_closed"] == 0

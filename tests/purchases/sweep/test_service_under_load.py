@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from chalicelib.purchases.sweep import MAX_SECONDS
 from tests import builders
@@ -33,7 +34,7 @@ def close_shards_by_mistake(shop):
 
 
 def list_wrongly_closed():
-    return [shard.id for shard in inventory.scan_shards() if not shard.is_open]
+    return [shard.id for shard in scan_shards() if not shard.is_open]
 
 
 def refund_status(order_id):
@@ -42,7 +43,7 @@ def refund_status(order_id):
 
 def not_looked_at(debits, now):
     """Those of the debits whose holds have expired: nobody has asked the bank about them."""
-    expired = {hold.purchase_id for shard in inventory.scan_shards() for hold in shard.expired_holds(int(now))}
+    expired = {hold.purchase_id for shard in scan_shards() for hold in shard.expired_holds(int(now))}
     return expired.intersection(debits)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import sweep
 from tests import builders, invariants
 from tests.simulation.call_log import record_calls
@@ -15,12 +16,12 @@ def create_old_events(api, time, count):
     tiers = [builders.create_shop(api)[1] for _ in range(count)]
     time.advance(40 * DAY)
     for number, tier_id in enumerate(tiers):
-        inventory.hold(tier_id, 1, 1, f"stray-{number}", time.now - 1, time.now)
+        hold_tickets(tier_id, 1, 1, f"stray-{number}", time.now - 1, time.now)
     return tiers
 
 
 def count_held():
-    return sum(shard.held for shard in inventory.scan_shards())
+    return sum(shard.held for shard in scan_shards())
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_after_the_last_slice_the_first_one_is_next(api, time, small_slice):
     for _ in range(3):
         builders.run_sweep()
     for tier_id in tiers:
-        inventory.hold(tier_id, 1, 1, "later", time.now - 1, time.now)
+        hold_tickets(tier_id, 1, 1, "later", time.now - 1, time.now)
     for _ in range(3):
         builders.run_sweep()
     assert count_held() == 0
@@ -62,18 +63,18 @@ def test_shards_are_read_until_a_day_after_the_last_hold(api, time, small_slice)
     for _ in range(4):
         builders.create_shop(api)
     time.advance(30 * DAY + 180 + DAY)
-    assert len(sweep.read_shards(time.now).shards) == 4
+    assert len(sweep.read_swept_shards(time.now).shards) == 4
     time.advance(1)
-    assert len(sweep.read_shards(time.now).shards) == 2  # the slice alone
+    assert len(sweep.read_swept_shards(time.now).shards) == 2  # the slice alone
 
 
 def test_an_event_that_is_not_on_sale_yet_is_not_read_in_every_run(api, time, monkeypatch):
     monkeypatch.setattr(sweep, "SLICE", 1)
     builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
     builders.create_tier(api, builders.create_event(api, on_sale_at="2026-06-02T12:00:00Z", status="scheduled"))
-    assert len(sweep.read_shards(time.now).shards) == 1
+    assert len(sweep.read_swept_shards(time.now).shards) == 1
     time.advance(2 * DAY)
-    assert len(sweep.read_shards(time.now).shards) == 2
+    assert len(sweep.read_swept_shards(time.now).shards) == 2
 
 
 def test_an_idle_run_reads_what_is_on_sale_and_one_slice(api, time):
