@@ -1,4 +1,4 @@
-"""The Chalice app, which only registers blueprints, middleware, path resolvers and the SnapStart hook."""
+"""The Chalice app, which only registers the blueprints of the core and the add-ons, middleware, resolvers and the SnapStart hook."""
 
 from chalicelib.foundation import cold_start  # isort: skip  # before the imports that it speeds up
 
@@ -9,20 +9,7 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
-from chalicelib.addons.documents import api as documents_api
-from chalicelib.addons.images import api as images_api
-from chalicelib.addons.images import jobs as images_jobs
-from chalicelib.addons.messages import api as messages_api
 from chalicelib.addons.messages import follower_jobs
-from chalicelib.addons.messages import jobs as messages_jobs
-from chalicelib.addons.outgoing_webhooks import api as outgoing_webhooks_api
-from chalicelib.addons.outgoing_webhooks import jobs as outgoing_webhooks_jobs
-from chalicelib.addons.packages import api as packages_api
-from chalicelib.addons.packages import images_api as package_images_api
-from chalicelib.addons.reports import api as reports_api
-from chalicelib.addons.reports import jobs as reports_jobs
-from chalicelib.addons.waitlist import api as waitlist_api
-from chalicelib.addons.waitlist import jobs as waitlist_jobs
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
@@ -30,7 +17,7 @@ from chalicelib.catalog import slugs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
-from chalicelib.foundation import snapstart
+from chalicelib.foundation import addons, snapstart
 from chalicelib.notifications import api as notifications_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
@@ -51,33 +38,26 @@ app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
 app.register_blueprint(bootstrap_file_api.bp, url_prefix="/v1")
-app.register_blueprint(images_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
-app.register_blueprint(packages_api.bp, url_prefix="/v1")
-app.register_blueprint(package_images_api.bp, url_prefix="/v1")
 app.register_blueprint(promotions_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
 app.register_blueprint(checkin_api.bp, url_prefix="/v1")
 app.register_blueprint(purchases_api.bp, url_prefix="/v1")
 app.register_blueprint(orders_api.bp, url_prefix="/v1")
-app.register_blueprint(documents_api.bp, url_prefix="/v1")
-app.register_blueprint(waitlist_api.bp, url_prefix="/v1")
 app.register_blueprint(privacy_api.bp, url_prefix="/v1")
-app.register_blueprint(reports_api.bp, url_prefix="/v1")
-app.register_blueprint(outgoing_webhooks_api.bp, url_prefix="/v1")
-app.register_blueprint(messages_api.bp, url_prefix="/v1")
 app.register_blueprint(notifications_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
-app.register_blueprint(images_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
-app.register_blueprint(reports_jobs.bp)
 app.register_blueprint(follower_jobs.bp)
-app.register_blueprint(messages_jobs.bp)
-app.register_blueprint(outgoing_webhooks_jobs.bp)
-app.register_blueprint(waitlist_jobs.bp)
+
+# The one setting that is read when the app is imported: it decides which routes and functions the app has.
+for module in addons.routes():
+    app.register_blueprint(module.bp, url_prefix="/v1")
+for module in addons.jobs():
+    app.register_blueprint(module.bp)
 
 operation.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

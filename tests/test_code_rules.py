@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.foundation import settings
 from tests.repository import CODE, PRODUCT, ROOT, name_of
 
 
@@ -15,8 +16,19 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_packages_are_empty():
-    assert [name_of(path) for path in CODE if path.name == "__init__.py" and path.read_text()] == []
+def test_packages_are_empty_except_the_declarations_of_addons():
+    filled = [path for path in CODE if path.name == "__init__.py" and path.read_text()]
+    addons = ROOT / "chalicelib" / "addons"
+    assert [name_of(path) for path in filled if path.parent != addons and path.parent.parent != addons] == []
+
+
+def test_the_declaration_of_an_addon_imports_only_its_type():
+    declarations = list((ROOT / "chalicelib" / "addons").glob("*/__init__.py"))
+    assert {path.parent.name for path in declarations} == set(settings.ADDONS)
+    for path in declarations:
+        _, *imports, declared = map(ast.unparse, _tree(path).body)
+        assert imports == ["from chalicelib.foundation.addons import Addon"], path
+        assert declared.startswith("ADDON = Addon("), path
 
 
 def test_each_module_has_a_docstring():
@@ -98,6 +110,7 @@ KEPT_RESULTS = {
     "_quota",
     "position",
     "_environment",
+    "enabled",
     "tls_context",
 }
 
@@ -136,13 +149,14 @@ def test_tests_never_sleep():
     assert [name_of(path) for path in tests if re.search(r"\bsleep\(", path.read_text(encoding="utf-8"))] == []
 
 
-def test_importing_the_app_reads_no_environment_and_opens_no_connection():
+def test_importing_the_app_reads_only_its_addons_and_opens_no_connection():
     script = """
 import os, socket, sys
 
 class Watched(dict):
     def _check(self, name):
-        if str(name).startswith(("FAIRGATE_", "AWS_REGION", "AWS_DEFAULT", "AWS_PROFILE", "AWS_ACCESS", "AWS_SECRET")):
+        own = str(name).startswith("FAIRGATE_") and name != "FAIRGATE_ADDONS"
+        if own or str(name).startswith(("AWS_REGION", "AWS_DEFAULT", "AWS_PROFILE", "AWS_ACCESS", "AWS_SECRET")):
             raise AssertionError(f"read {name} at import")
     def __getitem__(self, name): self._check(name); return super().__getitem__(name)
     def get(self, name, default=None): self._check(name); return super().get(name, default)

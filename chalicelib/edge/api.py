@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from msgspec import Struct
 
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
-from chalicelib.foundation import clock, log, settings
+from chalicelib.foundation import addons, clock, log, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.memory import Memory
 
@@ -22,12 +22,16 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds. `identity` is how its stage identifies callers; with `demo`, the header X-User-Id does so too."""
+    """An instance that responds. `identity` is how its stage identifies callers; with `demo`, the header X-User-Id does so too.
+
+    `addons` are the names of the add-ons that are on. The paths of other add-ons do not exist.
+    """
 
     status: Literal["ok"]
     service: str
     stage: str
     identity: Literal["demo", "jwt"]
+    addons: list[str]
     time: Timestamp
 
 
@@ -35,7 +39,7 @@ class HealthView(Struct, frozen=True):
 def health(request: RequestContext) -> Reply[HealthView]:
     """Report that this instance responds. Does not call the store, so a store failure restarts no instances."""
     current = settings.current()
-    return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, clock.iso(request.now)))
+    return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, list(addons.enabled()), clock.iso(request.now)))
 
 
 @route(bp, "GET", "/metrics", access="public", media_types=("text/plain",))

@@ -1,6 +1,6 @@
 """The settings: all limits, durations, switches and keys, each set by an environment variable FAIRGATE_<NAME>.
 
-The environment is read at first use, never at import.
+The environment is read at first use, never at import, except for the add-ons: they decide which routes the app has.
 """
 
 import os
@@ -21,6 +21,9 @@ Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
 PRODUCTION = "prod"  # the stage that takes real money
+# The add-ons: each is a package of this name in chalicelib/addons (docs/architecture.md).
+ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist")
+_ANY_ADDON = f"({'|'.join(ADDONS)})"
 # Values that production refuses: (setting, value) -> reason.
 NOT_IN_PRODUCTION = {
     ("identity", "demo"): "with demo, anybody can act as any user",
@@ -47,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("AWS region of the tables and the secret. If it is not set, `AWS_REGION` and then `AWS_DEFAULT_REGION` apply."),
     ] = DEFAULT_REGION
+    addons: Annotated[
+        str,
+        Meta(pattern=f"^(all|none|{_ANY_ADDON}( *, *{_ANY_ADDON})*)$", title=f"all, none, or names with commas: {', '.join(ADDONS)}"),
+        _says("Which add-ons the stage has: `all`, `none`, or their names, comma separated ([deployment](deployment.md#add-ons))."),
+    ] = "all"
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store. Empty: DynamoDB on AWS.")] = ""
     images_bucket: Annotated[str, _says("Name of the S3 bucket of uploaded images. The stack of a deployed stage sets it.")] = ""
     images_endpoint: Annotated[str, _says("Address of an S3-compatible store for images. Empty: S3 on AWS.")] = ""
@@ -251,6 +259,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     @property
+    def addon_names(self) -> tuple[str, ...]:
+        """The names of the add-ons that are on, in alphabetical order."""
+        named = {name.strip() for name in self.addons.split(",")}
+        return ADDONS if self.addons == "all" else tuple(name for name in ADDONS if name in named)
+
+    @property
     def provider_namespace(self) -> str:
         """The mark of our payments at Stripe, where every shop on an account receives the webhooks of all shops on that account."""
         return self.stripe_namespace or self.stage
@@ -315,6 +329,12 @@ def _check_production(settings: Settings) -> None:
         if getattr(settings, name) == value:
             allowed = " or ".join(values_in_production(name))
             raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed} in stage {PRODUCTION}, not {value!r}: {reason}")
+
+
+def addons_of_process() -> tuple[str, ...]:
+    """Return the names of the add-ons that are on in this process: alone among the settings, read while `app` is imported."""
+    variable = f"{PREFIX}ADDONS"
+    return read({variable: os.environ.get(variable, "all")}).addon_names
 
 
 def current() -> Settings:

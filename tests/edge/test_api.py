@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, memory, settings
+from chalicelib.foundation import addons, log, memory, settings
 
 
 def test_health_reports_service_stage_and_time(api, time):
@@ -15,6 +15,7 @@ def test_health_reports_service_stage_and_time(api, time):
         "service": "fairgate",
         "stage": settings.current().stage,
         "identity": settings.current().identity,
+        "addons": list(addons.enabled()),
         "time": "2026-06-01T12:00:00Z",
     }
     assert reply.headers["x-request-id"]

@@ -98,3 +98,24 @@ def test_production_needs_no_other_setting():
 def test_production_refuses_the_lax_defaults_of_a_local_run(name, in_production):
     assert (name.lower(), environment.LOCAL_DEFAULTS[name]) in settings.NOT_IN_PRODUCTION
     assert settings.values_in_production(name.lower()) == [in_production]
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("all", settings.ADDONS),
+        ("none", ()),
+        ("waitlist", ("waitlist",)),
+        ("waitlist, documents", ("documents", "waitlist")),
+    ],
+)
+def test_the_stage_names_its_addons(value, names):
+    assert settings.read({"FAIRGATE_ADDONS": value}).addon_names == names
+
+
+@pytest.mark.parametrize("value", ["", "waitlists", "waitlist,,reports", "all,reports", "none, reports"])
+def test_an_unknown_addon_is_refused_with_the_known_ones(value):
+    names = "documents, images, messages, outgoing_webhooks, packages, reports, waitlist"
+    with pytest.raises(settings.SettingsError) as refusal:
+        settings.read({"FAIRGATE_ADDONS": value})
+    assert str(refusal.value) == f"FAIRGATE_ADDONS: must be text (all, none, or names with commas: {names}), not {value!r}"

@@ -1,0 +1,5 @@
+"""Promoters' endpoints, and what is sent to them (docs/webhooks.md)."""
+
+from chalicelib.foundation.addons import Addon
+
+ADDON = Addon(routes="api", jobs="jobs", functions=("retry_webhooks", "send_webhooks"))

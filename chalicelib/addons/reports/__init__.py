@@ -1,0 +1,5 @@
+"""Figures, sales and orders of events, and the audit log."""
+
+from chalicelib.foundation.addons import Addon
+
+ADDON = Addon(routes="api", jobs="jobs", functions=("project_reports",))

@@ -1,0 +1,5 @@
+"""Who waits for sold-out tickets, and offers of returned ones (docs/waitlist.md)."""
+
+from chalicelib.foundation.addons import Addon
+
+ADDON = Addon(routes="api", jobs="jobs", functions=("offer_tickets",))

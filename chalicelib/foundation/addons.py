@@ -1,0 +1,87 @@
+"""The add-ons of this process: what each declares, and the hooks by which the core asks those that are on.
+
+An add-on is a package in `chalicelib/addons` whose `__init__.py` declares it as `ADDON` (decision 111). The core imports no add-on: it
+finds an add-on's modules by name, so an add-on that is off is never imported. The environment is read once, at the first use, because the
+routes of a process cannot change later.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.foundation import settings
+
+_PACKAGE = "chalicelib.addons"
+
+
+class Addon(Struct, frozen=True, kw_only=True):
+    """What an add-on adds. Its modules, and the objects in them, are named within its package: `api`, `service.follow`.
+
+    `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and the Lambda functions named in `functions`.
+    `routes_with` are modules with routes that also need another add-on, by its name. Tables need no entry: they belong to the add-on
+    whose package has their model.
+
+    The rest are hooks; empty: the add-on does not need this hook. `follow_changes` gets all changes of a batch, picks those that
+    concern it, and may be called again with the same batch. `kept` is what the add-on keeps about people: a `Kept`. `sale_figures` returns
+    an event's figures of purchases and its money, for an event's id.
+    """
+
+    routes: str = ""
+    routes_with: dict[str, str] = {}
+    jobs: str = ""
+    functions: tuple[str, ...] = ()
+    follow_changes: str = ""
+    kept: str = ""
+    sale_figures: str = ""
+
+
+class Kept(Struct, frozen=True):
+    """Personal data in an add-on's tables. `field` is its field in the export of a person's data, a list of views of type `view`.
+
+    `read` returns a user's items. `show` makes the view of an item at a time. `delete` deletes the items of a user at a time, and can be
+    repeated.
+    """
+
+    field: str
+    view: type
+    read: Callable[[str], Sequence[Any]]
+    show: Callable[[Any, int], Any]
+    delete: Callable[[Sequence[Any], str, int], None]
+
+
+@cache
+def enabled() -> dict[str, Addon]:
+    """Return the add-ons that are on, by name. Raises SettingsError if FAIRGATE_ADDONS is malformed."""
+    return {name: import_module(f"{_PACKAGE}.{name}").ADDON for name in settings.addons_of_process()}
+
+
+def is_on(name: str) -> bool:
+    return name in enabled()
+
+
+def routes() -> list[Any]:
+    """Return the modules with the routes of the enabled add-ons."""
+    named = [(name, module) for name, addon in enabled().items() for module in (addon.routes, *_shared(addon))]
+    return [_module(name, module) for name, module in named]
+
+
+def jobs() -> list[Any]:
+    """Return the modules with the functions of the enabled add-ons."""
+    return [_module(name, addon.jobs) for name, addon in enabled().items() if addon.jobs]
+
+
+def hooks(hook: str) -> list[Any]:
+    """Return the objects that the enabled add-ons declare for a hook."""
+    named = ((name, getattr(addon, hook).rpartition(".")) for name, addon in enabled().items())
+    return [getattr(_module(name, module), attribute) for name, (module, _, attribute) in named if attribute]
+
+
+def _shared(addon: Addon) -> list[str]:
+    return [module for other, module in addon.routes_with.items() if is_on(other)]
+
+
+def _module(addon: str, name: str) -> Any:
+    return import_module(f"{_PACKAGE}.{addon}.{name}")
