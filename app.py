@@ -9,11 +9,11 @@ from chalice.app import Chalice
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
-from chalicelib.addons.messages import follower_jobs
 from chalicelib.admin import api as admin_api
 from chalicelib.bootstrap_file import api as bootstrap_file_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
+from chalicelib.changes import jobs as changes_jobs
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_replies, operation
@@ -51,7 +51,7 @@ app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
-app.register_blueprint(follower_jobs.bp)
+app.register_blueprint(changes_jobs.bp)
 
 # The one setting that is read when the app is imported: it decides which routes and functions the app has.
 for module in addons.routes():

@@ -14,10 +14,10 @@ from bench.app_in_process import app_in_process
 from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
-from chalicelib.addons.messages import followers
 from chalicelib.addons.outgoing_webhooks import sender, store, transport
 from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
 from chalicelib.addons.waitlist import allocator
+from chalicelib.changes import jobs
 from chalicelib.changes.model import Change, OrderPaid, TicketIssued
 from chalicelib.foundation import clock
 from chalicelib.purchases import queries
@@ -89,7 +89,7 @@ def _count_webhooks(api: Client, now: list[int]) -> tuple[Usage, Usage, Usage]:
         assert purchase is not None
         [ticket] = queries.load_tickets(purchase)
         changes += [OrderPaid(at=now[0], purchase=purchase), TicketIssued(at=now[0], ticket=ticket, sequence="1")]
-    passed_on = _count(lambda: followers.pass_on(changes)) * (1 / ORDERS)
+    passed_on = _count(lambda: jobs.pass_on(changes)) * (1 / ORDERS)
     [known] = store.list_endpoints(PROMOTER)
     queued = [(PROMOTER, known.id, delivery.id) for delivery in store.query_deliveries(known.id, None)]
     assert len(queued) == ORDERS

@@ -29,7 +29,7 @@ from infra.local.schedules import scheduled_event
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
 PROJECT_REPORTS = "chalicelib.addons.reports.jobs.project_reports"
 PROCESS_IMAGE = "chalicelib.addons.images.jobs.process_image"
-FOLLOW_CHANGES = "chalicelib.addons.messages.follower_jobs.follow_changes"
+FOLLOW_CHANGES = "chalicelib.changes.jobs.follow_changes"
 SEND_MESSAGES = "chalicelib.addons.messages.jobs.send_messages"
 SEND_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.send_webhooks"
 RETRY_WEBHOOKS = "chalicelib.addons.outgoing_webhooks.jobs.retry_webhooks"

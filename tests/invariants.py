@@ -322,7 +322,7 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
 
 def _check_numbers(rows: list[TicketRow]) -> list[str]:
     """Check that the numbered seats of an event have the numbers 1, 2, 3, ... up to the event's counter, each once."""
-    from chalicelib.addons.messages.seat_numbers import CounterRow
+    from chalicelib.tickets.seat_numbers import CounterRow
 
     numbers: dict[str, list[int]] = {}
     for ticket in map(_ticket, rows):

@@ -2,13 +2,11 @@
 
 from msgspec import Struct
 
-from chalicelib.addons.reports import analytics
-from chalicelib.addons.reports.analytics import PurchaseFigures, RevenueFigures
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.dynamodb.cache import TtlCache
-from chalicelib.foundation import clock, parallel
+from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.availability import read_stock
@@ -86,18 +84,44 @@ MAX_AGE_SECONDS = 2
 _MAX_EVENTS = 1000
 
 
+class RevenueFigures(Struct, frozen=True, kw_only=True):
+    """Money received and paid out through one provider in one currency, in minor units, according to the payment ledger."""
+
+    provider: str
+    currency: str
+    captured_cents: int
+    refunded_cents: int
+    disputed_cents: int
+    balance_cents: int
+
+
+class PurchaseFigures(Struct, frozen=True, kw_only=True):
+    """Reservations; how many reached a checkout (`checkouts`) and became `orders`; and how the rest ended.
+
+    They `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
+    """
+
+    reservations: int
+    checkouts: int
+    orders: int
+    expired: int
+    cancelled: int
+    declined: int
+    rejected: int
+
+
 class LiveSaleView(Struct, frozen=True, kw_only=True):
     """A sale as it was at `at`, which is at most two seconds ago while the store answers.
 
-    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds; `takings` has one
-    entry for each provider and currency. `on_sale_at` is null for an event that was always on sale.
+    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds, and are null without
+    reports; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that was always on sale.
     """
 
     at: Timestamp
     on_sale_at: Timestamp | None
     sale: SaleStatusView
-    purchases: PurchaseFigures
-    takings: list[RevenueFigures]
+    purchases: PurchaseFigures | None
+    takings: list[RevenueFigures] | None
 
 
 _sales: TtlCache[LiveSaleView] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_EVENTS)  # by event id
@@ -109,7 +133,7 @@ def live_sale(event: Event, now: int) -> LiveSaleView:
 
 
 def _load(event: Event, now: int) -> LiveSaleView:
-    sale, (purchases, takings) = parallel.both(lambda: sale_status(event.id, now), lambda: analytics.purchases_and_takings(event.id))
+    sale, (purchases, takings) = parallel.both(lambda: sale_status(event.id, now), lambda: _figures(event.id))
     return LiveSaleView(
         at=clock.iso(now),
         on_sale_at=None if event.on_sale_at is None else clock.iso(event.on_sale_at),
@@ -117,3 +141,11 @@ def _load(event: Event, now: int) -> LiveSaleView:
         purchases=purchases,
         takings=takings,
     )
+
+
+def _figures(event_id: str) -> tuple[PurchaseFigures | None, list[RevenueFigures] | None]:
+    """Return the figures of purchases and the money of an event, if an add-on knows them."""
+    for figures in addons.hooks("sale_figures"):
+        purchases, takings = figures(event_id)
+        return purchases, takings
+    return None, None

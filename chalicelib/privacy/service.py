@@ -3,22 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from msgspec import Struct
-
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
 from chalicelib.accounts.views import user_view
-from chalicelib.addons.outgoing_webhooks import endpoints as webhook_endpoints
-from chalicelib.addons.outgoing_webhooks.views import endpoint_view
-from chalicelib.addons.waitlist import service as waitlist
-from chalicelib.addons.waitlist.views import managed_entry_view
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import RequestContext
-from chalicelib.foundation import clock, parallel
+from chalicelib.foundation import addons, clock, parallel
+from chalicelib.foundation.addons import Kept
 from chalicelib.foundation.errors import ApiError
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
@@ -96,41 +91,22 @@ def _check_events(user_id: str, now: int) -> None:
         raise PromoterHasEvents()
 
 
-# Personal data that features keep in their own tables. Each feature with such a table has an entry in KEPT.
+# Personal data that add-ons keep in their own tables.
 
-
-class Kept(Struct, frozen=True):
-    """`read` returns a user's items. `show` makes the view of an item at a time. `delete` deletes the items of a user at a time."""
-
-    read: Callable[[str], Sequence[Any]]
-    show: Callable[[Any, int], Any]
-    delete: Callable[[Sequence[Any], str, int], None]
-
-
-Found = dict[str, Sequence[Any]]  # field of the export -> the items read
-
-# Field of the export (`ExportView`) -> how to read, show and delete its items.
-KEPT = {
-    "webhook_endpoints": Kept(webhook_endpoints.list_endpoints, endpoint_view, webhook_endpoints.delete_all),
-    "waitlist": Kept(
-        waitlist.list_user_entries,
-        lambda entry, _now: managed_entry_view(entry),
-        lambda entries, _actor, _now: waitlist.delete_all(entries),
-    ),
-}
+Found = list[tuple[Kept, Sequence[Any]]]  # the items read of each kind
 
 
 def read(user_id: str) -> Found:
-    """Return the items that the tables in KEPT have about a user. All tables are read at the same time."""
-    found = parallel.call_each(lambda kept: kept.read(user_id), list(KEPT.values()))
-    return dict(zip(KEPT, found, strict=True))
+    """Return the items that the add-ons' tables have about a user. All tables are read at the same time."""
+    kinds: list[Kept] = addons.hooks("kept")
+    return list(zip(kinds, parallel.call_each(lambda kept: kept.read(user_id), kinds), strict=True))
 
 
 def show(found: Found, now: int) -> dict[str, Any]:
     """Return the fields of the export that show the items."""
-    return {field: [KEPT[field].show(item, now) for item in items] for field, items in found.items()}
+    return {kept.field: [kept.show(item, now) for item in items] for kept, items in found}
 
 
 def delete(found: Found, user_id: str, now: int) -> None:
     """Delete the items of all tables at the same time. Can be repeated after a crash."""
-    parallel.call_each(lambda field: KEPT[field].delete(found[field], user_id, now), list(found))
+    parallel.call_each(lambda kind: kind[0].delete(kind[1], user_id, now), found)

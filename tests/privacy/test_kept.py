@@ -1,6 +1,6 @@
 """What a table of its own stores about a person is deleted with them, as the table declares."""
 
-from chalicelib.privacy.service import KEPT
+from chalicelib.foundation import addons
 from infra import tables
 
 # What `privacy/service.py` deletes by itself: other things depend on it.
@@ -8,7 +8,7 @@ BY_THEMSELVES = {"accounts", "memberships", "promoters", "sessions"}
 
 
 def test_each_table_that_declares_erasure_is_exported_and_erased():
-    """KEPT of privacy/service.py has a line for each, named as the table, with _ for -."""
+    """The add-ons declare what they keep, named as the table, with _ for -."""
     deleted = {table for table, data in tables.personal_data().items() if data is not None and data.erasure == "deleted"}
     assert deleted >= BY_THEMSELVES
-    assert {field.replace("_", "-") for field in KEPT} == deleted - BY_THEMSELVES
+    assert {kept.field.replace("_", "-") for kept in addons.hooks("kept")} == deleted - BY_THEMSELVES

@@ -2,4 +2,4 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("send_messages",))
+ADDON = Addon(routes="api", jobs="jobs", functions=("send_messages",), follow_changes="service.follow")

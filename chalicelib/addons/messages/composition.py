@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 
 from chalicelib.accounts import service as accounts
-from chalicelib.addons.documents import service as documents
 from chalicelib.addons.messages.model import EventDetails, event_details
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import clock, money, settings
+from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.purchases import queries
@@ -88,8 +87,17 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
         "currency": purchase.currency,
         "url": _shop_url("tickets"),
     }
+    return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event)]
+
+
+def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ticket], event: Event) -> list[Attachment]:
+    """Return the tickets as pages to print; none if the stage makes no documents."""
+    if not addons.is_on("documents"):
+        return []
+    from chalicelib.addons.documents import service as documents
+
     pages = documents.render_tickets(purchase, kept, event, notification.language, clock.now())
-    return values, [*images, Attachment("tickets.pdf", "application/pdf", pages), _calendar(event)]
+    return [Attachment("tickets.pdf", "application/pdf", pages)]
 
 
 def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

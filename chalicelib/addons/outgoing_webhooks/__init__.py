@@ -2,4 +2,10 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("retry_webhooks", "send_webhooks"))
+ADDON = Addon(
+    routes="api",
+    jobs="jobs",
+    functions=("retry_webhooks", "send_webhooks"),
+    follow_changes="outbox.follow",
+    kept="views.KEPT",
+)

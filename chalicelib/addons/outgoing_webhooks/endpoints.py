@@ -23,7 +23,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.foundation import parallel
+from chalicelib.foundation import addons, parallel
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications.model import Notification
@@ -99,14 +99,14 @@ def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, no
     """Disable an endpoint because its receiver asks for that, or because it has failed for too long.
 
     Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one mail. `event_id` is the event of the message
-    that failed; without it, as for a test message, there is no mail.
+    that failed; without it, as for a test message, there is no mail, nor if the stage sends no messages.
     """
 
     def change(before: Endpoint) -> Endpoint:
         return replace(before, disabled_reason=reason) if before.is_enabled else before
 
     def mail_items(after: Endpoint) -> list[dynamo.TransactItem]:
-        return [] if event_id is None else [notifications.queue_item(_mail(after, reason, event_id, now))]
+        return [] if event_id is None or not addons.is_on("messages") else [notifications.queue_item(_mail(after, reason, event_id, now))]
 
     try:
         _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)

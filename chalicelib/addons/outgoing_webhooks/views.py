@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
+from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.addons.outgoing_webhooks.model import (
     KEPT_SECONDS,
     AttemptError,
@@ -22,6 +23,7 @@ from chalicelib.catalog.forms import Moment, Version, epoch_seconds
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock
+from chalicelib.foundation.addons import Kept
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 
@@ -124,6 +126,9 @@ def endpoint_view(endpoint: Endpoint, now: int) -> EndpointView:
         updated_at=clock.iso(endpoint.updated_at),
         version=endpoint.version,
     )
+
+
+KEPT = Kept("webhook_endpoints", EndpointView, endpoints.list_endpoints, endpoint_view, endpoints.delete_all)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

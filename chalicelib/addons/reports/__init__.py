@@ -2,4 +2,4 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("project_reports",))
+ADDON = Addon(routes="api", jobs="jobs", functions=("project_reports",), sale_figures="analytics.purchases_and_takings")

@@ -9,10 +9,10 @@ from msgspec.structs import asdict
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.figures import GATE, GATES, TOTALS, Figures
-from chalicelib.addons.waitlist import service as waitlist
+from chalicelib.admin.sale_status import PurchaseFigures, RevenueFigures
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import clock, parallel
+from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.waiting_room import service as waiting_room
@@ -28,17 +28,6 @@ class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     first_day: date | None = field(default=None, name="from")
     last_day: date | None = field(default=None, name="to")
-
-
-class RevenueFigures(Struct, frozen=True, kw_only=True):
-    """Money received and paid out through one provider in one currency, in minor units, according to the payment ledger."""
-
-    provider: str
-    currency: str
-    captured_cents: int
-    refunded_cents: int
-    disputed_cents: int
-    balance_cents: int
 
 
 class TierFigures(Struct, frozen=True, kw_only=True):
@@ -67,21 +56,6 @@ class HourFigures(Struct, frozen=True, kw_only=True):
     sold: int
     people_admitted: int
     gross_cents: dict[str, int]
-
-
-class PurchaseFigures(Struct, frozen=True, kw_only=True):
-    """Reservations; how many reached a checkout (`checkouts`) and became `orders`; and how the rest ended.
-
-    They `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
-    """
-
-    reservations: int
-    checkouts: int
-    orders: int
-    expired: int
-    cancelled: int
-    declined: int
-    rejected: int
 
 
 class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
@@ -143,7 +117,7 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 
     `payment_success_rate` is the share of payment attempts that succeeded, `purchase_success_rate` the share of ended purchases that became
     orders; both are null while there are none. `capacity` is the limit across all tiers, null if the event has none. `waitlist_conversion`
-    is the share of ended waitlist offers that were paid, null until an offer has ended.
+    is the share of ended waitlist offers that were paid, null until an offer has ended, and without a waitlist.
     """
 
     event_id: str
@@ -166,9 +140,9 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
     """Return the figures of an event. Raises InvalidInput if the period ends before it begins or is too long."""
     first_day, last_day = _days(query, now)
-    (parts, days), (room, line) = parallel.both(
+    (parts, days), (room, conversion) = parallel.both(
         lambda: _load_figures(event.id, first_day, last_day, TOTALS, GATES),
-        lambda: parallel.both(lambda: waiting_room.admin_overview(event, now), lambda: waitlist.find_line(event.id)),
+        lambda: parallel.both(lambda: waiting_room.admin_overview(event, now), lambda: _waitlist_conversion(event.id)),
     )
     totals = parts.get(TOTALS, {})
     funnel = _funnel(room, totals)
@@ -195,8 +169,17 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
         gates=_gates(parts.get(GATES, {})),
         payment_success_rate=_share(captured, captured + declined),
         purchase_success_rate=_share(funnel.orders, ended),
-        waitlist_conversion=line.conversion if line is not None else None,
+        waitlist_conversion=conversion,
     )
+
+
+def _waitlist_conversion(event_id: str) -> float | None:
+    if not addons.is_on("waitlist"):
+        return None
+    from chalicelib.addons.waitlist import service as waitlist
+
+    line = waitlist.find_line(event_id)
+    return line.conversion if line is not None else None
 
 
 def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:

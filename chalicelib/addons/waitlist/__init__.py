@@ -2,4 +2,4 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("offer_tickets",))
+ADDON = Addon(routes="api", jobs="jobs", functions=("offer_tickets",), follow_changes="service.follow", kept="views.KEPT")

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from chalicelib.addons.waitlist import service
 from chalicelib.addons.waitlist.model import Entry, EntryState, EntryStatus
 from chalicelib.addons.waitlist.service import OwnEntry
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
+from chalicelib.foundation.addons import Kept
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases import views as purchase_views
 from chalicelib.purchases.views import ReservationView
@@ -110,6 +112,15 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
         reservation_id=entry.purchase_id,
         offer_expires_at=None if entry.offered_until is None else clock.iso(entry.offered_until),
     )
+
+
+KEPT = Kept(
+    "waitlist",
+    ManagedEntryView,
+    service.list_user_entries,
+    lambda entry, _now: managed_entry_view(entry),
+    lambda entries, _actor, _now: service.delete_all(entries),
+)
 
 
 def demand_views(waiting: Iterable[Entry]) -> list[TierDemandView]:

@@ -6,9 +6,9 @@ import icalendar
 import pytest
 
 from chalicelib.addons.messages import event_notices, store
-from chalicelib.addons.messages import follower_jobs as followers
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.changes import jobs as followers
 from chalicelib.notifications import outbox
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, records

@@ -10,9 +10,9 @@ from PIL import Image
 
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
-from chalicelib.addons.messages import follower_jobs as followers
 from chalicelib.addons.messages.composition import OFFERS
 from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.changes import jobs as followers
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.notifications import outbox

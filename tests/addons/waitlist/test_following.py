@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.addons.messages import follower_jobs as jobs
+from chalicelib.changes import jobs
 from chalicelib.changes.model import WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.dynamodb import dynamo

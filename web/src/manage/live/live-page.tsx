@@ -84,12 +84,18 @@ function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
       note: sale.total_capacity === null ? own.noLimit : own.ofCapacity(sale.total_capacity, sale.total_available ?? 0),
     },
     { name: own.perMinute, value: rate === null ? "–" : number(Math.round(rate * 10) / 10), note: own.perMinuteNote },
-    { name: own.money, value: takings ? money(sampleOf(live).cents, takings.currency, locale) : "–", note: own.moneyNote(live.takings.length > 1) },
-    {
-      name: own.failed,
-      value: number(purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected),
-      note: own.failedNote(purchases.declined, purchases.expired, purchases.cancelled, purchases.rejected),
-    },
+    ...(live.takings
+      ? [{ name: own.money, value: takings ? money(sampleOf(live).cents, takings.currency, locale) : "–", note: own.moneyNote(live.takings.length > 1) }]
+      : []),
+    ...(purchases
+      ? [
+          {
+            name: own.failed,
+            value: number(purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected),
+            note: own.failedNote(purchases.declined, purchases.expired, purchases.cancelled, purchases.rejected),
+          },
+        ]
+      : []),
     { name: own.forecast, ...describeForecast(forecastSellOut(samples), own) },
   ];
   return (
@@ -131,8 +137,8 @@ function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
       {live.sale.waiting_room && <Chart label={own.chartLine(last.waiting, last.admitted)} times={times} series={charts.line} write={number} />}
       <Chart label={own.chartTickets(last.sold, last.held)} times={times} series={charts.tickets} write={number} />
       <Chart label={own.chartRate} times={times} series={charts.rate} write={number} />
-      <Chart label={own.chartMoney(currency)} times={times} series={charts.money} write={number} />
-      <Chart label={own.chartFailed(last.failed)} times={times} series={charts.failed} write={number} />
+      {live.takings && <Chart label={own.chartMoney(currency)} times={times} series={charts.money} write={number} />}
+      {live.purchases && <Chart label={own.chartFailed(last.failed)} times={times} series={charts.failed} write={number} />}
     </section>
   );
 }

@@ -80,7 +80,7 @@ export function useLiveSale(eventId: string): PolledSale {
 }
 
 /** The takings in the currency with the most revenue. */
-export const mainTakings = ({ takings }: LiveSale) => takings.toSorted((a, b) => b.captured_cents - a.captured_cents)[0];
+export const mainTakings = ({ takings }: LiveSale) => takings?.toSorted((a, b) => b.captured_cents - a.captured_cents)[0];
 
 export function sampleOf(live: LiveSale): Sample {
   const { sale, purchases } = live;
@@ -92,8 +92,8 @@ export function sampleOf(live: LiveSale): Sample {
     held: sale.total_active_holds,
     sold: sale.total_sold,
     capacity: sale.total_capacity,
-    cents: live.takings.reduce((sum, takings) => sum + (takings.currency === currency ? takings.balance_cents : 0), 0),
-    failed: purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected,
+    cents: (live.takings ?? []).reduce((sum, takings) => sum + (takings.currency === currency ? takings.balance_cents : 0), 0),
+    failed: purchases ? purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected : 0,
     isPaused: sale.paused,
   };
 }

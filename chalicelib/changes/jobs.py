@@ -1,4 +1,4 @@
-"""Pass changes of purchases, tickets and the catalog to every follower.
+"""The function that passes changes of purchases, tickets and the catalog to every follower: the core's own, and those of add-ons.
 
 DynamoDB lets at most two functions read one stream: the reports have their own, and all other followers share this one.
 
@@ -9,14 +9,46 @@ gives the same changes.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.addons.messages import seat_numbers
-from chalicelib.addons.messages import service as messages
-from chalicelib.addons.outgoing_webhooks import outbox as outgoing_webhooks
-from chalicelib.addons.waitlist import service as waitlist
+from chalice.app import Blueprint
+
 from chalicelib.catalog import service as catalog
-from chalicelib.changes.model import CatalogPublished, Change, EventChanged, TierChanged
+from chalicelib.changes.model import CatalogPublished, Change, EventChanged, TicketIssued, TierChanged
+from chalicelib.changes.stream import stream_consumer
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log
+from chalicelib.foundation import addons, log
+
+bp = Blueprint(__name__)
+
+
+@bp.lambda_function(name="follow_changes")
+@stream_consumer("follow_changes")
+def follow_changes(changes: Sequence[Change]) -> None:
+    pass_on(changes)
+
+
+def pass_on(changes: Sequence[Change]) -> None:
+    """Call all followers even if one fails. Then raises an error of the store if there was one, otherwise the first error."""
+    everything = list(with_file_changes(changes))
+    errors = []
+    for follow in followers():
+        try:
+            follow(everything)
+        except Exception as error:
+            log.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
+            errors.append(error)
+    if errors:
+        raise next(filter(dynamo.is_unavailable, errors), errors[0])
+
+
+def followers() -> list[Callable[[Sequence[Change]], None]]:
+    """Each follower gets all changes of a batch, picks those that concern it, and may be called again with the same batch."""
+    return [_number_seats, *addons.hooks("follow_changes")]
+
+
+def _number_seats(changes: Sequence[Change]) -> None:
+    from chalicelib.tickets import seat_numbers  # every function loads this module, but only this one numbers seats
+
+    seat_numbers.number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
 
 
 def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
@@ -40,26 +72,3 @@ def _file_changes(published: CatalogPublished) -> Iterator[Change]:
         old_tier, new_tier = tiers.get(tier_id), new_tiers.get(tier_id)
         if old_tier != new_tier:
             yield TierChanged(at=published.at, tier_id=tier_id, before=old_tier, after=new_tier)
-
-
-# Each follower gets all changes of a batch, picks those that concern it, and may be called again with the same batch.
-FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
-    seat_numbers.follow,
-    messages.follow,
-    outgoing_webhooks.follow,
-    waitlist.follow,
-)
-
-
-def pass_on(changes: Sequence[Change]) -> None:
-    """Call all followers even if one fails. Then raises an error of the store if there was one, otherwise the first error."""
-    everything = list(with_file_changes(changes))
-    errors = []
-    for follow in FOLLOWERS:
-        try:
-            follow(everything)
-        except Exception as error:
-            log.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
-            errors.append(error)
-    if errors:
-        raise next(filter(dynamo.is_unavailable, errors), errors[0])

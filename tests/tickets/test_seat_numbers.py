@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import app
-from chalicelib.addons.messages import seat_numbers
 from chalicelib.dynamodb import dynamo
+from chalicelib.tickets import seat_numbers
 from chalicelib.tickets import service as tickets
 from infra.local.event_sources import create_poller
 from tests import builders, engines, invariants, store_calls

@@ -3,10 +3,9 @@
 import pytest
 
 import app
-from chalicelib.addons.messages import follower_jobs as jobs
-from chalicelib.addons.messages import followers
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.changes import jobs
 from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
@@ -24,7 +23,7 @@ def poller(threaded_store):
 @pytest.fixture
 def followed(monkeypatch):
     seen = []
-    monkeypatch.setattr(followers, "FOLLOWERS", (seen.extend,))
+    monkeypatch.setattr(jobs, "followers", lambda: [seen.extend])
     return seen
 
 

@@ -13,7 +13,6 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import permissions
-from chalicelib.changes.model import Change, TicketIssued
 from chalicelib.dynamodb import dynamo
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Serial, Ticket
@@ -60,11 +59,6 @@ CHUNK = 50  # tickets per transaction, each an item beside the counter: small, b
 MAX_ATTEMPTS = 5
 PREFIX_LENGTH = 4
 NO_PREFIX = "T"  # for an event whose name has no Latin letters
-
-
-def follow(changes: Sequence[Change]) -> None:
-    """Number the seats of newly issued tickets."""
-    number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
 
 
 def number_tickets(issued: Sequence[Ticket]) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 import app
-from chalicelib.addons.messages import follower_jobs as jobs
-from chalicelib.addons.messages import followers as followers_service
+from chalicelib.changes import jobs
 from chalicelib.changes.model import OrderPaid
 from chalicelib.dynamodb import dynamo
 from infra import event_sources
@@ -25,7 +24,7 @@ def records(api, time, local):
 
 
 def follow_with(monkeypatch, *followers):
-    monkeypatch.setattr(followers_service, "FOLLOWERS", followers)
+    monkeypatch.setattr(jobs, "followers", lambda: list(followers))
 
 
 def test_each_follower_gets_all_changes_of_each_table(api, time, local, monkeypatch):
