@@ -79,7 +79,7 @@ def catalog(manager: Manager) -> Iterator[str]:
     manager.see("2 of these changes close or reduce what is on sale.")
     yield "question"
     dialog.get_by_role("button", name="Yes, restore it").click()
-    manager.see_heading("Version 3 is live")
+    manager.see_heading("Version 3 is served")
     yield "restored"
 
 

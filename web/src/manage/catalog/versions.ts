@@ -11,7 +11,7 @@ export type LogEntry = Schemas["AuditEntryView"];
 
 export const getCatalog = () => content(publicApi.GET("/catalog", {}));
 export const listVersions = (cursor?: string) => content(manager.GET("/admin/catalog/versions", { params: { query: { limit: 20, cursor } } }));
-/** Plan what applying a version would change now. For the live version, that is the shop's drift from it. */
+/** Plan what applying a version would change now. For the served version, that is the shop's drift from it. */
 export const getPlan = (version: number): Promise<Plan> =>
   content(manager.GET("/admin/catalog/versions/{version}/plan", { params: { path: { version: String(version) } } }));
 /** Apply a version. The API refuses if the plan has changed since it was loaded. */
