@@ -17,7 +17,7 @@ from pathlib import Path
 from bootstrap import aws_stage, interrupts
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
-from infra.template.stages import ROOT, deployed_stages
+from infra.template.stages import ROOT, addon_names, deployed_stages
 
 # About 5 % above the last measurement (docs/performance.md).
 MAX_ZIP_BYTES = 14_900_000
@@ -95,8 +95,7 @@ def build(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
     shutil.rmtree(target, ignore_errors=True)
     chalice_package.write(stage, architecture, target, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
-    web.build()
-    web.copy_files(target / "web")
+    web.copy_files(web.build(addon_names(stage)), target / "web")
     return target
 
 

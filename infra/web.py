@@ -1,4 +1,4 @@
-"""Build the web pages: web/ into .build/web with Node, if the sources have changed.
+"""Build the web pages of the add-ons that FAIRGATE_ADDONS names: web/ into .build/web with Node, if the sources have changed.
 
 python -m infra.web           build; after a failure, exits with 1 and prints what to do
 python -m infra.web --check   check the types of the TypeScript; builds nothing
@@ -24,10 +24,11 @@ from typing import Any
 from msgspec import Struct
 
 from bootstrap import interrupts
+from chalicelib.foundation import settings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "web"
-BUILT = ROOT / ".build" / "web"
+BUILT = ROOT / ".build" / "web"  # the pages of all add-ons; `folder_of` returns the folder of some of them
 API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generated from it; tsconfig.json names them
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.
 SHOP = "index.html"
@@ -58,44 +59,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only check the types; build nothing")
     arguments = parser.parse_args(argv)
     try:
-        check_types() if arguments.check else build()
+        check_types() if arguments.check else build(settings.addons_of_process())
     except WebBuildFailed as error:
         print(f"fairgate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def build_if_possible() -> None:
+def build_if_possible(addons: Sequence[str]) -> None:
     """Build the pages for a run that also works without them; reports a failed build."""
     try:
-        build()
+        build(addons)
     except WebBuildFailed as error:
         print(f"fairgate: {error}", file=sys.stderr)
         print("fairgate: The API starts anyway, because it works without the pages.", file=sys.stderr)
 
 
-def build() -> None:
-    """Build the pages, unless their sources are unchanged. Raises WebBuildFailed."""
+def folder_of(addons: Sequence[str]) -> Path:
+    """Return the folder of the pages for a stage with these add-ons. Each set has its own, so that builds do not replace each other."""
+    left_out = [name for name in settings.ADDONS if name not in addons]
+    return BUILT.with_name("-".join(["web-without", *left_out])) if left_out else BUILT
+
+
+def build(addons: Sequence[str] = settings.ADDONS) -> Path:
+    """Build the pages for a stage with these add-ons, unless their sources are unchanged. Returns their folder. Raises WebBuildFailed."""
     digest = _digest(_source_files())
-    if _is_made_of(BUILT, digest):
-        return
+    target = folder_of(addons)
+    if _is_made_of(target, digest):
+        return target
     with locked("web"):
-        if _is_made_of(BUILT, digest):  # another process may have built them meanwhile
-            return
+        if _is_made_of(target, digest):  # another process may have built them meanwhile
+            return target
         print("Building the web pages ...", flush=True)
         node = find_node()
         install_packages(SOURCES, node)
         staged = BUILT.with_name("web-new")
-        _run(node, [str(_script("vite", "bin/vite.js")), "build", "--outDir", str(staged), "--emptyOutDir", "--logLevel", "warn"])
+        vite = [str(_script("vite", "bin/vite.js")), "build", "--outDir", str(staged), "--emptyOutDir", "--logLevel", "warn"]
+        _run(node, vite, FAIRGATE_ADDONS=",".join(addons))
         _check_size(staged)
         (staged / _STAMP).write_text(digest)
-        shutil.rmtree(BUILT, ignore_errors=True)
-        staged.rename(BUILT)
+        shutil.rmtree(target, ignore_errors=True)
+        staged.rename(target)
+    return target
 
 
-def copy_files(target: Path) -> None:
-    """Copy the built pages, without the stamp, for a CDN."""
-    shutil.copytree(BUILT, target, ignore=shutil.ignore_patterns(_STAMP))
+def copy_files(built: Path, target: Path) -> None:
+    """Copy built pages, without the stamp, for a CDN."""
+    shutil.copytree(built, target, ignore=shutil.ignore_patterns(_STAMP))
 
 
 def check_types(project: Path = SOURCES) -> None:
@@ -153,10 +163,11 @@ def _describe_api(node: Node) -> None:
     _run(node, [str(_script("openapi-typescript", "bin/cli.js")), str(document), *options])
 
 
-def _run(node: Node, arguments: Sequence[str]) -> None:
-    """Run a script of the packages. Raises WebBuildFailed with its output if it fails."""
+def _run(node: Node, arguments: Sequence[str], **variables: str) -> None:
+    """Run a script of the packages with these environment variables. Raises WebBuildFailed with its output if it fails."""
     command = [str(node.binary), *arguments]
-    finished = subprocess.run(command, cwd=SOURCES, env=_environment(node), capture_output=True, text=True, check=False)
+    environment = {**_environment(node), **variables}
+    finished = subprocess.run(command, cwd=SOURCES, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise WebBuildFailed(f"The pages cannot be built:\n{finished.stdout}{finished.stderr}")
 

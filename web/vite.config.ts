@@ -5,9 +5,14 @@ const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door
 // Parts shared by the pages for managers go into one file too.
 const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?!chart)/ };
 
+// The add-ons of the stage, whose names infra/web.py passes; without the variable, all.
+const ADDONS = ["documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist"];
+const enabled = process.env.FAIRGATE_ADDONS?.split(",") ?? ADDONS;
+
 // Every file that changes is in assets/ with a hash in its name. Nothing is inlined, because the content security policy allows no data: scripts.
 // The manifest lists the scripts of each entry, for the budgets in infra/web.py.
 export default defineConfig({
+  define: Object.fromEntries(ADDONS.map((name) => [`ADDONS.${name}`, String(enabled.includes(name))])),
   build: {
     target: "es2022",
     assetsInlineLimit: 0,

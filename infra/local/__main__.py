@@ -12,12 +12,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from bootstrap import env_file
-from chalicelib.foundation import secret_settings, settings
+from chalicelib.foundation import addons, secret_settings, settings
 from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
-from infra.web import BUILT, build_if_possible
+from infra.web import build_if_possible, folder_of
 
 if TYPE_CHECKING:
     from devtools.dynamodb.store import LocalStore
@@ -51,7 +51,7 @@ def main() -> int:
             folder.remove_if_new()
             raise
         if arguments.build_pages:  # late, because the first build takes a minute and a wrong setting must be reported at once
-            build_if_possible()
+            build_if_possible(settings.current().addon_names)
         _run(folder, server, stripe, terminal)
     except KeyboardInterrupt:
         _print(terminal, "Stopped. Your data is saved.")
@@ -122,7 +122,6 @@ def _serve(
     store_url: str,
     terminal: TextIO,
 ) -> NoReturn:
-    from chalicelib.addons.images import store as image_store
     from chalicelib.catalog import service
     from devtools.s3.transport import in_process_buckets
     from infra.local import demo_access, initial_data, local_stripe
@@ -145,8 +144,11 @@ def _serve(
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
         images = LocalImages(folder.images, app.app)
-        on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
-        server.start(Gateway(app.app), BUILT, lambda: store.failure, images, Mailbox(folder.mail))
+        if addons.is_on("images"):
+            from chalicelib.addons.images import store as image_store
+
+            on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
+        server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, Mailbox(folder.mail))
         # These stop in the opposite order: webhooks, schedules, requests, and last the fake Stripe, which all the others call.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())

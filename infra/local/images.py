@@ -25,18 +25,22 @@ _CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "PO
 
 
 class LocalImages:
-    """Responds to requests below SHOWN and UPLOADS; checks each upload in a thread of its own, one after another."""
+    """Responds to requests below SHOWN and UPLOADS; checks each upload in a thread of its own, one after another.
+
+    Without the add-on `images` it only shows the pictures that are stored already.
+    """
 
     def __init__(self, folder: Path, app: Chalice) -> None:
         self.buckets = FolderBuckets(folder)
-        self._process = app.handler_map["process_image"]
+        self._process: Any = app.handler_map.get("process_image")
         self._busy = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Check the uploads that the last run did not finish."""
-        for key in self.buckets.list_keys(BUCKET, "uploads/"):
-            self._on_stored(key)
+        if self._process is not None:
+            for key in self.buckets.list_keys(BUCKET, "uploads/"):
+                self._on_stored(key)
 
     def stop(self) -> None:
         """Wait a moment for running checks. The next start repeats checks that take longer."""
@@ -48,7 +52,7 @@ class LocalImages:
         path = target.partition("?")[0]
         if path.startswith(SHOWN):
             return self._show(method, path)
-        if path.rstrip("/") == f"{UPLOADS}/{BUCKET}":
+        if path.rstrip("/") == f"{UPLOADS}/{BUCKET}" and self._process is not None:
             return self._take(method, headers, body)
         return None
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from chalicelib.foundation import settings
+
 ROOT = Path(__file__).parents[2]
 
 LOCAL = "local"  # the stage of local runs, never deployed
@@ -75,6 +77,13 @@ def function_settings(stage: str) -> dict[str, Any]:
         "Timeout": config["lambda_timeout"],
         "MemorySize": config["lambda_memory_size"],
     }
+
+
+def addon_names(stage: str) -> tuple[str, ...]:
+    """Return the names of the add-ons that are on in a stage. Raises SettingsError for a wrong FAIRGATE_ADDONS."""
+    variables = function_settings(stage)["Environment"]["Variables"]
+    variable = f"{settings.PREFIX}ADDONS"
+    return settings.read({variable: variables.get(variable, "all")}).addon_names
 
 
 def _config() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.foundation import settings
 from infra import web
 
 
@@ -31,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
     monkeypatch.setattr(web, "install_packages", lambda folder, node: None)
 
-    def run_vite(node: web.Node, arguments: list[str]) -> None:
+    def run_vite(node: web.Node, arguments: list[str], **variables: str) -> None:
         target = Path(arguments[arguments.index("--outDir") + 1])
         target.mkdir(parents=True)
         for name in ("main", "chart", "texts/en", "texts/es", "manage/texts/en", "manage/texts/es"):
@@ -51,6 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
         (target / ".vite").mkdir(exist_ok=True)
         (target / ".vite" / "manifest.json").write_text(json.dumps(manifest))
+        (target / "addons.txt").write_text(variables["FAIRGATE_ADDONS"])
         with (tmp_path / "runs").open("a") as log:
             log.write(".")
 
@@ -70,10 +72,21 @@ def test_pages_are_built_again_only_when_a_source_has_changed(project):
     assert (web.BUILT / "main.js").read_text() == "start(2)"
 
 
+def test_pages_for_some_addons_are_built_beside_those_for_all(project):
+    everything, some, core = web.build(), web.build(["reports", "waitlist"]), web.build([])
+    assert everything == web.BUILT
+    assert [(folder / "addons.txt").read_text() for folder in (everything, some, core)] == [
+        ",".join(settings.ADDONS),
+        "reports,waitlist",
+        "",
+    ]
+    assert [web.build(), web.build(["reports", "waitlist"]), web.build([])] == [everything, some, core]
+    assert (project / "runs").read_text() == "..."
+
+
 def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path):
-    web.build()
-    web.copy_files(tmp_path / "packed")
-    scripts = ["chart.js", "en.js", "es.js", "main.js", "manage-en.js", "manage-es.js"]
+    web.copy_files(web.build(), tmp_path / "packed")
+    scripts = ["addons.txt", "chart.js", "en.js", "es.js", "main.js", "manage-en.js", "manage-es.js"]
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 
 

@@ -36,7 +36,7 @@ function App() {
             <Route path="/register" component={Register} />
             <Route path="/forgot-password" component={ForgotPassword} />
             <Route path="/account" component={AccountPage} />
-            <Route path="/orders" component={Orders} />
+            {ADDONS.reports ? <Route path="/orders" component={Orders} /> : []}
             <Route path="/orders/:orderId" component={OrderPage} />
             <Route path="/verify-email" component={VerifyEmail} />
             <Route path="/reset-password" component={ResetPassword} />

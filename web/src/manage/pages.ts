@@ -19,7 +19,7 @@ export interface Page {
   load: () => Promise<ComponentType>;
 }
 
-export const PAGES: Page[] = [
+const ALL_PAGES: (Page | false)[] = [
   {
     path: "/manage",
     name: "events",
@@ -27,21 +27,21 @@ export const PAGES: Page[] = [
     isListed: true,
     load: async () => (await import("./events/event-list")).EventList,
   },
-  {
+  ADDONS.outgoing_webhooks && {
     path: "/manage/webhooks",
     name: "webhooks",
     right: "manageWebhooks",
     isListed: true,
     load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
   },
-  {
+  ADDONS.outgoing_webhooks && {
     path: "/manage/webhooks/:promoterId",
     name: "webhooks",
     right: "manageWebhooks",
     isListed: false,
     load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
   },
-  {
+  ADDONS.outgoing_webhooks && {
     path: "/manage/webhooks/:promoterId/:endpointId/failed",
     name: "replay",
     right: "manageWebhooks",
@@ -104,7 +104,7 @@ export const PAGES: Page[] = [
     isListed: true,
     load: async () => (await import("./people/people-page")).PeoplePage,
   },
-  {
+  ADDONS.reports && {
     path: "/manage/events/:eventId/history",
     name: "history",
     right: "seeHistory",
@@ -123,7 +123,7 @@ export const PAGES: Page[] = [
     name: "orders",
     right: "seeOrders",
     isListed: true,
-    load: async () => (await import("./orders/order-list")).OrderList,
+    load: async () => (ADDONS.reports ? (await import("./orders/order-list")).OrderList : (await import("./orders/find-order")).FindOrder),
   },
   {
     path: "/manage/events/:eventId/orders/:orderId",
@@ -132,28 +132,28 @@ export const PAGES: Page[] = [
     isListed: false,
     load: async () => (await import("./orders/order-page")).OrderPage,
   },
-  {
+  ADDONS.waitlist && {
     path: "/manage/events/:eventId/waitlist",
     name: "waitlist",
     right: "seeWaitlist",
     isListed: true,
     load: async () => (await import("./waitlist/waitlist-page")).WaitlistPage,
   },
-  {
+  ADDONS.messages && {
     path: "/manage/events/:eventId/messages",
     name: "messages",
     right: "seeMessages",
     isListed: true,
     load: async () => (await import("./messages/event-messages")).EventMessages,
   },
-  {
+  ADDONS.reports && {
     path: "/manage/events/:eventId/sales",
     name: "sales",
     right: "seeFigures",
     isListed: true,
     load: async () => (await import("./sales/sales-page")).SalesPage,
   },
-  {
+  ADDONS.reports && {
     path: "/manage/compare",
     name: "compare",
     right: "seeFigures",
@@ -195,7 +195,7 @@ export const PAGES: Page[] = [
     isListed: true,
     load: async () => (await import("./admin/system-page")).SystemPage,
   },
-  {
+  ADDONS.messages && {
     path: "/manage/messages",
     name: "problemMessages",
     right: "administerShop",
@@ -217,3 +217,6 @@ export const PAGES: Page[] = [
     load: async () => (await import("./cases/cases-page")).CasesPage,
   },
 ];
+
+/** The pages of the core and of the stage's add-ons. */
+export const PAGES = ALL_PAGES.filter((page) => page !== false);

@@ -75,7 +75,7 @@ function Guest({ erased }: { erased: () => void }) {
           <a href="/sign-in">{t.guest.other}</a>
         </p>
       </Outcome>
-      <OrdersLink />
+      {ADDONS.reports && <OrdersLink />}
       <OwnData hasAccount={false} onErased={erased} />
     </>
   );
@@ -88,8 +88,8 @@ function Demo() {
       <Outcome tone="calm" title={t.demo.title}>
         <p>{t.demo.text}</p>
       </Outcome>
-      <OrdersLink />
-      <OwnWaitlists />
+      {ADDONS.reports && <OrdersLink />}
+      {ADDONS.waitlist && <OwnWaitlists />}
       <SignOut label={t.demo.leave} />
     </>
   );
@@ -100,8 +100,8 @@ function Account({ erased }: { erased: () => void }) {
   const { value: me, failure, reload } = useLoaded(getMe, "me");
   return (
     <>
-      <OrdersLink />
-      <OwnWaitlists />
+      {ADDONS.reports && <OrdersLink />}
+      {ADDONS.waitlist && <OwnWaitlists />}
       {failure && !me && <Failure failure={failure} retry={reload} />}
       {!me && !failure && <Skeleton lines={6} />}
       {me && <Details me={me} />}

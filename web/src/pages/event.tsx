@@ -29,6 +29,7 @@ export function EventPage() {
   const held = event?.status === "sold_out" && stock ? stock.availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const isPaused = isOpen && (stock?.paused ?? false);
+  const sale = event && (reservation ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} held={held} />);
   if (!event && failure?.status === 404) {
     return (
       <div class="page page-narrow">
@@ -53,7 +54,7 @@ export function EventPage() {
       </div>
       {event && (
         <div class="event-buy">
-          <Waitlist event={event}>{reservation ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} held={held} />}</Waitlist>
+          {ADDONS.waitlist ? <Waitlist event={event}>{sale}</Waitlist> : sale}
           <TicketPicker event={event} availability={stock?.availability ?? []} canBuy={!reservation && isOpen && !isPaused} token={null} />
         </div>
       )}
@@ -119,7 +120,7 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
     return (
       <Outcome tone="calm" title={held > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
         <p>{held > 0 ? t.event.heldText(held) : t.event.soldOutText}</p>
-        {!event.has_waitlist && <p>{held > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
+        {!(ADDONS.waitlist && event.has_waitlist) && <p>{held > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
         <a href="/">{t.allEvents}</a>
       </Outcome>
     );

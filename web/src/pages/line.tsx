@@ -54,7 +54,7 @@ export function WaitingRoom() {
           </button>
         </div>
       )}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={event?.has_waitlist ?? false} />}
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={ADDONS.waitlist && (event?.has_waitlist ?? false)} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {isWaiting(place) && !reservation && (
         <label class="check">

@@ -98,11 +98,13 @@ export function OrderPage() {
   useTitle(t.orders.receipt);
   return (
     <div class="page page-narrow">
-      <p class="no-print">
-        <a class="back" href="/orders">
-          {t.orders.title}
-        </a>
-      </p>
+      {ADDONS.reports && (
+        <p class="no-print">
+          <a class="back" href="/orders">
+            {t.orders.title}
+          </a>
+        </p>
+      )}
       {buyer ? <LoadedOrder orderId={orderId} /> : <SignInFirst />}
     </div>
   );
@@ -236,8 +238,8 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
             <button type="button" class="button" onClick={() => print()}>
               {t.orders.print}
             </button>
-            {tickets.length > 0 && <DocumentButton orderId={order.id} kind="receipt" />}
-            {isValid && <DocumentButton orderId={order.id} kind="tickets" />}
+            {ADDONS.documents && tickets.length > 0 && <DocumentButton orderId={order.id} kind="receipt" />}
+            {ADDONS.documents && isValid && <DocumentButton orderId={order.id} kind="tickets" />}
           </>
         )}
       </p>

@@ -18,7 +18,7 @@ export function Wallet() {
   const { query, route } = useLocation();
   const [isNew] = useState(Boolean(query.new));
   const { tickets, codes, kept, isOld, failure, reload } = useWallet();
-  const { value: refunded } = useLoaded(listRefundedOrders, "refunds");
+  const { value: refunded } = useLoaded(async () => (ADDONS.reports ? listRefundedOrders() : []), "refunds");
   const [scanned, setScanned] = useState<string | null>(null);
   useTitle(t.wallet.title);
   useEffect(() => {

@@ -61,7 +61,8 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
           <NameForm ticket={ticket} onChanged={onChanged} />
           {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
           {ticket.admitted === 0 && <TransferPanel ticket={ticket} onChanged={onChanged} />}
-          <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />
+          {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
+          {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
           {event.starts_at && (
             <a href={calendarFile(event.id)} download>
               {t.event.calendar}

@@ -203,7 +203,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
                 <strong>{texts.before(entry.people_before ?? 0, entry.tickets_before ?? 0)}</strong>
               </p>
               <p class="small">{texts.waitingNote}</p>
-              <MailNote />
+              {ADDONS.messages && <MailNote />}
               <Leaving entry={entry} reload={reload} />
             </>
           ) : (

@@ -55,9 +55,9 @@ function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: {
   const isLate = [mails, refunds, webhooks].some(({ oldest_due_at }) => oldest_due_at && Date.parse(at) - Date.parse(oldest_due_at) > LATE_MILLISECONDS);
   const broken = jobs.filter(({ state }) => state === "failed" || state === "late").map(({ name }) => own.jobNames[name] ?? name);
   const backlog: [string, string][] = [
-    [own.mails, waiting(mails)],
+    ...(ADDONS.messages ? [[own.mails, waiting(mails)] as [string, string]] : []),
     [own.refunds, waiting(refunds)],
-    [own.webhooks, waiting(webhooks)],
+    ...(ADDONS.outgoing_webhooks ? [[own.webhooks, waiting(webhooks)] as [string, string]] : []),
     [own.compared, compared_at ? when(compared_at) : own.never],
   ];
   return (

@@ -1,4 +1,4 @@
-/** The catalog: the live version of the bootstrap file, the shop's drift from it, earlier versions, and the activity log. */
+/** The catalog: the served version of the bootstrap file, the shop's drift from it, earlier versions, and the activity log. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
@@ -22,7 +22,7 @@ interface Applied {
 }
 
 const load = async () => {
-  const [catalog, log] = await Promise.all([getCatalog(), listLog()]);
+  const [catalog, log] = await Promise.all([getCatalog(), ADDONS.reports ? listLog() : []]);
   return { catalog, log };
 };
 
@@ -69,15 +69,17 @@ export function CatalogPage() {
           <p>{own.reloadText}</p>
         </Confirmed>
       </section>
-      <section class="panel">
-        <h2>{own.log}</h2>
-        {log.length === 0 ? <p>{own.none}</p> : <Log entries={log} />}
-      </section>
+      {ADDONS.reports && (
+        <section class="panel">
+          <h2>{own.log}</h2>
+          {log.length === 0 ? <p>{own.none}</p> : <Log entries={log} />}
+        </section>
+      )}
     </div>
   );
 }
 
-/** The shop's differences from the live file, loaded when the page opens and on request. */
+/** The shop's differences from the served file, loaded when the page opens and on request. */
 function Drift({ version, onCorrected }: { version: number; onCorrected: () => Promise<void> }) {
   const own = useRoomTexts("catalog");
   const { value: plan, failure, reload } = useLoaded(() => getPlan(version), String(version));

@@ -51,6 +51,7 @@ export async function duplicateEvent(event: ManagedEvent, name: string, key: str
         body: copiedTier(tier),
       }),
     );
+    if (!ADDONS.packages) continue;
     for (const { id: option_id, label, option_type, is_required, choices, per } of tier.options) {
       await manager.POST("/admin/events/{event_id}/tickets/packages/{package_id}/options", {
         params: { path: { event_id: copy.id, package_id: created.id }, header: withKey(`${key}-${option_id}`.slice(0, 255)) },

@@ -49,7 +49,7 @@ function Editor() {
   return (
     <>
       <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
-      <ImagePanel title={own.picture} />
+      {ADDONS.images && <ImagePanel title={own.picture} />}
     </>
   );
 }

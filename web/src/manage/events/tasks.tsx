@@ -4,11 +4,11 @@ import { useRoomTexts, type RoomTexts } from "../texts";
 import type { Right } from "../rights";
 import { useManagedEvent, useMay } from "../who";
 
-const TASKS: { name: keyof RoomTexts["events"]["tasks"]; right: Right; path: string }[] = [
+const TASKS: ({ name: keyof RoomTexts["events"]["tasks"]; right: Right; path: string } | false)[] = [
   { name: "pause", right: "steerSale", path: "live" },
   { name: "refund", right: "refundOrders", path: "orders" },
   { name: "prices", right: "managePackages", path: "tickets" },
-  { name: "scans", right: "seeHistory", path: "history?show=scans" },
+  ADDONS.reports && { name: "scans", right: "seeHistory", path: "history?show=scans" },
   { name: "invite", right: "manageStaff", path: "people" },
 ];
 
@@ -16,7 +16,7 @@ export function Tasks() {
   const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   const may = useMay();
-  const tasks = TASKS.filter(({ right }) => may(right));
+  const tasks = TASKS.filter((task) => task !== false).filter(({ right }) => may(right));
   if (tasks.length === 0) return null;
   return (
     <section class="panel">

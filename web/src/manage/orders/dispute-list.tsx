@@ -8,6 +8,8 @@ import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { listDisputes, type Dispute } from "./orders";
 
+/** The advice names the pages of these add-ons. */
+const HAS_EVIDENCE = ADDONS.messages && ADDONS.reports;
 const COLOURS = { open: "status-queued", won: "status-delivered", lost: "status-cancelled" };
 
 export function DisputeList() {
@@ -77,7 +79,8 @@ export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "a
           </div>
         )}
       </dl>
-      <p>{status === "open" ? (own.advice[reason] ?? own.generalAdvice) : own.outcomes[status]}</p>
+      {status !== "open" && <p>{own.outcomes[status]}</p>}
+      {status === "open" && HAS_EVIDENCE && <p>{own.advice[reason] ?? own.generalAdvice}</p>}
       {status === "open" && <p class="small">{own.where}</p>}
     </>
   );

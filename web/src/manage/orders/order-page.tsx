@@ -115,7 +115,7 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
           </li>
         ))}
       </ul>
-      {may("seeHistory") && (
+      {ADDONS.reports && may("seeHistory") && (
         <p>
           <a href={`/manage/events/${event.id}/history?show=scans`}>{own.atTheDoor}</a>
         </p>

@@ -72,7 +72,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
           {!code.is_active && <span class="chip chip-bad">{own.off}</span>}
           {code.managed_by === "bootstrap" && <span class="chip">{own.bootstrap}</span>}
         </p>
-        {code.times_used > 0 && <Stats code={code} />}
+        {ADDONS.reports && code.times_used > 0 && <Stats code={code} />}
       </div>
       {code.managed_by === "api" && (
         <div class="row-actions">

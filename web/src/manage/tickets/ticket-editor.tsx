@@ -20,7 +20,7 @@ export function TicketEditor() {
   const { params } = useRoute();
   const { event } = useManagedEvent();
   const tier = event.tiers.find(({ id }) => id === params.tierId);
-  const isNew = params.tierId === "new" || params.tierId === "new-package";
+  const isNew = params.tierId === "new" || (ADDONS.packages && params.tierId === "new-package");
   return (
     <div class="page page-narrow">
       <p>
@@ -31,7 +31,7 @@ export function TicketEditor() {
       {tier ? (
         <Existing key={tier.id} tier={tier} />
       ) : isNew ? (
-        <New key={params.tierId} isPackage={params.tierId === "new-package"} />
+        <New key={params.tierId} isPackage={ADDONS.packages && params.tierId === "new-package"} />
       ) : (
         <>
           <h1>{own.notFoundTitle}</h1>
@@ -99,14 +99,16 @@ function Existing({ tier }: { tier: Tier }) {
         </Outcome>
       )}
       <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} isSaved={isSaved} onSubmit={save} />
-      <QuestionPanel tier={tier} onChanged={renew} />
-      <PictureField
-        title={own.picture}
-        picture={tier.image ? <img class="artwork" src={tier.image.url} width={tier.image.width} height={tier.image.height} alt="" /> : <p class="picture-none">{own.noPicture}</p>}
-        hasPicture={tier.image !== null || tier.image_url !== null}
-        upload={async (file) => void (await uploadTierImage(tier, file), await renew())}
-        remove={async () => void (await removeTierImage(tier), await renew())}
-      />
+      {ADDONS.packages && <QuestionPanel tier={tier} onChanged={renew} />}
+      {ADDONS.packages && ADDONS.images && (
+        <PictureField
+          title={own.picture}
+          picture={tier.image ? <img class="artwork" src={tier.image.url} width={tier.image.width} height={tier.image.height} alt="" /> : <p class="picture-none">{own.noPicture}</p>}
+          hasPicture={tier.image !== null || tier.image_url !== null}
+          upload={async (file) => void (await uploadTierImage(tier, file), await renew())}
+          remove={async () => void (await removeTierImage(tier), await renew())}
+        />
+      )}
     </>
   );
 }

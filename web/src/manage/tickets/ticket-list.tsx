@@ -25,12 +25,14 @@ export function TicketList() {
   const { isWorking, failure, run } = useAction();
   const order = moved ?? saved.map(({ id }) => id);
   const tiers = order.flatMap((id) => saved.find((tier) => tier.id === id) ?? []);
+  const canReorder = ADDONS.packages && !isFixed && tiers.length > 1;
 
   const place = (id: string, to: number): string[] => {
     const others = order.filter((other) => other !== id);
     return [...others.slice(0, to), id, ...others.slice(to)];
   };
   const save = (ids: string[], tier: Tier) => {
+    if (!ADDONS.packages) return;
     setMoved(ids);
     run(async () => {
       try {
@@ -67,9 +69,11 @@ export function TicketList() {
             <a class="button" href={`${address}/new`}>
               {own.addTicket}
             </a>
-            <a class="button button-quiet" href={`${address}/new-package`}>
-              {own.addPackage}
-            </a>
+            {ADDONS.packages && (
+              <a class="button button-quiet" href={`${address}/new-package`}>
+                {own.addPackage}
+              </a>
+            )}
           </div>
         )}
       </div>
@@ -85,7 +89,7 @@ export function TicketList() {
         </Outcome>
       ) : (
         <>
-          {!isFixed && tiers.length > 1 && <p class="small">{own.orderNote}</p>}
+          {canReorder && <p class="small">{own.orderNote}</p>}
           <ul class="rows" ref={list}>
             {tiers.map((tier, index) => (
               <li
@@ -99,7 +103,7 @@ export function TicketList() {
                 }}
                 onDrop={(dropped) => (dropped.preventDefault(), drop())}
               >
-                {!isFixed && tiers.length > 1 && (
+                {canReorder && (
                   <div class="movers">
                     <span
                       class="grip"
@@ -177,6 +181,7 @@ function Actions({ tier }: { tier: Tier }) {
   const key = useRef(crypto.randomUUID());
   const renew = async () => replace(await getEvent(event.id));
   const duplicate = () =>
+    ADDONS.packages &&
     run(async () => {
       await duplicateTier(tier, key.current);
       key.current = crypto.randomUUID();
@@ -197,9 +202,11 @@ function Actions({ tier }: { tier: Tier }) {
       >
         {tier.on_sale ? own.stop : own.start}
       </button>
-      <button type="button" class="link" aria-label={`${own.duplicate}: ${tier.name}`} disabled={isWorking} onClick={duplicate}>
-        {own.duplicate}
-      </button>
+      {ADDONS.packages && (
+        <button type="button" class="link" aria-label={`${own.duplicate}: ${tier.name}`} disabled={isWorking} onClick={duplicate}>
+          {own.duplicate}
+        </button>
+      )}
       {tier.sold + tier.reserved === 0 && (
         <Confirmed label={own.delete} subject={tier.name} confirm={own.deleteNow} act={remove} class="link">
           <p>{own.deleteText}</p>

@@ -129,14 +129,14 @@ function Entry({ account, done }: EntryProps) {
           </Confirmed>
         </div>
       )}
-      {isPromoter && id !== me.id && (
+      {ADDONS.outgoing_webhooks && isPromoter && id !== me.id && (
         <p>
           <a href={`/manage/webhooks/${id}`} aria-label={`${own.webhooks}: ${email}`}>
             {own.webhooks}
           </a>
         </p>
       )}
-      <AccountChanges key={`${locked_at}${roles.join()}`} userId={id} />
+      {ADDONS.reports && <AccountChanges key={`${locked_at}${roles.join()}`} userId={id} />}
     </li>
   );
 }

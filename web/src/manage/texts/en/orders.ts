@@ -7,6 +7,9 @@ export const ordersTexts = {
   search: "Number, code, email or name",
   searchNote: "Enter an order or ticket number, the code under a ticket's QR code, the buyer's ID or full email address, or the name of the buyer or a guest. For names, the beginning is enough.",
   find: "Search",
+  number: "Order number",
+  numberNote: "Buyers find it on their receipt. A ticket number works too.",
+  noNumber: "This is not an order number. It has 26 letters and digits.",
   status: "Status",
   all: "All",
   states: {

@@ -9,6 +9,9 @@ export const ordersTexts: typeof english = {
   search: "Número, código, correo o nombre",
   searchNote: "Escribe el número de un pedido o de una entrada, el código que hay bajo el QR, el ID o el correo completo del comprador, o el nombre del comprador o de un invitado. De los nombres basta el principio.",
   find: "Buscar",
+  number: "Número de pedido",
+  numberNote: "El comprador lo encuentra en su recibo. También sirve el número de una entrada.",
+  noNumber: "No es un número de pedido: tiene 26 letras y cifras.",
   status: "Estado",
   all: "Todos",
   states: {
