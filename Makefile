@@ -30,7 +30,7 @@ help:
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
 	@echo "make test      run the tests, without the slow ones (about five minutes)"
 	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
-	@echo "make test-all  run all tests, with fresh random seeds, on both engines, with coverage (half an hour)"
+	@echo "make test-all  run all tests, with fresh random seeds, on both engines, with coverage (22 minutes)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
 	@echo "make check     check format, lint, types (Python and TypeScript), layers, modules loaded per function, and the template"
@@ -46,6 +46,7 @@ help:
 	@echo "                 SKIP='check test'      skip steps: check, test, package"
 	@echo "                 BUCKET=name            use this bucket for packages, instead of creating one"
 	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
+	@echo "                 FROM=revision          first deploy that revision and sell there, then upgrade it (needs the git history)"
 	@echo "make admin     make a person an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make clean     delete the Python environment and all build output, but not the data"
 

@@ -90,6 +90,11 @@ def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespac
             parser.error(f"{action.dest} must be {' or '.join(allowed)}, not {value!r}; the nearest name is {nearest}")
 
 
+def own_architecture() -> str:
+    """Return Lambda's name of this machine's processor architecture."""
+    return next(name for name, machines in ARCHITECTURES.items() if platform.machine() in machines)
+
+
 def build(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> Path:
     """Build the package of a stage in the folder `target`, which is deleted first. Returns the folder."""
     shutil.rmtree(target, ignore_errors=True)

@@ -1,6 +1,7 @@
 """`make emulate STAGE=dev`: deploy a stage's package to an emulated AWS on this machine, sell a ticket, and try every function.
 
 It also tries the tasks of operators. The package must be for this machine's processors: make package STAGE=dev ARCH=x86_64.
+With FROM=revision that revision is deployed first, sells there, and is upgraded to the package.
 Exit code 0: success; 1: something failed.
 """
 
@@ -12,12 +13,13 @@ import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bootstrap import aws_stage, interrupts
-from chalicelib.foundation.settings import SettingsError
-from infra.emulation import operations, trials
+from chalicelib.foundation.settings import PRODUCTION, SettingsError
+from infra.emulation import operations, trials, upgrade
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
 from infra.template.stages import ROOT
@@ -27,35 +29,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     usage = "make emulate STAGE=dev (or python -m infra.emulation --stage dev)"
     parser = ArgumentParser(prog="emulate", usage=usage, description=__doc__)
     parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="stage whose package is deployed (STAGE; default: dev)")
-    stage = parser.parse_args(argv).stage
+    parser.add_argument("--from", dest="earlier", default=os.environ.get("FROM", ""), help="revision to upgrade from (FROM; default: none)")
+    arguments = parser.parse_args(argv)
+    stage, earlier = arguments.stage, arguments.earlier
     try:
         aws_stage.check_stage(stage)
-    except SettingsError as error:
+        if earlier and stage == PRODUCTION:
+            raise EmulationFailed(f"FROM needs a stage with simulated payments, and {stage} has none; use STAGE=dev")
+        if earlier:
+            upgrade.find_revision(earlier)
+    except (SettingsError, EmulationFailed) as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="fairgate-") as scratch:
         try:
-            deploy_and_try(stage, ROOT / ".build" / stage, Path(scratch))
+            deploy_and_try(stage, ROOT / ".build" / stage, Path(scratch), earlier)
         except EmulationFailed as error:
             print(f"emulation: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-def deploy_and_try(stage: str, package: Path, scratch: Path) -> None:
-    """Deploy twice with the smoke test (the second deployment changes nothing), then try what the smoke test does not cover."""
+def deploy_and_try(stage: str, package: Path, scratch: Path, earlier: str = "") -> None:
+    """Deploy twice with the smoke test (the second deployment changes nothing), then try what the smoke test does not cover.
+
+    With the name of an `earlier` revision, the first deployment upgrades a stage of that revision.
+    """
     name, package = f"fairgate-{stage}", copy_package(package, scratch / "package")
-    with EmulatedAws(scratch) as aws, DeployedStack(aws, name, scratch) as stack, ApiFront(stack) as front:
+    with EmulatedAws(scratch) as aws, ExitStack() as running:
+        sold = _sell_before(aws, stage, earlier, scratch / "earlier") if earlier else None
+        stack = running.enter_context(DeployedStack(aws, name, scratch))
+        front = running.enter_context(ApiFront(stack))
         for _ in range(2):
             if _deploy(aws, stage, package, front.url):
                 raise EmulationFailed("the deployment failed. The reason is above")
+        if sold:
+            upgrade.check_takeover(stack, front.url, sold)
         trials.try_preflight(front.url)
         trials.try_webhook(aws, stage, front.url)
         trials.run_schedules(aws, stack)
         trials.pass_changes_on(aws, stack)
+        if sold:
+            upgrade.check_figures(front.url, sold)
         token = operations.make_admin(aws, stage, front.url)
         operations.send_image(aws, stack, front.url, token)
         operations.replay_dead_letters(aws, stage, stack)
         operations.roll_back_bad_deployment(aws, stack, package, lambda: _deploy(aws, stage, package, f"{front.url}/none"))
+
+
+def _sell_before(aws: EmulatedAws, stage: str, revision: str, tree: Path) -> upgrade.SoldStage:
+    """Build and deploy an earlier revision, in the new folder `tree`, and sell there."""
+    package = copy_package(upgrade.build(revision, stage, tree), tree / "package")
+    with DeployedStack(aws, f"fairgate-{stage}", tree) as stack, ApiFront(stack) as front:
+        if _deploy(aws, stage, package, front.url, tree):
+            raise EmulationFailed(f"the deployment of {revision} failed. The reason is above")
+        return upgrade.sell(aws, stage, stack, front.url, tree)
 
 
 def copy_package(package: Path, folder: Path) -> Path:
@@ -83,10 +110,10 @@ def _is_unsupported(resource: dict[str, Any]) -> bool:
     )
 
 
-def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> int:
-    """Run `make deploy` and return its exit code."""
+def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str, tree: Path = ROOT) -> int:
+    """Run `make deploy` in a tree of Fairgate and return its exit code."""
     command = [sys.executable, "-m", "infra.deploy", "--stage", stage, "--folder", str(package), "--url", url, "--yes"]
-    return subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=ROOT, check=False).returncode
+    return subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=tree, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class DeployedStack:
         self._running = ExitStack()
         self._lock = threading.RLock()
         self._functions: dict[str, LambdaFunction] = {}
-        self._resources: dict[str, str] = {}
+        self._resources: dict[str, Any] = {}
         self._routes: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:
@@ -49,8 +49,8 @@ class DeployedStack:
         arn = self._routes.get((method, resource)) or self._routes.get(("ANY", resource))
         return self.function_of_arn(arn) if arn else None
 
-    def resource(self, logical_id: str) -> str:
-        """Return the physical name of a resource of the stack."""
+    def resources(self, *kinds: str) -> dict[str, str]:
+        """Return logical id -> physical name of the stack's resources of these types, or of all."""
         with self._lock:
             if not self._resources:
                 pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
@@ -58,10 +58,15 @@ class DeployedStack:
                     summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
                 except ClientError as error:
                     raise EmulationFailed(f"the stack {self.name} cannot be read: {error}") from None
-                self._resources = {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
-        if logical_id not in self._resources:
-            raise EmulationFailed(f"the stack {self.name} has no {logical_id}; it has {', '.join(sorted(self._resources))}")
-        return self._resources[logical_id]
+                self._resources = {summary["LogicalResourceId"]: summary for summary in summaries}
+        return {name: each["PhysicalResourceId"] for name, each in self._resources.items() if not kinds or each["ResourceType"] in kinds}
+
+    def resource(self, logical_id: str) -> str:
+        """Return the physical name of a resource of the stack."""
+        found = self.resources()
+        if logical_id not in found:
+            raise EmulationFailed(f"the stack {self.name} has no {logical_id}; it has {', '.join(sorted(found))}")
+        return found[logical_id]
 
     def _function(self, name: str) -> LambdaFunction:
         with self._lock:

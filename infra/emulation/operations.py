@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import urllib3
 
@@ -24,26 +25,26 @@ EMAIL, PASSWORD = "ada@example.com", "a password of the emulation"
 PICTURE = ROOT / "docs" / "images" / "storefront.jpg"
 
 
-def make_admin(aws: EmulatedAws, stage: str, url: str) -> str:
-    """Run the command of `make admin` and log in with the password. Returns the access token."""
+def make_admin(aws: EmulatedAws, stage: str, url: str, tree: Path = ROOT) -> str:
+    """Run the command of `make admin` in a tree of Fairgate and log in with the password. Returns the access token."""
     command = [sys.executable, "-m", "infra.create_admin", EMAIL]
     environment = {**aws.environment(), f"{settings.PREFIX}STAGE": stage}
-    if subprocess.run(command, env=environment, cwd=ROOT, input=f"{PASSWORD}\n".encode(), check=False).returncode:
+    if subprocess.run(command, env=environment, cwd=tree, input=f"{PASSWORD}\n".encode(), check=False).returncode:
         raise EmulationFailed("the admin was not created. The reason is above")
-    return str(_call("POST", f"{url}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"])
+    return str(call("POST", f"{url}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"])
 
 
 def send_image(aws: EmulatedAws, stack: DeployedStack, url: str, token: str) -> None:
     """Create an event, put a picture where a browser's form would, and call the function that the bucket's rule names."""
-    event_id = _call("POST", f"{url}/events", {"name": "Night of Glass", "venue": "Old Hall"}, token)["id"]
-    upload = _call("POST", f"{url}/events/{event_id}/image/upload", {"content_type": "image/jpeg"}, token)
+    event_id = call("POST", f"{url}/events", {"name": "Night of Glass", "venue": "Old Hall"}, token)["id"]
+    upload = call("POST", f"{url}/events/{event_id}/image/upload", {"content_type": "image/jpeg"}, token)
     bucket, fields = stack.resource(BUCKET), upload["fields"]
     notes = {name.removeprefix("x-amz-meta-"): value for name, value in fields.items() if name.startswith("x-amz-meta-")}
     aws.client("s3").put_object(Bucket=bucket, Key=fields["key"], Body=PICTURE.read_bytes(), ContentType="image/jpeg", Metadata=notes)
     [target] = aws.client("events").list_targets_by_rule(Rule=stack.resource("ImageStored"))["Targets"]
     with settings.override(images_bucket=bucket):
         stack.function_of_arn(target["Arn"]).call(stored_event(fields["key"]))
-    checked = _call("GET", f"{url}/events/{event_id}/image/upload/{upload['id']}", token=token)
+    checked = call("GET", f"{url}/events/{event_id}/image/upload/{upload['id']}", token=token)
     if checked["state"] != "done":
         raise EmulationFailed(f"an image was not processed: {checked}")
     print("an admin logged in and uploaded an image, which was processed", flush=True)
@@ -116,10 +117,12 @@ def roll_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Pa
     print("a deployment with a failed smoke test was rolled back", flush=True)
 
 
-def _call(method: str, url: str, body: Any = None, token: str = "") -> Any:
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+def call(method: str, url: str, body: Any = None, token: str = "", *, expected: int = 0) -> Any:
+    """Call the API and return the JSON of its reply. Raises EmulationFailed unless the status is `expected`, or a success if that is 0."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
     sent = None if body is None else json.dumps(body).encode()
     reply = urllib3.request(method, url, body=sent, headers=headers, timeout=TIMEOUT_SECONDS)
-    if reply.status >= 300:
+    if reply.status != expected and (expected or reply.status >= 300):
         raise EmulationFailed(f"{method} {url} returned {reply.status} {reply.data.decode()[:300]}; see the log of the function")
     return reply.json()
