@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib.foundation import clock, settings
-from tests import builders
+from tests import builders, pictures
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_cards_say_the_price_that_can_be_paid_and_when_the_sale_opens(new_buyer,
     expect(cards["Gone"]).to_contain_text("Sold out")
     expect(cards["Gone"]).not_to_contain_text("$")
     assert [path for path in asked if path] == ["/v1/events"], "one answer, which is the same for everybody, draws the page"
+
+
+def test_an_event_whose_picture_is_missing_gets_a_drawn_one(new_buyer, api, events):
+    shown = pictures.send(api, f"/events/{events['Open Air']}/image", pictures.picture(), builders.admin_token())
+    assert shown.status == 200, shown.json
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    expect(buyer.page.locator(".event-art img")).to_be_visible()
+    buyer.page.route("**/media/**", lambda route: route.fulfill(status=404))
+    buyer.page.reload()
+    expect(buyer.page.locator(".event-art svg.artwork")).to_be_visible()
+    expect(buyer.page.locator(".event-art img")).to_have_count(0)
 
 
 def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):

@@ -1,3 +1,5 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { EventSummary } from "../api";
 import { Artwork } from "./artwork";
 
@@ -5,7 +7,7 @@ type Image = NonNullable<EventSummary["image"]>;
 
 /** The uploaded picture of an event, or one drawn from its id. The space for it has the same size before and after loading. */
 export function EventPicture({ id, image, sizes, first = false }: { id: string; image: EventSummary["image"]; sizes: string; first?: boolean }) {
-  return image ? <Picture class="artwork" image={image} sizes={sizes} first={first} /> : <Artwork id={id} />;
+  return image ? <Picture class="artwork" image={image} sizes={sizes} first={first} instead={<Artwork id={id} />} /> : <Artwork id={id} />;
 }
 
 interface PictureProps {
@@ -14,11 +16,15 @@ interface PictureProps {
   sizes: string;
   /** Whether the picture is visible without scrolling. */
   first?: boolean;
+  /** What is shown if the picture cannot be loaded, as in a stage that shows no uploads any more. */
+  instead?: JSX.Element;
 }
 
 /** An uploaded picture in the size that its space needs. It has no alternative text, because the text beside it says the same. */
-export function Picture({ class: name, image, sizes, first = false }: PictureProps) {
+export function Picture({ class: name, image, sizes, first = false, instead }: PictureProps) {
+  const [missing, setMissing] = useState<string | null>(null);
   const widths = image.thumbnails.map(({ url, width }) => `${url} ${width}w`);
+  if (missing === image.url) return instead ?? null;
   return (
     <img
       class={name}
@@ -31,6 +37,7 @@ export function Picture({ class: name, image, sizes, first = false }: PicturePro
       loading={first ? "eager" : "lazy"}
       fetchpriority={first ? "high" : "auto"}
       decoding="async"
+      onError={() => setMissing(image.url)}
     />
   );
 }

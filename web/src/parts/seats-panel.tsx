@@ -27,7 +27,7 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
   return (
     <details onToggle={({ currentTarget }) => currentTarget.open && !seats && load()}>
       <summary>{t.seats.guests}</summary>
-      <p class="small">{isFinal ? t.seats.final : [t.seats.note, ADDONS.messages && t.seats.mailNote].filter(Boolean).join(" ")}</p>
+      <p class="small">{isFinal ? t.seats.final : t.seats.note}</p>
       {until && !isFinal && <p class="small">{t.wallet.nameUntil(dayAndTime(until, ticket.event.timezone ?? undefined, locale))}</p>}
       {failure && <Failure failure={failure} retry={() => void load()} />}
       {!seats && !failure && <Skeleton lines={ticket.admits} />}
@@ -94,14 +94,10 @@ function SeatRow({ seat, options, canChange, onChanged }: SeatRowProps) {
         {t.seats.name}
       </label>
       <input id={`${field}-name`} type="text" autocomplete="off" required maxLength={100} value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} />
-      {ADDONS.messages && (
-        <>
-          <label class="field" for={`${field}-email`}>
-            {t.seats.email}
-          </label>
-          <input id={`${field}-email`} type="email" autocomplete="off" value={email} onInput={({ currentTarget }) => setEmail(currentTarget.value)} />
-        </>
-      )}
+      <label class="field" for={`${field}-email`}>
+        {t.seats.email}
+      </label>
+      <input id={`${field}-email`} type="email" autocomplete="off" value={email} onInput={({ currentTarget }) => setEmail(currentTarget.value)} />
       <Questions options={options} answers={answers} onChange={setAnswers} of={field} />
       {failure && <Failure failure={failure} />}
       <button type="submit" class="button button-quiet" disabled={isWorking}>

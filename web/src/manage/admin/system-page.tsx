@@ -64,7 +64,7 @@ function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: {
     <>
       <section class="panel">
         <h2>{own.jobs}</h2>
-        <p>{own.jobsText}</p>
+        {ADDONS.messages && ADDONS.waitlist && <p>{own.jobsText}</p>}
         {broken.length > 0 && (
           <p class="notice notice-bad" role="alert">
             {own.broken(broken.join(", "))}
