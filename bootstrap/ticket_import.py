@@ -20,8 +20,8 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.foundation import clock, secret_settings
 from chalicelib.inventory.model import NotEnoughTickets, finite
 from chalicelib.purchases import imports
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import may_be_own_code
+from chalicelib.tickets.store import find_ticket_id
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ def _find_repetition(row: Row, lines_of_codes: dict[bytes, int]) -> RowFault | N
 
 def _find_own_code(row: Row) -> RowFault | None:
     """Return a fault if a ticket of this shop has the code, as in a file that was exported here."""
-    ticket_id = tickets.find_id_of_code(row.ticket.code) if may_be_own_code(row.ticket.code) else None
+    ticket_id = find_ticket_id(row.ticket.code) if may_be_own_code(row.ticket.code) else None
     return None if ticket_id is None else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is the code of the ticket {ticket_id}")
 
 

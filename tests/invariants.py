@@ -17,6 +17,7 @@ from chalicelib.promotions.model import PromoCode
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets import signature
 from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE, Arrival
 from tests.addons.waitlist import invariants as waitlist
@@ -170,7 +171,7 @@ def _check_orders(orders: list[Purchase]) -> list[str]:
         expected = Counter({line.tier_id: line.quantity for line in purchase.lines})
         if Counter(ticket.tier_id for ticket in issued) != expected:
             violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in issued]}")
-        if any(not tickets.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in issued):
+        if any(not signature.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in issued):
             violations.append(f"{purchase.id}: a ticket's signature is not ours")
         if sum(hold.quantity for line in purchase.lines for hold in line.holds) != purchase.quantity:
             violations.append(f"{purchase.id}: its holds do not add up to its quantity")
@@ -313,7 +314,7 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
             if len(set(admitted)) < len(admitted) or any(checkin.count != 1 for checkin in ticket.checkins if checkin.seat is not None):
                 violations.append(f"{ticket.id}: the guests of the seats {admitted} came in")
             for seat in seats.list_seats((ticket, number) for number in numbers):
-                if not tickets.is_genuine(seat.guest.qr_sig, seat.id, ticket.event_id, seat.guest.code):
+                if not signature.is_genuine(seat.guest.qr_sig, seat.id, ticket.event_id, seat.guest.code):
                     violations.append(f"{seat.id}: the signature of its guest is not ours")
                 if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
                     violations.append(f"{seat.id}: its guest is {seat.guest.name}, with the details {seat.details}")

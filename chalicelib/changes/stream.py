@@ -15,7 +15,7 @@ from chalicelib.edge import scheduled
 from chalicelib.foundation import deadline, ids, log
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import queries
-from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import decode_ticket
 
 Record = dict[str, Any]  # a change record as Lambda passes it
 
@@ -33,7 +33,7 @@ def record_changes(record: Record) -> Sequence[Change]:
         case "tickets":
             # DynamoDB's sequence numbers have at most 40 digits: padded, they sort as text in numeric order.
             sequence = stream["SequenceNumber"].rjust(40, "0")
-            was, now_is = (tickets.ticket_of_item(item) if item else None for item in (before, after))
+            was, now_is = (decode_ticket(item) if item else None for item in (before, after))
             return ticket_changes(was, now_is, at, sequence)
         case "catalog":
             return catalog_changes(before, after, at)

@@ -114,7 +114,7 @@ def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _
 @route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, TicketVoid, TicketFrozen, TicketRefunded))
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
     """Undo a check-in, so that its people can enter again."""
-    result = service.undo(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
+    result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
     message = "The check-in has been undone. These people can be admitted again."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
@@ -124,7 +124,7 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     """Upload the scans of an offline device, and report those that conflict with others."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
     request.is_repeatable = True
-    return Reply(views.sync_view(service.sync(request.require_user(), scans, request.now), catalog.snapshot()))
+    return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
 @route(bp, "GET", "/events/{event_id}/manifest", access="door")

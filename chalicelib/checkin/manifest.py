@@ -15,8 +15,8 @@ from chalicelib.checkin.service import door_times
 from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketState, VoidReason, seat_id
+from chalicelib.tickets.store import change_position, query_changed_tickets
 
 # A change carries the time at which its request began to write. It may become readable later: the request may take its whole deadline, the
 # clocks of two instances may differ, and the index may lag. Together these delays are much shorter than this overlap.
@@ -97,10 +97,10 @@ def read_manifest(event: Event, since: int | None, limit: int, cursor: str | Non
     OVERLAP_SECONDS before the first page, and the cursor carries it.
     """
     if cursor is None:
-        as_of, position = now - OVERLAP_SECONDS, tickets.change_position(since or 0)
+        as_of, position = now - OVERLAP_SECONDS, change_position(since or 0)
     else:
         as_of, position = cursors.decode_key(cursor, _CursorKey)
-    found, last = tickets.query_changes(event.id, position, limit)
+    found, last = query_changed_tickets(event.id, position, limit)
     snapshot = catalog.snapshot()
     return ManifestView(
         event=_event_view(event),

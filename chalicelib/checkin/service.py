@@ -31,8 +31,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Identity
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError
-from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets import signature
 from chalicelib.tickets.model import (
     MAX_DUPLICATES,
     CheckIn,
@@ -43,6 +43,8 @@ from chalicelib.tickets.model import (
     seat_id,
     split_seat_id,
 )
+from chalicelib.tickets.seats_store import find_seat_id
+from chalicelib.tickets.store import add_duplicate_item, change_checkins_item, decode_ticket, find_ticket_id
 
 MAX_ATTEMPTS = 5
 
@@ -80,7 +82,7 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
         _require_admissible(user, ticket, seat, scan)
-        checkin = CheckIn(scan.id, scan.at, _people(ticket, seat, scan), user.user_id, scan.gate, scan.device, seat)
+        checkin = CheckIn(scan.id, scan.at, _admitted_count(ticket, seat, scan), user.user_id, scan.gate, scan.device, seat)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
         changed = _save_checkins(ticket, after, "ticket.checked_in", user, _details(after, checkin), now, admits=True)
         if changed is None:
@@ -91,14 +93,14 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def undo(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
+def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
     """Undo a check-in, so that its people may come in again. Returns the ticket and the undone check-in.
 
     Without `checkin_id`, the last check-in is undone. `scanned_id` is the id of a ticket, or of a seat; for a seat, only a check-in of its
     guest can be undone. Raises TicketNotFound, also for a door at which the user does not work, and NotCheckedIn.
     """
     ticket_id, seat = split_seat_id(scanned_id)
-    ticket = _get_ticket_of_door(user, ticket_id)
+    ticket = _get_door_ticket(user, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         checkins = [checkin for checkin in ticket.checkins if seat is None or checkin.seat == seat]
         undone = _find_checkin(checkins, checkin_id) if checkin_id is not None else next(reversed(checkins), None)
@@ -114,13 +116,20 @@ def undo(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, n
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def sync(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
+def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
     """Take over scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan of more people than the ticket still admits is a conflict; it is kept with the
     ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
+
+
+def door_times(event: Event) -> tuple[int, int]:
+    """The first and the last second in which the doors of an event are open, in epoch seconds."""
+    chosen = settings.current()
+    closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
+    return event.starts_at - chosen.doors_open_seconds, closes_at
 
 
 def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
@@ -144,7 +153,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
             return ticket
         entry = _audit_item(ticket, "ticket.duplicate_scanned", user, _details(ticket, duplicate), now)
-        changed = _transact([tickets.add_duplicate_item(ticket, duplicate), entry])
+        changed = _transact([add_duplicate_item(ticket, duplicate), entry])
         if changed is None:
             log.count("duplicate_check_ins")
             log.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
@@ -157,8 +166,8 @@ def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
     """Find the ticket that a scan names, and the seat if the scan is of a guest's code. Raises CodeUnknown and TicketNotFound."""
     if scan.code is None:
         ticket_id, seat = split_seat_id(scan.ticket_id or "")
-        return _get_ticket_of_door(user, ticket_id), seat
-    scanned_id = scan.ticket_id or tickets.find_id_of_code(scan.code) or seats.find_id_of_code(scan.code)
+        return _get_door_ticket(user, ticket_id), seat
+    scanned_id = scan.ticket_id or find_ticket_id(scan.code) or find_seat_id(scan.code)
     ticket_id, seat = split_seat_id(scanned_id or "")
     ticket = tickets.find_ticket(ticket_id)
     if ticket is None:
@@ -168,7 +177,7 @@ def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
     return ticket, seat
 
 
-def _get_ticket_of_door(user: Identity, ticket_id: str) -> Ticket:
+def _get_door_ticket(user: Identity, ticket_id: str) -> Ticket:
     ticket = tickets.get_ticket(ticket_id)
     if not permissions.may_admit(user, ticket.event_id):
         raise TicketNotFound()
@@ -180,7 +189,7 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
     holder = ticket if seat is None else ticket.guest_of(seat)
     if scan.code is not None and (holder is None or scan.code != holder.code):
         signed_id = ticket.id if seat is None else seat_id(ticket.id, seat)
-        is_old = scan.qr_sig is not None and tickets.is_genuine(scan.qr_sig, signed_id, ticket.event_id, scan.code)
+        is_old = scan.qr_sig is not None and signature.is_genuine(scan.qr_sig, signed_id, ticket.event_id, scan.code)
         raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
     if holder is None:
         raise TicketNotFound()
@@ -196,13 +205,6 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
     event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
     if event is not None:
         _require_open_doors(event, scan.at)
-
-
-def door_times(event: Event) -> tuple[int, int]:
-    """The first and the last second in which the doors of an event are open, in epoch seconds."""
-    chosen = settings.current()
-    closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
-    return event.starts_at - chosen.doors_open_seconds, closes_at
 
 
 def _require_open_doors(event: Event, at: int) -> None:
@@ -222,7 +224,7 @@ def _local_date(event: Event, at: int) -> date:
     return clock.local(at, event.timezone).date()
 
 
-def _people(ticket: Ticket, seat: int | None, scan: Scan) -> int:
+def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
     """The number of people that a scan admits: at most one for a guest's code, and at most the ticket's remaining people otherwise.
 
     Raises AlreadyAdmitted and TooManyPeople.
@@ -246,7 +248,7 @@ def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
     """Write the check-ins of `after`, audited. Returns None on success, or the current ticket if it has changed since it was read."""
-    write = tickets.change_checkins_item(before, after.checkins, admits=admits)
+    write = change_checkins_item(before, after.checkins, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 
 
@@ -255,7 +257,7 @@ def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as canceled:
-        return tickets.ticket_of_item(canceled.reasons[0].item)
+        return decode_ticket(canceled.reasons[0].item)
     return None
 
 

@@ -69,7 +69,7 @@ def _save_dispute(
     is_own = purchase.is_own_payment(dispute.payment_intent_id)
     match transitions.action_for(purchase.state, _TRIGGER[status]) if is_own else "record":
         case "freeze":
-            items += tickets.freeze_items([ticket for ticket in owned if ticket.admissible])
+            items += tickets.freeze_items([ticket for ticket in owned if ticket.is_admissible])
         case "thaw":
             items += _thaw_items(purchase, dispute, owned)
         case "void":

@@ -19,6 +19,7 @@ from chalicelib.purchases.model import LineItem, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
+from chalicelib.tickets.store import load_tickets
 
 # Tickets sold by another system, and the ids of their orders here.
 
@@ -86,7 +87,7 @@ class EventStock:
 def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
     """Return the tickets already imported, by code, of any event and state; strongly consistent. One round trip per 100."""
     ids = {ticket_id(sold.order_id, 1): sold.code for sold in batch}
-    return {ids[ticket.id]: ticket for ticket in tickets.load_tickets(ids)}
+    return {ids[ticket.id]: ticket for ticket in load_tickets(ids)}
 
 
 def import_batch(

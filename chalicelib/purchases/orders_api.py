@@ -22,7 +22,7 @@ from chalicelib.purchases.views import OrderWithTicketsView
 from chalicelib.tickets import seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import SeatPageView, TicketListView, TicketPageView, TicketView, seat_view, ticket_view
-from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.room_cache import forget_room
 
 # A buyer's own orders and tickets over HTTP.
 
@@ -71,7 +71,7 @@ def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuer
     """List the seats of one of the caller's orders, with their guests."""
     user_id = request.require_user().user_id
     _, tickets = queries.get_own_order(user_id, order_id)
-    page, next_cursor = seats.list_page(tickets, query.limit, query.cursor)
+    page, next_cursor = seats.list_order_seats(tickets, query.limit, query.cursor)
     return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in page], next_cursor=next_cursor))
 
 
@@ -181,7 +181,7 @@ def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationVi
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
     cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now)
-    waiting_room.forget(event_id)
+    forget_room(event_id)
     return Reply(
         CancellationView(
             event_id=event_id,

@@ -98,7 +98,7 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
     records = store.list_buyer_records(user_id)
     orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
-    return tickets.load_all_owned(user_id, bought.union(*(record.received for record in records)))
+    return tickets.load_all_owned_tickets(user_id, bought.union(*(record.received for record in records)))
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
@@ -117,7 +117,7 @@ def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[P
     bought = {ticket_id(purchase.id, number) for purchase in own if purchase.was_order for number in range(1, purchase.quantity + 1)}
     wanted = bought | {ticket_id for ticket_id in received if ticket_id.rpartition("-")[0] in loaded}
     orders = [purchase for purchase in own if _is_shown_as_order(purchase)]
-    return orders, tickets.load_all_owned(user_id, wanted), page[-1] if len(newest_first) > limit else None
+    return orders, tickets.load_all_owned_tickets(user_id, wanted), page[-1] if len(newest_first) > limit else None
 
 
 def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[Ticket], str | None]:
@@ -134,7 +134,7 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
     page = ids[:limit]
-    owned = {ticket.id: ticket for ticket in tickets.load_owned(user_id, page)}
+    owned = {ticket.id: ticket for ticket in tickets.load_owned_tickets(user_id, page)}
     is_last = len(ids) <= limit and len(newest) == len(order_ids)
     return [owned[ticket_id] for ticket_id in page if ticket_id in owned], None if is_last else page[-1]
 

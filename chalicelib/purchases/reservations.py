@@ -47,7 +47,7 @@ def reserve(
 
     The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first execution to write
     the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises what
-    `catalog.get_sellable_tiers`, `waiting_room.admit` and `find_earlier` raise, and NotEnoughTickets, SalePaused, TierLimitExceeded,
+    `catalog.get_sellable_tiers`, `waiting_room.require_pass` and `find_earlier` raise, and NotEnoughTickets, SalePaused, TierLimitExceeded,
     PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence over every other
     refusal, except InvalidInput and NotFound.
     """
@@ -141,9 +141,9 @@ def _hold_once(
 ) -> tuple[Purchase, int]:
     _, event = catalog.get_visible_event(event_id)
     if event_phase(event, now) == "scheduled":
-        waiting_room.admit(event, user_id, token, now)  # its refusal, if any, tells the buyer what to do until the opening
+        waiting_room.require_pass(event, user_id, token, now)  # its refusal, if any, tells the buyer what to do until the opening
     event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
-    pass_id = waiting_room.admit(event, user_id, token, now)
+    pass_id = waiting_room.require_pass(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(user_id, event, tiers, items, limit)
     expires_at = now + event.effective_hold_seconds(settings.current().hold_seconds)

@@ -21,6 +21,7 @@ from chalicelib.purchases.errors import TicketUsed, TransferClosed, TransferExpi
 from chalicelib.tickets import seats
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid, Transfer
+from chalicelib.tickets.store import decode_ticket, open_transfer, remove_transfer
 
 MAX_ATTEMPTS = 5
 SECRET_BYTES = 16
@@ -51,28 +52,28 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
 
     Raises TicketNotFound, TicketVoid, TicketFrozen, TicketUsed and TransferClosed.
     """
-    ticket = tickets.get_owned(user_id, ticket_id)
+    ticket = tickets.get_owned_ticket(user_id, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         _require_transferable(ticket, now)
         if ticket.transfer is not None and ticket.transfer.is_open(now):
             return OfferResult(ticket, ticket.transfer, is_new=False)
         transfer = Transfer(secrets.token_hex(SECRET_BYTES), user_id, now + settings.current().transfer_seconds)
-        if tickets.open_transfer(ticket, transfer):
+        if open_transfer(ticket, transfer):
             log.info("transfer.offered", ticket_id=ticket_id, event_id=ticket.event_id)
             return OfferResult(ticket, transfer, is_new=True)
-        ticket = tickets.get_owned(user_id, ticket_id)
+        ticket = tickets.get_owned_ticket(user_id, ticket_id)
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
 def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
     """End the open transfer, if any, of the user's ticket. Raises TicketNotFound, also if the transfer has been accepted."""
-    ticket = tickets.get_owned(user_id, ticket_id)
+    ticket = tickets.get_owned_ticket(user_id, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         if ticket.transfer is None or not ticket.transfer.is_open(now):
             return ticket
-        if tickets.remove_transfer(ticket):
+        if remove_transfer(ticket):
             return replace(ticket, transfer=None)
-        ticket = tickets.get_owned(user_id, ticket_id)
+        ticket = tickets.get_owned_ticket(user_id, ticket_id)
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
@@ -97,15 +98,15 @@ def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResu
         if not ticket.transfer.is_open(now):
             raise TransferExpired()
         _require_transferable(ticket, now)
-        gift = tickets.give(ticket, user_id, language, now)
+        gift = tickets.give_ticket(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
         try:
             dynamo.transact([gift.item, *store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id), entry])
         except dynamo.TransactionCanceled as canceled:
-            ticket = tickets.ticket_of_item(canceled.reasons[0].item)
+            ticket = decode_ticket(canceled.reasons[0].item)
             continue
-        seats.forget(ticket)
+        seats.delete_guest_details(ticket)
         log.count("tickets_transferred")
         log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)

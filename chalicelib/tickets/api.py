@@ -14,8 +14,7 @@ from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
-from chalicelib.tickets import qr, service, views
-from chalicelib.tickets import seats as seats_service
+from chalicelib.tickets import qr, seats, service, views
 from chalicelib.tickets.model import (
     Attendee,
     AttendeeLocked,
@@ -52,7 +51,7 @@ def show_ticket(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
 @route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
     """Change the name on a ticket, until shortly before the event. Owners only."""
-    ticket = service.get_owned(request.require_user().user_id, ticket_id)
+    ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)
     changed = service.change_attendee(ticket, body.attendee, request.now)
     return Reply(ticket_view(changed, catalog.snapshot(), request.now))
 
@@ -94,12 +93,12 @@ _CHANGE_ERRORS = (SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid)
 def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSeatsView]:
     """List the seats of one of the caller's tickets, with their guests."""
     user_id = request.require_user().user_id
-    seats = seats_service.list_ticket_seats(user_id, ticket_id)
-    ticket = seats[0].ticket
+    found = seats.list_ticket_seats(user_id, ticket_id)
+    ticket = found[0].ticket
     event = catalog.snapshot().events.get(ticket.event_id)
-    until = clock.iso(seats_service.guests_until(event)) if event else None
+    until = clock.iso(seats.guests_until(event)) if event else None
     options = guest_options(ticket.tier_id)
-    return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], options=options, guests_until=until))
+    return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in found], options=options, guests_until=until))
 
 
 @route(
@@ -109,7 +108,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
     """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
-        seat = seats_service.assign(user_id, seat_id, body, request.language, request.now)
+        seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
     return Reply(views.seat_view(seat, user_id))
 
 
@@ -117,7 +116,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
 def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Take a seat back from its guest, whose code and link stop working."""
     user_id = request.require_user().user_id
-    return Reply(views.seat_view(seats_service.remove(user_id, seat_id, request.now), user_id))
+    return Reply(views.seat_view(seats.remove_guest(user_id, seat_id, request.now), user_id))
 
 
 @route(
@@ -131,16 +130,16 @@ def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
 def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Mail the invitation for a seat again."""
     user_id = request.require_user().user_id
-    seat, email = seats_service.get_invited(user_id, seat_id)
+    seat, email = seats.get_invitable_seat(user_id, seat_id)
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):
-        invited = seats_service.send_invitation(seat, request.language, request.now)
+        invited = seats.send_invitation(seat, request.language, request.now)
     return Reply(views.seat_view(invited, user_id))
 
 
 @route(bp, "GET", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView]:  # noqa: ARG001
     """Show a guest their seat and their code for the door."""
-    return Reply(views.invitation_view(seats_service.open_invitation(token), catalog.snapshot()))
+    return Reply(views.invitation_view(seats.get_invited_seat(token), catalog.snapshot()))
 
 
 @route(
@@ -155,7 +154,7 @@ def show_invitation(request: RequestContext, token: str) -> Reply[InvitationView
 )
 def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> Reply[str | bytes]:
     """Return the QR code of a guest as an image."""
-    seat = seats_service.open_invitation(token)
+    seat = seats.get_invited_seat(token)
     if seat.guest is None:
         raise InvitationNotFound()
     return qr_reply(request, query, seat.ticket, qr.guest_text(seat.ticket, seat.guest))
@@ -164,5 +163,5 @@ def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> R
 @route(bp, "DELETE", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
     """Decline a seat as its guest and delete your data. A guest who is already in keeps the seat, without a name."""
-    seats_service.erase(token, request.now)
+    seats.erase_guest(token, request.now)
     return Reply(Done("We have deleted your name, your email address and your answers."))

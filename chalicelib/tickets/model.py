@@ -156,7 +156,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return int(self.id.rpartition("-")[2])
 
     @property
-    def admissible(self) -> bool:
+    def is_admissible(self) -> bool:
         """Whether the ticket is good for entry."""
         return self.state == "valid"
 

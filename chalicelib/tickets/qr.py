@@ -108,7 +108,7 @@ class QrQuery(Struct, forbid_unknown_fields=True):
 
 def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str) -> Reply[str | bytes]:
     """The image of a QR code with this text, or 304. Raises TicketVoid and TicketFrozen if its ticket admits nobody."""
-    if not ticket.admissible:
+    if not ticket.is_admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
     image_format = query.format or _accepted_format(request)
     etag = f'"{image_format}-{sha256(text.encode()).hexdigest()[:32]}"'

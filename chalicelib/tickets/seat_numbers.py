@@ -14,8 +14,8 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import permissions
 from chalicelib.dynamodb import dynamo
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Serial, Ticket
+from chalicelib.tickets.store import load_tickets, number_seats_item
 
 
 class NumberCounter(Struct, frozen=True):
@@ -79,12 +79,12 @@ def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
         counter = find_counter(event_id) or NumberCounter(event_id, _prefix(event_id), 0)
         items, last = [], counter.last
         for ticket in unnumbered:
-            items.append(tickets.number_item(ticket.id, Serial(counter.prefix, last + 1)))
+            items.append(number_seats_item(ticket.id, Serial(counter.prefix, last + 1)))
             last += ticket.admits
         try:
             dynamo.transact([counter_item(counter, last), *items])
         except dynamo.TransactionCanceled:
-            found = {ticket.id: ticket for ticket in tickets.load_tickets(ticket.id for ticket in chunk)}
+            found = {ticket.id: ticket for ticket in load_tickets(ticket.id for ticket in chunk)}
             chunk = [found[ticket.id] for ticket in chunk if ticket.id in found]
             continue
         return

@@ -25,9 +25,7 @@ from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
-from chalicelib.tickets import seats_store, signature
-from chalicelib.tickets import service as tickets
-from chalicelib.tickets import store as ticket_store
+from chalicelib.tickets import seats_store, service, signature, store
 from chalicelib.tickets.model import (
     AttendeeLocked,
     Guest,
@@ -45,26 +43,238 @@ from chalicelib.tickets.model import (
     seat_id,
     split_seat_id,
 )
-from chalicelib.tickets.seats_store import find_id_of_code
 
-__all__ = ["find_id_of_code"]
-
-
-# The mail that invites a guest.
-
-
-def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
-    """The mail with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
-    values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
-    if event is not None:
-        starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-        values = {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
-    return MailDraft("guest_invited", email, language, {"event": values, "url": page_url(token)})
+MAX_ATTEMPTS = 5
+SECRET_BYTES = 16
+# DynamoDB deletes a guest's details this long after the event (or after the write, if that is later), even if a crash left them behind.
+RETENTION_SECONDS = 366 * 86_400
 
 
-def page_url(token: str) -> str:
-    """The shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
-    return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"
+def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
+    """The given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
+    seats = [Seat(ticket, number) for ticket, number in places]
+    details = seats_store.load_details(seat.id for seat in seats if seat.guest is not None)
+    return [_with_details(seat, details.get(seat.id)) for seat in seats]
+
+
+def list_order_seats(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
+    """At most `limit` seats of an order's tickets, the first ticket's seats first, and the cursor of the next page."""
+    places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
+    page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
+    return list_seats(page), next_cursor
+
+
+def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
+    """All seats of the owner's ticket. Raises TicketNotFound."""
+    ticket = service.get_owned_ticket(owner_id, ticket_id)
+    return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
+
+
+def guests_until(event: Event) -> int:
+    """When the guests of an event become final, in epoch seconds: as the event is configured, but no later than its start."""
+    return service.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
+
+
+def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
+    """Name the guest of a seat, replacing any earlier guest, and invite them unless they were invited already.
+
+    A different person gets a new code and a new link, and the old ones stop working. Raises SeatNotFound, TicketVoid, AttendeeLocked,
+    GuestAdmitted, AnswersRequired and InvalidInput.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable_seat(owner_id, named_seat, now)
+        after = _with_guest(seat, named)
+        if after == seat or _save(seat, after, "ticket.guest_named", owner_id, now):
+            if after.details is not None and after.details.email is not None and after.details.invited_at is None:
+                return send_invitation(after, language, now)
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
+    """Take a seat back from its guest, whose code stops working. Raises what `name_guest` raises."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable_seat(owner_id, named_seat, now)
+        after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
+        if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
+    """A seat whose guest can be invited, and their address. Raises SeatNotFound, TicketVoid and NoInvitation."""
+    seat = _get_owned_seat(owner_id, named_seat)
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.details is None or seat.details.email is None:
+        raise NoInvitation()
+    return seat, seat.details.email
+
+
+def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
+    """Mail the link to the guest of a seat, in the language of their host.
+
+    If the mail cannot be sent, `invited_at` does not change, and the invitation can be sent again.
+    """
+    details, token = seat.details, seat.token
+    assert details is not None
+    assert details.email is not None
+    assert token is not None
+    if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
+        return seat
+    seats_store.set_invited(details, now)
+    return replace(seat, details=replace(details, invited_at=now))
+
+
+def get_invited_seat(token: str) -> Seat:
+    """The seat of an invitation; its ticket may have any state. Raises InvitationNotFound."""
+    named_seat, _, secret = token.rpartition(".")
+    seat = _find_seat(named_seat)
+    if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
+        raise InvitationNotFound()
+    return seat
+
+
+def erase_guest(token: str, now: int) -> Seat:
+    """Delete a guest's details at their own request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = get_invited_seat(token)
+        guest = seat.guest
+        assert guest is not None  # there are details
+        is_in = seat.checkin is not None
+        kept = [replace(guest, name=None)] if is_in else []
+        after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
+        entry = _audit_item(seat, "ticket.guest_erased", "guest", now)
+        details = seats_store.erase_details_item(seat.id, guest.code) if is_in else seats_store.delete_details_item(seat.id)
+        try:
+            dynamo.transact([store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
+        except dynamo.TransactionCanceled:
+            continue
+        return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def erase_names(ticket: Ticket) -> None:
+    """Remove all names from a ticket and all personal details of its guests, in any state and at any time. May be repeated.
+
+    The guests' codes stay valid. Nothing changes if the ticket has a new owner.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        nameless = [replace(guest, name=None) for guest in ticket.guests]
+        is_done = ticket.attendee is None and nameless == ticket.guests
+        if is_done or store.erase_names(ticket, nameless):
+            _call_for_guests(ticket, seats_store.erase_details)
+            return
+        current = service.get_ticket(ticket.id)
+        if current.owner_id != ticket.owner_id:
+            return
+        ticket = current
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def delete_guest_details(ticket: Ticket) -> None:
+    """Delete the details of the guests whom the ticket had when it was read. May be repeated."""
+    _call_for_guests(ticket, seats_store.delete_details)
+
+
+def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
+    """Call `act` in parallel with the seat's id and the code of each guest of a ticket."""
+    parallel.call_each(lambda guest: act(seat_id(ticket.id, guest.seat), guest.code), ticket.guests)
+
+
+def _get_changeable_seat(owner_id: str, named_seat: str, now: int) -> Seat:
+    seat = _get_owned_seat(owner_id, named_seat)
+    event = _event(seat)
+    if event is not None and now >= guests_until(event):
+        until = clock.iso(guests_until(event))
+        message = f"Guests could be named until {until}. Ask the promoter."
+        raise AttendeeLocked(message, guests_until=until, starts_at=clock.iso(event.starts_at))
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.checkin is not None:
+        raise GuestAdmitted()
+    return seat
+
+
+def _get_owned_seat(owner_id: str, named_seat: str) -> Seat:
+    seat = _find_seat(named_seat)
+    if seat is None or seat.ticket.owner_id != owner_id:
+        raise SeatNotFound()
+    return seat
+
+
+def _find_seat(named_seat: str) -> Seat | None:
+    """The seat with its guest's details, in one round trip; None if there is no such seat."""
+    ticket_id, number = split_seat_id(named_seat)
+    if number is None:
+        return None
+    ticket, details = parallel.both(lambda: service.find_ticket(ticket_id), lambda: seats_store.find_details(named_seat))
+    if ticket is None or number > ticket.admits:
+        return None
+    return _with_details(Seat(ticket, number), details)
+
+
+def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
+    is_theirs = details is not None and seat.guest is not None and details.code == seat.guest.code
+    return replace(seat, details=details) if is_theirs else seat
+
+
+def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
+    """The seat with this guest. The same person keeps the code and the link. Raises what `read_answers` raises."""
+    guest, details = seat.guest, seat.details
+    free_form, option_answers = read_answers(seat.ticket.tier_id, named.answers)
+    if guest is None or details is None or not _is_same_person(guest, details, named):
+        code, secret = new_code(), secrets.token_hex(SECRET_BYTES)
+        guest = Guest(seat.number, code, signature.sign(seat.id, seat.ticket.event_id, code), named.name)
+        details = GuestDetails(id=seat.id, code=code, secret=secret, email=None, answers={}, option_answers=[], invited_at=None)
+    guest = replace(guest, name=named.name)
+    ticket = replace(seat.ticket, guests=_by_seat([*_other_guests(seat), guest]))
+    return Seat(ticket, seat.number, replace(details, email=named.email, answers=free_form, option_answers=option_answers))
+
+
+def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
+    """Compare by address, if there was one: a person who reads the old address's mail must not keep a working link."""
+    if details.email is None:
+        return guest.name == named.name
+    return named.email is not None and email_key(named.email) == email_key(details.email)
+
+
+def _other_guests(seat: Seat) -> list[Guest]:
+    return [guest for guest in seat.ticket.guests if guest.seat != seat.number]
+
+
+def _by_seat(guests: list[Guest]) -> list[Guest]:
+    return sorted(guests, key=lambda guest: guest.seat)
+
+
+def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
+    """Write or remove the guest of a seat. False, without a change, if its ticket has changed since it was read."""
+    details = (
+        seats_store.delete_details_item(after.id)
+        if after.details is None
+        else seats_store.put_details_item(after.details, _ttl(after, now))
+    )
+    try:
+        dynamo.transact([store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)])
+    except dynamo.TransactionCanceled:
+        return False
+    log.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
+    return True
+
+
+def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
+    """The audit entry about a guest. It has no personal data, because audit entries are never deleted."""
+    details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
+    return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
+
+
+def _event(seat: Seat) -> Event | None:
+    return catalog.snapshot().events.get(seat.ticket.event_id)
+
+
+def _ttl(seat: Seat, now: int) -> int:
+    event = _event(seat)
+    return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS
 
 
 # The answers about a guest: checked against the options of the ticket's tier, and kept with the question as it was asked.
@@ -128,232 +338,18 @@ def _path(name: str) -> str:
     return f"$.answers.{name}"
 
 
-MAX_ATTEMPTS = 5
-SECRET_BYTES = 16
-# DynamoDB deletes a guest's details this long after the event (or after the write, if that is later), even if a crash left them behind.
-RETENTION_SECONDS = 366 * 86_400
+# The mail that invites a guest.
 
 
-def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
-    """The given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
-    seats = [Seat(ticket, number) for ticket, number in places]
-    details = seats_store.load(seat.id for seat in seats if seat.guest is not None)
-    return [_with_details(seat, details.get(seat.id)) for seat in seats]
+def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
+    """The mail with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
+    values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
+    if event is not None:
+        starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
+        values = {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
+    return MailDraft("guest_invited", email, language, {"event": values, "url": page_url(token)})
 
 
-def list_page(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
-    """At most `limit` seats of an order's tickets, the first ticket's seats first, and the cursor of the next page."""
-    places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
-    page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
-    return list_seats(page), next_cursor
-
-
-def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
-    """All seats of the owner's ticket. Raises TicketNotFound."""
-    ticket = tickets.get_owned(owner_id, ticket_id)
-    return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
-
-
-def assign(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
-    """Name the guest of a seat, replacing any earlier guest, and invite them unless they were invited already.
-
-    A different person gets a new code and a new link, and the old ones stop working. Raises SeatNotFound, TicketVoid, AttendeeLocked,
-    GuestAdmitted, AnswersRequired and InvalidInput.
-    """
-    for _ in range(MAX_ATTEMPTS):
-        seat = _get_changeable(owner_id, named_seat, now)
-        after = _with_guest(seat, named)
-        if after == seat or _save(seat, after, "ticket.guest_named", owner_id, now):
-            if after.details is not None and after.details.email is not None and after.details.invited_at is None:
-                return send_invitation(after, language, now)
-            return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
-
-
-def remove(owner_id: str, named_seat: str, now: int) -> Seat:
-    """Take a seat back from its guest, whose code stops working. Raises what `assign` raises."""
-    for _ in range(MAX_ATTEMPTS):
-        seat = _get_changeable(owner_id, named_seat, now)
-        after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
-        if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
-            return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
-
-
-def guests_until(event: Event) -> int:
-    """When the guests of an event become final, in epoch seconds: as the event is configured, but no later than its start."""
-    return tickets.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
-
-
-def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
-    """A seat whose guest can be invited, and their address. Raises SeatNotFound, TicketVoid and NoInvitation."""
-    seat = _get_owned(owner_id, named_seat)
-    if seat.ticket.state == "void":
-        raise TicketVoid()
-    if seat.details is None or seat.details.email is None:
-        raise NoInvitation()
-    return seat, seat.details.email
-
-
-def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
-    """Mail the link to the guest of a seat, in the language of their host.
-
-    If the mail cannot be sent, `invited_at` does not change, and the invitation can be sent again.
-    """
-    details, token = seat.details, seat.token
-    assert details is not None
-    assert details.email is not None
-    assert token is not None
-    if not notifications.send(draft_invitation(details.email, token, _event(seat), language)):
-        return seat
-    seats_store.set_invited(details, now)
-    return replace(seat, details=replace(details, invited_at=now))
-
-
-def open_invitation(token: str) -> Seat:
-    """The seat of an invitation; its ticket may have any state. Raises InvitationNotFound."""
-    named_seat, _, secret = token.rpartition(".")
-    seat = _find(named_seat)
-    if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
-        raise InvitationNotFound()
-    return seat
-
-
-def erase(token: str, now: int) -> Seat:
-    """Delete a guest's details at their own request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
-    for _ in range(MAX_ATTEMPTS):
-        seat = open_invitation(token)
-        guest = seat.guest
-        assert guest is not None  # there are details
-        is_in = seat.checkin is not None
-        kept = [replace(guest, name=None)] if is_in else []
-        after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
-        entry = _audit_item(seat, "ticket.guest_erased", "guest", now)
-        details = seats_store.erase_item(seat.id, guest.code) if is_in else seats_store.delete_item(seat.id)
-        try:
-            dynamo.transact([ticket_store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
-        except dynamo.TransactionCanceled:
-            continue
-        return after
-    raise dynamo.StoreUnavailable("the ticket kept changing")
-
-
-def erase_names(ticket: Ticket) -> None:
-    """Remove all names from a ticket and all personal details of its guests, in any state and at any time. May be repeated.
-
-    The guests' codes stay valid. Nothing changes if the ticket has a new owner.
-    """
-    for _ in range(MAX_ATTEMPTS):
-        nameless = [replace(guest, name=None) for guest in ticket.guests]
-        is_done = ticket.attendee is None and nameless == ticket.guests
-        if is_done or ticket_store.erase_names(ticket, nameless):
-            _call_for_guests(ticket, seats_store.erase)
-            return
-        current = tickets.get_ticket(ticket.id)
-        if current.owner_id != ticket.owner_id:
-            return
-        ticket = current
-    raise dynamo.StoreUnavailable("the ticket kept changing")
-
-
-def forget(ticket: Ticket) -> None:
-    """Delete the details of the guests whom the ticket had when it was read. May be repeated."""
-    _call_for_guests(ticket, seats_store.delete_of_guest)
-
-
-def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
-    """Call `act` in parallel with the seat's id and the code of each guest of a ticket."""
-    parallel.call_each(lambda guest: act(seat_id(ticket.id, guest.seat), guest.code), ticket.guests)
-
-
-def _get_changeable(owner_id: str, named_seat: str, now: int) -> Seat:
-    seat = _get_owned(owner_id, named_seat)
-    event = _event(seat)
-    if event is not None and now >= guests_until(event):
-        until = clock.iso(guests_until(event))
-        message = f"Guests could be named until {until}. Ask the promoter."
-        raise AttendeeLocked(message, guests_until=until, starts_at=clock.iso(event.starts_at))
-    if seat.ticket.state == "void":
-        raise TicketVoid()
-    if seat.checkin is not None:
-        raise GuestAdmitted()
-    return seat
-
-
-def _get_owned(owner_id: str, named_seat: str) -> Seat:
-    seat = _find(named_seat)
-    if seat is None or seat.ticket.owner_id != owner_id:
-        raise SeatNotFound()
-    return seat
-
-
-def _find(named_seat: str) -> Seat | None:
-    """The seat with its guest's details, in one round trip; None if there is no such seat."""
-    ticket_id, number = split_seat_id(named_seat)
-    if number is None:
-        return None
-    ticket, details = parallel.both(lambda: tickets.find_ticket(ticket_id), lambda: seats_store.find(named_seat))
-    if ticket is None or number > ticket.admits:
-        return None
-    return _with_details(Seat(ticket, number), details)
-
-
-def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
-    is_theirs = details is not None and seat.guest is not None and details.code == seat.guest.code
-    return replace(seat, details=details) if is_theirs else seat
-
-
-def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
-    """The seat with this guest. The same person keeps the code and the link. Raises what `read_answers` raises."""
-    guest, details = seat.guest, seat.details
-    free_form, option_answers = read_answers(seat.ticket.tier_id, named.answers)
-    if guest is None or details is None or not _is_same_person(guest, details, named):
-        code, secret = new_code(), secrets.token_hex(SECRET_BYTES)
-        guest = Guest(seat.number, code, signature.sign(seat.id, seat.ticket.event_id, code), named.name)
-        details = GuestDetails(id=seat.id, code=code, secret=secret, email=None, answers={}, option_answers=[], invited_at=None)
-    guest = replace(guest, name=named.name)
-    ticket = replace(seat.ticket, guests=_by_seat([*_other_guests(seat), guest]))
-    return Seat(ticket, seat.number, replace(details, email=named.email, answers=free_form, option_answers=option_answers))
-
-
-def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
-    """Compare by address, if there was one: a person who reads the old address's mail must not keep a working link."""
-    if details.email is None:
-        return guest.name == named.name
-    return named.email is not None and email_key(named.email) == email_key(details.email)
-
-
-def _other_guests(seat: Seat) -> list[Guest]:
-    return [guest for guest in seat.ticket.guests if guest.seat != seat.number]
-
-
-def _by_seat(guests: list[Guest]) -> list[Guest]:
-    return sorted(guests, key=lambda guest: guest.seat)
-
-
-def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
-    """Write or remove the guest of a seat. False, without a change, if its ticket has changed since it was read."""
-    details = seats_store.delete_item(after.id) if after.details is None else seats_store.put_item(after.details, _ttl(after, now))
-    try:
-        dynamo.transact(
-            [ticket_store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)]
-        )
-    except dynamo.TransactionCanceled:
-        return False
-    log.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
-    return True
-
-
-def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
-    """The audit entry about a guest. It has no personal data, because audit entries are never deleted."""
-    details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
-    return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
-
-
-def _event(seat: Seat) -> Event | None:
-    return catalog.snapshot().events.get(seat.ticket.event_id)
-
-
-def _ttl(seat: Seat, now: int) -> int:
-    event = _event(seat)
-    return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS
+def page_url(token: str) -> str:
+    """The shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
+    return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"

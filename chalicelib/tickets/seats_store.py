@@ -48,7 +48,7 @@ class GuestRow(dynamo.Table):
     code_index = GuestCodeIndex()
 
 
-def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
+def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     """Transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
     row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
@@ -56,22 +56,22 @@ def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     return dynamo.put(row)
 
 
-def delete_item(seat_id: str) -> dynamo.TransactItem:
+def delete_details_item(seat_id: str) -> dynamo.TransactItem:
     """Transaction item that deletes the details of a seat's guest, if there are any."""
     return dynamo.delete(GuestRow(seat_id))
 
 
-def erase_item(seat_id: str, code: str) -> dynamo.TransactItem:
+def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
     """Transaction item that erases a guest's details except the code; canceled if the seat has a new guest."""
     return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 
-def erase(seat_id: str, code: str) -> None:
+def erase_details(seat_id: str, code: str) -> None:
     """Erase a guest's details except the code, unless the seat has a new guest."""
     dynamo.update_if(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 
-def delete_of_guest(seat_id: str, code: str) -> None:
+def delete_details(seat_id: str, code: str) -> None:
     """Delete the details of the guest with this code, unless the seat has a new guest."""
     dynamo.delete_if(GuestRow(seat_id), "attribute_not_exists(id) OR code = :code", code=code)
 
@@ -81,13 +81,13 @@ def set_invited(details: GuestDetails, at: int) -> bool:
     return dynamo.update_if(GuestRow(details.id), {"invited_at": at}, "code = :code", code=details.code)
 
 
-def find(seat_id: str) -> GuestDetails | None:
+def find_details(seat_id: str) -> GuestDetails | None:
     """The details of a seat's guest, strongly consistent, or None."""
     row = GuestRow.find(seat_id)
     return _details(row) if row else None
 
 
-def load(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
+def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
     """Load guest details by seat id, strongly consistent; seats without details are left out."""
     keys = [{"id": {"S": seat_id}} for seat_id in seat_ids]
     items = dynamo.batch_get(GuestRow.name(), keys, consistent=True)
@@ -95,7 +95,7 @@ def load(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
     return {details.id: details for details in found}
 
 
-def find_id_of_code(code: str) -> str | None:
+def find_seat_id(code: str) -> str | None:
     """The id of the seat whose guest has this code, or None. May miss a guest who was named within the last second."""
     return next((str(row.id) for row in GuestRow.code_index.query(code, limit=1)), None)
 

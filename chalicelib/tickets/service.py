@@ -26,50 +26,8 @@ from chalicelib.tickets.model import (
     new_code,
     ticket_id,
 )
-from chalicelib.tickets.store import (
-    add_duplicate_item,
-    change_checkins_item,
-    change_position,
-    find_id_of_code,
-    load_tickets,
-    number_item,
-    open_transfer,
-    query_changes,
-    remove_transfer,
-    scan_tickets,
-    ticket_of_item,
-)
 
 PAGE_TICKETS = 500
-
-__all__ = [
-    "add_duplicate_item",
-    "attendee_until",
-    "change_attendee",
-    "change_checkins_item",
-    "change_position",
-    "find_id_of_code",
-    "find_ticket",
-    "freeze_items",
-    "get_owned",
-    "get_ticket",
-    "give",
-    "import_ticket_item",
-    "is_genuine",
-    "issue_tickets",
-    "list_purchases",
-    "load_owned",
-    "load_purchase_tickets",
-    "load_tickets",
-    "number_item",
-    "open_transfer",
-    "query_changes",
-    "remove_transfer",
-    "scan_tickets",
-    "thaw_items",
-    "ticket_of_item",
-    "void_items",
-]
 
 
 def issue_tickets(
@@ -118,24 +76,24 @@ def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
     return sorted(store.load_tickets(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
 
 
-def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
+def load_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load the given tickets that belong to the owner and are valid or frozen; tickets of the newest purchase come first."""
-    tickets = [ticket for ticket in load_all_owned(owner_id, ticket_ids) if ticket.state != "void"]
+    tickets = [ticket for ticket in load_all_owned_tickets(owner_id, ticket_ids) if ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
     return tickets
 
 
-def load_all_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
+def load_all_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load the given tickets that belong to the owner, in any state and no particular order."""
     return [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id]
 
 
-def list_purchases(event_id: str) -> Iterator[str]:
+def list_purchase_ids(event_id: str) -> Iterator[str]:
     """Yield the ids of all purchases of an event that ever got tickets, some more than once. Reads the tickets page by page."""
-    position: str | None = change_position(0)
+    position: str | None = store.change_position(0)
     while position is not None:
-        found, position = query_changes(event_id, position, PAGE_TICKETS)
+        found, position = store.query_changed_tickets(event_id, position, PAGE_TICKETS)
         yield from dict.fromkeys(ticket.purchase_id for ticket in found)
 
 
@@ -152,7 +110,7 @@ def find_ticket(ticket_id: str) -> Ticket | None:
     return store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
 
 
-def get_owned(owner_id: str, ticket_id: str) -> Ticket:
+def get_owned_ticket(owner_id: str, ticket_id: str) -> Ticket:
     """The owner's ticket, in any state. Raises TicketNotFound, also for the ticket of another owner."""
     ticket = get_ticket(ticket_id)
     if ticket.owner_id != owner_id:
@@ -173,11 +131,11 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
     if ticket.state == "void":
         raise TicketVoid()
     if not store.change_attendee(ticket, attendee):
-        raise TicketVoid() if get_owned(ticket.owner_id, ticket.id).state == "void" else TicketNotFound()
+        raise TicketVoid() if get_owned_ticket(ticket.owner_id, ticket.id).state == "void" else TicketNotFound()
     return replace(ticket, attendee=attendee)
 
 
-def give(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
+def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
     """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
 
     `language` is the language of mails to the new owner. Commit the item together with the other changes of the transfer. The transaction
@@ -214,11 +172,6 @@ def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
 def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
     """Transaction items that void tickets permanently; safe to repeat, canceled if a ticket does not exist."""
     return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
-
-
-def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
-    """Whether this shop signed the scanned ticket. Only the store knows whether the ticket has become void or frozen since."""
-    return signature.verify(qr_sig, ticket_id, event_id, code)
 
 
 def _new_ticket(

@@ -19,8 +19,11 @@ def sign(ticket_id: str, event_id: str, code: str) -> str:
     return f"{key_id}.{_mac(secret, ticket_id, event_id, code)}"
 
 
-def verify(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
-    """Whether `qr_sig` was made with one of the keys for exactly this ticket; compared in constant time."""
+def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
+    """Whether this shop signed exactly this ticket, with any of the keys; compared in constant time.
+
+    Only the store knows whether the ticket has become void or frozen since.
+    """
     key_id, _, mac = qr_sig.partition(".")
     secret = secret_settings.signing_keys("ticket_keys").get(key_id)
     return secret is not None and hmac.compare_digest(_mac(secret, ticket_id, event_id, code).encode(), mac.encode())

@@ -116,7 +116,7 @@ def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
     return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
 
 
-def number_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
+def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
     """Transaction item that numbers the seats of a ticket; canceled if they have numbers."""
     return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
 
@@ -239,7 +239,7 @@ def find_ticket(ticket_id: str) -> Ticket | None:
     return _ticket(row) if row else None
 
 
-def find_id_of_code(code: str) -> str | None:
+def find_ticket_id(code: str) -> str | None:
     """The id of the ticket with this code, or None. May miss a ticket that was issued or transferred within the last second."""
     return next((str(row.id) for row in TicketRow.code_index.query(code, limit=1)), None)
 
@@ -248,10 +248,10 @@ def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     """Load tickets, strongly consistent, in no particular order; missing tickets are left out."""
     keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
     items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
-    return [ticket_of_item(item) for item in items]
+    return [decode_ticket(item) for item in items]
 
 
-def query_changes(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
+def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
     """Return at most `limit` tickets of an event that follow the position `after`, the least recently changed first.
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
@@ -259,8 +259,9 @@ def query_changes(event_id: str, after: str, limit: int) -> tuple[list[Ticket], 
     later. May miss changes of the last second.
     """
     beyond: Any = TicketRow.changed > after
-    read = lambda lane: list(TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1))  # noqa: E731
-    lanes = parallel.call_each(read, range(EVENT_LANES))
+    lanes = parallel.call_each(
+        lambda lane: list(TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1)), range(EVENT_LANES)
+    )
     rows = list(islice(heapq.merge(*lanes, key=attrgetter("changed")), limit + 1))
     found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]
@@ -277,7 +278,7 @@ def scan_tickets() -> Iterator[Ticket]:
     return map(_ticket, TicketRow.scan(consistent_read=True))
 
 
-def ticket_of_item(item: dict[str, Any]) -> Ticket:
+def decode_ticket(item: dict[str, Any]) -> Ticket:
     """Decode a ticket from an item in wire format."""
     return _ticket(TicketRow.from_raw_data(item))
 

@@ -7,8 +7,7 @@ from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.tickets import seats as seats_service
-from chalicelib.tickets import service
+from chalicelib.tickets import seats, service
 from chalicelib.tickets.model import Attendee, GuestAnswer, GuestDetails, InvitationNotFound, Seat, Ticket, TicketState
 
 BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
@@ -209,7 +208,7 @@ def _guest_view(seat: Seat) -> GuestView | None:
         answers=_answers(details) if details else {},
         option_answers=details.option_answers if details else [],
         invited_at=iso_or_none(details.invited_at) if details else None,
-        url=seats_service.page_url(seat.token) if seat.token else None,
+        url=seats.page_url(seat.token) if seat.token else None,
     )
 
 
@@ -234,7 +233,7 @@ def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
         option_answers=details.option_answers,
         event=ticket_event(ticket, catalog),
         tier_name=tier.name if tier else None,
-        code=guest.code if ticket.admissible else None,
-        qr_url=f"{BASE_PATH}/guests/{seat.token}/qr" if ticket.admissible else None,
+        code=guest.code if ticket.is_admissible else None,
+        qr_url=f"{BASE_PATH}/guests/{seat.token}/qr" if ticket.is_admissible else None,
         admitted=seat.checkin is not None,
     )

@@ -1,20 +1,16 @@
-"""Admin controls of a running waiting room (set the rate, let buyers in, clear it), and the queue status of a buyer.
-
-Every admin action is audited. A queue status is computed from the room's public state and an arrival, without a store read.
-"""
+"""Admin controls of a running waiting room: set the rate, let buyers in, clear it. Every action is audited."""
 
 from collections.abc import Callable
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.waiting_room import admission_plan, draw, model, room_cache, store
+from chalicelib.waiting_room import admission_plan, model, room_cache, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.model import Arrival, RoomState, TooManyChanges
+from chalicelib.waiting_room.model import TooManyChanges
 from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
@@ -31,14 +27,14 @@ def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: 
     )
 
 
-def let_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
+def let_buyers_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
     """Admit `count` more buyers at once, in addition to the waves; returns the room after the change. Raises TooManyChanges."""
     return _change_plan(
         event_id, "waiting_room.let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now
     )
 
 
-def clear(event_id: str, actor: str, now: int) -> int:
+def clear_room(event_id: str, actor: str, now: int) -> int:
     """Replace the room with a new room and a new draw; returns how many buyers had joined the old room, whose tokens become invalid."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
@@ -81,40 +77,3 @@ def _commit(event_id: str, action: str, change: Change, actor: str, now: int) ->
         room_cache.forget_room(event_id)
         return after
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was to be changed")
-
-
-# A buyer's queue status. web/waiting-room.js computes the same; a test compares both.
-
-
-class QueueStatus(Struct, frozen=True):
-    """An arrival's place in the queue. `position` counts from 1 and never changes; `ahead` people before it are not admitted yet.
-
-    `admitted_at` (epoch seconds) may lie in the future, and is None if no planned wave reaches the position. `pass_seconds_left` is None
-    before admission. `position`, `ahead` and `admitted_at` are None until the draw.
-    """
-
-    position: int | None
-    ahead: int | None
-    admitted_at: int | None
-    pass_seconds_left: int | None
-    paused: bool
-    can_enter: bool
-    pass_expired: bool
-    eta_seconds: int | None
-
-
-def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueStatus:
-    """Compute the status of the arrival at `now`. Nobody has a position until the sale has opened and the state contains the draw."""
-    paused = admission_plan.is_paused(state.segments, now)
-    if state.n is None or state.key is None or now < state.on_sale_at:
-        eta = None if paused else max(0, state.on_sale_at - now)
-        return QueueStatus(None, None, None, None, paused, False, False, eta)
-    position = draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), arrival.counter, arrival.number)
-    admitted_at = admission_plan.admission_time(state.segments, position, arrival.joined_at)
-    if admitted_at is None or admitted_at > now:
-        ahead = max(0, position - 1 - admission_plan.admitted_count(state.segments, now))
-        eta = None if admitted_at is None else admitted_at - now
-        return QueueStatus(position, ahead, admitted_at, None, paused, False, False, eta)
-    seconds_left = state.pass_seconds - admission_plan.running_seconds(state.segments, admitted_at, now)
-    pass_valid = seconds_left > 0
-    return QueueStatus(position, 0, admitted_at, max(0, seconds_left), paused, pass_valid and not paused, not pass_valid, 0)

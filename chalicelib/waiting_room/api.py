@@ -64,7 +64,7 @@ def show_waiting_room(request: RequestContext, event_id: str) -> CacheableReply[
 def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery) -> Reply[QueueStatusView]:
     """Show the place of a token's holder in the queue."""
     try:
-        return Reply(service.status(event_id, query.token, request.now))
+        return Reply(service.queue_status(event_id, query.token, request.now))
     except NoWaitingRoom:
         return Reply(service.status_without_room(event_id))
 
@@ -72,7 +72,7 @@ def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery
 @route(bp, "GET", "/events/{event_id}/waiting-room/proof", access="public", errors=(NoWaitingRoom,))
 def show_draw_proof(request: RequestContext, event_id: str) -> Reply[ProofView]:
     """Show everything that is needed to check the draw."""
-    return Reply(service.proof(event_id, request.now))
+    return Reply(service.draw_proof(event_id, request.now))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))
@@ -89,14 +89,14 @@ def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Re
     """Admit some buyers immediately."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
-    room = admin_controls.let_in(event_id, body.count, manager.user_id, request.now)
+    room = admin_controls.let_buyers_in(event_id, body.count, manager.user_id, request.now)
     return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/clear", access="admin", errors=(NoWaitingRoom,))
 def clear_waiting_room(request: RequestContext, event_id: str) -> Reply[ClearedView]:
     """Clear a waiting room: everybody in it must join again."""
-    cleared = admin_controls.clear(event_id, request.require_user().user_id, request.now)
+    cleared = admin_controls.clear_room(event_id, request.require_user().user_id, request.now)
     return Reply(ClearedView(cleared, "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."))
 
 

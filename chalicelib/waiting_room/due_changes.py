@@ -155,7 +155,7 @@ def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> 
         try:
             return store.record_draw(room, sum(counts), offsets, effective_plan(event, room), revision)
         except store.RoomConflict:
-            changed, _ = store.load(room.event_id)
+            changed, _ = store.load_room_and_total(room.event_id)
             if changed is None or changed.number != room.number or changed.n is not None:
                 raise
             room = changed

@@ -80,7 +80,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
     room: Room | None = None
     for _ in range(_MAX_CHANGES):
         if room is None:
-            room, total = store.load(event.id)
+            room, total = store.load_room_and_total(event.id)
         change = next_due_change(revision, event, room, total, now)
         if room is not None and change is None:
             return LoadedRoom(event, room, total)

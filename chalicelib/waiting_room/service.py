@@ -11,7 +11,6 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
-from chalicelib.waiting_room.admin_controls import compute_queue_status
 from chalicelib.waiting_room.model import (
     GUEST_PREFIX,
     LATE,
@@ -26,6 +25,7 @@ from chalicelib.waiting_room.model import (
     TokenOfAnotherEvent,
     TokenOfAnotherUser,
     TokenUnknown,
+    compute_queue_status,
 )
 from chalicelib.waiting_room.room_cache import CachedRoom
 from chalicelib.waiting_room.views import AdminRoomView, ProofView, QueueStatusView
@@ -63,8 +63,8 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     raise dynamo.StoreUnavailable("the waiting room kept changing while a user was joining")
 
 
-def status(event_id: str, token: str, now: int) -> QueueStatusView:
-    """Return the status of the token's holder. Reads nothing from the store while this instance's copy of the room is fresh.
+def queue_status(event_id: str, token: str, now: int) -> QueueStatusView:
+    """Return the queue status of the token's holder. Reads nothing from the store while this instance's copy of the room is fresh.
 
     Raises NotFound, NoWaitingRoom, TokenUnknown and RoomCleared.
     """
@@ -90,8 +90,8 @@ def guest_user_id(token: str | None) -> str | None:
     return arrival.user if arrival is not None and arrival.user.startswith(GUEST_PREFIX) else None
 
 
-def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None:
-    """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
+def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str | None:
+    """Require that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
     Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. Does not
     check the remaining stock or whether the sale is paused: the inventory does.
@@ -104,15 +104,15 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     cached = _reload_if_outdated(room_cache.get_room(event.id, now), arrival, now)
     if arrival.room != cached.state.room:
         raise RoomCleared()
-    queue_status = compute_queue_status(cached.state, arrival, now)
-    if queue_status.pass_expired:
+    status = compute_queue_status(cached.state, arrival, now)
+    if status.pass_expired:
         raise PassExpired()
-    if queue_status.admitted_at is None or queue_status.admitted_at > now:
-        raise NotAdmitted(position=queue_status.position, eta_seconds=queue_status.eta_seconds)
+    if status.admitted_at is None or status.admitted_at > now:
+        raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
     return arrival.pass_id
 
 
-def proof(event_id: str, now: int) -> ProofView:
+def draw_proof(event_id: str, now: int) -> ProofView:
     """Return the proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
     return views.proof_view(room_cache.get_room(event_id, now).state)
 
@@ -129,11 +129,6 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
         due_changes.follow_catalog(current.revision, event, now)
     except dynamo.STORE_ERRORS as error:
         log.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
-    room_cache.forget_room(event_id)
-
-
-def forget(event_id: str) -> None:
-    """Drop this instance's copy of the room after a change to its event."""
     room_cache.forget_room(event_id)
 
 
@@ -168,10 +163,10 @@ def _join(
 
 def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:
     """Return whether the holder can still buy: not admitted yet, or with a pass that has neither expired nor been used."""
-    queue_status = compute_queue_status(state, arrival, now)
-    if queue_status.admitted_at is None or queue_status.admitted_at > now:
+    status = compute_queue_status(state, arrival, now)
+    if status.admitted_at is None or status.admitted_at > now:
         return True
-    return not queue_status.pass_expired and not is_pass_used(arrival.pass_id)
+    return not status.pass_expired and not is_pass_used(arrival.pass_id)
 
 
 def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> Arrival:

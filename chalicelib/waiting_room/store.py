@@ -99,7 +99,7 @@ def find_room(event_id: str) -> Room | None:
     return None if row is None else _room(event_id, row)
 
 
-def load(event_id: str) -> tuple[Room | None, int]:
+def load_room_and_total(event_id: str) -> tuple[Room | None, int]:
     """Read the event's room and the number of users who have joined it; strongly consistent, two round trips."""
     room = find_room(event_id)
     if room is None:

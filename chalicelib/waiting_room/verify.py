@@ -55,6 +55,16 @@ class DrawProof:
 
 
 @dataclass(frozen=True)
+class TokenArrival:
+    """The arrival in a token: number `number` (from 1) of a counter, which is negative for arrivals after the opening."""
+
+    event_id: str
+    room: int
+    counter: int
+    number: int
+
+
+@dataclass(frozen=True)
 class PositionClaim:
     """A token to check, and the position that its holder was shown, or None for no comparison. `source` names the input line."""
 
@@ -137,17 +147,18 @@ def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]
 
 def _position(proof: DrawProof, token: str) -> int:
     """Return the position of a token. Raises InvalidClaim if the token cannot belong to this draw."""
-    event_id, room, counter, number = _parse_token(token)
-    if (event_id, room) != (proof.event_id, proof.room):
-        raise InvalidClaim(f"the token belongs to event {event_id}, room {room}")
+    arrival = _parse_token(token)
+    if (arrival.event_id, arrival.room) != (proof.event_id, proof.room):
+        raise InvalidClaim(f"the token belongs to event {arrival.event_id}, room {arrival.room}")
+    counter, number = arrival.counter, arrival.number
     is_late = counter < 0
     if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the opening")
     return draw.position(proof.key, proof.n, proof.offsets, counter, number)
 
 
-def _parse_token(token: str) -> tuple[str, int, int, int]:
-    """Return the event, room, counter and number of a token. Raises InvalidClaim."""
+def _parse_token(token: str) -> TokenArrival:
+    """Return the arrival in a token. Raises InvalidClaim."""
     payload = token.partition(".")[0]
     try:
         content = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -156,7 +167,7 @@ def _parse_token(token: str) -> tuple[str, int, int, int]:
         raise InvalidClaim("this is not a waiting room token") from None
     if not isinstance(event_id, str) or not all(type(value) is int for value in (room, counter, number)):
         raise InvalidClaim("this is not a waiting room token")
-    return event_id, room, counter, number
+    return TokenArrival(event_id, room, counter, number)
 
 
 def _parse_proof(document: dict[str, Any]) -> DrawProof:

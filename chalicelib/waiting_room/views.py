@@ -8,9 +8,8 @@ from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.waiting_room import admission_plan
-from chalicelib.waiting_room.admin_controls import compute_queue_status
 from chalicelib.waiting_room.draw import ALGORITHM
-from chalicelib.waiting_room.model import Arrival, RoomState
+from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_status
 
 
 class QueueStatusView(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import find_ticket_id
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser import camera
@@ -51,7 +52,7 @@ def test_screenshots_of_codes_are_admitted_online_and_offline(door, film, new_bu
             holder.press("Next")
         codes.append(holder.page.get_by_role("dialog").locator(".code").inner_text())
         pictures.append(holder.page.screenshot())
-    first, second = (tickets.get_ticket(tickets.find_id_of_code(code)) for code in codes)
+    first, second = (tickets.get_ticket(find_ticket_id(code)) for code in codes)
 
     staff = new_staff()
     camera.show(film, pictures[0])

@@ -10,6 +10,7 @@ from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr, signature
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import change_checkins_item
 from tests import builders
 from tests.checkin.conftest import Door
 from tests.faults.kinds import FAULTS
@@ -161,7 +162,7 @@ def test_a_refund_between_the_read_and_the_write_is_in_time(door):
     stale = door.ticket
     builders.refund(door.api, door.order_id)
     with pytest.raises(dynamo.TransactionCanceled):
-        dynamo.transact([tickets.change_checkins_item(stale, [], admits=True)])
+        dynamo.transact([change_checkins_item(stale, [], admits=True)])
 
 
 def test_a_ticket_of_another_event_is_refused(door, time):

@@ -12,7 +12,7 @@ import msgspec
 from chalicelib.foundation import clock, settings
 from chalicelib.purchases import queries
 from chalicelib.reconciliation import jobs
-from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import scan_tickets
 from infra.deploy.account import secret_name
 from infra.template.stages import deployed_stages
 from tests import builders
@@ -107,7 +107,7 @@ def list_requests(event_ids: list[str]) -> list[Request]:
         requests += [(f"/admin/events/{event_id}{part}", "admin") for part in ("/status", "/money")]
     purchases = sorted(queries.scan_purchases(), key=lambda purchase: purchase.id)
     requests += [(f"/admin/orders/{purchase.id}", "admin") for purchase in purchases if purchase.was_order]
-    requests += [(f"/tickets/{ticket.id}", "admin") for ticket in sorted(tickets.scan_tickets(), key=lambda ticket: ticket.id)]
+    requests += [(f"/tickets/{ticket.id}", "admin") for ticket in sorted(scan_tickets(), key=lambda ticket: ticket.id)]
     for user in sorted({purchase.user_id for purchase in purchases if not purchase.user_id.startswith("imported")} | {"dora"}):
         requests += [("/me/tickets", user), ("/orders", user), ("/me/export", user)]
     return requests

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.errors import NotFound
-from chalicelib.tickets import service
+from chalicelib.tickets import service, signature
 from chalicelib.tickets.model import MAX_TICKETS, TicketLine
 from tests.simulation import faults
 
@@ -31,7 +31,7 @@ def issue(purchase_id=PURCHASE, owner="ada", lines=LINES, now=NOW):
 
 
 def load_owned(*tickets, owner="ada"):
-    return service.load_owned(owner, [ticket.id for ticket in tickets])
+    return service.load_owned_tickets(owner, [ticket.id for ticket in tickets])
 
 
 def test_each_line_gets_a_ticket_for_each_of_its_prices(store):
@@ -45,7 +45,7 @@ def test_each_line_gets_a_ticket_for_each_of_its_prices(store):
     assert {(ticket.owner_id, ticket.event_id, ticket.currency, ticket.state, ticket.created_at) for ticket in tickets} == {
         ("ada", "gala", "USD", "valid", NOW)
     }
-    assert all(service.is_genuine(ticket.qr_sig, ticket.id, "gala", ticket.code) for ticket in tickets)
+    assert all(signature.is_genuine(ticket.qr_sig, ticket.id, "gala", ticket.code) for ticket in tickets)
     assert [ticket.number for ticket in tickets] == [1, 2, 3]
     assert service.load_purchase_tickets(PURCHASE, 3) == tickets
     assert service.get_ticket(tickets[2].id) == tickets[2]
@@ -132,7 +132,7 @@ def test_each_change_from_each_state(store, before, change, after):
         dynamo.transact(CHANGES[change]([ticket]))
     [changed] = service.load_purchase_tickets(PURCHASE, 1)
     assert changed.state == (before if after == "canceled" else after)
-    assert changed.admissible == (changed.state == "valid")
+    assert changed.is_admissible == (changed.state == "valid")
     assert (changed.code, changed.qr_sig) == (ticket.code, ticket.qr_sig)
 
 

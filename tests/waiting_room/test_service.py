@@ -56,7 +56,7 @@ def test_an_expired_token_is_refused(api, time, sale):
     token = join(api, sale[0], "ada")
     event = catalog.load_current().events[sale[0]]
     with pytest.raises(TokenExpired):
-        service.admit(event, "ada", token, event.last_sale_at + 1)
+        service.require_pass(event, "ada", token, event.last_sale_at + 1)
 
 
 def test_an_event_without_a_waiting_room_needs_no_token(api, time):

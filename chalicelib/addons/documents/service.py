@@ -43,7 +43,7 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
         raise OrderNotFound()
     if not purchase.was_order:
         raise NotPaid()
-    valid = [ticket for ticket in own if ticket.admissible]
+    valid = [ticket for ticket in own if ticket.is_admissible]
     if not valid:
         raise NoValidTickets()
     return render_tickets(purchase, valid, find_event(purchase.event_id), language, now)

@@ -76,7 +76,7 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
 
 def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
-    kept = [ticket for ticket in queries.load_tickets(purchase) if ticket.admissible and ticket.owner_id == purchase.user_id]
+    kept = [ticket for ticket in queries.load_tickets(purchase) if ticket.is_admissible and ticket.owner_id == purchase.user_id]
     if not kept:
         raise Moot
     shown, images = _shown_tickets(kept)

@@ -20,8 +20,8 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import Purchase
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.store import change_position, query_changed_tickets
 
 QUIET_SECONDS = 300  # without another change, until the mails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change, if more changes keep coming
@@ -85,14 +85,14 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
     details = notice.known if event is None else event_details(event)
     begun = replace(notice, known=details, first_at=None, last_at=None, due_at=None)
     if event is not None and details != notice.known and event.status not in SILENT_STATUSES and now <= event.last_sale_at:
-        position = tickets.change_position(0)
+        position = change_position(0)
         begun = replace(begun, mailing=Mailing(began_at=now, changed_at=notice.last_at, before=notice.known, position=position))
     return begun if store.save_notice(notice, begun, now) else None
 
 
 def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
     """Queue the mails for a portion of tickets. Returns the updated notice; None if another run has changed it in the meantime."""
-    found, position = tickets.query_changes(notice.event_id, under_way.position, PORTION)
+    found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
     orders = queries.load_many({ticket.purchase_id for ticket in wanted.values()}) if wanted else {}

@@ -266,5 +266,5 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
 
 
 def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
-    page, next_cursor = seats.list_page(order.tickets, MAX_ASSIGNED)
+    page, next_cursor = seats.list_order_seats(order.tickets, MAX_ASSIGNED)
     return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)

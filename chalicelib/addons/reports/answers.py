@@ -24,8 +24,8 @@ from chalicelib.foundation.ids import Id
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import seats
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Seat, ticket_id
+from chalicelib.tickets.store import load_tickets
 
 Asked = Literal["buyer", "guest"]
 
@@ -72,7 +72,7 @@ def kept_ticket_numbers(purchase: Purchase, tier_id: str) -> list[int]:
 def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
     """Load the seats with a guest on tickets that were not returned, by order id."""
     ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
-    issued = sorted(tickets.load_tickets(ids), key=lambda ticket: ticket.number)
+    issued = sorted(load_tickets(ids), key=lambda ticket: ticket.number)
     found: dict[str, list[Seat]] = {}
     for seat in seats.list_seats((ticket, guest.seat) for ticket in issued for guest in ticket.guests):
         found.setdefault(seat.ticket.purchase_id, []).append(seat)

@@ -22,8 +22,8 @@ from chalicelib.edge import cursors
 from chalicelib.foundation import parallel
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, read_code, ticket_id
+from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders read at once
 MAX_NAMES = 100  # per order; only an order with very many named guests has more
@@ -77,9 +77,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
     users = {purchase.user_id for purchase in known}
     (details, buyers), issued = parallel.both(
         lambda: parallel.both(lambda: queries.load_many_details(known), lambda: accounts.find_accounts(users)),
-        lambda: tickets.load_tickets(
-            ticket_id(purchase.id, number) for purchase in purchases for number in range(1, purchase.quantity + 1)
-        ),
+        lambda: load_tickets(ticket_id(purchase.id, number) for purchase in purchases for number in range(1, purchase.quantity + 1)),
     )
     by_user = {account.user_id: account for account in buyers}
     return {
@@ -142,7 +140,7 @@ def _find_exact(event_id: str, text: str) -> list[str]:
     if not text or " " in text:
         return []
     found_ticket_id, buyer_order_ids = parallel.both(
-        lambda: tickets.find_id_of_code(read_code(text)), lambda: queries.list_event_order_ids(text, event_id)
+        lambda: find_ticket_id(read_code(text)), lambda: queries.list_event_order_ids(text, event_id)
     )
     ticket_order_ids = [found_ticket_id.rpartition("-")[0]] if found_ticket_id is not None else []
     return [*ticket_order_ids, *sorted(buyer_order_ids, reverse=True)]

@@ -28,8 +28,8 @@ from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.store import scan_tickets
 
 # Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase is up to three items (an order without
 # money cannot be disputed), and changes up to two days and the figures of a promo code. A ticket changes more than two days only if its
@@ -233,7 +233,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
     wait(WAIT_SECONDS)
     purchases = _apply(generation, map(purchase_state, queries.scan_purchases()))
     forgotten = _apply(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
-    checked_in = _apply(generation, (ticket_state(ticket) for ticket in tickets.scan_tickets() if ticket.checkins))
+    checked_in = _apply(generation, (ticket_state(ticket) for ticket in scan_tickets() if ticket.checkins))
     for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
         index_orders(generation, orders)
     entries = 0

@@ -27,8 +27,8 @@ from chalicelib.promotions.model import normalize
 from chalicelib.purchases import queries, views
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.views import OrderItem
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
+from chalicelib.tickets.store import load_tickets
 
 SoldStatus = Literal["paid", "partially_refunded", "refunded"]
 
@@ -151,7 +151,7 @@ def _load_guests(purchases: Iterable[Purchase]) -> dict[str, list[SaleGuest]]:
     """Load the named guests of orders, by order id."""
     ids = {ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets}
     guests: dict[str, list[SaleGuest]] = {}
-    for ticket in sorted(tickets.load_tickets(ids), key=lambda ticket: (ticket.purchase_id, ticket.number)):
+    for ticket in sorted(load_tickets(ids), key=lambda ticket: (ticket.purchase_id, ticket.number)):
         named = [SaleGuest(ticket.seat_number(guest.seat), guest.name) for guest in ticket.guests if guest.name is not None]
         guests.setdefault(ticket.purchase_id, []).extend(named)
     return guests

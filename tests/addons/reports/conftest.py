@@ -12,7 +12,7 @@ from chalicelib.addons.reports.figures import Figures, entry_figures, purchase_f
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import queries
-from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import scan_tickets
 from devtools.dynamodb.event_source_mapping import StreamPoller
 from infra.event_sources import CONSUMERS
 from infra.local.event_sources import create_poller
@@ -50,7 +50,7 @@ def recounted_figures() -> dict[str, Figures]:
         counted.setdefault(purchase.event_id, []).append(purchase_figures(purchase))
     for entry in ledger.scan_entries():
         counted.setdefault(entry.event_id, []).append(entry_figures(entry))
-    for ticket in tickets.scan_tickets():
+    for ticket in scan_tickets():
         counted.setdefault(ticket.event_id, []).append(ticket_figures(ticket))
     return {event_id: total(parts) for event_id, parts in counted.items()}
 
