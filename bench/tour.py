@@ -369,13 +369,13 @@ class _Tour(TourClient):
         for action in ("pause", "resume"):
             self.post(f"/admin/events/{event_id}/{action}", token=self.admin)
         sent = outbox.new_notification("order_confirmed", order_id, 1, user_id=self.name, event_id=event_id, now=clock.now())
-        outbox.queue(replace(sent, status="sent", next_at=None))
+        outbox.queue_notification(replace(sent, status="sent", next_at=None))
         self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
         ses_reports.suppress("gone@example.com", "bounced", clock.now())
         self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
-        self.get(f"/unsubscribe?token={unsubscription.token(order_id)}")
-        self.post(f"/unsubscribe?token={unsubscription.token(order_id)}")
+        self.get(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
+        self.post(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
 
     def wait_for_tickets(self) -> None:
         """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""

@@ -17,7 +17,7 @@ from bootstrap.aws_errors import store_failure
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _check_arguments(chosen)
             _check_stage()
             report = _compare(chosen)
-            open_cases = [case for case in cases.list_open() if case.needs_person]
+            open_cases = [case for case in money_cases.list_open_cases() if case.needs_person]
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
     except (ComparisonFailed, settings.SettingsError) as error:

@@ -10,7 +10,7 @@ from chalicelib.catalog.model import Catalog
 from chalicelib.foundation import settings
 from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.inventory.store import scan_shards
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
@@ -225,7 +225,7 @@ def _expected_balance(purchase: Purchase) -> int:
 
 def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:
     """Check that exactly the unfinished refunds and disputes are open cases, so that the sweep or an admin finds them."""
-    recorded = {(case.purchase_id, f"{case.kind}#{case.id}") for case in cases.list_open() if case.kind != "finding"}
+    recorded = {(case.purchase_id, f"{case.kind}#{case.id}") for case in money_cases.list_open_cases() if case.kind != "finding"}
     expected, dismissed = set(), set()
     for purchase in purchases_by_id.values():
         expected |= {(purchase.id, f"refund#{refund.id}") for refund in purchase.refunds if refund.status != "succeeded"}

@@ -11,7 +11,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.reconciliation import schedule
 
@@ -59,7 +59,7 @@ class OpenCasesView(Struct, frozen=True, kw_only=True):
 def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
     """Return a page of the open cases, with the result of the last reconciliation."""
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
-    last_run, (open_cases, last) = schedule.load_last_run(), cases.list_page(query.limit, after)
+    last_run, (open_cases, last) = schedule.load_last_run(), money_cases.list_cases(query.limit, after)
     return OpenCasesView(
         open=[_case_view(case) for case in open_cases],
         next_cursor=cursors.encode(last) if last else None,
@@ -74,14 +74,14 @@ def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
     Disputes close when the bank decides, and other refunds when they succeed. Raises NotFound if the case cannot be closed by hand or has
     just changed.
     """
-    case = cases.find_manual_case(order_id, case_id)
+    case = money_cases.find_manual_case(order_id, case_id)
     if case is None:
         raise NotFound("No open case with this id can be closed by hand. Disputes and pending refunds close automatically.")
     entry = audit.entry_item(
         f"order#{order_id}", "finding.dismissed", actor, now, {"finding": case_id}, event_id=case.details.get("event_id")
     )
     try:
-        dynamo.transact([cases.dismiss_case_item(case), entry])
+        dynamo.transact([money_cases.dismiss_case_item(case), entry])
     except dynamo.TransactionCanceled:
         raise NotFound("This case has just changed. Reload the list of open cases.") from None
 

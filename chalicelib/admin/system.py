@@ -10,7 +10,7 @@ from chalicelib.edge.job_runs import JobRun
 from chalicelib.edge.scheduled import INTERVALS
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.notifications import outbox
 from chalicelib.reconciliation import schedule
 
@@ -65,7 +65,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
 def load_system(now: int) -> SystemView:
     """Return the state of the jobs and their backlogs at `now`. May miss writes of the last second."""
     (mails, refunds), (last_run, runs) = parallel.both(
-        lambda: parallel.both(lambda: outbox.list_late(now, COUNTED), lambda: cases.list_due("refund", now, COUNTED)),
+        lambda: parallel.both(lambda: outbox.list_late_notifications(now, COUNTED), lambda: money_cases.list_due("refund", now, COUNTED)),
         lambda: parallel.both(schedule.load_last_run, lambda: job_runs.load(sorted(INTERVALS))),
     )
     current = settings.current()

@@ -45,10 +45,10 @@ def entry_item(
 
 def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
     """Return the latest `limit` entries about `subject`, newest first. The read is strongly consistent."""
-    return list_page(AuditFilter(subject=subject), limit).entries
+    return search_entries(AuditFilter(subject=subject), limit).entries
 
 
-def list_page(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
+def search_entries(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
     """Return up to `limit` entries that the filter accepts, newest first. `before` is the `next_before` of the previous page.
 
     A page ends early after MAX_ROWS_READ rows, and its `next_before` says where to continue. Only a list of one subject is strongly

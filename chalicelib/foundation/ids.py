@@ -34,7 +34,7 @@ def new_id() -> str:
     return str(ULID.from_timestamp(clock.precise_now()))
 
 
-def lowest_id_of(second: int) -> str:
+def lowest_id(second: int) -> str:
     """Return the lowest id that `new_id` can return in this epoch second, which is greater than all earlier ids."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))
 

@@ -1,10 +1,9 @@
-"""Open money cases, and their table: unfinished refunds, undecided disputes, and findings that only a person can resolve.
+"""Open money cases: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
 A case that follows from a change is opened in the transaction of that change, so a crash never loses the case. The sweep works on refunds
 when they are due; `GET /admin/reconciliation` lists every open case.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -42,8 +41,76 @@ class Case(Struct, frozen=True):
         return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.details}
 
 
-# Table `cases` has one item per open case; closing a case deletes its item. The index `due` has only cases with a `next_at`, sorted by it,
-# so a run of the sweep reads no others. The index `open` has the keys of all cases by age, for lists of any length.
+def open_case_item(
+    purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
+) -> dynamo.TransactItem:
+    """Transaction item that opens a case, or updates the case if it is already open."""
+    return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
+
+
+def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
+    """Transaction item that closes a case; does nothing if the case is not open."""
+    return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
+
+
+def dismiss_case_item(case: Case) -> dynamo.TransactItem:
+    """Transaction item that closes a case for a person; cancels the transaction if the case is closed or back with the sweep."""
+    needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
+    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
+
+
+def postpone_case(case: Case, next_at: int) -> None:
+    """Schedule the sweep to work on a case at `next_at`, unless its `next_at` has changed since the case was read."""
+    row = CaseRow(case.purchase_id, _key(case.kind, case.id))
+    dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
+
+
+def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
+    """Return at most `limit` due cases of a kind, longest due first. May miss changes of the last second."""
+    return [_case(row) for row in CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)]
+
+
+def list_cases(limit: int, after: str | None) -> tuple[list[Case], str | None]:
+    """Return a page of at most `limit` open cases after the position `after`, oldest first, and the next page's `after`.
+
+    The returned position is None on the last page. A case that was opened within the last second may be missing. A case that was closed
+    in the meantime is left out, so a page may be shorter than `limit`.
+    """
+    beyond: Any = CaseRow.position > after if after is not None else None
+    rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
+    keys = [{"purchase_id": {"S": row.purchase_id}, "case_key": {"S": row.case_key}} for row in rows[:limit]]
+    found = [CaseRow.from_raw_data(item) for item in dynamo.batch_get(CaseRow.name(), keys, consistent=True)]
+    return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
+
+
+def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
+    """Open a finding, which admins see until a person or a later comparison closes it.
+
+    Returns False, and writes nothing, if the finding is already open.
+    """
+    row = _row(Case(purchase_id, "finding", finding_id, now, None, details))
+    return dynamo.put_if(row, "attribute_not_exists(purchase_id)") is None
+
+
+def close_finding(purchase_id: str, finding_id: str) -> None:
+    """Close a finding whose difference is gone; does nothing if the finding is not open."""
+    CaseRow(purchase_id, _key("finding", finding_id)).delete()
+
+
+def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
+    """Return the open case with this id if only a person can close it, else None."""
+    cases = map(_case, CaseRow.query(purchase_id, consistent_read=True))
+    return next((case for case in cases if case.id == case_id and case.needs_person), None)
+
+
+def list_open_cases() -> list[Case]:
+    """Return all open cases, oldest first; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
+    cases = map(_case, CaseRow.scan(consistent_read=True))
+    return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
+
+
+# The table `cases` has one item per open case; closing a case deletes its item. The index `due` has only cases with a `next_at`, sorted by
+# it, so a run of the sweep reads no others. The index `open` has the keys of all cases by age, for lists of any length.
 
 _LISTED = "open"
 
@@ -92,69 +159,6 @@ class CaseRow(dynamo.Table):
     open_index = OpenIndex()
 
 
-def open_case_item(
-    purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
-) -> dynamo.TransactItem:
-    """Transaction item that opens a case, or updates the case if it is already open."""
-    return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
-
-
-def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
-    """Transaction item that closes a case; does nothing if the case is not open."""
-    return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
-
-
-def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case for a person; cancels the transaction if the case is closed or back with the sweep."""
-    needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
-    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
-
-
-def put_new(case: Case) -> bool:
-    """Open a case outside of any transaction. Returns False, and writes nothing, if the case is already open."""
-    return dynamo.put_if(_row(case), "attribute_not_exists(purchase_id)") is None
-
-
-def postpone(case: Case, next_at: int) -> None:
-    """Schedule the sweep to work on a case at `next_at`, unless its `next_at` has changed since the case was read."""
-    row = CaseRow(case.purchase_id, _key(case.kind, case.id))
-    dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
-
-
-def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:
-    """Close a case outside of any transaction; does nothing if the case is not open."""
-    CaseRow(purchase_id, _key(kind, case_id)).delete()
-
-
-def query_purchase(purchase_id: str) -> Iterator[Case]:
-    """The open cases of one purchase; strongly consistent."""
-    return (_case(row) for row in CaseRow.query(purchase_id, consistent_read=True))
-
-
-def query_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
-    """The due cases of a kind, those that have been due longest first. May miss changes of the last second."""
-    rows = CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)
-    return (_case(row) for row in rows)
-
-
-def query_open(limit: int, after: str | None) -> tuple[list[Case], str | None]:
-    """Return a page of at most `limit` open cases after the position `after`, oldest first, and the next page's `after`.
-
-    The returned position is None on the last page. A case that was opened within the last second may be missing. A case that was closed
-    in the meantime is left out, so a page may be shorter than `limit`.
-    """
-    beyond: Any = CaseRow.position > after if after is not None else None
-    rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
-    keys = [{"purchase_id": {"S": row.purchase_id}, "case_key": {"S": row.case_key}} for row in rows[:limit]]
-    found = [CaseRow.from_raw_data(item) for item in dynamo.batch_get(CaseRow.name(), keys, consistent=True)]
-    return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
-
-
-def scan() -> Iterator[Case]:
-    """All open cases, in no particular order; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
-    return (_case(row) for row in CaseRow.scan(consistent_read=True))
-
-
 def _key(kind: CaseKind, case_id: str) -> str:
     return f"{kind}#{case_id}"
 
@@ -171,39 +175,3 @@ def _case(row: CaseRow) -> Case:
     kind, _, case_id = row.case_key.partition("#")
     next_at = int(row.next_at) if row.next_at is not None else None
     return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, msgspec.json.decode(row.details))
-
-
-def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
-    """Open a finding, which admins see until a person or a later comparison closes it.
-
-    Returns False, and writes nothing, if the finding is already open.
-    """
-    return put_new(Case(purchase_id, "finding", finding_id, now, None, details))
-
-
-def close_finding(purchase_id: str, finding_id: str) -> None:
-    """Close a finding whose difference is gone; does nothing if the finding is not open."""
-    delete(purchase_id, "finding", finding_id)
-
-
-def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
-    """Return the open case with this id if only a person can close it, else None."""
-    return next((case for case in query_purchase(purchase_id) if case.id == case_id and case.needs_person), None)
-
-
-def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
-    """At most `limit` due cases of a kind, those that have been due longest first."""
-    return list(query_due(kind, now, limit))
-
-
-def list_page(limit: int, after: str | None) -> tuple[list[Case], str | None]:
-    """Return a page of at most `limit` open cases, oldest first, and the position to pass as `after` for the next page.
-
-    The position is None on the last page. A case that was opened within the last second may be missing. Makes two round trips.
-    """
-    return query_open(limit, after)
-
-
-def list_open() -> list[Case]:
-    """All open cases, oldest first. Reads the whole table: for jobs and commands, never for requests."""
-    return sorted(scan(), key=lambda case: (case.since, case.purchase_id, case.kind, case.id))

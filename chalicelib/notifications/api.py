@@ -24,7 +24,7 @@ def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
     """Receive a message of the SNS topic where SES reports deliveries, bounces and complaints."""
     from chalicelib.notifications import ses_reports
 
-    return Reply(ReportReceiptView(ses_reports.handle(request.read_body(), request.now)))
+    return Reply(ReportReceiptView(ses_reports.handle_message(request.read_body(), request.now)))
 
 
 class UnsubscribeQuery(Struct, forbid_unknown_fields=True, frozen=True):
@@ -45,7 +45,7 @@ def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> R
     from chalicelib.notifications import unsubscription
 
     unsubscription.read_token(query.token)
-    return Reply(unsubscription.ask(request.language), headers={**unsubscription.HEADERS})
+    return Reply(unsubscription.question_page(request.language), headers={**unsubscription.HEADERS})
 
 
 @route(
@@ -60,7 +60,7 @@ def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done 
 
     unsubscription.unsubscribe(query.token, request.now)
     if unsubscription.MEDIA_TYPE in (request.header("accept") or ""):
-        return Reply(unsubscription.confirm(request.language), headers={**unsubscription.HEADERS})
+        return Reply(unsubscription.confirmation_page(request.language), headers={**unsubscription.HEADERS})
     return Reply(Done("You will not receive any more emails about this offer. The offer stays in your account until it expires."))
 
 
@@ -69,5 +69,5 @@ def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[D
     """Allow mails to a suppressed address again."""
     from chalicelib.notifications import ses_reports
 
-    ses_reports.release(body.email, request.require_user().user_id, request.now)
+    ses_reports.release_address(body.email, request.require_user().user_id, request.now)
     return Reply(Done("This address receives emails again. You can now resend the emails that it missed."))

@@ -27,7 +27,7 @@ RESERVE_SECONDS = 10  # no mails are begun with less time left before the deadli
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 
-class Report(Struct):
+class DeliveryReport(Struct):
     """The result of a run. `backlog` counts the due notifications not sent yet; `oldest_seconds` is how late the oldest of them is."""
 
     sent: int = 0
@@ -37,13 +37,13 @@ class Report(Struct):
     oldest_seconds: int = 0
 
 
-def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> Report:
+def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> DeliveryReport:
     """Send the due notifications, at most `mail_rate` mails per second.
 
     `compose` returns the mail of a notification, or None if the notification has become moot. Without a provider, nothing is sent and all
     notifications stay queued.
     """
-    report, provider, queued = Report(), providers.find_provider(), _query_queued()
+    report, provider, queued = DeliveryReport(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
     if due and provider is not None:
         _send_all(due, provider, compose, report, wait)
@@ -57,7 +57,7 @@ def _query_queued() -> list[Due]:
     return store.query_queued(clock.now() + MAX_WAIT_SECONDS, COUNTED)
 
 
-def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: Report, wait: Callable[[float], None]) -> None:
+def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, wait: Callable[[float], None]) -> None:
     """Send the due notifications in chunks, one chunk per second, while time is left and the provider accepts mails."""
     began, rate = clock.monotonic(), settings.current().mail_rate
     for start in range(0, len(due), rate):
@@ -70,9 +70,9 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
             wait(max(0.0, 1 - (clock.monotonic() - chunk_began)))
 
 
-def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: Report) -> bool:
+def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> bool:
     """Send one chunk. Returns False if the provider accepts no further mails now."""
-    found = {notification.id: notification for notification in store.load(due.id for due in chunk)}
+    found = {notification.id: notification for notification in store.load_notifications(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
     outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
     report.sent += outcomes.count("sent")
@@ -95,7 +95,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
     try:
         return _send(claimed, provider, compose)
     except ProviderBusy as error:
-        _end(claimed, _postponed(notification, error))
+        _save_outcome(claimed, _postponed(notification, error))
         return "busy"
     except MailRefused as error:
         _give_up(claimed, str(error))
@@ -113,15 +113,15 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
 def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> str:
     message = compose(claimed)
     if message is None:
-        _end(claimed, replace(claimed, status="dropped", next_at=None))
+        _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
         return "dropped"
     if ses_reports.is_suppressed(message.to):
         log.count("mails_suppressed")
-        _end(claimed, replace(claimed, status="suppressed", next_at=None))
+        _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
-    provider_id = provider.send(outbox.encode(message))
+    provider_id = provider.send(outbox.encode_mail(message))
     log.count("mails_sent")
-    _end(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
+    _save_outcome(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
     return "sent"
 
 
@@ -131,14 +131,14 @@ def _fail(claimed: Notification, failure: str) -> None:
         return
     log.count("mails_failed")
     log.warning("notification.failed", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
-    _end(claimed, replace(claimed, next_at=clock.now() + _wait_seconds(claimed.attempts), failure=failure))
+    _save_outcome(claimed, replace(claimed, next_at=clock.now() + _wait_seconds(claimed.attempts), failure=failure))
 
 
 def _give_up(claimed: Notification, failure: str) -> None:
     log.count("mails_failed")
     log.count("notifications_given_up")
     log.warning("notification.given_up", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
-    _end(claimed, replace(claimed, status="failed", next_at=None, failure=failure))
+    _save_outcome(claimed, replace(claimed, status="failed", next_at=None, failure=failure))
 
 
 def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
@@ -146,7 +146,7 @@ def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
     return replace(notification, next_at=clock.now(), changed_at=clock.now(), failure=str(error))
 
 
-def _end(claimed: Notification, after: Notification) -> None:
+def _save_outcome(claimed: Notification, after: Notification) -> None:
     store.end_attempt(claimed, replace(after, changed_at=clock.now()))
 
 
@@ -156,7 +156,7 @@ def _wait_seconds(attempts: int) -> int:
     return int(random.uniform(longest / 2, longest))
 
 
-def _measure_backlog(queued: list[Due], report: Report) -> None:
+def _measure_backlog(queued: list[Due], report: DeliveryReport) -> None:
     """Measure the backlog. Without a backlog, no metric is written, because each metric costs money even in a month without sales."""
     late = [clock.now() - due.due_at for due in queued if due.due_at <= clock.now()]
     report.backlog, report.oldest_seconds = len(late), max(late, default=0)

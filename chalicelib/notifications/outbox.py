@@ -19,9 +19,7 @@ from chalicelib.notifications.model import (
     NotResendable,
     notification_id,
 )
-from chalicelib.notifications.store import Due, query_event, query_problem
-
-__all__ = ["query_event", "query_problem"]
+from chalicelib.notifications.store import Due
 
 
 def new_notification(
@@ -56,7 +54,7 @@ def new_notification(
     )
 
 
-def queue(notification: Notification) -> bool:
+def queue_notification(notification: Notification) -> bool:
     """Queue a notification. Returns False if a notification with this id already exists, in any status."""
     is_new = store.put_new(notification)
     if is_new:
@@ -64,29 +62,25 @@ def queue(notification: Notification) -> bool:
     return is_new
 
 
-def queue_item(notification: Notification) -> dynamo.TransactItem:
+def queue_notification_item(notification: Notification) -> dynamo.TransactItem:
     """Transaction item that queues a notification; canceled if a notification with this id already exists."""
     return store.put_new_item(notification)
 
 
-def list_late(now: int, limit: int) -> list[Due]:
+def list_late_notifications(now: int, limit: int) -> list[Due]:
     """List the queued notifications that are late, including those that wait for a retry, at most `limit` of each lane."""
     return [due for due in store.query_queued(now + store.MAX_WAIT_SECONDS, limit) if due.due_at <= now]
 
 
-def find(wanted_id: str) -> Notification | None:
-    return store.find(wanted_id)
-
-
-def get(wanted_id: str) -> Notification:
+def get_notification(wanted_id: str) -> Notification:
     """Return a notification. Raises NotificationNotFound."""
-    found = store.find(wanted_id)
+    found = store.find_notification(wanted_id)
     if found is None:
         raise NotificationNotFound()
     return found
 
 
-def resend(notification: Notification, actor: str, now: int) -> Notification:
+def resend_notification(notification: Notification, actor: str, now: int) -> Notification:
     """Queue a notification again, audited. Returns it. Raises NotResendable if it is already queued, or changed at the same time."""
     if notification.status == "queued":
         raise NotResendable(message_id=notification.id)
@@ -96,13 +90,13 @@ def resend(notification: Notification, actor: str, now: int) -> Notification:
         dynamo.transact([store.requeue_item(notification, now), entry])
     except dynamo.TransactionCanceled:
         raise NotResendable(message_id=notification.id) from None
-    return get(notification.id)
+    return get_notification(notification.id)
 
 
 # Encoding as RFC 5322 messages, with the header that RFC 3834 requires of automatic mail.
 
 
-def encode(message: MailMessage) -> EncodedMail:
+def encode_mail(message: MailMessage) -> EncodedMail:
     """Encode a mail for a provider, with the sender from the settings."""
     sender = settings.current().mail_from
     address = parseaddr(sender)[1]

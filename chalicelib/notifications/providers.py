@@ -39,9 +39,7 @@ def find_provider() -> MailProvider | None:
     """Return the provider that the settings name, or None if no provider is set. Raises SettingsError for a malformed setting."""
     if settings.current().mail_provider == "ses":
         return SesProvider()
-
-    provider: MailProvider | None = find_smtp_server()
-    return provider
+    return find_smtp_server()
 
 
 # The client of SES.

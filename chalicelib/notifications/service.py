@@ -46,7 +46,7 @@ def send(draft: MailDraft) -> bool:
         log.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
         return False
     try:
-        provider.send(outbox.encode(draft.compose()))
+        provider.send(outbox.encode_mail(draft.compose()))
     except MailFailed as error:
         log.count("mails_failed")
         log.warning("mail.failed", kind=draft.kind, error=str(error))

@@ -66,7 +66,7 @@ class SesReport(Struct, frozen=True, rename="camel"):
     complaint: Complaint | None = None
 
 
-def handle(raw: bytes, now: int) -> str:
+def handle_message(raw: bytes, now: int) -> str:
     """Process a message of the SNS topic. Returns the outcome in one word. Raises SnsRefused."""
     message = read_message(raw, now)
     if message.type == "SubscriptionConfirmation":
@@ -231,7 +231,7 @@ def is_suppressed(address: str) -> bool:
     return store.is_suppressed(_digest(address))
 
 
-def release(address: str, actor: str, now: int) -> None:
+def release_address(address: str, actor: str, now: int) -> None:
     """Allow mails to an address again. The audit entry does not contain the address. Raises NotSuppressed."""
     entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
     try:

@@ -120,12 +120,13 @@ def put_new_item(notification: Notification) -> dynamo.TransactItem:
     return dynamo.put(_row(notification), "attribute_not_exists(id)")
 
 
-def find(notification_id: str) -> Notification | None:
+def find_notification(notification_id: str) -> Notification | None:
+    """Return the notification, or None."""
     row = NotificationRow.find(notification_id)
     return _notification(row) if row else None
 
 
-def load(ids: Iterable[str]) -> list[Notification]:
+def load_notifications(ids: Iterable[str]) -> list[Notification]:
     """Load the notifications with these ids that exist, strongly consistent, in no particular order."""
     keys = [{"id": {"S": notification_id}} for notification_id in ids]
     return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
@@ -137,13 +138,13 @@ def query_queued(until: int, limit: int) -> list[Due]:
     The result may miss notifications written within the last second, because the index lags.
     """
     condition: Any = NotificationRow.next_at <= until
-    read = lambda lane: list(NotificationRow.due_index.query(str(lane), condition, limit=limit))  # noqa: E731
-    rows = [row for lane in parallel.call_each(read, range(LANES)) for row in lane]
+    lanes = parallel.call_each(lambda lane: list(NotificationRow.due_index.query(str(lane), condition, limit=limit)), range(LANES))
+    rows = [row for lane in lanes for row in lane]
     found = [Due(row.id, int(row.next_at), int(row.due_at)) for row in rows]
     return sorted(found, key=lambda due: due.next_at)
 
 
-def query_event(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+def list_event_notifications(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
     """List at most `limit` notifications about an event, the newest first, after the position `after`.
 
     Returns them and the position for the next page, None at the end.
@@ -151,8 +152,8 @@ def query_event(event_id: str, limit: int, after: str | None) -> tuple[list[Noti
     return _load_page(NotificationRow.event_index, event_id, limit, after)
 
 
-def query_problem(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """List at most `limit` notifications of all events with this problem. Order and results are those of `query_event`."""
+def list_problem_notifications(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+    """List at most `limit` notifications of all events with this problem. Sorted and paged like `list_event_notifications`."""
     return _load_page(NotificationRow.problem_index, problem, limit, after)
 
 
@@ -220,7 +221,7 @@ def _changes(after: Notification) -> dict[str, Any]:
 def _load_page(index: Any, key: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
     beyond: Any = NotificationRow.position < after if after is not None else None
     rows = list(index.query(key, beyond, limit=limit + 1, scan_index_forward=False))
-    found = load(row.id for row in rows[:limit])
+    found = load_notifications(row.id for row in rows[:limit])
     page = sorted(found, key=lambda notification: _position(notification), reverse=True)
     return page, rows[limit - 1].position if len(rows) > limit else None
 

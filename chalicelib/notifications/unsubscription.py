@@ -14,14 +14,14 @@ from chalicelib.notifications import store
 from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_id
 
 
-def token(offer_id: str) -> str:
+def new_token(offer_id: str) -> str:
     """The token that names an offer in a link. It is signed, so that nobody else can create it."""
     return f"{offer_id}.{_signature(offer_id)}"
 
 
-def headers(offer_id: str) -> dict[str, str]:
+def mail_headers(offer_id: str) -> dict[str, str]:
     """The mail headers that make mail programs show an unsubscribe button."""
-    url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={token(offer_id)}"
+    url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={new_token(offer_id)}"
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
@@ -84,7 +84,7 @@ WORDS: dict[Language, Words] = {
 }
 
 
-def ask(language: Language) -> str:
+def question_page(language: Language) -> str:
     """Render the page with the unsubscribe button."""
     words = WORDS[language]
     form = (
@@ -94,7 +94,7 @@ def ask(language: Language) -> str:
     return _page(language, words.question, form)
 
 
-def confirm(language: Language) -> str:
+def confirmation_page(language: Language) -> str:
     """Render the page that confirms the unsubscription."""
     return _page(language, WORDS[language].done)
 

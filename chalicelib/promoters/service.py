@@ -19,7 +19,7 @@ from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 
-HIDDEN = ("draft", "test")  # event statuses that public lists leave out
+_HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
 
 
 class CoordinatorForbidden(Forbidden):
@@ -55,7 +55,7 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
     snapshot = catalog.snapshot()
     sees_all = may_act_for(identity, promoter_id)
     events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
-    shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in HIDDEN)]
+    shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in _HIDDEN_STATUSES)]
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
 
 

@@ -44,7 +44,7 @@ def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQu
     """List the promo codes of an event."""
     event = permissions.require_manager(request.require_user(), event_id)
     after = None if query.cursor is None else cursors.decode(query.cursor, _CODE)
-    found = management.list_page(event.id, query.limit + 1, after)
+    found = management.list_codes(event.id, query.limit + 1, after)
     shown = found[: query.limit]
     next_cursor = cursors.encode(shown[-1].promo_code.code) if len(found) > query.limit else None
     return Reply(PromoCodesView([promo_code_view(code.promo_code, code.uses) for code in shown], next_cursor))
@@ -65,7 +65,7 @@ def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode
     event = permissions.require_manager(caller, event_id)
 
     def execute(new_id: str) -> Reply[PromoCodeView]:
-        return _code_reply(management.create(event, body, f"promo:{new_id}", caller.user_id, request.now), 201)
+        return _code_reply(management.create_code(event, body, f"promo:{new_id}", caller.user_id, request.now), 201)
 
     return execute_once(request, caller.user_id, execute)
 
@@ -73,7 +73,7 @@ def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")
 def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeView]:
     """Show a promo code and how often it was used."""
-    return _code_reply(management.get(permissions.require_manager(request.require_user(), event_id).id, code_id))
+    return _code_reply(management.get_code(permissions.require_manager(request.require_user(), event_id).id, code_id))
 
 
 @route(
@@ -88,7 +88,7 @@ def change_promo_code(request: RequestContext, event_id: str, code_id: str, body
     """Change some fields of a promo code, or deactivate it."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
-    return _code_reply(management.update(event.id, code_id, body, caller.user_id, request.now, expected_version(request, body)))
+    return _code_reply(management.change_code(event.id, code_id, body, caller.user_id, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
@@ -96,7 +96,7 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
     """Delete an unused promo code; a used one is deactivated instead."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
-    promo_code, is_deleted = management.delete(event.id, code_id, caller.user_id, request.now, expected_version(request))
+    promo_code, is_deleted = management.delete_code(event.id, code_id, caller.user_id, request.now, expected_version(request))
     message = (
         "The promo code has been deleted."
         if is_deleted
@@ -109,7 +109,7 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
 def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
     """Check whether a promo code can be used now, and return its discount."""
     with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
-        found = management.validate(event_id, code, request.now)
+        found = management.validate_code(event_id, code, request.now)
     if found.promo_code is None:
         return Reply(ValidationView(code=normalize(code), valid=False, reason=found.reason))
     return Reply(validation_view(found.promo_code))

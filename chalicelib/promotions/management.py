@@ -20,7 +20,7 @@ from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.promotions import service, views
 from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
-from chalicelib.promotions.service import find_promo_code, retry, with_uses
+from chalicelib.promotions.service import find_promo_code, find_typed_code, retry_conflicts, with_uses
 from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
 
 
@@ -31,7 +31,7 @@ class Validation(Struct, frozen=True):
     reason: Literal["expired", "used_up"] | None = None
 
 
-def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:
+def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:
     """Create a code and the stock of its uses. If an earlier attempt with this `stock_id` created the code, return it unchanged.
 
     Raises InvalidInput and PromoCodeTaken.
@@ -51,7 +51,7 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
     )
     _check(new)
     try:
-        service.create(new, actor, now)
+        service.create_code(new, actor, now)
     except dynamo.TransactionCanceled:
         existing = find_promo_code(event.id, new.code)
         if existing is None or existing.stock_id != stock_id:
@@ -60,19 +60,21 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
     return CodeWithUses(new, Stock(capacity=new.capacity, available=new.capacity, held=0, sold=0, is_open=True))
 
 
-def get(event_id: str, code: str) -> CodeWithUses:
+def get_code(event_id: str, code: str) -> CodeWithUses:
     """Return a code with the current stock of its uses. Raises NotFound."""
-    return with_uses(_get(event_id, code))
+    return with_uses(_get_promo_code(event_id, code))
 
 
-def list_page(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
+def list_codes(event_id: str, limit: int, after: str | None) -> list[CodeWithUses]:
     """Return at most `limit` codes of an event that follow the code `after` alphabetically, with their uses."""
     codes = service.list_codes(event_id, limit, after)
     stocks = read_stock({promo_code.stock_id: promo_code.shards for promo_code in codes})
     return [CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK)) for promo_code in codes]
 
 
-def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> CodeWithUses:
+def change_code(
+    event_id: str, code: str, changes: PromoCodeChanges, actor: str, now: int, expected: Expected = ANY_VERSION
+) -> CodeWithUses:
     """Change fields of a code. Open checkouts keep their discount. No new version is written if nothing differs.
 
     Raises InvalidInput, NotFound, ManagedByBootstrap, MaxUsesTooSmall, PromoCodeChanging and the errors of `expected`.
@@ -85,12 +87,12 @@ def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now:
             raise InvalidInput("A promo code cannot be renamed. Create another one and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
         _check(after)
-        return with_uses(service.change(before, after, actor, now))
+        return with_uses(service.change_code(before, after, actor, now))
 
-    return retry(attempt)
+    return retry_conflicts(attempt)
 
 
-def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> tuple[PromoCode, bool]:
+def delete_code(event_id: str, code: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> tuple[PromoCode, bool]:
     """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
 
     Raises NotFound, ManagedByBootstrap, PromoCodeChanging and the errors of `expected`.
@@ -99,15 +101,15 @@ def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = 
     def attempt() -> tuple[PromoCode, bool]:
         before = _get_changeable(event_id, code)
         expected.check(before)
-        return service.withdraw(before, actor, now)
+        return service.withdraw_code(before, actor, now)
 
-    return retry(attempt)
+    return retry_conflicts(attempt)
 
 
-def validate(event_id: str, code: str, now: int) -> Validation:
-    """Tell whether a code of a visible event can be used now. Raises NotFound only if the event is missing."""
+def validate_code(event_id: str, code: str, now: int) -> Validation:
+    """Return whether a code of a visible event can be used now. Raises NotFound only if the event is missing."""
     catalog.get_visible_event(event_id)
-    promo_code = find_promo_code(event_id, normalize(code))
+    promo_code = find_typed_code(event_id, code)
     if promo_code is None or not promo_code.is_active:
         return Validation(None)
     if promo_code.is_expired(now):
@@ -119,15 +121,15 @@ def validate(event_id: str, code: str, now: int) -> Validation:
     return Validation(promo_code)
 
 
-def _get(event_id: str, code: str) -> PromoCode:
-    promo_code = find_promo_code(event_id, normalize(code))
+def _get_promo_code(event_id: str, code: str) -> PromoCode:
+    promo_code = find_typed_code(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id, promo_code=normalize(code))
     return promo_code
 
 
 def _get_changeable(event_id: str, code: str) -> PromoCode:
-    promo_code = _get(event_id, code)
+    promo_code = _get_promo_code(event_id, code)
     if promo_code.managed_by == "bootstrap":
         message = "This promo code is managed by the bootstrap file. Change it there and apply the file."
         raise ManagedByBootstrap(message, event_id=event_id, promo_code=promo_code.code)
@@ -184,18 +186,18 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
     """
 
     def attempt() -> None:
-        stored = service.find_promo_code(declared.event_id, declared.code)
+        stored = find_promo_code(declared.event_id, declared.code)
         conditions = [catalog.served_version_item(version)]
         if stored is None:
             shards = shard_count(declared.max_total_uses)
             new = replace(declared, stock_id=f"promo:{ids.new_id()}", shards=shards, created_at=now, updated_at=now)
-            service.create(new, actor, now, conditions)
+            service.create_code(new, actor, now, conditions)
         elif stored.managed_by == "api":
             raise PromoCodeTaken(promo_code=stored.code)
         else:
-            service.change(stored, with_stored_fields(stored, declared), actor, now, conditions)
+            service.change_code(stored, with_stored_fields(stored, declared), actor, now, conditions)
 
-    service.retry(attempt)
+    retry_conflicts(attempt)
 
 
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
@@ -205,8 +207,8 @@ def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, n
     """
 
     def attempt() -> None:
-        stored = service.find_promo_code(event_id, code)
+        stored = find_promo_code(event_id, code)
         if stored is not None:
-            service.withdraw(stored, actor, now, [catalog.served_version_item(version)])
+            service.withdraw_code(stored, actor, now, [catalog.served_version_item(version)])
 
-    service.retry(attempt)
+    retry_conflicts(attempt)

@@ -1,4 +1,4 @@
-"""The store of promo codes, and the transactions that write a code together with the stock of its uses.
+"""Find promo codes, and write each together with the stock of its uses, so that the capacity of the stock always matches the code.
 
 Managers and the bootstrap file change codes through `management`.
 """
@@ -20,29 +20,21 @@ from chalicelib.inventory.capacity import resize_stock_items
 from chalicelib.inventory.model import NO_STOCK, CapacityInUse
 from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCode, PromoCodeChanging, normalize, shard_count
 
-# The table `promotions`, which has the codes of an event in alphabetical order.
+MAX_ATTEMPTS = 5
+PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
 
-
-class PromoCodeRow(dynamo.Table):
-    """A promo code. `content` is the whole code as JSON; `version` is a separate attribute so that conditions can use it."""
-
-    feature = "promotions"
-    contents = "Promo codes."
-    personal_data = None
-
-    class Meta:
-        table_name = None
-
-    event_id = UnicodeAttribute(hash_key=True)
-    code = UnicodeAttribute(range_key=True)
-    version = NumberAttribute()
-    content = UnicodeAttribute()
+T = TypeVar("T")
 
 
 def find_promo_code(event_id: str, code: str) -> PromoCode | None:
     """Return the code, read with strong consistency, or None."""
     row = PromoCodeRow.find(event_id, code)
     return None if row is None else _promo_code(row)
+
+
+def find_typed_code(event_id: str, text: str) -> PromoCode | None:
+    """Return the code that a buyer typed, in any case and spacing, read with strong consistency, or None."""
+    return find_promo_code(event_id, normalize(text))
 
 
 def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
@@ -56,53 +48,21 @@ def scan_codes() -> Iterator[PromoCode]:
     return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
 
 
-def create_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that writes a new code; it fails if the event already has the code."""
-    return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
-
-
-def replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that replaces a code; it fails if the code has changed since it was read."""
-    return dynamo.put(_row(after), "version = :before", before=before.version)
-
-
-def delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
-    """Transaction item that deletes a code; it fails if the code has changed since it was read."""
-    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
-
-
-def _row(promo_code: PromoCode) -> PromoCodeRow:
-    content = msgspec.json.encode(promo_code).decode()
-    return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=content)
-
-
-def _promo_code(row: PromoCodeRow) -> PromoCode:
-    return msgspec.json.decode(row.content, type=PromoCode)
-
-
-# A code and the stock of its uses are written in one transaction, so the capacity of the stock always matches the code.
-
-MAX_ATTEMPTS = 5
-PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
-
-T = TypeVar("T")
-
-
 def with_uses(promo_code: PromoCode) -> CodeWithUses:
     """Return the code with the current stock of its uses."""
     stocks = read_stock({promo_code.stock_id: promo_code.shards})
     return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
 
 
-def create(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
+def create_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> None:
     """Write a new code and its stock. Raises TransactionCanceled if the event already has the code or a condition fails."""
     shards = inventory.new_shard_items(new.stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     entry = _audit_item(new, "promo_code.created", actor, now, None)
-    dynamo.transact([*conditions, create_item(new), *inventory.create_shard_items(shards), entry])
+    dynamo.transact([*conditions, _create_item(new), *inventory.create_shard_items(shards), entry])
 
 
-def change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
-    """Write the next version of a code and resize the stock of its uses; write nothing if nothing differs. Returns the code as it is then.
+def change_code(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
+    """Write the next version of a code and resize the stock of its uses; write nothing if nothing differs. Returns the code as stored.
 
     Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
@@ -114,25 +74,25 @@ def change(before: PromoCode, after: PromoCode, actor: str, now: int, conditions
         resized = _resize_items(before, after)
     after = replace(after, version=before.version + 1, updated_at=now)
     entry = _audit_item(after, "promo_code.changed", actor, now, before)
-    dynamo.transact([*conditions, replace_item(before, after), *resized, entry])
+    dynamo.transact([*conditions, _replace_item(before, after), *resized, entry])
     return after
 
 
-def withdraw(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
+def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
     """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
 
     Raises TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
     uses = with_uses(before).uses
     if uses.sold or uses.held:
-        return change(before, replace(before, is_active=False), actor, now, conditions), False
+        return change_code(before, replace(before, is_active=False), actor, now, conditions), False
     shards = inventory.delete_shard_items(before.stock_id, before.shards)  # fails if somebody uses the code meanwhile
     entry = _audit_item(before, "promo_code.deleted", actor, now, None)
-    dynamo.transact([*conditions, delete_item(before), *shards, entry])
+    dynamo.transact([*conditions, _delete_item(before), *shards, entry])
     return before, True
 
 
-def retry(attempt: Callable[[], T]) -> T:
+def retry_conflicts(attempt: Callable[[], T]) -> T:
     """Call `attempt` again while it conflicts with other changes of the code or its stock. Raises PromoCodeChanging if all attempts do."""
     for number in range(MAX_ATTEMPTS):
         if number:
@@ -161,6 +121,44 @@ def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before
     return audit.entry_item(subject, action, actor, now, details, event_id=promo_code.event_id, changes=changes)
 
 
-def find_by_text(event_id: str, text: str) -> PromoCode | None:
-    """Return the code that a buyer typed, in any case and spacing, read with strong consistency, or None."""
-    return find_promo_code(event_id, normalize(text))
+# The table `promotions`, which has the codes of an event in alphabetical order.
+
+
+class PromoCodeRow(dynamo.Table):
+    """A promo code. `content` is the whole code as JSON; `version` is a separate attribute so that conditions can use it."""
+
+    feature = "promotions"
+    contents = "Promo codes."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    event_id = UnicodeAttribute(hash_key=True)
+    code = UnicodeAttribute(range_key=True)
+    version = NumberAttribute()
+    content = UnicodeAttribute()
+
+
+def _create_item(promo_code: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that writes a new code; it fails if the event already has the code."""
+    return dynamo.put(_row(promo_code), "attribute_not_exists(event_id)")
+
+
+def _replace_item(before: PromoCode, after: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that replaces a code; it fails if the code has changed since it was read."""
+    return dynamo.put(_row(after), "version = :before", before=before.version)
+
+
+def _delete_item(promo_code: PromoCode) -> dynamo.TransactItem:
+    """Transaction item that deletes a code; it fails if the code has changed since it was read."""
+    return dynamo.delete(PromoCodeRow(promo_code.event_id, promo_code.code), "version = :before", before=promo_code.version)
+
+
+def _row(promo_code: PromoCode) -> PromoCodeRow:
+    content = msgspec.json.encode(promo_code).decode()
+    return PromoCodeRow(promo_code.event_id, promo_code.code, version=promo_code.version, content=content)
+
+
+def _promo_code(row: PromoCodeRow) -> PromoCode:
+    return msgspec.json.decode(row.content, type=PromoCode)

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.catalog.forms import Moment, Version, epoch_seconds, given_fields
 from chalicelib.catalog.model import ManagedBy
+from chalicelib.catalog.views import iso_or_none
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
@@ -83,8 +84,8 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         discount_type=promo_code.discount_type,
         discount_value=_discount_value(promo_code),
         currency=promo_code.currency,
-        starts_at=_iso(promo_code.starts_at),
-        expires_at=_iso(promo_code.expires_at),
+        starts_at=iso_or_none(promo_code.starts_at),
+        expires_at=iso_or_none(promo_code.expires_at),
         max_total_uses=promo_code.max_total_uses,
         max_uses_per_donor=promo_code.max_uses_per_donor,
         package_ids=promo_code.package_ids or None,
@@ -110,7 +111,7 @@ def validation_view(promo_code: PromoCode) -> ValidationView:
         currency=promo_code.currency,
         package_ids=promo_code.package_ids or None,
         minimum_total=_minimum_total(promo_code),
-        expires_at=_iso(promo_code.expires_at),
+        expires_at=iso_or_none(promo_code.expires_at),
     )
 
 
@@ -123,10 +124,6 @@ def _discount_value(promo_code: PromoCode) -> float:
 def _minimum_total(promo_code: PromoCode) -> float | None:
     minimum = promo_code.minimum_total_cents
     return None if minimum is None else to_major_units(minimum, promo_code.currency)
-
-
-def _iso(at: int | None) -> str | None:
-    return None if at is None else clock.iso(at)
 
 
 # Bodies that create and change promo codes, and their conversion to values of the model.

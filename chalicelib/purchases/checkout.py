@@ -45,7 +45,7 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
     purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
     """
-    promo_code = promotions.find_by_text(purchase.event_id, text)
+    promo_code = promotions.find_typed_code(purchase.event_id, text)
     if promo_code is None:
         raise PromoCodeInvalid(INVALID, path=PATH)
     promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.inventory.store import return_sold_item
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.payments.model import DisputeStatus, ProviderDispute
 from chalicelib.purchases import ledger_entries, refunds, refunds_at_provider, store, transitions
 from chalicelib.purchases.model import Dispute, Purchase, Refund
@@ -129,7 +129,7 @@ def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynam
     if kept <= 0:
         return []
     details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
-    return [cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
+    return [money_cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
@@ -144,7 +144,7 @@ def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> li
 def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) -> dynamo.TransactItem:
     """Transaction item that opens the dispute's case, or closes it when the dispute is decided."""
     if dispute.status != "open":
-        return cases.close_case_item(purchase.id, "dispute", dispute.id)
+        return money_cases.close_case_item(purchase.id, "dispute", dispute.id)
     details = {
         "event_id": purchase.event_id,
         "provider": provider,
@@ -152,7 +152,7 @@ def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) ->
         "currency": dispute.currency,
         "reason": dispute.reason,
     }
-    return cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
+    return money_cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
 
 
 def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:

@@ -17,7 +17,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
 from chalicelib.inventory.display import read_shards_by_stock
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import settlement
 from chalicelib.purchases import store as purchases
@@ -244,7 +244,7 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
                 "amount_cents": purchase.total_cents,
                 "currency": purchase.currency,
             }
-            disputed += cases.open_finding(purchase.id, REFUND_ID, now, details)
+            disputed += money_cases.open_finding(purchase.id, REFUND_ID, now, details)
     return replace(
         cancellation,
         position=ids[-1] if ids else cancellation.position,

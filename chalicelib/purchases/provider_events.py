@@ -12,7 +12,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
@@ -181,7 +181,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     if provider_payment.is_paid:
         refund = payments.create_refund(provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
     if refund is not None and refund.status == "failed":
-        cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
+        money_cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
         return EventResult("refund_failed")
     if refund is not None:
         log.count("payments_unknown")

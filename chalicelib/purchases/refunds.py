@@ -17,7 +17,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import Hold
 from chalicelib.inventory.store import return_sold_item
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
 from chalicelib.purchases import ledger_entries, refunds_at_provider, store, transitions
@@ -168,7 +168,7 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
         saved = _return_rest(_return_tickets(purchase, refund, now, [entry]), refund.id, now)
     else:
         details = _refund_details(purchase, refund)
-        finding = [cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
+        finding = [money_cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
         saved = store.save(purchase, purchase.with_refunds(refund), [entry, *finding, *_case_items(purchase, refund, now)])
     log.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
     return saved

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund, ProviderUnavailable
@@ -114,7 +114,7 @@ def _case_item_after(purchase: Purchase, refund: Refund, now: int) -> dynamo.Tra
     """Return the change to the refund's case: closed, due for the next attempt or check, or left to a person."""
     match refund.status:
         case "succeeded":
-            return cases.close_case_item(purchase.id, "refund", refund.id)
+            return money_cases.close_case_item(purchase.id, "refund", refund.id)
         case "due":
             return _case_item(purchase, refund, now + REFUND_RETRY_SECONDS[refund.attempt])
         case "pending":
@@ -131,7 +131,7 @@ def _case_item(purchase: Purchase, refund: Refund, next_at: int | None) -> dynam
         "currency": refund.currency,
         "failure": refund.failure,
     }
-    return cases.open_case_item(purchase.id, "refund", refund.id, refund.at, details, next_at)
+    return money_cases.open_case_item(purchase.id, "refund", refund.id, refund.at, details, next_at)
 
 
 # Refunds for the sweep: due refunds, and pending refunds that have not been checked for hours.
@@ -159,7 +159,7 @@ class DueRefunds(Struct):
 
 def load_due(now: int) -> DueRefunds:
     """Load the refunds that are due now, at most MAX_PER_SWEEP."""
-    due = cases.list_due("refund", now, MAX_PER_SWEEP)
+    due = money_cases.list_due("refund", now, MAX_PER_SWEEP)
     return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
 
 
@@ -175,9 +175,9 @@ def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
         assert purchase is not None  # otherwise `ask` has raised
         after = record_status(purchase, case.id, provider_refund, now)
         if after == purchase:
-            cases.postpone(case, now + PENDING_CHECK_SECONDS)
+            money_cases.postpone_case(case, now + PENDING_CHECK_SECONDS)
 
     def postpone(failure: Failure) -> None:
-        cases.postpone(case, now + RETRY_SECONDS[failure])
+        money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
 
     return ProviderTask(f"refund {case.id} of {case.purchase_id}", ask, finish, postpone)

@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import ids, log, settings
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.ledger.money_cases import Case
@@ -23,6 +23,14 @@ from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.provider_events import EventResult
 from chalicelib.reconciliation.model import ReconciliationReport
+
+# Payments of unknown purchases that one comparison may refund. If there are more, the store is the wrong one or was restored from a backup.
+MAX_UNKNOWN_PAYMENTS = 10
+MAX_RECHECKS = 100  # open findings that one run compares again
+
+
+class StoreIsBehind(Exception):
+    """The provider has payments for many purchases that this store lacks: it is the wrong store, or was restored from a backup."""
 
 
 class ComparisonRun:
@@ -35,7 +43,7 @@ class ComparisonRun:
         self.report, self.now = report, now
         self.unknown_left = max_unknown
         self.compared: dict[str, bool] = {}  # id of a refund or dispute -> whether it is ours
-        open_cases = cases.list_open()
+        open_cases = money_cases.list_open_cases()
         self.open_disputes = [case for case in open_cases if case.kind == "dispute"]
         findings = [case for case in open_cases if case.kind == "finding"]
         self.open_findings = {(case.purchase_id, case.id) for case in findings}
@@ -58,9 +66,9 @@ class ComparisonRun:
         if differs:
             self.report.count_finding(kind)
             if finding not in self.open_findings:
-                cases.open_finding(*finding, self.now, details)
+                money_cases.open_finding(*finding, self.now, details)
         elif finding in self.open_findings:
-            cases.close_finding(*finding)
+            money_cases.close_finding(*finding)
 
     @contextmanager
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
@@ -81,15 +89,6 @@ class ComparisonRun:
             error_name = type(error).__name__
         payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})
-
-
-# Payments of unknown purchases that one comparison may refund. If there are more, the store is the wrong one or was restored from a backup.
-MAX_UNKNOWN_PAYMENTS = 10
-MAX_RECHECKS = 100  # open findings that one run compares again
-
-
-class StoreIsBehind(Exception):
-    """The provider has payments for many purchases that this store lacks: it is the wrong store, or was restored from a backup."""
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
@@ -119,17 +118,17 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
     """
     run = ComparisonRun(ReconciliationReport(now, now), now, 0)
     for case in run.payment_findings[:MAX_RECHECKS]:
-        provider, payment_intent_id = _provider_of(case), str(case.details["capture"])
+        provider, payment_intent_id = _provider_name(case), str(case.details["capture"])
         with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider):
             _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
     for case in run.open_disputes if disputes else []:
         with run.isolate_errors(case.purchase_id, case.id):
-            dispute = payments.external_provider(_provider_of(case)).fetch_dispute(case.id)
+            dispute = payments.external_provider(_provider_name(case)).fetch_dispute(case.id)
             run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, now))
     return run.report.repaired
 
 
-def _provider_of(case: Case) -> str:
+def _provider_name(case: Case) -> str:
     """The name of the case's external provider. Cases from earlier versions do not name theirs."""
     return str(case.details.get("provider", FIRST_PROVIDER))
 
@@ -299,7 +298,7 @@ def _compare_tickets(
 
 
 def _captured_entries(report: ReconciliationReport) -> Iterator[LedgerEntry]:
-    first_id, last_id = ids.lowest_id_of(report.since), ids.lowest_id_of(report.until)
+    first_id, last_id = ids.lowest_id(report.since), ids.lowest_id(report.until)
     for event in catalog.load_current().events.values():
         if event.last_sale_at < report.since:
             continue  # the event has no purchases in this span

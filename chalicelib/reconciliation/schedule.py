@@ -6,45 +6,10 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log, settings
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import LastRun, ReconciliationReport
-
-# Table `reconciliation` has one item: the time up to which the schedule has compared the books, and the report of its last run.
-
-_ID = "last"
-
-
-class ReconciliationRow(dynamo.Table):
-    feature = "reconciliation"
-    contents = "How far the comparison with the provider's books has come."
-    personal_data = None
-
-    class Meta:
-        table_name = None
-
-    id = UnicodeAttribute(hash_key=True)
-    until = NumberAttribute()
-    at = NumberAttribute()
-    report = UnicodeAttribute()
-
-
-def load_last_run() -> LastRun | None:
-    """Return the last run of the schedule, or None before the first run."""
-    row = ReconciliationRow.find(_ID)
-    if row is None:
-        return None
-    return LastRun(int(row.at), int(row.until), msgspec.json.decode(row.report, type=ReconciliationReport))
-
-
-def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
-    """Save the time up to which the books are compared. Returns False, without a write, if another run has moved it from `reached`."""
-    row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
-    if reached is None:
-        return dynamo.put_if(row, "attribute_not_exists(id)") is None
-    return dynamo.put_if(row, "until = :reached", reached=reached) is None
-
 
 # An unfinished span is compared again from its beginning. Buyers can make at most 50 payments a second, because Stripe allows 100 calls a
 # second and each payment takes two. Five minutes are thus 15,000 payments and 600 pages of lists, well within a function's 15 minutes.
@@ -80,5 +45,40 @@ def run(now: int) -> ReconciliationReport | None:
         if not save_progress(reached, report, now):
             break  # another run is active and has compared this span
         reached = until
-    log.gauge("money_matters", len(cases.list_open()))
+    log.gauge("money_matters", len(money_cases.list_open_cases()))
     return report
+
+
+# The table `reconciliation` has one item: the time up to which the schedule has compared the books, and the report of its last run.
+
+_ID = "last"
+
+
+class ReconciliationRow(dynamo.Table):
+    feature = "reconciliation"
+    contents = "How far the comparison with the provider's books has come."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    until = NumberAttribute()
+    at = NumberAttribute()
+    report = UnicodeAttribute()
+
+
+def load_last_run() -> LastRun | None:
+    """Return the last run of the schedule, or None before the first run."""
+    row = ReconciliationRow.find(_ID)
+    if row is None:
+        return None
+    return LastRun(int(row.at), int(row.until), msgspec.json.decode(row.report, type=ReconciliationReport))
+
+
+def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
+    """Save the time up to which the books are compared. Returns False, without a write, if another run has moved it from `reached`."""
+    row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
+    if reached is None:
+        return dynamo.put_if(row, "attribute_not_exists(id)") is None
+    return dynamo.put_if(row, "until = :reached", reached=reached) is None

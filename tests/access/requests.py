@@ -32,7 +32,7 @@ def query(operation: str, event: str, place: str) -> dict[str, str]:
     queries = {
         "GET /admin/messages": {"event_id": event},
         "GET /me/order": {"event_id": event},
-        **{f"{method} /unsubscribe": {"token": unsubscription.token("offer")} for method in ("GET", "POST")},
+        **{f"{method} /unsubscribe": {"token": unsubscription.new_token("offer")} for method in ("GET", "POST")},
         "GET /events/{event_id}/waiting-room/status": {"token": place},
     }
     return queries.get(operation, {})

@@ -18,7 +18,7 @@ from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.edge import auth
 from chalicelib.foundation import clock, settings
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import ses_reports
 from tests import builders, engines, pictures
@@ -132,7 +132,7 @@ def new_world() -> Iterator[World]:
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         login = _create_accounts()
         endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
-        cases.open_finding(order, "amounts_differ", clock.now(), {})
+        money_cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
             **dict.fromkeys(("tier_id", "package_id"), tier),
@@ -187,7 +187,7 @@ def _queue_message(order_id: str, event_id: str) -> str:
     """Queue a mail about an order. Returns its id."""
     message = notifications.new_notification("order_confirmed", order_id, 4, user_id=BUYER, event_id=event_id, now=clock.now())
     ses_reports.suppress("gone@example.com", "bounced", clock.now())
-    notifications.queue(message)
+    notifications.queue_notification(message)
     return message.id
 
 

@@ -1,7 +1,7 @@
 """Open cases as admins see them: refunds and disputes that are not done, and findings of the reconciliation."""
 
 from chalicelib.foundation import clock, ids
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from tests import builders
 
 
@@ -17,15 +17,15 @@ def test_only_admins_see_open_cases(api, time):
 def test_open_cases_are_listed_page_by_page_from_the_oldest_on(api, time):
     purchases = [ids.new_id() for _ in range(5)]
     for number, purchase_id in enumerate(purchases):
-        cases.open_finding(purchase_id, f"amounts_differ-pi_{number}", time.now - number, {})
+        money_cases.open_finding(purchase_id, f"amounts_differ-pi_{number}", time.now - number, {})
     shown, cursor = [], ""
     while cursor is not None:
         page = api.get("/admin/reconciliation", query={"limit": "2", "cursor": cursor}, token=builders.admin_token()).json
         assert len(page["open"]) <= 2
         shown.append([case["id"][-1] for case in page["open"]])
         if shown == [["4", "3"]]:
-            cases.close_finding(purchases[3], "amounts_differ-pi_3")  # the one where the next page begins
-            cases.close_finding(purchases[0], "amounts_differ-pi_0")
+            money_cases.close_finding(purchases[3], "amounts_differ-pi_3")  # the one where the next page begins
+            money_cases.close_finding(purchases[0], "amounts_differ-pi_0")
         cursor = page["next_cursor"]
     assert shown == [["4", "3"], ["2", "1"]]
 

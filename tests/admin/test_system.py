@@ -22,7 +22,9 @@ def show(api):
 
 
 def queue(number, now, due_at=None):
-    outbox.queue(outbox.new_notification("order_confirmed", f"order-{number}", 1, user_id="ada", event_id="fest", now=now, due_at=due_at))
+    outbox.queue_notification(
+        outbox.new_notification("order_confirmed", f"order-{number}", 1, user_id="ada", event_id="fest", now=now, due_at=due_at)
+    )
 
 
 def test_nothing_is_due_in_an_empty_shop(api, time):

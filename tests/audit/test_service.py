@@ -15,7 +15,7 @@ def record(*entries):
 
 
 def actions(wanted, limit=100, before=None):
-    return [entry.action for entry in service.list_page(wanted, limit, before).entries]
+    return [entry.action for entry in service.search_entries(wanted, limit, before).entries]
 
 
 def test_entries_of_a_subject_are_listed_newest_first_up_to_the_limit(store, time):
@@ -76,7 +76,7 @@ def test_pages_of_all_entries_go_back_day_by_day_and_leave_nothing_out(store, ti
         time.advance(86_400)
     found, before = [], None
     for _ in range(4):
-        page = service.list_page(AuditFilter(), 3, before)
+        page = service.search_entries(AuditFilter(), 3, before)
         found += [(entry.at, entry.id) for entry in page.entries]
         before = page.next_before
     assert before is None
@@ -90,7 +90,7 @@ def test_a_page_with_few_matches_ends_early_with_a_cursor(store, time, monkeypat
     record(("catalog", "wanted", "root", time.now))
     for _ in range(5):
         record(("catalog", "other", "root", time.advance(1)))
-    first = service.list_page(wanted, 10)
+    first = service.search_entries(wanted, 10)
     assert (first.entries, first.next_before is None) == ([], False)
-    second = service.list_page(wanted, 10, first.next_before)
+    second = service.search_entries(wanted, 10, first.next_before)
     assert [entry.action for entry in second.entries] == ["wanted"]

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.store import scan_shards
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS
 from tests import builders, shops
@@ -271,7 +271,7 @@ def repeat_until_settled(purchase, flow):
         "order": (order.state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]),
         "stock": [(shard.sold, shard.available) for shard in scan_shards()],
         "at Stripe": purchase.shop.list_refunds(),
-        "open": sorted(case.kind for case in cases.list_open()),
+        "open": sorted(case.kind for case in money_cases.list_open_cases()),
         "audit": len(audit.list_entries(f"order#{purchase.id}")),
     }
 

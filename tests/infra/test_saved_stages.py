@@ -117,7 +117,7 @@ def test_mails_and_webhooks_that_wait_are_sent(folder, api, time, monkeypatch):
         report = messages.send_messages(scheduled_event(), None)
     assert report["sent"] > 0, report
     assert {mail["To"] for mail in provider.parsed()} >= {saved_features.HOST}
-    assert ses_reports.release(saved_features.SUPPRESSED, "root", time.now) is None
+    assert ses_reports.release_address(saved_features.SUPPRESSED, "root", time.now) is None
     with open_receiver() as receiver, settings.override(webhook_targets="local"):
         endpoints = f"/promoters/{saved_features.PROMOTER}/webhook-endpoints"
         [endpoint] = api.get(endpoints, token=builders.admin_token()).json["webhook_endpoints"]

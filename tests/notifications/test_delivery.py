@@ -10,6 +10,7 @@ from chalicelib.foundation import log, settings
 from chalicelib.notifications import delivery, outbox, ses_reports
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import MailFailed, MailRefused, ProviderBusy
+from chalicelib.notifications.store import list_problem_notifications
 from tests.notifications.fake_provider import FakeProvider
 
 
@@ -19,7 +20,7 @@ def compose(notification):
 
 def queue(now, *users, kind="order_confirmed"):
     for user in users:
-        assert outbox.queue(outbox.new_notification(kind, f"p-{user}", 1, user_id=user, event_id="e", now=now))
+        assert outbox.queue_notification(outbox.new_notification(kind, f"p-{user}", 1, user_id=user, event_id="e", now=now))
 
 
 def send(compose=compose):
@@ -27,18 +28,18 @@ def send(compose=compose):
 
 
 def statuses(*users):
-    return [outbox.get(f"order_confirmed.p-{user}.1").status for user in users]
+    return [outbox.get_notification(f"order_confirmed.p-{user}.1").status for user in users]
 
 
 def test_a_queued_mail_is_sent_once(store, time, provider):
     queue(time.now, "ada", "bob")
-    assert not outbox.queue(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
+    assert not outbox.queue_notification(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
     assert send().sent == 2
     assert send().sent == 0
-    assert not outbox.queue(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
+    assert not outbox.queue_notification(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
     assert send().sent == 0
     assert sorted(provider.ids) == ["order_confirmed.p-ada.1", "order_confirmed.p-bob.1"]
-    found = outbox.get("order_confirmed.p-ada.1")
+    found = outbox.get_notification("order_confirmed.p-ada.1")
     assert (found.status, found.attempts, found.next_at) == ("sent", 1, None)
     assert found.provider_id.startswith("provider-")
 
@@ -71,7 +72,7 @@ def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, mo
         time.advance(60)
     assert fake.calls == delivery.MAX_ATTEMPTS
     assert 3 * 3600 < time.now - began < 24 * 3600
-    [found], _ = outbox.query_problem("failed", 10, None)
+    [found], _ = list_problem_notifications("failed", 10, None)
     assert (found.id, found.status, found.failure) == ("order_confirmed.p-ada.1", "failed", "no answer")
 
 
@@ -90,7 +91,7 @@ def test_a_provider_that_is_busy_ends_the_run_and_costs_no_attempt(store, time, 
     queue(time.now, *users)
     assert (send().sent, fake.calls) == (0, 14)
     assert send().sent == 20
-    assert {outbox.get(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
+    assert {outbox.get_notification(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
 
 
 def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time, provider):
@@ -152,7 +153,7 @@ def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provi
         return compose(notification)
 
     assert (send(compose_some).sent, statuses("ada", "bob")) == (1, ["queued", "sent"])
-    assert outbox.get("order_confirmed.p-ada.1").failure == "ValueError"
+    assert outbox.get_notification("order_confirmed.p-ada.1").failure == "ValueError"
 
 
 def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, provider):
@@ -160,8 +161,8 @@ def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, prov
     ses_reports.suppress("Bob@Example.com", "bounced", time.now)
     report = send(lambda notification: None if notification.user_id == "ada" else compose(notification))
     assert (report.dropped, provider.mails, statuses("ada", "bob")) == (2, [], ["dropped", "suppressed"])
-    ses_reports.release("bob@example.com", "root", time.now)
-    outbox.resend(outbox.get("order_confirmed.p-bob.1"), "root", time.now)
+    ses_reports.release_address("bob@example.com", "root", time.now)
+    outbox.resend_notification(outbox.get_notification("order_confirmed.p-bob.1"), "root", time.now)
     assert send().sent == 1
 
 
@@ -174,7 +175,7 @@ def test_without_a_provider_everything_waits(store, time, monkeypatch):
 
 def test_mail_due_later_waits_and_is_not_part_of_the_backlog(store, time, provider):
     later = outbox.new_notification("offer_expiring", "p", 1, user_id="ada", event_id="e", now=time.now, due_at=time.now + 600)
-    assert outbox.queue(later)
+    assert outbox.queue_notification(later)
     queue(time.now, "bob")
     report = send()
     assert (report.sent, report.backlog, report.oldest_seconds) == (1, 0, 0)
@@ -190,7 +191,7 @@ def test_a_mail_that_is_sent_once_more_is_late_from_then_on(store, time, monkeyp
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)
     send()
     time.advance(86_400)
-    outbox.resend(outbox.get("order_confirmed.p-ada.1"), "root", time.now)
+    outbox.resend_notification(outbox.get_notification("order_confirmed.p-ada.1"), "root", time.now)
     time.advance(20)
     assert (report := send()).failed == 1
     assert report.oldest_seconds == 20

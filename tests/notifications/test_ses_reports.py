@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from chalicelib.foundation import clock, log, settings
 from chalicelib.notifications import outbox, ses_reports
+from chalicelib.notifications.store import list_problem_notifications
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:fairgate-mails"
 CERTIFICATE_URL = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
@@ -88,8 +89,8 @@ COMPLAINT = report("Complaint", complaint={"complainedRecipients": [{"emailAddre
 @pytest.fixture
 def notification(topic, time):
     """A notification that was queued; its status is read by calling it."""
-    outbox.queue(outbox.new_notification("order_confirmed", "p", 3, user_id="ada", event_id="e", now=time.now))
-    return lambda: outbox.get("order_confirmed.p.3").status
+    outbox.queue_notification(outbox.new_notification("order_confirmed", "p", 3, user_id="ada", event_id="e", now=time.now))
+    return lambda: outbox.get_notification("order_confirmed.p.3").status
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -108,7 +109,7 @@ def test_a_mail_that_ses_refused_to_send_is_listed_and_no_failure_of_ours(topic,
     assert topic.post(report("Reject", reject={"reason": "Bad content"})).json == {"received": "known"}
     assert [log.total(name) - count for name, count in zip(counts, before, strict=True)] == [1, 0]
     assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("failed", False)
-    assert [found.id for found in outbox.query_problem("failed", 10, None)[0]] == ["order_confirmed.p.3"]
+    assert [found.id for found in list_problem_notifications("failed", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
 def test_a_permanent_bounce_suppresses_and_lists_the_address(topic, notification):
@@ -116,7 +117,7 @@ def test_a_permanent_bounce_suppresses_and_lists_the_address(topic, notification
     assert (notification(), ses_reports.is_suppressed("ada@example.com")) == ("bounced", False)
     topic.post(bounce())
     assert ses_reports.is_suppressed("ADA@example.com ")
-    assert [found.id for found in outbox.query_problem("bounced", 10, None)[0]] == ["order_confirmed.p.3"]
+    assert [found.id for found in list_problem_notifications("bounced", 10, None)[0]] == ["order_confirmed.p.3"]
 
 
 def test_reports_in_another_order_leave_the_strongest(topic, notification):

@@ -31,7 +31,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def reminder(api, time):
     found = outbox.new_notification("offer_expiring", OFFER, 1, user_id="ada", event_id="gala", now=time.now, due_at=time.now + 3600)
-    outbox.queue(found)
+    outbox.queue_notification(found)
     return found
 
 
@@ -43,9 +43,9 @@ def read(reply):
 
 
 def test_opening_the_link_changes_nothing_and_its_button_unsubscribes(api, reminder):
-    token = unsubscription.token(OFFER)
+    token = unsubscription.new_token(OFFER)
     page = Page(read(api.get("/unsubscribe", query={"token": token}, headers=SPANISH)))
-    assert outbox.get(reminder.id).status == "queued"
+    assert outbox.get_notification(reminder.id).status == "queued"
     assert page.find("html") == [{"lang": "es"}]
     assert page.find("form") == [{"method": "post"}]
     assert (page.find("script"), len(page.find("button"))) == ([], 1)
@@ -56,11 +56,11 @@ def test_opening_the_link_changes_nothing_and_its_button_unsubscribes(api, remin
     text = read(api.request("POST", "/unsubscribe", query={"token": token}, body=body, headers=form))
     assert unsubscription.WORDS["es"].done in text
     assert "<form" not in text
-    assert outbox.get(reminder.id).status == "dropped"
+    assert outbox.get_notification(reminder.id).status == "dropped"
 
 
 def test_nothing_of_the_link_is_on_the_page(api, time):
-    token = unsubscription.token('"><script>alert(1)</script>')
+    token = unsubscription.new_token('"><script>alert(1)</script>')
     text = read(api.get("/unsubscribe", query={"token": token}))
     assert ("alert" in text, token.rpartition(".")[2] in text) == (False, False)
     assert 'lang="en"' in text
@@ -73,12 +73,12 @@ def test_a_link_that_is_not_ours_has_no_page(api, time, token):
 
 
 def test_a_mail_program_still_gets_json(api, reminder):
-    reply = api.post("/unsubscribe", query={"token": unsubscription.token(OFFER)})
+    reply = api.post("/unsubscribe", query={"token": unsubscription.new_token(OFFER)})
     assert reply.status == 200
     assert "any more emails" in reply.json["message"]
 
 
 @pytest.mark.parametrize("language", get_args(Language))
 def test_each_language_has_its_words(language):
-    assert escape(unsubscription.WORDS[language].title) in unsubscription.ask(language)
-    assert escape(unsubscription.WORDS[language].done) in unsubscription.confirm(language)
+    assert escape(unsubscription.WORDS[language].title) in unsubscription.question_page(language)
+    assert escape(unsubscription.WORDS[language].done) in unsubscription.confirmation_page(language)

@@ -6,7 +6,7 @@ import stripe
 from msgspec import Struct
 
 from chalicelib.inventory.store import scan_shards
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.purchases.model import Purchase, PurchaseState
@@ -101,7 +101,7 @@ class PurchaseScenario:
             ledger_cents=Counter({kind: cents for kind, cents in ledger_cents.items() if cents}),
             received=received,
             kept=kept,
-            cases={f"{case.kind}#{case.id}": case.next_at for case in cases.list_open()},
+            cases={f"{case.kind}#{case.id}": case.next_at for case in money_cases.list_open_cases()},
         )
 
     # What buyers, staff and Stripe do.

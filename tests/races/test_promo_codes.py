@@ -20,7 +20,7 @@ def test_ten_of_200_threads_use_a_code_with_ten_uses(api, time):
 
     outcomes = run_in_threads(200, buy, held)
     assert sorted(outcomes, key=str) == [(201, 201)] * 10 + [(409, "promo_code_used_up")] * 190
-    stock = management.get(shop[0], "SAVE").uses
+    stock = management.get_code(shop[0], "SAVE").uses
     assert (stock.sold, stock.held, stock.available) == (10, 0, 0)
     invariants.check(time.now)
 
@@ -31,7 +31,7 @@ def test_checkouts_of_one_purchase_at_once_take_one_use(api, time):
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     open_with = lambda key: builders.start_checkout(api, "ada", reservation_id, key=key, promo_code="SAVE").status  # noqa: E731
     assert sorted(run_in_threads(8, open_with, [f"key-{number}" for number in range(8)])) == [200] * 7 + [201]
-    stock = management.get(shop[0], "SAVE").uses
+    stock = management.get_code(shop[0], "SAVE").uses
     assert (stock.sold, stock.held, stock.available) == (0, 1, 4)
     invariants.check(time.now)
 

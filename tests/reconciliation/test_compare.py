@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from chalicelib.reconciliation import compare
@@ -238,4 +238,4 @@ def test_hundreds_of_payments_are_fetched_in_pages_and_read_in_batches(shop):
 def test_a_comparison_without_differences_leaves_no_open_case(shop):
     buy_without_webhooks(shop)
     assert_no_differences(shop)
-    assert cases.list_open() == []
+    assert money_cases.list_open_cases() == []

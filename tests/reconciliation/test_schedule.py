@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.edge import scheduled
 from chalicelib.foundation import settings
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
@@ -202,7 +202,7 @@ def test_open_disputes_are_fetched_once_a_day(shop):
     assert (shop.purchase_state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0)) == ("paid", 0)
     shop.time.advance(86_400)
     assert run_schedule(shop).repaired == {"disputes_differ": 1}
-    assert (shop.purchase_state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0), cases.list_open()) == (
+    assert (shop.purchase_state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0), money_cases.list_open_cases()) == (
         "refunded",
         1,
         [],

@@ -5,7 +5,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.foundation.parallel import MAX_THREADS, both
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.store import PurchaseRow
 from chalicelib.tickets import service
@@ -128,7 +128,7 @@ def test_an_index_takes_units_for_what_changes_in_it(ticket, time, change, units
 def test_an_index_of_whole_items_costs_units_and_a_sparse_one_none(time):
     def open_case(details, next_at):
         with record_calls(measured=True) as log:
-            dynamo.transact([cases.open_case_item("p1", "refund", "r1", time.now, details, next_at)])
+            dynamo.transact([money_cases.open_case_item("p1", "refund", "r1", time.now, details, next_at)])
         return [(entry.write_units, entry.index_units) for entry in log.entries]
 
     assert open_case({}, None) == [(2, 1)], "only the index `open` has it"

@@ -16,6 +16,7 @@ from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
+from chalicelib.notifications.store import list_event_notifications, list_problem_notifications
 
 bp = Blueprint(__name__)
 
@@ -61,9 +62,9 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
     if query.event_id is not None:
         event = permissions.require_manager(identity, query.event_id)
-        found, last = outbox.query_event(event.id, query.limit, after)
+        found, last = list_event_notifications(event.id, query.limit, after)
     elif "admin" in identity.roles:
-        found, last = outbox.query_problem(query.problem, query.limit, after)
+        found, last = list_problem_notifications(query.problem, query.limit, after)
     else:
         raise Forbidden("Name one of your events in `event_id`. Only admins see the messages of all events.")
     return Reply(MessagesView(messages=[_view(notification) for notification in found], next_cursor=cursors.encode(last) if last else None))
@@ -73,10 +74,10 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
     """Send a mail again within a minute, whatever its status."""
     identity = request.require_user()
-    notification = outbox.get(message_id)
+    notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):
         raise NotificationNotFound()
-    return Reply(_view(outbox.resend(notification, identity.user_id, request.now)))
+    return Reply(_view(outbox.resend_notification(notification, identity.user_id, request.now)))
 
 
 def _view(notification: Notification) -> MessageView:

@@ -39,7 +39,7 @@ def compose(notification: Notification) -> MailMessage | None:
         return None
     values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": _event_values(event)}
     text = templates.render(notification.kind, notification.language, values)
-    headers = unsubscription.headers(notification.subject_id) if notification.kind in OFFERS else {}
+    headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
     return MailMessage(
         notification.kind,
         address,

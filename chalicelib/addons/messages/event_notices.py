@@ -97,7 +97,7 @@ def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNo
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
     orders = queries.load_many({ticket.purchase_id for ticket in wanted.values()}) if wanted else {}
     mails = list(_notifications(notice.event_id, under_way, wanted.values(), orders, now))
-    parallel.call_each(outbox.queue, mails)
+    parallel.call_each(outbox.queue_notification, mails)
     after = replace(notice, mailing=None if position is None else replace(under_way, position=position))
     if not store.save_notice(notice, after, now):
         return None

@@ -35,7 +35,7 @@ def follow(changes: Sequence[Change]) -> None:
             event_notices.note_change(change.before, change.after, change.at)
         for notification in _notifications(change):
             if change.at >= oldest:
-                outbox.queue(notification)
+                outbox.queue_notification(notification)
             else:
                 log.info("notification.too_old", kind=notification.kind, subject_id=notification.subject_id)
 

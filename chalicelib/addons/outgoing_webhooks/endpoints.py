@@ -106,7 +106,7 @@ def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, no
         return replace(before, disabled_reason=reason) if before.is_enabled else before
 
     def mail_items(after: Endpoint) -> list[dynamo.TransactItem]:
-        return [] if event_id is None or not addons.is_on("messages") else [notifications.queue_item(_mail(after, reason, event_id, now))]
+        return [] if event_id is None or not addons.is_on("messages") else [notifications.queue_notification_item(_mail(after, reason, event_id, now))]
 
     try:
         _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)

@@ -105,7 +105,7 @@ def _read_page(query: EventAuditQuery, event_id: str | None) -> tuple[AuditPage,
         since=epoch_seconds(query.since, "from"),
         until=epoch_seconds(query.until, "to"),
     )
-    page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, POSITION_FORM) if query.cursor else None)
+    page = audit.search_entries(wanted, query.limit, cursors.decode(query.cursor, POSITION_FORM) if query.cursor else None)
     return page, cursors.encode(page.next_before) if page.next_before else None
 
 

@@ -295,7 +295,7 @@ class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
 
 def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
     """Return the figures of a promo code, which include a sale within three seconds. Raises NotFound."""
-    promo_code = promotions.find_by_text(event_id, code)
+    promo_code = promotions.find_typed_code(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id)
     currency = promo_code.currency

@@ -9,7 +9,7 @@ from chalicelib.addons.messages import event_notices, store
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes import jobs as followers
-from chalicelib.notifications import outbox
+from chalicelib.notifications.store import list_event_notifications
 from tests import builders, invariants
 from tests.addons.messages.test_service import SPANISH, buy, create_account, records
 from tests.bootstrap.conftest import event, ticket
@@ -142,7 +142,7 @@ def test_unimportant_changes_make_no_mail(post, api, time, changes):
         change(api, shop[0], **fields)
     pass_time(post, time, 600)
     assert store.list_open_notices() == []
-    assert [found.kind for found in outbox.query_event(shop[0], 10, None)[0]] == ["order_confirmed"]
+    assert [found.kind for found in list_event_notifications(shop[0], 10, None)[0]] == ["order_confirmed"]
 
 
 def test_later_buyers_get_no_mail_about_the_change(post, api, time):
@@ -203,7 +203,7 @@ def test_a_crash_at_any_call_loses_no_mail_and_sends_none_twice(post, api, time,
         for _ in range(3):
             event_notices.queue_mails(time.now)
         assert store.list_open_notices() == [], number
-    kinds = [found.user_id for found in outbox.query_event(shop[0], 1000, None)[0] if found.kind == "event_changed"]
+    kinds = [found.user_id for found in list_event_notifications(shop[0], 1000, None)[0] if found.kind == "event_changed"]
     assert number > 10
     assert sorted(kinds) == sorted(users * number)
 

@@ -15,7 +15,7 @@ from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.changes import jobs as followers
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
-from chalicelib.notifications import outbox
+from chalicelib.notifications.store import list_event_notifications
 from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.addons.waitlist import lines
@@ -107,7 +107,7 @@ def test_without_an_order_address_the_mail_goes_to_the_account_if_any(post, api,
     buy(api, shop, user="bob", customer_email=None)
     nobody = buy(api, shop, user="eve", customer_email=None)
     assert [mail["To"] for mail in post.deliver()] == ["bob@example.com"]
-    statuses = {found.subject_id: found.status for found in outbox.query_event(shop[0], 10, None)[0]}
+    statuses = {found.subject_id: found.status for found in list_event_notifications(shop[0], 10, None)[0]}
     assert statuses[nobody] == "dropped"
 
 
@@ -168,7 +168,9 @@ def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):
         assert api.post(f"/transfers/{offer.json['token']}/accept", user=receiver, headers=headers).status == 201
         post.deliver()
     builders.refund(api, order_id)
-    found = {(notification.kind, notification.user_id): notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    found = {
+        (notification.kind, notification.user_id): notification.language for notification in list_event_notifications(shop[0], 20, None)[0]
+    }
     assert found == {
         ("order_confirmed", "ada"): "es",
         ("ticket_given", "ada"): "es",
@@ -186,7 +188,7 @@ def test_the_transfer_of_an_old_ticket_is_announced_in_english(post, api, time):
     offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
     assert api.post(f"/transfers/{offer.json['token']}/accept", user="bob", headers=SPANISH).status == 201
     post.deliver()
-    found = {notification.kind: notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    found = {notification.kind: notification.language for notification in list_event_notifications(shop[0], 20, None)[0]}
     assert found == {"order_confirmed": "es", "ticket_given": "en", "ticket_received": "es"}
 
 
@@ -196,7 +198,7 @@ def test_old_changes_are_not_announced(post, api, time):
     for record in found:
         record["dynamodb"]["ApproximateCreationDateTime"] = time.now - 7 * 3600
     followers.follow_changes({"Records": found}, None)
-    assert outbox.query_event(records("tickets")[0]["dynamodb"]["NewImage"]["event_id"]["S"], 10, None)[0] == []
+    assert list_event_notifications(records("tickets")[0]["dynamodb"]["NewImage"]["event_id"]["S"], 10, None)[0] == []
 
 
 @pytest.mark.parametrize("header", ["", ";;q=,", "es;q=0", "x" * 5000, "en;q=abc"])
@@ -249,7 +251,9 @@ def test_an_offer_is_mailed_in_the_language_of_its_entry(post, api, time):
     post.deliver()
     time.advance(22 * 3600)
     post.deliver()
-    found = {(found.kind, found.user_id): found.language for found in outbox.query_event(event_id, 50, None)[0] if "offer" in found.kind}
+    found = {
+        (found.kind, found.user_id): found.language for found in list_event_notifications(event_id, 50, None)[0] if "offer" in found.kind
+    }
     assert found == {(kind, user): language for kind in OFFERS for user, language in (("ada", "es"), ("bob", "en"))}
 
 
@@ -285,7 +289,7 @@ def test_nobody_is_reminded_of_an_offer_that_was_paid_declined_or_is_over(post, 
     assert api.delete(f"/waitlist/{declined['id']}", user="bob").status in (200, 204)
     time.advance(25 * 3600)
     assert reminders(post) == []
-    found = [found.status for found in outbox.query_event(event_id, 50, None)[0] if found.kind == "offer_expiring"]
+    found = [found.status for found in list_event_notifications(event_id, 50, None)[0] if found.kind == "offer_expiring"]
     assert found == ["dropped"] * 3
 
 
@@ -318,7 +322,7 @@ def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
     with settings.override(waitlist_offer_seconds=3599):
         event_id = offer_to(api, time, "ada")
     post.deliver()
-    assert [found.kind for found in outbox.query_event(event_id, 50, None)[0] if found.user_id == "ada"] == ["waitlist_offer"]
+    assert [found.kind for found in list_event_notifications(event_id, 50, None)[0] if found.user_id == "ada"] == ["waitlist_offer"]
 
 
 def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, api, time):

@@ -13,7 +13,7 @@ from chalicelib.addons.outgoing_webhooks import sender
 from chalicelib.addons.outgoing_webhooks.model import DAY, RETRY_DELAYS
 from chalicelib.audit import service as audit
 from chalicelib.foundation import log
-from chalicelib.notifications import outbox as notifications
+from chalicelib.notifications.store import list_event_notifications
 from tests import builders, store_calls
 from tests.addons.outgoing_webhooks.conftest import PROMOTER, retry
 from tests.addons.outgoing_webhooks.receiver import Answer, open_receiver
@@ -251,7 +251,7 @@ def test_the_promoter_gets_one_mail_when_an_endpoint_is_disabled(promoter, polle
 
 
 def mails_about(event_id):
-    found, _ = notifications.query_event(event_id, 50, None)
+    found, _ = list_event_notifications(event_id, 50, None)
     return [notification for notification in found if notification.kind == "webhook_disabled"]
 
 

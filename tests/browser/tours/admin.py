@@ -37,7 +37,7 @@ def promoters(manager: Manager) -> Iterator[str]:
 
 def system(manager: Manager) -> Iterator[str]:
     sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
-    outbox.queue(sent)
+    outbox.queue_notification(sent)
     job_runs.record("sweep", clock.now() - 30, 412, {}, None)
     job_runs.record("send_messages", clock.now() - 3600, 1250, {}, None)
     job_runs.record("reconcile", clock.now() - 600, 90, None, TimeoutError())

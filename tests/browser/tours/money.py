@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from playwright.sync_api import expect
 
 from chalicelib.foundation import clock
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
@@ -114,8 +114,8 @@ def open_cases(manager: Manager) -> Iterator[str]:
     manager.see_heading("No open cases")
     yield "none"
     event = {"event_id": "summits", "currency": "USD"}
-    cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSW", "amounts_differ-pi_1", manager.time.now, event | {"amount_cents": 1250})
-    cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSX", "kept_of_dispute-dp_1", manager.time.now, event | {"kept_cents": 4000})
+    money_cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSW", "amounts_differ-pi_1", manager.time.now, event | {"amount_cents": 1250})
+    money_cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSX", "kept_of_dispute-dp_1", manager.time.now, event | {"kept_cents": 4000})
     manager.page.reload()
     manager.see("Agree with the buyer")
     expect(manager.page.get_by_text("amounts_differ")).to_have_count(0)  # people read words, and what to look for at the provider

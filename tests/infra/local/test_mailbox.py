@@ -64,7 +64,7 @@ def test_nothing_of_a_mail_runs_or_loads(mailbox, time):
     message = MailMessage("test", "ada@example.com", f"Hi {evil}", f"{evil}\n", f"<head></head>{evil}", (attached,))
     provider = providers.find_provider()
     assert provider is not None
-    provider.send(outbox.encode(message))
+    provider.send(outbox.encode_mail(message))
     for target in ("/dev/mailbox", "/dev/mailbox/1"):
         assert "<script" not in read(mailbox, target)
         assert "default-src 'none'" in mailbox.response("GET", target).headers["Content-Security-Policy"]

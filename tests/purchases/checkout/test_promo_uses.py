@@ -32,7 +32,7 @@ def checkout(api, shop, user="ada", quantity=2, **fields):
 
 def uses(event_id, code="SAVE"):
     """(times used, times held) of a code."""
-    stock = management.get(event_id, code).uses
+    stock = management.get_code(event_id, code).uses
     return stock.sold, stock.held
 
 
@@ -146,7 +146,7 @@ def test_each_buyer_may_use_a_code_as_often_as_it_says(api, shop):
 def test_a_busy_code_is_refused_and_the_reservation_stays(api, shop, time, monkeypatch):
     monkeypatch.setattr(promotions, "MAX_SHARDS", 1)
     builders.create_promo_code(api, shop[0], max_total_uses=10_000)
-    promo_code = management.get(shop[0], "SAVE").promo_code
+    promo_code = management.get_code(shop[0], "SAVE").promo_code
     others = [hold_tickets(promo_code.stock_id, promo_code.shards, 1, new_id(), time.now + 60, time.now) for _ in range(stocks.MAX_HOLDS)]
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     refused = builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")

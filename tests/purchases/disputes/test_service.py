@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from tests import builders
 from tests.purchases.stock import sold_and_available
@@ -81,7 +81,7 @@ def test_a_partly_lost_dispute_voids_the_fewest_tickets_of_that_value(shop, cent
     shop.close_dispute(dispute_id, won=False)
     assert (shop.load_purchase(order_id).state, shop.ticket_states(order_id)) == (state, after)
     assert list(sold_and_available().values()) == [(after.count("valid"), 4 - after.count("valid"))]
-    kept = [case.details["kept_cents"] for case in cases.list_open() if case.purchase_id == order_id]
+    kept = [case.details["kept_cents"] for case in money_cases.list_open_cases() if case.purchase_id == order_id]
     assert kept == ([after.count("void") * 5000 - cents] if cents % 5000 else [])
 
 

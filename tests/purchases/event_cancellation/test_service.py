@@ -3,7 +3,7 @@
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.purchases import event_cancellation
 from chalicelib.purchases import store as purchases
 from tests import builders, invariants
@@ -159,7 +159,7 @@ def test_a_disputed_order_waits_for_the_bank_as_an_open_case(shop, time):
     event_id = purchases.load(order_id).event_id
     assert cancel(shop.api, event_id, token=builders.admin_token()).status == 200
     assert refund_all(event_id, time).disputed == 1
-    assert [case.id for case in cases.list_open() if case.kind == "finding"] == ["event-cancelled"]
+    assert [case.id for case in money_cases.list_open_cases() if case.kind == "finding"] == ["event-cancelled"]
 
 
 def test_payments_at_the_provider_are_refunded_and_open_ones_cancelled(shop, time):

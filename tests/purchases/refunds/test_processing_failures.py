@@ -1,7 +1,7 @@
 """Refunds that fail at the bank: they are tried three times, and then shown to the admins."""
 
 from chalicelib.audit import service as audit
-from chalicelib.ledger import money_cases as cases
+from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases import store
 from tests import builders
@@ -134,4 +134,4 @@ def test_an_admin_can_retry_the_failed_refund_of_a_mismatched_payment(shop):
 def test_the_case_of_a_failed_refund_is_as_old_as_the_refund(shop):
     requested_at = shop.time.now
     create_failed_refund(shop)
-    assert cases.list_open()[0].since == requested_at
+    assert money_cases.list_open_cases()[0].since == requested_at

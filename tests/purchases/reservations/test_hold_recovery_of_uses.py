@@ -22,7 +22,7 @@ def shop(api):
 
 
 def uses(event_id):
-    stock = management.get(event_id, "SAVE").uses
+    stock = management.get_code(event_id, "SAVE").uses
     return stock.sold, stock.held
 
 

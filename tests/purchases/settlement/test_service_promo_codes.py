@@ -14,7 +14,7 @@ def code(shop):
 
 
 def uses(shop):
-    stock = management.get(shop.event_id, "SAVE").uses
+    stock = management.get_code(shop.event_id, "SAVE").uses
     return stock.sold, stock.held
 
 
