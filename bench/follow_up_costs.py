@@ -15,6 +15,7 @@ from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
 from chalicelib.addons.outgoing_webhooks import sender, store, transport
+from chalicelib.addons.outgoing_webhooks.model import QueuedDelivery
 from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
 from chalicelib.addons.waitlist import allocator
 from chalicelib.changes import jobs
@@ -91,7 +92,7 @@ def _count_webhooks(api: Client, now: list[int]) -> tuple[Usage, Usage, Usage]:
         changes += [OrderPaid(at=now[0], purchase=purchase), TicketIssued(at=now[0], ticket=ticket, sequence="1")]
     passed_on = _count(lambda: jobs.pass_on(changes)) * (1 / ORDERS)
     [known] = store.list_endpoints(PROMOTER)
-    queued = [(PROMOTER, known.id, delivery.id) for delivery in store.query_deliveries(known.id, None)]
+    queued = [QueuedDelivery(PROMOTER, known.id, delivery.id) for delivery in store.query_deliveries(known.id, None)]
     assert len(queued) == ORDERS
     reply = EndpointReply(status=200, body=b"", retry_after=None)
     with mock.patch.object(transport, "post", return_value=reply):

@@ -26,7 +26,7 @@ class EventExport(Struct, frozen=True):
 
 def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode], stage: str) -> EventExport:
     """Return the document of an event, its promo codes and its tiers in the catalog. Stripe prices are taken from `stage`."""
-    tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
+    tiers = [tier for tier in catalog.event_tiers(event.id) if not tier.removed]
     differences = _left_out(event)
     if event.status == "draft":
         differences.append(f"event {event.id}: is a draft, which the file does not support; it is written as `test`, which is not listed")

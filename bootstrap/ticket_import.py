@@ -90,7 +90,7 @@ def find_source(file: Path, event_id: str, columns: Mapping[str, str], tier_name
         raise EventUnusable(f"There is no event {quoted(event_id)}. The events are: {', '.join(sorted(current.events)) or 'none'}")
     if event.status == "cancelled":
         raise EventUnusable(f"The event {quoted(event_id)} is cancelled, so its tickets would admit nobody.")
-    tiers = {tier.id: tier for tier in current.tiers_of(event_id) if not tier.removed}
+    tiers = {tier.id: tier for tier in current.event_tiers(event_id) if not tier.removed}
     return Source(file, columns, tier_names, event, tiers)
 
 

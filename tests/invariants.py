@@ -87,7 +87,7 @@ def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[st
     for event in current.events.values():
         if event.pool_id is None:
             continue
-        stock_ids = {tier.stock_id for tier in current.tiers_of(event.id)}
+        stock_ids = {tier.stock_id for tier in current.event_tiers(event.id)}
         tiers = [shard for shard in shards if shard.stock_id in stock_ids]
         pool = [shard for shard in shards if shard.stock_id == event.pool_id]
         sold, sold_in_pool = sum(shard.sold for shard in tiers), sum(shard.sold for shard in pool)

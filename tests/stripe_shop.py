@@ -51,7 +51,7 @@ class StripeShop:
 
     def cancel_event(self) -> None:
         """Apply the bootstrap file of `sell_tiers` again, with its event cancelled."""
-        tickets = {tier.id: ticket(tier.id) for tier in catalog.load_current().tiers_of("fest")}
+        tickets = {tier.id: ticket(tier.id) for tier in catalog.load_current().event_tiers("fest")}
         tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": tickets}
         rollout.apply(validate_tree(tree), "test", self.time.now)
 

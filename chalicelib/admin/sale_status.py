@@ -48,7 +48,7 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     event = current.events.get(event_id)
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
-    tiers = current.tiers_of(event_id)
+    tiers = current.event_tiers(event_id)
     stocks, room = parallel.both(lambda: read_stock(current.shard_counts([event_id])), lambda: waiting_room.admin_overview(event, now))
     tier_stocks = [(tier, current.tier_stock(tier, stocks)) for tier in tiers]
     total = current.event_stock(event, stocks)

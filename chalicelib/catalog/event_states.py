@@ -150,7 +150,7 @@ def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
 
 def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock]) -> None:
     """Raise EventHasSales if the stocks of the event's tiers show sold or held tickets."""
-    stock = Stock.total_of(stocks[tier.stock_id] for tier in catalog.tiers_of(event_id) if tier.stock_id in stocks)
+    stock = Stock.total_of(stocks[tier.stock_id] for tier in catalog.event_tiers(event_id) if tier.stock_id in stocks)
     if stock.sold or stock.held:
         raise EventHasSales(event_id=event_id, sold=stock.sold, held=stock.held)
 
@@ -165,7 +165,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
         event = catalog.events[event_id]
         is_open = not event.is_closed
         if is_open and event.pool_id is not None:
-            for tier in catalog.tiers_of(event_id):  # because their shards may be newer than the pool
+            for tier in catalog.event_tiers(event_id):  # because their shards may be newer than the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
         stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
         invalidate_figures()
@@ -185,7 +185,7 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
         problems.append({"path": "$.starts_at", "message": "Add a start time."})
     elif event.last_sale_at <= now:
         problems.append({"path": "$.starts_at", "message": "The event would already have ended. Choose a later time."})
-    tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
+    tiers = [tier for tier in catalog.event_tiers(event.id) if not tier.removed]
     if not tiers:
         problems.append({"path": "$.tiers", "message": "Add at least one ticket type."})
     elif event.pool_id is None and any(shard.is_pooled for shard in _read_tier_shards(tiers)):

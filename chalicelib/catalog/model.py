@@ -279,19 +279,19 @@ class Catalog(Struct, frozen=True, eq=False):
         event = self.events.get(event_id)
         return None if event is None or event.deleted_at is not None else event
 
-    def tiers_of(self, event_id: str) -> tuple[Tier, ...]:
+    def event_tiers(self, event_id: str) -> tuple[Tier, ...]:
         """Return all tiers of an event by price, including those that buyers do not see."""
         return self.tiers_by_event.get(event_id, ())
 
     def listed_tiers(self, event_id: str) -> tuple[Tier, ...]:
         """Return the tiers of an event by price, without tiers deleted through the API."""
-        return tuple(tier for tier in self.tiers_of(event_id) if not (tier.removed and tier.managed_by == "api"))
+        return tuple(tier for tier in self.event_tiers(event_id) if not (tier.removed and tier.managed_by == "api"))
 
     def visible_tiers(self, event: Event) -> tuple[Tier, ...]:
         """Return the tiers that buyers see: tiers that are not hidden and whose status is displayed, and the test tiers of a test event."""
         return tuple(
             tier
-            for tier in self.tiers_of(event.id)
+            for tier in self.event_tiers(event.id)
             if not (tier.removed or tier.hidden) and (self.states[tier.status].display or event.status == tier.status == "test")
         )
 
@@ -299,7 +299,7 @@ class Catalog(Struct, frozen=True, eq=False):
         """Map the stock ids of all tiers and pools of these events to their numbers of shards, for `inventory.availability.read_stock`."""
         counts = {}
         for event_id in event_ids:
-            counts.update({tier.stock_id: tier.shards for tier in self.tiers_of(event_id)})
+            counts.update({tier.stock_id: tier.shards for tier in self.event_tiers(event_id)})
             event = self.events.get(event_id)
             if event is not None and event.pool_id is not None:
                 counts[event.pool_id] = event.pool_shards
@@ -321,7 +321,7 @@ class Catalog(Struct, frozen=True, eq=False):
 
     def event_stock(self, event: Event, stocks: Mapping[str, Stock]) -> Stock:
         """Return the total stock of an event's tiers. Its capacity and available tickets are limited to those of the event's pool."""
-        total = Stock.total_of(stocks[tier.stock_id] for tier in self.tiers_of(event.id) if tier.stock_id in stocks)
+        total = Stock.total_of(stocks[tier.stock_id] for tier in self.event_tiers(event.id) if tier.stock_id in stocks)
         if event.pool_id is None:
             return total
         pool = stocks.get(event.pool_id, NO_STOCK)

@@ -252,7 +252,7 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
 
 def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
     """Return the other tiers of the event, without deleted ones."""
-    return [other for other in catalog.tiers_of(tier.event_id) if other.id != tier.id and not other.removed]
+    return [other for other in catalog.event_tiers(tier.event_id) if other.id != tier.id and not other.removed]
 
 
 def _copy_name(name: str, others: list[Tier]) -> str:

@@ -2,7 +2,7 @@
 
 People read the numbers aloud or tick them off on paper. Seats are numbered a second or two after the sale, so that no buyer waits for a
 counter that all buyers of an event share. One transaction writes the counter and the tickets, so no number is missing or used twice, even
-if a change is delivered twice. Table `ticket-numbers` has the last number and the prefix of each event.
+if a change is delivered twice.
 """
 
 import re
@@ -17,6 +17,11 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.model import Serial, Ticket
 from chalicelib.tickets.store import load_tickets, number_seats_item
 
+CHUNK = 50  # tickets per transaction, each an item beside the counter: small, because only one of two transactions at once succeeds
+MAX_ATTEMPTS = 5
+PREFIX_LENGTH = 4
+NO_PREFIX = "T"  # for an event whose name has no Latin letters
+
 
 class NumberCounter(Struct, frozen=True):
     """The numbers of an event so far are 1 to `last`."""
@@ -24,41 +29,6 @@ class NumberCounter(Struct, frozen=True):
     event_id: str
     prefix: str
     last: int
-
-
-class CounterRow(dynamo.Table):
-    """The counter of an event; `id` is the event's id."""
-
-    feature = "ticket-numbers"
-    contents = "The last seat number of each event."
-    personal_data = None
-
-    class Meta:
-        table_name = None
-
-    id = UnicodeAttribute(hash_key=True)
-    prefix = UnicodeAttribute()
-    last = NumberAttribute()
-
-
-def find_counter(event_id: str) -> NumberCounter | None:
-    """Find the counter of an event, strongly consistent; None if none of its tickets has a number."""
-    row = CounterRow.find(event_id)
-    return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
-
-
-def counter_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
-    """Return the item that raises a counter to `last`. The transaction fails if the counter has changed since it was read."""
-    row = CounterRow(before.event_id, prefix=before.prefix, last=last)
-    if before.last == 0:
-        return dynamo.put(row, "attribute_not_exists(id)")
-    return dynamo.put(row, "last = :before", before=before.last)
-
-
-CHUNK = 50  # tickets per transaction, each an item beside the counter: small, because only one of two transactions at once succeeds
-MAX_ATTEMPTS = 5
-PREFIX_LENGTH = 4
-NO_PREFIX = "T"  # for an event whose name has no Latin letters
 
 
 def number_tickets(issued: Sequence[Ticket]) -> None:
@@ -98,3 +68,35 @@ def _prefix(event_id: str) -> str:
     words = re.findall(r"[A-Z0-9]+", plain)
     initials = "".join(word[0] for word in words) if len(words) > 1 else "".join(words)[:3]
     return initials[:PREFIX_LENGTH] or NO_PREFIX
+
+
+# The table `ticket-numbers`: the last number and the prefix of each event.
+
+
+class CounterRow(dynamo.Table):
+    """The counter of an event; `id` is the event's id."""
+
+    feature = "ticket-numbers"
+    contents = "The last seat number of each event."
+    personal_data = None
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    prefix = UnicodeAttribute()
+    last = NumberAttribute()
+
+
+def find_counter(event_id: str) -> NumberCounter | None:
+    """Find the counter of an event, strongly consistent; None if none of its tickets has a number."""
+    row = CounterRow.find(event_id)
+    return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
+
+
+def counter_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
+    """Return the item that raises a counter to `last`. The transaction fails if the counter has changed since it was read."""
+    row = CounterRow(before.event_id, prefix=before.prefix, last=last)
+    if before.last == 0:
+        return dynamo.put(row, "attribute_not_exists(id)")
+    return dynamo.put(row, "last = :before", before=before.last)

@@ -131,7 +131,7 @@ def new_world() -> Iterator[World]:
         [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         login = _create_accounts()
-        endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
+        endpoint = webhook_endpoints.create_endpoint(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         money_cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,

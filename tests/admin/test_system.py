@@ -116,7 +116,7 @@ def test_webhooks_of_all_promoters_that_the_last_run_found_due_are_counted(api, 
     began = time.now
     with settings.override(webhook_targets="local"):
         for promoter in ("nora", "olaf"):
-            endpoint = endpoints.create(promoter, ids.new_id(), "http://127.0.0.1:9009/", "", [], promoter, began)
+            endpoint = endpoints.create_endpoint(promoter, ids.new_id(), "http://127.0.0.1:9009/", "", [], promoter, began)
             outbox_of_webhooks.send_ping(endpoint, "first", began)
         time.advance(90)
         monkeypatch.setattr(transport, "post", lambda *_, **__: EndpointReply(status=200, body=b"", retry_after=None))

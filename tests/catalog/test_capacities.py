@@ -228,7 +228,7 @@ def test_a_crashed_change_never_adds_tickets_to_an_event_and_is_completed(api, t
 def test_an_interrupted_first_capacity_must_be_set_before_publishing(api, time):
     event_id = create_draft(api)["id"]
     create_kind(api, event_id)
-    (tier,) = catalog.load_current().tiers_of(event_id)
+    (tier,) = catalog.load_current().event_tiers(event_id)
     inventory.mark_pooled(tier.stock_id, tier.shards)  # and the crash
     refused = api.post(f"/events/{event_id}/publish", **promoter())
     assert (refused.status, [problem["path"] for problem in refused.json["problems"]]) == (409, ["$.capacity"])

@@ -15,8 +15,6 @@ from chalicelib.foundation import settings
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
 
-__all__ = ["order_receipt", "order_tickets", "render_receipt", "render_tickets"]
-
 
 def order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
     """Return the receipt of an order to its buyer or a manager of its event. Raises OrderNotFound for anybody else, and NotPaid."""

@@ -94,9 +94,9 @@ def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ti
     """Return the tickets as pages to print; none if the stage makes no documents."""
     if not addons.is_on("documents"):
         return []
-    from chalicelib.addons.documents import service as documents
+    from chalicelib.addons.documents.ticket_pages import render_tickets
 
-    pages = documents.render_tickets(purchase, kept, event, notification.language, clock.now())
+    pages = render_tickets(purchase, kept, event, notification.language, clock.now())
     return [Attachment("tickets.pdf", "application/pdf", pages)]
 
 

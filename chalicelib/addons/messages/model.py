@@ -42,7 +42,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     mailing: Mailing | None = None
 
     @property
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         return self.due_at is None and self.mailing is None
 
 

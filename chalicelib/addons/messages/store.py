@@ -36,12 +36,12 @@ def find_notice(event_id: str) -> EventNotice | None:
 def list_open_notices() -> list[EventNotice]:
     """List the notices with mails to queue now or later, strongly consistent."""
     notices = map(_notice, EventNoticeRow.query(_NOTICES, consistent_read=True))
-    return [notice for notice in notices if not notice.is_over]
+    return [notice for notice in notices if not notice.has_ended]
 
 
 def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> bool:
     """Write a notice in place of `before`. Returns False and writes nothing if `before` is no longer stored."""
-    row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.is_over else None)
+    row = EventNoticeRow(_NOTICES, after.event_id, content=_text(after), ttl=now + RETENTION_SECONDS if after.has_ended else None)
     if before is None:
         return dynamo.put_if(row, "attribute_not_exists(pk)") is None
     return dynamo.put_if(row, "content = :before", before=_text(before)) is None

@@ -15,6 +15,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
     EndpointDisabled,
     TooManyEndpoints,
 )
+from chalicelib.addons.outgoing_webhooks.store import list_endpoints
 from chalicelib.addons.outgoing_webhooks.views import (
     DeliveriesView,
     DeliveryView,
@@ -58,7 +59,7 @@ class DeliveriesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 def list_webhook_endpoints(request: RequestContext, promoter_id: str) -> Reply[EndpointsView]:
     """List the webhook endpoints of a promoter."""
     endpoints.require_owner(request.require_user(), promoter_id)
-    found = endpoints.list_endpoints(promoter_id)
+    found = list_endpoints(promoter_id)
     return Reply(EndpointsView([endpoint_view(endpoint, request.now) for endpoint in found]))
 
 
@@ -79,7 +80,7 @@ def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: New
     def execute(new_id: str) -> Reply[EndpointView]:
         with limited(request, WEBHOOK, actor):
             types = list(dict.fromkeys(body.event_types))
-            created.append(endpoints.create(promoter_id, new_id, body.url, body.description, types, actor, request.now))
+            created.append(endpoints.create_endpoint(promoter_id, new_id, body.url, body.description, types, actor, request.now))
         return _endpoint_reply(created[0], request.now, 201)
 
     return _with_secret(execute_once(request, actor, execute), created)
@@ -88,7 +89,7 @@ def create_webhook_endpoint(request: RequestContext, promoter_id: str, body: New
 @route(bp, "GET", _ENDPOINT, access="manager")
 def show_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[EndpointView]:
     """Show a webhook endpoint, without its secret."""
-    return _endpoint_reply(_get(request, promoter_id, endpoint_id), request.now)
+    return _endpoint_reply(_get_endpoint(request, promoter_id, endpoint_id), request.now)
 
 
 @route(bp, "PATCH", _ENDPOINT, access="manager", headers=(IF_MATCH,), errors=(*_CHANGE_ERRORS, RateLimited))
@@ -97,7 +98,7 @@ def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
     actor = _require_owner(request, promoter_id)
     expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
     with limited(request, WEBHOOK, actor):
-        changed = endpoints.update(promoter_id, endpoint_id, body.values(), actor, request.now, expected)
+        changed = endpoints.change_endpoint(promoter_id, endpoint_id, body.values(), actor, request.now, expected)
     return _endpoint_reply(changed, request.now)
 
 
@@ -105,7 +106,7 @@ def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
 def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[Done]:
     """Delete a webhook endpoint and its pending deliveries."""
     actor = _require_owner(request, promoter_id)
-    endpoints.delete(promoter_id, endpoint_id, actor, request.now, Expected(None, request.header("if-match")))
+    endpoints.delete_endpoint(promoter_id, endpoint_id, actor, request.now, Expected(None, request.header("if-match")))
     return Reply(Done("The webhook endpoint has been deleted. It receives no further deliveries."))
 
 
@@ -137,9 +138,9 @@ def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 
     def execute(nonce: str) -> Reply[DeliveryView]:
         with limited(request, WEBHOOK, actor):
-            endpoint = endpoints.get(promoter_id, endpoint_id)
+            endpoint = endpoints.get_endpoint(promoter_id, endpoint_id)
             delivery = outbox.send_ping(endpoint, nonce, request.now)
-            endpoints.record(endpoint, "webhook_endpoint.tested", actor, request.now, delivery_id=delivery.id)
+            endpoints.record_action(endpoint, "webhook_endpoint.tested", actor, request.now, delivery_id=delivery.id)
         return Reply(delivery_view(delivery), 202)
 
     return execute_once(request, actor, execute)
@@ -148,9 +149,9 @@ def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 @route(bp, "GET", f"{_ENDPOINT}/deliveries", access="manager")
 def list_webhook_deliveries(request: RequestContext, promoter_id: str, endpoint_id: str, query: DeliveriesQuery) -> Reply[DeliveriesView]:
     """List the deliveries of a webhook endpoint in the last 30 days, including pending ones."""
-    endpoint = _get(request, promoter_id, endpoint_id)
+    endpoint = _get_endpoint(request, promoter_id, endpoint_id)
     before = None if query.cursor is None else cursors.decode(query.cursor, _DELIVERY_ID)
-    page = outbox.list_page(endpoint, query.state, query.limit, before)
+    page = outbox.list_deliveries(endpoint, query.state, query.limit, before)
     next_cursor = None if page.next_before is None else cursors.encode(page.next_before)
     return Reply(DeliveriesView([delivery_view(delivery) for delivery in page.deliveries], next_cursor))
 
@@ -158,7 +159,7 @@ def list_webhook_deliveries(request: RequestContext, promoter_id: str, endpoint_
 @route(bp, "GET", f"{_ENDPOINT}/deliveries/{{delivery_id}}", access="manager")
 def show_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id: str, delivery_id: str) -> Reply[FullDeliveryView]:
     """Show a delivery with its attempts and the beginning of the last reply."""
-    return Reply(full_delivery_view(outbox.get_delivery(_get(request, promoter_id, endpoint_id), delivery_id)))
+    return Reply(full_delivery_view(outbox.get_delivery(_get_endpoint(request, promoter_id, endpoint_id), delivery_id)))
 
 
 @route(
@@ -176,9 +177,9 @@ def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_
 
     def execute(_: str) -> Reply[DeliveryView]:
         with limited(request, WEBHOOK, actor):
-            endpoint = endpoints.get(promoter_id, endpoint_id)
-            delivery = outbox.replay(endpoint, delivery_id, request.now)
-            endpoints.record(endpoint, "webhook_delivery.replayed", actor, request.now, delivery_id=delivery_id)
+            endpoint = endpoints.get_endpoint(promoter_id, endpoint_id)
+            delivery = outbox.replay_delivery(endpoint, delivery_id, request.now)
+            endpoints.record_action(endpoint, "webhook_delivery.replayed", actor, request.now, delivery_id=delivery_id)
         return Reply(delivery_view(delivery), 202)
 
     return execute_once(request, actor, execute)
@@ -201,10 +202,10 @@ def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_i
 
     def execute(_: str) -> Reply[ReplayedView]:
         with limited(request, WEBHOOK, actor):
-            endpoint = endpoints.get(promoter_id, endpoint_id)
-            page = outbox.replay_failed(endpoint, since, until, before, request.now)
+            endpoint = endpoints.get_endpoint(promoter_id, endpoint_id)
+            page = outbox.replay_failed_deliveries(endpoint, since, until, before, request.now)
             span = {"since": clock.iso(since), "until": clock.iso(until)}
-            endpoints.record(endpoint, "webhook_endpoint.failed_replayed", actor, request.now, replayed=page.replayed, **span)
+            endpoints.record_action(endpoint, "webhook_endpoint.failed_replayed", actor, request.now, replayed=page.replayed, **span)
         next_cursor = None if page.next_before is None else cursors.encode(page.next_before)
         return Reply(ReplayedView(page.replayed, next_cursor), 202)
 
@@ -218,10 +219,10 @@ def _require_owner(request: RequestContext, promoter_id: str) -> str:
     return identity.user_id
 
 
-def _get(request: RequestContext, promoter_id: str, endpoint_id: str) -> Endpoint:
+def _get_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Endpoint:
     """Return the endpoint if the caller may manage it; raises EndpointNotFound or Forbidden."""
     _require_owner(request, promoter_id)
-    return endpoints.get(promoter_id, endpoint_id)
+    return endpoints.get_endpoint(promoter_id, endpoint_id)
 
 
 def _endpoint_reply(endpoint: Endpoint, now: int, status: int = 200) -> Reply[EndpointView]:

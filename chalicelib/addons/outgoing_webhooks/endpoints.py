@@ -17,7 +17,6 @@ from chalicelib.addons.outgoing_webhooks.model import (
     EventType,
     TooManyEndpoints,
 )
-from chalicelib.addons.outgoing_webhooks.store import list_endpoints as list_endpoints
 from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused
 from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
@@ -39,7 +38,7 @@ def require_owner(identity: Identity, promoter_id: str) -> None:
         raise Forbidden("You can only manage your own webhook endpoints.")
 
 
-def get(promoter_id: str, endpoint_id: str) -> Endpoint:
+def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:
     """Return an endpoint of the promoter. Raises EndpointNotFound."""
     found = store.find_endpoint(promoter_id, endpoint_id)
     if found is None:
@@ -47,9 +46,11 @@ def get(promoter_id: str, endpoint_id: str) -> Endpoint:
     return found
 
 
-def create(promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int) -> Endpoint:
+def create_endpoint(
+    promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int
+) -> Endpoint:
     """Create an endpoint with a new secret, or return the one that exists. Raises InvalidInput or TooManyEndpoints."""
-    existing = list_endpoints(promoter_id)
+    existing = store.list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
     if len(existing) >= MAX_ENDPOINTS:
@@ -69,7 +70,7 @@ def create(promoter_id: str, endpoint_id: str, url: str, description: str, event
     return new
 
 
-def update(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
+def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
     """Change fields of an endpoint, by the names of the model. An endpoint that is enabled again starts without failures.
 
     Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
@@ -95,7 +96,7 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
     return _change(promoter_id, endpoint_id, change, "webhook_endpoint.secret_rotated", actor, now)
 
 
-def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
+def disable_endpoint(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
     """Disable an endpoint because its receiver asks for that, or because it has failed for too long.
 
     Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one mail. `event_id` is the event of the message
@@ -106,7 +107,11 @@ def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, no
         return replace(before, disabled_reason=reason) if before.is_enabled else before
 
     def mail_items(after: Endpoint) -> list[dynamo.TransactItem]:
-        return [] if event_id is None or not addons.is_on("messages") else [notifications.queue_notification_item(_mail(after, reason, event_id, now))]
+        return (
+            []
+            if event_id is None or not addons.is_on("messages")
+            else [notifications.queue_notification_item(_mail(after, reason, event_id, now))]
+        )
 
     try:
         _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)
@@ -114,25 +119,25 @@ def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, no
         return
 
 
-def delete(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+def delete_endpoint(promoter_id: str, endpoint_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
     """Delete an endpoint; its pending messages are not sent. Raises EndpointNotFound, and what `expected.check` raises."""
-    endpoint = get(promoter_id, endpoint_id)
+    endpoint = get_endpoint(promoter_id, endpoint_id)
     expected.check(endpoint)
-    if not _delete(endpoint, actor, now):
+    if not _try_delete(endpoint, actor, now):
         raise EndpointNotFound(endpoint_id=endpoint_id)
 
 
-def delete_all(found: Sequence[Endpoint], actor: str, now: int) -> None:
+def delete_endpoints(found: Sequence[Endpoint], actor: str, now: int) -> None:
     """Delete the endpoints of a promoter whose data is erased. Safe to repeat."""
-    parallel.call_each(lambda endpoint: _delete(endpoint, actor, now), found)
+    parallel.call_each(lambda endpoint: _try_delete(endpoint, actor, now), found)
 
 
-def record(endpoint: Endpoint, action: str, actor: str, now: int, **details: Any) -> None:
+def record_action(endpoint: Endpoint, action: str, actor: str, now: int, **details: Any) -> None:
     """Record an action that did not change the endpoint in the audit log."""
     dynamo.transact([_audit_item(endpoint, action, actor, now, details)])
 
 
-def _delete(endpoint: Endpoint, actor: str, now: int) -> bool:
+def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
     """Delete an endpoint. Returns False if it no longer exists."""
     entry = _audit_item(endpoint, "webhook_endpoint.deleted", actor, now, _shown(endpoint))
     try:
@@ -169,7 +174,7 @@ def _change(
     After a conflict, the change is made again on the endpoint as it is then. A change without effect makes no version.
     """
     for _ in range(MAX_ATTEMPTS):
-        before = get(promoter_id, endpoint_id)
+        before = get_endpoint(promoter_id, endpoint_id)
         after = change(before)
         if after == before:
             return before

@@ -2,7 +2,7 @@
 
 import random
 from hashlib import sha256
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from msgspec import Struct
 from ulid import ULID
@@ -109,6 +109,14 @@ class Delivery(Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         return self.message.id
+
+
+class QueuedDelivery(NamedTuple):
+    """The ids of a delivery that was just queued, of its endpoint and of the endpoint's promoter."""
+
+    promoter_id: str
+    endpoint_id: str
+    id: str
 
 
 class EndpointNotFound(NotFound):

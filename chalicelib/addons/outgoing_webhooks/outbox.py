@@ -15,6 +15,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
     Endpoint,
     EndpointDisabled,
     Message,
+    QueuedDelivery,
     first_message_id,
 )
 from chalicelib.addons.outgoing_webhooks.payloads import Notice
@@ -56,8 +57,8 @@ def follow(changes: Sequence[Change]) -> None:
     parallel.call_each(lambda each: store.add_delivery(each[0].promoter_id, each[0].id, each[1], now), wanted)
 
 
-def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return the deliveries that change records show as queued, as ids of promoter, endpoint and delivery."""
+def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[QueuedDelivery]:
+    """Return the deliveries that change records show as queued."""
     images = ((record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")) for record in records)
     return [queued for before, after in images if (queued := store.queued_delivery(before, after)) is not None]
 
@@ -78,7 +79,7 @@ def get_delivery(endpoint: Endpoint, delivery_id: str) -> Delivery:
     return found
 
 
-def list_page(endpoint: Endpoint, state: DeliveryState | None, limit: int, before: str | None) -> DeliveryPage:
+def list_deliveries(endpoint: Endpoint, state: DeliveryState | None, limit: int, before: str | None) -> DeliveryPage:
     """Return up to `limit` deliveries, optionally only those in `state`. A page that has read many others ends early."""
     found: list[Delivery] = []
     for read, delivery in enumerate(store.query_deliveries(endpoint.id, before), start=1):
@@ -91,7 +92,7 @@ def list_page(endpoint: Endpoint, state: DeliveryState | None, limit: int, befor
     return DeliveryPage(found, None)
 
 
-def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
+def replay_delivery(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
     """Send a message again, with the same id and body and a full round of attempts, even if it was delivered.
 
     Raises DeliveryNotFound, EndpointDisabled or AttemptUnderWay.
@@ -103,7 +104,7 @@ def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
     return queued
 
 
-def replay_failed(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
+def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
     """Send messages again that failed for good, about changes in this period, newest first and at most MAX_REPLAYED.
 
     A message that is queued again is no longer failed, so a repeated call finds only the rest. Raises EndpointDisabled.

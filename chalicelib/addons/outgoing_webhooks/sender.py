@@ -18,6 +18,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
     Delivery,
     DisabledReason,
     Endpoint,
+    QueuedDelivery,
     SendAttempt,
     retry_delay,
 )
@@ -50,11 +51,11 @@ class EndpointRun(Struct):
     lock: Lock = field(default_factory=Lock)
 
 
-def send_queued(queued: Iterable[tuple[str, str, str]]) -> int:
-    """Make the first attempts of queued deliveries, given as (promoter, endpoint, delivery). Returns the number of attempts."""
+def send_queued(queued: Iterable[QueuedDelivery]) -> int:
+    """Make the first attempts of queued deliveries. Returns the number of attempts."""
     by_endpoint: dict[tuple[str, str], list[str]] = {}
-    for promoter_id, endpoint_id, delivery_id in queued:
-        by_endpoint.setdefault((promoter_id, endpoint_id), []).append(delivery_id)
+    for delivery in queued:
+        by_endpoint.setdefault((delivery.promoter_id, delivery.endpoint_id), []).append(delivery.id)
     found = parallel.call_each(lambda key: store.find_endpoint(*key), list(by_endpoint))
     runs = [
         _new_run(endpoint, delivery_ids)
@@ -68,7 +69,8 @@ def send_due(now: int) -> dict[str, int]:
     """Make the due attempts of all endpoints, and give up the deliveries of disabled endpoints. Returns the report of the run."""
     all_endpoints = list(store.scan_endpoints())
     due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), all_endpoints)
-    runs, ended, oldest, found = [], 0, 0, 0
+    runs: list[EndpointRun] = []
+    ended = found = oldest = 0
     for endpoint, deliveries in zip(all_endpoints, due, strict=True):
         if not endpoint.is_enabled:
             ended += _give_up(endpoint, [delivery_id for delivery_id, _ in deliveries], now)
@@ -182,5 +184,5 @@ def _record_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: b
         if is_gone or now - run.failing_since >= DISABLE_AFTER_SECONDS:
             run.failures = MAX_FAILURES
             reason: DisabledReason = "gone" if is_gone else "failing"
-            endpoints.disable(run.endpoint, reason, claimed.message.event_id, now)
+            endpoints.disable_endpoint(run.endpoint, reason, claimed.message.event_id, now)
             log.warning("outgoing_webhooks.endpoint_disabled", endpoint_id=run.endpoint.id, reason=reason)

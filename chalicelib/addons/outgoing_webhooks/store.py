@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, SendAttempt
+from chalicelib.addons.outgoing_webhooks.model import KEPT_SECONDS, Delivery, DeliveryState, Endpoint, Message, QueuedDelivery, SendAttempt
 from chalicelib.dynamodb import dynamo
 
 PAGE_ROWS = 100  # per call to the store
@@ -195,11 +195,11 @@ def queue_again(delivery: Delivery, now: int) -> Delivery | None:
     return replace(delivery, state="pending", next_attempt_at=now, claimed_until=None, round_start=delivery.attempts_made)
 
 
-def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str, str] | None:
-    """Return the ids of promoter, endpoint and delivery if a change record (in wire format) queues a delivery, otherwise None."""
+def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None) -> QueuedDelivery | None:
+    """Return the delivery that a change record (in wire format) queues, or None."""
     if after is None or (before is not None and before["rounds"] == after["rounds"]):
         return None
-    return after["promoter_id"]["S"], after["endpoint_id"]["S"], after["id"]["S"]
+    return QueuedDelivery(after["promoter_id"]["S"], after["endpoint_id"]["S"], after["id"]["S"])
 
 
 def _endpoint_row(endpoint: Endpoint) -> EndpointRow:

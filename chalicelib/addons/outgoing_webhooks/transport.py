@@ -29,6 +29,8 @@ from msgspec import Struct
 from chalicelib.addons.outgoing_webhooks.model import AttemptError
 from chalicelib.foundation import clock, settings
 
+# Signatures.
+
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 
@@ -38,16 +40,18 @@ def new_secret() -> str:
     return PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def signed_headers(message_id: str, timestamp: int, body: bytes, secrets_of_endpoint: Iterable[str]) -> dict[str, str]:
+def signed_headers(message_id: str, timestamp: int, body: bytes, signing_secrets: Iterable[str]) -> dict[str, str]:
     """Return the headers that identify and sign a message sent at `timestamp` (epoch seconds), with a signature for each secret."""
     content = f"{message_id}.{timestamp}.".encode() + body
-    signatures = [f"v1,{b64encode(hmac.digest(_key(secret), content, 'sha256')).decode()}" for secret in secrets_of_endpoint]
+    signatures = [f"v1,{b64encode(hmac.digest(_key(secret), content, 'sha256')).decode()}" for secret in signing_secrets]
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
 
 
 def _key(secret: str) -> bytes:
     return b64decode(secret.removeprefix(PREFIX))
 
+
+# Destinations: which addresses an endpoint may have.
 
 HTTPS_PORT, HTTP_PORT, MIN_FREE_PORT, MAX_PORT = 443, 80, 1024, 65_535
 MAX_URL_LENGTH = 2000
@@ -158,6 +162,8 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 def _allows_local() -> bool:
     return settings.current().webhook_targets == "local"
 
+
+# Requests in limited time.
 
 SECONDS = 5.0
 MAX_REPLY_BYTES = 1024

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib.addons.outgoing_webhooks import endpoints
+from chalicelib.addons.outgoing_webhooks import endpoints, store
 from chalicelib.addons.outgoing_webhooks.model import (
     KEPT_SECONDS,
     AttemptError,
@@ -128,7 +128,7 @@ def endpoint_view(endpoint: Endpoint, now: int) -> EndpointView:
     )
 
 
-KEPT = Kept("webhook_endpoints", EndpointView, endpoints.list_endpoints, endpoint_view, endpoints.delete_all)
+KEPT = Kept("webhook_endpoints", EndpointView, store.list_endpoints, endpoint_view, endpoints.delete_endpoints)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

@@ -137,6 +137,15 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
     waitlist_conversion: float | None
 
 
+class SaleTotals(Struct, frozen=True, kw_only=True):
+    """Sold and not returned tickets by tier, and the balance of the event in its own currency, in minor units."""
+
+    kept: dict[str, int]
+    balance_cents: int
+    currency: str
+    by_hour: list[HourFigures]
+
+
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
     """Return the figures of an event. Raises InvalidInput if the period ends before it begins or is too long."""
     first_day, last_day = _days(query, now)
@@ -176,9 +185,9 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
 def _waitlist_conversion(event_id: str) -> float | None:
     if not addons.is_on("waitlist"):
         return None
-    from chalicelib.addons.waitlist import service as waitlist
+    from chalicelib.addons.waitlist.store import find_line
 
-    line = waitlist.find_line(event_id)
+    line = find_line(event_id)
     return line.conversion if line is not None else None
 
 
@@ -186,15 +195,6 @@ def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueF
     """Return the purchase figures of an event, and its money by provider and currency; two round trips."""
     totals = store.load_totals(store.load_generations().current, event_id)
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
-
-
-class SaleTotals(Struct, frozen=True, kw_only=True):
-    """Sold and not returned tickets by tier, and the balance of the event in its own currency, in minor units."""
-
-    kept: dict[str, int]
-    balance_cents: int
-    currency: str
-    by_hour: list[HourFigures]
 
 
 def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:
@@ -206,7 +206,7 @@ def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0)
         parts, days = _load_figures(event.id, *_days(query, now), TOTALS)
         totals = parts.get(TOTALS, {})
     revenue = _revenue(totals)
-    tiers = catalog.snapshot().tiers_of(event.id)
+    tiers = catalog.snapshot().event_tiers(event.id)
     currency = next((tier.currency for tier in tiers), revenue[0].currency if revenue else "USD")
     return SaleTotals(
         kept={tier.tier_id: tier.kept for tier in _tiers(event, totals)},
@@ -260,7 +260,7 @@ def _purchase_counts(totals: Mapping[str, int]) -> dict[str, int]:
 
 def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:
     """Return the figures of the event's tiers, and of sold tiers that are no longer in the catalog."""
-    present = {tier.id: tier for tier in catalog.snapshot().tiers_of(event.id)}
+    present = {tier.id: tier for tier in catalog.snapshot().event_tiers(event.id)}
     sold_ids = sorted({name.split("#")[1] for name in totals if name.startswith("tier#")} - present.keys())
     figures = []
     for tier_id in (*present, *sold_ids):

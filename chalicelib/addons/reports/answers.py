@@ -30,6 +30,12 @@ from chalicelib.tickets.store import load_tickets
 Asked = Literal["buyer", "guest"]
 
 
+# Add new columns at the end: programs may read the file by column position.
+COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer", "seat", "guest")
+
+MAX_SEATS = 2000  # in the orders of a page; each seat may have a guest with answers
+
+
 class GivenAnswer(Struct, frozen=True, kw_only=True):
     """An answer with the label of its question at the time. `ticket` is None if the answer is about the whole order.
 
@@ -121,12 +127,6 @@ def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
             seat=seat.number,
             guest=guest.name,
         )
-
-
-# Add new columns at the end: programs may read the file by column position.
-COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer", "seat", "guest")
-
-MAX_SEATS = 2000  # in the orders of a page; each seat may have a guest with answers
 
 
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -253,7 +253,7 @@ def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], gi
     for answer in given:
         if answer.option_id is not None:
             by_key[_Key(answer.tier_id, answer.option_id, answer.option_type, answer.asked)].append(answer)
-    for tier in catalog.snapshot().tiers_of(event_id):
+    for tier in catalog.snapshot().event_tiers(event_id):
         for option in tier.options:
             if _is_wanted(tier.id, option.id, query):
                 key = _Key(tier.id, option.id, option.option_type, "guest" if option.per == "guest" else "buyer")

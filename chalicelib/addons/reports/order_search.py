@@ -32,6 +32,13 @@ MAX_WORD_LENGTH = 50
 Order = tuple[str, str]  # the ids of the event and the purchase
 
 
+MAX_WORDS = 10
+_NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
+_LAST = "\U0010ffff"  # sorts after all texts with the same prefix
+
+_CursorKey = tuple[Annotated[str, Meta(min_length=1, max_length=1000)]]
+
+
 def changed_orders(changes: Iterable[Change]) -> list[Order]:
     """Return the orders whose search terms these changes may affect."""
     found: dict[Order, None] = {}
@@ -44,7 +51,7 @@ def changed_orders(changes: Iterable[Change]) -> list[Order]:
     return list(found)
 
 
-def update(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
+def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
     """Update the search terms of orders in a generation. `retry` repeats a chunk after a conflict with another run."""
     for start in range(0, len(orders), CHUNK):
         retry(partial(_update_chunk, generation, orders[start : start + CHUNK]))
@@ -107,11 +114,7 @@ def name_words(text: str) -> list[str]:
     return [word[:MAX_WORD_LENGTH] for word in split_words(text)]
 
 
-MAX_WORDS = 10
-_NUMBER = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})(-[1-9][0-9]?)?")
-_LAST = "\U0010ffff"  # sorts after all texts with the same prefix
-
-_CursorKey = tuple[Annotated[str, Meta(min_length=1, max_length=1000)]]
+# Find orders by these terms.
 
 
 def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:

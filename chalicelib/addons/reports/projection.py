@@ -40,12 +40,33 @@ MAX_ATTEMPTS = 5
 WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no ledger entries
 FIRST_POSITION = "0"  # before all positions in the stream
 
+# Longer than a run of the projector: after this time, every run has loaded the present generations.
+WAIT_SECONDS = 65
+BATCH = 190
+
+T = TypeVar("T")
+
 
 class State(Struct, frozen=True):
     """A state of a purchase or ticket with what it adds to the figures, and the purchase itself unless it is deleted."""
 
     counted: CountedState
     purchase: Purchase | None = None
+
+
+class RebuildReport(Struct, frozen=True):
+    """Numbers of items by kind. `forgotten` purchases were deleted by DynamoDB, and their figures copied; `checked_in` counts tickets."""
+
+    generation: int
+    purchases: int
+    forgotten: int
+    checked_in: int
+    entries: int
+    deleted: int
+
+
+class RebuildConflict(Exception):
+    """Another rebuild began at the same time."""
 
 
 def project(changes: Sequence[Change]) -> None:
@@ -60,9 +81,29 @@ def project(changes: Sequence[Change]) -> None:
     entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
     orders = order_search.changed_orders(changes)
     for generation in store.load_generations().written:
-        apply_states(generation, newest.values())
-        apply_entries(generation, entries)
+        count_states(generation, newest.values())
+        count_entries(generation, entries)
         index_orders(generation, orders)
+
+
+def rebuild(wait: Callable[[float], None]) -> RebuildReport:
+    """Rebuild the reports of all events. Calls `wait(seconds)` before and after. An interrupted rebuild can simply be repeated."""
+    before = store.load_generations()
+    generation = max(before.written) + 1
+    _replace_generations(before, Generations(before.current, generation))
+    wait(WAIT_SECONDS)
+    purchases = _count_all(generation, map(purchase_state, queries.scan_purchases()))
+    forgotten = _count_all(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
+    checked_in = _count_all(generation, (ticket_state(ticket) for ticket in scan_tickets() if ticket.checkins))
+    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
+        index_orders(generation, orders)
+    entries = 0
+    for batch in _batches(ledger.scan_entries()):
+        count_entries(generation, batch)
+        entries += len(batch)
+    _replace_generations(Generations(before.current, generation), Generations(generation))
+    wait(WAIT_SECONDS)
+    return RebuildReport(generation, purchases, forgotten, checked_in, entries, store.delete_other_generations(generation))
 
 
 def purchase_state(purchase: Purchase) -> State:
@@ -101,22 +142,22 @@ def _count_ticket(ticket: Ticket, position: str) -> CountedState:
     return CountedState(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
 
 
-def apply_states(generation: int, states: Iterable[State]) -> None:
+def count_states(generation: int, states: Iterable[State]) -> None:
     """Count each state, unless this state or a newer one of the same purchase or ticket is already counted."""
     by_event: dict[str, list[State]] = defaultdict(list)
     for state in states:
         by_event[state.counted.event_id].append(state)
     for event_id, event_states in by_event.items():
         for start in range(0, len(event_states), CHUNK):
-            _retry(partial(_apply_chunk, generation, event_id, event_states[start : start + CHUNK]))
+            _retry(partial(_count_chunk, generation, event_id, event_states[start : start + CHUNK]))
 
 
 def index_orders(generation: int, orders: Sequence[Order]) -> None:
     """Update the search terms of these orders from what is known of their buyers now."""
-    order_search.update(generation, orders, _retry)
+    order_search.update_terms(generation, orders, _retry)
 
 
-def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
+def count_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
     """Count and list each ledger entry, unless it is already listed."""
     by_event: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
@@ -124,10 +165,10 @@ def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
     for event_id, event_entries in by_event.items():
         unique = list({(entry.purchase_id, entry.kind, entry.reference): entry for entry in event_entries}.values())
         for start in range(0, len(unique), CHUNK):
-            _retry(partial(_apply_entry_chunk, generation, event_id, unique[start : start + CHUNK]))
+            _retry(partial(_count_entry_chunk, generation, event_id, unique[start : start + CHUNK]))
 
 
-def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
+def _count_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
     known = store.load_counted(generation, event_id, [state.counted.key for state in chunk])
     items: list[dynamo.TransactItem] = []
     added: list[Figures] = []
@@ -147,7 +188,7 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
         store.commit([*items, *store.figure_items(generation, event_id, total(added))])
 
 
-def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
+def _count_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
     sales = [ledger_sale(entry) for entry in entries]
     known = store.find_sales(generation, event_id, sales)
     new = [(entry, sale) for entry, sale in zip(entries, sales, strict=True) if (sale.order_id, sale.kind, sale.reference) not in known]
@@ -203,58 +244,16 @@ def _retry(attempt: Callable[[], None]) -> None:
     raise dynamo.StoreUnavailable("the figures kept changing")
 
 
-# Longer than a run of the projector: after this time, every run has loaded the present generations.
-WAIT_SECONDS = 65
-BATCH = 190
-
-T = TypeVar("T")
-
-
-class RebuildReport(Struct, frozen=True):
-    """Numbers of items by kind. `forgotten` purchases were deleted by DynamoDB, and their figures copied; `checked_in` counts tickets."""
-
-    generation: int
-    purchases: int
-    forgotten: int
-    checked_in: int
-    entries: int
-    deleted: int
-
-
-class RebuildConflict(Exception):
-    """Another rebuild began at the same time."""
-
-
-def rebuild(wait: Callable[[float], None]) -> RebuildReport:
-    """Rebuild the reports of all events. Calls `wait(seconds)` before and after. An interrupted rebuild can simply be repeated."""
-    before = store.load_generations()
-    generation = max(before.written) + 1
-    _replace(before, Generations(before.current, generation))
-    wait(WAIT_SECONDS)
-    purchases = _apply(generation, map(purchase_state, queries.scan_purchases()))
-    forgotten = _apply(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
-    checked_in = _apply(generation, (ticket_state(ticket) for ticket in scan_tickets() if ticket.checkins))
-    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
-        index_orders(generation, orders)
-    entries = 0
-    for batch in _batches(ledger.scan_entries()):
-        apply_entries(generation, batch)
-        entries += len(batch)
-    _replace(Generations(before.current, generation), Generations(generation))
-    wait(WAIT_SECONDS)
-    return RebuildReport(generation, purchases, forgotten, checked_in, entries, store.delete_other_generations(generation))
-
-
-def _apply(generation: int, states: Iterable[State]) -> int:
+def _count_all(generation: int, states: Iterable[State]) -> int:
     """Count states in a generation. Returns their number."""
     number = 0
     for batch in _batches(states):
-        apply_states(generation, batch)
+        count_states(generation, batch)
         number += len(batch)
     return number
 
 
-def _replace(before: Generations, after: Generations) -> None:
+def _replace_generations(before: Generations, after: Generations) -> None:
     if not store.save_generations(before, after):
         raise RebuildConflict
 

@@ -100,13 +100,13 @@ class SalesView(Struct, frozen=True):
 def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """Return a page of sales as JSON or CSV. Raises InvalidInput."""
     tier_ids = None if query.tier_id is None else {query.tier_id}
-    sales, next_cursor = find_sale_page(event_id, query, query.limit, query.cursor, tier_ids)
+    sales, next_cursor = _find_sale_page(event_id, query, query.limit, query.cursor, tier_ids)
     if query.format == "csv":
-        return csv_reply(query, COLUMNS, map(csv_row, sales), next_cursor)
+        return csv_reply(query, COLUMNS, map(_csv_row, sales), next_cursor)
     return Reply(SalesView(sales, next_cursor))
 
 
-def find_sale_page(
+def _find_sale_page(
     event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
 ) -> tuple[list[SaleView], str | None]:
     """Read up to `limit` sales, oldest first. Returns those that the filter accepts, and the cursor of the next page.
@@ -183,7 +183,7 @@ def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
     return None
 
 
-def csv_row(sale: SaleView) -> list[Cell]:
+def _csv_row(sale: SaleView) -> list[Cell]:
     """Return a sale as a row of COLUMNS."""
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
     guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
@@ -249,7 +249,7 @@ def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
     found, next_cursor = _find_package_sales(event, query)
     has_header = query.cursor is None
     mark = "\ufeff" if query.bom and has_header else ""
-    reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(csv_row, found), next_cursor)
+    reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(_csv_row, found), next_cursor)
     name = {"Content-Disposition": f'attachment; filename="{event.id}-sales.csv"'}
     return Reply(mark + reply.body, headers=reply.headers | name)
 
@@ -257,11 +257,11 @@ def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
 def _find_package_sales(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:
     tier_ids = None
     if query.package_id is not None or query.sponsorship_only:
-        tiers = catalog.snapshot().tiers_of(event.id)
+        tiers = catalog.snapshot().event_tiers(event.id)
         tier_ids = {
             tier.id for tier in tiers if query.package_id in (None, tier.id) and (tier.is_sponsorship or not query.sponsorship_only)
         }
-    return find_sale_page(event.id, query, query.limit, query.cursor, tier_ids)
+    return _find_sale_page(event.id, query, query.limit, query.cursor, tier_ids)
 
 
 def _summary(totals: SaleTotals) -> dict[str, Any]:

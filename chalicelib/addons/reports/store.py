@@ -53,9 +53,9 @@ class ReportRow(dynamo.Table):
     feature = "reports"
     contents = "Figures, orders and sales of events, and the index that finds orders by person."
     personal_data = dynamo.PersonalData(
-        "ids of orders and users; the names and addresses by which orders are found",
-        export="no, they are in the account, the orders and the tickets",
-        erasure="names and addresses are deleted within seconds; ids stay",
+        "ids, names and addresses of buyers and guests",
+        export="as account, orders and tickets",
+        erasure="names and addresses are deleted; ids stay",
     )
 
     class Meta:

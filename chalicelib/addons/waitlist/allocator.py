@@ -18,7 +18,6 @@ from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, ids, log, settings
-from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
@@ -63,13 +62,13 @@ def allocate(line: Line, now: int) -> AllocationReport:
     report.ended = end_offers(event.id, now)
     if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
         if line.stock_ids:
-            kept_stocks.release(current, event, line)
+            kept_stocks.release_stocks(current, event, line)
             store.remove_stocks(line, line.stock_ids)
         elif not store.list_offered(event.id):
             store.delete_line(line)
         return report
     allocator = ids.new_id()
-    if not store.lease(event.id, allocator, now):
+    if not store.take_lease(event.id, allocator, now):
         return report
     try:
         _offer_all(current, event, allocator, now, report)
@@ -129,19 +128,19 @@ def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report:
             return
         line = store.find_line(event.id) or Line(event_id=event.id)
         places = store.list_places(event.id)
-        stock = kept_stocks.read(current, event, line, places, now)
+        stock = kept_stocks.read_free_stock(current, event, line, places, now)
         if stock.has_released:
             continue
         kept_back = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
         plan = plan_offers(places, stock.supplies, stock.free, now, kept_back, skipped)
         for entry in plan.passed:
             store.note_passed(entry, now)
-        if not _apply(event, plan.offers, allocator, now, skipped, report):
+        if not _make_offers(event, plan.offers, allocator, now, skipped, report):
             return
 
 
-def _apply(event: Event, planned: list[PlannedOffer], allocator: str, now: int, skipped: set[str], report: AllocationReport) -> bool:
-    """Make planned offers until one cannot be made. Returns whether to read everything again and continue."""
+def _make_offers(event: Event, planned: list[PlannedOffer], allocator: str, now: int, skipped: set[str], report: AllocationReport) -> bool:
+    """Make planned offers until one cannot be made. Returns whether to read the line and the stock again and continue."""
     for offer in planned:
         try:
             offers.check_buyer(offer.entry.user_id, event, offer.entry.quantity)
@@ -156,16 +155,12 @@ def _apply(event: Event, planned: list[PlannedOffer], allocator: str, now: int, 
             catalog.refresh_snapshot()
             return False
         except (NotEnoughTickets, SalePaused) as refusal:
-            _log_refusal(event, refusal)
+            log.info("waitlist.not_offered", event_id=event.id, reason=refusal.code)
             return False
         report.offered += 1
         if deadline.remaining() < SECONDS_FOR_OFFER:
             return False
     return False
-
-
-def _log_refusal(event: Event, refusal: ApiError) -> None:
-    log.info("waitlist.not_offered", event_id=event.id, reason=refusal.code)
 
 
 def _is_open(purchase: Purchase | None) -> bool:

@@ -87,7 +87,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
         raise InvalidInput("List each tier only once.", path="$.tier_ids")
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
         wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
-        result = service.join(user_id, wanted, request.now)
+        result = service.join_waitlist(user_id, wanted, request.now)
         attempt.is_bounded = True  # a user has one entry
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
 
@@ -95,7 +95,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
 @route(bp, "GET", "/waitlist", access="user")
 def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     """List the caller's entries on waitlists, past ones too, with positions and offers."""
-    own = service.list_own(request.require_user().user_id)
+    own = service.list_own_entries(request.require_user().user_id)
     return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
 
 
@@ -108,7 +108,7 @@ def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
 )
 def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
     """Leave a waitlist or decline its offer, which then goes to the next person."""
-    own = service.leave(request.require_user().user_id, entry_id, request.now)
+    own = service.leave_waitlist(request.require_user().user_id, entry_id, request.now)
     return Reply(own_entry_view(own, request.now))
 
 
@@ -116,7 +116,7 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
     """List the people on the waitlist of an event, or those with an offer, by arrival, and count them by tier."""
     event = permissions.require_manager(request.require_user(), event_id)
-    overview = service.show_line(event.id)
+    overview = service.line_overview(event.id)
     if query.status == "offered":
         views = [managed_entry_view(entry) for entry in overview.offered]
     else:

@@ -30,12 +30,12 @@ class FreeStock(Struct, frozen=True):
     has_released: bool
 
 
-def read(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
+def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
     """Read the stocks for the line, and update the line and the marks on the shards accordingly; strongly consistent.
 
     The line names a stock before its shards are marked and until their marks are removed. So a repetition after a crash finds all marks.
     """
-    tiers = [tier for tier in current.tiers_of(event.id) if any(place.entry.accepts(tier) for place in places)]
+    tiers = [tier for tier in current.event_tiers(event.id) if any(place.entry.accepts(tier) for place in places)]
     on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
     supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in on_sale}
     shards = _read_shards(current, event, {tier.stock_id for tier in on_sale} | line.stock_ids)
@@ -67,7 +67,7 @@ def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: M
     store.add_stocks(event.id, named)
 
 
-def release(current: Catalog, event: Event, line: Line) -> None:
+def release_stocks(current: Catalog, event: Event, line: Line) -> None:
     """Release the stocks of a line to everybody, after the event has ended or its waitlist was closed."""
     _mark(_read_shards(current, event, line.stock_ids), set())
 

@@ -15,7 +15,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 # left before an offer.
 EntryState = Literal["waiting", "offered", "accepted", "declined", "expired", "left"]
 EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or was cancelled, or its waitlist was closed
-OVER_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
+ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
 OFFER_SHARE = 4  # an offer lasts at most a fourth of the time until the last sale
@@ -44,8 +44,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
 
     @property
-    def is_over(self) -> bool:
-        return self.state in OVER_STATES
+    def has_ended(self) -> bool:
+        return self.state in ENDED_STATES
 
     def accepts(self, tier: Tier) -> bool:
         """Return whether the entry asks for this tier at its present price."""

@@ -74,21 +74,21 @@ def plan_offers(
         ]
         if not wanted:
             continue
-        fitting = next((supply for supply in wanted if _free_of(supply, left) >= place.entry.quantity), None)
+        fitting = next((supply for supply in wanted if _free_tickets(supply, left) >= place.entry.quantity), None)
         if fitting is not None:
             offers.append(PlannedOffer(place.entry, fitting.tier))
             _take(fitting, place.entry.quantity, left)
             continue
-        largest = max(wanted, key=lambda supply: _free_of(supply, left))
-        if _free_of(largest, left) > 0:
+        largest = max(wanted, key=lambda supply: _free_tickets(supply, left))
+        if _free_tickets(largest, left) > 0:
             if place.passed_at is None:
                 passed.append(place.entry)
             elif turns is not None and turns.keeps_back(place.passed_at, now):
-                _take(largest, _free_of(largest, left), left)
+                _take(largest, _free_tickets(largest, left), left)
     return OfferPlan(offers, passed)
 
 
-def _free_of(supply: TierSupply, left: Mapping[str, int]) -> int:
+def _free_tickets(supply: TierSupply, left: Mapping[str, int]) -> int:
     return min(left.get(stock_id, 0) for stock_id in supply.stock_ids)
 
 

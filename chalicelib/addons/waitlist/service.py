@@ -81,14 +81,14 @@ class JoinedEntry(Struct, frozen=True):
     is_new: bool
 
 
-def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
+def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     """Join the waitlist of an event. Returns the existing entry of a person who already waits or has an open offer.
 
     Raises NotFound, EventNotOnSale and WaitlistClosed; TicketsAvailable, TierNotOnSale; TierLimitExceeded and PurchaseLimitExceeded.
     """
     current, event = catalog.get_visible_event(wanted.event_id)
     before, line = store.find_entry_and_line(user_id, event.id)
-    if before is not None and not before.is_over and not _has_offer_ended(before, now):
+    if before is not None and not before.has_ended and not _has_offer_ended(before, now):
         return JoinedEntry(_own_entry(before), is_new=False)
     _check_event(event, now)
     stocks = cached_stock([current.stock_group(event.id)], now)
@@ -106,7 +106,7 @@ def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         language=wanted.language,
     )
     store.open_line(event.id)
-    if not store.join(entry, before):
+    if not store.create_entry(entry, before):
         joined = store.find_entry(user_id, event.id)
         return JoinedEntry(_own_entry(joined or entry), is_new=False)
     not_kept = [tier for tier in sold_out if tier.stock_id not in line.stock_ids]
@@ -117,14 +117,14 @@ def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     return JoinedEntry(_own_entry(entry), is_new=True)
 
 
-def leave(user_id: str, entry_id: str, now: int) -> OwnEntry:
+def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
     """Give up the place of an entry, or decline its offer. Returns an entry that has already ended unchanged.
 
     Raises EntryNotFound, and what `reservations.release` raises for an offer that is paid or being paid.
     """
     entry = _find_own(user_id, entry_id)
     if entry.state == "waiting":
-        left = store.leave(entry, now)
+        left = store.end_waiting(entry, now)
         if left is not None:
             return OwnEntry(left)
         entry = _find_own(user_id, entry_id)  # an allocator has just made it an offer
@@ -134,31 +134,16 @@ def leave(user_id: str, entry_id: str, now: int) -> OwnEntry:
     return _own_entry(entry)
 
 
-def list_own(user_id: str) -> list[OwnEntry]:
+def list_own_entries(user_id: str) -> list[OwnEntry]:
     """Return the user's latest entry for each event, newest first."""
-    entries = sorted(store.list_entries(user_id), key=lambda entry: entry.joined_at, reverse=True)
+    entries = sorted(store.list_user_entries(user_id), key=lambda entry: entry.joined_at, reverse=True)
     return [_own_entry(entry) for entry in entries]
 
 
-def show_line(event_id: str) -> LineOverview:
+def line_overview(event_id: str) -> LineOverview:
     """Return the waiting entries of an event, those with an offer, and the outcomes of earlier offers."""
     line = store.find_line(event_id) or Line(event_id=event_id)
     return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
-
-
-def find_line(event_id: str) -> Line | None:
-    """Find the line of an event; None if nobody has ever joined."""
-    return store.find_line(event_id)
-
-
-def list_user_entries(user_id: str) -> list[Entry]:
-    """Return the stored entries of a user."""
-    return store.list_entries(user_id)
-
-
-def delete_all(entries: Sequence[Entry]) -> None:
-    """Delete these entries of a user. An open offer remains as a reservation."""
-    store.erase(entries)
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
@@ -231,7 +216,7 @@ def _choose_tiers(
     """Return the tiers to wait for, in order of preference, and those of them that are sold out; the rest are not on sale yet."""
     phase = event_phase(event, now)
     statuses: dict[str, TierStatus] = {}
-    for tier in current.tiers_of(event.id):
+    for tier in current.event_tiers(event.id):
         status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
         # Before the event's own opening a tier is not on sale, whatever its own period says.
         statuses[tier.id] = "coming-soon" if phase == "scheduled" and status in ("available", "test", "sold-out") else status

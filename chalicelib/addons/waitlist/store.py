@@ -21,7 +21,7 @@ _LINES = "lines"
 
 
 class WaitlistRow(dynamo.Table):
-    """A row of a kind that `pk` tells.
+    """A row; its `pk` tells its kind.
 
     With `user#<user id>`, `sk` is the event id and `content` the entry. With `waiting#<event id>#<part>` and `offers#<event id>`, `sk` is
     the entry's id and `content` the entry. With `lines`, `sk` is the event id.
@@ -70,7 +70,7 @@ def find_waiting(entry_id: str) -> Place | None:
     return None if row is None else _place(row)
 
 
-def list_entries(user_id: str) -> list[Entry]:
+def list_user_entries(user_id: str) -> list[Entry]:
     """List the latest entry of a user for each event, strongly consistent."""
     return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
 
@@ -97,6 +97,7 @@ def list_lines() -> Iterator[Line]:
 
 
 def find_line(event_id: str) -> Line | None:
+    """Return the line of an event, strongly consistent; None if nobody has ever joined."""
     row = WaitlistRow.find(_LINES, event_id)
     return None if row is None else _line(row)
 
@@ -128,7 +129,7 @@ def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
     return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
 
 
-def lease(event_id: str, allocator: str, now: int) -> bool:
+def take_lease(event_id: str, allocator: str, now: int) -> bool:
     """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease."""
     free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
     changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS}
@@ -136,12 +137,13 @@ def lease(event_id: str, allocator: str, now: int) -> bool:
 
 
 def end_lease(event_id: str, allocator: str) -> None:
+    """End the lease of this allocator; does nothing if another allocator holds it."""
     dynamo.update_if(
         WaitlistRow(_LINES, event_id), {"leased_by": None, "leased_until": None}, "leased_by = :allocator", allocator=allocator
     )
 
 
-def join(entry: Entry, before: Entry | None) -> bool:
+def create_entry(entry: Entry, before: Entry | None) -> bool:
     """Write a new entry in place of the user's ended one. Returns False if the user has joined in the meantime."""
     condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
     try:
@@ -151,7 +153,7 @@ def join(entry: Entry, before: Entry | None) -> bool:
     return True
 
 
-def leave(entry: Entry, now: int) -> Entry | None:
+def end_waiting(entry: Entry, now: int) -> Entry | None:
     """End a waiting entry. Returns None if it no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
@@ -190,8 +192,8 @@ def note_passed(entry: Entry, now: int) -> None:
     dynamo.update_if(WaitlistRow(_part_key(entry.id), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
 
 
-def erase(entries: Iterable[Entry]) -> None:
-    """Delete entries and their places. The record of an open offer is deleted when the offer ends."""
+def delete_entries(entries: Iterable[Entry]) -> None:
+    """Delete entries and their places. An open offer remains as a reservation; its record is deleted when it ends."""
     for entry in entries:
         WaitlistRow(_part_key(entry.id), entry.id).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()

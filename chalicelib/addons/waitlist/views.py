@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from chalicelib.addons.waitlist import service
+from chalicelib.addons.waitlist import store
 from chalicelib.addons.waitlist.model import Entry, EntryState, EntryStatus
 from chalicelib.addons.waitlist.service import OwnEntry
 from chalicelib.catalog import service as catalog
@@ -117,9 +117,9 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
 KEPT = Kept(
     "waitlist",
     ManagedEntryView,
-    service.list_user_entries,
+    store.list_user_entries,
     lambda entry, _now: managed_entry_view(entry),
-    lambda entries, _actor, _now: service.delete_all(entries),
+    lambda entries, _actor, _now: store.delete_entries(entries),
 )
 
 

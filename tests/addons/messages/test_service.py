@@ -329,9 +329,11 @@ def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, ap
     create_account("nora", time)
     event_id, _ = builders.create_shop(api)
     with settings.override(webhook_targets="local"):
-        endpoint = endpoints.create("nora", "01KT0000000000000000000001", "http://127.0.0.1:9999/secret-path", "", [], "nora", time.now)
+        endpoint = endpoints.create_endpoint(
+            "nora", "01KT0000000000000000000001", "http://127.0.0.1:9999/secret-path", "", [], "nora", time.now
+        )
     for _ in range(2):
-        endpoints.disable(endpoint, "failing", event_id, time.now)
+        endpoints.disable_endpoint(endpoint, "failing", event_id, time.now)
     [mail] = post.deliver()
     assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your webhook at 127.0.0.1:9999 has been disabled")
     assert "https://shop.test/manage/webhooks" in html_of(mail)

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.addons.outgoing_webhooks import outbox, sender, store
+from chalicelib.addons.outgoing_webhooks.model import QueuedDelivery
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.changes.model import OrderPaid, WaitlistOffered
@@ -71,7 +72,7 @@ def test_a_crash_while_it_is_sent_is_made_good(promoter, receiver, poller, time,
     endpoint = promoter.create(receiver)
     delivery = promoter.send("POST", f"/{endpoint['id']}/test").json["id"]
     with crash_at(call):
-        sender.send_queued([("nora", endpoint["id"], delivery)])
+        sender.send_queued([QueuedDelivery("nora", endpoint["id"], delivery)])
     time.advance(sender.CLAIM_SECONDS)
     retry()
     assert promoter.deliveries(endpoint, "?state=delivered")[0]["id"] == delivery

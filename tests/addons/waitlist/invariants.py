@@ -24,7 +24,7 @@ def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: i
             violations.append(f"{entry.id}: is {entry.state}, and its place says otherwise")
         if (entry.id in offered) != (entry.state == "offered"):
             violations.append(f"{entry.id}: is {entry.state}, and the list of offers says otherwise")
-        is_over = entry.is_over or event_phase(events[entry.event_id], now) in ("closed", "cancelled")
+        is_over = entry.has_ended or event_phase(events[entry.event_id], now) in ("closed", "cancelled")
         if entry.event_id not in lines and not is_over:
             violations.append(f"{entry.id}: its event has no line, so no allocator finds it")
         purchase = purchases_by_id.get(entry.purchase_id or "")

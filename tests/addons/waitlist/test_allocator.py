@@ -175,7 +175,7 @@ def test_two_allocators_do_not_run_at_once(api, sold_out, time):
     event_id, _, orders = sold_out
     lines.join(api, "w1", event_id)
     lines.give_back(api, orders[0])
-    assert store.lease(event_id, "other", time.now)
+    assert store.take_lease(event_id, "other", time.now)
     assert lines.run_allocator()["offered"] == 0
     time.advance(store.LEASE_SECONDS)
     assert lines.run_allocator()["offered"] == 1
@@ -189,7 +189,7 @@ def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, ti
 
     def lose_lease(*arguments):
         store.end_lease(event_id, store.find_line(event_id).leased_by)
-        store.lease(event_id, "other", time.now)
+        store.take_lease(event_id, "other", time.now)
         check_buyer(*arguments)
 
     monkeypatch.setattr(allocator.offers, "check_buyer", lose_lease)

@@ -44,7 +44,9 @@ class Sale:
         for number in range(ENTRIES):
             quantity = self.random.choice((1, 1, 2, 2, 3, 4, 5, 6))
             fields = {"tier_ids": [self.tier_id], "quantity": quantity, "joined_at": time.now, "ttl": time.now + 10**8}
-            assert store.join(Entry(id=f"{self.event_id}.{number:026}", user_id=f"w{number}", event_id=self.event_id, **fields), None)
+            assert store.create_entry(
+                Entry(id=f"{self.event_id}.{number:026}", user_id=f"w{number}", event_id=self.event_id, **fields), None
+            )
         kept_stocks.keep_for_line(current, current.events[self.event_id], [tier], {})
 
     def give_out(self, number):
