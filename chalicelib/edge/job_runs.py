@@ -27,7 +27,7 @@ class JobRun(Struct, frozen=True, kw_only=True):
     report: dict[str, Any]
 
 
-def record(name: str, began_at: int, milliseconds: int, report: dict[str, Any] | None, error: Exception | None) -> None:
+def record_run(name: str, began_at: int, milliseconds: int, report: dict[str, Any] | None, error: Exception | None) -> None:
     """Record how a run ended. An earlier run never overwrites a later one, and a failure of the store does not affect the job."""
     values: dict[str, Any] = {"began_at": began_at, "milliseconds": milliseconds, "error": None if error is None else type(error).__name__}
     if error is None:
@@ -39,8 +39,8 @@ def record(name: str, began_at: int, milliseconds: int, report: dict[str, Any] |
         log.warning("job.not_recorded", job=name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
 
 
-def load(names: Sequence[str]) -> dict[str, JobRun]:
-    """Name -> last run, for those of these jobs that ever ran."""
+def load_runs(names: Sequence[str]) -> dict[str, JobRun]:
+    """Return the last run of each job, by name; jobs that never ran are left out."""
     return {
         row.id: JobRun(
             name=row.id,

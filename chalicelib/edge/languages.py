@@ -10,7 +10,7 @@ DEFAULT: Language = "en"
 ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller reads, the best one first.")
 
 
-def choose(accept_language: str | None) -> Language:
+def choose_language(accept_language: str | None) -> Language:
     """Return the supported language that the caller's Accept-Language prefers (RFC 9110, 12.5.4)."""
     weights: dict[Language, float] = {}
     for preference in (accept_language or "")[:1000].split(","):

@@ -91,7 +91,7 @@ def _closed(component: Schema) -> Schema:
 
 # Errors of an operation: declared ones, those that follow from its inputs, and those of every route.
 
-SCHEMA: dict[str, Any] = {
+ERROR_SCHEMA: dict[str, Any] = {
     "title": "Error",
     "type": "object",
     "description": "Why a request was refused or failed. `error` is for programs and never changes; further fields depend on it.",
@@ -104,7 +104,7 @@ SCHEMA: dict[str, Any] = {
             "type": "string",
             "description": "Of `invalid_input`: which rule the field breaks, such as `too_long`, where it has a name.",
         },
-        "limit": {"type": "integer", "description": "The number that the rule speaks of, such as the length that is allowed."},
+        "limit": {"type": "integer", "description": "The number in the rule, such as the maximum length."},
         "retry_after_seconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
         "already_purchased": {"type": "integer", "description": "Of `purchase_limit_exceeded`: the tickets of earlier orders."},
         "active_holds": {"type": "integer", "description": "The tickets that the caller's present reservation holds."},
@@ -141,7 +141,7 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
     return sorted({error.code: error for error in found}.values(), key=lambda error: (error.status, error.code))
 
 
-def responses(operation: Operation) -> dict[str, dict[str, Any]]:
+def error_responses(operation: Operation) -> dict[str, dict[str, Any]]:
     """Return the error replies by status; `x-error-codes` lists the values of `error`, and each has an example."""
     return {str(status): _response(status, list(errors)) for status, errors in groupby(list_errors(operation), lambda error: error.status)}
 
@@ -217,7 +217,7 @@ def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
         "paths": paths,
         "components": {
-            "schemas": {**components.schemas, "Error": _with_old_names(SCHEMA, deprecations.ERROR_DETAILS)},
+            "schemas": {**components.schemas, "Error": _with_old_names(ERROR_SCHEMA, deprecations.ERROR_DETAILS)},
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
@@ -267,7 +267,7 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
             *_query_parameters(operation, components),
             *_headers(operation, components),
         ],
-        "responses": {**_replies(operation, components), **responses(operation)},
+        "responses": {**_replies(operation, components), **error_responses(operation)},
         "security": _security(operation),
     }
     if details:

@@ -29,7 +29,7 @@ _DENIALS = {
 }
 
 
-def check(access: Access, identity: Identity | None) -> None:
+def check_access(access: Access, identity: Identity | None) -> None:
     """Raise Unauthenticated, UserRequired or Forbidden if the caller may not call a route with this access."""
     if access == "public":
         return
@@ -52,7 +52,7 @@ def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
     _resolvers[parameter] = resolve
 
 
-def resolve(parameter: str, text: str) -> str:
+def resolve_id(parameter: str, text: str) -> str:
     """Return the id that a path parameter's text stands for."""
     resolver = _resolvers.get(parameter)
     return text if resolver is None else resolver(text)

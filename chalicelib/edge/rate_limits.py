@@ -56,12 +56,12 @@ class Counter(Struct, frozen=True):
 
     def wait(self) -> int:
         """Return the time until the next request is granted, to this instance's knowledge; 0 or less means at once."""
-        return self.quota.wait(find_local(self.key).tat, self.now)
+        return self.quota.wait(local_counter(self.key).tat, self.now)
 
     def begin(self) -> bool:
         """Return whether the request is allowed. If so, it counts on this instance from now on."""
         with _local_counters.lock:
-            counter = find_local(self.key)
+            counter = local_counter(self.key)
             if self.quota.wait(counter.tat, self.now) > 0:
                 return False
             if counter.tat + self.quota.burst_tolerance <= self.now:  # no request for a whole period
@@ -72,7 +72,7 @@ class Counter(Struct, frozen=True):
     def withdraw(self) -> None:
         """Uncount the request on this instance."""
         with _local_counters.lock:
-            counter = find_local(self.key)
+            counter = local_counter(self.key)
             counter.tat = max(counter.stored_tat, counter.tat - self.quota.interval)
 
     def add(self, max_unreported: int) -> bool:
@@ -81,7 +81,7 @@ class Counter(Struct, frozen=True):
         Raises the errors of the store.
         """
         with _local_counters.lock:
-            counter = find_local(self.key)
+            counter = local_counter(self.key)
             counter.unreported += 1
             if counter.unreported <= max_unreported:
                 return True
@@ -90,7 +90,7 @@ class Counter(Struct, frozen=True):
 
     def remaining(self) -> int:
         """Return how many more requests would be granted, to this instance's knowledge."""
-        return self.quota.remaining(find_local(self.key).tat, self.now)
+        return self.quota.remaining(local_counter(self.key).tat, self.now)
 
     def set_exceeded(self, tat: int) -> None:
         """Set the counter to a `tat` that the store or another record reports."""
@@ -98,7 +98,7 @@ class Counter(Struct, frozen=True):
 
     def _report(self, amount: int) -> bool:
         """Count `amount` requests in the store, starting from what this instance knows of the counter. Returns whether they are granted."""
-        tat, charge = find_local(self.key).stored_tat, self.quota.charge(self.now, amount)
+        tat, charge = local_counter(self.key).stored_tat, self.quota.charge(self.now, amount)
         ttl = self.now // 1000 + self.quota.seconds + _TTL_MARGIN_SECONDS
         for _ in range(_MAX_ATTEMPTS):
             if self.quota.wait(tat, self.now) > 0:
@@ -114,12 +114,12 @@ class Counter(Struct, frozen=True):
     def _update(self, tat: int, *, exactly: bool) -> None:
         """Note the store's `tat`. Unless `exactly`, requests that other threads have counted here in the meantime are kept."""
         with _local_counters.lock:
-            counter = find_local(self.key)
+            counter = local_counter(self.key)
             counter.stored_tat = max(counter.stored_tat, tat)
             counter.tat = tat if exactly else max(counter.tat, tat)
 
 
-def find_local(key: str) -> LocalCounter:
+def local_counter(key: str) -> LocalCounter:
     """Return what this instance knows of a counter, which is created if it is unknown."""
     if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
         _local_counters.forget()  # costs only a few more writes
@@ -307,7 +307,7 @@ def _quota(rate: str) -> Quota:
 
 def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Address | None) -> RateLimited:
     log.count("rate_limited")
-    counter = find_local(exceeded.key)
+    counter = local_counter(exceeded.key)
     if counter.refusal_logged_at != counter.tat:  # log the first refusal only, in case the client does not wait
         counter.refusal_logged_at = counter.tat
         log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)

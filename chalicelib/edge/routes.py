@@ -24,10 +24,9 @@ from chalice.app import Response as ChaliceResponse
 from msgspec import UNSET, UnsetType
 
 from chalicelib.edge import auth, cors, languages, scheduled
-from chalicelib.edge import operation as route_access
 from chalicelib.edge.error_replies import MAX_BODY_BYTES, READING_METHODS, BodyTooLarge, UnsupportedMediaType, error_reply
 from chalicelib.edge.languages import Language
-from chalicelib.edge.operation import Access, FormFile, Header, Operation
+from chalicelib.edge.operation import Access, FormFile, Header, Operation, check_access, resolve_id
 from chalicelib.edge.parsing import NoQuery, parse_file, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
 from chalicelib.foundation import clock, deadline, effects, ids, log, settings
@@ -107,7 +106,7 @@ class RequestContext:
     @property
     def language(self) -> Language:
         """The supported language that the caller prefers."""
-        return languages.choose(self.header("accept-language"))
+        return languages.choose_language(self.header("accept-language"))
 
     @property
     def identity(self) -> auth.Identity | None:
@@ -204,12 +203,12 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
             try:
                 seconds = settings.current().request_seconds  # unreadable settings fail every request
                 if access != "public":
-                    route_access.check(access, request.identity)
+                    check_access(access, request.identity)
                 if not all(map(ids.is_id, parameters.values())):
                     raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
                     arguments = parse(request) if parse else {}  # before resolving names, which may read the store
-                    parameters = {name: route_access.resolve(name, text) for name, text in parameters.items()}
+                    parameters = {name: resolve_id(name, text) for name, text in parameters.items()}
                     reply = handler(request, **parameters, **arguments)
                 if isinstance(reply, CacheableReply):
                     return _respond_cacheable(chalice_request, reply)

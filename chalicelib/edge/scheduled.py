@@ -29,7 +29,7 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
             began = clock.precise_now()
 
             def record(report: Report | None, error: Exception | None) -> None:
-                job_runs.record(name, int(began), round((clock.precise_now() - began) * 1000), report, error)
+                job_runs.record_run(name, int(began), round((clock.precise_now() - began) * 1000), report, error)
 
             with log.scope(ids.new_id()):
                 try:

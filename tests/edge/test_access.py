@@ -28,7 +28,7 @@ ALLOWED = {
 @pytest.mark.parametrize("of", ALLOWED)
 def test_each_access_admits_the_callers_of_the_table(of, name):
     if name in ALLOWED[of]:
-        operation.check(of, CALLERS[name])
+        operation.check_access(of, CALLERS[name])
     else:
         with pytest.raises((Unauthenticated, UserRequired, Forbidden)):
-            operation.check(of, CALLERS[name])
+            operation.check_access(of, CALLERS[name])

@@ -25,4 +25,4 @@ from chalicelib.edge import languages
     ],
 )
 def test_the_language_that_is_liked_best_is_chosen(header, language):
-    assert languages.choose(header) == language
+    assert languages.choose_language(header) == language

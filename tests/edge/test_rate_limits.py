@@ -303,13 +303,13 @@ class TestThreads:
 
     def test_threads_of_several_instances_never_exceed_the_limit(self, api, time, monkeypatch):
         """Each request is counted as by a new instance, so the condition of the write alone decides."""
-        monkeypatch.setattr(rate_limits, "find_local", lambda key: rate_limits.LocalCounter())
+        monkeypatch.setattr(rate_limits, "local_counter", lambda key: rate_limits.LocalCounter())
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
 
     def test_get_more_than_the_limit_without_the_condition(self, api, time, monkeypatch):
         """The counter-test: if this granted no more either, the test above would prove nothing."""
         update, always = dynamo.update_if_returning, "attribute_exists(id) OR attribute_not_exists(id)"
-        monkeypatch.setattr(rate_limits, "find_local", lambda key: rate_limits.LocalCounter())
+        monkeypatch.setattr(rate_limits, "local_counter", lambda key: rate_limits.LocalCounter())
         monkeypatch.setattr(dynamo, "update_if_returning", lambda row, changes, condition, add, **_: update(row, changes, always, add=add))
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
 

@@ -55,7 +55,7 @@ def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQue
 
 
 def _language(request: RequestContext, query: DocumentQuery) -> Language:
-    return query.language or languages.choose(request.header("accept-language"))
+    return query.language or languages.choose_language(request.header("accept-language"))
 
 
 def _pdf_reply(content: bytes, name: str) -> Reply[bytes]:

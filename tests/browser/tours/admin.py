@@ -38,9 +38,9 @@ def promoters(manager: Manager) -> Iterator[str]:
 def system(manager: Manager) -> Iterator[str]:
     sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
     outbox.queue_notification(sent)
-    job_runs.record("sweep", clock.now() - 30, 412, {}, None)
-    job_runs.record("send_messages", clock.now() - 3600, 1250, {}, None)
-    job_runs.record("reconcile", clock.now() - 600, 90, None, TimeoutError())
+    job_runs.record_run("sweep", clock.now() - 30, 412, {}, None)
+    job_runs.record_run("send_messages", clock.now() - 3600, 1250, {}, None)
+    job_runs.record_run("reconcile", clock.now() - 600, 90, None, TimeoutError())
     manager.sign_in_as_admin("/manage/system")
     manager.see("Not working: Reconciles payments with the provider, Sends emails.")
     manager.see("Something has been due for more than ten minutes")
