@@ -1,4 +1,4 @@
-"""The function that passes changes of purchases, tickets and the catalog to every follower: the core's own, and those of add-ons.
+"""The function that passes changes of purchases, tickets and the catalog to every follower: the core's and the add-ons'.
 
 DynamoDB lets at most two functions read one stream: the reports have their own, and all other followers share this one.
 
@@ -41,7 +41,7 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
-    """Each follower gets all changes of a batch, picks those that concern it, and may be called again with the same batch."""
+    """Each follower gets all changes of a batch, picks the ones that concern it, and may be called again with the same batch."""
     return [_number_seats, *addons.hooks("follow_changes")]
 
 
@@ -60,7 +60,7 @@ def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
 
 
 def _file_changes(published: CatalogPublished) -> Iterator[Change]:
-    """Yield the changes of events, then those of tiers. Whatever left the file counts as deleted, although the catalog keeps it."""
+    """Yield the changes of events, then the changes of tiers. Whatever left the file counts as deleted, although the catalog keeps it."""
     before, after = (catalog.load_content(version) for version in (published.before, published.version))
     events, new_events = ({event.id: event for event in content.events if not event.removed} for content in (before, after))
     for event_id in sorted(events.keys() | new_events.keys()):

@@ -121,7 +121,7 @@ def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UND
 
 @route(bp, "POST", "/checkin/sync", access="door", errors=(NotFound,))
 def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
-    """Upload the scans of an offline device, and report those that conflict with others."""
+    """Upload the scans of an offline device, and report the scans that conflict with other scans."""
     scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
     request.is_repeatable = True
     return Reply(views.sync_view(service.sync_scans(request.require_user(), scans, request.now), catalog.snapshot()))

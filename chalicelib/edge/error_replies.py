@@ -101,7 +101,7 @@ def _error(status: int, code: str, message: str, retry_seconds: int | None, deta
 
 _CODES = {405: "method_not_allowed", 415: UnsupportedMediaType.code, 500: InternalError.code}
 _MESSAGES = {
-    405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
+    405: "This address does not support this HTTP method; the header Allow lists the supported methods.",
     500: InternalError.default_message,
 }
 

@@ -89,7 +89,7 @@ def _closed(component: Schema) -> Schema:
     return {**component, "properties": component.get("properties", {}), "additionalProperties": False}
 
 
-# Errors of an operation: declared ones, those that follow from its inputs, and those of every route.
+# Errors of an operation: the declared errors, the errors that follow from its inputs, and the errors of every route.
 
 ERROR_SCHEMA: dict[str, Any] = {
     "title": "Error",

@@ -53,7 +53,7 @@ def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
 
 
 def resolve_id(parameter: str, text: str) -> str:
-    """Return the id that a path parameter's text stands for."""
+    """Return the id that a path parameter's text means."""
     resolver = _resolvers.get(parameter)
     return text if resolver is None else resolver(text)
 
@@ -80,8 +80,8 @@ class FormFile(Struct, frozen=True):
 class Operation(Struct, frozen=True, kw_only=True):
     """A route. `body` and `query` are the types of the handler's parameters of these names, None if it has no such parameter.
 
-    `statuses` are those of successful replies. `errors` are the errors that the handler itself can raise, without the errors of every route
-    and those that follow from access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.
+    `statuses` belong to successful replies. `errors` are the errors that the handler itself can raise, without the errors of every route
+    and the errors that follow from access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.
     """
 
     method: str

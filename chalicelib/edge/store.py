@@ -26,7 +26,7 @@ class IdempotencyRow(dynamo.Table):
     """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent while the first request runs, until `locked_until`."""
 
     feature = "idempotency"
-    contents = "Replies to Idempotency-Keys, except those of checkouts, which the purchases keep."
+    contents = "Replies to Idempotency-Keys. The purchases keep the keys of checkouts."
     personal_data = dynamo.PersonalData("keyed ids of users, and replies", export="no", erasure="expires")
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Try to take a hold from one of several shards, or parts of it from several shards."""
+"""Try to hold the tickets of a request in one shard, or parts of them in several shards."""
 
 import random
 from collections.abc import Callable, Iterable, Sequence

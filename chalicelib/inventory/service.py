@@ -53,7 +53,7 @@ def new_shard_items(
 
 
 def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
-    """Transaction items that create new shards; canceled if one of them exists."""
+    """Transaction items that create new shards; canceled if any of these shards exists."""
     return [store.create_shard_item(item) for item in items]
 
 

@@ -68,7 +68,7 @@ def queue_notification_item(notification: Notification) -> dynamo.TransactItem:
 
 
 def list_late_notifications(now: int, limit: int) -> list[Due]:
-    """List the queued notifications that are late, including those that wait for a retry, at most `limit` of each lane."""
+    """List the queued notifications that are late or wait for a retry, at most `limit` of each lane."""
     return [due for due in store.query_queued(now + store.MAX_WAIT_SECONDS, limit) if due.due_at <= now]
 
 

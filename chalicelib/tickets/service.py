@@ -139,7 +139,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
     """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
 
     `language` is the language of mails to the new owner. Commit the item together with the other changes of the transfer. The transaction
-    is canceled if the ticket has changed in any way that matters, so only one of several new owners gets it.
+    is canceled if the ticket has changed in any way that matters, so if several people accept it at once, one gets it.
     """
     assert ticket.transfer is not None
     code = new_code()

@@ -198,7 +198,7 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 
 
 def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
-    """The segments, except those that end in the second in which they begin and those that continue the previous segment unchanged.
+    """Return the segments without empty ones and without segments that continue the previous segment unchanged.
 
     The first and the last segment always stay: they tell an instance with a slow clock that the sale has opened, and when the last
     change was.

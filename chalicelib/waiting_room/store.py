@@ -32,7 +32,7 @@ class RoomConflict(Exception):
 
 
 class CounterClosed(Exception):
-    """The counter gives out no more numbers, because the sale has opened. `room` is the number of the counter's room."""
+    """The counter has closed, because the sale has opened. `room` is the number of the counter's room."""
 
     def __init__(self, room: int) -> None:
         super().__init__()

@@ -84,7 +84,7 @@ class VerificationReport:
 
     @property
     def drawn_count(self) -> int:
-        """The number of positions from the draw, without those of late arrivals."""
+        """The number of positions from the draw, without the positions of late arrivals."""
         return sum(position <= self.proof.n for position in self.positions)
 
 

@@ -24,7 +24,7 @@ _POSITION = r"\d{11}#.{1,300}"
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which messages to list: all of an event; or those of all events with a problem, which only admins see."""
+    """Which messages to list: all messages of an event, or, for admins, the messages of all events that have this problem."""
 
     event_id: Id | None = None
     problem: Problem = "failed"

@@ -11,7 +11,7 @@ from chalicelib.foundation import clock
 bp = Blueprint(__name__)
 
 
-@scheduled_job(bp, "send_messages", minutes=1, description="Sends waiting emails and retries those that failed.")
+@scheduled_job(bp, "send_messages", minutes=1, description="Sends waiting emails and retries failed ones.")
 def send_messages() -> dict[str, Any]:
     from chalicelib.addons.messages import composition, event_notices  # every function loads this module, but only this one sends mails
     from chalicelib.notifications import delivery

@@ -49,7 +49,7 @@ def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:
 def create_endpoint(
     promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int
 ) -> Endpoint:
-    """Create an endpoint with a new secret, or return the one that exists. Raises InvalidInput or TooManyEndpoints."""
+    """Create an endpoint with a new secret, or return the endpoint that has this id. Raises InvalidInput or TooManyEndpoints."""
     existing = store.list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found

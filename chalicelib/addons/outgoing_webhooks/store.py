@@ -48,7 +48,7 @@ class DeliveryRow(dynamo.Table):
     """`message` and `attempts` are JSON. `rounds` counts how often it was queued, so that the stream shows what to send now."""
 
     feature = "webhook-deliveries"
-    contents = "Webhooks that were sent to promoters, and those that are due."
+    contents = "Webhooks of promoters: sent and due."
     personal_data = dynamo.PersonalData("what was sent to promoters about orders", export="no", erasure="expires after 30 days")
     has_stream = True
 

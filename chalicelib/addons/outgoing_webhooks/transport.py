@@ -273,7 +273,7 @@ class _TimedReader(io.RawIOBase):
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return the TLS context, which checks certificates against those that the system trusts."""
+    """Return the TLS context, which checks certificates against the system's trusted certificates."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

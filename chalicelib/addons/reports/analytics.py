@@ -59,7 +59,7 @@ class HourFigures(Struct, frozen=True, kw_only=True):
 
 
 class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
-    """The funnel of purchases. `joined` and `admitted` are those of the present waiting room, null without one."""
+    """The funnel of purchases. `joined` and `admitted` count people of the present waiting room, null without a room."""
 
     joined: int | None
     admitted: int | None

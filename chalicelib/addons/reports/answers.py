@@ -59,7 +59,7 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
 
 
 def load_answers(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
-    """Load the answers of orders, order by order: first the buyer's answers, then those of the guests."""
+    """Load the answers of orders, order by order: first the buyer's answers, then the guests' answers."""
     details, guests = parallel.both(lambda: queries.load_many_details(purchases), lambda: _load_guests(purchases))
     given: list[GivenAnswer] = []
     for purchase in purchases:
@@ -130,7 +130,7 @@ def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
 
 
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which answers to show: those of `limit` orders, newest first, to all questions, the questions of one package, or one question.
+    """Which answers to show, from `limit` orders, newest first: to all questions, to the questions of one package, or to one question.
 
     A page has fewer orders if they have many seats.
     """

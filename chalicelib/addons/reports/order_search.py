@@ -2,7 +2,7 @@
 
 The index has the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is derived from the purchase, its
 tickets, its checkout and the buyer's account, which are read again at every change that may matter. The terms of an order are stored
-beside the index and compared on each write, so of two runs at once the one that read first writes nothing. The index has no terms of an
+beside the index and compared on each write, so if two runs overlap, the older one writes nothing. The index has no terms of an
 erased buyer, except the names on tickets that now belong to others.
 """
 

@@ -22,7 +22,7 @@ MAX_ROWS_READ = 1000  # per page of an event's orders, however few the filter ac
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which orders to list: the caller's own; or with `event_id` the orders of an event, filtered by `status`, buyer and `search`.
 
-    `disputed` orders are those whose payment a bank has ever disputed. `failed` purchases reached the payment but got no tickets.
+    A bank has disputed the payment of `disputed` orders at some time. `failed` purchases reached the payment but got no tickets.
     """
 
     event_id: Id | None = None
@@ -58,7 +58,7 @@ class EventDisputeView(DisputeView, frozen=True, kw_only=True):
 
 
 class DisputesView(Struct, frozen=True):
-    """Disputes, those of the newest orders first. `next_cursor` is null on the last page."""
+    """Disputes; the disputes of the newest orders come first. `next_cursor` is null on the last page."""
 
     disputes: list[EventDisputeView]
     next_cursor: str | None
@@ -119,7 +119,7 @@ def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
 
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """Return the purchases of a page of a list, without those that were deleted, and the cursor of the next page."""
+    """Return the purchases of a page of a list, without deleted purchases, and the cursor of the next page."""
     order_list: OrderList = query.status if query.status in ("disputed", "failed") else "order"
     state = query.status if order_list == "order" else None
     found: list[str] = []

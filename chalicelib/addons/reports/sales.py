@@ -109,7 +109,7 @@ def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
 def _find_sale_page(
     event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
 ) -> tuple[list[SaleView], str | None]:
-    """Read up to `limit` sales, oldest first. Returns those that the filter accepts, and the cursor of the next page.
+    """Read up to `limit` sales, oldest first. Returns the sales that the filter accepts, and the cursor of the next page.
 
     `tier_ids` limits them to orders with one of these tiers; None means all tiers. Raises InvalidInput.
     """
@@ -137,7 +137,7 @@ def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str |
 
 
 def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collection[str] | None) -> bool:
-    """Return whether the filter accepts the sales of an order. Only an empty filter accepts those of a deleted order."""
+    """Return whether the filter accepts the sales of an order. Only an empty filter accepts the sales of a deleted order."""
     if purchase is None:
         return tier_ids is None and wanted.promo_code is None and wanted.status is None
     return (

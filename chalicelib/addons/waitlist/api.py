@@ -54,7 +54,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list: the people who are waiting, or those with an offer."""
+    """Which page of the list: the people who are waiting, or the people with an offer."""
 
     status: Literal["waiting", "offered"] = "waiting"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -114,7 +114,7 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
-    """List the people on the waitlist of an event, or those with an offer, by arrival, and count them by tier."""
+    """List the people who wait for an event, or who have an offer, by arrival, and count them by tier."""
     event = permissions.require_manager(request.require_user(), event_id)
     overview = service.line_overview(event.id)
     if query.status == "offered":

@@ -81,7 +81,7 @@ def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[st
 
 
 def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, int]) -> set[str]:
-    """Return the stocks whose free tickets are kept: those of the tiers, and the pool while it is the limiting stock."""
+    """Return the stocks whose free tickets are kept: the stocks of the tiers, and the pool while it is the limiting stock."""
     if not event.keeps_for_waitlist:
         return set()
     kept = set()

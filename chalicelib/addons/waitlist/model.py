@@ -1,6 +1,6 @@
 """The waitlist of a sold-out event: entries in order of arrival, and the offers made to them.
 
-An offer is a purchase in state `held`, so its tickets are held in the same shards as those of any other purchase.
+An offer is a purchase in state `held`, so its tickets are held in shards like the tickets of any other purchase.
 """
 
 from typing import ClassVar, Literal

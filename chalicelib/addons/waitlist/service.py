@@ -141,7 +141,7 @@ def list_own_entries(user_id: str) -> list[OwnEntry]:
 
 
 def line_overview(event_id: str) -> LineOverview:
-    """Return the waiting entries of an event, those with an offer, and the outcomes of earlier offers."""
+    """Return the waiting entries of an event, the entries with an offer, and the outcomes of earlier offers."""
     line = store.find_line(event_id) or Line(event_id=event_id)
     return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
 
@@ -213,7 +213,7 @@ def _check_event(event: Event, now: int) -> None:
 def _choose_tiers(
     current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
 ) -> tuple[list[Tier], list[Tier]]:
-    """Return the tiers to wait for, in order of preference, and those of them that are sold out; the rest are not on sale yet."""
+    """Return the tiers to wait for, in order of preference, and the sold-out tiers among them; the others are not on sale yet."""
     phase = event_phase(event, now)
     statuses: dict[str, TierStatus] = {}
     for tier in current.event_tiers(event.id):

@@ -28,7 +28,7 @@ class WaitlistRow(dynamo.Table):
     """
 
     feature = "waitlist"
-    contents = "Entries of the waitlist by user, and by event those who wait and those who have an offer."
+    contents = "Entries of the waitlist by user, and waiting entries and offers by event."
     personal_data = dynamo.PersonalData("what somebody waits for", export="yes", erasure="deleted")
 
     class Meta:
