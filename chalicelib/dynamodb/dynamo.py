@@ -3,7 +3,7 @@
 A row is an instance of a `Table`. A write names its changes and its condition in DynamoDB's own language:
 
     dynamo.put(PurchaseRow("p", state="held", version=1), "attribute_not_exists(id)")
-    dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :most", before=1, most=9)
+    dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :max_lines", before=1, max_lines=9)
     dynamo.update(BuyerRow("u", "e"), {"active_id": None}, "active_id = :id", add={"bought": 2, "orders": {"p"}}, id="p")
     dynamo.delete(CaseRow("p", "refund#r"), "attribute_not_exists(next_at)")
     dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
@@ -14,8 +14,9 @@ some are reserved words. A condition is parsed once and cached, so it must be a 
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,7 +31,6 @@ from chalicelib.foundation import deadline, settings
 from chalicelib.foundation.deadline import DeadlineExceeded
 
 TransactItem = dict[str, dict[str, Any]]
-T = TypeVar("T")
 
 MAX_TRANSACT_ITEMS = 100
 MAX_BATCH_GET = 100
@@ -139,13 +139,13 @@ class Table(Model):
         item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
         return None if item is None else cls.from_raw_data(item)
 
-    # PynamoDB's unconditional writes, repeated while a transaction is writing the item.
+    def save(self) -> None:  # type: ignore[override]
+        """Write the row without a condition."""
+        put_item(TableName=self.name(), Item=wire_format.serialize_row(self))
 
-    def save(self) -> Any:  # type: ignore[override]
-        return _repeat_conflicts(super().save)
-
-    def delete(self) -> Any:  # type: ignore[override]
-        return _repeat_conflicts(super().delete)
+    def delete(self) -> None:  # type: ignore[override]
+        """Delete the row without a condition."""
+        _delete_item(TableName=self.name(), Key=wire_format.serialize_key(self))
 
 
 def table_name(feature: str) -> str:
@@ -200,7 +200,7 @@ def transact(items: Sequence[TransactItem]) -> None:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
     token = str(uuid4())
     try:
-        _repeat_conflicts(lambda: client().transact_write_items(TransactItems=items, ClientRequestToken=token))  # type: ignore[arg-type]
+        _write("transact_write_items", TransactItems=items, ClientRequestToken=token)
     except ClientError as error:
         if error_code(error) != "TransactionCanceledException":
             raise
@@ -215,14 +215,24 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
     return [CancellationReason(reason.get("Code", "None"), reason.get("Item")) for reason in response.get("CancellationReasons", [])]
 
 
-def put_item(**arguments: Any) -> None:
-    """Call boto3's `put_item`, repeated while a transaction is writing the item."""
-    _repeat_conflicts(lambda: client().put_item(**arguments))
+def _write(operation: str, **arguments: Any) -> Any:
+    """Call a write of boto3's client, and repeat it while DynamoDB refuses it because a transaction is writing one of its items.
+
+    Raises the last error. botocore is no substitute: it repeats only TransactionInProgressException of these errors, and gives up sooner.
+    """
+    for attempt in range(1, WRITE_ATTEMPTS):
+        try:
+            return getattr(client(), operation)(**arguments)
+        except ClientError as error:
+            if not _is_conflict(error):
+                raise
+        # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+        deadline.wait(random.uniform(0, 0.01 * 2**attempt))
+    return getattr(client(), operation)(**arguments)
 
 
-def update_item(**arguments: Any) -> Any:
-    """Call boto3's `update_item`, repeated while a transaction is writing the item."""
-    return _repeat_conflicts(lambda: client().update_item(**arguments))
+# boto3's calls with the same arguments.
+put_item, update_item, _delete_item = partial(_write, "put_item"), partial(_write, "update_item"), partial(_write, "delete_item")
 
 
 def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None:
@@ -255,29 +265,12 @@ def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str =
 
 def delete_if(row: Table, condition: str, **operands: Any) -> bool:
     """Delete an item if the condition holds. Returns False if it does not."""
-    arguments: Any = delete(row, condition, **operands)["Delete"]
     try:
-        _repeat_conflicts(lambda: client().delete_item(**arguments))
+        _delete_item(**delete(row, condition, **operands)["Delete"])
     except ClientError as error:
         refused_item(error)
         return False
     return True
-
-
-def _repeat_conflicts(write: Callable[[], T]) -> T:
-    """Make a write, and repeat it while DynamoDB refuses it because a transaction is writing one of its items. Raises the last error.
-
-    botocore is no substitute: it repeats only TransactionInProgressException of these errors, and gives up sooner.
-    """
-    for attempt in range(1, WRITE_ATTEMPTS):
-        try:
-            return write()
-        except (ClientError, PynamoDBException) as error:
-            if not _is_conflict(error):
-                raise
-        # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
-        deadline.wait(random.uniform(0, 0.01 * 2**attempt))
-    return write()
 
 
 def _is_conflict(error: Exception) -> bool:

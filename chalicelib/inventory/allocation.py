@@ -1,17 +1,20 @@
-"""Choose the shards for a hold. When tickets run out, decide by the stock's figures, so that few requests read all shards.
+"""Hold tickets: choose shards, and take the hold from one of them, or parts of it from several.
 
-Figures only save work: every hold is a conditional write of a shard. Figures refuse a buyer only if the shards would have refused them
-too when the figures were read, at most `MAX_REFUSAL_AGE_SECONDS` earlier.
+When tickets run out, the stock's figures decide, so that few requests read all shards. Figures only save work: every hold is a conditional
+write of a shard. Figures refuse a buyer only if the shards would have refused them too when the figures were read, at most
+`MAX_REFUSAL_AGE_SECONDS` earlier.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from msgspec import Struct
+
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log
+from chalicelib.foundation import deadline, ids, log
 from chalicelib.foundation.memory import Memory
-from chalicelib.inventory import hold_attempts
+from chalicelib.inventory import store
 from chalicelib.inventory.display import (
     Display,
     Figures,
@@ -22,14 +25,154 @@ from chalicelib.inventory.display import (
     instance_name,
     keep_display,
     keep_figures,
+    note_change,
     note_movement,
     publish_figures,
     try_read_display,
 )
-from chalicelib.inventory.hold_attempts import HoldRequest
-from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHolds
+from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused, Shard, TooManyHolds, shard_ids
+
+
+class HoldRequest(Struct, frozen=True):
+    """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
+
+    `group` is the group with the stock's figures; without it all shards are read instead. `is_pooled`: the tickets are also taken from
+    the pool of their event, by a request of its own. `takes_kept`: the hold may take tickets that are kept for the waitlist.
+    """
+
+    stock_id: str
+    shard_count: int
+    quantity: int
+    purchase_id: str
+    expires_at: int
+    now: int
+    group: StockGroup | None = None
+    is_pooled: bool = False
+    takes_kept: bool = False
+
+    @property
+    def shard_ids(self) -> list[str]:
+        return shard_ids(self.stock_id, self.shard_count)
+
+    def new_hold_id(self) -> str:
+        """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
+        return f"{self.purchase_id}.{ids.nonce()}"
+
+
+def hold_tickets(request: HoldRequest) -> list[Hold]:
+    """Hold the tickets of a request, in one shard if one has enough, otherwise in several.
+
+    Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
+    when the shards with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
+    the stock. After an error nothing remains held. With a `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may decide
+    NotEnoughTickets and TooManyHolds.
+    """
+    is_known_short = _check_shortage(request)
+    hold_id = request.new_hold_id()
+    refusing_shards: list[Shard] = []
+    for shard_id in _choose_shards(request) if not is_known_short or request.shard_count == 1 else ():
+        whole = Hold(shard_id, hold_id, request.quantity)
+        try:
+            available = store.hold_in_shard(whole, request.expires_at, is_pooled=request.is_pooled, takes_kept=request.takes_kept)
+        except store.HoldRefused as refusal:
+            refusing_shards += _note_refusal(request, shard_id, refusal)
+        else:
+            _available_hints.entries[shard_id] = available
+            note_movement(request.stock_id, request.now)
+            return [whole]
+    holds = _hold_when_short(request, refusing_shards)
+    note_movement(request.stock_id, request.now)
+    return holds
+
+
+def release(hold: Hold) -> bool:
+    """Make the tickets of a hold available again, and update this instance's hint for the shard. False if the hold no longer exists."""
+    released = store.release_hold(hold)
+    if released:
+        hint = _available_hints.entries.get(hold.shard_id)
+        _available_hints.entries[hold.shard_id] = hold.quantity if hint is None else hint + hold.quantity
+        note_change(hold.stock_id)
+    return released
+
+
+def check_figures(request: HoldRequest) -> None:
+    """Raise the NotEnoughTickets that `hold_tickets` would raise by figures alone.
+
+    A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
+    """
+    _check_shortage(request)
+
+
+def leave_expired_holds(stock_id: str, now: int) -> None:
+    """Let the other requests of this second refuse buyers without looking at expired holds, because a request could not recover them."""
+    _stuck.entries[stock_id] = now
+
+
+# Shards that probably have enough tickets.
+
+UNKNOWN_AVAILABLE = 1 << 30
+
+# How many tickets each shard had available when this instance last read or wrote it. Only a hint which shard to try first: the condition
+# of the write decides.
+_available_hints: Memory[str, int] = Memory()
+
+
+def _choose_shards(request: HoldRequest) -> list[str]:
+    """Choose two random shards, the fuller one first, which balances nearly as well as the fullest of all shards (Mitzenmacher, 2001).
+
+    Shards whose hint says that they have too few tickets are left out. If that leaves none, two shards whose hints say that they have
+    enough are chosen.
+    """
+    every = request.shard_ids
+    if len(every) == 1:
+        return every
+    pair = sorted(random.sample(every, 2), key=_available_hint, reverse=True)
+    hopeful = [shard_id for shard_id in pair if _available_hint(shard_id) >= request.quantity]
+    if hopeful:
+        return hopeful
+    known = [shard_id for shard_id in every if request.quantity <= _available_hints.entries.get(shard_id, 0)]
+    return random.sample(known, min(2, len(known)))
+
+
+def _available_hint(shard_id: str) -> int:
+    return _available_hints.entries.get(shard_id, UNKNOWN_AVAILABLE)
+
+
+def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefused) -> list[Shard]:
+    """Remember what a shard that refused a hold has available. Returns the shard, or nothing if it does not exist.
+
+    Raises what `_check_usable` raises, if that is the reason.
+    """
+    if refusal.shard is None:
+        log.warning("stock.missing", shard_id=shard_id)
+        return []
+    _available_hints.entries[shard_id] = refusal.shard.holdable
+    _check_usable(refusal.shard, request)
+    log.count("oversell_attempts")
+    return [refusal.shard]
+
+
+def _check_usable(shard: Shard, request: HoldRequest) -> None:
+    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request however many tickets it has."""
+    if not shard.is_open:
+        raise SalePaused()
+    if shard.is_pooled != request.is_pooled:
+        raise PoolMismatch
+    if shard.is_kept and not request.takes_kept:
+        raise NotEnoughTickets(0, request.quantity, stock_id=request.stock_id)
+
+
+def _read_shards(shard_ids: Sequence[str]) -> list[Shard]:
+    shards = store.read_shards(shard_ids)
+    for shard in shards:
+        _available_hints.entries[shard.id] = shard.holdable
+    return shards
+
+
+# When the chosen shards have too few tickets: the figures decide, or all shards.
 
 MAX_ROUNDS = 4
+MAX_SPANNING_ROUNDS = 8
 PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
 MAX_EXPIRED_SHARDS = 2
 MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
@@ -38,55 +181,13 @@ MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
 _stuck: Memory[str, int] = Memory()
 
 
-def hold_tickets(
-    stock_id: str,
-    shard_count: int,
-    quantity: int,
-    purchase_id: str,
-    expires_at: int,
-    now: int,
-    group: StockGroup | None = None,
-    *,
-    is_pooled: bool = False,
-    takes_kept: bool = False,
-) -> list[Hold]:
-    """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
-
-    Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
-    when the shards with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
-    the stock. After an error nothing remains held. If the stock's `group` is given, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old
-    may decide NotEnoughTickets and TooManyHolds. Tickets that are kept for the waitlist count only if the caller `takes_kept`.
-    """
-    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled, takes_kept)
-    holds = _hold(request)
-    note_movement(stock_id, now)
-    return holds
-
-
-def check_figures(stock_id: str, shard_count: int, quantity: int, now: int, group: StockGroup) -> None:
-    """Raise the NotEnoughTickets that `hold_tickets` would raise by figures alone.
-
-    A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
-    """
-    _check_shortage(HoldRequest(stock_id, shard_count, quantity, "", now, now, group))
-
-
-def leave_expired_holds(stock_id: str, now: int) -> None:
-    """Let the other requests of this second refuse buyers without looking at expired holds, because a request could not recover them."""
-    _stuck.entries[stock_id] = now
-
-
-def _hold(request: HoldRequest) -> list[Hold]:
-    is_known_short = _check_shortage(request)
-    if not is_known_short or request.shard_count == 1:
-        holds, refusing_shards = hold_attempts.hold_in_one(request, hold_attempts.choose_shards(request))
-        if holds:
-            return holds
-        if request.shard_count == 1:
-            _note_shards(request, refusing_shards)
-            raise hold_attempts.not_enough(refusing_shards, request)
+def _hold_when_short(request: HoldRequest, refusing_shards: list[Shard]) -> list[Hold]:
+    """Hold tickets after the chosen shards have refused. Raises what `hold_tickets` raises."""
+    if request.shard_count == 1:
+        _note_shards(request, refusing_shards)
+        raise _not_enough(refusing_shards, request)
     if request.group is None:
-        return hold_attempts.hold_across_all(request, lambda _: None)
+        return _hold_across_all(request, lambda _: None)
     return _hold_by_figures(request, request.group)
 
 
@@ -132,9 +233,9 @@ def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
                 return holds
         leased = _begin_refresh(display, request.now)
         if leased is not None:
-            return hold_attempts.hold_across_all(request, partial(_publish, request, leased))
+            return _hold_across_all(request, partial(_publish, request, leased))
         deadline.wait(random.uniform(*PAUSE_SECONDS))
-    return hold_attempts.hold_across_all(request, partial(_note_shards, request))
+    return _hold_across_all(request, partial(_note_shards, request))
 
 
 def _is_short(request: HoldRequest, figures: Figures) -> bool:
@@ -157,8 +258,8 @@ def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
         raise refusal
     numbers = figures.expired_shards(request.now)
     chosen = [f"{request.stock_id}#{number}" for number in random.sample(numbers, min(MAX_EXPIRED_SHARDS, len(numbers)))]
-    shards = hold_attempts.read_shards(chosen)
-    holds, _ = hold_attempts.hold_in_one(request, [shard.id for shard in shards if shard.holdable >= request.quantity])
+    shards = _read_shards(chosen)
+    holds = _hold_parts(request, [(shard.id, shard.holdable) for shard in shards if shard.holdable >= request.quantity])
     if holds:
         return holds
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
@@ -172,13 +273,12 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
     Returns no holds if other buyers were quicker.
     """
     amounts = [(f"{request.stock_id}#{number}", amount) for number, amount in figures.with_tickets]
-    sufficient = [shard_id for shard_id, amount in amounts if amount >= request.quantity]
+    sufficient = [(shard_id, amount) for shard_id, amount in amounts if amount >= request.quantity]
     if sufficient:
-        holds, _ = hold_attempts.hold_in_one(request, random.sample(sufficient, min(2, len(sufficient))))
-        return holds
+        return _hold_parts(request, random.sample(sufficient, min(2, len(sufficient))))
     if sum(amount for _, amount in amounts) < request.quantity:
         return []
-    return hold_attempts.hold_parts(request, random.sample(amounts, len(amounts)))
+    return _hold_parts(request, random.sample(amounts, len(amounts)))
 
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
@@ -194,6 +294,60 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
     return current if is_ours else None
 
 
+def _hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]], None]) -> list[Hold]:
+    """Take parts of the quantity from several shards; if other buyers were quicker, release the parts and start over.
+
+    Only a read that follows the release of our own parts decides "not enough". So if several buyers block each other with their parts,
+    the last buyer to release sees all tickets and succeeds.
+    """
+    for number in range(MAX_SPANNING_ROUNDS):
+        shards = _read_shards(request.shard_ids)
+        if number == 0:
+            note_first_read(shards)
+        for shard in shards:
+            _check_usable(shard, request)
+        if sum(shard.holdable for shard in shards) < request.quantity:
+            raise _not_enough(shards, request)
+        parts = _hold_parts(request, [(shard.id, shard.holdable) for shard in shards])
+        if parts:
+            return parts
+    raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
+
+
+def _hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list[Hold]:
+    """Hold the quantity in as few shards as possible, the fullest first; `amounts` are (shard id, holdable tickets).
+
+    If other buyers were quicker, the parts are released and the result is empty. Raises what `_check_usable` raises.
+    """
+    hold_id = request.new_hold_id()
+    parts: list[Hold] = []
+    missing = request.quantity
+    try:
+        for shard_id, amount in sorted(amounts, key=lambda entry: entry[1], reverse=True):
+            part = Hold(shard_id, hold_id, min(missing, amount))
+            if part.quantity == 0:
+                break
+            try:
+                store.hold_in_shard(part, request.expires_at, is_pooled=request.is_pooled, takes_kept=request.takes_kept)
+            except store.HoldRefused as refusal:
+                _note_refusal(request, shard_id, refusal)
+            else:
+                parts.append(part)
+                missing -= part.quantity
+    except (SalePaused, PoolMismatch, NotEnoughTickets):
+        _release_all(parts)
+        raise
+    if missing:
+        _release_all(parts)
+        return []
+    return parts
+
+
+def _release_all(holds: list[Hold]) -> None:
+    for hold in holds:
+        release(hold)
+
+
 def _publish(request: HoldRequest, display: Display, shards: Sequence[Shard]) -> None:
     keep_display(publish_figures(display, instance_name(), {request.stock_id: shards}, request.now), request.now)
 
@@ -206,4 +360,13 @@ def _note_shards(request: HoldRequest, shards: Sequence[Shard]) -> None:
 
 def _refusal_by_figures(request: HoldRequest, figures: Figures) -> NotEnoughTickets:
     error = TooManyHolds if figures.available >= request.quantity else NotEnoughTickets
-    return error(figures.available, request.quantity, [])
+    return error(figures.available, request.quantity, stock_id=request.stock_id)
+
+
+def _not_enough(shards: list[Shard], request: HoldRequest) -> NotEnoughTickets:
+    """Return the refusal for a request; `shards` are all shards of its stock."""
+    expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
+    own_holds = [hold for shard in shards for hold in shard.holds_of(request.purchase_id)]
+    available = sum(shard.available for shard in shards)
+    error = TooManyHolds if available >= request.quantity else NotEnoughTickets
+    return error(available, request.quantity, expired_holds, own_holds, stock_id=request.stock_id)

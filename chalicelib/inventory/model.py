@@ -133,7 +133,7 @@ NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 
 
 class NotEnoughTickets(ApiError):
-    """All shards together have too few tickets. Releasing the `expired_holds` that were found in them may free enough.
+    """All shards of a stock together have too few tickets. Releasing the `expired_holds` that were found in them may free enough.
 
     `own_holds` are holds of the same purchase, if the shards were read: an earlier execution of the request may have left them.
     """
@@ -142,9 +142,13 @@ class NotEnoughTickets(ApiError):
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Not enough tickets available"
 
-    def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
+    def __init__(
+        self, available: int, requested: int, expired_holds: Sequence[Hold] = (), own_holds: Sequence[Hold] = (), *, stock_id: str = ""
+    ) -> None:
         super().__init__(available=available, requested=requested)
-        self.expired_holds, self.own_holds = expired_holds, own_holds
+        self.stock_id = stock_id
+        self.expired_holds = list(expired_holds)
+        self.own_holds = own_holds
 
 
 class TooManyHolds(NotEnoughTickets):
@@ -156,8 +160,8 @@ class TooManyHolds(NotEnoughTickets):
         "There are tickets left, but too many buyers are paying at the moment to reserve more. Try again in a few seconds."
     )
 
-    def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
-        super().__init__(available, requested, expired_holds, own_holds)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.details["retry_after_seconds"] = RETRY_SECONDS
 
 

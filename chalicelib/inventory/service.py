@@ -3,18 +3,20 @@
 Each tier has a stock. An event with a capacity of its own also has one, its pool, from which the tickets of all its tiers are taken too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
-from chalicelib.inventory import display, hold_attempts, store
+from chalicelib.inventory import allocation, display, store
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_evenly, stocks_of
 
 
 def release_holds(holds: list[Hold]) -> int:
     """Make the tickets of these holds available again after their purchase has ended. Returns how many holds still existed."""
-    return sum(hold_attempts.release(hold) for hold in holds)
+    return sum(allocation.release(hold) for hold in holds)
 
 
 def convert_holds(holds: list[Hold]) -> int:
@@ -22,19 +24,26 @@ def convert_holds(holds: list[Hold]) -> int:
     return sum(store.convert_hold(hold) for hold in holds)
 
 
-def hold_all(holds_by_line: Iterable[list[Hold]]) -> list[list[Hold]]:
-    """Hold the tickets of all lines or of no line: if a hold fails, release the earlier holds and raise its error.
+@contextmanager
+def all_or_none() -> Iterator[dict[str, list[Hold]]]:
+    """Hold tickets of several stocks or of none. Yields a dict for their holds by stock id; an error in the block releases these holds.
 
-    `holds_by_line` is a generator that calls `hold_tickets` for one line after the other. Only for holds that no purchase refers to yet.
+    Only for holds that no purchase refers to yet.
     """
-    completed: list[list[Hold]] = []
+    held: dict[str, list[Hold]] = {}
     try:
-        for holds in holds_by_line:
-            completed.append(holds)  # noqa: PERF402
+        yield held
     except Exception:
-        release_holds([hold for holds in completed for hold in holds])
+        release_holds([hold for holds in held.values() for hold in holds])
         raise
-    return completed
+
+
+def hold_all(requests: Iterable[HoldRequest]) -> dict[str, list[Hold]]:
+    """Hold the tickets of all requests or of none. Returns the holds by stock id; raises what `hold_tickets` raises."""
+    with all_or_none() as held:
+        for request in requests:
+            held[request.stock_id] = hold_tickets(request)
+    return held
 
 
 def new_shard_items(

@@ -63,15 +63,15 @@ def create_shard(item: dict[str, Any]) -> Shard | None:
     return Shard.from_item(item)
 
 
-def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False, takes_kept: bool = False) -> int:
-    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are still available. Raises HoldRefused.
+def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes_kept: bool = False) -> int:
+    """Set the tickets of a new hold aside until `expires_at`; returns how many the shard still has available. Raises HoldRefused.
 
     `is_pooled`: the caller also takes the tickets from a pool. `takes_kept`: the hold may take tickets kept for the waitlist.
     """
     try:
         response = dynamo.update_item(
             TableName=shard_table_name(),
-            Key={KEY: {"S": shard_id}},
+            Key={KEY: {"S": hold.shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
             # open: a sale that was paused before this write sells nothing more, even if a cache still shows it as open.
             # available: the condition that makes overselling impossible.
@@ -80,10 +80,10 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
             # kept: while people are on the waitlist, returned tickets go to them, even if a cache shows them as available.
             f" AND {_pool_condition(is_pooled)}{'' if takes_kept else ' AND attribute_not_exists(kept)'}",
-            ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
+            ExpressionAttributeNames={"#hold": hold.hold_id, "#open": "open"},
             ExpressionAttributeValues={
-                ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
-                ":quantity": {"N": str(quantity)},
+                ":entry": {"L": [{"N": str(hold.quantity)}, {"N": str(expires_at)}]},
+                ":quantity": {"N": str(hold.quantity)},
                 ":max": {"N": str(MAX_HOLDS)},
                 ":one": {"N": "1"},
                 ":true": {"BOOL": True},
@@ -93,7 +93,7 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
         )
     except ClientError as error:
         shard = _refused_shard(error)
-        if shard is not None and hold_id in shard.holds:
+        if shard is not None and hold.hold_id in shard.holds:
             return shard.available
         raise HoldRefused(shard) from None
     return int(response["Attributes"]["available"]["N"])

@@ -20,7 +20,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
 from chalicelib.purchases.answers import SentAnswers
-from chalicelib.purchases.checkout import CheckoutResult
+from chalicelib.purchases.checkout import CheckoutRequest, CheckoutResult
 from chalicelib.purchases.checkout_page import CheckoutOptions, SentDetails
 from chalicelib.purchases.errors import (
     CHECKOUT_ERRORS,
@@ -34,10 +34,9 @@ from chalicelib.purchases.errors import (
     ReservationEnded,
     ReservationNotFound,
 )
-from chalicelib.purchases.model import MAX_LINE_ITEMS, MAX_QUANTITY, CheckoutDetails
-from chalicelib.purchases.orders import NewOrder
+from chalicelib.purchases.model import MAX_LINE_ITEMS, MAX_QUANTITY, CheckoutDetails, RequestedItem, ReservationRequest
+from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.purchases.provider_events import SignatureRefused
-from chalicelib.purchases.reservations import RequestedItem
 from chalicelib.purchases.views import (
     CheckoutSessionView,
     ConfirmationView,
@@ -134,10 +133,11 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
 def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Reply[ReservationView]:
     """Reserve tickets: nobody else can buy them until the reservation expires."""
     user_id, items = _require_buyer(request, body.token), _requested_items(body)
+    wanted = ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now)
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
-            purchase = reservations.reserve(user_id, event_id, items, body.token, purchase_id, attempt, request.now)
+            purchase = reservations.reserve(wanted, purchase_id, attempt)
             attempt.is_bounded = True  # the buyer's record has counted it
             return Reply(views.reservation_view(purchase, request.now), 201)
 
@@ -251,7 +251,10 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     user_id = request.require_user().user_id
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
-        result = checkout.open_checkout(user_id, body.reservation_id, read_options(request, body), key, request.now)
+        options, purchase_id = read_options(request, body), body.reservation_id
+        result = checkout.open_checkout(
+            CheckoutRequest(user_id=user_id, purchase_id=purchase_id, options=options, key=key, now=request.now)
+        )
         attempt.is_bounded = result.is_new  # a checkout is opened only once
     return _session_reply(result, request.now)
 
@@ -346,26 +349,22 @@ _NOT_SIMULATED = PayBody()
 def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrderView]:
     """Hold tickets and open their payment in one call."""
     user_id = request.require_user().user_id
-    order = NewOrder(
-        user_id=user_id,
-        event_id=body.event_id,
-        items=read_items(body.items),
-        token=body.token,
+    items = read_items(body.items)
+    order = OrderRequest(
+        tickets=ReservationRequest(user_id=user_id, event_id=body.event_id, items=items, token=body.token, now=request.now),
         options=read_options(request, body),
         key=idempotency.require_key(request, user_id),
     )
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PendingOrderView]:
-            complete = orders.with_answers(order)
-            return _order_reply(complete, orders.create_order(complete, purchase_id, attempt, request.now))
+            return _order_reply(orders.create_order(order, purchase_id, attempt))
 
         def find_result(purchase_id: str) -> Reply[PendingOrderView] | None:
-            complete = orders.with_answers(order)
-            earlier = orders.find_earlier(complete, purchase_id, request.now)
-            return _order_reply(complete, earlier) if earlier is not None else None
+            earlier = orders.resume_order(order, purchase_id)
+            return _order_reply(earlier) if earlier is not None else None
 
-        return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
+        return execute_once(request, user_id, execute, find_result=find_result, required=True)
 
 
 @route(bp, "POST", "/orders/{order_id}/confirm", access="user", statuses=(201, 200), errors=(OrderNotFound, *CONFIRM_ERRORS))
@@ -390,10 +389,9 @@ def cancel_order(request: RequestContext, order_id: str) -> Reply[CancelledOrder
     return Reply(CancelledOrderView(views.order_view(purchase), "The order is cancelled and its tickets are released."))
 
 
-def _order_reply(order: NewOrder, result: CheckoutResult) -> Reply[PendingOrderView]:
-    shown = views.full_order_view(result.purchase, order.options.details)
+def _order_reply(result: OrderResult) -> Reply[PendingOrderView]:
     payment = views.session_payment(result.purchase, result.client_secret, result.url)
-    return Reply(PendingOrderView(order=shown, payment=payment), 201)
+    return Reply(PendingOrderView(order=views.full_order_view(result.purchase, result.details), payment=payment), 201)
 
 
 # The payment provider's webhook over HTTP.

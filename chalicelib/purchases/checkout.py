@@ -11,7 +11,7 @@ from chalicelib.foundation import log, settings
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, TooManyHolds
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
@@ -35,8 +35,6 @@ from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
 
 # Promo code of a purchase: whether the purchase may use it, the discount, and the hold of a use in the code's stock.
-
-_HOLD_ATTEMPTS = 3
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
@@ -74,19 +72,23 @@ def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: in
     Raises PromoCodeUsedUp; PromoCodeBusy if too many checkouts use the code at the same time; and Conflict if an earlier execution of
     this checkout died while it held a use.
     """
-    for attempt in range(_HOLD_ATTEMPTS):
-        try:
-            return hold_tickets(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
-        except NotEnoughTickets as refusal:
-            if refusal.own_holds:
-                hold_recovery.release_strays(purchase, refusal.own_holds)
-                raise store.Conflict from None
-            is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
-            if is_last or not hold_recovery.recover_for_buyer(refusal, purchase.user_id, now):
-                if isinstance(refusal, TooManyHolds):
-                    raise PromoCodeBusy from None
-                raise PromoCodeUsedUp(promo_code=promo_code.code) from None
-    raise AssertionError("unreachable")
+    request = HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
+    try:
+        return hold_recovery.hold_for_buyer(request, purchase.user_id, purchase)
+    except TooManyHolds:
+        raise PromoCodeBusy from None
+    except NotEnoughTickets:
+        raise PromoCodeUsedUp(promo_code=promo_code.code) from None
+
+
+class CheckoutRequest(Struct, frozen=True, kw_only=True):
+    """Open the checkout of the user's reservation `purchase_id` now (epoch seconds)."""
+
+    user_id: str
+    purchase_id: str
+    options: CheckoutOptions
+    key: KeyUse
+    now: int
 
 
 class CheckoutResult(Struct, frozen=True):
@@ -102,7 +104,7 @@ class CheckoutResult(Struct, frozen=True):
     is_replay: bool = False
 
 
-def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
+def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call continues where it stopped.
 
     Only the first call uses its options, and only its key is kept, because later calls open nothing. A call with that key returns the
@@ -111,12 +113,12 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key:
     AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
     PriceMismatch and ProviderUnavailable.
     """
-    recent = store.take(user_id, purchase_id, now)
-    started = _start_recent(recent, options, key, now) if recent is not None else None
+    recent = store.take_copy(request.user_id, request.purchase_id, request.now)
+    started = _start_recent(recent, request) if recent is not None else None
     if started is not None:
-        return _open_payment(started, now, is_new=True)
-    purchase = queries.get_own_purchase(user_id, purchase_id)
-    return store.retry_on_conflict(purchase, lambda current: _replay(current, key, now) or _open(current, options, key, now))
+        return _open_payment(started, request.now, is_new=True)
+    purchase = queries.get_own_purchase(request.user_id, request.purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _replay(current, request) or _open(current, request))
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
@@ -127,7 +129,7 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
     moment ago. If a webhook has completed the order, the first confirm still counts as new, and records that the buyer has the tickets.
     Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
     """
-    recent = store.take(user_id, purchase_id, now)
+    recent = store.take_copy(user_id, purchase_id, now)
     resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
     if resolved is not None:
         return resolved
@@ -135,12 +137,12 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
     return store.retry_on_conflict(purchase, lambda current: _confirm(current, simulate, now))
 
 
-def _replay(purchase: Purchase, key: KeyUse, now: int) -> CheckoutResult | None:
+def _replay(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult | None:
     """Return the checkout as the first request with this key left it, whatever has happened since; None for any other key.
 
     Also None if that request did not open the payment, because of a crash or because the provider refused: this request then continues.
     """
-    if purchase.payment is None or not key.repeats(purchase.checkout_key, purchase.checkout_at or 0, now):
+    if purchase.payment is None or not request.key.repeats(purchase.checkout_key, purchase.checkout_at or 0, request.now):
         return None
     opened = replace(purchase, state="paying", payment=replace(purchase.payment, status="open"))
     if not payments.is_external(purchase.payment.provider):
@@ -151,28 +153,29 @@ def _replay(purchase: Purchase, key: KeyUse, now: int) -> CheckoutResult | None:
     return CheckoutResult(opened, False, payment.client_secret, payment.url, is_replay=True)
 
 
-def _open(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
-    _require_active(purchase, now)
+def _open(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult:
+    _require_active(purchase, request.now)
     if purchase.state == "paying":
-        return _open_payment(purchase, now, is_new=False)
-    return _open_payment(_start(purchase, options, key, now), now, is_new=True)
+        return _open_payment(purchase, request.now, is_new=False)
+    return _open_payment(_start(purchase, request), request.now, is_new=True)
 
 
-def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase | None:
+def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | None:
     """Run `_start` on this instance's copy of the purchase. None if the purchase has changed or is refused, so it must be read first."""
-    if purchase.state != "held" or not purchase.is_active(now):
+    if purchase.state != "held" or not purchase.is_active(request.now):
         return None
     with suppress(store.Conflict, ApiError):
-        return _start(purchase, options, key, now)
+        return _start(purchase, request)
     return None
 
 
-def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
+def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     """Move the purchase from `held` to `paying`, with a use of its promo code, if any.
 
     Raises Conflict; and, before anything is written, EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
     `with_answers` and `new_payment` raise.
     """
+    options, now = request.options, request.now
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
@@ -186,7 +189,7 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         state="paying",
         payment=checkout_page.choose_page(priced, payment, options),
         checkout_at=now,
-        checkout_key=key,
+        checkout_key=request.key,
         expires_at=expires_at,
         has_details=not details.is_empty,
         language=options.language,
@@ -220,7 +223,7 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
     provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
     if provider_payment is None:
-        store.remember(purchase, now)
+        store.keep_copy(purchase, now)
         return CheckoutResult(purchase, is_new)
     opened_payment = replace(payment, provider_id=provider_payment.id)
     try:

@@ -1,6 +1,6 @@
 """Errors of requests about purchases, the errors that each kind of route can raise, and the errors that stop a job."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from chalicelib.catalog.custom_options import AnswersRequired
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
@@ -12,6 +12,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, TooManyHolds
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
 from chalicelib.promotions.model import USE_ERRORS
+from chalicelib.purchases.model import BuyerRecord
 from chalicelib.waiting_room.model import TOKEN_ERRORS
 
 # A job that handles many purchases stops at these errors, because the next purchase would fail too. After any other error it continues.
@@ -76,6 +77,12 @@ class PurchaseLimitExceeded(ApiError):
     code: ClassVar[str] = "purchase_limit_exceeded"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "That is more than one person can buy for this event, including earlier orders. Choose fewer tickets."
+
+    @classmethod
+    def for_buyer(cls, limit: int, requested: int, buyer: BuyerRecord | None) -> Self:
+        """Return the refusal with what the buyer, who has a record or not, has bought and holds."""
+        bought, held = (buyer.bought, buyer.active_quantity) if buyer is not None else (0, 0)
+        return cls(limit=limit, already_purchased=bought, active_holds=held, requested=requested)
 
 
 class TierLimitExceeded(InvalidInput):

@@ -13,14 +13,15 @@ from msgspec import Struct
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets, leave_expired_holds
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.inventory.store import extend_hold
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderPayment
 from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
-from chalicelib.purchases import holds as holds_service
 from chalicelib.purchases import settlement, store, transitions
 from chalicelib.purchases.errors import FATAL_ERRORS
+from chalicelib.purchases.holds import extend_holds
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
@@ -28,6 +29,7 @@ from chalicelib.purchases.settlement import CancellationResult
 # answer was lost. Until then only the holds are extended. The purchase itself stays expired, so its buyer or the event can end it at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
+MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before each attempt but the first
 MAX_PURCHASES_READ = 100  # in one round trip
 SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls of the store; with less time left, recovery stops
 MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
@@ -108,7 +110,41 @@ def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryRep
     return (_expiry_task(checkout, now, report) for checkout in lapsed)
 
 
-def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool:
+def hold_for_buyer(request: HoldRequest, user_id: str, purchase: Purchase | None = None) -> list[Hold]:
+    """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises what `hold_tickets` raises.
+
+    `purchase` is the purchase of the request if it is written already. If an earlier execution of the request died and left holds that
+    the purchase does not list, releases them and raises Conflict.
+    """
+    for attempt in range(1, MAX_HOLD_ATTEMPTS + 1):
+        try:
+            return hold_tickets(request)
+        except NotEnoughTickets as refusal:
+            if purchase is not None and refusal.own_holds:
+                _release_strays(purchase, refusal.own_holds)
+                raise store.Conflict from None
+            is_last = not refusal.expired_holds or attempt == MAX_HOLD_ATTEMPTS
+            if is_last or not _recover_for_buyer(refusal, user_id, request.now):
+                if refusal.expired_holds:
+                    leave_expired_holds(request.stock_id, request.now)
+                raise
+    raise AssertionError("unreachable")
+
+
+def expire_purchase(purchase: Purchase, now: int) -> Purchase:
+    """End an expired purchase and release its holds. Returns the purchase; an active or ended purchase is unchanged.
+
+    A purchase whose money has come in is settled instead. Raises Conflict, or ProviderUnavailable or PaymentNotCompleted if the purchase
+    cannot end yet because it may still be paid.
+    """
+    if purchase.is_active(now) or transitions.action_for(purchase.state, "hold_expired") == "ignore":
+        return purchase
+    result = settlement.cancel_purchase(purchase, "expired", now).require_decided()
+    log.count("holds_expired", result.released)
+    return result.purchase
+
+
+def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool:
     """Recover as many expired holds as a refused buyer needs. Returns whether to try again.
 
     The provider is not asked about the payments of other buyers: the sweep handles their checkouts, and the refusal says that tickets may
@@ -147,26 +183,13 @@ def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool
     return tries_again
 
 
-def release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
+def _release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
     """Release holds that an earlier execution of a request left behind and that its `held` purchase does not list.
 
     Raises the version of the purchase first. Raises Conflict if the purchase has changed, perhaps because that execution is still running.
     """
     store.save(purchase, purchase)
     inventory.release_holds([hold for hold in holds if hold not in purchase.holds])
-
-
-def expire_purchase(purchase: Purchase, now: int) -> Purchase:
-    """End an expired purchase and release its holds. Returns the purchase; an active or ended purchase is unchanged.
-
-    A purchase whose money has come in is settled instead. Raises Conflict, or ProviderUnavailable or PaymentNotCompleted if the purchase
-    cannot end yet because it may still be paid.
-    """
-    if purchase.is_active(now) or transitions.action_for(purchase.state, "hold_expired") == "ignore":
-        return purchase
-    result = settlement.cancel_purchase(purchase, "expired", now).require_decided()
-    log.count("holds_expired", result.released)
-    return result.purchase
 
 
 def _group_by_purchase(holds: Iterable[Hold]) -> dict[str, list[Hold]]:
@@ -214,7 +237,7 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
 
     def postpone(failure: Failure) -> None:
         report.undecided += len(checkout.holds)
-        holds_service.extend_holds(purchase, now + RETRY_SECONDS[failure])
+        extend_holds(purchase, now + RETRY_SECONDS[failure])
 
     return ProviderTask(f"expire {purchase.id}", lambda: payments.cancel_payment(purchase.payment), finish, postpone)
 
@@ -279,4 +302,4 @@ def _count_expiry(result: CancellationResult, holds: list[Hold], now: int, repor
     if result.outcome in ("unknown", "processing"):
         report.undecided += len(holds)
     if result.outcome == "processing":
-        holds_service.extend_holds(result.purchase, now + BANK_CHECK_SECONDS)
+        extend_holds(result.purchase, now + BANK_CHECK_SECONDS)

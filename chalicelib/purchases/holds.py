@@ -1,50 +1,52 @@
 """Holds of a purchase: which stocks it takes tickets from, and how its holds are converted, released or extended."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.allocation import HoldRequest
+from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import Hold
 from chalicelib.inventory.store import extend_hold
 from chalicelib.purchases.model import Purchase
 
-# Stock claims: a purchase takes tickets of its tiers and, if the event has a capacity of its own, as many tickets from the event's pool.
+# The tickets of a purchase: of the stocks of its tiers and, if the event has a capacity of its own, as many of the event's pool.
 
 
-class StockClaim(Struct, frozen=True):
-    """`quantity` tickets of one stock. `tier_id` is null for the pool. `is_pooled`: a claim on the pool goes with this claim."""
-
-    stock_id: str
-    shard_count: int
-    quantity: int
-    tier_id: str | None = None
-    is_pooled: bool = False
-
-
-def list_claims(event: Event, items: Iterable[tuple[Tier, int]]) -> list[StockClaim]:
-    """Return the claims for these tiers and quantities, in the order in which to hold their tickets.
+def hold_requests(
+    purchase: Purchase,
+    event: Event,
+    tiers: Mapping[str, Tier],
+    *,
+    expires_at: int,
+    now: int,
+    group: StockGroup | None = None,
+    takes_kept: bool = False,
+) -> list[HoldRequest]:
+    """Return a request for each stock that the purchase takes tickets from, in the order in which to hold them. `tiers` are by id.
 
     All purchases use the same order. Otherwise two buyers of the last tickets of two tiers could each hold one and be refused the other.
     The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
     """
-    has_pool = event.pool_id is not None
-    claims = [
-        StockClaim(tier.stock_id, tier.shards, quantity, tier.id, has_pool) for tier, quantity in sorted(items, key=lambda item: item[0].id)
-    ]
+
+    def request(stock_id: str, shard_count: int, quantity: int, *, is_pooled: bool = False) -> HoldRequest:
+        return HoldRequest(stock_id, shard_count, quantity, purchase.id, expires_at, now, group, is_pooled, takes_kept)
+
+    wanted = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
+    requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in wanted]
     if event.pool_id is not None:
-        claims.append(StockClaim(event.pool_id, event.pool_shards, sum(claim.quantity for claim in claims)))
-    return claims
+        requests.append(request(event.pool_id, event.pool_shards, purchase.quantity))
+    return requests
 
 
-def assign_holds(claims: Sequence[StockClaim], holds: Sequence[list[Hold]]) -> tuple[dict[str, list[Hold]], list[Hold]]:
-    """Return the holds by tier id, and the holds in the pool. `holds` has the holds of each claim, in the order of the claims."""
-    by_tier = {claim.tier_id: held for claim, held in zip(claims, holds, strict=True)}
-    pool_holds = by_tier.pop(None, [])
-    return {tier_id: held for tier_id, held in by_tier.items() if tier_id is not None}, pool_holds
+def with_holds(purchase: Purchase, event: Event, tiers: Mapping[str, Tier], held: Mapping[str, list[Hold]]) -> Purchase:
+    """Return the purchase with the holds of its tickets; `held` has them by stock id."""
+    lines = [replace(line, holds=held[tiers[line.tier_id].stock_id]) for line in purchase.lines]
+    return replace(purchase, lines=lines, pool_holds=held[event.pool_id] if event.pool_id is not None else [])
 
 
 # Conversion, release or extension of the holds after the purchase is saved.

@@ -1,12 +1,13 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment mean."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import AnswerValue, OptionType
+from chalicelib.catalog.model import Tier
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.idempotency_key import KeyUse
 from chalicelib.inventory.model import Hold
@@ -37,6 +38,11 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     stripe_price_id: str | None = None
     discounts: list[int] = []
 
+    @classmethod
+    def for_tier(cls, tier: Tier, quantity: int) -> Self:
+        """Return a line at the tier's price now, without holds."""
+        return cls(tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id)
+
     @property
     def ticket_prices(self) -> list[int]:
         """The price of each ticket in cents, after its discount."""
@@ -50,6 +56,21 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
     def total_cents(self) -> int:
         """The price of all tickets in cents, after the discount."""
         return self.quantity * self.price_cents - self.discount_cents
+
+
+class RequestedItem(Struct, frozen=True):
+    tier_id: str
+    quantity: int
+
+
+class ReservationRequest(Struct, frozen=True, kw_only=True):
+    """The tickets that a user wants to have now (epoch seconds). `token` is the waiting room's token, if the event has a waiting room."""
+
+    user_id: str
+    event_id: str
+    items: Sequence[RequestedItem]
+    token: str | None
+    now: int
 
 
 class Refund(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,6 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import ids, log, settings
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
-from chalicelib.inventory.model import Hold
 from chalicelib.purchases import holds, store
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
@@ -51,24 +49,24 @@ def create_offer(
     Takes tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
     PurchaseLimitExceeded; and Conflict if a condition of the items fails.
     """
-    purchase_id = ids.new_id()
-    line, pool_holds = _hold_tickets(event, tier, quantity, purchase_id, now)
-    purchase = Purchase(
-        id=purchase_id,
+    offered = Purchase(
+        id=ids.new_id(),
         user_id=user_id,
         event_id=event.id,
         state="held",
         version=1,
-        lines=[line],
-        pool_holds=pool_holds,
+        lines=[LineItem.for_tier(tier, quantity)],
         currency=tier.currency,
         created_at=now,
         expires_at=expires_at,
         waitlist_entry_id=entry_id,
         language=language,
     )
+    tiers = {tier.id: tier}
+    requests = holds.hold_requests(offered, event, tiers, expires_at=now + WRITE_SECONDS, now=now, takes_kept=True)
+    purchase = holds.with_holds(offered, event, tiers, inventory.hold_all(requests))
     try:
-        store.create(purchase, event.limit(settings.current().event_purchase_limit), items=items_for(purchase_id))
+        store.create(purchase, event.limit(settings.current().event_purchase_limit), items=items_for(purchase.id))
     except store.CreateConflict as conflict:
         inventory.release_holds(purchase.holds)
         if conflict.existing is None and conflict.buyer is not None:
@@ -79,7 +77,7 @@ def create_offer(
         raise
     holds.extend_holds(purchase, expires_at)
     log.count("waitlist_offers")
-    log.info("waitlist.offered", purchase_id=purchase_id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
+    log.info("waitlist.offered", purchase_id=purchase.id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
     return purchase
 
 
@@ -87,27 +85,6 @@ def return_tickets(purchase: Purchase) -> None:
     """Release what an offer that ended unpaid still holds. A crash at its end may have left holds, which for offers last a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
-
-
-def _hold_tickets(event: Event, tier: Tier, quantity: int, purchase_id: str, now: int) -> tuple[LineItem, list[Hold]]:
-    """Hold the tickets of a new offer for WRITE_SECONDS. Returns the offer's line and its holds in the event's pool."""
-    claims = holds.list_claims(event, [(tier, quantity)])
-    held = inventory.hold_all(
-        hold_tickets(
-            claim.stock_id,
-            claim.shard_count,
-            claim.quantity,
-            purchase_id,
-            now + WRITE_SECONDS,
-            now,
-            is_pooled=claim.is_pooled,
-            takes_kept=True,
-        )
-        for claim in claims
-    )
-    by_tier, pool_holds = holds.assign_holds(claims, held)
-    line = LineItem(tier.id, tier.name, quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
-    return line, pool_holds
 
 
 def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
@@ -121,4 +98,4 @@ def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
 def _check_limit(buyer: BuyerRecord, event: Event, quantity: int, held: int) -> None:
     limit = event.limit(settings.current().event_purchase_limit)
     if buyer.bought + held + quantity > limit:
-        raise PurchaseLimitExceeded(limit=limit, already_purchased=buyer.bought, active_holds=buyer.active_quantity, requested=quantity)
+        raise PurchaseLimitExceeded.for_buyer(limit, quantity, buyer)

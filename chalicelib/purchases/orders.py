@@ -1,6 +1,5 @@
-"""Orders in one call: reserve tickets and open their checkout, by the same steps as the two separate calls. Also cancel unpaid orders."""
+"""Orders in one call: reserve tickets, open their checkout and pay at once, by the same steps as the separate calls. Also cancel orders."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -10,48 +9,76 @@ from msgspec.structs import replace
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.idempotency_key import KeyUse
-from chalicelib.purchases import answers, checkout, reservations
-from chalicelib.purchases.checkout import CheckoutResult
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import SimulatedOutcome
+from chalicelib.purchases import answers, checkout, queries, reservations
+from chalicelib.purchases.checkout import CheckoutRequest, CheckoutResult
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.errors import OrderAlreadyPaid, OrderNotFound, ReservationConverted, ReservationNotFound
-from chalicelib.purchases.model import Purchase
-from chalicelib.purchases.reservations import RequestedItem
+from chalicelib.purchases.model import CheckoutDetails, Purchase, ReservationRequest
+from chalicelib.tickets.model import Ticket
 
 
-class NewOrder(Struct, frozen=True, kw_only=True):
-    """What the user `user_id` wants to buy and how to pay for it. `token` is the waiting room's token, if the event has a waiting room."""
+class OrderRequest(Struct, frozen=True, kw_only=True):
+    """The tickets that a user wants, and how to pay for them.
 
-    user_id: str
-    event_id: str
-    items: Sequence[RequestedItem]
-    token: str | None
+    `pays_at_once`: a free order is completed at once, and a simulated payment if its outcome `simulate` is given.
+    """
+
+    tickets: ReservationRequest
     options: CheckoutOptions
     key: KeyUse
+    pays_at_once: bool = False
+    simulate: SimulatedOutcome | None = None
 
 
-def with_answers(order: NewOrder) -> NewOrder:
-    """Return the order with its answers checked, before any ticket is held. Raises what `answers.with_answers` raises."""
-    return replace(order, options=answers.with_answers(order.options, [(item.tier_id, item.quantity) for item in order.items]))
+class OrderResult(Struct, frozen=True, kw_only=True):
+    """An order, the details that its buyer sent, and its tickets if it is paid. Externally, it is paid with `client_secret` or at `url`."""
+
+    purchase: Purchase
+    details: CheckoutDetails
+    tickets: list[Ticket] = []
+    client_secret: str | None = None
+    url: str | None = None
 
 
-def create_order(order: NewOrder, purchase_id: str, attempt: Attempt, now: int) -> CheckoutResult:
-    """Hold the tickets and open their checkout. Raises what `reservations.reserve` and `checkout.open_checkout` raise.
+def create_order(order: OrderRequest, purchase_id: str, attempt: Attempt) -> OrderResult:
+    """Hold the tickets, open their checkout, and pay if the order is to be paid at once.
 
-    A refused checkout releases the tickets, so that the buyer can order again at once.
+    A refused checkout releases the tickets, so that the buyer can order again at once. Raises what `with_answers`,
+    `reservations.reserve`, `checkout.open_checkout` and `checkout.confirm` raise.
     """
-    reservations.reserve(order.user_id, order.event_id, order.items, order.token, purchase_id, attempt, now)
+    order = with_answers(order)
+    reservations.reserve(order.tickets, purchase_id, attempt)
     attempt.is_bounded = True  # the buyer's record has counted it
-    return _open_checkout(order, purchase_id, now)
+    return _open_and_pay(order, purchase_id)
 
 
-def find_earlier(order: NewOrder, purchase_id: str, now: int) -> CheckoutResult | None:
+def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
     """Continue the order that an earlier execution of the request began; None if that execution wrote no reservation.
 
-    Raises what `reservations.find_earlier` and `checkout.open_checkout` raise.
+    Raises what `create_order` and `reservations.require_active` raise.
     """
-    if reservations.find_earlier(purchase_id, now) is None:
+    order = with_answers(order)
+    purchase = queries.load(purchase_id)
+    if purchase is None:
         return None
-    return _open_checkout(order, purchase_id, now)
+    if order.pays_at_once and (purchase.was_order or purchase.is_declined):
+        return OrderResult(purchase=purchase, details=order.options.details, tickets=queries.load_tickets(purchase))
+    reservations.require_active(purchase, order.tickets.now)
+    return _open_and_pay(order, purchase_id)
+
+
+def with_answers(order: OrderRequest) -> OrderRequest:
+    """Return the order with its answers checked, before any ticket is held. Raises what `answers.with_answers` raises."""
+    quantities = [(item.tier_id, item.quantity) for item in order.tickets.items]
+    return replace(order, options=answers.with_answers(order.options, quantities))
+
+
+def check_simulation(simulate: SimulatedOutcome | None) -> None:
+    """Refuse a simulated payment where payments are real, before anything is held. Raises SimulationRefused and PaymentsUnavailable."""
+    if simulate is not None:
+        payments.local_outcome(payments.new_payment(1, "USD"), simulate)
 
 
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
@@ -68,11 +95,23 @@ def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
         raise OrderNotFound() from None
 
 
-def _open_checkout(order: NewOrder, purchase_id: str, now: int) -> CheckoutResult:
+def _open_and_pay(order: OrderRequest, purchase_id: str) -> OrderResult:
+    opened = _open_checkout(order, purchase_id)
+    details, payment = order.options.details, opened.purchase.payment
+    assert payment is not None  # its checkout is open
+    if order.pays_at_once and (payment.provider == "free" or (payment.provider == "simulated" and order.simulate is not None)):
+        settled = checkout.confirm(order.tickets.user_id, purchase_id, order.simulate, order.tickets.now)
+        return OrderResult(purchase=settled.purchase, details=details, tickets=settled.tickets)
+    return OrderResult(purchase=opened.purchase, details=details, client_secret=opened.client_secret, url=opened.url)
+
+
+def _open_checkout(order: OrderRequest, purchase_id: str) -> CheckoutResult:
+    user_id, now = order.tickets.user_id, order.tickets.now
+    request = CheckoutRequest(user_id=user_id, purchase_id=purchase_id, options=order.options, key=order.key, now=now)
     try:
-        return checkout.open_checkout(order.user_id, purchase_id, order.options, order.key, now)
+        return checkout.open_checkout(request)
     except ApiError as refusal:
         if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             with suppress(ApiError):  # the reservation has ended by itself
-                reservations.release(order.user_id, purchase_id, now)
+                reservations.release(user_id, purchase_id, now)
         raise

@@ -18,8 +18,8 @@ from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PaymentNotCompleted, ProviderDispute, ProviderEvent, ProviderName, ProviderPayment, ProviderRefund
 from chalicelib.purchases import disputes, hold_recovery, ledger_entries, queries, refunds_at_provider, settlement, store, transitions
-from chalicelib.purchases import refunds as refunds_service
 from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.refunds import record_external_refund
 
 # Table `provider-events`: the processed events of the provider, kept for as long as the provider may send them again.
 
@@ -100,7 +100,7 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
             after = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, now).purchase or purchase
         # A payment that was refunded in full before it was applied gets no tickets and no ledger entries, so its refund gets no entry.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
-            after = refunds_service.record_external_refund(after, provider_refund, now)
+            after = record_external_refund(after, provider_refund, now)
     return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
 
 

@@ -1,6 +1,6 @@
 """Reservations: check the limits, hold the tickets, and write the purchase that owns the holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -12,8 +12,7 @@ from chalicelib.edge.rate_limits import Attempt
 from chalicelib.foundation import clock, log, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import check_figures, hold_tickets, leave_expired_holds
-from chalicelib.inventory.display import StockGroup
+from chalicelib.inventory.allocation import HoldRequest, check_figures
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
 from chalicelib.purchases import hold_recovery, holds, queries, settlement, store, transitions
@@ -27,22 +26,14 @@ from chalicelib.purchases.errors import (
     ReservationNotFound,
     TierLimitExceeded,
 )
-from chalicelib.purchases.holds import StockClaim
-from chalicelib.purchases.model import BuyerRecord, LineItem, Purchase
+from chalicelib.purchases.model import BuyerRecord, LineItem, Purchase, ReservationRequest
 from chalicelib.waiting_room import service as waiting_room
 
+_HOLD_ATTEMPTS = 4
 _CREATE_ATTEMPTS = 4
-_HOLD_ATTEMPTS = 3
 
 
-class RequestedItem(Struct, frozen=True):
-    tier_id: str
-    quantity: int
-
-
-def reserve(
-    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, attempt: Attempt, now: int
-) -> Purchase:
+def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> Purchase:
     """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing refuses.
 
     The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first execution to write
@@ -51,30 +42,46 @@ def reserve(
     PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence over every other
     refusal, except InvalidInput and NotFound.
     """
-    try:
-        new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
-    except (InvalidInput, NotFound):  # the request itself is invalid, whatever the buyer has
-        raise
-    except ApiError as refusal:
-        own = _find_own(user_id, event_id, purchase_id, refusal, now)
-        if own is not None:
-            return _require_active(own, now)
-        new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
-    purchase = _require_active(_create_purchase(new, limit, attempt, now), now)
-    store.remember(purchase, now)
-    log.count("reservations_created")
-    details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
-    log.info("reservation.created", purchase_id=purchase.id, event_id=event_id, **details)
-    return purchase
+    for _ in range(_HOLD_ATTEMPTS):
+        try:
+            plan = _plan(request, purchase_id)
+            with inventory.all_or_none() as held:
+                for wanted in plan.hold_requests:
+                    held[wanted.stock_id] = hold_recovery.hold_for_buyer(wanted, request.user_id)
+        except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
+            catalog.refresh_snapshot()
+        except (InvalidInput, NotFound):  # the request itself is invalid, whatever the buyer has
+            raise
+        except ApiError as refusal:
+            if isinstance(refusal, NotEnoughTickets):
+                _note_shortage(request.event_id, refusal)
+            own = _find_own(request, purchase_id, refusal)
+            if own is not None:
+                return require_active(own, request.now)
+        else:
+            purchase = require_active(_create_purchase(plan.with_holds(held), plan.limit, attempt, request.now), request.now)
+            store.keep_copy(purchase, request.now)
+            log.count("reservations_created")
+            details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
+            log.info("reservation.created", purchase_id=purchase.id, event_id=purchase.event_id, **details)
+            return purchase
+    raise dynamo.StoreUnavailable("the event or the buyer's reservations kept changing")
 
 
 def find_earlier(purchase_id: str, now: int) -> Purchase | None:
-    """Return the reservation that an earlier execution of the same request wrote, if any.
-
-    Raises ReservationEnded, ReservationConverted or PaymentRefunded if that reservation no longer holds its tickets.
-    """
+    """Return the reservation that an earlier execution of the same request wrote, if any. Raises what `require_active` raises."""
     purchase = store.load(purchase_id)
-    return _require_active(purchase, now) if purchase is not None else None
+    return require_active(purchase, now) if purchase is not None else None
+
+
+def require_active(purchase: Purchase, now: int) -> Purchase:
+    """Return the purchase that an execution of a request wrote if it still holds its tickets.
+
+    Otherwise raises ReservationEnded, ReservationConverted or PaymentRefunded.
+    """
+    if purchase.is_active(now):
+        return purchase
+    raise refusal_of_ended(purchase)
 
 
 def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
@@ -122,148 +129,109 @@ def _release(purchase: Purchase, now: int) -> Purchase:
     return result.purchase
 
 
-def _hold(
-    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
-) -> tuple[Purchase, int]:
-    """Hold the tickets. Returns the purchase that will own them, not yet written, and the buyer's purchase limit."""
-    try:
-        return _hold_once(user_id, event_id, items, token, purchase_id, now)
-    except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
-        catalog.refresh_snapshot()
-    try:
-        return _hold_once(user_id, event_id, items, token, purchase_id, now)
-    except PoolMismatch as error:
-        raise dynamo.StoreUnavailable("the capacity of the event is being changed") from error
+class _Plan(Struct, frozen=True):
+    """A reservation that the user may make: the purchase without holds, the requests for its holds, and the user's limit for the event."""
+
+    purchase: Purchase
+    event: Event
+    tiers: Mapping[str, Tier]
+    hold_requests: Sequence[HoldRequest]
+    limit: int
+
+    def with_holds(self, held: Mapping[str, list[Hold]]) -> Purchase:
+        return holds.with_holds(self.purchase, self.event, self.tiers, held)
 
 
-def _hold_once(
-    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
-) -> tuple[Purchase, int]:
-    _, event = catalog.get_visible_event(event_id)
-    if event_phase(event, now) == "scheduled":
-        waiting_room.require_pass(event, user_id, token, now)  # its refusal, if any, tells the buyer what to do until the opening
-    event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
-    pass_id = waiting_room.require_pass(event, user_id, token, now)
+def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
+    """Check whether the user may have the tickets now, as far as this is known without asking the stock. Raises what `reserve` raises."""
+    event, tiers, pass_id = _admit(request)
     limit = event.limit(settings.current().event_purchase_limit)
-    _check_limits(user_id, event, tiers, items, limit)
-    expires_at = now + event.effective_hold_seconds(settings.current().hold_seconds)
-    lines, pool_holds = _hold_items(user_id, purchase_id, event, tiers, items, expires_at, now)
+    _check_limits(request, tiers, limit)
     purchase = Purchase(
         id=purchase_id,
-        user_id=user_id,
-        event_id=event_id,
+        user_id=request.user_id,
+        event_id=event.id,
         state="held",
         version=1,
-        lines=lines,
-        pool_holds=pool_holds,
+        lines=[LineItem.for_tier(tier, item.quantity) for tier, item in zip(tiers, request.items, strict=True)],
         currency=tiers[0].currency,
-        created_at=now,
-        expires_at=expires_at,
+        created_at=request.now,
+        expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
         pass_id=pass_id,
     )
-    return purchase, limit
+    by_id = {tier.id: tier for tier in tiers}
+    group = catalog.stock_group(event.id)
+    hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)
+    if event.pool_id is not None:  # before tickets of its tiers are held for nothing
+        check_figures(hold_requests[-1])
+    return _Plan(purchase, event, by_id, hold_requests, limit)
 
 
-def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, now: int) -> Purchase | None:
+def _admit(request: ReservationRequest) -> tuple[Event, list[Tier], str | None]:
+    """Return the event, the requested tiers, and the user's pass of the waiting room. Raises their refusals.
+
+    Before the opening the waiting room's refusal comes first, because it tells the buyer what to do until then. Later it comes last.
+    """
+    refusal: ApiError | None = None
+    try:
+        event, tiers = catalog.get_sellable_tiers(request.event_id, [item.tier_id for item in request.items], request.now)
+    except ApiError as not_on_sale:
+        _, event = catalog.get_visible_event(request.event_id)
+        if event_phase(event, request.now) != "scheduled":
+            raise
+        refusal = not_on_sale
+    pass_id = waiting_room.require_pass(event, request.user_id, request.token, request.now)
+    if refusal is not None:
+        raise refusal
+    return event, tiers, pass_id
+
+
+def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int) -> None:
+    default_limit = settings.current().tier_purchase_limit
+    for number, (tier, item) in enumerate(zip(tiers, request.items, strict=True)):
+        max_quantity = tier.limit(default_limit)
+        if item.quantity > max_quantity:
+            path = "$.quantity" if len(tiers) == 1 else f"$.items[{number}].quantity"
+            message = f"You can buy at most {max_quantity} tickets of this type at once."
+            raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
+    requested = sum(item.quantity for item in request.items)
+    if requested > limit:
+        raise PurchaseLimitExceeded.for_buyer(limit, requested, store.load_buyer(request.user_id, request.event_id))
+
+
+def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
+    """Count a refusal for lack of tickets, and name the tier in it. If no tier has the stock, the event's pool has too few tickets."""
+    log.count("reservations_refused")
+    for tier in catalog.snapshot().event_tiers(event_id):
+        if tier.stock_id == refusal.stock_id:
+            refusal.details["tier_id"] = tier.id
+
+
+def _find_own(request: ReservationRequest, purchase_id: str, refusal: ApiError) -> Purchase | None:
     """Return the purchase that another execution of this request wrote while this execution was refused.
 
     Otherwise raises ActiveReservationExists if the buyer has another reservation, whose tickets may be the ones that are missing, or else
     the refusal. Returns None if the buyer's reservation had expired and has now ended, so another attempt may find its tickets.
     """
-    buyer = store.load_buyer(user_id, event_id)
+    buyer = store.load_buyer(request.user_id, request.event_id)
     if buyer is None or buyer.active_id is None:
         raise refusal
     if buyer.active_id == purchase_id:
         return store.load(purchase_id)
-    if buyer.active_until <= now:
+    if buyer.active_until <= request.now:
         if not isinstance(refusal, NotEnoughTickets):
             raise refusal
         if any(hold.purchase_id == buyer.active_id for hold in refusal.expired_holds):
             raise _active_reservation(buyer) from refusal  # recovery has just done all that this reservation's payment allows
-    conflict = _refusal_by_active(buyer, buyer.active_id, now)
+    conflict = _refusal_by_active(buyer, buyer.active_id, request.now)
     if conflict is not None:
         raise conflict from refusal
     return None
 
 
-def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase that an earlier execution of a request wrote if it still holds its tickets. Otherwise raise its refusal."""
-    if purchase.is_active(now):
-        return purchase
-    raise refusal_of_ended(purchase)
-
-
 def _active_reservation(buyer: BuyerRecord) -> ActiveReservationExists:
     expires_at = clock.iso(buyer.active_until)
     return ActiveReservationExists(reservation_id=buyer.active_id, expires_at=expires_at, active_holds=buyer.active_quantity)
-
-
-def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], limit: int) -> None:
-    default_limit = settings.current().tier_purchase_limit
-    for number, (tier, item) in enumerate(zip(tiers, items, strict=True)):
-        max_quantity = tier.limit(default_limit)
-        if item.quantity > max_quantity:
-            path = "$.quantity" if len(items) == 1 else f"$.items[{number}].quantity"
-            message = f"You can buy at most {max_quantity} tickets of this type at once."
-            raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
-    requested = sum(item.quantity for item in items)
-    if requested > limit:
-        raise _limit_exceeded(limit, requested, store.load_buyer(user_id, event.id))
-
-
-def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> PurchaseLimitExceeded:
-    return PurchaseLimitExceeded(
-        limit=limit,
-        already_purchased=buyer.bought if buyer else 0,
-        active_holds=buyer.active_quantity if buyer else 0,
-        requested=requested,
-    )
-
-
-def _hold_items(
-    user_id: str, purchase_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int
-) -> tuple[list[LineItem], list[Hold]]:
-    """Hold all items or none. Returns the lines, in the order of the items, and the holds in the event's pool."""
-    pairs = list(zip(tiers, items, strict=True))
-    claims = holds.list_claims(event, ((tier, item.quantity) for tier, item in pairs))
-    group = catalog.stock_group(event.id)
-    if event.pool_id is not None:
-        _check_pool(claims[-1], group, now)
-    held = inventory.hold_all(_hold_claim(claim, group, user_id, purchase_id, expires_at, now) for claim in claims)
-    by_tier, pool_holds = holds.assign_holds(claims, held)
-    lines = [
-        LineItem(tier.id, tier.name, item.quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
-        for tier, item in pairs
-    ]
-    return lines, pool_holds
-
-
-def _check_pool(claim: StockClaim, group: StockGroup, now: int) -> None:
-    """Raise NotEnoughTickets if the event is known to be sold out, before tickets of its tiers are held for nothing."""
-    try:
-        check_figures(claim.stock_id, claim.shard_count, claim.quantity, now, group)
-    except NotEnoughTickets:
-        log.count("reservations_refused")
-        raise
-
-
-def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises NotEnoughTickets."""
-    for attempt in range(_HOLD_ATTEMPTS):
-        try:
-            return hold_tickets(
-                claim.stock_id, claim.shard_count, claim.quantity, purchase_id, expires_at, now, group, is_pooled=claim.is_pooled
-            )
-        except NotEnoughTickets as refusal:
-            is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
-            if is_last or not hold_recovery.recover_for_buyer(refusal, user_id, now):
-                log.count("reservations_refused")
-                if refusal.expired_holds:
-                    leave_expired_holds(claim.stock_id, now)
-                if claim.tier_id is not None:  # otherwise the event's pool has too few tickets
-                    refusal.details["tier_id"] = claim.tier_id
-                raise
-    raise AssertionError("unreachable")
 
 
 def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Purchase:
@@ -299,7 +267,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt:
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
     if buyer.bought + purchase.quantity > limit:  # checked before the pass, because joining the waiting room again would not help
-        return _limit_exceeded(limit, purchase.quantity, buyer)
+        return PurchaseLimitExceeded.for_buyer(limit, purchase.quantity, buyer)
     if purchase.pass_id in buyer.passes:
         return PassUsed()
     if attempt.charge is not None and buyer.reserve_tat > attempt.charge.max_tat:

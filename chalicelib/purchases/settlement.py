@@ -13,14 +13,13 @@ from chalicelib.catalog.model import Event
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import log, settings
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
-from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused
+from chalicelib.inventory.allocation import HoldRequest
+from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
 from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, store, transitions
-from chalicelib.purchases.holds import StockClaim
 from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, LatePayment, LineItem, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
@@ -39,20 +38,8 @@ class SettlementResult(Struct, frozen=True):
 def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
     """Issue the tickets for a payment that the provider has received, or refund it. `by_buyer`: the call is the buyer's confirm.
 
-    A purchase that has already ended still gets its tickets if they can be held again.
+    A purchase that has already ended still gets its tickets if they can be held again. Raises Conflict if the purchase has changed.
     """
-    return store.retry_on_conflict(purchase, lambda current: _settle(current, provider_payment, now, by_buyer))
-
-
-def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
-    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed."""
-    paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    issue = _issue_tickets(paid, now)
-    saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
-    return _finish_order(saved, issue, late=False)
-
-
-def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
         case "issue":
@@ -63,6 +50,14 @@ def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_
             return _refund_payment(purchase, provider_payment, trigger, now)
         case _:
             return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
+
+
+def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
+    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed."""
+    paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
+    issue = _issue_tickets(paid, now)
+    saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
+    return _finish_order(saved, issue, late=False)
 
 
 def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:
@@ -136,7 +131,7 @@ def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
         return None, ANY_USES
     promo_code = promotions.find_promo_code(purchase.event_id, purchase.promo_code)
     if promo_code is None or any(hold.stock_id != promo_code.stock_id for hold in purchase.promo_holds):
-        raise NotEnoughTickets(0, 1, [])
+        raise NotEnoughTickets(0, 1)
     buyer = store.load_buyer(purchase.user_id, purchase.event_id)
     if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
         raise PromoCodeLimitReached(promo_code=promo_code.code)
@@ -151,23 +146,14 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
     tiers = catalog.snapshot().tiers
     for line in purchase.lines:
         if line.tier_id not in tiers:
-            raise NotEnoughTickets(0, line.quantity, [])
-    claims = holds.list_claims(event, ((tiers[line.tier_id], line.quantity) for line in purchase.lines))
+            raise NotEnoughTickets(0, line.quantity)
     expires_at = now + settings.current().hold_seconds
-
-    def hold(claim: StockClaim) -> list[Hold]:
-        return hold_tickets(
-            claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled, takes_kept=True
-        )
-
-    promo_claims = [StockClaim(promo_code.stock_id, promo_code.shards, 1)] if promo_code is not None else []
-    all_claims = [*claims, *promo_claims]
-    all_holds = inventory.hold_all(map(hold, all_claims))
-    by_stock = {claim.stock_id: held for claim, held in zip(all_claims, all_holds, strict=True)}
-    by_tier, pool_holds = holds.assign_holds(claims, [by_stock[claim.stock_id] for claim in claims])
-    promo_holds = by_stock[promo_code.stock_id] if promo_code is not None else []
-    lines = [replace(line, holds=by_tier[line.tier_id]) for line in purchase.lines]
-    return replace(purchase, lines=lines, pool_holds=pool_holds, promo_holds=promo_holds)
+    requests = holds.hold_requests(purchase, event, tiers, expires_at=expires_at, now=now, takes_kept=True)
+    if promo_code is not None:
+        requests.append(HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now))
+    held = inventory.hold_all(requests)
+    again = holds.with_holds(purchase, event, tiers, held)
+    return replace(again, promo_holds=held[promo_code.stock_id] if promo_code is not None else [])
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:

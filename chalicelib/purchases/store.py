@@ -28,7 +28,7 @@ MAX_ATTEMPTS = 5
 _ABSENT = "attribute_not_exists(id)"
 _UNCHANGED = "version = :version"
 # Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
-_MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :most)"
+_MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :max_bought)"
 # For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so their number
 # shows it.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
@@ -214,7 +214,7 @@ def create(
     # No active purchase: two concurrent reservations of one user must not both hold tickets.
     # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
     operands: dict[str, Any]
-    allowed, operands = _MAY_BUY, {"most": limit - quantity}
+    allowed, operands = _MAY_BUY, {"max_bought": limit - quantity}
     if purchase.pass_id is not None:
         # One pass buys one order, however many requests carry its token.
         allowed += " AND NOT contains(passes, :pass)"
@@ -369,7 +369,7 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
     """
     if late is not None:
         # The purchase has ended. Since then the buyer may have bought or reserved other tickets.
-        return _MAY_BUY_LATE, {"most": late.limit - bought_change, "uses": late.promo_uses}
+        return _MAY_BUY_LATE, {"max_bought": late.limit - bought_change, "uses": late.promo_uses}
     if before.is_order:
         return "contains(orders, :id)", {"id": before.id}
     if before.state in ACTIVE_STATES:
@@ -430,7 +430,7 @@ class _Copy(Struct, frozen=True):
 _copies: Memory[str, _Copy] = Memory()  # by purchase id, oldest first
 
 
-def remember(purchase: Purchase, now: int) -> None:
+def keep_copy(purchase: Purchase, now: int) -> None:
     """Keep a copy of a purchase that was just written."""
     with _copies.lock:
         _copies.entries.pop(purchase.id, None)
@@ -439,7 +439,7 @@ def remember(purchase: Purchase, now: int) -> None:
         _copies.entries[purchase.id] = _Copy(purchase, now)
 
 
-def take(user_id: str, purchase_id: str, now: int) -> Purchase | None:
+def take_copy(user_id: str, purchase_id: str, now: int) -> Purchase | None:
     """Remove and return this instance's copy of the user's purchase, because the next step outdates it. None without a recent copy."""
     with _copies.lock:
         copy = _copies.entries.get(purchase_id)

@@ -14,7 +14,7 @@ from bootstrap.files import parse_json
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import read_stock
 
 EXAMPLE = Path(__file__).parents[2] / "bootstrap" / "bootstrap-tickets.json"
@@ -104,7 +104,7 @@ def stock_of(tier_id: str) -> Any:
 def hold(tier_id: str, quantity: int, hold_id: str = "held.1") -> Any:
     """Set tickets aside, as a reservation does; returns the holds."""
     tier = catalog.load_current().tiers[tier_id]
-    return hold_tickets(tier.stock_id, tier.shards, quantity, hold_id, expires_at=4_000_000_000, now=0)
+    return hold_tickets(HoldRequest(tier.stock_id, tier.shards, quantity, hold_id, expires_at=4_000_000_000, now=0))
 
 
 def sell(tier_id: str, quantity: int) -> None:

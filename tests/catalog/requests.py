@@ -27,7 +27,7 @@ def open_flags(event_id: str) -> set[bool]:
 
 def hold_tickets(tier_id: str, quantity: int) -> None:
     tier = catalog.load_current().tiers[tier_id]
-    allocation.hold_tickets(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
+    allocation.hold_tickets(allocation.HoldRequest(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0))
 
 
 DRAFT = {"name": "Café Noir", "venue": "Kleines Theater", "city": "Zürich", "starts_at": "2026-07-01T20:00:00Z"}

@@ -9,7 +9,7 @@ from chalicelib.catalog.model import VersionContent
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import MAX_HOLDS
 from chalicelib.inventory.store import scan_shards, shard_table_name
@@ -103,7 +103,7 @@ def test_the_sweep_deletes_stock_whose_publication_is_not_known(time):
 
 def test_the_sweep_deletes_no_used_shard_and_no_other_stock():
     write_stock("t@7")
-    (held,) = hold_tickets("t@7", 1, 1, "p", 4_000_000_000, 0)
+    (held,) = hold_tickets(HoldRequest("t@7", 1, 1, "p", 4_000_000_000, 0))
     inventory.release_holds([held])
     write_stock("other")
     builders.run_sweep()

@@ -55,7 +55,7 @@ WRITES = {
 }
 HOLD = Hold("stock#0", "h1", 1)
 SHARD_WRITES = {
-    "hold": lambda: inventory.hold_in_shard("stock#0", "h2", 1, 99),
+    "hold": lambda: inventory.hold_in_shard(Hold("stock#0", "h2", 1), 99),
     "release": lambda: inventory.release_hold(HOLD),
     "convert": lambda: inventory.convert_hold(HOLD),
     "extend": lambda: inventory.extend_hold(HOLD, 99),
@@ -83,7 +83,7 @@ def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, 
 @pytest.mark.parametrize("name", SHARD_WRITES)
 def test_a_shard_in_a_transaction_is_written_at_the_second_attempt(store, waits, name):
     inventory.create_shard(inventory.new_shard_item("stock#0", capacity=4, sold=0, is_open=True))
-    inventory.hold_in_shard("stock#0", "h1", 1, 50)
+    inventory.hold_in_shard(Hold("stock#0", "h1", 1), 50)
     before = inventory.read_shards(["stock#0"])[0].version
     with faults.fail(1, faults.conflict) as fault:
         assert SHARD_WRITES[name]()

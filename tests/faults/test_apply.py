@@ -12,7 +12,7 @@ from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.display import invalidate_figures
@@ -46,7 +46,7 @@ def apply_before():
     invalidate_figures()
     rollout.apply(BEFORE, "ann", 0)
     tier = catalog.load_current().tiers["shrinks"]
-    inventory.convert_holds(hold_tickets(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
+    inventory.convert_holds(hold_tickets(HoldRequest(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0)))
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -95,7 +95,7 @@ def test_an_apply_that_is_refused_deletes_what_it_has_written(monkeypatch):
     resize = resize_stock
 
     def sell_first(*arguments, **more):
-        hold_tickets(tier.stock_id, tier.shards, 30, "late", expires_at=4_000_000_000, now=0)
+        hold_tickets(HoldRequest(tier.stock_id, tier.shards, 30, "late", expires_at=4_000_000_000, now=0))
         resize(*arguments, **more)
 
     monkeypatch.setattr(rollout, "resize_stock", sell_first)

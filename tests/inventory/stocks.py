@@ -3,7 +3,7 @@
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import Hold, Stock
@@ -19,7 +19,7 @@ def create_stock(capacity: int, shard_count: int, *, sold: int = 0) -> None:
 
 
 def hold(quantity: int, shard_count: int, purchase_id: str = "p", expires_at: int = EXPIRES_AT) -> list[Hold]:
-    return hold_tickets("t", shard_count, quantity, purchase_id, expires_at, NOW)
+    return hold_tickets(HoldRequest("t", shard_count, quantity, purchase_id, expires_at, NOW))
 
 
 def read_stock(shard_count: int) -> Stock:

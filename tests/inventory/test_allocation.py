@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, Stock, TooManyHolds
+from chalicelib.inventory.model import MAX_HOLDS, Hold, NotEnoughTickets, SalePaused, Stock, TooManyHolds
 from chalicelib.inventory.store import scan_shards
 from tests.inventory.stocks import EXPIRES_AT, NOW, create_stock, hold, read_stock
 from tests.simulation.call_log import record_calls
@@ -70,7 +70,7 @@ def test_a_stock_whose_shards_take_no_further_hold_is_not_sold_out(shard_count):
     create_stock(3 * MAX_HOLDS * shard_count, shard_count)
     for number in range(MAX_HOLDS * shard_count):
         expires_at = NOW if number == 0 else EXPIRES_AT
-        store.hold_in_shard(f"t#{number % shard_count}", f"p{number}.n", 2, expires_at)
+        store.hold_in_shard(Hold(f"t#{number % shard_count}", f"p{number}.n", 2), expires_at)
     with pytest.raises(TooManyHolds) as refusal:
         hold(1, shard_count, "late")
     assert refusal.value.details == {"available": MAX_HOLDS * shard_count, "requested": 1, "retry_after_seconds": 5}
@@ -104,11 +104,11 @@ def test_a_hold_id_is_never_reused_even_by_the_attempts_of_one_purchase(monkeypa
     attempts = []
     hold_in_shard = store.hold_in_shard
 
-    def lose_some(shard_id, hold_id, quantity, *more):
-        attempts.append((shard_id, hold_id))
+    def lose_some(hold, *arguments, **more):
+        attempts.append((hold.shard_id, hold.hold_id))
         if len(attempts) in (3, 5):  # another buyer was quicker
             raise store.HoldRefused(None)
-        return hold_in_shard(shard_id, hold_id, quantity, *more)
+        return hold_in_shard(hold, *arguments, **more)
 
     monkeypatch.setattr(store, "hold_in_shard", lose_some)
     assert sum(part.quantity for part in hold(4, 4)) == 4

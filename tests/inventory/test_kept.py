@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.inventory import capacity
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.model import NotEnoughTickets, SalePaused, shard_ids
 from chalicelib.inventory.store import read_shards
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, hold, read_stock
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("store", "time")
 
 
 def take_kept(quantity, shard_count, purchase_id="offer"):
-    return hold_tickets("t", shard_count, quantity, purchase_id, EXPIRES_AT, NOW, takes_kept=True)
+    return hold_tickets(HoldRequest("t", shard_count, quantity, purchase_id, EXPIRES_AT, NOW, takes_kept=True))
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
@@ -75,5 +75,5 @@ def test_kept_tickets_are_shown_as_held_and_refused_by_the_figures():
         shown = instance.show(NOW)
         assert (shown.capacity, shown.available, shown.held, shown.sold) == (4, 0, 4, 0)
         with instance.active(), pytest.raises(NotEnoughTickets):
-            hold_tickets("t", 2, 1, "p", EXPIRES_AT, NOW, instance.group)
+            hold_tickets(HoldRequest("t", 2, 1, "p", EXPIRES_AT, NOW, instance.group))
     assert read_stock(2).available == 4

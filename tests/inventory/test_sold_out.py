@@ -9,10 +9,10 @@ from chalicelib.foundation import clock
 from chalicelib.inventory import allocation, store
 from chalicelib.inventory import display as displays
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets, leave_expired_holds
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets, leave_expired_holds
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.display import StockGroup
-from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, TooManyHolds
+from chalicelib.inventory.model import MAX_HOLDS, Hold, NotEnoughTickets, SalePaused, TooManyHolds
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, read_stock
 from tests.simulation.call_log import record_calls
@@ -35,7 +35,9 @@ def buy(instance, now=NOW, quantity=1, shard_count=8, *, expires_at=EXPIRES_AT, 
     """What the hold takes from the store, and the hold or the refusal."""
     with record_calls() as log, instance.active():
         try:
-            result = hold_tickets("t", shard_count, quantity, purchase_id, expires_at, now, StockGroup("g", {"t": shard_count}))
+            result = hold_tickets(
+                HoldRequest("t", shard_count, quantity, purchase_id, expires_at, now, StockGroup("g", {"t": shard_count}))
+            )
         except NotEnoughTickets as refusal:
             result = refusal
     return [(entry.operation, *entry.tables) for entry in log.entries], result
@@ -43,7 +45,7 @@ def buy(instance, now=NOW, quantity=1, shard_count=8, *, expires_at=EXPIRES_AT, 
 
 def sell_out(capacity=8, shard_count=8, **fields):
     create_stock(capacity, shard_count)
-    holds = hold_tickets("t", shard_count, capacity, "first", fields.get("expires_at", EXPIRES_AT), NOW)
+    holds = hold_tickets(HoldRequest("t", shard_count, capacity, "first", fields.get("expires_at", EXPIRES_AT), NOW))
     if not fields:
         inventory.convert_holds(holds)
     return holds
@@ -109,7 +111,7 @@ def test_figures_that_a_display_has_refreshed_let_buyers_in_earlier():
 
 def test_the_figures_lead_to_the_last_tickets_without_reading_all_shards():
     create_stock(250, 250)
-    sold = hold_tickets("t", 250, 246, "first", EXPIRES_AT, NOW)
+    sold = hold_tickets(HoldRequest("t", 250, 246, "first", EXPIRES_AT, NOW))
     inventory.convert_holds(sold)
     buy(DisplayingInstance(), quantity=5, shard_count=250)  # refused, after a read of all shards
     calls, holds = buy(DisplayingInstance(), shard_count=250)
@@ -192,7 +194,7 @@ def test_unrecoverable_holds_are_left_alone_for_a_second():
 def test_a_stock_with_too_many_holds_is_not_called_sold_out():
     create_stock(3 * MAX_HOLDS * 2, 2)
     for number in range(MAX_HOLDS * 2):
-        store.hold_in_shard(f"t#{number % 2}", f"p{number}.n", 2, EXPIRES_AT)
+        store.hold_in_shard(Hold(f"t#{number % 2}", f"p{number}.n", 2), EXPIRES_AT)
     for _ in range(2):
         refusal = buy(DisplayingInstance(), shard_count=2)[1]
         assert isinstance(refusal, TooManyHolds)
@@ -206,6 +208,6 @@ def test_a_paused_sale_is_called_paused_and_a_resumed_one_sells():
         inventory.set_open({"t": 8}, False)
         for _ in range(2):
             with pytest.raises(SalePaused):
-                hold_tickets("t", 8, 9, "p", EXPIRES_AT, NOW, StockGroup("g", {"t": 8}))
+                hold_tickets(HoldRequest("t", 8, 9, "p", EXPIRES_AT, NOW, StockGroup("g", {"t": 8})))
         inventory.set_open({"t": 8}, True)
     assert buy(instance)[1][0].quantity == 1

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("store")
 def test_a_repeated_hold_takes_its_tickets_once():
     """As botocore repeats a call whose response was lost."""
     create_stock(5, 1)
-    assert [store.hold_in_shard("t#0", "p.n", 2, EXPIRES_AT) for _ in range(2)] == [3, 3]
+    assert [store.hold_in_shard(Hold("t#0", "p.n", 2), EXPIRES_AT) for _ in range(2)] == [3, 3]
     assert read_stock(1).held == 2
 
 
@@ -42,7 +42,7 @@ def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
     shard_id = f"{stock_id}#1249"
     dynamo.batch_put(shard_table_name(), [items[0] | {"id": {"S": shard_id}, "version": {"N": "1234567"}}])
     for _ in range(MAX_HOLDS):
-        store.hold_in_shard(shard_id, f"{ids.new_id()}.{ids.nonce()}", 1, 1_999_999_999)
+        store.hold_in_shard(Hold(shard_id, f"{ids.new_id()}.{ids.nonce()}", 1), 1_999_999_999)
     (item,) = dynamo.client().scan(TableName=shard_table_name())["Items"]
     assert 3900 < capacity.item_size(item) <= 4096
 
@@ -50,9 +50,9 @@ def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
 def test_a_shard_refuses_more_holds_than_fit_into_it_though_it_has_tickets():
     create_stock(2 * MAX_HOLDS, 1)
     for number in range(MAX_HOLDS):
-        store.hold_in_shard("t#0", f"p{number}.n", 1, EXPIRES_AT)
+        store.hold_in_shard(Hold("t#0", f"p{number}.n", 1), EXPIRES_AT)
     with pytest.raises(store.HoldRefused) as refusal:
-        store.hold_in_shard("t#0", "late.n", 1, EXPIRES_AT)
+        store.hold_in_shard(Hold("t#0", "late.n", 1), EXPIRES_AT)
     assert refusal.value.shard.available == MAX_HOLDS
     inventory.convert_holds([Hold("t#0", "p7.n", 1)])
-    store.hold_in_shard("t#0", "late.n", 1, EXPIRES_AT)
+    store.hold_in_shard(Hold("t#0", "late.n", 1), EXPIRES_AT)

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.purchases import store
 from chalicelib.purchases.model import Purchase
-from chalicelib.purchases.store import MAX_AGE_SECONDS, MAX_PURCHASES, remember, take
+from chalicelib.purchases.store import MAX_AGE_SECONDS, MAX_PURCHASES, keep_copy, take_copy
 
 NOW = 1000
 
@@ -33,32 +33,32 @@ def purchase(purchase_id="p", version=1):
 
 
 def test_a_copy_is_taken_once():
-    remember(purchase(), NOW)
-    assert take("ada", "p", NOW) == purchase()
-    assert take("ada", "p", NOW) is None
+    keep_copy(purchase(), NOW)
+    assert take_copy("ada", "p", NOW) == purchase()
+    assert take_copy("ada", "p", NOW) is None
 
 
 def test_the_newest_copy_counts():
-    remember(purchase(), NOW)
-    remember(purchase(version=2), NOW)
-    assert take("ada", "p", NOW).version == 2
+    keep_copy(purchase(), NOW)
+    keep_copy(purchase(version=2), NOW)
+    assert take_copy("ada", "p", NOW).version == 2
 
 
 def test_a_copy_is_for_its_buyer_alone():
-    remember(purchase(), NOW)
-    assert take("bob", "p", NOW) is None
-    assert take("ada", "p", NOW) is not None
+    keep_copy(purchase(), NOW)
+    assert take_copy("bob", "p", NOW) is None
+    assert take_copy("ada", "p", NOW) is not None
 
 
 @pytest.mark.parametrize(("seconds", "is_there"), [(-1, False), (0, True), (MAX_AGE_SECONDS - 1, True), (MAX_AGE_SECONDS, False)])
 def test_a_copy_is_good_for_a_short_time(seconds, is_there):
-    remember(purchase(), NOW)
-    assert (take("ada", "p", NOW + seconds) is not None) == is_there
+    keep_copy(purchase(), NOW)
+    assert (take_copy("ada", "p", NOW + seconds) is not None) == is_there
 
 
 def test_above_the_maximum_the_oldest_copy_goes():
     for number in range(MAX_PURCHASES + 1):
-        remember(purchase(f"p{number}"), NOW)
+        keep_copy(purchase(f"p{number}"), NOW)
     assert len(store._copies.entries) == MAX_PURCHASES
-    assert take("ada", "p0", NOW) is None
-    assert take("ada", "p1", NOW) is not None
+    assert take_copy("ada", "p0", NOW) is None
+    assert take_copy("ada", "p1", NOW) is not None

@@ -18,7 +18,7 @@ import msgspec
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, parallel
-from chalicelib.inventory import allocation, display, hold_attempts
+from chalicelib.inventory import allocation, display
 from tests.simulation.faults import Crash
 from tests.simulation.interception import Listener, StoreCall, intercept, process
 
@@ -202,9 +202,9 @@ def without_randomness(seed: int) -> Iterator[None]:
         stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
         stack.enter_context(mock.patch.object(dynamo, "random", numbers))
         stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=_pause_for)))
-        for module in (allocation, hold_attempts, display):
+        for module in (allocation, display):
             stack.enter_context(mock.patch.object(module, "random", numbers))
-        stack.enter_context(mock.patch.object(hold_attempts._available_hints, "entries", {}))
+        stack.enter_context(mock.patch.object(allocation._available_hints, "entries", {}))
         yield
 
 

@@ -10,7 +10,7 @@ import msgspec
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NotEnoughTickets, default_shard_count
 from chalicelib.inventory.store import shard_table_name
@@ -52,7 +52,7 @@ def sell_out(
 
     def hold() -> None:
         try:
-            hold_tickets(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, clock.now(), group)
+            hold_tickets(HoldRequest(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, clock.now(), group))
             outcomes["held"] += 1
         except NotEnoughTickets:
             outcomes["refused"] += 1

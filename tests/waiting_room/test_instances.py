@@ -9,7 +9,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead, Event, VersionContent
 from chalicelib.foundation import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.waiting_room import due_changes, store
 from tests import builders, invariants
 from tests.simulation.faults import record_calls
@@ -109,7 +109,7 @@ def test_the_size_of_a_wave_is_decided_once(api, time):
     for second in range(50):
         for number, instance in enumerate(instances):
             is_sold_out = (number + second // 10) % 2
-            held = hold_tickets(tier_id, 1, 60, f"all-{second}-{number}", time.now + 100_000, time.now) if is_sold_out else []
+            held = hold_tickets(HoldRequest(tier_id, 1, 60, f"all-{second}-{number}", time.now + 100_000, time.now)) if is_sold_out else []
             plan = instance.poll()["segments"]
             if plan != before:
                 changed_at.append(time.now - opens)
@@ -130,7 +130,7 @@ def test_the_waves_follow_the_stock_for_as_long_as_the_sale_lasts(api, time):
     time.advance(SECONDS_TO_OPENING)
     instance, sizes = Instance(api, event_id), set()
     for second in range(130):
-        held = hold_tickets(tier_id, 1, 1 + 7 * second % 60, f"some-{second}", time.now + 100_000, time.now)
+        held = hold_tickets(HoldRequest(tier_id, 1, 1 + 7 * second % 60, f"some-{second}", time.now + 100_000, time.now))
         plan = instance.poll()["segments"]
         assert len(plan) <= 24
         if second >= 70:  # the plan was full for longer than a pass lasts

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.foundation import settings
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from tests import builders, invariants
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many, reserve, users_by_position
 
@@ -51,7 +51,7 @@ def test_nobody_is_admitted_until_tickets_return(api, time, small_sale):
     first_wave = admitted_users(api, event_id, tokens)
     for user in first_wave:
         assert reserve(api, event_id, tier_id, user, tokens[user], 4).status == 201
-    hold_tickets(tier_id, 1, 12, "rest", time.now + 100_000, time.now)
+    hold_tickets(HoldRequest(tier_id, 1, 12, "rest", time.now + 100_000, time.now))
     for _ in range(70):
         time.advance(1)
         assert admitted_users(api, event_id, tokens) <= first_wave

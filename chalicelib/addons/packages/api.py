@@ -1,13 +1,14 @@
 """Routes of packages: listing and buying for buyers, changes for managers of an event."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from chalicelib.addons.packages import orders, service
+from chalicelib.addons.packages import service
 from chalicelib.addons.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
-from chalicelib.addons.packages.orders import OptionResponse, PackageOrder
 from chalicelib.addons.packages.service import PackageHasSales
 from chalicelib.addons.packages.views import (
     OptionsView,
@@ -19,6 +20,7 @@ from chalicelib.addons.packages.views import (
     package_purchase_view,
 )
 from chalicelib.catalog import permissions, tier_management
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption, SentAnswer
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
@@ -29,14 +31,16 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
+from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
+from chalicelib.purchases import orders
 from chalicelib.purchases.api import CheckoutFields, PromoCodeInput, Quantity, WaitingRoomToken, read_options
+from chalicelib.purchases.checkout_page import SentDetails
 from chalicelib.purchases.errors import CHECKOUT_ERRORS, RESERVE_ERRORS
-from chalicelib.purchases.model import MAX_QUANTITY
-from chalicelib.purchases.orders import NewOrder
-from chalicelib.purchases.reservations import RequestedItem
+from chalicelib.purchases.model import MAX_QUANTITY, RequestedItem, ReservationRequest
+from chalicelib.purchases.orders import OrderRequest, OrderResult
 from chalicelib.tickets import seats
 
 bp = Blueprint(__name__)
@@ -241,30 +245,67 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
 def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
     """Buy a package: hold it and open its payment. A free package is paid immediately."""
     user_id = request.require_user().user_id
-    order = NewOrder(
-        user_id=user_id,
-        event_id=event_id,
-        items=[RequestedItem(body.package_id, body.quantity)],
-        token=body.token,
+    items = [RequestedItem(body.package_id, body.quantity)]
+    order = OrderRequest(
+        tickets=ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now),
         options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
         key=idempotency.require_key(request, user_id),
+        pays_at_once=True,
+        simulate=body.simulate,
     )
-    responses = [OptionResponse(sent.option_id, sent.response_value, sent.ticket) for sent in body.option_responses]
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PackagePurchaseView]:
             orders.check_simulation(body.simulate)
-            complete = orders.with_responses(order, responses)
-            return _reply(orders.create(complete, purchase_id, body.simulate, attempt, request.now))
+            return _reply(orders.create_order(_with_responses(order, body.option_responses), purchase_id, attempt))
 
         def find_result(purchase_id: str) -> Reply[PackagePurchaseView] | None:
-            complete = orders.with_responses(order, responses)
-            earlier = orders.find_earlier(complete, purchase_id, body.simulate, request.now)
+            earlier = orders.resume_order(_with_responses(order, body.option_responses), purchase_id)
             return _reply(earlier) if earlier is not None else None
 
         return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
 
 
-def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
+def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:
     page, next_cursor = seats.list_order_seats(order.tickets, MAX_ASSIGNED)
     return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)
+
+
+def _with_responses(order: OrderRequest, responses: Sequence[OptionResponseBody]) -> OrderRequest:
+    """Add the checked answers to the order, before anything is held. Raises like `orders.with_answers`, but with paths of responses.
+
+    Without a `ticket`, the answer to an option that is asked for each ticket applies to all tickets.
+    """
+    (item,) = order.tickets.items
+    package = catalog.find_snapshot(lambda found: item.tier_id in found.tiers).tiers.get(item.tier_id)
+    per_ticket = {option.id for option in package.options if option.per == "ticket"} if package is not None else set()
+    for_purchase: dict[str, SentAnswer] = {}
+    by_ticket: list[dict[str, SentAnswer]] = [{} for _ in range(item.quantity)]
+    for index, response in enumerate(responses):
+        places = by_ticket if response.option_id in per_ticket else [for_purchase]
+        if response.ticket is not None:
+            places = by_ticket[response.ticket - 1 : response.ticket]
+        for place in places:
+            if response.option_id in place:
+                raise InvalidInput("This option already has an answer. Send one answer for each option.", path=_path(index))
+            place[response.option_id] = response.response_value
+        if not places:
+            raise InvalidInput(f"This purchase has no ticket {response.ticket}.", path=f"$.option_responses[{index}].ticket")
+    try:
+        sent = SentDetails(for_purchase, by_ticket)
+        return orders.with_answers(replace(order, options=replace(order.options, sent=sent)))
+    except InvalidInput as refusal:
+        for named in (refusal.details, *refusal.details.get("missing", ()), *refusal.details.get("wrong", ())):
+            named["path"] = _response_path(responses, str(named["path"]))
+        raise
+
+
+def _response_path(responses: Sequence[OptionResponseBody], path: str) -> str:
+    """Return the path of the response for a path in the checkout's answers."""
+    option_id = path.rpartition("responses.")[2]
+    found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
+    return "$.option_responses" if found is None else _path(found)
+
+
+def _path(index: int) -> str:
+    return f"$.option_responses[{index}].response_value"

@@ -6,7 +6,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.ids import new_id
 from chalicelib.inventory import model as stocks
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.promotions import management
 from chalicelib.promotions import model as promotions
 from chalicelib.purchases import store
@@ -147,7 +147,10 @@ def test_a_busy_code_is_refused_and_the_reservation_stays(api, shop, time, monke
     monkeypatch.setattr(promotions, "MAX_SHARDS", 1)
     builders.create_promo_code(api, shop[0], max_total_uses=10_000)
     promo_code = management.get_code(shop[0], "SAVE").promo_code
-    others = [hold_tickets(promo_code.stock_id, promo_code.shards, 1, new_id(), time.now + 60, time.now) for _ in range(stocks.MAX_HOLDS)]
+    others = [
+        hold_tickets(HoldRequest(promo_code.stock_id, promo_code.shards, 1, new_id(), time.now + 60, time.now))
+        for _ in range(stocks.MAX_HOLDS)
+    ]
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     refused = builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")
     assert (refused.status, refused.json["error"], refused.headers["Retry-After"]) == (503, "promo_code_busy", "5")

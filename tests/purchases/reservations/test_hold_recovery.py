@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.foundation import settings
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import store
 from chalicelib.purchases.hold_recovery import BANK_CHECK_SECONDS, RETRY_SECONDS
@@ -61,7 +61,7 @@ def test_a_hold_is_extended_after_a_crash_of_its_checkout(api, time):
 def test_a_second_hold_of_an_active_purchase_is_released_alone(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    hold_tickets(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
+    hold_tickets(HoldRequest(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now))
     time.advance(10)
     assert builders.run_sweep()["released"] == 1
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 200

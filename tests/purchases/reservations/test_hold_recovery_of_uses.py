@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import extend_hold
 from chalicelib.promotions import management
 from chalicelib.promotions import service as promotions
@@ -37,7 +37,7 @@ def test_an_unlisted_use_is_released_after_its_purchase_was_written(api, time, s
     reservation_id = builders.reserve(api, "ada", *shop).json["id"]
     version = store.load(reservation_id).version
     promo_code = promotions.find_promo_code(shop[0], "SAVE")
-    hold_tickets(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1)
+    hold_tickets(HoldRequest(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1))
     assert builders.run_sweep()["released"] == 1
     assert (uses(shop[0]), store.load(reservation_id).version) == ((0, 0), version + 1)
     assert store.load(reservation_id).state == "held"
@@ -53,7 +53,7 @@ def test_a_checkout_whose_use_was_released_takes_another(api, time, shop):
         builders.create_promo_code(api, shop[0], max_total_uses=2)
         reservation_id = builders.reserve(api, "ada", *shop).json["id"]
         promo_code = promotions.find_promo_code(shop[0], "SAVE")
-        hold_tickets(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1)
+        hold_tickets(HoldRequest(promo_code.stock_id, promo_code.shards, 1, reservation_id, time.now - 1, time.now - 1))
         actors = {
             "ada": lambda: builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE"),
             "sweep": builders.run_sweep,

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import reservations, store
+from chalicelib.purchases.model import RequestedItem, ReservationRequest
 from tests import builders, invariants
 from tests.purchases.stock import available_by_tier
 from tests.simulation import faults
@@ -152,9 +153,9 @@ def test_a_retry_after_a_lost_response_finds_the_reservation_that_was_made(api, 
 def test_a_request_that_is_executed_twice_leaves_one_hold(api, time):
     """The client tried again while the first request was still running: both hold, one purchase is written, the other hold is released."""
     event_id, tier_id = builders.create_shop(api)
-    wanted = [reservations.RequestedItem(tier_id, 2)]
-    first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
-    again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
+    wanted = ReservationRequest(user_id="ada", event_id=event_id, items=[RequestedItem(tier_id, 2)], token=None, now=time.now)
+    first = reservations.reserve(wanted, "01PURCHASE", builders.UNLIMITED)
+    again = reservations.reserve(wanted, "01PURCHASE", builders.UNLIMITED)
     assert first == again
     (shard,) = scan_shards()
     assert shard.held == 2

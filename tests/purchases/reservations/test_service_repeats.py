@@ -5,6 +5,7 @@ import pytest
 from chalicelib.edge import idempotency
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import reservations
+from chalicelib.purchases.model import RequestedItem, ReservationRequest
 from devtools.stripe import account_state
 from tests import builders, invariants
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
@@ -101,9 +102,10 @@ def test_a_retry_for_a_paid_reservation_says_that_it_is_an_order(api, time, last
 
 
 def test_the_slower_of_two_executions_returns_the_same_purchase(api, time, last_tickets):
-    requested = [reservations.RequestedItem(last_tickets[1], 2)]
-    first = reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now)
-    assert reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now) == first
+    items = [RequestedItem(last_tickets[1], 2)]
+    requested = ReservationRequest(user_id="ada", event_id=last_tickets[0], items=items, token=None, now=time.now)
+    first = reservations.reserve(requested, "01PURCHASE", builders.UNLIMITED)
+    assert reservations.reserve(requested, "01PURCHASE", builders.UNLIMITED) == first
     invariants.check(time.now)
 
 

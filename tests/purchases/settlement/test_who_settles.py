@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.inventory import store
+from chalicelib.inventory.model import Hold
 from chalicelib.inventory.store import scan_shards
 from chalicelib.payments import service as payments
 from chalicelib.payments.providers import stripe
@@ -75,7 +76,7 @@ def test_every_function_finds_a_use_for_a_late_payment(shop, function):
 def leave_one_in_each_of_two_shards():
     shards = [shard for shard in scan_shards() if shard.id.startswith("fest-pass@")]
     for number, shard in enumerate(shards):
-        store.hold_in_shard(shard.id, f"others.{number}", shard.available - (number < 2), 4_000_000_000, False)
+        store.hold_in_shard(Hold(shard.id, f"others.{number}", shard.available - (number < 2)), 4_000_000_000)
 
 
 def test_the_sweep_continues_if_a_webhook_was_faster(shop, monkeypatch):

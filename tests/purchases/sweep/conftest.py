@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.foundation import ids, settings
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
 from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe
@@ -50,7 +50,7 @@ def create_debits(shop: StripeShop, count: int) -> list[str]:
 def _create_debit(shop: StripeShop, tier_id: str, shards: int, user_id: str) -> str:
     now = int(shop.time.now)
     purchase_id = ids.new_id()
-    holds = hold_tickets(tier_id, shards, 1, purchase_id, now + 180, now)
+    holds = hold_tickets(HoldRequest(tier_id, shards, 1, purchase_id, now + 180, now))
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,

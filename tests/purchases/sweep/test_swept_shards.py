@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.inventory.allocation import hold_tickets
+from chalicelib.inventory.allocation import HoldRequest, hold_tickets
 from chalicelib.inventory.store import scan_shards
 from chalicelib.purchases import sweep
 from tests import builders, invariants
@@ -16,7 +16,7 @@ def create_old_events(api, time, count):
     tiers = [builders.create_shop(api)[1] for _ in range(count)]
     time.advance(40 * DAY)
     for number, tier_id in enumerate(tiers):
-        hold_tickets(tier_id, 1, 1, f"stray-{number}", time.now - 1, time.now)
+        hold_tickets(HoldRequest(tier_id, 1, 1, f"stray-{number}", time.now - 1, time.now))
     return tiers
 
 
@@ -44,7 +44,7 @@ def test_after_the_last_slice_the_first_one_is_next(api, time, small_slice):
     for _ in range(3):
         builders.run_sweep()
     for tier_id in tiers:
-        hold_tickets(tier_id, 1, 1, "later", time.now - 1, time.now)
+        hold_tickets(HoldRequest(tier_id, 1, 1, "later", time.now - 1, time.now))
     for _ in range(3):
         builders.run_sweep()
     assert count_held() == 0
