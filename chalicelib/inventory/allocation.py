@@ -67,7 +67,7 @@ def hold_tickets(request: HoldRequest) -> list[Hold]:
     the stock. After an error nothing remains held. With a `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may decide
     NotEnoughTickets and TooManyHolds.
     """
-    is_known_short = _check_shortage(request)
+    is_known_short = check_figures(request)
     hold_id = request.new_hold_id()
     refusing_shards: list[Shard] = []
     for shard_id in _choose_shards(request) if not is_known_short or request.shard_count == 1 else ():
@@ -95,12 +95,15 @@ def release(hold: Hold) -> bool:
     return released
 
 
-def check_figures(request: HoldRequest) -> None:
-    """Raise the NotEnoughTickets that `hold_tickets` would raise by figures alone.
+def check_figures(request: HoldRequest) -> bool:
+    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if none can come back.
 
     A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
     """
-    _check_shortage(request)
+    figures = _find_shortage(request)
+    if figures is not None and not _has_expired(request, figures):
+        raise _refusal_by_figures(request, figures)
+    return figures is not None
 
 
 def leave_expired_holds(stock_id: str, now: int) -> None:
@@ -189,14 +192,6 @@ def _hold_when_short(request: HoldRequest, refusing_shards: list[Shard]) -> list
     if request.group is None:
         return _hold_across_all(request, lambda _: None)
     return _hold_by_figures(request, request.group)
-
-
-def _check_shortage(request: HoldRequest) -> bool:
-    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if none can come back."""
-    figures = _find_shortage(request)
-    if figures is not None and not _has_expired(request, figures):
-        raise _refusal_by_figures(request, figures)
-    return figures is not None
 
 
 def _find_shortage(request: HoldRequest) -> Figures | None:

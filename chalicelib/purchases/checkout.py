@@ -34,52 +34,6 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
 
-# Promo code of a purchase: whether the purchase may use it, the discount, and the hold of a use in the code's stock.
-
-
-def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
-    """Return the promo code with this text if a `held` purchase may use it. Whether uses are left is decided by `hold_use`.
-
-    The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
-    purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
-    """
-    promo_code = promotions.find_typed_code(purchase.event_id, text)
-    if promo_code is None:
-        raise PromoCodeInvalid(INVALID, path=PATH)
-    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
-    if promo_code.max_uses_per_donor is not None:
-        buyer = store.load_buyer(purchase.user_id, purchase.event_id)
-        if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
-            raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
-    return promo_code
-
-
-def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
-    """Return the purchase with the promo code's discount, split over its tickets. From here on, this is what the purchase costs."""
-    prices = [price for line in purchase.lines for price in line.ticket_prices]
-    is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
-    discounts = ticket_discounts(promo_code.rule, prices, is_included)
-    lines, first = [], 0
-    for line in purchase.lines:
-        lines.append(replace(line, discounts=discounts[first : first + line.quantity]))
-        first += line.quantity
-    return replace(purchase, lines=lines, promo_code=promo_code.code)
-
-
-def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
-    """Hold a use of the promo code for the purchase. If no use is left, recover expired holds and try again.
-
-    Raises PromoCodeUsedUp; PromoCodeBusy if too many checkouts use the code at the same time; and Conflict if an earlier execution of
-    this checkout died while it held a use.
-    """
-    request = HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
-    try:
-        return hold_recovery.hold_for_buyer(request, purchase.user_id, purchase)
-    except TooManyHolds:
-        raise PromoCodeBusy from None
-    except NotEnoughTickets:
-        raise PromoCodeUsedUp(promo_code=promo_code.code) from None
-
 
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
     """Open the checkout of the user's reservation `purchase_id` now (epoch seconds)."""
@@ -307,3 +261,50 @@ def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
     return SettlementResult(result.purchase, [], repeated=False)
+
+
+# Promo code of a purchase: whether the purchase may use it, the discount, and the hold of a use in the code's stock.
+
+
+def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
+    """Return the promo code with this text if a `held` purchase may use it. Whether uses are left is decided by `hold_use`.
+
+    The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
+    purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
+    """
+    promo_code = promotions.find_typed_code(purchase.event_id, text)
+    if promo_code is None:
+        raise PromoCodeInvalid(INVALID, path=PATH)
+    promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
+    if promo_code.max_uses_per_donor is not None:
+        buyer = store.load_buyer(purchase.user_id, purchase.event_id)
+        if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
+            raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    return promo_code
+
+
+def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
+    """Return the purchase with the promo code's discount, split over its tickets. From here on, this is what the purchase costs."""
+    prices = [price for line in purchase.lines for price in line.ticket_prices]
+    is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
+    discounts = ticket_discounts(promo_code.rule, prices, is_included)
+    lines, first = [], 0
+    for line in purchase.lines:
+        lines.append(replace(line, discounts=discounts[first : first + line.quantity]))
+        first += line.quantity
+    return replace(purchase, lines=lines, promo_code=promo_code.code)
+
+
+def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
+    """Hold a use of the promo code for the purchase. If no use is left, recover expired holds and try again.
+
+    Raises PromoCodeUsedUp; PromoCodeBusy if too many checkouts use the code at the same time; and Conflict if an earlier execution of
+    this checkout died while it held a use.
+    """
+    request = HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
+    try:
+        return hold_recovery.hold_for_buyer(request, purchase.user_id, purchase)
+    except TooManyHolds:
+        raise PromoCodeBusy from None
+    except NotEnoughTickets:
+        raise PromoCodeUsedUp(promo_code=promo_code.code) from None

@@ -154,33 +154,28 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
     # A sample, so that many refused buyers do not all end the same purchases.
     purchase_ids = random.sample(list(by_purchase), min(len(by_purchase), MAX_PURCHASES_READ))
     purchases = store.load_many(purchase_ids)
+    expired = [_expired_holds(purchase_id, by_purchase[purchase_id], purchases) for purchase_id in purchase_ids]
+    checkouts = [holds for holds in expired if _needs_provider(holds.purchase, holds.holds, now)]
+    own_checkouts = [holds for holds in checkouts if holds.purchase is not None and holds.purchase.user_id == user_id]
     missing = max(1, refusal.details["requested"] - refusal.details["available"])
     report = RecoveryReport()
-    own_checkout: _ExpiredHolds | None = None
-    may_return = 0  # tickets in checkouts of other buyers that the sweep has to end
-    tries_again = len(purchase_ids) < len(by_purchase)
-    for purchase_id in purchase_ids:
-        expired = _expired_holds(purchase_id, by_purchase[purchase_id], purchases)
-        purchase = expired.purchase
-        if purchase is not None and _needs_provider(purchase, expired.holds, now):
-            if purchase.user_id == user_id:
-                own_checkout = expired
-            else:
-                may_return += expired.quantity
-        elif missing > 0 and (purchase is None or not _keeps_tickets(purchase, expired.holds, now)):
-            _recover(expired, now, report)
-            missing -= expired.quantity
-            tries_again = True
-    if missing > 0 and own_checkout is not None:
-        _recover(own_checkout, now, report)
-        tries_again = tries_again or report.undecided == 0
-    if not tries_again and may_return and refusal.details["available"] < refusal.details["requested"]:
+    is_worth_trying = len(purchase_ids) < len(by_purchase)
+    for holds in expired:
+        if missing > 0 and holds not in checkouts and not _keeps_tickets(holds.purchase, holds.holds, now):
+            _recover(holds, now, report)
+            missing -= holds.quantity
+            is_worth_trying = True
+    if missing > 0 and own_checkouts:  # a buyer has one at a time
+        _recover(own_checkouts[0], now, report)
+        is_worth_trying = is_worth_trying or report.undecided == 0
+    may_return = sum(holds.quantity for holds in checkouts if holds not in own_checkouts)  # once the sweep ends the checkouts of others
+    if not is_worth_trying and may_return and refusal.details["available"] < refusal.details["requested"]:
         refusal.message = (
             "Not enough tickets are available right now. Some may become available within two minutes, "
             "because their buyers have not paid in time."
         )
         refusal.details["may_return"] = may_return
-    return tries_again
+    return is_worth_trying
 
 
 def _release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
@@ -213,16 +208,18 @@ def _chunks(purchase_ids: list[str]) -> Iterator[list[str]]:
     return (purchase_ids[start : start + MAX_PURCHASES_READ] for start in range(0, len(purchase_ids), MAX_PURCHASES_READ))
 
 
-def _needs_provider(purchase: Purchase, holds: list[Hold], now: int) -> bool:
-    """Whether the payment provider must be asked before these expired holds can be released."""
+def _needs_provider(purchase: Purchase | None, holds: list[Hold], now: int) -> bool:
+    """Whether the payment provider must be asked before these expired holds can be released. `purchase`: None if it was never written."""
+    if purchase is None:
+        return False
     is_lapsed = purchase.state == "paying" and not purchase.is_active(now)
     has_payment = purchase.payment is not None and purchase.payment.provider_id is not None
     return is_lapsed and has_payment and any(hold in purchase.holds for hold in holds)
 
 
-def _keeps_tickets(purchase: Purchase, holds: list[Hold], now: int) -> bool:
+def _keeps_tickets(purchase: Purchase | None, holds: list[Hold], now: int) -> bool:
     """Whether recovering these holds releases nothing: their purchase is an order or active, and owns all of them."""
-    return (purchase.is_order or purchase.is_active(now)) and all(hold in purchase.holds for hold in holds)
+    return purchase is not None and (purchase.is_order or purchase.is_active(now)) and all(hold in purchase.holds for hold in holds)
 
 
 def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> ProviderTask:

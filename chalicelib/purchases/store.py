@@ -302,6 +302,45 @@ def scan_buyers() -> Iterable[BuyerRecord]:
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
 
 
+# Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.
+#
+# Use a copy only for a step that ends in a write under the copy's version: if the purchase has changed, the store refuses the write, and
+# the step starts again with the purchase in the store. A step never refuses a request because of a copy.
+
+MAX_AGE_SECONDS = 30
+MAX_PURCHASES = 1000
+
+
+class _Copy(Struct, frozen=True):
+    purchase: Purchase
+    written_at: int  # epoch seconds
+
+
+_copies: Memory[str, _Copy] = Memory()  # by purchase id, oldest first
+
+
+def keep_copy(purchase: Purchase, now: int) -> None:
+    """Keep a copy of a purchase that was just written."""
+    with _copies.lock:
+        _copies.entries.pop(purchase.id, None)
+        if len(_copies.entries) >= MAX_PURCHASES:
+            del _copies.entries[next(iter(_copies.entries))]
+        _copies.entries[purchase.id] = _Copy(purchase, now)
+
+
+def take_copy(user_id: str, purchase_id: str, now: int) -> Purchase | None:
+    """Remove and return this instance's copy of the user's purchase, because the next step outdates it. None without a recent copy."""
+    with _copies.lock:
+        copy = _copies.entries.get(purchase_id)
+        if copy is None or copy.purchase.user_id != user_id:
+            return None
+        del _copies.entries[purchase_id]
+    return copy.purchase if copy.written_at <= now < copy.written_at + MAX_AGE_SECONDS else None
+
+
+# Rows and conditions.
+
+
 def _new_row(purchase: Purchase) -> PurchaseRow:
     return PurchaseRow(
         purchase.id,
@@ -411,39 +450,3 @@ def _buyer_record(row: BuyerRow) -> BuyerRecord:
         promo_uses=frozenset(row.promo_uses or ()),
         reserve_tat=int(row.reserve_tat or 0),
     )
-
-
-# Copies of purchases that this instance wrote a moment ago, so that their next step need not read them again.
-#
-# Use a copy only for a step that ends in a write under the copy's version: if the purchase has changed, the store refuses the write, and
-# the step starts again with the purchase in the store. A step never refuses a request because of a copy.
-
-MAX_AGE_SECONDS = 30
-MAX_PURCHASES = 1000
-
-
-class _Copy(Struct, frozen=True):
-    purchase: Purchase
-    written_at: int  # epoch seconds
-
-
-_copies: Memory[str, _Copy] = Memory()  # by purchase id, oldest first
-
-
-def keep_copy(purchase: Purchase, now: int) -> None:
-    """Keep a copy of a purchase that was just written."""
-    with _copies.lock:
-        _copies.entries.pop(purchase.id, None)
-        if len(_copies.entries) >= MAX_PURCHASES:
-            del _copies.entries[next(iter(_copies.entries))]
-        _copies.entries[purchase.id] = _Copy(purchase, now)
-
-
-def take_copy(user_id: str, purchase_id: str, now: int) -> Purchase | None:
-    """Remove and return this instance's copy of the user's purchase, because the next step outdates it. None without a recent copy."""
-    with _copies.lock:
-        copy = _copies.entries.get(purchase_id)
-        if copy is None or copy.purchase.user_id != user_id:
-            return None
-        del _copies.entries[purchase_id]
-    return copy.purchase if copy.written_at <= now < copy.written_at + MAX_AGE_SECONDS else None
