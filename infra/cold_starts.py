@@ -173,7 +173,7 @@ def start(instance: Instance) -> FunctionReply:
     return instance.start
 
 
-# The numbers are 2 % above the last measurement (docs/performance.md). The budget of each call of the API is that of the start plus its
+# The numbers are 2 % above the measurement when they were set. The budget of each call of the API is that of the start plus its
 # own modules, so a new feature changes one number.
 API_START = 692
 BUDGETS = {
@@ -206,7 +206,7 @@ BUDGETS = {
     "images: start": Budget(PROCESS_IMAGE, start, 483),
     "images: refuse": Budget(PROCESS_IMAGE, refuse_image, 483),
 }
-_ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py and docs/performance.md"
+_ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py"
 
 
 def _advice(name: str, budget: Budget, loaded: int) -> str:
@@ -214,8 +214,9 @@ def _advice(name: str, budget: Budget, loaded: int) -> str:
     is_api = budget.handler == API
     measured = loaded - (budget.max_modules - API_START) if is_api else loaded
     what = "API_START" if is_api else f'the budget of "{name}"'
-    written = f"{round(1.02 * measured)} for {what} in infra/cold_starts.py, and {measured} in the table of docs/performance.md"
-    return f"import the modules where they are used, or write {written}"
+    return (
+        f"import the modules where they are used, or write {round(1.02 * measured)} for {what} in infra/cold_starts.py, and run `make docs`"
+    )
 
 
 def check(folder: Path, *, alone: bool = False) -> list[str]:

@@ -223,6 +223,12 @@ def _table(stream: str) -> str:
 
 MAIL_REPORTS = "mail-reports"
 QUEUES = (*(name.replace("_", "-") for name in FUNCTIONS if dead_letters_id(name) is not None), MAIL_REPORTS)
+# Consumer of changes -> what is missing after changes that can no longer be replayed, and what to do; a part of docs/runbook.md.
+LOST_CHANGES = {
+    "follow_changes": "mails and webhooks about the changes are lost, and tickets have no seat numbers",
+    "project_reports": "the figures are incomplete: [rebuild them](changes.md#reports)",
+    "send_webhooks": "nothing: the next run of `retry_webhooks` sends what is due",
+}
 LIMIT = 1000  # letters per queue in one run
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 

@@ -29,16 +29,17 @@ from chalicelib.foundation import allowed_values, money, settings
 from chalicelib.payments import service as payments
 from chalicelib.purchases import answers, transitions
 from chalicelib.purchases import model as purchases
-from infra import event_sources, tables
+from infra import cold_starts, dead_letters, event_sources, package, tables
 from infra.local import environment
 from infra.template import alarms, functions, permissions
-from infra.template.stages import ROOT
+from infra.template.stages import ROOT, deployed_stages
 
 Row = Sequence[str]
 
 _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _KB, _MB = 1024, 1024 * 1024
 _OWNERS = {"FunctionName": "function", "QueueName": "queue"}  # dimension of a metric -> what has it
+CENTS_PER_ALARM_METRIC = 10  # a month, for each metric that an alarm asks for
 _WRITES = {"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}
 
 
@@ -252,6 +253,49 @@ def _alarms() -> str:
     return _table(("alarm", "figure", "goes off", "for"), rows)
 
 
+def _alarm_costs() -> str:
+    lines = []
+    for stage in deployed_stages():
+        made = alarms.alarms(stage)
+        metrics = sum(len(alarm.metrics) for alarm in made)
+        dollars = metrics * CENTS_PER_ALARM_METRIC / 100
+        lines.append(f"- `{stage}` has {len(made)} alarms, which ask for {metrics} metrics: ${dollars:.2f} a month.\n")
+    return "".join(lines)
+
+
+def _dead_letters() -> str:
+    rows = [(_code(functions.SCHEDULED), "runs the function once, which continues everything that was left", "")]
+    again = "reads the changes again and passes them to the function"
+    rows += [(f"`{name}`", again, dead_letters.LOST_CHANGES[name]) for name in event_sources.CONSUMERS]
+    others = [name for name in functions.BY_EVENTS if name not in functions.SCHEDULED]
+    rows += [(f"`{name}`", "passes the event to the function again", "") for name in others]
+    rows.append((f"`{dead_letters.MAIL_REPORTS}`", "posts the report to the API again", ""))
+    return _table(("queue of", "replay", "missing after changes older than 24 hours"), rows)
+
+
+def _modules() -> str:
+    starts = {budget.handler: budget for budget in cold_starts.BUDGETS.values() if budget.first_calls is cold_starts.start}
+    calls: dict[str, list[str]] = {handler: [] for handler in starts}
+    for name, budget in cold_starts.BUDGETS.items():
+        if budget.first_calls is not cold_starts.start:
+            heavy = f" ({_code(sorted(budget.heavy))})" if budget.heavy else ""
+            calls[budget.handler].append(f"{name.partition(': ')[2]} {budget.max_modules}{heavy}")
+    rows = [
+        (
+            f"`{'api_handler' if handler == cold_starts.API else handler.rpartition('.')[2]}`",
+            f"{start.max_modules}",
+            ", ".join(calls[handler]),
+        )
+        for handler, start in starts.items()
+    ]
+    return _table(("function", "modules at its start, at most", "with its first calls, at most"), rows)
+
+
+def _package() -> str:
+    sizes = {"zip": package.MAX_ZIP_BYTES, "unpacked": package.MAX_UNZIPPED_BYTES}
+    return _table(("", "at most"), [(name, f"{size / 1e6:.1f} MB") for name, size in sizes.items()])
+
+
 def _figure(alarm: alarms.Alarm) -> str:
     """The formula of an alarm with the names of its metrics, or the metric that it asks of several functions or queues."""
     names = {
@@ -298,6 +342,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "functions": _functions,
     "jobs": _jobs,
     "alarms": _alarms,
+    "alarm-costs": _alarm_costs,
+    "dead-letters": _dead_letters,
+    "modules": _modules,
+    "package": _package,
 }
 
 

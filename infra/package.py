@@ -19,7 +19,7 @@ from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
 from infra.template.stages import ROOT, addon_names, deployed_stages
 
-# About 5 % above the last measurement (docs/performance.md).
+# A few percent above the last measurement.
 MAX_ZIP_BYTES = 14_900_000
 MAX_UNZIPPED_BYTES = 42_300_000
 # Imports that the first calls of infra/cold_starts.py do not reach.
@@ -42,7 +42,7 @@ ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  
 ELF_MACHINE = slice(18, 20)  # the bytes of an extension's header that name its processors
 ELF_MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}
 MIN_SNAPSTART_PYTHON = (3, 12)
-_ADVICE = "remove unneeded files, or raise the budget in infra/package.py and docs/performance.md"
+_ADVICE = "remove unneeded files, or raise the budget in infra/package.py and run `make docs`"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,14 +43,13 @@ def test_one_module_too_many_is_a_problem(only):
     [problem] = cold_starts.check(ROOT)
     assert problem.startswith(f"sweep: start: loads {loaded} modules, more than its budget of {loaded - 1}")
     assert f'write {round(1.02 * loaded)} for the budget of "sweep: start"' in problem
-    assert f"{loaded} in the table of docs/performance.md" in problem
 
 
 def test_an_exceeded_budget_of_the_api_names_its_start(only):
     only("api: read events", max_modules=cold_starts.API_START - 100)
     [problem] = cold_starts.check(ROOT)
     loaded = int(problem.split()[4])
-    assert f"write {round(1.02 * (loaded + 100))} for API_START in infra/cold_starts.py, and {loaded + 100} in" in problem
+    assert f"write {round(1.02 * (loaded + 100))} for API_START in infra/cold_starts.py" in problem
 
 
 def test_a_heavy_package_that_a_budget_does_not_name_is_a_problem(only):
