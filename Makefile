@@ -5,7 +5,7 @@
 # Python keeps the files that it has compiled: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run shots plan apply status test test-all check format docs bench package deploy emulate admin clean \
-	check-types check-template check-imports check-pages check-style check-layers check-openapi
+	check-types check-template check-imports check-pages check-style check-openapi
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,7 @@ help:
 	@echo "make test-all  run all tests, with fresh random seeds, on both engines, with coverage (22 minutes)"
 	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make shots     take pictures of every page and state: phone and desktop, light and dark, Spanish; into .build/shots"
-	@echo "make check     check format, lint, types (Python and TypeScript), layers, modules loaded per function, and the template"
+	@echo "make check     check format, lint, types (Python and TypeScript), modules loaded per function, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, tables, alarms, ...)"
 	@echo "make bench     measure the figures of docs/performance.md (three minutes) and write bench/results/latest.md"
@@ -78,7 +78,7 @@ shots: $(STAMP)
 # Two at a time, the longest first, where make can keep their outputs apart (GNU make 4). One run names all that is wrong.
 check: $(STAMP)
 	@$(MAKE) --no-print-directory --keep-going $(if $(filter output-sync,$(.FEATURES)),-j2 --output-sync=target) \
-		check-types check-template check-imports check-pages check-style check-layers check-openapi
+		check-types check-template check-imports check-pages check-style check-openapi
 
 check-types:
 	@$(BIN)/mypy
@@ -95,9 +95,6 @@ check-pages:
 check-style:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-
-check-layers:
-	@$(BIN)/lint-imports --no-logo
 
 check-openapi:
 	@$(BIN)/python -m infra.openapi --check

@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -178,7 +180,8 @@ WITH_MAKE = [
 @pytest.mark.parametrize(("words", "expected"), WITH_MAKE, ids=[words for words, _ in WITH_MAKE])
 def test_variables_of_make_are_checked_before_anything_is_done(words, expected, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "AWS_", "COV_", "MAKE", "STRIPE_"))}
-    prepared = ["-o", ".venv/installed", "-o", ".venv/installed-to-run"]  # which this test is no reason to install again
+    own = Path(sys.prefix)  # the environment of this test, which is no reason to install it again
+    prepared = [f"VENV={own}", "-o", str(own / "installed"), "-o", str(own / "installed-to-run")]
     command = ["make", "--no-print-directory", *prepared, *words.split(), f"DATA={tmp_path / 'data'}", f"ENV_FILE={os.devnull}"]
     done = subprocess.run(command, cwd=ROOT, env=clean, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
