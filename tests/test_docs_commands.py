@@ -73,7 +73,7 @@ def local_run(copy):
 
 @pytest.fixture(scope="module")
 def curl(tmp_path_factory):
-    """A folder that contains a stand-in for curl."""
+    """A folder with a fake curl."""
     folder = tmp_path_factory.mktemp("bin")
     shutil.copy(STAND_INS / "curl", folder)
     return folder

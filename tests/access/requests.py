@@ -12,7 +12,7 @@ _ADA = {"email": "ada@example.com"}
 
 
 def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
-    """The body of an operation, None if it needs none; `ids` are those of path parameters, `code` is that of a ticket."""
+    """Return the body of an operation, or None if it needs no body. `ids` are the path parameters, `code` is a ticket's code."""
     event, tier, later = ids["event_id"], ids["tier_id"], clock.iso(clock.now() + 86_400)
     new_event = {"name": "New", "venue": "Hall", "starts_at": later}
     bodies = {

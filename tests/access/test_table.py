@@ -75,7 +75,7 @@ def test_a_request_that_is_invalid_shows_nothing_about_rights(time, monkeypatch)
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_table_denies_by_default(operation, rows):
-    """What is not public needs a token; what is for doors, managers and admins is for nobody else, and not for people of other events."""
+    """Routes that are not public need a token. Routes for doors, managers and admins refuse everybody else, and people of other events."""
     assert operation in rows, "the test above shows the row that is missing"
     cells = dict(zip(CALLERS, rows[operation], strict=True))
     access = OPERATIONS[operation].access

@@ -1,4 +1,4 @@
-"""A shop with one of everything, and the callers of the table in docs/access.md."""
+"""A shop with one thing of each kind, and the callers of the table in docs/access.md."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The change of an account's address: effective when the new one is confirmed, and nobody learns who has an account."""
+"""Changing an account's address takes effect when the new address is confirmed, and reveals no accounts."""
 
 import pytest
 

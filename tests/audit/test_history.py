@@ -1,4 +1,4 @@
-"""Nobody changes the history: every route that writes is called by an admin, and what was written down before is still there, as it was."""
+"""An admin calls every route that writes, and all earlier audit entries are still there, unchanged."""
 
 from tests.access.test_table import OPERATIONS
 from tests.access.world import World, new_world

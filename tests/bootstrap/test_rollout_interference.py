@@ -48,7 +48,7 @@ def _open_shards() -> list[bool]:
 
 
 def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, write, tree):
-    """The other apply finishes first, at any moment of ours: ours gives up, and the stock is that of the other document."""
+    """Another apply finishes first, at any moment of ours: ours gives up, and the stock matches the other document."""
     base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
     ours["ticket_types"]["fest-pass"]["max_quantity"] = 6
     theirs["ticket_types"]["fest-pass"]["max_quantity"] = 8

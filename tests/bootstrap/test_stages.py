@@ -1,4 +1,4 @@
-"""One file serves all stages: it may have a Stripe price for each, and it may name the one stage that it is for."""
+"""One file serves all stages: it may have a Stripe price for each, and it may name a single stage."""
 
 import pytest
 

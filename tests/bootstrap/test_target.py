@@ -1,4 +1,4 @@
-"""Which store a command talks to when nobody names one."""
+"""Which store a command uses if no store is named."""
 
 import fcntl
 import json

@@ -36,7 +36,7 @@ class Buyer:
         self.page.get_by_role("link", name=name, exact=True).click()
 
     def use_demo_identity(self) -> None:
-        """Be somebody whose identity never ends, as that of guests does after a week without a visit."""
+        """Be a user whose identity never expires; a guest's identity expires after a week without a visit."""
         self.page.goto("/sign-in")
         self.press("Use a demo identity")
         expect(self.heading("Demo identity")).to_be_visible()

@@ -68,7 +68,7 @@ def pages_of_the_code() -> set[str]:
 
 
 def page_of(path: str) -> str:
-    """The page at an address: of several that fit, the one with the fewest parts that may be anything."""
+    """Return the page at an address; if several match, the page with the fewest variable parts."""
     fitting = [page for page in DRAWN if re.fullmatch(re.sub(r":\w+", "[^/]+", page), path)]
     return min(fitting, key=lambda page: page.count(":"), default=OTHER)
 

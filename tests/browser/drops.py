@@ -57,7 +57,7 @@ class Drop:
         return orders
 
     def decline_card(self) -> None:
-        """Let somebody who is in reserve, and their card be declined."""
+        """Let an admitted buyer reserve, and decline their card."""
         for user, token in self.tokens.items():
             if reserved := self.reserve(user, token):
                 builders.start_checkout(self.api, user, reserved, key=reserved)
@@ -65,13 +65,13 @@ class Drop:
                 return
 
     def reserve(self, user: str, token: str) -> str | None:
-        """The id of the reservation; None for somebody who is refused."""
+        """Return the id of the reservation, or None for a refused buyer."""
         body = {"tier_id": self.tier_id, "quantity": 2, "token": token}
         reply = self.api.post(f"/events/{self.event_id}/reservations", json=body, user=user)
         return str(reply.json["id"]) if reply.status == 201 else None
 
     def refused(self) -> str:
-        """Why somebody who is in line, or let in, cannot reserve now."""
+        """Return why a buyer who waits or is admitted cannot reserve now."""
         user, token = next(iter(self.tokens.items()))
         body = {"tier_id": self.tier_id, "quantity": 1, "token": token}
         return str(self.api.post(f"/events/{self.event_id}/reservations", json=body, user=user).json["error"])

@@ -16,7 +16,7 @@ PASSWORD = "seven grey owls"
 
 
 class Manager:
-    """Acts on one page of the pages for those who manage. `token` is theirs, for what they do elsewhere."""
+    """Acts on one page for managers. `token` is the manager's, for calls outside the page."""
 
     def __init__(self, page: Page, api: Client, time: Time) -> None:
         self.page, self.api, self.time = page, api, time
@@ -36,7 +36,7 @@ class Manager:
         self.sign_in(email, address)
 
     def sign_in(self, email: str, address: str = "/manage") -> None:
-        """Sign in as who goes on to `address`."""
+        """Sign in and continue to `address`."""
         self.page.goto(f"/sign-in?next={address}")
         self.page.get_by_label("Email address").fill(email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -45,7 +45,7 @@ class Manager:
         self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]
 
     def open(self, path: str) -> None:
-        """Load a page anew."""
+        """Reload the page."""
         self.page.goto(f"/manage{path}")
 
     def go(self, name: str) -> None:

@@ -49,7 +49,7 @@ def check(page: Page, name: str) -> None:
 
 
 def _other_languages(page: Page) -> list[str]:
-    """Those that the page can be read in beside English; none where it does not let one choose."""
+    """Return the page's languages other than English; empty if the page offers no choice."""
     values: list[str] = page.locator("footer select option").evaluate_all("options => options.map(option => option.value)")
     return [language for language in values if language != "en"]
 

@@ -1,4 +1,4 @@
-"""Which requests of a scene or tour the API refuses on purpose: every other refusal is an error line in the console that nobody wants."""
+"""Which requests of a scene or tour the API refuses on purpose: every other refusal is an unwanted error line in the console."""
 
 import re
 from collections.abc import Callable, Iterable

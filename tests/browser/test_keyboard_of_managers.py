@@ -1,4 +1,4 @@
-"""The pages for those who manage by the keyboard alone: from signing in to a sale that is paused, resumed and cancelled."""
+"""Managers' pages by keyboard alone: from signing in to a sale that is paused, resumed and cancelled."""
 
 import pytest
 from playwright.sync_api import Locator, Page, expect

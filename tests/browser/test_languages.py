@@ -1,4 +1,4 @@
-"""The pages in one language at a time: only that one is loaded, and one that cannot be loaded breaks nothing."""
+"""The pages load one language at a time, and a language that cannot be loaded breaks nothing."""
 
 import re
 from typing import get_args
@@ -25,7 +25,7 @@ KEEPS_SPANISH = """async () => {
 
 
 def loads(page: Page) -> list[str]:
-    """The languages of the files that the page loads from now on, each once for all pages and once for those of the entry."""
+    """Return the languages of the files that the page loads from now on, once for all pages and once for the entry's own."""
     loaded: list[str] = []
     page.on("request", lambda request: loaded.extend(re.findall(_TEXTS, request.url)))
     return loaded

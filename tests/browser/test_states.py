@@ -1,4 +1,4 @@
-"""States that people meet on any page: a slow shop, one that fails, links that lead nowhere. Each says what to do and has a way on."""
+"""States of any page: a slow shop, a failing shop, dead links. Each says what to do and offers a way to continue."""
 
 from playwright.sync_api import Route, expect
 
@@ -106,7 +106,7 @@ def fail(buyer: Buyer, path: str) -> None:
 
 
 def try_again(buyer: Buyer, path: str) -> None:
-    """Press the only button that says so, when the shop answers again."""
+    """Press the button to retry, once the shop answers again."""
     expect(buyer.page.get_by_role("button", name="Try again")).to_have_count(1)
     buyer.page.unroute(path)
     buyer.press("Try again")

@@ -81,7 +81,7 @@ def test_only_an_abandoned_publication_is_counted_once(time):
 
 
 def test_an_abandoned_publication_is_forgotten_after_a_day(time):
-    """Until then a process that goes on finds it, and deletes what it has written since."""
+    """Until then, a process that continues finds it and deletes what it has written since."""
     number = store.begin_publication(time.now)
     time.advance(3601)
     builders.run_sweep()

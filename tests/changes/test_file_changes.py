@@ -1,4 +1,4 @@
-"""What an apply of the bootstrap file changes reaches those who follow changes, as changes of the API do."""
+"""Followers get the changes of an applied bootstrap file like changes through the API."""
 
 import pytest
 

@@ -77,7 +77,7 @@ def test_changes_of_the_catalog_are_read_from_the_stream(api, local, time):
 
 
 def test_a_poison_record_becomes_a_dead_letter_and_delays_only_later_ones(api, local, time):
-    """Of a batch, what comes before it is done; after its last attempt the rest goes on."""
+    """The records before it are processed, and after its last attempt the rest of the batch is too."""
     event_id, tier_id = builders.create_shop(api)
     for number in range(9):
         builders.reserve(api, f"user-{number}", event_id, tier_id)

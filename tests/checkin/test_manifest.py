@@ -50,7 +50,7 @@ class Device:
         return set(changed)
 
     def scan(self, code):
-        """Whether it lets somebody in."""
+        """Return whether the device would admit somebody."""
         digest = sha256(code.encode()).hexdigest()
         ticket = next((ticket for ticket in self.tickets.values() if ticket["code_sha256"] == digest), None)
         if ticket is None or ticket["state"] != "valid" or ticket["admitted"] >= ticket["admits"]:

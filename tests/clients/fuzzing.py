@@ -1,4 +1,4 @@
-"""Schemathesis at a local run in which the caller has one of everything, so that made-up requests get past the first 404.
+"""Schemathesis at a local run where the caller owns one thing of each kind, so that made-up requests get past the first 404.
 
 `python -m tests.clients.fuzzing 600` takes ten minutes for it, as each of CALLERS in turn, with other requests in every run.
 """
@@ -53,7 +53,7 @@ class Requests:
 
 
 def create_values(run: LocalRun, caller: str) -> dict[str, list[str]]:
-    """One of everything that the caller may have, or the demo user if the caller is nobody: kind -> ids and the like."""
+    """Return one thing of each kind that the caller owns, or the demo user for an anonymous caller: kind -> ids and similar values."""
     promoter, buyer = Requests(run, "promoter"), Requests(run, caller if caller != "nobody" else "user")
     with_pool, without, spare = (promoter.create_event(publish=True, **fields) for fields in ({"capacity": 400}, {}, {}))
     draft, _ = promoter.create_event(publish=False)

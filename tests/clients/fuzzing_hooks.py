@@ -62,7 +62,7 @@ def _values() -> dict[str, list[str]]:
 
 
 def _existing(name: str, value: Any) -> Any:
-    """The value of a field, in most cases that of something that exists instead of a made-up text."""
+    """Return the value of a field: mostly an existing value instead of a made-up text."""
     if isinstance(value, dict):
         return {key: _existing(key, item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Schemathesis calls every operation of the OpenAPI document at a local server, with made-up data, as an admin, a user and nobody."""
+"""Schemathesis calls every operation of the OpenAPI document at a local server, with made-up data, as admin, as user and anonymously."""
 
 import re
 

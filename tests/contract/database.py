@@ -19,7 +19,7 @@ class ContractDatabase:
         self.id = key
 
     def put(self, item: Item | None = None, condition: str = "", **more: Any) -> Any:
-        """Put {"id": self.id, **item}; `names` and `values` are those of the condition."""
+        """Put {"id": self.id, **item}; `names` and `values` belong to the condition."""
         return outcome(lambda: self._attributes(self.client.put_item(**self.put_arguments(item, condition, **more))))
 
     def put_arguments(self, item: Item | None = None, condition: str = "", *, key: str = "", **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The list of deviations is about tests that exist, and is the one that docs/engines.md shows."""
+"""The listed deviations name existing tests, and docs/engines.md shows the same list."""
 
 import pytest
 

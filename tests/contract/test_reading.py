@@ -71,7 +71,7 @@ def test_a_limit_that_is_just_met_has_a_last_key(db, assert_matches):
 
 
 def test_a_start_key_of_a_deleted_item(filled, assert_matches):
-    """The item at which a page ended was deleted: the next page goes on behind its place."""
+    """The last item of a page was deleted: the next page begins after its position."""
     start = {"ExclusiveStartKey": wire_item({"id": filled.id, "at": "aa"})}
     assert_matches(ats(filled.query(ConsistentRead=True, **start)), TEXTS[TEXTS.index("ab") :])
 

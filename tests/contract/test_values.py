@@ -47,7 +47,7 @@ WRITES = {
 
 @pytest.mark.parametrize("write", WRITES)
 def test_numbers_are_normalized(db, assert_matches, write):
-    """Compares only those that are not in their shortest form: an engine that keeps numbers as text is one deviation, not many."""
+    """Compare only numbers that are not in their shortest form: an engine that keeps numbers as text is one deviation, not many."""
     results = {text: (WRITES[write](db, N(text)), read(db)) for text in FORMS}
     assert_matches({text: result for text, result in results.items() if result != ("done", {"N": FORMS[text]})}, {})
 

@@ -1,4 +1,4 @@
-"""What an instance knows of a counter: requests that are under way count, those that are withdrawn do not, and few are unreported."""
+"""What an instance knows of a counter: requests in progress count, withdrawn requests do not, and few are unreported."""
 
 import pytest
 

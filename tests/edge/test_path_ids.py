@@ -1,4 +1,4 @@
-"""Ids in paths: one that cannot exist is a 404 at every route, and the store is not asked."""
+"""An id in a path that cannot exist is a 404 at every route, without a call to the store."""
 
 import re
 from collections.abc import Iterator

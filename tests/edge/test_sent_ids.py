@@ -1,4 +1,4 @@
-"""Ids in queries and bodies: one that cannot exist is a 400 that names it, and the store is not asked."""
+"""An id in a query or body that cannot exist is a 400 that names it, without a call to the store."""
 
 import pytest
 

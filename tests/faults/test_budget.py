@@ -1,4 +1,4 @@
-"""The cost of each path that a drop uses, as exact numbers: round trips, and capacity units by DynamoDB's rules, those of indexes too."""
+"""The cost of each path that a drop uses, as exact numbers: round trips, and capacity units by DynamoDB's rules, including indexes."""
 
 import pytest
 

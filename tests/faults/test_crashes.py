@@ -95,7 +95,7 @@ class PurchaseFlow:
         return builders.start_checkout(self.api, "bob", reservation_id, key=reservation_id, promo_code="SAVE")
 
     def move_to_another_instance(self):
-        """The next step is that of an instance which has not written the purchase, so it reads it first."""
+        """Another instance takes the next step, so it reads the purchase first."""
         store._copies.forget()
 
     def confirm(self):
@@ -162,7 +162,7 @@ class PurchaseFlow:
         return self.shop.reserve("bob", balcony=4)
 
     def run(self, steps):
-        """The reply to the last step, None if it has none."""
+        """Return the reply to the last step, or None."""
         reply = None
         for step in steps:
             reply = getattr(self, step)()

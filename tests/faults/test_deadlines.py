@@ -26,7 +26,7 @@ WITH_REPLY = [name for name, (_, steps) in FLOWS.items() if steps[-1] != "sweep"
 
 
 class SlowStore(Listener):
-    """A store that takes so many seconds for each call; the answers of those that take longest are `lost`."""
+    """A store that takes this many seconds for each call; the answers of the slowest calls are `lost`."""
 
     rank = 50
 
@@ -76,7 +76,7 @@ def test_without_a_deadline_a_request_would_outlast_lambda(api, time):
 
 @contextmanager
 def slow_stripe(time: Any, seconds: int) -> Iterator[None]:
-    """Stripe takes so many seconds for each answer; one that takes longer than the caller waits is lost."""
+    """Stripe takes this many seconds for each answer; an answer that comes after the caller's timeout is lost."""
     send = requests.Session.request
 
     def request(session: Any, *arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Items that a newer version wrote: this version reads them and goes on with them."""
+"""This version reads and changes items that a newer version wrote."""
 
 import msgspec
 

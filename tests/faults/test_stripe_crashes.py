@@ -79,7 +79,7 @@ REFUND_FLOWS |= POOLED_REFUNDS
 
 
 class Purchase:
-    """The steps of one purchase, its payment, refunds and disputes; `id` is that of the reservation."""
+    """The steps of one purchase, its payment, refunds and disputes; `id` is the reservation's id."""
 
     def __init__(self, shop):
         self.shop, self.session = shop, None

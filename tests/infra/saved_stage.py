@@ -121,7 +121,7 @@ def read(api: Client, request: Request) -> dict[str, Any]:
 
 
 def _sell(api: Client, time: Any) -> tuple[str, str]:
-    """An event with a capacity of its own that has sold to many. Returns its id and that of a tier."""
+    """An event with a capacity of its own that has sold to many. Returns the ids of the event and of a tier."""
     token = builders.admin_token()
     event_id = builders.create_event(api, "Gala", status="draft", description="With a view")
     changes = {"capacity": 40, "timezone": "Europe/Madrid", "address": "Main Street 1", "metadata": {"stand": "left"}}
@@ -164,7 +164,7 @@ def _import_ticket(folder: Path, event_id: str, tier_id: str) -> None:
 
 
 def _open_accounts(api: Client, event_id: str) -> None:
-    """A promoter with an account, a session and a profile, and somebody whom they invited to the door."""
+    """A promoter with an account, a session and a profile, and a person invited to work at the door."""
     promoter = sign_up(api, role="promoter")
     profile = {"name": "Analytical Nights", "website": "https://nights.example"}
     assert api.put(f"/promoters/{promoter['user']['id']}", json=profile, token=promoter["access_token"]).status == 200

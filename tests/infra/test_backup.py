@@ -1,4 +1,4 @@
-"""`python -m infra.backup`: a stage that was saved and loaded goes on where it was."""
+"""`python -m infra.backup`: a stage that was saved and loaded continues unchanged."""
 
 import gzip
 

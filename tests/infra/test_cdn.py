@@ -97,7 +97,7 @@ PAGES = [
 
 @pytest.mark.parametrize(("key", "stripe"), [("pk_live_x", ["/events/fest/checkout", "/events/fest/checkout/"]), ("", [])])
 def test_only_the_page_that_takes_cards_may_load_what_stripe_sends(tmp_path, monkeypatch, key, stripe):
-    """By the policy of each address, which is the one that the local run sends."""
+    """By the policy of each address, the same as in the local run."""
     config = stages._config()
     config["stages"]["prod"]["environment_variables"]["FAIRGATE_STRIPE_PUBLISHABLE_KEY"] = key
     monkeypatch.setattr(stages, "_config", lambda: json.loads(json.dumps(config)))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("time")
 
 @pytest.fixture
 def deployed(monkeypatch):
-    """Let the stage of this process be one that is deployed."""
+    """Pretend that this process belongs to a deployed stage."""
     monkeypatch.setattr(aws_stage, "require", lambda environment: None)
 
 

@@ -1,4 +1,4 @@
-"""`python -m infra.dead_letters` against moto's queues and streams. The functions that it calls are those of the app, in this process."""
+"""`python -m infra.dead_letters` against moto's queues and streams. It calls the app's functions in this process."""
 
 import io
 import json

@@ -316,7 +316,7 @@ def test_missing_credentials_are_named(deploy, monkeypatch):
 
 
 def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, capsys):
-    """The steps are those that a run takes; the environment of tests has no account, no region and no package."""
+    """The steps match a real run; the tests' environment has no account, no region and no package."""
     monkeypatch.setenv("STAGE", "prod")
     monkeypatch.setenv("DRY_RUN", "1")
     assert command.main([]) == 0
@@ -339,7 +339,7 @@ def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monke
 
 
 def test_the_deployers_policy_allows_the_documented_commands():
-    """Those for stacks and secrets; what an account needs once is done by somebody with more rights."""
+    """Rights for stacks and secrets; an administrator sets up what an account needs once."""
     files = (*sorted((ROOT / "infra" / "deploy").glob("*.py")), ROOT / "docs" / "deployment.md", ROOT / "docs" / "backup.md")
     pattern = re.compile(r"aws (cloudformation|secretsmanager) ([a-z-]+)")
     named = {command for file in files for command in pattern.findall(file.read_text())} - {

@@ -1,4 +1,4 @@
-"""The generated tables of the documentation are those of the code."""
+"""The generated tables of the documentation match the code."""
 
 import pytest
 

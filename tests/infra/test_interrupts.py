@@ -1,4 +1,4 @@
-"""Who presses Ctrl-C in a command reads what is so now, and no traceback."""
+"""Ctrl-C in a command reports the state and prints no traceback."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Each file of requirements is enough for what it is for: `make run` installs no more than requirements-run.txt."""
+"""Each requirements file suffices for its purpose: `make run` installs only requirements-run.txt."""
 
 import re
 import sys

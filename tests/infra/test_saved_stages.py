@@ -1,4 +1,4 @@
-"""What earlier versions stored is read by this one, which answers the same and goes on with it.
+"""This version reads what earlier versions stored, gives the same answers, and continues with it.
 
 If a test fails, the change that made it fail would do the same to every stage in use: docs/backup.md says how a change is made. A field
 that replies are to lose is taken out of the saved replies. New folders are made by `save_stage.py`.

@@ -36,7 +36,7 @@ def url(threaded_store, time) -> Iterator[str]:
 
 @pytest.fixture
 def run(url, capsys, monkeypatch, tmp_path):
-    """`run(*arguments)`: exit code, and the line of each check by its name. `version` is that of the file."""
+    """`run(*arguments)`: exit code, and the line of each check by its name. `version` is the file's version."""
     waited = []
     monkeypatch.setattr(smoke_test, "sleep", waited.append)
     monkeypatch.setattr(smoke_test, "RETRIES", smoke_test.RETRIES.new(backoff_factor=0, respect_retry_after_header=False))

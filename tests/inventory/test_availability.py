@@ -224,7 +224,7 @@ def test_a_stock_without_shards_and_a_group_without_stocks_are_left_out():
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_fault_at_any_call_leaves_figures_that_are_soon_right_again(kind, is_new):
-    """A new instance takes the lease and may have to refuse its reply; one that has refreshed before always has figures to show."""
+    """A new instance takes the lease and may have to refuse its request; an instance that has refreshed before always has figures."""
     for number in range(1, 5 if is_new else 4):
         create_stock(10, 2)
         instance = DisplayingInstance()

@@ -1,4 +1,4 @@
-"""Tickets that are kept for people who wait: decided by each shard, shown as held, and taken only by those who say so."""
+"""Tickets kept for the waitlist: each shard decides, they count as held, and only holds with `takes_kept` get them."""
 
 import pytest
 

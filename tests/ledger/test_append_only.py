@@ -55,7 +55,7 @@ def record_writes() -> Iterator[list[Write]]:
 
 
 def replaceable(writes: list[Write]) -> list[Write]:
-    """The writes that could change an entry: those that are no puts, and those that would be made again over a changed entry."""
+    """Return the writes that could change an entry: writes other than puts, and puts that could overwrite a changed entry."""
     return [write for write in writes if write[0] != "Put" or not _refuses_replacement(write[2])]
 
 

@@ -1,4 +1,4 @@
-"""What forms of the pages for those who manage compute: times on other clocks, amounts, and edits that meet."""
+"""What the managers' forms compute: times in other timezones, amounts, and conflicting edits."""
 
 import pytest
 

@@ -49,7 +49,7 @@ def test_settings_of_several_parts_are_shown_part_by_part():
 
 
 def _audited_in(source: str) -> set[str]:
-    """The actions in a module that writes to the audit log; what it writes to the log of the program is none."""
+    """Return the actions that a module writes to the audit log, without the program's own log lines."""
     if "audit.entry_item(" not in source:
         return set()
     tree = ast.parse(source)

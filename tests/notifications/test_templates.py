@@ -39,7 +39,7 @@ LANGUAGES = get_args(Language)
 
 
 class Tags(HTMLParser):
-    """The tags of a document, and those that are not closed in order."""
+    """Return the tags of a document, and the tags that are not closed in order."""
 
     def __init__(self, html):
         super().__init__()

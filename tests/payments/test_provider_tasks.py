@@ -1,4 +1,4 @@
-"""Tasks for the payment provider: several at once, the caller's context in the threads, and nobody in the way of the others."""
+"""Tasks for the payment provider run several at once, in the caller's context, without blocking each other."""
 
 import threading
 from contextvars import ContextVar

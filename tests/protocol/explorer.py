@@ -59,7 +59,7 @@ class Explorer:
         self._checked: dict[World, Any] = {}
 
     def explore(self) -> Violation | None:
-        """The nearest state that violates an invariant, or None if there is none; `states` counts the states that were reached."""
+        """Return the nearest state that violates an invariant, or None; `states` counts the states that were reached."""
         start = (self.scenario.setup.initial_world(), ((),) * len(self.scenario.runs))
         predecessors: dict[Any, Any] = {start: None}
         waiting = deque([start])

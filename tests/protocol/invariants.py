@@ -1,4 +1,4 @@
-"""The invariants of the model: those of every state, and those after recovery. Each check returns (invariant, details) or None."""
+"""The invariants of the model, in every state and after recovery. Each check returns (invariant, details) or None."""
 
 from tests.protocol.timeline import format_value
 from tests.protocol.world import ACTIVE, SOLD, Setup, World

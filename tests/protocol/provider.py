@@ -33,7 +33,7 @@ class Provider:
         return [(succeeded, "succeeded"), (processing, "processing")]
 
     def decide_transfer(self, world, name):
-        """The bank decides about a transfer, perhaps days later. After a failed one that was not cancelled, the buyer may pay again."""
+        """The bank decides about a transfer, perhaps days later. After an uncancelled failed transfer the buyer may pay again."""
         failed = {"processing": "attached", "recalled": "cancelled"}
         status = self._payment(world, name).status
         if status not in failed:
@@ -61,7 +61,7 @@ class Provider:
 
     # ------------------------------------------------------------------ refunds
     def find_refund(self, world, name, number, attempt):
-        """The status of the refund that this attempt created, None if it created none."""
+        """Return the status of the refund that this attempt created, or None."""
         refunds = self._payment(world, name).refunds
         statuses = [refund.status for refund in refunds if (refund.number, refund.attempt) == (number, attempt)]
         return [(world, statuses[-1] if statuses else None)]

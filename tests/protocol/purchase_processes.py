@@ -29,7 +29,7 @@ class Processes(RefundProcesses):
         yield from self._release(holds)
 
     def offer(self, name, nonce):
-        """Make an offer to the one who waits: an allocator holds the tickets, then writes the purchase together with the entry."""
+        """Make an offer to the waiting person: an allocator holds the tickets, then writes the purchase together with the entry."""
         if (yield ("read_entry",)) != "waiting":
             return
         holds = []
@@ -49,7 +49,7 @@ class Processes(RefundProcesses):
         yield ("leave_waitlist",)
 
     def stop_keeping(self):
-        """An allocator that finds nobody waiting lets everybody have the tickets."""
+        """An allocator that finds an empty line releases the tickets to everybody."""
         if (yield ("read_entry",)) == "waiting":
             return
         for shard in self.setup.tier_shards:
@@ -120,7 +120,7 @@ class Processes(RefundProcesses):
                 return
 
     def decline(self, payment):
-        """Apply the event that says that a payment was declined: a purchase whose time is over ends at once."""
+        """Apply the event of a declined payment: an expired purchase ends at once."""
         if not (yield "has_succeeded", payment) and (yield ("is_expired",)):
             yield from self.end_purchase(self.setup.payments[payment], "expired")
 

@@ -72,7 +72,7 @@ class Store:
         return [(world, hold_id) for hold_id in sorted(world.shards[number].holds)] or [(world, None)]
 
     def is_expired(self, world):
-        """Whether the clock says that a purchase is over: it may say either at any moment."""
+        """Return whether the clock says that a purchase has expired: it may say either at any moment."""
         return [(world, True), (world, False)]
 
     # ------------------------------------------------------------------ the catalog

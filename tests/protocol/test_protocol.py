@@ -1,4 +1,4 @@
-"""The purchase protocol keeps its invariants in every interleaving; and each of its rules is needed for one of them."""
+"""The purchase protocol keeps its invariants in every interleaving; and each of its rules is needed."""
 
 import pytest
 

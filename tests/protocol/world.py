@@ -142,7 +142,7 @@ class Setup(NamedTuple):
         return tuple(shard for shard in range(len(self.capacities)) if shard not in (*self.pool, self.promo))
 
     def places(self, name: str, has_pool: bool) -> tuple[int, ...]:
-        """The shards that a purchase takes its tickets from, those of the pool last."""
+        """Return the shards from which a purchase takes its tickets, the pool's last."""
         return self.plans[name] + (self.pool[: len(self.plans[name])] if has_pool else ())
 
     def amount(self, payment: str) -> int:

@@ -1,4 +1,4 @@
-"""Races of the allocator with everybody who changes what it decides by: step by step in an order that a seed decides, and on threads.
+"""Races of the allocator with every process that changes its data: step by step in an order from a seed, and on threads.
 
 With odd seeds one of them may also crash at a store call. Then recovery runs, and nothing may have been lost or doubled.
 """
@@ -97,7 +97,7 @@ class SoldOut:
         return sum(shard.available for shard in scan_shards() if shard.stock_id == self.tier_id)
 
     def check(self, *, is_open=True, is_recovered=True):
-        """Every invariant holds, also after recovery; then nothing lies while somebody waits whom it is enough for."""
+        """Every invariant holds, also after recovery; then no ticket is unused while a fitting party waits."""
         invariants.check(self.time.now)
         self.time.advance(max(offers.WRITE_SECONDS, store.LEASE_SECONDS))
         for _ in range(2):  # what the sweep returns is offered, and what the allocator lets go is for everybody
@@ -327,7 +327,7 @@ def test_an_allocator_while_the_last_leaves_and_the_next_joins(play_sold_out):
 
 @pytest.mark.parametrize("number", range(1, 16))
 def test_joining_and_leaving_on_two_devices_leaves_no_mark(api, time, number):
-    """Nobody would wait for what comes back then, and passers-by would be refused."""
+    """Otherwise returned tickets would be kept for an empty line, and passers-by would be refused."""
     with shops.isolated_shop(api) as shop:
         order_id = builders.create_order(api, (shop.event_id, shop.balcony), 4)
         time.advance(5)

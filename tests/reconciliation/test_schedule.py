@@ -244,7 +244,7 @@ def _event():
 
 @contextlib.contextmanager
 def open_shop_with_differences(api, time):
-    """A shop where a late payment, one of another amount and a dispute differ, since their webhooks never came.
+    """A shop where a late payment, a payment of a wrong amount and a dispute differ, because their webhooks never came.
 
     Yields the shop and the sessions of the disputed order, the late payment and the other amount.
     """

@@ -77,7 +77,7 @@ class CallLog(list[str]):
 
     @property
     def capacity(self) -> tuple[float, float]:
-        """The read units, and the write units including those of indexes."""
+        """Return the read units and the write units, including indexes."""
         return sum(entry.read_units for entry in self.entries), sum(entry.write_units + entry.index_units for entry in self.entries)
 
     def of(self, operation: str = "", table: str = "") -> list[LogEntry]:

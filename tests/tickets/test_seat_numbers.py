@@ -1,4 +1,4 @@
-"""Numbers of seats: 1, 2, 3, ... for each event, without a gap and none twice, whatever happens to the function that gives them."""
+"""Seat numbers: 1, 2, 3, ... for each event, without gaps or duplicates, even if the numbering function crashes."""
 
 from concurrent.futures import ThreadPoolExecutor
 

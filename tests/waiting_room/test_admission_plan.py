@@ -283,7 +283,7 @@ def test_a_room_that_is_open_for_a_week_keeps_its_plan_short():
 
 
 def test_a_request_that_is_older_than_the_last_change_does_not_undo_it():
-    """It began a second before the change that it reads: those who were let in stay admitted, and the segments stay in order."""
+    """It began a second before the change that it reads: admitted buyers stay admitted, and the segments stay in order."""
     let_in = admission_plan.let_in(admission_plan.initial_plan(OPENS, 5, 30), OPENS + 40, 7)
     for changed in (
         admission_plan.pause(let_in, OPENS + 39),

@@ -23,7 +23,7 @@ NEAR, MOVING = {"seen": 8, "hidden": 20}, {"seen": 4, "hidden": 20}
 
 
 class CountingGateway(Gateway):
-    """Counts requests by route, and those of each second."""
+    """Counts requests by route and by second."""
 
     def __init__(self, app, time) -> None:
         super().__init__(app)

@@ -1,4 +1,4 @@
-"""`permute` is a bijection for every size and favours nobody. All keys are fixed, so the statistical tests cannot fail by chance."""
+"""`permute` is a bijection for every size and treats all numbers alike. Fixed keys keep the statistical tests from failing by chance."""
 
 import math
 from collections import Counter

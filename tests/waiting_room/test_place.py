@@ -132,7 +132,7 @@ def test_a_device_that_wakes_up_fetches_at_once():
 
 
 def test_the_draw_is_checked_against_the_noted_fingerprint():
-    """Also after the page was opened anew; a shop that shows another fingerprint with its key is found out."""
+    """Also after the page was reopened; a different fingerprint beside the key is detected."""
     before = _run(["room", _room()], ["token", _token()], ["start"], ["enter"])
     assert (before["view"]["stage"], before["view"]["draw"]) == ("waiting", None)
     for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32, commitment=draw.commitment(bytes(32))), False)):

@@ -1,4 +1,4 @@
-"""Tokens carry an arrival, and only those that the shop signed are read."""
+"""Tokens carry an arrival, and only tokens that the shop signed are read."""
 
 import pytest
 

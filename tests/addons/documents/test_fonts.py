@@ -1,4 +1,4 @@
-"""Letters in documents, as another program reads them: those that are there, and what is in place of others."""
+"""Letters in documents, as another program reads them, and the replacements of letters that no font has."""
 
 import pytest
 

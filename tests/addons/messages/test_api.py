@@ -1,4 +1,4 @@
-"""Messages as those who manage an event, and admins, see and send them again."""
+"""Managers of an event and admins see its messages and send them again."""
 
 from chalicelib.audit import service as audit
 from chalicelib.notifications import ses_reports

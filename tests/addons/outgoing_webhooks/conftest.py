@@ -71,7 +71,7 @@ def promoter(api, threaded_store, time) -> Iterator[Promoter]:
 
 @pytest.fixture
 def poller(promoter):
-    """Passes the changes of the store to their consumers when the test says `poller.drain()`. Those of the shop's beginning are passed."""
+    """Passes the changes of the store to their consumers when the test says `poller.drain()`. The setup's changes are already passed."""
     created = create_poller(app.app, engines.open_local_store(), window_seconds=0)
     created.drain()
     return created

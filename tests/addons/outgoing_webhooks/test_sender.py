@@ -232,7 +232,7 @@ def test_an_endpoint_that_fails_for_days_is_disabled_until_enabled(promoter, pol
 
 @pytest.mark.parametrize(("status", "reason"), [(410, "gone"), (500, "failing")])
 def test_the_promoter_gets_one_mail_when_an_endpoint_is_disabled(promoter, poller, receiver, time, status, reason):
-    """From the function that makes the first attempt, and from the one that tries again."""
+    """From the function that makes the first attempt, and from the function that retries."""
     receiver.answer = lambda _: Answer(status)
     endpoint = promoter.create(receiver, event_types=["order.paid"])
     for number in range(2):

@@ -153,7 +153,7 @@ def test_the_second_address_is_tried(receiver):
 # ------------------------------------------------------------------ names, addresses and certificates
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """The context of a server whose certificate is for NAME, and that of a client who trusts it."""
+    """Return the TLS context of a server with a certificate for NAME, and of a client that trusts it."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
     certificate = (

@@ -1,4 +1,4 @@
-"""Images of packages: by the same rules as those of events, and apart from those of their events and of other packages."""
+"""Images of packages follow the rules of events' images, and are separate from the images of events and other packages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Custom options of packages: what buyers are asked, as those who manage the event change it."""
+"""Custom options of packages: the questions to buyers, and how managers change them."""
 
 import threading
 from collections import Counter

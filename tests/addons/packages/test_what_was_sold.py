@@ -1,4 +1,4 @@
-"""What was bought or reserved stays as it was, whatever those who manage the event change afterwards, by every route that they have."""
+"""Orders and reservations stay unchanged, whatever managers change afterwards by any route."""
 
 import pytest
 

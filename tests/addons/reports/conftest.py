@@ -26,7 +26,7 @@ def poller(threaded_store) -> StreamPoller:
 
 
 def change_records() -> list[dict[str, Any]]:
-    """All records of the tables that the projector gets the changes of; those of one item are in order."""
+    """Return all change records that the projector gets; the records of one item are in order."""
     local = engines.open_local_store()
     arns = local.stream_arns()
     streams = [arns[dynamo.table_name(feature)] for feature in CONSUMERS["project_reports"]]

@@ -1,4 +1,4 @@
-"""The log of an event says who those are who work there, and names nobody else."""
+"""The log of an event names the people who work there, and nobody else."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ def event_id(api, time, promoter):
 
 @pytest.fixture
 def scan(api, time, event_id):
-    """Lets somebody in with the ticket of a number, as who has this token."""
+    """Admit somebody with the ticket of this number, as the holder of this token."""
     order_id = api.get("/me/tickets", user="ada").json["tickets"][0]["order_id"]
 
     def scan(number, token):
@@ -45,7 +45,7 @@ def scan(api, time, event_id):
 
 
 def hire(api, event_id, email, role="staff", **fields):
-    """Invite somebody with an account of their own. Returns the token that they get, and their member id."""
+    """Invite a person with an account. Returns their token and their member id."""
     user_id = sign_up(api, email, **fields)["user"]["id"]
     member = api.post(f"/events/{event_id}/members", json={"email": email, "role": role}, token=builders.admin_token()).json
     return auth.issue_token(user_id, {"user"}, events={event_id: role}), member["id"]

@@ -1,4 +1,4 @@
-"""The answers of guests over HTTP, in the same report as those of buyers: each seat once, and only of tickets that are kept."""
+"""Guests' answers are in the same report as buyers' answers: each seat once, and only for tickets that were not returned."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Orders are found by what people know of them, and by nothing of somebody who was erased."""
+"""Orders are found by what people know about them, but not by data of an erased person."""
 
 import threading
 

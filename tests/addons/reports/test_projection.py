@@ -88,7 +88,7 @@ def test_reports_equal_a_recount_of_random_changes_in_any_order(api, time):
 
 
 def random_batches(records, rng):
-    """The records in batches of random size and order, with batches that come again. Those of one item stay in order within a delivery."""
+    """The records in batches of random size and order, with batches that come again. One item's records stay in order within a delivery."""
     by_item = defaultdict(list)
     for record in records:
         by_item[record["eventSourceARN"], str(record["dynamodb"]["Keys"])].append(record)

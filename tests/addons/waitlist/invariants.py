@@ -38,7 +38,7 @@ def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: i
 
 
 def check_kept_stocks(shards: list[Shard], current: Catalog) -> list[str]:
-    """What is kept for those who wait is named in the line of its event, so that an allocator finds it when nobody waits any more."""
+    """The line of an event names every kept stock, so that an allocator finds it when nobody waits any longer."""
     kept = [shard for shard in shards if shard.is_kept]
     if not kept:
         return []

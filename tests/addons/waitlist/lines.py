@@ -9,7 +9,7 @@ from tests.client import Client, ClientReply
 
 
 def sold_out_shop(api: Client, time: Any, sold: int = 2, **tier_fields: Any) -> tuple[str, str, list[str]]:
-    """An event whose only tier is sold out to `b0`, `b1`, ..., a ticket for each. Returns its id, the tier's and those of the orders."""
+    """An event whose only tier is sold out to `b0`, `b1`, ..., a ticket for each. Returns the ids of the event, the tier and the orders."""
     event_id, tier_id = builders.create_shop(api, capacity=sold, **tier_fields)
     orders = [str(builders.buy(api, f"b{number}", event_id, tier_id).json["order"]["id"]) for number in range(sold)]
     time.advance(5)  # figures are no older than that

@@ -1,4 +1,4 @@
-"""The allocator: who gets what comes back, in which order, and what passers-by get; two allocators at once, and one that crashes."""
+"""The allocator: who gets returned tickets, in which order, and what passers-by get; parallel and crashing allocators."""
 
 from itertools import count
 

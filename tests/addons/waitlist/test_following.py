@@ -17,7 +17,7 @@ def local(threaded_store):
 
 @pytest.fixture
 def pass_on(local):
-    """Passes all changes of a table on, those of before too, as Lambda would."""
+    """Passes on all changes of a table, earlier ones too, as Lambda would."""
 
     def pass_on(feature):
         records = local.stream_records(local.stream_arns()[dynamo.table_name(feature)], "", 1_000)

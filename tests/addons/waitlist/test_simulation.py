@@ -30,7 +30,7 @@ KINDS_OF_CALLS = 9  # that a run of the allocator makes to the store: each crash
 
 
 class Sale:
-    """The event, its line, and how it goes on. Buyers of the first hour hold or have bought all tickets and give them back at random."""
+    """The event and its line over time. The first buyers hold or have bought all tickets and return them at random."""
 
     def __init__(self, api, time, seed):
         self.api, self.time, self.random = api, time, random.Random(seed)
@@ -89,7 +89,7 @@ class Sale:
 
 
 def judge(sale, before, free, turns):
-    """Nobody is overtaken against the rule, and no ticket lies while somebody fitting waits, unless it is kept back for one before them."""
+    """Nobody is overtaken against the rule. No ticket is unused while a fitting party waits, unless kept back for an earlier party."""
     after = {place.entry.id: place for place in store.list_places(sale.event_id)}
     left = free
     for place in before:

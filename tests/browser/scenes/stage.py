@@ -112,7 +112,7 @@ class Stage:
 
 
 class CardStage:
-    """A shop that takes cards on its own page, with a stand-in of Stripe.js, and a buyer who has chosen two tickets."""
+    """A shop that takes cards on its own page, with a fake Stripe.js, and a buyer who has chosen two tickets."""
 
     def __init__(self, buyer: Buyer, shop: StripeShop) -> None:
         self.buyer, self.page, self.shop = buyer, buyer.page, shop
@@ -135,4 +135,4 @@ def abort(route: Route) -> None:
 
 
 def never_answer(route: Route) -> None:
-    """The page goes on waiting."""
+    """The page keeps waiting."""

@@ -1,4 +1,4 @@
-"""Tours of the pages for those who manage: each goes from state to state in one browser, because loading a page is what takes time.
+"""Tours of the managers' pages: each goes from state to state in one browser, because loading a page takes the most time.
 
 A tour yields the name of each state in which it has brought the page.
 """

@@ -1,4 +1,4 @@
-"""Who waits for a sold-out event, and the mails that people got, as those who manage it see them."""
+"""The waitlist and the sent mails of a sold-out event, as its managers see them."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ BALCONY = {"name": "Balcony", "price_cents": 4500, "capacity": 2, "currency": "U
 
 
 def sell_out(manager: Manager) -> tuple[str, list[str]]:
-    """An event of the manager's whose three tickets are sold. Returns its id and those of the orders, first the floor's."""
+    """An event of the manager's whose three tickets are sold. Returns the ids of the event and of the orders, the floor's first."""
     event_id = manager.create_event(tiers=[FLOOR, BALCONY])
     manager.publish(event_id)
     tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}

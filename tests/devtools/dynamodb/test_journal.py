@@ -63,7 +63,7 @@ class Threads:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator:
-    """A store, its journal's function to commit, and one that puts three items by three of the threads at once."""
+    """Return a store, its journal's commit function, and a function that puts three items from three threads at once."""
     with open_store(tmp_path) as store, ThreadPoolExecutor(3, thread_name_prefix="sharing") as pool:
         write_load.create_tables(store)
         threads = Threads()

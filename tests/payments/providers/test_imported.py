@@ -1,4 +1,4 @@
-"""Imported orders: another system has their money, so nobody pays this way."""
+"""Imported orders: another system has their money, so no buyer pays this way."""
 
 import pytest
 

@@ -12,7 +12,7 @@ def list_cases(shop):
 
 
 def list_ticket_states(shop):
-    """The states of ada's tickets, without those of refunded orders."""
+    """Return the states of ada's tickets, without refunded orders."""
     return [ticket["state"] for ticket in shop.api.get("/me/tickets", user="ada").json["tickets"]]
 
 

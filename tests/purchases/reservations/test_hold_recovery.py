@@ -1,4 +1,4 @@
-"""What becomes of a hold whose time is over: its purchase decides, and the payment before that."""
+"""What happens to an expired hold: its purchase decides, after its payment."""
 
 import pytest
 from msgspec.structs import replace

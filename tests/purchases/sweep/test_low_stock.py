@@ -24,7 +24,7 @@ def low(caplog):
 
 
 def create_tier(api, event_id, name="Floor", capacity=10, **fields):
-    """A tier with the fields that only those who manage its event set. Returns both ids."""
+    """Create a tier with fields that only managers of its event set. Returns both ids."""
     tier_id = builders.create_tier(api, event_id, name, capacity=capacity)
     changed = api.patch(f"/tiers/{tier_id}", json=fields, token=builders.admin_token())
     assert {name: changed.json[name] for name in fields} == fields

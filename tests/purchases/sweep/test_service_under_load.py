@@ -42,7 +42,7 @@ def refund_status(order_id):
 
 
 def not_looked_at(debits, now):
-    """Those of the debits whose holds have expired: nobody has asked the bank about them."""
+    """Return the debits with expired holds, about which the bank was not asked."""
     expired = {hold.purchase_id for shard in scan_shards() for hold in shard.expired_holds(int(now))}
     return expired.intersection(debits)
 

@@ -1,4 +1,4 @@
-"""Which shards a sweep reads: those of events on sale, and a slice of all, in turn."""
+"""Which shards a sweep reads: the shards of events on sale, and a slice of all shards, in turn."""
 
 import pytest
 
@@ -12,7 +12,7 @@ DAY = 86_400
 
 
 def create_old_events(api, time, count):
-    """Events that are over, each with a hold that nobody has found. Returns the ids of their tiers."""
+    """Create past events, each with a hold that no sweep has found. Returns the ids of their tiers."""
     tiers = [builders.create_shop(api)[1] for _ in range(count)]
     time.advance(40 * DAY)
     for number, tier_id in enumerate(tiers):

@@ -12,7 +12,7 @@ from tests.checkin.conftest import Door
 
 
 class Mailbox:
-    """The mails that were sent, in order; while it `is_down`, none is."""
+    """The sent mails, in order; while it `is_down`, no mail is sent."""
 
     def __init__(self):
         self.mails, self.is_down = [], False

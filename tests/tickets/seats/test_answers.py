@@ -1,4 +1,4 @@
-"""What is said about guests, where the package asks something of each."""
+"""Answers about guests, for packages with questions to each guest."""
 
 import pytest
 
