@@ -4,15 +4,15 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import fields
 
 from chalicelib.bootstrap_file.validation import Tree
+from chalicelib.catalog.fields import declared_fields, file_values
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.foundation import clock
 from chalicelib.promotions.model import PromoCode
 from chalicelib.promotions.views import promo_code_view
 
-# Fields that the file does not have. A copy of the event has their defaults.
-EVENT_FIELDS_LEFT_OUT = ("address", "category", "hold_seconds")
 MAX_VERSION_LENGTH = 50
 IMAGE_LEFT_OUT = "its uploaded image is left out, because only this stage's bucket has it; set an `image_url` elsewhere"
 
@@ -27,12 +27,13 @@ class EventExport(Struct, frozen=True):
 def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode], stage: str) -> EventExport:
     """Return the document of an event, its promo codes and its tiers in the catalog. Stripe prices are taken from `stage`."""
     tiers = [tier for tier in catalog.event_tiers(event.id) if not tier.removed]
-    differences = _left_out(event)
+    differences = _left_out("event", event, "hold_seconds")
     if event.status == "draft":
         differences.append(f"event {event.id}: is a draft, which the file does not support; it is written as `test`, which is not listed")
     if event.image:
         differences.append(f"event {event.id}: {IMAGE_LEFT_OUT}")
     for tier in tiers:
+        differences += _left_out("tier", tier)
         if tier.hidden:
             differences.append(f"tier {tier.id}: is hidden, which the file does not support; it is written as `closed`")
         if tier.image:
@@ -52,9 +53,11 @@ def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode]
     return EventExport(tree, differences)
 
 
-def _left_out(event: Event) -> list[str]:
-    values = {field: getattr(event, field) for field in EVENT_FIELDS_LEFT_OUT}
-    return [f"event {event.id}: `{field}` is left out, because the file does not support it" for field, value in values.items() if value]
+def _left_out(kind: str, entry: Event | Tier, *others: str) -> list[str]:
+    """Name the fields with values that the file does not have. A copy has their defaults."""
+    names = [*(name for name, field in declared_fields(type(entry)).items() if field.in_file == "no"), *others]
+    left_out = [name for name in names if getattr(entry, name)]
+    return [f"{kind} {entry.id}: `{name}` is left out, because the file does not support it" for name in left_out]
 
 
 def _event(event: Event) -> Tree:
@@ -81,9 +84,7 @@ def _event(event: Event) -> Tree:
             on_sale_at=_iso(event.on_sale_at),
             purchase_limit=event.purchase_limit,
             guests_until=_iso(event.guests_until),
-            capacity=event.capacity,
-            waiting_room=_set(**to_builtins(event.waiting_room)) if event.waiting_room else None,
-            waitlist=_set(**to_builtins(event.waitlist)) if event.waitlist else None,
+            **_declared(event),
         ),
         "metadata": {**metadata, **_set(**known)},
     }
@@ -98,21 +99,25 @@ def _ticket(tier: Tier, stage: str) -> Tree:
         "price_cents": tier.price_cents,
         "currency": tier.currency,
         "status": "closed" if tier.hidden else tier.status,
-        "admits": tier.admits,
         **_set(
             max_quantity=tier.capacity,
-            description=tier.description,
             stripe_price_id={stage: tier.stripe_price_id} if tier.stripe_price_id else None,
             display_order=tier.display_order or None,
             metadata=tier.metadata,
             availability=window,
             per_user_limit=tier.per_user_limit,
-            low_stock_at=tier.low_stock_at,
-            is_sponsorship=tier.is_sponsorship or None,
             image_url=None if tier.image else tier.image_url,
             options=to_builtins(tier.options),
+            **_declared(tier),
         ),
     }
+
+
+def _declared(entry: Event | Tier) -> Tree:
+    """Return the fields that the file has under the same names, without empty ones that have the default."""
+    defaults = {field.name: field.default for field in fields(entry)}
+    values = file_values(type(entry), entry)
+    return {name: to_builtins(value) for name, value in values.items() if value or value != defaults[name]}
 
 
 def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:

@@ -10,6 +10,7 @@ import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -21,7 +22,8 @@ from bootstrap import files, interrupts
 from chalicelib.addons.images import rendering
 from chalicelib.addons.outgoing_webhooks import model as webhooks
 from chalicelib.addons.waitlist import model as waitlist
-from chalicelib.catalog import custom_options, forms, tier_management
+from chalicelib.catalog import custom_options, fields, forms, tier_management
+from chalicelib.catalog.model import Event, Tier
 from chalicelib.checkin.api import MAX_SCANS
 from chalicelib.edge import auth, deprecations, error_replies, idempotency, routes, scheduled
 from chalicelib.edge.openapi import list_errors, list_operations
@@ -151,7 +153,7 @@ def _sizes() -> str:
             ("what is sent along with a checkout", f"{answers.MAX_DETAILS_BYTES // _KB} KB"),
             ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
             ("tiers of an event", f"{tier_management.MAX_TIERS}"),
-            ("capacity of an event or a tier", f"{forms.MAX_CAPACITY:,} tickets"),
+            ("capacity of an event or a tier", f"{fields.MAX_CAPACITY:,} tickets"),
             ("metadata of an event or a tier", f"{forms.MAX_METADATA_BYTES // _KB} KB"),
             ("questions of a package", f"{custom_options.MAX_OPTIONS}"),
             ("choices of a question", f"{custom_options.MAX_CHOICES}"),
@@ -181,6 +183,25 @@ def _errors() -> str:
     errors = {error.code: error for operation in list_operations(app.app.routes) for error in list_errors(operation)}
     rows = [(str(error.status), f"`{code}`", error.default_message) for code, error in errors.items()]
     return _table(("status", "`error`", "`message`"), sorted(rows))
+
+
+def _fields(model: type[msgspec.Struct]) -> str:
+    """The declared fields of an event or tier in the API."""
+    rows = [
+        (f"`{name}`", allowed_values.description(field.type), "everybody" if field.seen_by == "public" else "managers", field.meaning)
+        for name, field in fields.declared_fields(model).items()
+    ]
+    return _table(("field", "values", "seen by", "meaning"), rows)
+
+
+def _file_fields(model: type[msgspec.Struct]) -> str:
+    """The declared fields of an event or ticket type in the bootstrap file."""
+    declared = fields.declared_fields(model)
+    rows = [
+        (f"`{name}`", allowed_values.description(kind), f"`{json.dumps(default)}`", declared[name].meaning)
+        for name, kind, default in fields.file_fields(model)
+    ]
+    return _table(("key", "values", "default", "meaning"), rows)
 
 
 def _stripe_events() -> str:
@@ -335,6 +356,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "deprecated-names": _deprecated_names,
     "routes": _routes,
     "errors": _errors,
+    "event-fields": partial(_fields, Event),
+    "tier-fields": partial(_fields, Tier),
+    "file-event-fields": partial(_file_fields, Event),
+    "file-ticket-type-fields": partial(_file_fields, Tier),
     "stripe-events": _stripe_events,
     "purchase-states": _purchase_states,
     "tables": _tables,

@@ -112,6 +112,7 @@ KEPT_RESULTS = {
     "_environment",
     "enabled",
     "tls_context",
+    "declared_fields",
 }
 
 

@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 
 from chalicelib.bootstrap_file.findings import quoted
 from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
-from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.fields import Capacity, Count, Text, extended, file_fields
+from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus, WaitingRoomConfig
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.edge.openapi import portable
 from chalicelib.foundation import clock
@@ -59,7 +60,6 @@ def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
         raise ValueError(f"{quoted(text)} is not a valid date: {error}") from None
 
 
-MAX_CAPACITY = 1_000_000
 MAX_PROMO_CODES = 200  # of an event; an apply writes each changed code in its own transaction
 
 Id = Annotated[
@@ -71,13 +71,10 @@ OptionId = Annotated[
     Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="1 to 64 letters, digits and . _ -, starting with a letter or digit."),
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not blank")]
-Text = Annotated[str, Meta(max_length=10_000)]
 Day = Annotated[
     str, Meta(max_length=40, description="A day, YYYY-MM-DD, or an ISO 8601 time; in the event's timezone unless it has an offset.")
 ]
 Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
-Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
-Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 StageName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$", description="The stage, as in the setting `stage`.")]
 PriceId = Annotated[str, Meta(min_length=1, max_length=255)]
 PriceIds = Annotated[dict[StageName, PriceId], Meta(description='One for each stage: {"dev": "price_1", "prod": "price_2"}.')]
@@ -111,6 +108,7 @@ class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     is_active: bool = True
 
 
+@extended(file_fields(Event))
 class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     name: Name
@@ -125,7 +123,6 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     guests_until: Day | None = None
     capacity: Capacity | None = None
     waiting_room: WaitingRoomConfig | None = None
-    waitlist: WaitlistConfig | None = None
     promo_codes: Annotated[list[PromoCodeEntry], Meta(max_length=MAX_PROMO_CODES)] = []
 
 
@@ -147,6 +144,7 @@ class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
     per: AskedPer = "purchase"
 
 
+@extended(file_fields(Tier))
 class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     event_id: str
@@ -155,16 +153,12 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     currency: Currency = "USD"
     status: TierStatus = "available"
     max_quantity: Capacity | None = None
-    description: Text = ""
     stripe_price_id: PriceId | PriceIds | None = None
     sold_count: Count = 0
     display_order: Order = 0
     metadata: dict[str, Any] = {}
     availability: SaleWindow | None = None
     per_user_limit: Limit | None = None
-    low_stock_at: Count | None = None
-    admits: Annotated[int, Meta(ge=1, le=100)] = 1
-    is_sponsorship: bool = False
     image_url: Annotated[str, Meta(max_length=2000)] | None = None
     options: Annotated[list[OptionEntry], Meta(max_length=MAX_OPTIONS)] = []
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None

@@ -19,6 +19,7 @@ from chalicelib.bootstrap_file import document
 from chalicelib.bootstrap_file.document import BootstrapDocument, EventEntry, TicketEntry, price_id, ticket_capacity, to_promo_code
 from chalicelib.bootstrap_file.findings import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.catalog.custom_options import CustomOption, check_option
+from chalicelib.catalog.fields import file_values
 from chalicelib.catalog.model import DisplayState, Event, Tier, TierStatus
 from chalicelib.foundation import allowed_values, settings
 from chalicelib.foundation.errors import InvalidInput
@@ -218,12 +219,10 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         image_url=entry.metadata.image_url,
         featured=entry.metadata.featured or False,
         purchase_limit=entry.purchase_limit,
-        capacity=entry.capacity,
-        waiting_room=entry.waiting_room,
-        waitlist=entry.waitlist,
         promoter_id=promoter_id if isinstance(promoter_id, str) else None,
         metadata=metadata,
         managed_by="bootstrap",
+        **file_values(Event, entry),
     )
 
 
@@ -236,18 +235,14 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         id=entry.id,
         event_id=entry.event_id,
         name=entry.name,
-        description=entry.description,
         price_cents=entry.price_cents,
         currency=entry.currency,
         capacity=ticket_capacity(entry, event) or None,
         status=entry.status,
         per_user_limit=entry.per_user_limit,
         max_per_transaction=window.max_per_transaction if window else None,
-        admits=entry.admits,
-        is_sponsorship=entry.is_sponsorship,
         image_url=entry.image_url,
         options=[CustomOption(**asdict(option)) for option in entry.options],
-        low_stock_at=entry.low_stock_at,
         sale_starts_at=None if start is None else document.epoch_seconds(start, zone),
         sale_ends_at=None if end is None else document.epoch_seconds(end, zone, is_end=True),
         display_order=entry.display_order,
@@ -257,6 +252,7 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         stock_id="",
         shards=entry.shards or 0,
         managed_by="bootstrap",
+        **file_values(Tier, entry),
     )
 
 

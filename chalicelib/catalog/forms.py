@@ -5,22 +5,18 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
 
-from chalicelib.catalog.custom_options import NotBlank
+from chalicelib.catalog.fields import Capacity, Line, Name, Text, extended, form_fields
 from chalicelib.catalog.model import Event, Tier, WaitingRoomConfig, WaitlistConfig
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.money import Cents, Currency
 
-MAX_CAPACITY = 1_000_000
 MAX_METADATA_BYTES = 8 * 1024
 MAX_HOLD_SECONDS = 3600
 
-Name = Annotated[NotBlank, Meta(max_length=200, examples=["Harbor Nights"])]
-Text = Annotated[str, Meta(max_length=10_000)]
-Line = Annotated[str, Meta(max_length=200)]
-Label = Annotated[NotBlank, Meta(max_length=100)]
 ImageUrl = Annotated[
     str,
     Meta(
@@ -30,18 +26,8 @@ ImageUrl = Annotated[
         description="An address without spaces that begins with https:// or http://, or the unchanged address of an uploaded image.",
     ),
 ]
-TimeZone = Annotated[
-    str,
-    Meta(
-        max_length=64,
-        pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$",
-        examples=["Europe/Lisbon"],
-        description="The IANA name of a time zone, such as America/Denver.",
-    ),
-]
 Moment = Annotated[datetime, Meta(tz=True, examples=["2026-09-01T19:00:00Z"], description="ISO 8601 with an offset or Z.")]
 Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
-Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
 OrderLimit = Annotated[int, Meta(ge=1, le=50)]
 HoldSeconds = Annotated[int, Meta(ge=30, le=MAX_HOLD_SECONDS, description="Seconds for which a reservation holds its tickets.")]
@@ -80,18 +66,10 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     capacity: Capacity | None = None
 
     def fields(self) -> "EventFields":
-        return EventFields(
-            name=self.name,
-            venue=self.venue,
-            starts_at=self.starts_at,
-            on_sale_at=self.on_sale_at,
-            description=self.description,
-            waiting_room=self.waiting_room,
-            waitlist=self.waitlist,
-            capacity=self.capacity,
-        )
+        return EventFields(**{name: value for name, value in asdict(self).items() if name != "status"})
 
 
+@extended(form_fields(Event))
 class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fields of an event. Omitted fields stay unchanged.
 
@@ -100,21 +78,13 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     name: Name | UnsetType = UNSET
     venue: Line | UnsetType = UNSET
-    address: Line | UnsetType = UNSET
-    city: Label | UnsetType | None = UNSET
-    category: Label | UnsetType | None = UNSET
-    description: Text | UnsetType = UNSET
     starts_at: Moment | UnsetType | None = UNSET
     ends_at: Moment | UnsetType | None = UNSET
     on_sale_at: Moment | UnsetType | None = UNSET
-    timezone: TimeZone | UnsetType = UNSET
     image_url: ImageUrl | UnsetType | None = UNSET
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
     guests_until: Moment | UnsetType | None = UNSET
-    waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
-    waitlist: WaitlistConfig | UnsetType | None = UNSET
-    capacity: Capacity | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     promoter_id: UserId | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -127,9 +97,6 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 values[name] = epoch_seconds(name, values[name])
         if "starts_at" in values:
             values["starts_at"] = values["starts_at"] or 0
-        for name in ("name", "venue", "address", "city", "category"):
-            if values.get(name):
-                values[name] = values[name].strip()
         if "timezone" in values:
             check_timezone(values["timezone"])
         return values
@@ -144,6 +111,7 @@ class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields
         return {**_default_values(_BARE_EVENT, self), **super().values()}
 
 
+@extended(form_fields(Tier))
 class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fields of a tier. Omitted fields stay unchanged. Without a limit for each order, the setting of the stage applies.
 
@@ -151,7 +119,6 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     name: Name | UnsetType = UNSET
-    description: Text | UnsetType = UNSET
     price_cents: Cents | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     capacity: Capacity | UnsetType | None = UNSET
@@ -160,10 +127,6 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sale_ends_at: Moment | UnsetType | None = UNSET
     per_user_limit: OrderLimit | UnsetType | None = UNSET
     max_per_order: OrderLimit | UnsetType | None = UNSET
-    admits: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
-    low_stock_at: Annotated[int, Meta(ge=0, le=MAX_CAPACITY)] | UnsetType | None = UNSET
-    hidden: bool | UnsetType = UNSET
-    is_sponsorship: bool | UnsetType = UNSET
     image_url: ImageUrl | UnsetType | None = UNSET
     on_sale: bool | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
@@ -175,8 +138,6 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         for name in ("sale_starts_at", "sale_ends_at"):
             if name in values:
                 values[name] = epoch_seconds(name, values[name])
-        if "name" in values:
-            values["name"] = values["name"].strip()
         values = {_STORED_NAMES.get(name, name): value for name, value in values.items()}
         if "status" in values:
             values["status"] = "available" if values["status"] else "closed"
@@ -208,16 +169,8 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
     display_order: Position = 0
 
     def fields(self) -> TierFields:
-        return TierFields(
-            name=self.name,
-            price_cents=self.price_cents,
-            capacity=self.capacity,
-            per_user_limit=self.per_user_limit,
-            description=self.description,
-            currency=self.currency or UNSET,
-            admits=self.admits,
-            position=self.display_order,
-        )
+        values = {name: value for name, value in asdict(self).items() if name not in ("event_id", "currency", "display_order")}
+        return TierFields(**values, currency=self.currency or UNSET, position=self.display_order)
 
 
 def check_event(event: Event) -> None:
@@ -277,7 +230,7 @@ def check_timezone(name: str) -> None:
 
 def given_fields(changes: Struct) -> dict[str, Any]:
     """Return the given fields of a body, except the expected version."""
-    return {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
+    return {name: value for name, value in asdict(changes).items() if value is not UNSET and name != "version"}
 
 
 def _default_values(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
@@ -287,8 +240,9 @@ def _default_values(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
 
 
 def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
-    """Return the given fields, except the version. Raises InvalidInput for metadata that is too large."""
+    """Return the given fields, except the version. Lines of text are stripped. Raises InvalidInput for metadata that is too large."""
     values = given_fields(changes)
+    lines = {name: value.strip() for name, value in values.items() if isinstance(value, str) and name != "description"}
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(
             f"The metadata can be at most {MAX_METADATA_BYTES // 1024} KB of JSON.",
@@ -296,4 +250,4 @@ def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
             rule="metadata_too_large",
             limit=MAX_METADATA_BYTES // 1024,
         )
-    return values
+    return values | lines

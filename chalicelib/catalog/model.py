@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
@@ -61,27 +62,35 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: EventStatus
     date: str
     managed_by: ManagedBy
-    description: str = ""
+    description: Annotated[str, Field("public", "Describes the event to buyers.", Text, in_file="elsewhere")] = ""
     end_date: str | None = None
     ends_at: int | None = None
     on_sale_at: int | None = None
     display_order: int = 0
-    timezone: str = "UTC"
+    timezone: Annotated[str, Field("public", "The time zone in which times are shown.", TimeZone, in_file="elsewhere")] = "UTC"
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     featured: bool = False
     purchase_limit: int | None = None
     hold_seconds: int | None = None
     guests_until: int | None = None  # the deadline for naming guests; null: as long as the names on tickets can be changed
-    waiting_room: WaitingRoomConfig | None = None
-    waitlist: WaitlistConfig | None = None
-    address: str = ""
-    city: str | None = None
-    category: str | None = None
+    waiting_room: Annotated[
+        WaitingRoomConfig | None,
+        Field("managers", "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds` and `follow_stock`; null: the settings of the stage."),
+    ] = None
+    waitlist: Annotated[
+        WaitlistConfig | None, Field("managers", "`enabled` and `keeps_tickets`, both true by default; null: the defaults.")
+    ] = None
+    address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
+    city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
+    category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None
     slug: str | None = None  # a readable id for URLs; an event of the bootstrap file has a readable id
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
     metadata: dict[str, Any] = {}
-    capacity: int | None = None
+    capacity: Annotated[
+        int | None,
+        Field("public", "How many tickets all tiers together sell at most; null: only the tiers limit the sale.", Capacity | None),
+    ] = None
     pool_id: str | None = None
     pool_shards: int = 0
     removed: bool = False  # no longer in the bootstrap file
@@ -156,16 +165,21 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stock_id: str
     shards: int
     managed_by: ManagedBy
-    description: str = ""
+    description: Annotated[str, Field("public", "Describes the tier to buyers.", Text)] = ""
     per_user_limit: int | None = None
     max_per_transaction: int | None = None
-    admits: int = 1
+    admits: Annotated[int, Field("public", "How many people one ticket admits.", Annotated[int, Meta(ge=1, le=100)])] = 1
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0
-    low_stock_at: int | None = None  # an alarm goes off when this many tickets or fewer are left
-    hidden: bool = False  # in no list, but for sale to buyers who know its id
-    is_sponsorship: bool = False
+    low_stock_at: Annotated[
+        int | None,
+        Field("managers", "The alarm low-stock goes off when this many tickets or fewer are left; null: no alarm.", Count | None),
+    ] = None
+    hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
+        False
+    )
+    is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
     image_url: str | None = None  # for an uploaded image, the address of its JPEG
     image: StoredImage | None = None  # uploaded
     options: list[CustomOption] = []

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
+from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
 from chalicelib.catalog.images import ImageView, image_view
-from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus, WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
@@ -17,6 +18,7 @@ from chalicelib.inventory.model import NO_STOCK, Stock, finite
 Stocks = Mapping[str, Stock]
 
 
+@extended(view_fields(Event, "public"))
 class EventFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of an event have.
 
@@ -28,26 +30,20 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     venue: str
-    description: str
     starts_at: Timestamp | None
     ends_at: Timestamp | None
     on_sale_at: Timestamp | None
     status: PublicEventStatus | Literal["draft", "test"]
-    timezone: str
     image_url: str | None
     image: ImageView | None
     featured: bool
     display_order: int
     purchase_limit: int
     slug: str
-    address: str
-    city: str | None
-    category: str | None
     price_from_cents: int | None
     currency: str | None
     has_waiting_room: bool
     has_waitlist: bool
-    capacity: int | None
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -57,23 +53,34 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
     status: PublicEventStatus
 
 
-class TierView(Struct, frozen=True, kw_only=True):
-    """A tier as the public sees it. `status` and `message` depend on the time and the stock.
+@extended(view_fields(Event, "managers"))
+class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
+    """An event as its managers see it, including the status `draft` or `test` and where it is managed. A draft may have no start."""
 
-    `available` never exceeds what the capacity of the event leaves. `capacity` is null for a tier without a limit of its own; `available`
-    is also null if the event has no limit either. Only managers of the event see the fields from `hidden` on.
-    """
+    paused: bool
+    managed_by: ManagedBy
+    removed: bool
+    promoter_id: str | None
+    hold_seconds: int
+    guests_until: Timestamp | None
+    metadata: dict[str, Any]
+    version: int
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+
+
+@extended(view_fields(Tier, "public"))
+class TierFieldsView(Struct, frozen=True, kw_only=True):
+    """The fields that all views of a tier have."""
 
     id: str
     event_id: str
     name: str
-    description: str
     price_cents: int
     currency: str
     capacity: int | None
     available: int | None
     per_user_limit: int
-    admits: int
     status: TierStatus
     message: str | None
     sale_starts_at: Timestamp | None
@@ -84,40 +91,47 @@ class TierView(Struct, frozen=True, kw_only=True):
     sold: int
     on_sale: bool
     max_per_order: int | None
-    is_sponsorship: bool
     image_url: str | None
     image: ImageView | None
     options: list[CustomOption]
-    hidden: bool | UnsetType = UNSET
-    low_stock_at: int | UnsetType | None = UNSET
-    reserved: int | UnsetType = UNSET
-    stripe_price_id: str | UnsetType | None = UNSET
-    managed_by: ManagedBy | UnsetType = UNSET
-    removed: bool | UnsetType = UNSET
-    version: int | UnsetType = UNSET
-    created_at: Timestamp | UnsetType | None = UNSET
-    updated_at: Timestamp | UnsetType | None = UNSET
 
 
+@extended(view_fields(Tier, "managers"))
+class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
+    """A tier as the managers of its event see it, including held tickets and where it is managed."""
+
+    reserved: int
+    stripe_price_id: str | None
+    managed_by: ManagedBy
+    removed: bool
+    version: int
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+
+
+class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
+    """An event with all its tiers, as its managers see it."""
+
+    tiers: list[AdminTierView]
+
+
+@extended(optional_fields(AdminTierView, without=TierFieldsView.__struct_fields__))
+class TierView(TierFieldsView, frozen=True, kw_only=True):
+    """A tier as the public sees it. `status` and `message` depend on the time and the stock.
+
+    `available` never exceeds what the capacity of the event leaves. `capacity` is null for a tier without a limit of its own; `available`
+    is also null if the event has no limit either. Only managers of the event see the fields that may be missing.
+    """
+
+
+@extended(optional_fields(AdminEventView, without=EventFieldsView.__struct_fields__))
 class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
     """An event with its tiers, cheapest first.
 
-    Only managers of the event see drafts (which may have no start), hidden tiers and the fields from `paused` on.
+    Only managers of the event see drafts (which may have no start), hidden tiers and the fields that may be missing.
     """
 
     tiers: list[TierView]
-    paused: bool | UnsetType = UNSET
-    managed_by: ManagedBy | UnsetType = UNSET
-    removed: bool | UnsetType = UNSET
-    promoter_id: str | UnsetType | None = UNSET
-    hold_seconds: int | UnsetType = UNSET
-    guests_until: Timestamp | UnsetType | None = UNSET
-    waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
-    waitlist: WaitlistConfig | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType = UNSET
-    version: int | UnsetType = UNSET
-    created_at: Timestamp | UnsetType | None = UNSET
-    updated_at: Timestamp | UnsetType | None = UNSET
 
 
 class TiersView(Struct, frozen=True, kw_only=True):
@@ -230,26 +244,21 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         id=event.id,
         name=event.name,
         venue=event.venue,
-        description=event.description,
         starts_at=clock.iso(event.starts_at),
         ends_at=iso_or_none(event.ends_at),
         on_sale_at=iso_or_none(event.on_sale_at),
         status=public_event_status(catalog, event, now, stocks),
-        timezone=event.timezone,
         image_url=event.image_url,
         image=image_view(event.image),
         featured=event.featured,
         display_order=event.display_order,
         purchase_limit=_event_limit(event),
         slug=event.slug or event.id,
-        address=event.address,
-        city=event.city,
-        category=event.category,
         price_from_cents=cheapest.price_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
         has_waitlist=event.has_waitlist,
-        capacity=event.capacity,
+        **view_values(event, "public"),
     )
 
 
@@ -267,13 +276,11 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         id=tier.id,
         event_id=tier.event_id,
         name=tier.name,
-        description=tier.description,
         price_cents=tier.price_cents,
         currency=tier.currency,
         capacity=tier.capacity,
         available=finite(stock.available),
         per_user_limit=_tier_limit(tier),
-        admits=tier.admits,
         status=status,
         message=catalog.states[status].message,
         sale_starts_at=iso_or_none(tier.sale_starts_at),
@@ -284,10 +291,10 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         sold=stock.sold,
         on_sale=catalog.states[tier.status].purchasable,
         max_per_order=tier.max_per_transaction,
-        is_sponsorship=tier.is_sponsorship,
         image_url=tier.image_url,
         image=image_view(tier.image),
         options=in_option_order(tier.options),
+        **view_values(tier, "public"),
     )
 
 
@@ -382,43 +389,6 @@ def _tier_limit(tier: Tier) -> int:
 # Events and tiers as managers see them: including drafts, and with their version and where they are managed.
 
 
-class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
-    """An event as its managers see it, including the status `draft` or `test` and where it is managed. A draft may have no start."""
-
-    paused: bool
-    managed_by: ManagedBy
-    removed: bool
-    promoter_id: str | None
-    hold_seconds: int
-    guests_until: Timestamp | None
-    waiting_room: WaitingRoomConfig | None
-    waitlist: WaitlistConfig | None
-    metadata: dict[str, Any]
-    version: int
-    created_at: Timestamp | None
-    updated_at: Timestamp | None
-
-
-class AdminTierView(TierView, frozen=True, kw_only=True):
-    """A tier as the managers of its event see it, including held tickets and where it is managed."""
-
-    hidden: bool
-    low_stock_at: int | None
-    reserved: int
-    stripe_price_id: str | None
-    managed_by: ManagedBy
-    removed: bool
-    version: int
-    created_at: Timestamp | None
-    updated_at: Timestamp | None
-
-
-class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
-    """An event with all its tiers, as its managers see it."""
-
-    tiers: list[AdminTierView]
-
-
 def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventWithTiersView:
     """Return an event and all its tiers as its managers see them."""
     tiers = [admin_tier_view(catalog, tier, stocks, now) for tier in catalog.listed_tiers(event.id)]
@@ -439,12 +409,11 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         promoter_id=event.promoter_id,
         hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
-        waiting_room=event.waiting_room,
-        waitlist=event.waitlist,
         metadata=event.metadata,
         version=event.version,
         created_at=iso_or_none(event.created_at or None),
         updated_at=iso_or_none(event.updated_at or None),
+        **view_values(event, "managers"),
     )
 
 
@@ -453,8 +422,6 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
     view = {name: value for name, value in asdict(tier_view(catalog, tier, stocks, now)).items() if value is not UNSET}
     return AdminTierView(
         **view,
-        hidden=tier.hidden,
-        low_stock_at=tier.low_stock_at,
         reserved=stocks.get(tier.stock_id, NO_STOCK).held,
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,
@@ -462,4 +429,5 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
         version=tier.version,
         created_at=iso_or_none(tier.created_at or None),
         updated_at=iso_or_none(tier.updated_at or None),
+        **view_values(tier, "managers"),
     )

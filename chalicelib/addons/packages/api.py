@@ -8,11 +8,15 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.packages import service
-from chalicelib.addons.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
 from chalicelib.addons.packages.service import PackageHasSales
 from chalicelib.addons.packages.views import (
+    NewOption,
+    NewOrderBody,
+    NewPackage,
+    OptionChanges,
     OptionsView,
     PackageAuditView,
+    PackageChanges,
     PackagePurchaseView,
     PackagesView,
     PackageView,

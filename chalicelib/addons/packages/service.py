@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from chalicelib.addons.packages.forms import NewPackage, OptionChanges, PackageChanges
 from chalicelib.addons.packages.views import (
+    NewPackage,
+    OptionChanges,
     PackageAuditView,
+    PackageChanges,
     PackagesView,
     PackageView,
     PublicPackagesView,

@@ -1,24 +1,124 @@
-"""Packages, their history and their purchases over HTTP. A package is a tier in the words of people who sell tables and sponsorships."""
+"""Packages over HTTP: request bodies, replies, history and purchases. A package is a tier in the words of people who sell tables."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.audit.model import AuditEntry, FieldChange
-from chalicelib.catalog.custom_options import CustomOption, in_option_order
-from chalicelib.catalog.images import ImageView, image_view
+from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
+from chalicelib.catalog.fields import Capacity, Text, extended, optional_fields
+from chalicelib.catalog.forms import ImageUrl, Position, TierChanges, TierFields, Version, given_fields
+from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
-from chalicelib.catalog.sale_rules import current_tier_status
-from chalicelib.catalog.views import Stocks, iso_or_none
+from chalicelib.catalog.tier_management import common_currency, next_position
+from chalicelib.catalog.views import Stocks, TierFieldsView, admin_tier_view, tier_view
 from chalicelib.foundation import clock, money
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.inventory.model import finite
+from chalicelib.foundation.ids import Id
+from chalicelib.foundation.money import Currency, MajorUnits
 from chalicelib.purchases import views
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.views import SessionPayment
 from chalicelib.tickets.model import Seat
 from chalicelib.tickets.views import SeatView, seat_view
+
+MAX_PACKAGES = 100
+
+# Fields of a package that have other names in the requests and replies about its tier.
+TIER_NAMES = {
+    "seats_per_package": "admits",
+    "quantity_limit": "capacity",
+    "is_enabled": "on_sale",
+    "display_order": "position",
+    "sold_count": "sold",
+    "reserved_count": "reserved",
+}
+
+PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
+Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
+Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
+PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
+
+
+class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A package to create. Without a `quantity_limit` its sales are not limited.
+
+    By default it has the `currency` of the event's other packages, and the `display_order` puts it after them.
+    """
+
+    name: PackageName
+    price: MajorUnits
+    description: Text = ""
+    currency: Currency | None = None
+    seats_per_package: Seats = 1
+    is_sponsorship: bool = False
+    quantity_limit: Capacity | None = None
+    is_enabled: bool = True
+    display_order: Position | None = None
+    image_url: ImageUrl | None = None
+
+    def tier_fields(self, others: Sequence[Tier]) -> TierFields:
+        """Return the fields of the tier beside the event's `others`. Raises InvalidInput for a price that the currency does not allow."""
+        fields = {name: value for name, value in asdict(self).items() if name not in ("price", "currency")}
+        if self.display_order is None:
+            fields["display_order"] = next_position(others)
+        currency = self.currency or common_currency(others)
+        price_cents = money.to_minor_units(self.price, currency, "$.price")
+        return TierFields(price_cents=price_cents, currency=currency, **_named_as_tier(fields))
+
+
+@extended(optional_fields(NewPackage, without=("currency",)))
+class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields to change; omitted fields keep their values. `version` is the version that the caller has seen."""
+
+    price: MajorUnits | UnsetType = UNSET
+    display_order: Position | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+    def tier_changes(self, currency: str) -> TierChanges:
+        """Return the changes of the tier. Raises InvalidInput for a price that the currency does not allow."""
+        given = given_fields(self)
+        given.pop("price", None)
+        if not isinstance(self.price, UnsetType):
+            given["price_cents"] = money.to_minor_units(self.price, currency, "$.price")
+        return TierChanges(**_named_as_tier(given))
+
+
+class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """All packages of the event in their new order.
+
+    With `seen_package_ids`, the order that the caller has seen, a newer order is not overwritten.
+    """
+
+    package_ids: PackageIds
+    seen_package_ids: PackageIds | None = None
+
+
+class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question to buyers. A `multi_select` has 2 to 10 `choices`. `per`: asked once for each purchase, each ticket or each guest."""
+
+    label: OptionLabel
+    option_type: OptionType
+    is_required: bool = True
+    choices: Choices = []
+    display_order: Position = 0
+    per: AskedPer = "purchase"
+
+    def option(self, option_id: str) -> CustomOption:
+        return CustomOption(id=option_id, **asdict(self))
+
+
+@extended(optional_fields(NewOption, without=()))
+class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields to change; omitted fields keep their values. `version` is the version of the package."""
+
+    version: Version | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        """Return the given values."""
+        return given_fields(self)
 
 
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
@@ -107,32 +207,20 @@ class PackageAuditView(Struct, frozen=True):
     next_cursor: str | None
 
 
-# Fields of a tier in the audit log that have other names in a package.
-_PACKAGE_NAMES = {"admits": "seats_per_package", "capacity": "quantity_limit", "status": "is_enabled"}
-
-
 def package_view(catalog: Catalog, tier: Tier, stocks: Stocks) -> PackageView:
     """Return a package for managers of its event."""
-    return PackageView(
-        **_fields(catalog, tier, stocks),
-        reserved_count=catalog.tier_stock(tier, stocks).held,
-        managed_by=tier.managed_by,
-        version=tier.version,
-        created_at=iso_or_none(tier.created_at or None),
-        updated_at=iso_or_none(tier.updated_at or None),
-    )
+    return PackageView(**_fields(PackageView, tier, admin_tier_view(catalog, tier, stocks, clock.now())))
 
 
 def public_package_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> PublicPackageView:
     """Return a package as buyers see it."""
-    fields = _fields(catalog, tier, stocks)
-    status = current_tier_status(catalog, tier, now, catalog.tier_stock(tier, stocks))
-    return PublicPackageView(**fields, status=status, sold_out=status == "sold-out", message=catalog.states[status].message)
+    view = tier_view(catalog, tier, stocks, now)
+    return PublicPackageView(**_fields(PublicPackageView, tier, view), sold_out=view.status == "sold-out")
 
 
 def audit_entry_view(entry: AuditEntry) -> PackageAuditEntry:
     """Return an audit entry about a tier with the field names of packages."""
-    changes = {_PACKAGE_NAMES.get(name, name): _change(name, change) for name, change in entry.changes.items()}
+    names = {tier_name: name for name, tier_name in TIER_NAMES.items()} | {"status": "is_enabled"}
     return PackageAuditEntry(
         id=entry.id,
         at=entry.at,
@@ -140,32 +228,20 @@ def audit_entry_view(entry: AuditEntry) -> PackageAuditEntry:
         actor=entry.actor,
         request_id=entry.request_id,
         address=entry.address,
-        changes=changes,
-        details={_PACKAGE_NAMES.get(name, name): value for name, value in entry.details.items()},
+        changes={names.get(name, name): _change(name, change) for name, change in entry.changes.items()},
+        details={names.get(name, name): value for name, value in entry.details.items()},
     )
 
 
-def _fields(catalog: Catalog, tier: Tier, stocks: Stocks) -> dict[str, Any]:
-    stock = catalog.tier_stock(tier, stocks)
-    return {
-        "id": tier.id,
-        "event_id": tier.event_id,
-        "name": tier.name,
-        "description": tier.description,
-        "price": money.to_major_units(tier.price_cents, tier.currency),
-        "price_cents": tier.price_cents,
-        "currency": tier.currency,
-        "seats_per_package": tier.admits,
-        "is_sponsorship": tier.is_sponsorship,
-        "quantity_limit": tier.capacity,
-        "sold_count": stock.sold,
-        "available": finite(stock.available),
-        "is_enabled": _is_enabled(tier.status),
-        "display_order": tier.display_order,
-        "image_url": tier.image_url,
-        "image": image_view(tier.image),
-        "options": in_option_order(tier.options),
-    }
+def _fields(view: type[PackageFieldsView], tier: Tier, source: TierFieldsView) -> dict[str, Any]:
+    """Return the fields that a view of a package takes from the view of its tier, with its price and whether it is enabled."""
+    names = {name: TIER_NAMES.get(name, name) for name in view.__struct_fields__}
+    taken = {name: getattr(source, tier_name) for name, tier_name in names.items() if hasattr(source, tier_name)}
+    return taken | {"price": money.to_major_units(tier.price_cents, tier.currency), "is_enabled": _is_enabled(tier.status)}
+
+
+def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:
+    return {TIER_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def _change(name: str, change: FieldChange) -> FieldChange:

@@ -1,0 +1,110 @@
+"""Fields of events and tiers, declared once: from a `Field` in `model.py` follow the field's place in requests, replies and the file.
+
+    is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
+
+A class that receives such fields names them in its decorator: `@extended(form_fields(Tier))`. It declares in its body the fields whose name
+or value is its own. mypy sees only the fields in the body, so code that reads a field by name reads it from the model.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
+from msgspec.structs import replace
+
+from chalicelib.catalog.custom_options import NotBlank
+
+MAX_CAPACITY = 1_000_000
+
+Name = Annotated[NotBlank, Meta(max_length=200, examples=["Harbor Nights"])]
+Text = Annotated[str, Meta(max_length=10_000)]
+Line = Annotated[str, Meta(max_length=200)]
+Label = Annotated[NotBlank, Meta(max_length=100)]
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
+Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
+TimeZone = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$",
+        examples=["Europe/Lisbon"],
+        description="The IANA name of a time zone, such as America/Denver.",
+    ),
+]
+
+S = TypeVar("S", bound=Struct)
+NewField = tuple[str, Any] | tuple[str, Any, Any]  # name and type, and the default of a field that may be omitted
+
+
+class Field(Struct, frozen=True):
+    """A field that managers edit under the name that it has in the store.
+
+    `seen_by` says who gets the field as it is stored: everybody, or only the managers of the event. `meaning` is a sentence for the
+    documentation and OpenAPI. `type` has the limits for requests and for the bootstrap file; by default it is the type in the store.
+    `in_file` says where the bootstrap file has the field: under the same key of the `entry`; `elsewhere`, which
+    `bootstrap_file/validation.py` and `bootstrap/event_export.py` handle; or not at all.
+    """
+
+    seen_by: Literal["public", "managers"]
+    meaning: str
+    type: Any = None
+    in_file: Literal["entry", "elsewhere", "no"] = "entry"
+
+
+@cache
+def declared_fields(model: type[Struct]) -> dict[str, Field]:
+    """Return the declared fields of an event or tier by name."""
+    declared = {}
+    for stored in msgspec.structs.fields(model):
+        for meta in get_args(stored.type):
+            if isinstance(meta, Field):
+                declared[stored.name] = replace(meta, type=meta.type or get_args(stored.type)[0])
+    return declared
+
+
+def form_fields(model: type[Struct]) -> list[NewField]:
+    """Return the fields of a request that changes an event or tier. Any of them may be omitted."""
+    return [(name, field.type | UnsetType, UNSET) for name, field in declared_fields(model).items()]
+
+
+def file_fields(model: type[Struct]) -> list[tuple[str, Any, Any]]:
+    """Return the fields of an entry of the bootstrap file. An omitted field has the default of the model."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(model)}
+    return [(name, field.type, defaults[name]) for name, field in declared_fields(model).items() if field.in_file == "entry"]
+
+
+def view_fields(model: type[Struct], seen_by: str) -> list[NewField]:
+    """Return the fields of a reply that everybody (`public`) sees, or only `managers`."""
+    types = {field.name: get_args(field.type)[0] for field in msgspec.structs.fields(model) if get_args(field.type)}
+    shown = {name: field for name, field in declared_fields(model).items() if field.seen_by == seen_by}
+    return [(name, Annotated[types[name], Meta(description=field.meaning)]) for name, field in shown.items()]
+
+
+def optional_fields(struct: type[Struct], without: Sequence[str]) -> list[NewField]:
+    """Return the fields of `struct`, except those in `without`, as fields that may be omitted."""
+    given = [field for field in msgspec.structs.fields(struct) if field.name not in without]
+    return [(field.name, field.type | UnsetType, UNSET) for field in given]
+
+
+def extended(fields: Sequence[NewField]) -> Callable[[type[S]], type[S]]:
+    """Add the fields to a struct, except those that its body declares."""
+
+    def extend(struct: type[S]) -> type[S]:
+        added = [field for field in fields if field[0] not in struct.__struct_fields__]
+        namespace = {"__doc__": struct.__doc__, "__qualname__": struct.__qualname__}
+        name, module = struct.__name__, struct.__module__
+        return cast(type[S], defstruct(name, added, bases=(struct,), module=module, namespace=namespace, frozen=True, kw_only=True))
+
+    return extend
+
+
+def view_values(entry: Struct, seen_by: str) -> dict[str, Any]:
+    """Return the values of the fields that everybody (`public`) sees, or only `managers`."""
+    return {name: getattr(entry, name) for name, field in declared_fields(type(entry)).items() if field.seen_by == seen_by}
+
+
+def file_values(model: type[Struct], entry: Struct) -> dict[str, Any]:
+    """Return the values that an entry of the bootstrap file (or an event or tier) has for its keys with declared fields."""
+    return {name: getattr(entry, name) for name, field in declared_fields(model).items() if field.in_file == "entry"}
