@@ -8,14 +8,16 @@ from hashlib import sha256
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.checkin.service import door_times
+from chalicelib.checkin.views import TicketAtDoorView, ticket_at_door_view
 from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.tickets.model import Ticket, TicketState, VoidReason, seat_id
+from chalicelib.tickets.model import Ticket, VoidReason, seat_id
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
 # A change carries the time at which its request began to write. It may become readable later: the request may take its whole deadline, the
@@ -58,22 +60,14 @@ class ManifestCheckInView(Struct, frozen=True):
     seat: int | None
 
 
-class ManifestTicketView(Struct, frozen=True, kw_only=True):
+class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
     """A ticket in its current state. `code_sha256` is the SHA-256 (hex) of its code as printed: ours in capital letters, with hyphens.
 
     `checkins` is in the order in which the check-ins were recorded. `void_reason` is the reason why a void ticket is void.
     """
 
-    id: str
-    number: str | None
     code_sha256: str
-    state: TicketState
     void_reason: VoidReason | None
-    tier_id: str
-    tier_name: str | None
-    attendee_name: str | None
-    admits: int
-    admitted: int
     checkins: list[ManifestCheckInView]
     guests: list[ManifestGuestView]
 
@@ -124,18 +118,10 @@ def _event_view(event: Event) -> ManifestEventView:
 
 
 def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
-    tier = snapshot.tiers.get(ticket.tier_id)
     return ManifestTicketView(
-        id=ticket.id,
-        number=ticket.seat_number(1),
+        **asdict(ticket_at_door_view(ticket, snapshot)),
         code_sha256=_digest(ticket.code),
-        state=ticket.state,
         void_reason=ticket.void_reason,
-        tier_id=ticket.tier_id,
-        tier_name=tier.name if tier else None,
-        attendee_name=ticket.attendee.name if ticket.attendee else None,
-        admits=ticket.admits,
-        admitted=ticket.admitted,
         checkins=[ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat) for checkin in ticket.checkins],
         guests=[
             ManifestGuestView(

@@ -1,6 +1,7 @@
 """The views of check-ins, tickets and synced scans over HTTP, for people at the door."""
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.catalog.model import Catalog
 from chalicelib.checkin.service import CheckInResult, SyncedScan
@@ -30,20 +31,25 @@ class DoorGuestView(Struct, frozen=True):
     admitted: bool
 
 
-class DoorTicketView(Struct, frozen=True):
-    """A ticket without its code. `event_name` and `tier_name` are null if the catalog no longer has the event or tier."""
+class TicketAtDoorView(Struct, frozen=True, kw_only=True):
+    """The fields of a ticket in replies to scans and on devices. `tier_name` is null if the catalog no longer has the tier."""
 
     id: str
     number: str | None
-    order_id: str
     state: TicketState
-    event_id: str
-    event_name: str | None
     tier_id: str
     tier_name: str | None
     attendee_name: str | None
     admits: int
     admitted: int
+
+
+class DoorTicketView(TicketAtDoorView, frozen=True, kw_only=True):
+    """A ticket without its code. `event_name` and `tier_name` are null if the catalog no longer has the event or tier."""
+
+    order_id: str
+    event_id: str
+    event_name: str | None
     remaining: int
     guests: list[DoorGuestView]
     checkins: list[CheckInView]
@@ -86,20 +92,27 @@ def checkin_view(checkin: CheckIn) -> CheckInView:
     return CheckInView(checkin.id, clock.iso(checkin.at), checkin.count, checkin.gate, checkin.device, checkin.by, checkin.seat)
 
 
-def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
-    event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
-    return DoorTicketView(
+def ticket_at_door_view(ticket: Ticket, catalog: Catalog) -> TicketAtDoorView:
+    tier = catalog.tiers.get(ticket.tier_id)
+    return TicketAtDoorView(
         id=ticket.id,
         number=ticket.seat_number(1),
-        order_id=ticket.purchase_id,
         state=ticket.state,
-        event_id=ticket.event_id,
-        event_name=event.name if event else None,
         tier_id=ticket.tier_id,
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
         admitted=ticket.admitted,
+    )
+
+
+def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
+    event = catalog.events.get(ticket.event_id)
+    return DoorTicketView(
+        **asdict(ticket_at_door_view(ticket, catalog)),
+        order_id=ticket.purchase_id,
+        event_id=ticket.event_id,
+        event_name=event.name if event else None,
         remaining=ticket.admits - ticket.admitted,
         guests=[
             DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.checkin_of(guest.seat) is not None)

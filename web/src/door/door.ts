@@ -21,10 +21,10 @@ const KEEP_SECONDS = 86_400; // the list is deleted this long after the doors cl
 /** `signed_out`: the session has ended, and the device continues with its list. `forbidden`: the account is not assigned here and gets no list. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
 
-/** The outcome of a scan. The ticket still admits `remaining` people. */
+/** The outcome of a scan. `ticket` has the name and number of the guest whose code was scanned. It still admits `remaining` people. */
 export interface Verdict {
   scan: ScanRecord;
-  ticket: { id: string; name: string | null; tier: string | null; number: string | null; admits: number; admitted: number } | null;
+  ticket: (ManifestTicket & { name: string | null }) | null;
   remaining: number;
   isOffline: boolean;
 }
@@ -216,11 +216,9 @@ export class Door {
     this.#verdict = {
       scan,
       ticket: ticket && {
-        id: ticket.id,
+        ...ticket,
         name: listed.guest ? listed.guest.name : ticket.attendee_name,
-        tier: ticket.tier_name,
         number: listed.guest?.number ?? ticket.number,
-        admits: ticket.admits,
         admitted,
       },
       remaining: ticket && !listed.guest ? ticket.admits - admitted : 0,

@@ -32,16 +32,15 @@ export class TicketList {
 
   /** Apply a reply about a ticket. A new ticket appears with the next refresh, because a reply has no digest. */
   async update(ticket: DoorTicket): Promise<ManifestTicket> {
-    const { id, number, state, tier_id, tier_name, attendee_name, admits, admitted } = ticket;
+    const { guests: _, duplicates, event_id, event_name, order_id, remaining, ...said } = ticket;
     const checkins = ticket.checkins.map(({ at, count, gate, seat }) => ({ at, count, gate, seat }));
-    const known = this.tickets.get(id);
-    const said = { id, number, state, tier_id, tier_name, attendee_name, admits, admitted, checkins };
+    const known = this.tickets.get(ticket.id);
     if (!known) {
-      const guests = ticket.guests.map((guest) => ({ ...guest, id: `${id}.${guest.seat}`, code_sha256: "" }));
-      return { ...said, void_reason: null, code_sha256: "", guests };
+      const guests = ticket.guests.map((guest) => ({ ...guest, id: `${ticket.id}.${guest.seat}`, code_sha256: "" }));
+      return { ...said, checkins, void_reason: null, code_sha256: "", guests };
     }
     const guests = known.guests.map((guest) => ({ ...guest, ...ticket.guests.find(({ seat }) => seat === guest.seat) }));
-    const changed = { ...known, ...said, guests };
+    const changed = { ...known, ...said, checkins, guests };
     await this.take([changed]);
     return changed;
   }

@@ -34,7 +34,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
       <p class="verdict-title">
         <span aria-hidden="true">{SIGNS[tone]}</span> {title}
       </p>
-      {ticket && <p class="verdict-who">{[ticket.name, ticket.tier, ticket.number].filter(Boolean).join(" · ")}</p>}
+      {ticket && <p class="verdict-who">{[ticket.name, ticket.tier_name, ticket.number].filter(Boolean).join(" · ")}</p>}
       {ticket && ticket.admits > 1 && <p class="verdict-who">{d.verdict.in(ticket.admitted, ticket.admits)}</p>}
       {!isIn && <p>{text}</p>}
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}

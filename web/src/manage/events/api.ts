@@ -2,6 +2,8 @@
 
 import { content, type Schemas } from "../../client";
 import { ifVersion, manager, withKey, type ManagedEvent } from "../api";
+import { toFields as tierFields, toValues as tierValues } from "../tickets/tier-values";
+import { toFields, toValues } from "./event-values";
 
 export type EventChanges = Schemas["EventChanges"];
 
@@ -35,9 +37,6 @@ export function toFormData(file: File): FormData {
   return form;
 }
 
-/** Requires all fields, so that a new field is a type error until the copy names it. `undefined` means that copies start without it. */
-type Copied<T> = { [field in keyof Required<T>]: T[field] };
-
 /**
  * Copy an event with its tickets and questions, as a draft without dates, pictures and sales. A repeated call with the same key finishes an
  * interrupted copy.
@@ -48,7 +47,7 @@ export async function duplicateEvent(event: ManagedEvent, name: string, key: str
     const created = await content(
       manager.POST("/events/{event_id}/tiers", {
         params: { ...eventPath(copy.id), header: withKey(`${key}-${tier.id}`.slice(0, 255)) },
-        body: copiedTier(tier),
+        body: copiedTier(tier, event.timezone),
       }),
     );
     if (!ADDONS.packages) continue;
@@ -62,46 +61,13 @@ export async function duplicateEvent(event: ManagedEvent, name: string, key: str
   return copy;
 }
 
-const copiedEvent = (event: ManagedEvent, name: string): Copied<Schemas["EventFields"]> => ({
+/** What the form of an event has, without times. */
+const copiedEvent = (event: ManagedEvent, name: string): Schemas["EventFields"] => ({
+  ...toFields({ ...toValues(event), starts_at: "", ends_at: "", on_sale_at: "" }),
   name,
-  venue: event.venue,
-  address: event.address,
-  city: event.city,
-  category: event.category,
-  description: event.description,
-  timezone: event.timezone,
-  waiting_room: event.waiting_room,
   waitlist: event.waitlist,
-  purchase_limit: event.purchase_limit,
-  hold_seconds: event.hold_seconds,
-  capacity: event.capacity,
-  starts_at: undefined,
-  ends_at: undefined,
-  on_sale_at: undefined,
-  guests_until: undefined,
-  image_url: undefined,
-  metadata: undefined,
-  promoter_id: undefined,
-  version: undefined,
 });
 
-const copiedTier = (tier: ManagedEvent["tiers"][number]): Copied<Schemas["TierFields"]> => ({
-  name: tier.name,
-  description: tier.description,
-  price_cents: tier.price_cents,
-  currency: tier.currency,
-  capacity: tier.capacity,
-  max_per_order: tier.max_per_order,
-  admits: tier.admits,
-  hidden: tier.hidden,
-  is_sponsorship: tier.is_sponsorship,
-  low_stock_at: tier.low_stock_at,
-  per_user_limit: undefined, // a tier shows the effective limit, which may come from the stage's settings
-  position: undefined,
-  on_sale: undefined,
-  sale_starts_at: undefined,
-  sale_ends_at: undefined,
-  image_url: undefined,
-  metadata: undefined,
-  version: undefined,
-});
+/** What the form of a ticket type has, without times. */
+const copiedTier = (tier: ManagedEvent["tiers"][number], timezone: string): Schemas["TierFields"] =>
+  tierFields({ ...tierValues(tier, timezone), sale_starts_at: "", sale_ends_at: "" }, timezone)!;

@@ -6,12 +6,14 @@ import { EventPicture } from "../../parts/event-picture";
 import { Form } from "../../parts/form";
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
-import { AreaField, CheckField, SelectField, TextField } from "../parts/fields";
+import { labels } from "../parts/field-table";
 import { SaveNote } from "../parts/save-note";
+import { TableFields, type RowChanges } from "../parts/table-fields";
 import { TheirChanges } from "../parts/their-changes";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { fromLocal } from "../zoned-time";
+import { EVENT_FIELDS, LINE_FIELDS } from "./event-fields";
 import type { EventValues } from "./event-values";
 
 interface Props {
@@ -24,57 +26,36 @@ interface Props {
 
 export function EventForm({ draft, event, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts("events");
-  const form = useRoomTexts("forms");
-  const f = own.fields;
+  const { language } = useTexts();
   const [zones] = useState(() => timezones(draft.values.timezone));
   const isDraft = event === null || event.status === "draft";
+  const changes: Record<string, RowChanges> = { timezone: { options: zones }, ...(!isDraft && { capacity: { note: own.capacityLater } }) };
   return (
     <div class="editor">
       <Form onSubmit={onSubmit} button={button}>
         {(errorOf) => {
-          const common = { draft, errorOf };
+          const common = { table: EVENT_FIELDS, draft, errorOf, changes };
+          const line = { table: LINE_FIELDS, draft, errorOf };
           return (
             <>
-              <TheirChanges draft={draft} labels={f} />
+              <TheirChanges draft={draft} labels={{ ...labels(EVENT_FIELDS, language), ...labels(LINE_FIELDS, language) }} />
               <fieldset class="fields">
                 <legend>{own.what}</legend>
-                <TextField {...common} name="name" label={f.name} required maxLength={200} />
-                <TextField {...common} name="venue" label={f.venue} maxLength={200} />
-                <TextField {...common} name="address" label={form.optional(f.address)} maxLength={200} />
-                <div class="pair">
-                  <TextField {...common} name="city" label={form.optional(f.city)} maxLength={100} />
-                  <TextField {...common} name="category" label={form.optional(f.category)} maxLength={100} />
-                </div>
-                <AreaField {...common} name="description" label={form.optional(f.description)} maxLength={10_000} rows={5} />
+                <TableFields {...common} place="what" />
               </fieldset>
               <fieldset class="fields">
                 <legend>{own.when}</legend>
-                <div class="pair">
-                  <TextField {...common} name="starts_at" label={f.starts_at} type="datetime-local" />
-                  <TextField {...common} name="ends_at" label={form.optional(f.ends_at)} type="datetime-local" />
-                </div>
-                <SelectField {...common} name="timezone" label={f.timezone} note={own.timezoneNote} options={zones} />
+                <TableFields {...common} place="when" />
               </fieldset>
               <fieldset class="fields">
                 <legend>{own.sale}</legend>
-                <TextField {...common} name="on_sale_at" label={form.optional(f.on_sale_at)} note={own.onSaleNote} type="datetime-local" />
-                <TextField {...common} name="capacity" label={form.optional(f.capacity)} note={isDraft ? own.capacityNote : own.capacityLater} type="number" min={1} max={1_000_000} />
+                <TableFields {...common} place="sale" />
                 <details class="more" open={errorOf("purchase_limit") !== null || errorOf("hold_seconds") !== null}>
                   <summary>{own.more}</summary>
                   <div class="fields">
-                    <TextField {...common} name="purchase_limit" label={form.optional(f.purchase_limit)} note={own.limitNote} type="number" min={1} max={1000} />
-                    <TextField {...common} name="hold_seconds" label={form.optional(f.hold_seconds)} note={own.holdNote} type="number" min={30} max={3600} />
-                    <CheckField {...common} name="has_line" label={f.has_line} note={own.lineNote} />
-                    {draft.values.has_line && (
-                      <>
-                        <div class="pair">
-                          <TextField {...common} name="wave_size" label={form.optional(f.wave_size)} type="number" min={1} max={100_000} />
-                          <TextField {...common} name="wave_seconds" label={form.optional(f.wave_seconds)} type="number" min={1} max={86_400} />
-                        </div>
-                        <TextField {...common} name="pass_seconds" label={form.optional(f.pass_seconds)} type="number" min={1} max={86_400} />
-                        <CheckField {...common} name="follow_stock" label={f.follow_stock} note={own.followNote} />
-                      </>
-                    )}
+                    <TableFields {...common} place="more" />
+                    <TableFields {...line} place="more" />
+                    {draft.values.has_line && <TableFields {...line} place="line" />}
                   </div>
                 </details>
               </fieldset>

@@ -1,7 +1,8 @@
 /** The audit log of an event. */
 
-import { eventTexts } from "./events";
-import { ticketTexts } from "./tickets";
+import { EVENT_FIELDS, LINE_FIELDS } from "../../events/event-fields";
+import { labels } from "../../parts/field-table";
+import { TIER_FIELDS } from "../../tickets/tier-fields";
 
 const actions: Record<string, string> = {
   "event.created": "Event created",
@@ -114,7 +115,7 @@ export const historyTexts = {
     fixed_amount: "fixed amount",
   } as Record<string, string>,
   changed: "changed",
-  fields: { ...eventTexts.fields, ...ticketTexts.fields, ...ownFields } as Record<string, string>,
+  fields: { ...labels(EVENT_FIELDS, "en"), ...labels(LINE_FIELDS, "en"), ...labels(TIER_FIELDS, "en"), ...ownFields } as Record<string, string>,
   details,
   gate: "Gate",
   device: "Device",

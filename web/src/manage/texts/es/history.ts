@@ -1,8 +1,9 @@
 /** The audit log of an event. */
 
 import type { historyTexts as english, ownFields as englishFields } from "../en/history";
-import { eventTexts } from "./events";
-import { ticketTexts } from "./tickets";
+import { EVENT_FIELDS, LINE_FIELDS } from "../../events/event-fields";
+import { labels } from "../../parts/field-table";
+import { TIER_FIELDS } from "../../tickets/tier-fields";
 
 const actions: Record<string, string> = {
   "event.created": "Evento creado",
@@ -113,7 +114,7 @@ export const historyTexts: typeof english = {
     fixed_amount: "importe fijo",
   },
   changed: "cambiado",
-  fields: { ...eventTexts.fields, ...ticketTexts.fields, ...ownFields },
+  fields: { ...labels(EVENT_FIELDS, "es"), ...labels(LINE_FIELDS, "es"), ...labels(TIER_FIELDS, "es"), ...ownFields },
   details,
   gate: "Puerta",
   device: "Dispositivo",

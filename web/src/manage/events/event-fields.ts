@@ -1,0 +1,112 @@
+/** The fields in the form of an event, in the order of the form. */
+
+import type { Schemas } from "../../client";
+import type { Row } from "../parts/field-table";
+
+export const EVENT_FIELDS = {
+  name: { kind: "text", place: "what", required: true, maxLength: 200, label: { en: "Name", es: "Nombre" } },
+  venue: { kind: "text", place: "what", maxLength: 200, label: { en: "Venue", es: "Recinto" } },
+  address: { kind: "text", place: "what", optional: true, maxLength: 200, label: { en: "Address", es: "Dirección" } },
+  city: { kind: "text", place: "what", half: true, optional: true, nullable: true, maxLength: 100, label: { en: "City", es: "Ciudad" } },
+  category: { kind: "text", place: "what", half: true, optional: true, nullable: true, maxLength: 100, label: { en: "Category", es: "Categoría" } },
+  description: { kind: "area", place: "what", optional: true, maxLength: 10_000, rows: 5, label: { en: "Description", es: "Descripción" } },
+  starts_at: { kind: "time", place: "when", half: true, label: { en: "Starts", es: "Empieza" } },
+  ends_at: { kind: "time", place: "when", half: true, optional: true, label: { en: "Ends", es: "Termina" } },
+  timezone: {
+    kind: "zone",
+    place: "when",
+    label: { en: "Time zone", es: "Zona horaria" },
+    note: { en: "All times on this page are in this time zone.", es: "Todas las horas de esta página son de esta zona horaria." },
+  },
+  on_sale_at: {
+    kind: "time",
+    place: "sale",
+    optional: true,
+    label: { en: "Sale opens", es: "Apertura de la venta" },
+    note: {
+      en: "Until then, people gather in a waiting room, and a draw decides the order. If you leave this empty, tickets go on sale as soon as you publish the event.",
+      es: "Hasta entonces, la gente espera en una sala y un sorteo decide el orden. Si lo dejas vacío, la venta empieza en cuanto publiques el evento.",
+    },
+  },
+  capacity: {
+    kind: "number",
+    place: "sale",
+    optional: true,
+    min: 1,
+    max: 1_000_000,
+    label: { en: "Event capacity", es: "Aforo del evento" },
+    note: {
+      en: "The total number of tickets for sale across all types. If empty, only the quantity of each type counts.",
+      es: "El total de entradas a la venta entre todos los tipos. Si está vacío, solo cuenta la cantidad de cada tipo.",
+    },
+  },
+  purchase_limit: {
+    kind: "number",
+    place: "more",
+    optional: true,
+    min: 1,
+    max: 1000,
+    label: { en: "Tickets per buyer", es: "Entradas por comprador" },
+    note: {
+      en: "How many tickets one person can buy in total. 2 to 4 is usual for an event that sells out.",
+      es: "Cuántas entradas puede comprar una persona en total. Lo habitual, si se van a agotar, es de 2 a 4.",
+    },
+  },
+  hold_seconds: {
+    kind: "number",
+    place: "more",
+    optional: true,
+    min: 30,
+    max: 3600,
+    label: { en: "Seconds to pay", es: "Segundos para pagar" },
+    note: {
+      en: "How long buyers have to pay. 180 is usual for cards, 600 if buyers need their bank's app.",
+      es: "El tiempo que tiene el comprador para pagar. Lo habitual es 180 con tarjeta y 600 si hace falta la aplicación del banco.",
+    },
+  },
+} satisfies { [name in keyof Schemas["EventFields"]]?: Row };
+
+/** The fields of `waiting_room`. `has_line` is its `enabled`. */
+export const LINE_FIELDS = {
+  has_line: {
+    kind: "check",
+    place: "more",
+    label: { en: "Waiting room", es: "Sala de espera" },
+    note: {
+      en: "Buyers enter in waves, in an order decided by a draw.",
+      es: "Los compradores entran por tandas, en el orden que decide un sorteo.",
+    },
+  },
+  wave_size: {
+    kind: "number",
+    place: "line",
+    half: true,
+    optional: true,
+    min: 1,
+    max: 100_000,
+    label: { en: "People per wave", es: "Personas por tanda" },
+  },
+  wave_seconds: {
+    kind: "number",
+    place: "line",
+    half: true,
+    optional: true,
+    min: 1,
+    max: 86_400,
+    label: { en: "Seconds between waves", es: "Segundos entre tandas" },
+  },
+  pass_seconds: {
+    kind: "number",
+    place: "line",
+    optional: true,
+    min: 1,
+    max: 86_400,
+    label: { en: "Seconds to choose tickets", es: "Segundos para elegir entradas" },
+  },
+  follow_stock: {
+    kind: "check",
+    place: "line",
+    label: { en: "Match wave size to remaining tickets", es: "Ajustar las tandas a las entradas que quedan" },
+    note: { en: "Waves get smaller as tickets run out.", es: "Las tandas se reducen a medida que se agotan las entradas." },
+  },
+} satisfies { [name in keyof Schemas["WaitingRoomConfig"] | "has_line"]?: Row };

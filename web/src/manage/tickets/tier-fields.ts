@@ -1,0 +1,92 @@
+/** The fields in the form of a ticket type or package, in the order of the form. */
+
+import type { Schemas } from "../../client";
+import type { Row } from "../parts/field-table";
+
+export const TIER_FIELDS = {
+  name: { kind: "text", place: "main", required: true, maxLength: 200, label: { en: "Name", es: "Nombre" } },
+  description: { kind: "area", place: "main", optional: true, maxLength: 10_000, label: { en: "Description", es: "Descripción" } },
+  price_cents: {
+    kind: "price",
+    place: "main",
+    half: true,
+    required: true,
+    maxLength: 14,
+    label: { en: "Price", es: "Precio" },
+    note: { en: "Per ticket or package. Enter 0 if it is free.", es: "Por entrada o paquete. Pon 0 si es gratis." },
+  },
+  currency: {
+    kind: "text",
+    place: "main",
+    half: true,
+    required: true,
+    maxLength: 3,
+    label: { en: "Currency", es: "Moneda" },
+    note: { en: "Three letters. The whole event uses the same currency.", es: "Tres letras. Todo el evento usa la misma moneda." },
+  },
+  capacity: {
+    kind: "number",
+    place: "main",
+    half: true,
+    optional: true,
+    min: 1,
+    max: 1_000_000,
+    label: { en: "Quantity", es: "Cantidad" },
+    note: {
+      en: "How many you sell in total. If empty, only the event's capacity counts.",
+      es: "Cuántas vendes en total. Si está vacío, solo cuenta el aforo del evento.",
+    },
+  },
+  admits: {
+    kind: "number",
+    place: "main",
+    half: true,
+    required: true,
+    min: 1,
+    max: 100,
+    label: { en: "People admitted", es: "Personas que entran" },
+    note: { en: "How many people each ticket or package admits.", es: "A cuántas personas da acceso cada entrada o paquete." },
+  },
+  sale_starts_at: { kind: "time", place: "more", half: true, optional: true, label: { en: "On sale from", es: "A la venta desde" } },
+  sale_ends_at: { kind: "time", place: "more", half: true, optional: true, label: { en: "On sale until", es: "A la venta hasta" } },
+  max_per_order: {
+    kind: "number",
+    place: "more",
+    half: true,
+    optional: true,
+    min: 1,
+    max: 50,
+    label: { en: "Maximum per order", es: "Máximo por pedido" },
+  },
+  low_stock_at: {
+    kind: "number",
+    place: "more",
+    half: true,
+    optional: true,
+    min: 0,
+    max: 1_000_000,
+    label: { en: "Low-stock alarm", es: "Alarma de pocas entradas" },
+    note: {
+      en: "The operators get an alarm when only this many are left.",
+      es: "El equipo técnico recibe una alarma cuando quedan tan pocas.",
+    },
+  },
+  is_sponsorship: {
+    kind: "check",
+    place: "more",
+    label: { en: "Sponsorship", es: "Patrocinio" },
+    note: {
+      en: "Shown to buyers as a sponsorship, and marked as one in sales reports.",
+      es: "Se muestra como patrocinio a los compradores y se distingue en los informes de ventas.",
+    },
+  },
+  hidden: {
+    kind: "check",
+    place: "more",
+    label: { en: "Hide from lists", es: "Ocultar en las listas" },
+    note: {
+      en: "Not listed anywhere. Anyone who has the link can buy it.",
+      es: "No aparece en ninguna lista. Quien tenga el enlace puede comprarla.",
+    },
+  },
+} satisfies { [name in keyof Schemas["TierFields"]]?: Row };
