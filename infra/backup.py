@@ -21,6 +21,7 @@ from bootstrap.aws_errors import store_failure
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, settings
 from infra import tables
+from infra.template.stages import addon_names
 
 FORMAT = 1
 # Every sale changes these two. If neither changed while the others were read, the files fit together.
@@ -93,7 +94,7 @@ def save(folder: Path) -> Manifest:
 
 
 def _save_tables(folder: Path) -> Manifest:
-    features = sorted(tables.definitions(), key=lambda feature: (feature not in WATCHED, feature))
+    features = sorted(_definitions(), key=lambda feature: (feature not in WATCHED, feature))
     saved = {}
     for feature in features:
         _say(f"  {feature} ...")
@@ -109,13 +110,18 @@ def _save_tables(folder: Path) -> Manifest:
     return manifest
 
 
+def _definitions() -> dict[str, tables.TableDefinition]:
+    """Return the tables of the current stage, which has none of add-ons that it leaves out."""
+    return tables.definitions(addon_names(settings.current().stage))
+
+
 def load(folder: Path) -> Manifest:
     """Load the files into the tables of the current stage, which must exist and be empty, and compare the tables with the files.
 
     Raises BackupError. After an interrupted run, empty or delete the tables and start again.
     """
     manifest = read_manifest(folder)
-    definitions = tables.definitions()
+    definitions = _definitions()
     if unknown := sorted(manifest.tables.keys() - definitions.keys()):
         raise BackupError(f"This version of Fairgate has no table {', '.join(unknown)}. Load with the version that saved this backup.")
     for feature in definitions:
@@ -140,7 +146,7 @@ def load(folder: Path) -> Manifest:
 def drill(folder: Path) -> Manifest:
     """Load a backup into new tables of the stage `<stage>-drill`, compare them, and delete them. Raises BackupError."""
     with settings.override(stage=f"{settings.current().stage}-drill"):
-        definitions = tables.definitions()
+        definitions = _definitions()
         created = tables.create_all(dynamo.client())
         try:
             if len(created) < len(definitions):

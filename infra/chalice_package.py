@@ -57,7 +57,8 @@ def _complete_config(folder: Path, stage: str, architecture: str) -> None:
     file = folder / "config.json"
     config = json.loads(file.read_bytes())
     config["lambda_architecture"] = architecture
-    for function in functions.MADE_BY_CHALICE:
+    present = functions.functions_of(stage)
+    for function in (name for name in functions.MADE_BY_CHALICE if name in present):
         name = f"policy-{function}.json"
         (folder / name).write_text(json.dumps(functions.policy(stage, function)))
         config["lambda_functions"].setdefault(function, {})["iam_policy_file"] = name

@@ -23,7 +23,7 @@ from bootstrap import aws_stage, env_file, interrupts
 from chalicelib.foundation import settings
 from infra.deploy.account import explain
 from infra.event_sources import lambda_record
-from infra.template.functions import FUNCTIONS, SCHEDULED, dead_letters_id
+from infra.template.functions import FUNCTIONS, SCHEDULED, dead_letters_id, functions_of
 from infra.template.queues import dead_letters_name
 
 WAIT_SECONDS = 2  # with a wait, SQS asks all its servers and misses no letter
@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
         aws_stage.require(os.environ)
         current = settings.current()
         create_client = client_of or boto3.session.Session(region_name=current.region).client
-        names: Sequence[str] = chosen.functions or QUEUES
+        names: Sequence[str] = chosen.functions or _queues_of(current.stage)
         left = sum(_handle(create_client, current.stage, name, replays=chosen.replay, discards=chosen.discard) for name in names)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
@@ -259,6 +259,12 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
         return _failed(f"{explain(error)} Letters that were not replayed stay in their queues and become visible again within an hour.")
     print(f"Letters left: {left}." if left else "No letters are left.")
     return 1 if left else 0
+
+
+def _queues_of(stage: str) -> list[str]:
+    """Return the queues that the stage may have."""
+    present = functions_of(stage)
+    return [name for name in QUEUES if name == MAIL_REPORTS or name.replace("-", "_") in present]
 
 
 def _handle(client_of: ClientOf, stage: str, name: str, *, replays: bool, discards: bool) -> int:

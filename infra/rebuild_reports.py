@@ -15,6 +15,7 @@ from bootstrap.aws_errors import store_failure
 from chalicelib.addons.reports import projection
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
+from infra.template.stages import addon_names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ArgumentParser(prog="python -m infra.rebuild_reports", description="Rebuild the reports; see docs/changes.md.").parse_args(argv)
         aws_stage.require(os.environ)
+        stage = settings.current().stage
+        if "reports" not in addon_names(stage):
+            return _fail(f"stage {stage} has no reports: the add-on is left out of FAIRGATE_ADDONS", 2)
         with redirect_stdout(sys.stderr):
-            print(f"Rebuilding the reports of stage {settings.current().stage}; this takes some minutes ...", flush=True)
+            print(f"Rebuilding the reports of stage {stage}; this takes some minutes ...", flush=True)
             report = projection.rebuild(time.sleep)
     except projection.RebuildConflict:
         return _fail("another rebuild has started; wait until it has finished", 1)

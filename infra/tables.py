@@ -1,13 +1,15 @@
 """The definitions of all tables, collected from the features' models, for local runs, tests and deployments."""
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import chalicelib
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import settings
+from infra.template.stages import addon_names
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -21,17 +23,23 @@ STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 @cache
-def models() -> tuple[type[dynamo.Table], ...]:
-    """Return every PynamoDB model of every feature."""
+def models(addons: Sequence[str] = settings.ADDONS) -> tuple[type[dynamo.Table], ...]:
+    """Return every PynamoDB model of the core and of these add-ons. Other add-ons are not imported."""
     for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
-        import_module(module.name)
-    return tuple(model for model in _descendants(dynamo.Table) if model.__module__.startswith("chalicelib."))
+        if _is_wanted(module.name, addons):
+            import_module(module.name)
+    return tuple(model for model in _descendants(dynamo.Table) if _is_wanted(model.__module__, addons))
 
 
-def definitions() -> dict[str, TableDefinition]:
+def _is_wanted(module: str, addons: Sequence[str]) -> bool:
+    top, feature, name = [*module.split("."), "", ""][:3]
+    return top == "chalicelib" and (feature != "addons" or not name or name in addons)
+
+
+def definitions(addons: Sequence[str] = settings.ADDONS) -> dict[str, TableDefinition]:
     """Return feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
     by_feature = {feature: _string_key(key) for feature, (key, _) in _WITHOUT_MODEL.items()}
-    for model in models():
+    for model in models(addons):
         definition = _definition(model)
         known = by_feature.setdefault(model.feature, definition)
         if known["KeySchema"] != definition["KeySchema"]:
@@ -72,7 +80,7 @@ def create_all(client: "DynamoDBClient") -> list[str]:
     Tables of an earlier version get missing streams and indexes.
     """
     ttl, streams, created = ttl_attributes(), streamed(), []
-    for feature, definition in definitions().items():
+    for feature, definition in definitions(addon_names(settings.current().stage)).items():
         name = dynamo.table_name(feature)
         stream: Any = {"StreamSpecification": {"StreamEnabled": True, **STREAM_VIEW}} if feature in streams else {}
         try:

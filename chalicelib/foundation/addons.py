@@ -5,7 +5,7 @@ finds an add-on's modules by name, so an add-on that is off is never imported. T
 routes of a process cannot change later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from chalicelib.foundation import settings
 
-_PACKAGE = "chalicelib.addons"
+PACKAGE = "chalicelib.addons"
 
 
 class Addon(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,12 @@ class Kept(Struct, frozen=True):
 @cache
 def enabled() -> dict[str, Addon]:
     """Return the add-ons that are on, by name. Raises SettingsError if FAIRGATE_ADDONS is malformed."""
-    return {name: import_module(f"{_PACKAGE}.{name}").ADDON for name in settings.addons_of_process()}
+    return declared(settings.addons_of_process())
+
+
+def declared(names: Sequence[str]) -> dict[str, Addon]:
+    """Return the declarations of these add-ons, by name."""
+    return {name: import_module(f"{PACKAGE}.{name}").ADDON for name in names}
 
 
 def is_on(name: str) -> bool:
@@ -64,8 +69,16 @@ def is_on(name: str) -> bool:
 
 def routes() -> list[Any]:
     """Return the modules with the routes of the enabled add-ons."""
-    named = [(name, module) for name, addon in enabled().items() for module in (addon.routes, *_shared(addon))]
-    return [_module(name, module) for name, module in named]
+    return [import_module(name) for name in route_modules(enabled())]
+
+
+def route_modules(addons: Mapping[str, Addon]) -> list[str]:
+    """Return the names of the modules with the routes of these add-ons."""
+    named = []
+    for name, addon in addons.items():
+        shared = [module for other, module in addon.routes_with.items() if other in addons]
+        named += [f"{PACKAGE}.{name}.{module}" for module in (addon.routes, *shared)]
+    return named
 
 
 def jobs() -> list[Any]:
@@ -79,9 +92,5 @@ def hooks(hook: str) -> list[Any]:
     return [getattr(_module(name, module), attribute) for name, (module, _, attribute) in named if attribute]
 
 
-def _shared(addon: Addon) -> list[str]:
-    return [module for other, module in addon.routes_with.items() if is_on(other)]
-
-
 def _module(addon: str, name: str) -> Any:
-    return import_module(f"{_PACKAGE}.{addon}.{name}")
+    return import_module(f"{PACKAGE}.{addon}.{name}")

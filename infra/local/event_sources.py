@@ -17,7 +17,7 @@ def create_poller(
     app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
 ) -> StreamPoller:
     """Create a poller that calls the app's functions. Changes that fail go to the log, instead of AWS's queue of dead letters."""
-    sources = [(function, feature) for function, features in CONSUMERS.items() for feature in features]
+    sources = [(function, feature) for function, features in CONSUMERS.items() if function in app.handler_map for feature in features]
     return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources], clock)
 
 

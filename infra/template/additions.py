@@ -2,23 +2,25 @@
 
 from typing import Any
 
+from chalicelib.foundation import addons
 from infra.template import alarms, api, cdn, dashboard, functions, images, mails, stored_tables, web_acl
-from infra.template.stages import Template
+from infra.template.stages import Template, addon_names
 
 
 def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
     """Return the additions for a stage; `routes` are the app's: path -> method -> route.
 
     With `snapstart` API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
-    Raises ValueError if the stage's settings name an unknown function or table.
+    Add-ons that the stage leaves out add nothing. Raises ValueError if the stage's settings name a function or table that it does not have.
     """
+    routes = _routes_of(stage, routes)
     return {
         "Resources": {
             **stored_tables.resources(stage),
             **functions.resources(stage, architecture, snapstart=snapstart),
             **images.resources(stage),
             **mails.resources(stage),
-            **functions.event_source_mappings(),
+            **functions.event_source_mappings(stage),
             **api.resources(stage, routes, snapstart=snapstart),
             **cdn.resources(stage, routes),
             **web_acl.resources(stage),
@@ -28,3 +30,15 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
         },
         "Outputs": {**cdn.outputs(stage), **mails.outputs(stage)},
     }
+
+
+def _routes_of(stage: str, routes: dict[str, Any]) -> dict[str, Any]:
+    """Return the routes of the core, and those of the stage's add-ons."""
+    wanted = set(addons.route_modules(addons.declared(addon_names(stage))))
+
+    def is_served(route: Any) -> bool:
+        module = route.view_function.__module__
+        return module in wanted or not module.startswith(f"{addons.PACKAGE}.")
+
+    served = {path: {method: route for method, route in methods.items() if is_served(route)} for path, methods in routes.items()}
+    return {path: methods for path, methods in served.items() if methods}

@@ -6,10 +6,9 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.foundation import log
-from infra import event_sources
 from infra.template import mails
-from infra.template.functions import FUNCTIONS, dead_letters_id, logs_id
-from infra.template.stages import Template, stack_settings
+from infra.template.functions import FUNCTIONS, consumers_of, dead_letters_id, functions_of, logs_id
+from infra.template.stages import Template, addon_names, stack_settings
 
 RUNBOOK = "docs/runbook.md"
 MINUTE, MINUTES, HOUR, DAY = 60, 300, 3600, 86_400
@@ -61,6 +60,7 @@ DELIVERY_RATE = f"100 * {_filled('delivered')} / ({_sum(DELIVERY_ENDS)})"
 
 def alarms(stage: str) -> list[Alarm]:
     """Return all alarms of a stage."""
+    wanted, ages, runs = addon_names(stage), _ages_of_changes(stage), _runs(stage)
     payments = _sum(("declined", "paid"))
     return [
         Alarm("errors", f"100 * {_filled('failed')} / requests", _requests(stage, MINUTES), 1),
@@ -83,8 +83,16 @@ def alarms(stage: str) -> list[Alarm]:
             30,
         ),
         Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
-        Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3),
-        Alarm("mails-given-up", "given_up", {"given_up": _own(stage, "notifications_given_up", MINUTES)}, 0),
+        *(
+            [Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3)]
+            if "messages" in wanted
+            else []
+        ),
+        *(
+            [Alarm("mails-given-up", "given_up", {"given_up": _own(stage, "notifications_given_up", MINUTES)}, 0)]
+            if "messages" in wanted
+            else []
+        ),
         # SES pauses senders with 10 % bounces or 0.5 % complaints. Below this number of mails, one complaint would set off the alarm.
         Alarm(
             "mails-unwanted",
@@ -108,15 +116,23 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
-        *_alarms_on_sums("throttles", _throttles(), times=2),
-        *_alarms_on_sums("function-errors", _function_errors(), times=2),
+        *_alarms_on_sums("throttles", _throttles(stage), times=2),
+        *_alarms_on_sums("function-errors", _function_errors(stage), times=2),
         *_alarms_on_sums("dead-letters", _dead_letters(stage)),
-        Alarm("changes-late", f"MAX([{', '.join(map(_filled, _ages_of_changes()))}])", _ages_of_changes(), 60_000, times=3),
-        Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
-        Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
+        Alarm("changes-late", f"MAX([{', '.join(map(_filled, ages))}])", ages, 60_000, times=3),
+        *(
+            [Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50)]
+            if "outgoing_webhooks" in wanted
+            else []
+        ),
+        *(
+            [Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3)]
+            if "outgoing_webhooks" in wanted
+            else []
+        ),
         Alarm("sweep-silent", _filled("runs"), {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
         # The product is zero if one function is silent, because a function that is not called has no metrics.
-        Alarm("jobs-silent", " * ".join(map(_filled, _runs())), _runs(), 1, below=True, silence="breaching"),
+        *([Alarm("jobs-silent", " * ".join(map(_filled, runs)), runs, 1, below=True, silence="breaching")] if runs else []),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
 
@@ -195,26 +211,26 @@ def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
     return _metric("AWS/Lambda", name, stat, MINUTES, FunctionName={"Ref": FUNCTIONS[function]})
 
 
-def _runs() -> dict[str, Metric]:
+def _runs(stage: str) -> dict[str, Metric]:
     """Return the runs of the jobs of each minute, except the sweep, which counts its own runs."""
-    return {f"runs_{name}": _lambda("Invocations", name) for name in EACH_MINUTE}
+    return {f"runs_{name}": _lambda("Invocations", name) for name in EACH_MINUTE if name in functions_of(stage)}
 
 
-def _throttles() -> dict[str, Metric]:
-    return {f"throttles_{name}": _lambda("Throttles", name) for name in FUNCTIONS}
+def _throttles(stage: str) -> dict[str, Metric]:
+    return {f"throttles_{name}": _lambda("Throttles", name) for name in functions_of(stage)}
 
 
-def _ages_of_changes() -> dict[str, Metric]:
-    return {f"age_{name}": _lambda("IteratorAge", name, "Maximum") for name in event_sources.CONSUMERS}
+def _ages_of_changes(stage: str) -> dict[str, Metric]:
+    return {f"age_{name}": _lambda("IteratorAge", name, "Maximum") for name in consumers_of(stage)}
 
 
-def _function_errors() -> dict[str, Metric]:
+def _function_errors(stage: str) -> dict[str, Metric]:
     """Return the errors of functions that run in the background; errors of the others count as errors of the API."""
-    return {f"errors_{name}": _lambda("Errors", name) for name in FUNCTIONS if dead_letters_id(name) is not None}
+    return {f"errors_{name}": _lambda("Errors", name) for name in functions_of(stage) if dead_letters_id(name) is not None}
 
 
 def _dead_letters(stage: str) -> dict[str, Metric]:
-    queues = {name: dead_letters_id(name) for name in FUNCTIONS}
+    queues = {name: dead_letters_id(name) for name in functions_of(stage)}
     if mails.uses_ses(stage):
         queues["mail_reports"] = mails.DEAD_LETTERS
     return {
@@ -235,7 +251,7 @@ def _metric_filters(stage: str) -> Template:
             stage, "AccessLogs", "purchase_steps_failed", f'{{ ($.method = "POST") && ($.status = "5*") && ({steps}) }}'
         ),
     }
-    for name, logical_id in FUNCTIONS.items():
+    for name, logical_id in functions_of(stage).items():
         filters[f"{logical_id}Refused"] = _metric_filter(stage, logs_id(name), "access_refused", '"AccessDeniedException"')
         filters[f"{logical_id}SettingsWrong"] = _metric_filter(stage, logs_id(name), "settings_wrong", '{ $.message = "settings.wrong" }')
     return filters

@@ -10,7 +10,7 @@ from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import read
 from infra.local.pages import PAGE_POLICY, PAYMENT_POLICY
 from infra.template import images
-from infra.template.stages import ROOT, Template, function_settings, stack_settings
+from infra.template.stages import ROOT, Template, addon_names, function_settings, stack_settings
 
 API_STAGE = "api"
 # The only page that loads Stripe's script, for shops that take cards on their own page; infra/local/pages.py has the same.
@@ -96,7 +96,7 @@ def _is_public_document(operation: Operation) -> bool:
 
 
 def _distribution(stage: str, routes: dict[str, Any]) -> Template:
-    settings = stack_settings(stage)
+    settings, has_images = stack_settings(stage), "images" in addon_names(stage)
     certificate: Template = {"CloudFrontDefaultCertificate": True}
     if settings.domain:
         certificate = {
@@ -112,10 +112,10 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "PriceClass": settings.price_class,
         "Aliases": [settings.domain] if settings.domain else [],
         "ViewerCertificate": certificate,
-        "Origins": [_web_origin(), _api_origin(stage), images.origin()],
+        "Origins": [_web_origin(), _api_origin(stage), *([images.origin()] if has_images else [])],
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
-            _IMAGES,
+            *([_IMAGES] if has_images else []),
             *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _CHECKOUT_PAGES),
             *(
                 {

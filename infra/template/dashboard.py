@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.foundation import log
-from infra import event_sources
 from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, MINUTE
-from infra.template.functions import FUNCTIONS, dead_letters_id
-from infra.template.stages import Template
+from infra.template.functions import FUNCTIONS, consumers_of, dead_letters_id, functions_of
+from infra.template.stages import Template, addon_names
 
 WIDTH, HEIGHT = 8, 6
 COLUMNS = 24 // WIDTH
+_WEBHOOKS = ("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")
 
 
 def resources(stage: str) -> Template:
@@ -28,7 +28,9 @@ def resources(stage: str) -> Template:
 
 def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
     """Return title, statistic and metrics of each graph, in the dashboard's format: namespace, name, dimensions."""
-    api = ["ApiName", f"fairgate-{stage}", "Stage", "api"]
+    api, wanted = ["ApiName", f"fairgate-{stage}", "Stage", "api"], addon_names(stage)
+    ages = {"messages": "mail_oldest_seconds", "outgoing_webhooks": "outgoing_webhooks_oldest_seconds"}
+    unsent = [gauge for addon, gauge in ages.items() if addon in wanted]
 
     def own(*names: str) -> list[list[str]]:
         for name in names:
@@ -37,10 +39,10 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         return [[log.NAMESPACE, name, "service", log.SERVICE, "stage", stage] for name in names]
 
     def each_function(name: str) -> list[list[str]]:
-        return [["AWS/Lambda", name, "FunctionName", f"${{{logical_id}}}"] for logical_id in FUNCTIONS.values()]
+        return [["AWS/Lambda", name, "FunctionName", f"${{{logical_id}}}"] for logical_id in functions_of(stage).values()]
 
-    consumers = [f"${{{FUNCTIONS[name]}}}" for name in event_sources.CONSUMERS]
-    queues = [queue for queue in map(dead_letters_id, FUNCTIONS) if queue is not None]
+    consumers = [f"${{{FUNCTIONS[name]}}}" for name in consumers_of(stage)]
+    queues = [queue for queue in map(dead_letters_id, functions_of(stage)) if queue is not None]
     dead_letters = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", f"${{{queue}.QueueName}}"] for queue in queues]
     return [
         ("Requests", "Sum", [["AWS/ApiGateway", name, *api] for name in ("Count", "4XXError", "5XXError")]),
@@ -73,9 +75,9 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
                 "notifications_given_up",
             ),
         ),
-        ("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers")),
-        ("Webhooks of promoters", "Sum", own("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")),
-        ("Age of the oldest unsent message (s)", "Maximum", own("mail_oldest_seconds", "outgoing_webhooks_oldest_seconds")),
+        *([("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers"))] if "waitlist" in wanted else []),
+        *([("Webhooks of promoters", "Sum", own(*_WEBHOOKS))] if "outgoing_webhooks" in wanted else []),
+        *([("Age of the oldest unsent message (s)", "Maximum", own(*unsent))] if unsent else []),
         (
             "Age of unprocessed changes (ms)",
             "Maximum",

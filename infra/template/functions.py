@@ -6,9 +6,10 @@ function of their own, so that a drop and a flood of webhooks cannot take each o
 
 import sys
 
+from chalicelib.foundation import addons, settings
 from infra import event_sources, tables
 from infra.template import mails, permissions, queues
-from infra.template.stages import Template, function_settings, stack_settings
+from infra.template.stages import Template, addon_names, function_settings, stack_settings
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS = "Webhooks"
@@ -22,6 +23,9 @@ FUNCTIONS = {
 }
 MADE_BY_CHALICE = tuple(name for name in FUNCTIONS if name != "webhooks")
 
+# Function -> the add-on that it belongs to.
+_ADDON_OF = {function: name for name, addon in addons.declared(settings.ADDONS).items() for function in addon.functions}
+
 BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormation chooses its name
 
 ALIAS = "live"
@@ -30,15 +34,27 @@ LOG_DAYS = 30
 MAX_EVENT_AGE_SECONDS = 600
 
 
+def functions_of(stage: str) -> dict[str, str]:
+    """Return the functions of a stage and their logical ids: FUNCTIONS without those of add-ons that it leaves out."""
+    wanted = addon_names(stage)
+    return {name: logical_id for name, logical_id in FUNCTIONS.items() if name not in _ADDON_OF or _ADDON_OF[name] in wanted}
+
+
+def consumers_of(stage: str) -> dict[str, tuple[str, ...]]:
+    """Return the functions of a stage that receive changes, and the features whose tables' changes they receive."""
+    present = functions_of(stage)
+    return {function: features for function, features in event_sources.CONSUMERS.items() if function in present}
+
+
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     """Return the additions to the functions of a stage."""
-    reserved = stack_settings(stage).reserved_concurrency
-    if unknown := reserved.keys() - FUNCTIONS:
+    reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
+    if unknown := reserved.keys() - present:
         raise ValueError(
-            f"reserved_concurrency of stage {stage} names {min(unknown)}, which is not a function; the functions are {', '.join(FUNCTIONS)}"
+            f"reserved_concurrency of stage {stage} names {min(unknown)}, which is not a function; the functions are {', '.join(present)}"
         )
     made: Template = {}
-    for name, logical_id in FUNCTIONS.items():
+    for name, logical_id in present.items():
         properties: Template = {
             "Environment": {"Variables": _variables(stage)},
             "LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}},
@@ -67,7 +83,8 @@ def policy(stage: str, function: str) -> Template:
 
 def _variables(stage: str) -> Template:
     """Return the environment variables that come from the stack instead of the stage's settings."""
-    return {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}, **mails.variables(stage)}
+    bucket = {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}} if "images" in addon_names(stage) else {}
+    return {**bucket, **mails.variables(stage)}
 
 
 def logs_id(function: str) -> str:
@@ -143,11 +160,11 @@ def _invoke_permission() -> Template:
     }
 
 
-def event_source_mappings() -> Template:
+def event_source_mappings(stage: str) -> Template:
     """Return a mapping for each function and each of its tables. Changes that fail all attempts go to the function's dead letters."""
     return {
         f"{FUNCTIONS[function]}{tables.logical_id(feature).removeprefix('Table')}Changes": _mapping(function, feature)
-        for function, features in event_sources.CONSUMERS.items()
+        for function, features in consumers_of(stage).items()
         for feature in features
     }
 

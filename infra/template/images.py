@@ -4,13 +4,16 @@ The bucket notifies EventBridge, which calls the function. So CloudFormation can
 """
 
 from infra.template.functions import BUCKET, FUNCTIONS
-from infra.template.stages import Template, stack_settings
+from infra.template.stages import Template, addon_names, stack_settings
 
 # Days for which uploads and their outcomes are kept.
 _DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}
 
 
 def resources(stage: str) -> Template:
+    """Return the bucket and what checks its files; nothing for a stage without the add-on."""
+    if "images" not in addon_names(stage):
+        return {}
     return {
         BUCKET: _bucket(),
         "ImagesBucketPolicy": _policy(),

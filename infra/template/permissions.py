@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from infra import event_sources
+from infra import event_sources, tables
 from infra.template import mails
+from infra.template.stages import addon_names
 
 Statement = dict[str, Any]
 
@@ -166,6 +167,16 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+# Function -> table of the core -> the add-ons for whose sake alone the function uses it.
+ONLY_FOR: dict[str, dict[str, set[str]]] = {
+    "follow_changes": {
+        "buyers": {"waitlist"},
+        "email-notifications": {"messages"},
+        "inventory": {"waitlist"},
+        "purchases": {"waitlist"},
+    },
+}
+
 # Function -> prefix in the bucket for images -> actions of S3. Only callers that may list the bucket learn that a file is missing.
 FILES: dict[str, dict[str, str]] = {
     "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
@@ -183,14 +194,14 @@ _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListSt
 def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> Statement:
     """Return the policy of a function. `logs` and `dead_letters` are the logical ids of its log group and its queue."""
     statements = [
-        *_use_tables(stage, TABLES[function]),
+        *_use_tables(stage, tables_of(stage, function)),
         {
             "Sid": "NeverChangeLedgerAndAudit",
             "Effect": "Deny",
             "Action": [f"dynamodb:{action}" for action in _CHANGES],
             "Resource": [_table(stage, feature) for feature in APPEND_ONLY],
         },
-        *_use_files(FILES.get(function, {})),
+        *_use_files(FILES.get(function, {}) if "images" in addon_names(stage) else {}),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
         # X-Ray does not support resources.
         _allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
@@ -211,10 +222,21 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _use_tables(stage: str, tables: dict[str, str]) -> list[Statement]:
+def tables_of(stage: str, function: str) -> dict[str, str]:
+    """Return what TABLES says of a function, without what only add-ons need that the stage leaves out."""
+    wanted = set(addon_names(stage))
+    present, only_for = tables.definitions(addon_names(stage)), ONLY_FOR.get(function, {})
+    return {
+        table: actions
+        for table, actions in TABLES[function].items()
+        if table.partition("/")[0] in present and (table not in only_for or only_for[table] & wanted)
+    }
+
+
+def _use_tables(stage: str, used: dict[str, str]) -> list[Statement]:
     """Return one statement for all tables with the same actions, because a role's policies may have at most 10,240 characters."""
     by_actions: dict[str, list[str]] = {}
-    for table, actions in tables.items():
+    for table, actions in used.items():
         by_actions.setdefault(actions, []).append(table)
     return [
         _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in same_actions])

@@ -57,6 +57,13 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("domain and certificate_arn belong together; set both or neither")
 
 
+def addon_names(stage: str) -> tuple[str, ...]:
+    """Return the add-ons of a deployed stage; of any other stage, those of this process. Raises SettingsError."""
+    if stage not in deployed_stages():
+        return settings.addons_of_process()
+    return settings.read(function_settings(stage)["Environment"]["Variables"]).addon_names
+
+
 def deployed_stages() -> list[str]:
     """Return all stages except that of local runs."""
     return [stage for stage in _config()["stages"] if stage != LOCAL]

@@ -8,13 +8,13 @@ import json
 
 from infra import tables
 from infra.template.permissions import APPEND_ONLY
-from infra.template.stages import Template, Throughput, stack_settings
+from infra.template.stages import Template, Throughput, addon_names, stack_settings
 
 
 def resources(stage: str) -> Template:
     """Return logical id -> AWS::DynamoDB::Table."""
     throughput = stack_settings(stage).warm_throughput
-    definitions = tables.definitions()
+    definitions = tables.definitions(addon_names(stage))
     if unknown := throughput.keys() - definitions:
         raise ValueError(
             f"warm_throughput of stage {stage} names {min(unknown)}, which is not a table; the tables are {', '.join(definitions)}"
