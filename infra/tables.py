@@ -22,9 +22,13 @@ _WITHOUT_MODEL = {"inventory": ("id", "The shards of stocks, with the holds on t
 STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
+def models(addons: Sequence[str] | None = None) -> tuple[type[dynamo.Table], ...]:
+    """Return every PynamoDB model of the core and of these add-ons; None: those of this process. Other add-ons are not imported."""
+    return _models(settings.addons_of_process() if addons is None else tuple(addons))
+
+
 @cache
-def models(addons: Sequence[str] = settings.ADDONS) -> tuple[type[dynamo.Table], ...]:
-    """Return every PynamoDB model of the core and of these add-ons. Other add-ons are not imported."""
+def _models(addons: Sequence[str]) -> tuple[type[dynamo.Table], ...]:
     for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
         if _is_wanted(module.name, addons):
             import_module(module.name)
@@ -36,7 +40,7 @@ def _is_wanted(module: str, addons: Sequence[str]) -> bool:
     return top == "chalicelib" and (feature != "addons" or not name or name in addons)
 
 
-def definitions(addons: Sequence[str] = settings.ADDONS) -> dict[str, TableDefinition]:
+def definitions(addons: Sequence[str] | None = None) -> dict[str, TableDefinition]:
     """Return feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
     by_feature = {feature: _string_key(key) for feature, (key, _) in _WITHOUT_MODEL.items()}
     for model in models(addons):

@@ -45,6 +45,7 @@ hypothesis.settings.load_profile("tests")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     seeds.add_options(parser)
+    parser.addoption("--addons", choices=["all", "none"], default="all", help="none: run the tests of the core without the add-ons")
     parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
@@ -54,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stop_the_tracer_of_a_controller(config)
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
+    os.environ[f"{settings.PREFIX}ADDONS"] = config.option.addons
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
@@ -98,8 +100,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize("store_engine", ["local", "moto"], indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--addons=none`, collect only the tests of the core's features: others import add-ons."""
+    is_left_out = collection_path.suffix == ".py" and not _is_of_a_feature(collection_path)
+    return True if config.option.addons == "none" and (collection_path == TESTS / "addons" or is_left_out) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Mark the slow tests, and the tests without coverage, because coverage's tracer nearly doubles the time of a test."""
+    if config.option.addons == "none":
+        items[:] = [item for item in items if item.get_closest_marker("needs_addon") is None]
     for item in items:
         names = _names(item.path)
         if SLOW & names or ("browser" in names and item.get_closest_marker("journey") is None):
@@ -157,7 +167,7 @@ def _is_whole(config: pytest.Config) -> bool:
     """Whether all tests were run: no option named, filtered or excluded tests."""
     selecting = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
     is_selected = any(getattr(config.option, name, None) for name in selecting)
-    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_selected
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_selected and config.option.addons == "all"
 
 
 @pytest.fixture(autouse=True)

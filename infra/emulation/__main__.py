@@ -22,7 +22,7 @@ from chalicelib.foundation.settings import PRODUCTION, SettingsError
 from infra.emulation import operations, trials, upgrade
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
-from infra.template.stages import ROOT
+from infra.template.stages import ROOT, addon_names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,12 +66,13 @@ def deploy_and_try(stage: str, package: Path, scratch: Path, earlier: str = "") 
             upgrade.check_takeover(stack, front.url, sold)
         trials.try_preflight(front.url)
         trials.try_webhook(aws, stage, front.url)
-        trials.run_schedules(aws, stack)
+        trials.run_schedules(aws, stage, stack)
         trials.pass_changes_on(aws, stack)
         if sold:
             upgrade.check_figures(front.url, sold)
         token = operations.make_admin(aws, stage, front.url)
-        operations.send_image(aws, stack, front.url, token)
+        if "images" in addon_names(stage):
+            operations.send_image(aws, stack, front.url, token)
         operations.replay_dead_letters(aws, stage, stack)
         operations.roll_back_bad_deployment(aws, stack, package, lambda: _deploy(aws, stage, package, f"{front.url}/none"))
 

@@ -13,7 +13,7 @@ from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack
 from infra.event_sources import lambda_record
 from infra.local.schedules import scheduled_event
-from infra.template.functions import FUNCTIONS, SCHEDULED
+from infra.template.functions import SCHEDULED, functions_of
 
 SIGNING_SECRET = "whsec_of_the_emulation"
 PAGE = "https://page.example"
@@ -60,7 +60,7 @@ def _event(stage: str) -> dict[str, Any]:
     }
 
 
-def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
+def run_schedules(aws: EmulatedAws, stage: str, stack: DeployedStack) -> None:
     """Call the function of each schedule of the stack."""
     client = aws.client("events")
     called = []
@@ -70,7 +70,8 @@ def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
             function = stack.function_of_arn(target["Arn"])
             print(f"{function.name} runs by {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
             called.append(function.name)
-    if sorted(called) != sorted(expected := [stack.resource(FUNCTIONS[name]) for name in SCHEDULED]):
+    expected = [stack.resource(logical_id) for name, logical_id in functions_of(stage).items() if name in SCHEDULED]
+    if sorted(called) != sorted(expected):
         raise EmulationFailed(f"the schedules call {', '.join(called)}, not {', '.join(expected)}")
 
 

@@ -61,7 +61,8 @@ def addon_names(stage: str) -> tuple[str, ...]:
     """Return the add-ons of a deployed stage; of any other stage, those of this process. Raises SettingsError."""
     if stage not in deployed_stages():
         return settings.addons_of_process()
-    return settings.read(function_settings(stage)["Environment"]["Variables"]).addon_names
+    variables, variable = function_settings(stage)["Environment"]["Variables"], f"{settings.PREFIX}ADDONS"
+    return settings.read({variable: variables.get(variable, "all")}).addon_names
 
 
 def deployed_stages() -> list[str]:
@@ -84,13 +85,6 @@ def function_settings(stage: str) -> dict[str, Any]:
         "Timeout": config["lambda_timeout"],
         "MemorySize": config["lambda_memory_size"],
     }
-
-
-def addon_names(stage: str) -> tuple[str, ...]:
-    """Return the names of the add-ons that are on in a stage. Raises SettingsError for a wrong FAIRGATE_ADDONS."""
-    variables = function_settings(stage)["Environment"]["Variables"]
-    variable = f"{settings.PREFIX}ADDONS"
-    return settings.read({variable: variables.get(variable, "all")}).addon_names
 
 
 def _config() -> dict[str, Any]:

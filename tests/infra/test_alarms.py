@@ -79,7 +79,7 @@ def test_no_alarm_asks_for_more_metrics_than_cloudwatch_takes(monkeypatch, uses_
     for stage in deployed_stages():
         assert max(len(alarm.metrics) for alarm in alarms.alarms(stage)) <= 10
         watched = {metric for alarm in alarms.alarms(stage) if alarm.name == "dead-letters" for metric in alarm.metrics}
-        assert len(watched) == sum(functions.dead_letters_id(name) is not None for name in functions.FUNCTIONS) + uses_ses
+        assert len(watched) == sum(functions.dead_letters_id(name) is not None for name in functions.functions_of(stage)) + uses_ses
 
 
 @pytest.mark.parametrize("name", ["throttles", "function-errors", "dead-letters", "changes-late"])

@@ -47,8 +47,8 @@ def test_snapstart_needs_a_version_of_python_that_has_it(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("STAGE", "porduction", "stage must be dev or prod, not 'porduction'; the nearest name is prod"),
-        ("STAGE", "local", "stage must be dev or prod, not 'local'; the nearest name is "),
+        ("STAGE", "porduction", "stage must be dev or prod or core, not 'porduction'; the nearest name is prod"),
+        ("STAGE", "local", "stage must be dev or prod or core, not 'local'; the nearest name is "),
         ("ARCH", "x86", "architecture must be arm64 or x86_64, not 'x86'; the nearest name is x86_64"),
         ("SNAPSTART", "yes", "snapstart must be on or off, not 'yes'; the nearest name is "),
     ],

@@ -255,7 +255,7 @@ def test_an_upgrade_keeps_the_names_of_a_saved_stage(packaged, folder):
     saved = json.loads((folder / saved_stage.NAMES).read_bytes())
     now = saved_stage.list_names(lambda stage: packaged(stage, snapstart=stage == "prod"))
     assert set(saved["settings"]) - set(now["settings"]) - GIVEN_UP.keys() == set()
-    assert now["secrets"] == saved["secrets"]
+    assert {stage: now["secrets"][stage] for stage in saved["secrets"]} == saved["secrets"]
     changed = {
         f"{stage}.{logical_id}": now["resources"][stage].get(logical_id)
         for stage, resources in saved["resources"].items()

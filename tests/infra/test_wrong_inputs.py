@@ -25,8 +25,9 @@ from infra.smoke_test import main as smoke_test
 from infra.web import main as web
 from tests.repository import PAGES, ROOT
 
-TYPO = "the stage must be dev or prod, not 'porduction'; the nearest name is prod (with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
-NO_STAGE = "the stage must be dev or prod, but no stage was given (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"
+TYPO = "the stage must be dev or prod or core, not 'porduction'; the nearest name is prod "
+TYPO += "(with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
+NO_STAGE = "the stage must be dev or prod or core, but no stage was given (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"
 NO_REGION = "AWS_REGION is not set; name the region of the stage: AWS_REGION=eu-central-1 (the region of an AWS profile is not used)"
 WRONG_REGION = "AWS_REGION must be a region of AWS, not 'eu-centrall-1'; the nearest name is eu-central-1"
 
@@ -135,7 +136,7 @@ def test_wrong_arguments_are_named(refused, monkeypatch, command, arguments, exp
     [
         (package, {"ARCH": "arm"}, "architecture must be arm64 or x86_64, not 'arm'; the nearest name is arm64"),
         (package, {"SNAPSTART": "1"}, "snapstart must be on or off, not '1'"),
-        (package, {"STAGE": ""}, "stage must be dev or prod, not ''"),
+        (package, {"STAGE": ""}, "stage must be dev or prod or core, not ''"),
         (emulation, {"STAGE": ""}, NO_STAGE),
         (deploy, {"STAGE": "porduction"}, TYPO),
         (deploy, {"STAGE": "dev", "YES": "yes"}, "YES must be 1 (do not ask) or 0, not 'yes'"),
@@ -171,7 +172,7 @@ WITH_MAKE = [
     ("status STAGE=dev", NO_REGION),
     ("admin STAGE=dev", "Name the stage and the e-mail address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"),
     ("admin STAGE=porduction EMAIL=ada@example.com", TYPO),
-    ("package STAGE=porduction", "stage must be dev or prod, not 'porduction'; the nearest name is prod"),
+    ("package STAGE=porduction", "stage must be dev or prod or core, not 'porduction'; the nearest name is prod"),
     ("emulate STAGE=porduction", TYPO),
     ("deploy STAGE=dev DRY_RUN=yes", "DRY_RUN must be 1 (only show the steps) or 0, not 'yes'"),
 ]
