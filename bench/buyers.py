@@ -122,7 +122,7 @@ class _Buyer:
         """Poll until admitted."""
         while True:
             status = await self._call("status", "GET", f"{self._room}/status?token={token}")
-            if status["canEnter"]:
+            if status["can_enter"]:
                 return
             if status.get("stopped"):
                 raise _VisitEnded("refused")

@@ -81,9 +81,14 @@ def _code(values: Iterable[str]) -> str:
 # ------------------------------------------------------------------ names
 def _deprecated_names() -> str:
     """Return the deprecated names with their new ones, and the dates of all of them."""
-    rows = [("errors", f"`{old}`", f"`{new}`") for new, old in deprecations.ERROR_DETAILS.items()]
-    dates = f"Deprecated on {deprecations.DEPRECATED_AT:%Y-%m-%d}, removed on {deprecations.SUNSET_AT:%Y-%m-%d} (sunset):"
-    return f"{dates}\n\n{_table(('where', 'deprecated', 'new'), rows)}"
+    places: dict[tuple[str, str], list[str]] = {(old, new): ["errors"] for new, old in deprecations.ERROR_DETAILS.items()}
+    for view, names in deprecations.VIEWS.items():
+        for new, old in names.items():
+            places.setdefault((old, new), []).append(f"`{view}`")
+    rows = [(f"`{old}`", f"`{new}`", ", ".join(where)) for (old, new), where in sorted(places.items())]
+    values = ", ".join(f"`{old}` as the value of such a field is `{new}` under the new name" for new, old in deprecations.VALUES.items())
+    dates = f"Deprecated on {deprecations.DEPRECATED_AT:%Y-%m-%d}, removed on {deprecations.SUNSET_AT:%Y-%m-%d} (sunset); {values}:"
+    return f"{dates}\n\n{_table(('deprecated', 'new', 'in'), rows)}"
 
 
 # ------------------------------------------------------------------ settings and limits

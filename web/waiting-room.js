@@ -18,9 +18,9 @@
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
  *   The content of a token. `counter` is -1 for arrivals after the opening.
- * @typedef {{state: "waiting" | "sale_open", onSaleAt: string, secondsUntilOnSale: number, paused: boolean,
- *   position: number | null, ahead: number | null, total: number, canEnter: boolean, etaSeconds: number | null,
- *   passSecondsLeft: number | null, passExpired: boolean, stopped: string | null, mayReturn: number | null}} Status
+ * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
+ *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
+ *   pass_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
  *   The response of the status call.
  */
 
@@ -193,18 +193,18 @@ export function statusView(state, arrival, position, now) {
   const queueStatus = computeQueueStatus(state, arrival, position, now);
   return {
     state: now >= state.on_sale_at ? "sale_open" : "waiting",
-    onSaleAt: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
-    secondsUntilOnSale: Math.max(0, state.on_sale_at - now),
+    on_sale_at: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
+    seconds_until_on_sale: Math.max(0, state.on_sale_at - now),
     paused: queueStatus.paused,
     position: queueStatus.position,
     ahead: queueStatus.ahead,
     total: Math.max(state.total, queueStatus.position ?? 0),
-    canEnter: queueStatus.canEnter && state.stopped === null,
-    etaSeconds: queueStatus.etaSeconds,
-    passSecondsLeft: queueStatus.passSecondsLeft,
-    passExpired: queueStatus.passExpired,
+    can_enter: queueStatus.canEnter && state.stopped === null,
+    eta_seconds: queueStatus.etaSeconds,
+    pass_seconds_left: queueStatus.passSecondsLeft,
+    pass_expired: queueStatus.passExpired,
     stopped: state.stopped,
-    mayReturn: state.may_return,
+    may_return: state.may_return,
   };
 }
 

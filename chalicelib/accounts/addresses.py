@@ -79,7 +79,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
 
 def _is_only_rehashed(expired: LinkExpired) -> bool:
     """Whether the only conflict is a login that has stored another hash of the same password in the meantime."""
-    canceled = expired.__cause__
-    return isinstance(canceled, dynamo.TransactionCanceled) and [
-        index for index in range(len(canceled.reasons)) if canceled.failed(index)
+    cancelled = expired.__cause__
+    return isinstance(cancelled, dynamo.TransactionCanceled) and [
+        index for index in range(len(cancelled.reasons)) if cancelled.failed(index)
     ] == [1 + store.OLD_CREDENTIALS_ITEM]

@@ -82,8 +82,8 @@ def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
     """Use up a link and commit `items` with it; raises LinkExpired if the link was already used or another condition fails."""
     try:
         dynamo.transact([store.use_link_item(link), *items])
-    except dynamo.TransactionCanceled as canceled:
-        raise LinkExpired() from canceled
+    except dynamo.TransactionCanceled as cancelled:
+        raise LinkExpired() from cancelled
 
 
 def _digest(token: str) -> str:

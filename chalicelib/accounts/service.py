@@ -64,8 +64,8 @@ def register(new: Registration, language: Language, now: int) -> None:
     account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, **structs.asdict(new.profile))
     try:
         dynamo.transact(_create_items(account, password_hash))
-    except dynamo.TransactionCanceled as canceled:
-        if canceled.failed(1):
+    except dynamo.TransactionCanceled as cancelled:
+        if cancelled.failed(1):
             raise AlreadyRegistered() from None
         existing = existing or store.find_credentials(new.email)
         mails.mail_link(new.email, "already_registered", "reset_password", existing.user_id if existing else None, language, now)

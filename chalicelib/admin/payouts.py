@@ -33,7 +33,7 @@ class PayoutView(Struct, frozen=True, kw_only=True):
     id: str
     amount_cents: int
     currency: str
-    status: PayoutStatus
+    state: PayoutStatus
     created_at: Timestamp
     arrives_at: Timestamp
     is_automatic: bool
@@ -83,7 +83,7 @@ def _payout_view(payout: ProviderPayout, compared_until: int) -> PayoutView:
         id=payout.id,
         amount_cents=payout.amount_cents,
         currency=payout.currency,
-        status=payout.status,
+        state=payout.status,
         created_at=clock.iso(payout.created_at),
         arrives_at=clock.iso(payout.arrives_at),
         is_automatic=payout.is_automatic,

@@ -256,8 +256,8 @@ def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
     """Write the items, the first of which changes a ticket. Returns None on success, or the current ticket if its condition fails."""
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled as canceled:
-        return decode_ticket(canceled.reasons[0].item)
+    except dynamo.TransactionCanceled as cancelled:
+        return decode_ticket(cancelled.reasons[0].item)
     return None
 
 

@@ -3,9 +3,13 @@
 All other code knows the new names only. When the sunset has come, remove this module and what uses it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct, structs
 
 DEPRECATED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 SUNSET_AT = datetime(2027, 11, 22, tzinfo=UTC)
@@ -18,6 +22,27 @@ ERROR_DETAILS: Names = {
     "eta_seconds": "etaSeconds",
     "retry_after_seconds": "retryAfterSeconds",
 }
+_QUEUE_STATUS: Names = {
+    "on_sale_at": "onSaleAt",
+    "seconds_until_on_sale": "secondsUntilOnSale",
+    "can_enter": "canEnter",
+    "eta_seconds": "etaSeconds",
+    "pass_seconds_left": "passSecondsLeft",
+    "pass_expired": "passExpired",
+    "may_return": "mayReturn",
+}
+_STATE: Names = {"state": "status"}
+VIEWS: Mapping[str, Names] = {  # by the name of the type
+    "CheckoutSessionView": _STATE,
+    "ConfirmedReservation": _STATE,
+    "ConfirmedSession": _STATE,
+    "JoinView": _QUEUE_STATUS,
+    "PayoutView": _STATE,
+    "QueueStatusView": _QUEUE_STATUS,
+    "ReleaseView": _STATE,
+    "ReservationView": _STATE,
+}
+VALUES = {"cancelled": "canceled"}  # in fields with a deprecated name: value -> its value under that name
 
 # Headers of replies with a deprecated name: RFC 9745, RFC 8594. The OpenAPI document marks these names, and every stage has it.
 HEADERS = {
@@ -26,9 +51,53 @@ HEADERS = {
     "Link": '</api/v1/openapi.json>; rel="deprecation"',
 }
 
+_NEW_VALUES = {old: new for new, old in VALUES.items()}
+
 
 def add_old_names(fields: dict[str, Any], names: Names) -> bool:
-    """Add the deprecated name of each field that has one. Returns whether there is such a field."""
-    old_fields = {names[name]: value for name, value in fields.items() if name in names}
-    fields |= old_fields
-    return bool(old_fields)
+    """Add the deprecated name of each field that has one. Returns whether there is such a field.
+
+    A reply that was stored before the names were deprecated has only these, and gets the new names.
+    """
+    found = False
+    for new, old in names.items():
+        if new in fields:
+            fields[old] = VALUES.get(fields[new], fields[new])
+        elif old in fields:
+            fields[new] = _NEW_VALUES.get(fields[old], fields[old])
+        found = found or old in fields
+    return found
+
+
+def with_old_names(body: Any, shape: Any) -> tuple[Any, bool]:
+    """Return a body of the type `shape` with deprecated names, as plain data, and whether it has any. Others are returned unchanged.
+
+    `body` is an instance of the type, or plain data that was decoded from its JSON.
+    """
+    places = _places(shape)
+    if not places:
+        return body, False
+    plain = msgspec.to_builtins(body)
+    found = [add_old_names(fields, names) for path, names in places for fields in _objects(plain, path)]
+    return plain, any(found)
+
+
+@cache
+def _places(shape: Any) -> list[tuple[tuple[str, ...], Names]]:
+    """Return where data of a type has deprecated names: the path through objects and lists, and the names there."""
+    if not (isinstance(shape, type) and issubclass(shape, Struct)):
+        return [place for part in get_args(shape) for place in _places(part)]
+    own = [((), VIEWS[shape.__name__])] if shape.__name__ in VIEWS else []
+    return own + [((field.encode_name, *path), names) for field in structs.fields(shape) for path, names in _places(field.type)]
+
+
+def _objects(plain: Any, path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the objects at a path."""
+    if isinstance(plain, list):
+        for item in plain:
+            yield from _objects(item, path)
+    elif isinstance(plain, dict):
+        if not path:
+            yield plain
+        elif path[0] in plain:
+            yield from _objects(plain[path[0]], path[1:])

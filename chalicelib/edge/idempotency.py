@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from chalicelib.edge import store
+from chalicelib.edge import deprecations, store
 from chalicelib.edge.operation import Header
 from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.edge.store import IdempotencyRow
@@ -84,7 +84,8 @@ def execute_once(
             # The request may have taken effect anyway: the next one takes over at once, with the same resource id, and finds out.
             store.unlock_key(row)
         raise
-    store.save_reply(row, msgspec.json.encode(reply.body).decode(), reply.status)
+    body, _ = deprecations.with_old_names(reply.body, type(reply.body))
+    store.save_reply(row, msgspec.json.encode(body).decode(), reply.status)
     return reply
 
 

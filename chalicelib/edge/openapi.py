@@ -40,7 +40,7 @@ class Components:
         """Return the schema of a type; Structs become components, which the schema refers to by name."""
         (schema,), found = msgspec.json.schema_components([shape], ref_template=REF_TEMPLATE)
         for name, component in found.items():
-            closed = _closed(portable(component))
+            closed = _with_old_names(_closed(portable(component)), deprecations.VIEWS.get(name, {}))
             if name in self._with_message:
                 _add_message(closed)
             if self.schemas.setdefault(name, closed) != closed:
@@ -74,12 +74,19 @@ def _add_message(component: Schema) -> None:
     component["properties"].setdefault("message", {"type": "string", "description": "Of a repeated request: nothing was done again."})
 
 
-def _with_old_names(schema: Schema, names: deprecations.Names) -> Schema:
+def _with_old_names(component: Schema, names: deprecations.Names) -> Schema:
     """Add the deprecated name of each property that has one."""
-    properties = schema["properties"]
-    old = {names[new]: {**properties[new], "description": f"Use `{new}`.", "deprecated": True} for new in properties if new in names}
-    required = [names[new] for new in schema["required"] if new in names]
-    return {**schema, "properties": {**properties, **old}, "required": [*schema["required"], *required]}
+    properties, required = component.get("properties", {}), component.get("required", [])
+    old = {names[new]: _deprecated(properties[new], new) for new in properties if new in names}
+    if not old:
+        return component
+    return {**component, "properties": {**properties, **old}, "required": [*required, *(names[new] for new in required if new in names)]}
+
+
+def _deprecated(schema: Schema, new: str) -> Schema:
+    """Return the schema of a property under its deprecated name."""
+    values = {"enum": [deprecations.VALUES.get(value, value) for value in schema["enum"]]} if "enum" in schema else {}
+    return {**schema, **values, "description": f"Use `{new}`.", "deprecated": True}
 
 
 def _closed(component: Schema) -> Schema:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 from chalice.app import Blueprint, CaseInsensitiveMapping
@@ -23,7 +23,7 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 from msgspec import UNSET, UnsetType
 
-from chalicelib.edge import auth, cors, languages, scheduled
+from chalicelib.edge import auth, cors, deprecations, languages, scheduled
 from chalicelib.edge.error_replies import MAX_BODY_BYTES, READING_METHODS, BodyTooLarge, UnsupportedMediaType, error_reply
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import Access, FormFile, Header, Operation, check_access, resolve_id
@@ -191,6 +191,7 @@ def route(
 def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., ChaliceResponse]:
     """Return the function that Chalice calls for a request to the route."""
     handler, access, parse = operation.handler, operation.access, _argument_parser(operation)
+    shape = next(iter(get_args(handler.__annotations__.get("return"))), None)  # of the body
 
     @wraps(handler)
     def handle(**parameters: str) -> ChaliceResponse:
@@ -212,7 +213,9 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
                     reply = handler(request, **parameters, **arguments)
                 if isinstance(reply, CacheableReply):
                     return _respond_cacheable(chalice_request, reply)
-                return _respond(chalice_request, reply)
+                body, has_old_names = deprecations.with_old_names(reply.body, shape)
+                headers = {**reply.headers, **deprecations.HEADERS} if has_old_names else reply.headers
+                return _respond(chalice_request, Reply(body, reply.status, headers))
             except Exception as error:
                 return _respond(chalice_request, Reply(*error_reply(error, request.chalice_request.method, request.is_repeatable)))
 

@@ -52,7 +52,7 @@ def resize_stock(
 def resize_stock_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
     """Transaction items that set the capacity of a stock, which gets `grow_to` shards.
 
-    The transaction is canceled if the stock is resized or runs short in the meantime. Raises CapacityInUse if too few tickets are free.
+    The transaction is cancelled if the stock is resized or runs short in the meantime. Raises CapacityInUse if too few tickets are free.
     """
     shards = store.read_shards(shard_ids(stock_id, shard_count))
     stock = Stock.total_of(shards)
@@ -121,7 +121,7 @@ class DirectSale:
         self.reload()
 
     def reload(self) -> None:
-        """Read the stock again, because a transaction was canceled."""
+        """Read the stock again, because a transaction was cancelled."""
         self._heap = [(-shard.available, shard.id) for shard in store.read_shards(self._shard_ids) if shard.available]
         heapq.heapify(self._heap)
 
@@ -143,5 +143,5 @@ class DirectSale:
         return taken
 
     def items(self, taken: Iterable[str]) -> list[dynamo.TransactItem]:
-        """Transaction items that count these tickets as sold; canceled if a shard has too few left or `is_pooled` contradicts it."""
+        """Transaction items that count these tickets as sold; cancelled if a shard has too few left or `is_pooled` contradicts it."""
         return [store.sell_item(shard_id, quantity, self._is_pooled) for shard_id, quantity in Counter(taken).items()]

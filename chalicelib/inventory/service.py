@@ -62,12 +62,12 @@ def new_shard_items(
 
 
 def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
-    """Transaction items that create new shards; canceled if any of these shards exists."""
+    """Transaction items that create new shards; cancelled if any of these shards exists."""
     return [store.create_shard_item(item) for item in items]
 
 
 def delete_shard_items(stock_id: str, shard_count: int) -> list[dynamo.TransactItem]:
-    """Transaction items that delete a stock; canceled if any of its tickets is sold or held."""
+    """Transaction items that delete a stock; cancelled if any of its tickets is sold or held."""
     return [store.delete_free_shard_item(shard_id) for shard_id in shard_ids(stock_id, shard_count)]
 
 

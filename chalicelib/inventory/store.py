@@ -49,7 +49,7 @@ def new_shard_item(
 
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
-    """Transaction item that creates a shard; canceled if the shard exists, so that a repetition never resets a stock on sale."""
+    """Transaction item that creates a shard; cancelled if the shard exists, so that a repetition never resets a stock on sale."""
     return {"Put": {"TableName": shard_table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
@@ -110,7 +110,7 @@ def convert_hold(hold: Hold) -> bool:
 
 
 def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
-    """Transaction item that counts available tickets as sold without a hold, even while the sale is closed; canceled if too few are left.
+    """Transaction item that counts available tickets as sold without a hold, even while the sale is closed; cancelled if too few are left.
 
     `is_pooled`: the caller also takes the tickets from a pool, as for `hold_in_shard`.
     """
@@ -175,7 +175,7 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
 
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
-    """Transaction item with the change of `resize_shard`; canceled where `resize_shard` returns None."""
+    """Transaction item with the change of `resize_shard`; cancelled where `resize_shard` returns None."""
     change = capacity - shard.capacity
     return {
         "Update": {
@@ -271,7 +271,7 @@ def delete_unused_shard(shard_id: str) -> bool:
 
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a shard; canceled if any of its tickets is sold or held, or the shard does not exist."""
+    """Transaction item that deletes a shard; cancelled if any of its tickets is sold or held, or the shard does not exist."""
     return {
         "Delete": {
             "TableName": shard_table_name(),

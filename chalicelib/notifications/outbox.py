@@ -63,7 +63,7 @@ def queue_notification(notification: Notification) -> bool:
 
 
 def queue_notification_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; canceled if a notification with this id already exists."""
+    """Transaction item that queues a notification; cancelled if a notification with this id already exists."""
     return store.put_new_item(notification)
 
 

@@ -116,7 +116,7 @@ def put_new(notification: Notification) -> bool:
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; canceled if a notification with this id already exists."""
+    """Transaction item that queues a notification; cancelled if a notification with this id already exists."""
     return dynamo.put(_row(notification), "attribute_not_exists(id)")
 
 
@@ -177,7 +177,7 @@ def end_attempt(claimed: Notification, after: Notification) -> bool:
 
 
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
-    """Transaction item that queues a notification again; canceled if its status or attempts have changed since it was read."""
+    """Transaction item that queues a notification again; cancelled if its status or attempts have changed since it was read."""
     row = NotificationRow(before.id)
     after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
     condition = "status = :status AND attempts = :attempts"
@@ -202,7 +202,7 @@ def is_suppressed(digest: str) -> bool:
 
 
 def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
-    """Transaction item that releases the address with this hash; canceled if the address was not suppressed."""
+    """Transaction item that releases the address with this hash; cancelled if the address was not suppressed."""
     return dynamo.delete(SuppressedAddressRow(digest), "attribute_exists(id)")
 
 

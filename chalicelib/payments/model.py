@@ -10,7 +10,7 @@ SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe", "imported"]
 FIRST_PROVIDER: ProviderName = "stripe"  # records from before there were several providers do not name theirs
 PaymentStatus = Literal["open", "captured", "declined"]
-PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
 EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
 

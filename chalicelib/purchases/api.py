@@ -42,7 +42,7 @@ from chalicelib.purchases.views import (
     ConfirmationView,
     OrderView,
     PendingOrderView,
-    ReservationStatus,
+    ReservationState,
     ReservationView,
 )
 from chalicelib.tickets.model import Attendee, EmailAddress
@@ -95,7 +95,7 @@ class ReleaseView(Struct, frozen=True):
     """A reservation that was released."""
 
     id: str
-    status: ReservationStatus
+    state: ReservationState
     message: str
 
 
@@ -165,8 +165,8 @@ def show_active_reservation(request: RequestContext, event_id: str, query: Activ
 def release_reservation(request: RequestContext, reservation_id: str) -> Reply[ReleaseView]:
     """Release a reservation."""
     purchase = reservations.release(request.require_user().user_id, reservation_id, request.now)
-    status = views.reservation_status(purchase, request.now)
-    return Reply(ReleaseView(purchase.id, status, "The reservation is cancelled and its tickets are released."))
+    state = views.reservation_state(purchase, request.now)
+    return Reply(ReleaseView(purchase.id, state, "The reservation is cancelled and its tickets are released."))
 
 
 def _joining_user_id(request: RequestContext) -> str:

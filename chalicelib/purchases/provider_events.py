@@ -125,8 +125,8 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
             settled = settlement.settle_payment(purchase, provider_payment, now)
             return EventResult(settled.purchase.state, settled.purchase, not settled.repeated)
         case "end":
-            canceled = settlement.cancel_purchase(purchase, "cancelled", now)
-            return EventResult(canceled.outcome, canceled.purchase, canceled.outcome in ("ended", "paid"))
+            cancelled = settlement.cancel_purchase(purchase, "cancelled", now)
+            return EventResult(cancelled.outcome, cancelled.purchase, cancelled.outcome in ("ended", "paid"))
     after = _end_if_over(purchase, now)
     return EventResult(after.state, after, after.version != purchase.version)
 

@@ -230,14 +230,14 @@ def create(
     try:
         # Fails if a tombstone or another execution took the same id first.
         dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands), *items])
-    except dynamo.TransactionCanceled as canceled:
-        if not (canceled.failed(0) or canceled.failed(1)):
-            raise Conflict from canceled
-        existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
+    except dynamo.TransactionCanceled as cancelled:
+        if not (cancelled.failed(0) or cancelled.failed(1)):
+            raise Conflict from cancelled
+        existing = PurchaseRow.from_raw_data(cancelled.reasons[0].item) if cancelled.failed(0) else None
         raise CreateConflict(
             existing=_purchase(existing) if existing is not None else None,
-            buyer=_buyer_record(BuyerRow.from_raw_data(canceled.reasons[1].item)) if canceled.failed(1) else None,
-        ) from canceled
+            buyer=_buyer_record(BuyerRow.from_raw_data(cancelled.reasons[1].item)) if cancelled.failed(1) else None,
+        ) from cancelled
 
 
 def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
@@ -264,10 +264,10 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
         return after
     try:
         dynamo.transact([dynamo.update(row, changes, _UNCHANGED, version=before.version), *([buyer] if buyer else []), *items])
-    except dynamo.TransactionCanceled as canceled:
-        if late is not None and not canceled.failed(0) and canceled.failed(1):
-            raise LimitReached from canceled
-        raise Conflict from canceled
+    except dynamo.TransactionCanceled as cancelled:
+        if late is not None and not cancelled.failed(0) and cancelled.failed(1):
+            raise LimitReached from cancelled
+        raise Conflict from cancelled
     return after
 
 

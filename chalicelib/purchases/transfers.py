@@ -103,8 +103,8 @@ def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResu
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
         try:
             dynamo.transact([gift.item, *store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id), entry])
-        except dynamo.TransactionCanceled as canceled:
-            ticket = decode_ticket(canceled.reasons[0].item)
+        except dynamo.TransactionCanceled as cancelled:
+            ticket = decode_ticket(cancelled.reasons[0].item)
             continue
         seats.delete_guest_details(ticket)
         log.count("tickets_transferred")

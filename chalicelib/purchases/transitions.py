@@ -14,7 +14,7 @@ Trigger = Literal[
     "payment_duplicated",
     "payment_pending",
     "payment_declined",
-    "payment_canceled",
+    "payment_cancelled",
     "hold_expired",
     "release_requested",
     "refund_requested",
@@ -50,7 +50,7 @@ TRIGGERS: dict[Trigger, str] = {
     "payment_duplicated": "a second payment for the same purchase came in",
     "payment_pending": "the buyer has yet to pay or to pass 3D Secure, or the bank to answer",
     "payment_declined": "an attempt to pay was declined",
-    "payment_canceled": "the payment can no longer be completed",
+    "payment_cancelled": "the payment can no longer be completed",
     "hold_expired": "the hold has expired",
     "release_requested": "the buyer gives the tickets back",
     "refund_requested": "a promoter or admin refunds tickets",
@@ -86,7 +86,7 @@ _TABLE: dict[Trigger, tuple[Action, ...]] = {
     "payment_duplicated": ("refund", "refund", "refund", "refund", "refund", "refund", "refund"),
     "payment_pending": ("ignore", "ignore", "ignore", "ignore", "ignore", "ignore", "ignore"),
     "payment_declined": ("ignore", "ignore", "ignore", "ignore", "ignore", "ignore", "ignore"),
-    "payment_canceled": ("never", "end", "ignore", "ignore", "ignore", "ignore", "ignore"),
+    "payment_cancelled": ("never", "end", "ignore", "ignore", "ignore", "ignore", "ignore"),
     "hold_expired": ("end", "cancel_payment", "ignore", "ignore", "ignore", "ignore", "ignore"),
     "release_requested": ("end", "cancel_payment", "refuse", "refuse", "refuse", "ignore", "ignore"),
     "refund_requested": ("refuse", "refuse", "return_tickets", "return_tickets", "refuse", "refuse", "refuse"),
@@ -114,7 +114,7 @@ def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> T
             return "payment_duplicated"
         return "payment_succeeded" if purchase.is_order or provider_payment.matches(payment) else "payment_mismatched"
     if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id:
-        return "payment_canceled"  # the end of any other payment says nothing about the buyer's current payment
+        return "payment_cancelled"  # the end of any other payment says nothing about the buyer's current payment
     return "payment_declined" if provider_payment.decline_code is not None else "payment_pending"
 
 

@@ -13,18 +13,18 @@ from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
 from chalicelib.purchases.model import ACTIVE_STATES, CheckoutDetails, Dispute, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
 from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
 
-ReservationStatus = Literal["active", "converted", "expired", "canceled"]
-SessionStatus = Literal["pending", "completed", "failed", "refunded", "expired", "canceled"]
+ReservationState = Literal["active", "converted", "expired", "cancelled"]
+SessionState = Literal["pending", "completed", "failed", "refunded", "expired", "cancelled"]
 OrderStatus = Literal["pending", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 
-_SESSION_STATUS: dict[PurchaseState, SessionStatus] = {
+_SESSION_STATES: dict[PurchaseState, SessionState] = {
     "held": "pending",
     "paying": "pending",
     "paid": "completed",
     "partially_refunded": "completed",
     "refunded": "completed",
     "expired": "expired",
-    "cancelled": "canceled",
+    "cancelled": "cancelled",
 }
 _ORDER_STATUS: dict[PurchaseState, OrderStatus] = {
     "held": "pending",
@@ -35,14 +35,14 @@ _ORDER_STATUS: dict[PurchaseState, OrderStatus] = {
     "expired": "expired",
     "cancelled": "cancelled",
 }
-_RESERVATION_STATUS: dict[PurchaseState, ReservationStatus] = {
+_RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
     "held": "active",
     "paying": "active",
     "paid": "converted",
     "partially_refunded": "converted",
     "refunded": "converted",
     "expired": "expired",
-    "cancelled": "canceled",
+    "cancelled": "cancelled",
 }
 
 
@@ -62,7 +62,7 @@ class ReservationView(Struct, frozen=True, kw_only=True):
 
     id: str
     event_id: str
-    status: ReservationStatus
+    state: ReservationState
     tier_id: str | None
     tier_name: str | None
     quantity: int
@@ -105,7 +105,7 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 
     id: str
     reservation_id: str
-    status: SessionStatus
+    state: SessionState
     reservation: ReservationView
     payment: SessionPayment | None
     created_at: Timestamp
@@ -200,14 +200,14 @@ class ConfirmedSession(Struct, frozen=True):
     """The checkout session that was confirmed."""
 
     id: str
-    status: SessionStatus
+    state: SessionState
 
 
 class ConfirmedReservation(Struct, frozen=True):
     """The reservation that was confirmed."""
 
     id: str
-    status: ReservationStatus
+    state: ReservationState
 
 
 class ConfirmationView(Struct, frozen=True, kw_only=True):
@@ -226,7 +226,7 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
     return ReservationView(
         id=purchase.id,
         event_id=purchase.event_id,
-        status=reservation_status(purchase, now),
+        state=reservation_state(purchase, now),
         tier_id=only_line.tier_id if only_line else None,
         tier_name=only_line.tier_name if only_line else None,
         quantity=purchase.quantity,
@@ -242,11 +242,11 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
     )
 
 
-def reservation_status(purchase: Purchase, now: int) -> ReservationStatus:
-    """Return the status of a purchase as a reservation: active, converted, expired or canceled."""
+def reservation_state(purchase: Purchase, now: int) -> ReservationState:
+    """Return the state of a purchase as a reservation: active, converted, expired or cancelled."""
     if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
         return "expired"  # it has expired; the sweep will record that
-    return _RESERVATION_STATUS[purchase.state]
+    return _RESERVATION_STATES[purchase.state]
 
 
 def order_status(state: PurchaseState) -> OrderStatus:
@@ -254,15 +254,15 @@ def order_status(state: PurchaseState) -> OrderStatus:
     return _ORDER_STATUS[state]
 
 
-def session_status(purchase: Purchase, now: int) -> SessionStatus:
-    """Return the status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
+def session_state(purchase: Purchase, now: int) -> SessionState:
+    """Return the state of a purchase as a checkout session: pending, completed, failed, refunded, expired or cancelled."""
     if purchase.is_declined:
         return "failed"
     if purchase.state == "refunded" and not purchase.was_order:
         return "refunded"
     if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
         return "expired"
-    return _SESSION_STATUS[purchase.state]
+    return _SESSION_STATES[purchase.state]
 
 
 def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> CheckoutSessionView:
@@ -270,15 +270,15 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 
     The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`.
     """
-    status = session_status(purchase, now)
+    state = session_state(purchase, now)
     return CheckoutSessionView(
         id=purchase.id,
         reservation_id=purchase.id,
-        status=status,
+        state=state,
         reservation=reservation_view(purchase, now),
         payment=session_payment(purchase, client_secret, url),
         created_at=clock.iso(purchase.checkout_at or purchase.created_at),
-        refunds=[refund_view(refund, purchase) for refund in purchase.refunds] if status == "refunded" else UNSET,
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds] if state == "refunded" else UNSET,
     )
 
 
@@ -373,8 +373,8 @@ def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool,
     else:
         message = "The payment was declined and the tickets were released. Please try again."
     return ConfirmationView(
-        checkout_session=ConfirmedSession(purchase.id, session_status(purchase, now)),
-        reservation=ConfirmedReservation(purchase.id, reservation_status(purchase, now)),
+        checkout_session=ConfirmedSession(purchase.id, session_state(purchase, now)),
+        reservation=ConfirmedReservation(purchase.id, reservation_state(purchase, now)),
         message=f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
         order=order_view(purchase) if purchase.was_order else UNSET,
         tickets=[order_ticket_view(ticket, purchase) for ticket in tickets] if purchase.was_order else UNSET,

@@ -62,7 +62,7 @@ def delete_details_item(seat_id: str) -> dynamo.TransactItem:
 
 
 def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
-    """Transaction item that erases a guest's details except the code; canceled if the seat has a new guest."""
+    """Transaction item that erases a guest's details except the code; cancelled if the seat has a new guest."""
     return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 

@@ -43,7 +43,7 @@ def issue_tickets(
 
     The first tickets get the `attendees`, in this order. `language` is the language of mails to the owner.
 
-    Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is canceled
+    Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is cancelled
     (`dynamo.TransactionCanceled`), and its caller reads the tickets of the first with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
@@ -64,7 +64,7 @@ def import_ticket_item(
 ) -> dynamo.TransactItem:
     """Transaction item that writes the only ticket of a purchase from another system, with its original code.
 
-    The code has the form that `read_code` returns. The transaction is canceled if the ticket exists.
+    The code has the form that `read_code` returns. The transaction is cancelled if the ticket exists.
     """
     [price_cents] = line.prices
     ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, price_cents, code, now)
@@ -139,7 +139,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
     """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
 
     `language` is the language of mails to the new owner. Commit the item together with the other changes of the transfer. The transaction
-    is canceled if the ticket has changed in any way that matters, so if several people accept it at once, one gets it.
+    is cancelled if the ticket has changed in any way that matters, so if several people accept it at once, one gets it.
     """
     assert ticket.transfer is not None
     code = new_code()
@@ -159,18 +159,18 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     """Transaction items that change the tickets from `valid` to `frozen`.
 
-    The transaction is canceled if any ticket is not valid, so a void ticket stays void when the dispute is won.
+    The transaction is cancelled if any ticket is not valid, so a void ticket stays void when the dispute is won.
     """
     return [store.change_state_item(ticket.id, "valid", "frozen") for ticket in tickets]
 
 
 def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
-    """Transaction items that change the tickets from `frozen` to `valid`; canceled if any ticket is not frozen."""
+    """Transaction items that change the tickets from `frozen` to `valid`; cancelled if any ticket is not frozen."""
     return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
 def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
-    """Transaction items that void tickets permanently; safe to repeat, canceled if a ticket does not exist."""
+    """Transaction items that void tickets permanently; safe to repeat, cancelled if a ticket does not exist."""
     return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
 
 

@@ -98,7 +98,7 @@ class TicketRow(dynamo.Table):
 
 
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
-    """Transaction item that writes a new ticket; canceled if it exists, because then the buyer already has its code."""
+    """Transaction item that writes a new ticket; cancelled if it exists, because then the buyer already has its code."""
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
     row.changed = _changed(ticket.id)["changed"]
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
@@ -106,25 +106,25 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
-    """Transaction item that changes a ticket's state; canceled if the ticket is not in the state `before` or does not exist."""
+    """Transaction item that changes a ticket's state; cancelled if the ticket is not in the state `before` or does not exist."""
     return dynamo.update(TicketRow(ticket_id), {"state": after, **_changed(ticket_id)}, "state = :before", before=before)
 
 
 def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
-    """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
+    """Transaction item that makes a ticket void, whatever its state; cancelled if the ticket does not exist."""
     changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
     return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
-    """Transaction item that numbers the seats of a ticket; canceled if they have numbers."""
+    """Transaction item that numbers the seats of a ticket; cancelled if they have numbers."""
     return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
 
 
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
-    """Transaction item that replaces the check-ins of a ticket; canceled if they have changed since `ticket` was read.
+    """Transaction item that replaces the check-ins of a ticket; cancelled if they have changed since `ticket` was read.
 
-    If the change `admits` somebody, the transaction is also canceled if the ticket is not valid or its code or guests have changed.
+    If the change `admits` somebody, the transaction is also cancelled if the ticket is not valid or its code or guests have changed.
     """
     admitted = sum(checkin.count for checkin in checkins) or None
     changes = {"checkins": _checkins(checkins), "admitted": admitted, **_changed(ticket.id)}
@@ -140,7 +140,7 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
-    """Transaction item that adds a scan to the duplicates of a ticket; canceled if they have changed since `ticket` was read."""
+    """Transaction item that adds a scan to the duplicates of a ticket; cancelled if they have changed since `ticket` was read."""
     changes = {"duplicates": _checkins([*ticket.duplicates, duplicate])}
     if not ticket.duplicates:
         return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
@@ -162,7 +162,7 @@ def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket; canceled if the ticket is void or has changed since `ticket` was read.
+    """Transaction item that replaces the guests of a ticket; cancelled if the ticket is void or has changed since `ticket` was read.
 
     The owner, the guests and the check-ins must be the same, so a guest who has come in keeps the seat.
     """
@@ -173,7 +173,7 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket in any state; canceled if its guests or check-ins have changed."""
+    """Transaction item that replaces the guests of a ticket in any state; cancelled if its guests or check-ins have changed."""
     condition, operands = _same_people(ticket)
     return dynamo.update(TicketRow(ticket.id), {"guests": _json(guests), **_changed(ticket.id)}, condition, **operands)
 
@@ -193,7 +193,7 @@ def remove_transfer(ticket: Ticket) -> bool:
 def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
     """Transaction item that gives a ticket to a new owner, with a new code.
 
-    Canceled under the conditions under which `open_transfer` returns False, and if the guests have changed.
+    Cancelled under the conditions under which `open_transfer` returns False, and if the guests have changed.
     """
     condition, operands = _transfer_condition(before)
     same_guests, guests = _same_guests(before)

@@ -171,7 +171,7 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
-    """Transaction item that sets the admission plan; canceled if the room was changed after it was read."""
+    """Transaction item that sets the admission plan; cancelled if the room was changed after it was read."""
     changes = {"segments": _json(segments), "version": room.version + 1}
     return dynamo.update(_key(room), changes, _UNCHANGED, version=room.version)
 
@@ -193,7 +193,7 @@ def save_plan(before: Room, after: Room) -> Room:
 
 
 def commit(*items: dynamo.TransactItem) -> None:
-    """Write a change to a room and its accompanying items in one transaction. Raises RoomConflict if the transaction is canceled."""
+    """Write a change to a room and its accompanying items in one transaction. Raises RoomConflict if the transaction is cancelled."""
     try:
         dynamo.transact(items)
     except dynamo.TransactionCanceled as error:

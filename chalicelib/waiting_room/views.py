@@ -1,8 +1,8 @@
-"""The views of a waiting room over HTTP. The status is in camelCase, as its existing clients expect; the others are in snake_case."""
+"""The views of a waiting room over HTTP."""
 
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
@@ -12,11 +12,11 @@ from chalicelib.waiting_room.draw import ALGORITHM
 from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_status
 
 
-class QueueStatusView(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A place in the queue. Without a queue, `position` is null, and `ahead` and `etaSeconds` are 0.
+class QueueStatusView(Struct, frozen=True, kw_only=True):
+    """A place in the queue. Without a queue, `position` is null, and `ahead` and `eta_seconds` are 0.
 
     `token` represents the place. A reply to a request that sent the token does not repeat it; without a queue it is null. Without a queue,
-    the four fields after `etaSeconds` are missing.
+    the four fields after `eta_seconds` are missing.
     """
 
     token: str | UnsetType | None = UNSET
@@ -38,7 +38,7 @@ class QueueStatusView(Struct, frozen=True, kw_only=True, rename="camel"):
 class JoinView(QueueStatusView, frozen=True, kw_only=True):
     """The place of the user who joined, or, without a waiting room, the status that applies to every user."""
 
-    user_id: str = field(name="user_id")
+    user_id: str
 
 
 class ProofView(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.foundation import clock
 from chalicelib.payments.model import PayoutPage, ProviderPayout
-from chalicelib.payments.providers import protocol
+from chalicelib.payments.providers import protocol, stripe, stripe_mapping
 from tests import builders
 
 
@@ -24,12 +24,12 @@ def test_a_payout_is_shown_with_amount_arrival_and_state(shop):
     made = shop.fake.create_payout()
     shown = show(shop.api)
     [payout] = shown["payouts"]
-    assert (payout["id"], payout["amount_cents"], payout["currency"], payout["status"]) == (made["id"], made["amount"], "USD", "in_transit")
+    assert (payout["id"], payout["amount_cents"], payout["currency"], payout["state"]) == (made["id"], made["amount"], "USD", "in_transit")
     assert (payout["created_at"], payout["arrives_at"]) == (clock.iso(made["created"]), clock.iso(made["arrival_date"]))
     assert (payout["is_automatic"], payout["failure"], payout["is_compared"]) == (True, None, False)
     assert (shown["provider"], shown["providers"], shown["compared_until"]) == ("stripe", ["stripe"], None)
     shop.fake.finish_payout(made["id"])
-    assert show(shop.api)["payouts"][0]["status"] == "paid"
+    assert show(shop.api)["payouts"][0]["state"] == "paid"
 
 
 def test_a_payout_that_the_bank_sends_back_says_why(shop):
@@ -37,7 +37,7 @@ def test_a_payout_that_the_bank_sends_back_says_why(shop):
     made = shop.fake.create_payout()
     shop.fake.finish_payout(made["id"], arrives=False)
     [payout] = show(shop.api)["payouts"]
-    assert (payout["status"], payout["failure"]) == ("failed", "The bank account has been closed.")
+    assert (payout["state"], payout["failure"]) == ("failed", "The bank account has been closed.")
     assert shop.fake.create_payout()["amount"] == made["amount"], "the money is on the balance again"
 
 
@@ -98,6 +98,14 @@ def test_each_of_several_providers_has_its_own_list(shop, monkeypatch):
     rest = show(shop.api, provider="imported", limit="1", cursor=page["next_cursor"])
     assert [payout["id"] for payout in page["payouts"] + rest["payouts"]] == ["pb-2", "pb-1"]
     assert (rest["provider"], rest["next_cursor"]) == ("imported", None)
+
+
+def test_a_cancelled_payout_keeps_stripes_word_in_its_old_field(shop, monkeypatch):
+    shop.buy("ada", 1)
+    cancelled = stripe_mapping.payout_of({**shop.fake.create_payout(), "status": "canceled"})
+    monkeypatch.setattr(stripe, "list_payouts", lambda limit, after: PayoutPage([cancelled], None))
+    [payout] = show(shop.api)["payouts"]
+    assert (payout["state"], payout["status"]) == ("cancelled", "canceled")
 
 
 @pytest.mark.parametrize("provider", ["free", "simulated", "imported", "cash"])

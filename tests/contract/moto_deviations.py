@@ -12,7 +12,7 @@ def stored_as_sent(*numbers: str) -> dict[str, object]:
 
 MOTO = (
     Deviation(
-        "refuses the whole request instead of canceling the transaction with a reason, so that `CancellationReasons` are missing",
+        "refuses the whole request instead of cancelling the transaction with a reason, so that `CancellationReasons` are missing",
         'TransactWriteItems, Errors: TransactionCanceledException, "Validation Error: Code: ValidationError"',
         {
             "test_updates.py::test_refused_updates_in_a_transaction[no attribute to add to]": (INVALID, True, None),

@@ -140,7 +140,7 @@ ANSWERS: dict[str, list[bytes]] = {
     "nothing": [answer(b"")],
     "no JSON": [answer(b"{")],
     "a refused condition": [error("ConditionalCheckFailedException", more=ITEM_OF_CONDITION)],
-    "a canceled transaction": [error("TransactionCanceledException", more=REASONS)],
+    "a cancelled transaction": [error("TransactionCanceledException", more=REASONS)],
     "a refused request": [error("ValidationException")],
     "an unknown error": [error("SomethingNewException", 418)],
     "throttled once": [error("ThrottlingException"), answer()],

@@ -136,9 +136,9 @@ def test_a_transaction_that_is_still_in_progress_may_be_done(service):
     assert may_be_done(service, *(in_progress,) * 3, call=lambda: service.client.transact_write_items(**TRANSACTION))
 
 
-def test_a_canceled_transaction_is_not_done(service):
-    canceled = (400, "TransactionCanceledException")
-    assert not may_be_done(service, canceled, call=lambda: service.client.transact_write_items(**TRANSACTION))
+def test_a_cancelled_transaction_is_not_done(service):
+    cancelled = (400, "TransactionCanceledException")
+    assert not may_be_done(service, cancelled, call=lambda: service.client.transact_write_items(**TRANSACTION))
 
 
 @pytest.mark.parametrize("answer", [OK, LOST])

@@ -48,7 +48,7 @@ class PurchaseScenario:
         self.id, self.payment_intent_id, self.error, self.is_delivered = "", "", None, False
         # A purchase that has ended has cancelled its payment. It can only be paid if it had not recorded its payment: the checkout
         # crashed after Stripe had created it, and somebody confirms the payment in the dashboard.
-        self.is_payment_unrecorded = state in ENDED and trigger not in ("payment_duplicated", "refund_failed", "payment_canceled")
+        self.is_payment_unrecorded = state in ENDED and trigger not in ("payment_duplicated", "refund_failed", "payment_cancelled")
 
     def bring_to_state(self) -> None:
         reserved = builders.reserve(self.shop.api, USER, self.shop.event_id, self.shop.tier_id, QUANTITY)
@@ -67,7 +67,7 @@ class PurchaseScenario:
         if self.state == "partially_refunded":
             self.refund(tickets=[f"{self.id}-1"])
         if self.state == "refunded":
-            self.refund(fee_cents=0 if self.trigger in ("payment_succeeded", "payment_canceled", "refund_failed") else 500)
+            self.refund(fee_cents=0 if self.trigger in ("payment_succeeded", "payment_cancelled", "refund_failed") else 500)
         if self.state == "expired":
             self.let_hold_expire()
         if self.state == "cancelled":
@@ -194,7 +194,7 @@ def _payment_declined(scenario: PurchaseScenario) -> None:
     raise AssertionError("the card was not declined")
 
 
-def _payment_canceled(scenario: PurchaseScenario) -> None:
+def _payment_cancelled(scenario: PurchaseScenario) -> None:
     if scenario.state in ENDED:
         scenario.fake.resend_event(scenario.fake.events("payment_intent.canceled")[-1]["id"])
         return
@@ -259,7 +259,7 @@ _CAUSES = {
     "payment_duplicated": _payment_duplicated,
     "payment_pending": _payment_pending,
     "payment_declined": _payment_declined,
-    "payment_canceled": _payment_canceled,
+    "payment_cancelled": _payment_cancelled,
     "hold_expired": _hold_expired,
     "release_requested": PurchaseScenario.release,
     "refund_requested": lambda scenario: scenario.refund(tickets=[f"{scenario.id}-2"]),

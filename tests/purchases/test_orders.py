@@ -90,7 +90,7 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
 def test_an_order_is_the_reservation_and_the_checkout_session_of_its_id(buyer):
     order_id = buyer.create_order()
     assert buyer.api.get(f"/events/{buyer.event_id}/reservations", user="ada").json["id"] == order_id
-    assert buyer.api.get(f"/checkout/sessions/{order_id}", user="ada").json["status"] == "pending"
+    assert buyer.api.get(f"/checkout/sessions/{order_id}", user="ada").json["state"] == "pending"
     assert builders.confirm(buyer.api, "ada", order_id).status == 201
     assert buyer.show(order_id).json["order"]["status"] == "paid"
 

@@ -15,7 +15,7 @@ EXPECTED = {
     "payment_duplicated": "refund refund refund refund refund refund refund",
     "payment_pending": "ignore ignore ignore ignore ignore ignore ignore",
     "payment_declined": "ignore ignore ignore ignore ignore ignore ignore",
-    "payment_canceled": "never end ignore ignore ignore ignore ignore",
+    "payment_cancelled": "never end ignore ignore ignore ignore ignore",
     "hold_expired": "end cancel_payment ignore ignore ignore ignore ignore",
     "release_requested": "end cancel_payment refuse refuse refuse ignore ignore",
     "refund_requested": "refuse refuse return_tickets return_tickets refuse refuse refuse",
@@ -30,7 +30,7 @@ NEVER = {
     # A held purchase has opened no payment, so a payment for it is never its own.
     ("held", "payment_succeeded"): "payment_duplicated",
     ("held", "payment_mismatched"): "payment_duplicated",
-    ("held", "payment_canceled"): "payment_pending",
+    ("held", "payment_cancelled"): "payment_pending",
     # The amount of a payment that succeeded cannot change. A refund leaves less of it, but refunds are recorded.
     ("paid", "payment_mismatched"): "payment_succeeded",
     ("partially_refunded", "payment_mismatched"): "payment_succeeded",

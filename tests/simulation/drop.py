@@ -150,7 +150,7 @@ class Drop:
             if self._random.random() < 0.1:
                 yield "events", lambda api: api.get("/events")
             status = (yield "status", lambda api: api.get(self._room("status"), query={"token": token})).json
-            if status["canEnter"] or self._now > self.plan.all_in_at + 2:
+            if status["can_enter"] or self._now > self.plan.all_in_at + 2:
                 break
         yield from self._buy(user, token)
 

@@ -51,14 +51,14 @@ def test_each_line_gets_a_ticket_for_each_of_its_prices(store):
     assert service.get_ticket(tickets[2].id) == tickets[2]
 
 
-def test_a_second_issue_is_canceled_whole_and_the_first_tickets_stay(store):
+def test_a_second_issue_is_cancelled_whole_and_the_first_tickets_stay(store):
     first = issue()
     again = service.issue_tickets(PURCHASE, "ada", "gala", LINES, NOW + 5)
     assert [ticket.id for ticket in again.tickets] == [ticket.id for ticket in first]
     assert not {ticket.code for ticket in again.tickets} & {ticket.code for ticket in first}
-    with pytest.raises(dynamo.TransactionCanceled) as canceled:
+    with pytest.raises(dynamo.TransactionCanceled) as cancelled:
         dynamo.transact(again.items)
-    assert all(canceled.value.failed(index) for index in range(len(again.items)))
+    assert all(cancelled.value.failed(index) for index in range(len(again.items)))
     assert service.load_purchase_tickets(PURCHASE, 3) == first
     assert load_owned(*first) == first
 
@@ -109,13 +109,13 @@ def test_an_unknown_or_malformed_ticket_id_is_not_found(store, unknown_id):
     ("before", "change", "after"),
     [
         ("valid", "freeze", "frozen"),
-        ("valid", "thaw", "canceled"),
+        ("valid", "thaw", "cancelled"),
         ("valid", "void", "void"),
-        ("frozen", "freeze", "canceled"),
+        ("frozen", "freeze", "cancelled"),
         ("frozen", "thaw", "valid"),
         ("frozen", "void", "void"),
-        ("void", "freeze", "canceled"),
-        ("void", "thaw", "canceled"),
+        ("void", "freeze", "cancelled"),
+        ("void", "thaw", "cancelled"),
         ("void", "void", "void"),
     ],
 )
@@ -124,20 +124,20 @@ def test_each_change_from_each_state(store, before, change, after):
     [ticket] = issue(lines=seats(1))
     for earlier in CHANGES_TO_REACH[before]:
         dynamo.transact(CHANGES[earlier]([ticket]))
-    if after == "canceled":
-        with pytest.raises(dynamo.TransactionCanceled) as canceled:
+    if after == "cancelled":
+        with pytest.raises(dynamo.TransactionCanceled) as cancelled:
             dynamo.transact(CHANGES[change]([ticket]))
-        assert canceled.value.failed(0)
+        assert cancelled.value.failed(0)
     else:
         dynamo.transact(CHANGES[change]([ticket]))
     [changed] = service.load_purchase_tickets(PURCHASE, 1)
-    assert changed.state == (before if after == "canceled" else after)
+    assert changed.state == (before if after == "cancelled" else after)
     assert changed.is_admissible == (changed.state == "valid")
     assert (changed.code, changed.qr_sig) == (ticket.code, ticket.qr_sig)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_of_a_ticket_that_does_not_exist_is_canceled(store, change):
+def test_a_change_of_a_ticket_that_does_not_exist_is_cancelled(store, change):
     unwritten = service.issue_tickets("never", "ada", "gala", seats(1), NOW).tickets
     with pytest.raises(dynamo.TransactionCanceled):
         dynamo.transact(CHANGES[change](unwritten))
@@ -150,9 +150,9 @@ def test_one_voided_ticket_cancels_the_change_of_all(store, change, unchanged):
     if change == "thaw":
         dynamo.transact(service.freeze_items(tickets))
     dynamo.transact(service.void_items([tickets[1].id], "refunded"))
-    with pytest.raises(dynamo.TransactionCanceled) as canceled:
+    with pytest.raises(dynamo.TransactionCanceled) as cancelled:
         dynamo.transact(CHANGES[change](tickets))
-    assert [canceled.value.failed(index) for index in range(3)] == [False, True, False]
+    assert [cancelled.value.failed(index) for index in range(3)] == [False, True, False]
     assert [ticket.state for ticket in service.load_purchase_tickets(PURCHASE, 3)] == [unchanged, "void", unchanged]
 
 

@@ -94,7 +94,7 @@ class Buyer {
     if (failure) this.failures.push(failure.message);
     this.position = status?.position ?? this.position;
     this.draw = draw;
-    if (!status?.canEnter || this.reservedAt !== null) return;
+    if (!status?.can_enter || this.reservedAt !== null) return;
     this.reservedAt = now;
     this.place.stop(); // the page goes to the checkout
     const body = { items: [{ tier_id: plan.tierId, quantity: 1 }], token };

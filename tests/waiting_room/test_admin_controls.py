@@ -16,12 +16,12 @@ def test_an_admin_changes_the_rate_and_lets_buyers_in(api, time, sale):
     queue = users_by_position(api, event_id, tokens)
     admin = {"token": builders.admin_token()}
     assert api.post(f"/admin/events/{event_id}/waiting-room/let-in", json={"count": 2}, **admin).status == 200
-    assert [get_status(api, event_id, tokens[user])["canEnter"] for user in queue].count(True) == 5
+    assert [get_status(api, event_id, tokens[user])["can_enter"] for user in queue].count(True) == 5
     changed = api.post(f"/admin/events/{event_id}/waiting-room/rate", json={"wave_size": 1, "wave_seconds": 10}, **admin)
     assert changed.status == 200
-    assert [get_status(api, event_id, tokens[user])["etaSeconds"] for user in queue[5:8]] == [10, 20, 30]
+    assert [get_status(api, event_id, tokens[user])["eta_seconds"] for user in queue[5:8]] == [10, 20, 30]
     time.advance(30)
-    assert [get_status(api, event_id, tokens[user])["canEnter"] for user in queue].count(True) == 8
+    assert [get_status(api, event_id, tokens[user])["can_enter"] for user in queue].count(True) == 8
     for path in ("rate", "let-in"):
         assert api.post(f"/admin/events/{event_id}/waiting-room/{path}", json={}, user="ada").status == 403
         assert api.post(f"/admin/events/{event_id}/waiting-room/{path}", json={}, **admin).status == 400

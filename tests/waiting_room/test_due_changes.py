@@ -40,14 +40,14 @@ def test_a_sale_that_opens_paused_admits_its_first_wave_on_resume(api, time, sal
     api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
     time.advance(2)
     before = get_status(api, event_id, tokens["u0"])
-    assert (before["state"], before["paused"], before["etaSeconds"]) == ("waiting", True, None)
+    assert (before["state"], before["paused"], before["eta_seconds"]) == ("waiting", True, None)
     time.advance(SECONDS_TO_OPENING + 500)
     queue = users_by_position(api, event_id, tokens)
-    assert {get_status(api, event_id, token)["canEnter"] for token in tokens.values()} == {False}
+    assert {get_status(api, event_id, token)["can_enter"] for token in tokens.values()} == {False}
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     first, fourth = get_status(api, event_id, tokens[queue[0]]), get_status(api, event_id, tokens[queue[3]])
-    assert (first["canEnter"], first["passSecondsLeft"]) == (True, 60)
-    assert (fourth["canEnter"], fourth["etaSeconds"]) == (False, 30)
+    assert (first["can_enter"], first["pass_seconds_left"]) == (True, 60)
+    assert (fourth["can_enter"], fourth["eta_seconds"]) == (False, 30)
     assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
 
 
@@ -71,13 +71,13 @@ def test_an_instance_with_a_late_clock_revokes_no_admission(api, time, sale):
     event_id, _ = sale
     tokens = join_many(api, event_id, 5)
     time.advance(SECONDS_TO_OPENING)
-    assert [get_status(api, event_id, token)["canEnter"] for token in tokens.values()].count(True) == 3
+    assert [get_status(api, event_id, token)["can_enter"] for token in tokens.values()].count(True) == 3
     time.advance(-1)
     for change, body in (("waiting-room/let-in", {"count": 1}), ("pause", None)):
         assert api.post(f"/admin/events/{event_id}/{change}", json=body, token=builders.admin_token()).status == 200
     time.advance(1)
     statuses = [get_status(api, event_id, token) for token in tokens.values()]
-    assert [status["passSecondsLeft"] for status in statuses].count(60) == 4
+    assert [status["pass_seconds_left"] for status in statuses].count(60) == 4
     assert all(status["paused"] for status in statuses)
 
 
@@ -86,5 +86,5 @@ def test_admissions_do_not_pile_up_while_the_queue_is_empty(api, time, sale):
     time.advance(SECONDS_TO_OPENING + 3600)
     tokens = join_many(api, event_id, 8)
     statuses = [get_status(api, event_id, token) for token in tokens.values()]
-    assert [status["canEnter"] for status in statuses] == [True] * 3 + [False] * 5
-    assert max(status["etaSeconds"] for status in statuses) <= 60
+    assert [status["can_enter"] for status in statuses] == [True] * 3 + [False] * 5
+    assert max(status["eta_seconds"] for status in statuses) <= 60

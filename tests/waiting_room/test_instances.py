@@ -222,4 +222,4 @@ def test_the_state_stays_small_whatever_admins_do(api, time):
     state = api.get(f"/events/{event_id}/waiting-room/state").json
     assert len(state["segments"]) <= 4
     assert state["segments"][-1]["paused"]
-    assert get_status(api, event_id, tokens["u0"])["passExpired"]
+    assert get_status(api, event_id, tokens["u0"])["pass_expired"]

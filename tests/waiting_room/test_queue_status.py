@@ -15,13 +15,13 @@ def test_before_the_opening_everybody_waits_without_a_position(api, time, sale):
         status.items()
         >= {
             "state": "waiting",
-            "onSaleAt": "2026-06-01T12:10:00Z",
-            "secondsUntilOnSale": 500,
+            "on_sale_at": "2026-06-01T12:10:00Z",
+            "seconds_until_on_sale": 500,
             "paused": False,
             "position": None,
             "total": 2,
-            "canEnter": False,
-            "etaSeconds": 500,
+            "can_enter": False,
+            "eta_seconds": 500,
         }.items()
     )
     refused = reserve(api, event_id, tier_id, "ada", token)
@@ -36,8 +36,8 @@ def test_after_the_opening_waves_come_in_by_position(api, time, sale):
     queue = users_by_position(api, event_id, tokens)
     statuses = [get_status(api, event_id, tokens[user]) for user in queue]
     assert [status["position"] for status in statuses] == list(range(1, 11))
-    assert [status["canEnter"] for status in statuses] == [True] * 3 + [False] * 7
-    assert [status["etaSeconds"] for status in statuses] == [0, 0, 0, 30, 30, 30, 60, 60, 60, 90]
+    assert [status["can_enter"] for status in statuses] == [True] * 3 + [False] * 7
+    assert [status["eta_seconds"] for status in statuses] == [0, 0, 0, 30, 30, 30, 60, 60, 60, 90]
     assert [status["ahead"] for status in statuses] == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
     assert {status["total"] for status in statuses} == {10}
     refused = reserve(api, event_id, tier_id, queue[3], tokens[queue[3]])
@@ -64,10 +64,10 @@ def test_after_their_pass_expired_users_join_again_at_the_end(api, time, sale):
     time.advance(SECONDS_TO_OPENING)
     first = users_by_position(api, event_id, tokens)[0]
     time.advance(59)
-    assert get_status(api, event_id, tokens[first])["passSecondsLeft"] == 1
+    assert get_status(api, event_id, tokens[first])["pass_seconds_left"] == 1
     time.advance(1)
     status = get_status(api, event_id, tokens[first])
-    assert (status["canEnter"], status["passExpired"], status["position"]) == (False, True, 1)
+    assert (status["can_enter"], status["pass_expired"], status["position"]) == (False, True, 1)
     refused = reserve(api, event_id, tier_id, first, tokens[first])
     assert (refused.status, refused.json["error"]) == (403, "pass_expired")
     new_token = join(api, event_id, first)
@@ -84,12 +84,12 @@ def test_a_pause_stops_waves_and_passes(api, time, sale):
     api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
     time.advance(1000)
     first, fourth = get_status(api, event_id, tokens[queue[0]]), get_status(api, event_id, tokens[queue[3]])
-    assert (first["paused"], first["canEnter"], first["passSecondsLeft"], first["passExpired"]) == (True, False, 40, False)
-    assert (fourth["position"], fourth["etaSeconds"], fourth["canEnter"]) == (4, None, False)
+    assert (first["paused"], first["can_enter"], first["pass_seconds_left"], first["pass_expired"]) == (True, False, 40, False)
+    assert (fourth["position"], fourth["eta_seconds"], fourth["can_enter"]) == (4, None, False)
     assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).json["error"] == "event_paused"
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     fourth = get_status(api, event_id, tokens[queue[3]])
-    assert (fourth["position"], fourth["etaSeconds"]) == (4, 10)
+    assert (fourth["position"], fourth["eta_seconds"]) == (4, 10)
     assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
     time.advance(10)
     assert reserve(api, event_id, tier_id, queue[3], tokens[queue[3]]).status == 201

@@ -62,9 +62,9 @@ def test_an_expired_token_is_refused(api, time, sale):
 def test_an_event_without_a_waiting_room_needs_no_token(api, time):
     event_id, tier_id = builders.create_shop(api)
     reply = api.post(f"/events/{event_id}/waiting-room/join", user="ada")
-    assert reply.json.items() >= {"token": None, "state": "sale_open", "canEnter": True}.items()
+    assert reply.json.items() >= {"token": None, "state": "sale_open", "can_enter": True}.items()
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
-    assert get_status(api, event_id, "whatever").items() >= {"state": "sale_open", "canEnter": True, "position": None}.items()
+    assert get_status(api, event_id, "whatever").items() >= {"state": "sale_open", "can_enter": True, "position": None}.items()
     assert api.get(f"/events/{event_id}/waiting-room/state").status == 404
     assert api.post("/events/unknown/waiting-room/join", user="ada").status == 404
 

@@ -16,7 +16,7 @@ def small_sale(api, time):
 
 def admitted_users(api, event_id, tokens):
     """The users who may reserve now."""
-    return {user for user, token in tokens.items() if get_status(api, event_id, token)["canEnter"]}
+    return {user for user, token in tokens.items() if get_status(api, event_id, token)["can_enter"]}
 
 
 def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, small_sale):
@@ -56,7 +56,7 @@ def test_nobody_is_admitted_until_tickets_return(api, time, small_sale):
         time.advance(1)
         assert admitted_users(api, event_id, tokens) <= first_wave
     status = get_status(api, event_id, tokens[users_by_position(api, event_id, tokens)[5]])
-    assert (status["mayReturn"], status["etaSeconds"], status["stopped"]) == (24, None, None)
+    assert (status["may_return"], status["eta_seconds"], status["stopped"]) == (24, None, None)
     time.advance(180)
     builders.run_sweep()  # the reservations of the first wave expire
     time.advance(35)
@@ -72,12 +72,12 @@ def test_joining_stops_when_everything_is_sold(api, time):
     time.advance(SECONDS_TO_OPENING)
     reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"], 4).json["id"]
     time.advance(2)
-    assert get_status(api, event_id, tokens["u1"])["mayReturn"] == 4
+    assert get_status(api, event_id, tokens["u1"])["may_return"] == 4
     builders.start_checkout(api, "u0", reservation_id)
     builders.confirm(api, "u0", reservation_id)
     time.advance(2)
     status = get_status(api, event_id, tokens["u1"])
-    assert (status["stopped"], status["canEnter"]) == ("sold_out", False)
+    assert (status["stopped"], status["can_enter"]) == ("sold_out", False)
     refused = api.post(f"/events/{event_id}/waiting-room/join", user="new")
     assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "waiting_room_stopped", "sold_out")
 

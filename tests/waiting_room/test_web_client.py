@@ -61,9 +61,9 @@ def test_client_and_server_agree_on_ten_thousand_random_cases():
             status["state"],
             status["paused"],
             status["position"] is None,
-            status["canEnter"],
-            status["passExpired"],
-            status["etaSeconds"] is None,
+            status["can_enter"],
+            status["pass_expired"],
+            status["eta_seconds"] is None,
         )
         for status in expected
     )

@@ -22,9 +22,10 @@ from chalicelib.changes.model import (
     TicketTransferred,
     WaitlistOffered,
 )
+from chalicelib.edge import deprecations
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.purchases.views import order_view, refund_view, reservation_view
+from chalicelib.purchases.views import ReservationView, order_view, refund_view, reservation_view
 from chalicelib.tickets.model import Ticket, TicketState
 
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
@@ -81,7 +82,8 @@ def notices(change: Change) -> Iterator[Notice]:
             data = {"order": order_view(purchase), "refund": refund_view(refund, purchase)}
             yield _notice("order.refunded", f"{purchase.id}/{refund.id}", change.at, purchase.event_id, data)
         case WaitlistOffered(purchase=purchase):
-            data = {"offer": reservation_view(purchase, change.at), "waitlist_entry_id": purchase.waitlist_entry_id}
+            offer, _ = deprecations.with_old_names(reservation_view(purchase, change.at), ReservationView)
+            data = {"offer": offer, "waitlist_entry_id": purchase.waitlist_entry_id}
             yield _notice("waitlist.offered", purchase.id, change.at, purchase.event_id, data)
         case TicketCheckedIn(ticket=ticket, people=people):
             yield _ticket_notice("ticket.checked_in", change, {"ticket": _ticket_data(ticket), "people": people})

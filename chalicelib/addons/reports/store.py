@@ -251,8 +251,8 @@ def commit(items: Sequence[dynamo.TransactItem]) -> None:
     """Write all items or none. Raises CountConflict if a condition failed."""
     try:
         dynamo.transact(items)
-    except dynamo.TransactionCanceled as canceled:
-        raise CountConflict from canceled
+    except dynamo.TransactionCanceled as cancelled:
+        raise CountConflict from cancelled
 
 
 def load_totals(generation: int, event_id: str) -> Mapping[str, int]:

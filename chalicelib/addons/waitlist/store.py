@@ -182,8 +182,8 @@ def end_offer(before: Entry, after: Entry) -> None:
     counted = dynamo.update(WaitlistRow(_LINES, before.event_id), {}, add={after.state: 1})
     try:
         dynamo.transact([dynamo.delete(offer, "attribute_exists(pk)"), _change_item(before, after), counted])
-    except dynamo.TransactionCanceled as canceled:
-        if not canceled.failed(0):
+    except dynamo.TransactionCanceled as cancelled:
+        if not cancelled.failed(0):
             offer.delete()
 
 

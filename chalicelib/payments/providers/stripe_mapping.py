@@ -123,7 +123,7 @@ def payout_of(payout: Json) -> ProviderPayout:
         id=payout["id"],
         amount_cents=payout["amount"],
         currency=payout["currency"].upper(),
-        status=payout["status"],
+        status="cancelled" if payout["status"] == "canceled" else payout["status"],
         created_at=payout["created"],
         arrives_at=payout["arrival_date"],
         is_automatic=payout["automatic"],

@@ -101,6 +101,7 @@ def test_an_offer_of_the_waitlist_is_a_message(promoter, receiver, time):
     sent = promoter.delivery(endpoint, delivery["id"])["payload"]
     assert (sent["type"], sent["data"]["waitlist_entry_id"]) == ("waitlist.offered", "entry-1")
     assert (sent["data"]["offer"]["id"], sent["data"]["offer"]["expires_at"]) == (held["id"], held["expires_at"])
+    assert (sent["data"]["offer"]["state"], sent["data"]["offer"]["status"]) == ("active", "active")
     assert "ada" not in json.dumps(sent)
 
 

@@ -52,7 +52,7 @@ def test_a_purchase_that_failed_is_found_with_how_it_ended(api, time, poller):
     reserved = builders.reserve(api, "ada", event_id, tier_id).json["id"]
     checkout = builders.start_checkout(api, "ada", reserved).json["id"]
     assert failed() == [], "it may still be paid"
-    assert builders.confirm(api, "ada", checkout, "fail").json["checkout_session"]["status"] == "failed"
+    assert builders.confirm(api, "ada", checkout, "fail").json["checkout_session"]["state"] == "failed"
     assert failed() == [(reserved, "ada", "cancelled")]
     check_reports()
 

@@ -145,7 +145,7 @@ def test_an_offer_is_a_reservation_that_is_paid_like_any_other(api, sold_out):
     [entry] = lines.own(api, "w1")
     offer = entry["offer"]
     assert (entry["status"], entry["people_before"]) == ("offered", None)
-    assert (offer["status"], offer["tier_id"], offer["expires_in_seconds"]) == ("active", tier_id, 86_400)
+    assert (offer["state"], offer["tier_id"], offer["expires_in_seconds"]) == ("active", tier_id, 86_400)
     assert api.get(f"/events/{event_id}/reservations", user="w1").json["id"] == offer["id"]
     assert builders.start_checkout(api, "w1", offer["id"]).status == 201
     assert builders.confirm(api, "w1", offer["id"]).status == 201

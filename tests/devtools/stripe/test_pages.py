@@ -81,7 +81,7 @@ def test_fail_authentication_then_pay_with_another_card(shop, waiting_intent):
     assert shop.intents.confirm(waiting_intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
 
 
-def test_the_intent_is_canceled_meanwhile(shop, waiting_intent):
+def test_the_intent_is_cancelled_meanwhile(shop, waiting_intent):
     assert shop.intents.cancel(waiting_intent.id).status == "canceled"
     status, _, back = visit(waiting_intent.next_action.redirect_to_url.url, outcome="complete")
     assert (status, "redirect_status=failed" in back) == (303, True)

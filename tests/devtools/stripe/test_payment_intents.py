@@ -15,7 +15,7 @@ def test_cancel(shop):
     assert shop.event_types() == ["payment_intent.created", "payment_intent.canceled"]
 
 
-def test_a_succeeded_intent_cannot_be_canceled_confirmed_or_repriced(shop):
+def test_a_succeeded_intent_cannot_be_cancelled_confirmed_or_repriced(shop):
     intent = shop.pay()
     for call in (
         lambda: shop.intents.cancel(intent.id),

@@ -38,7 +38,7 @@ def test_a_purchase_in_five_steps(slow_calls, threaded_store, api, time):
     slow_calls.clear()
     token = api.post(f"{room}/join", user="ada").json["token"]
     time.advance(2)
-    assert api.get(f"{room}/status?token={token}", user="ada").json["canEnter"]
+    assert api.get(f"{room}/status?token={token}", user="ada").json["can_enter"]
     body = {"tier_id": tier_id, "quantity": 1, "token": token}
     reservation = api.post(f"/events/{event_id}/reservations", json=body, user="ada").json["id"]
     checkout = builders.start_checkout(api, "ada", reservation).json["id"]

@@ -63,7 +63,7 @@ def test_all_missing_answers_are_named_at_once(api, time, table):
         named = [(missing["option_id"], missing["label"], missing["ticket"]) for missing in refused.json["missing"]]
         assert named == [(dinner, "Dinner", None), (note, "Note", None)]
         reservation = api.get(f"/events/{table[0]}/reservations", user="ada").json
-        assert (reservation["status"], store.load(reservation["id"]).state) == ("active", "held"), "nothing was written"
+        assert (reservation["state"], store.load(reservation["id"]).state) == ("active", "held"), "nothing was written"
         assert api.delete(f"/reservations/{reservation['id']}", user="ada").status == 200
     assert list(store.CheckoutDetailsRow.scan()) == []
 

@@ -24,7 +24,7 @@ def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, hel
     reply = builders.start_checkout(api, "ada", reservation_id)
     assert reply.status == 201
     session = reply.json
-    assert (session["id"], session["reservation_id"], session["status"]) == (reservation_id, reservation_id, "pending")
+    assert (session["id"], session["reservation_id"], session["state"]) == (reservation_id, reservation_id, "pending")
     assert session["payment"] == {"provider": "simulated", "status": "open"}
     assert session["created_at"] == "2026-06-01T12:00:00Z"
     shown = {"id": reservation_id, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "total_price_cents": 10000}
@@ -43,7 +43,7 @@ def test_a_reservation_has_one_checkout_whatever_the_key(api, time, held):
     assert [first.status, same.status, other.status] == [201, 200, 200]
     assert same.json["id"] == other.json["id"] == first.json["id"]
     assert "idempotent" in same.json["message"]
-    assert other.json["status"] == "pending"
+    assert other.json["state"] == "pending"
     invariants.check(time.now)
 
 
@@ -87,8 +87,8 @@ def test_a_paid_checkout_is_an_order_with_signed_tickets(api, time, held):
     order = reply.json["order"]
     assert order.items() >= {"id": reservation_id, "checkout_session_id": reservation_id, "status": "paid", "quantity": 2}.items()
     assert (order["total_price_cents"], order["created_at"]) == (10000, "2026-06-01T12:00:30Z")
-    assert reply.json["checkout_session"] == {"id": reservation_id, "status": "completed"}
-    assert reply.json["reservation"] == {"id": reservation_id, "status": "converted"}
+    assert reply.json["checkout_session"] == {"id": reservation_id, "state": "completed", "status": "completed"}
+    assert reply.json["reservation"] == {"id": reservation_id, "state": "converted", "status": "converted"}
     assert len({ticket["code"] for ticket in reply.json["tickets"]}) == 2
     assert all(ticket["qr_sig"] and ticket["created_at"] for ticket in reply.json["tickets"])
     assert count_sold_held_available(api, event_id) == (2, 0, 8)
@@ -140,8 +140,8 @@ def test_a_declined_payment_returns_the_tickets(api, time, held):
     for _ in range(2):
         reply = builders.confirm(api, "ada", reservation_id, "fail")
         assert reply.status == 200
-        assert reply.json["checkout_session"]["status"] == "failed"
-        assert reply.json["reservation"]["status"] == "canceled"
+        assert reply.json["checkout_session"]["state"] == "failed"
+        assert reply.json["reservation"]["state"] == "cancelled"
         assert "tickets" not in reply.json
     assert count_sold_held_available(api, event_id) == (0, 0, 10)
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
@@ -155,7 +155,7 @@ def test_a_confirmation_after_the_hold_has_expired_is_refused(api, time, held):
     reply = builders.confirm(api, "ada", reservation_id)
     assert (reply.status, reply.json["error"]) == (409, "reservation_expired_or_invalid")
     assert count_sold_held_available(api, event_id) == (0, 0, 10)
-    assert api.get(f"/checkout/sessions/{reservation_id}", user="ada").json["status"] == "expired"
+    assert api.get(f"/checkout/sessions/{reservation_id}", user="ada").json["state"] == "expired"
     invariants.check(time.now, recovered=True)
 
 

@@ -116,7 +116,7 @@ def test_after_a_crash_the_repeated_request_finds_the_checkout_at_once(api, time
     again = builders.start_checkout(api, "ada", reservation_id)
     assert again.status == status
     assert ("idempotency-replayed" in again.headers) == (status == 200)
-    assert (again.json["id"], again.json["status"]) == (reservation_id, "pending")
+    assert (again.json["id"], again.json["state"]) == (reservation_id, "pending")
 
 
 @pytest.mark.usefixtures("threaded_store")
@@ -135,7 +135,7 @@ def test_a_repeated_request_shows_the_same_payment_at_the_provider(shop, page):
     shop.pay(session)
     shop.confirm(session)
     paid = shop.request_checkout(session["id"], page=page)
-    assert (paid.status, paid.json["status"], paid.headers["idempotency-replayed"]) == (200, "pending", "true")
+    assert (paid.status, paid.json["state"], paid.headers["idempotency-replayed"]) == (200, "pending", "true")
     assert "url" not in paid.json["payment"]  # the hosted page cannot be paid any more
 
 

@@ -118,7 +118,7 @@ def test_a_confirm_notices_what_another_instance_has_done(api, time, reservation
     }
     elsewhere(actions[happens])
     reply = builders.confirm(api, "ada", reservation_id, simulate)
-    assert (reply.status, reply.json.get("error") or reply.json["checkout_session"]["status"]) == (status, outcome)
+    assert (reply.status, reply.json.get("error") or reply.json["checkout_session"]["state"]) == (status, outcome)
     invariants.check(time.now, recovered=True)
 
 

@@ -18,7 +18,7 @@ def test_a_paid_checkout_is_confirmed_with_its_tickets(shop, page):
     assert session["payment"]["provider"] == "stripe"
     assert shop.pay(session) == (RETURN_URL if page == "hosted" else None)
     reply = shop.confirm(session)
-    assert (reply.status, len(reply.json["tickets"]), reply.json["checkout_session"]["status"]) == (201, 2, "completed")
+    assert (reply.status, len(reply.json["tickets"]), reply.json["checkout_session"]["state"]) == (201, 2, "completed")
     again = shop.confirm(session)
     assert (again.status, again.json["tickets"]) == (200, reply.json["tickets"])
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}

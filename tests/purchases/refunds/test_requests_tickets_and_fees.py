@@ -54,7 +54,7 @@ def test_the_buyer_sees_refunded_tickets_void(shop):
     assert shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).status == 404
     shown = shop.api.get(f"/orders/{order_id}", **user).json
     assert (shown["order"]["status"], [ticket["state"] for ticket in shown["tickets"]]) == ("refunded", ["void", "void"])
-    assert shop.api.get(f"/checkout/sessions/{order_id}", **user).json["status"] == "completed"
+    assert shop.api.get(f"/checkout/sessions/{order_id}", **user).json["state"] == "completed"
     again = builders.confirm(shop.api, "ada", order_id, simulate=None)
     assert (again.status, again.json["order"]["status"]) == (200, "refunded")
     assert "idempotent" in again.json["message"]

@@ -19,6 +19,7 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
     del reservation["id"]
     assert reservation == {
         "event_id": event_id,
+        "state": "active",
         "status": "active",
         "tier_id": tier_id,
         "tier_name": "Floor",
@@ -82,7 +83,7 @@ def test_releasing_a_reservation_can_be_repeated(api, time):
     assert api.delete(f"/reservations/{reservation_id}", user="bob").status == 404
     for _ in range(2):
         reply = api.delete(f"/reservations/{reservation_id}", user="ada")
-        assert (reply.status, reply.json["status"]) == (200, "canceled")
+        assert (reply.status, reply.json["state"]) == (200, "cancelled")
     assert available_by_tier(api, event_id) == {"Floor": 10}
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 404
     assert builders.start_checkout(api, "ada", reservation_id).status == 409

@@ -68,7 +68,7 @@ def test_a_retry_returns_the_reservation_also_after_the_pass_has_run_out(api, ti
     time.advance(sale.SECONDS_TO_OPENING)
     lose_answer_of_reserve(api, shop, token=token)
     time.advance(60)
-    assert sale.get_status(api, shop[0], token)["passExpired"]
+    assert sale.get_status(api, shop[0], token)["pass_expired"]
     assert reserve(api, shop, key="k", token=token).status == 201
     without_key = reserve(api, shop, token=token)
     assert (without_key.status, without_key.json["error"]) == (409, "active_reservation_exists")

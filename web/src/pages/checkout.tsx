@@ -26,15 +26,15 @@ export function Checkout() {
   useTitle(t.checkout.title);
 
   const checkoutId = query.paid ?? reservation?.id ?? null;
-  const finish = (status: Session["status"]) => {
+  const finish = (state: Session["state"]) => {
     forgetReservation(eventId);
-    if (status === "completed") {
+    if (state === "completed") {
       sessionStorage.removeItem(`fairgate.chosen.${eventId}`);
       route("/tickets?new=1", true); // Back then leads to the event, not to a finished checkout
-    } else if (status === "failed") setEnd("declined");
-    else if (status === "refunded") setEnd("refunded");
-    else if (status === "expired") setEnd("expired");
-    else if (status === "canceled") setEnd("none");
+    } else if (state === "failed") setEnd("declined");
+    else if (state === "refunded") setEnd("refunded");
+    else if (state === "expired") setEnd("expired");
+    else if (state === "cancelled") setEnd("none");
   };
   const isMissing = failure?.status === 404; // ended, or never existed
   const unpaid = () => {
@@ -75,7 +75,7 @@ async function loadHeld(eventId: string): Promise<{ reservation: Reservation; ti
 interface HeldProps {
   reservation: Reservation;
   tiers: Tier[];
-  finish: (status: Session["status"]) => void;
+  finish: (state: Session["state"]) => void;
   end: (end: End) => void;
   /** The buyer has returned without completing the payment. */
   isUnpaid: boolean;
@@ -136,7 +136,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
     submitted.preventDefault();
     act(async () => {
       const opened = await open();
-      if (opened.payment?.provider === "free") finish((await confirm(opened.id)).checkout_session.status);
+      if (opened.payment?.provider === "free") finish((await confirm(opened.id)).checkout_session.state);
     });
   };
   const pay = (submitted: SubmitEvent) => {
@@ -149,7 +149,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
         return setPaid(refused === null);
       }
       const outcome = session?.payment?.provider === "simulated" ? simulate : undefined;
-      finish((await confirm(reservation.id, outcome)).checkout_session.status);
+      finish((await confirm(reservation.id, outcome)).checkout_session.state);
     });
   };
   const cancel = () =>

@@ -30,12 +30,12 @@ export function WaitingRoom() {
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   const place = usePlace(eventId);
-  const isTurn = place.status?.canEnter ?? false;
+  const isTurn = place.status?.can_enter ?? false;
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(isTurn && !reservation);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
-  useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.passExpired ? t.line.ahead(ahead) : title);
+  useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
   return (
     <div class="page page-narrow line">
       <p>
@@ -68,12 +68,12 @@ export function WaitingRoom() {
 }
 
 /** Whether the sale was paused during the buyer's turn. */
-const isHeldUp = ({ paused, passSecondsLeft, passExpired }: Status) => paused && passSecondsLeft !== null && !passExpired;
+const isHeldUp = ({ paused, pass_seconds_left, pass_expired }: Status) => paused && pass_seconds_left !== null && !pass_expired;
 
 /** Whether a turn may still come, so that a sound is useful. */
 function isWaiting({ stage, room, status }: ShownPlace): boolean {
   const isOver = stage === "loading" || stage === "open" || room === null || room.stopped !== null;
-  return !isOver && !status?.canEnter && !status?.passExpired;
+  return !isOver && !status?.can_enter && !status?.pass_expired;
 }
 
 function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace }) {
@@ -105,8 +105,8 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
 
 function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status: Status; enter: () => void }) {
   const { t } = useTexts();
-  if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.passExpired} />;
-  if (status.passExpired) {
+  if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
+  if (status.pass_expired) {
     return (
       <Outcome tone="calm" title={t.line.expired}>
         <p>{t.line.expiredNote}</p>
@@ -123,31 +123,31 @@ function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status:
           <p>{t.line.pausedNote}</p>
         </Outcome>
       )}
-      {status.canEnter || isHeldUp(status) ? (
+      {status.can_enter || isHeldUp(status) ? (
         <>
           <div role="alert">
-            <h2>{status.canEnter ? t.line.turn : t.line.turnPaused}</h2>
+            <h2>{status.can_enter ? t.line.turn : t.line.turnPaused}</h2>
           </div>
-          <p>{status.canEnter ? t.line.turnNote : t.line.turnPausedNote}</p>
+          <p>{status.can_enter ? t.line.turnNote : t.line.turnPausedNote}</p>
           <p class="figure-label">{t.line.turnLeft}</p>
           <p class="figure" role="timer">
-            {clock(status.passSecondsLeft ?? 0)}
+            {clock(status.pass_seconds_left ?? 0)}
           </p>
         </>
       ) : status.state === "waiting" || status.position === null ? (
         <>
           <h2>{t.line.before}</h2>
           <p class="figure-label">{t.line.opensIn}</p>
-          <Countdown seconds={status.secondsUntilOnSale} />
+          <Countdown seconds={status.seconds_until_on_sale} />
           <p>{t.line.beforeNote}</p>
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
       ) : (
         <InLine status={status} position={status.position} />
       )}
-      {status.mayReturn !== null && status.mayReturn > 0 && !status.canEnter && (
+      {status.may_return !== null && status.may_return > 0 && !status.can_enter && (
         <p class="small">
-          {t.line.mayReturn(status.mayReturn)} {hasWaitlist && t.line.waitlistFirst}
+          {t.line.mayReturn(status.may_return)} {hasWaitlist && t.line.waitlistFirst}
         </p>
       )}
     </section>
@@ -168,7 +168,7 @@ function InLine({ status, position }: { status: Status; position: number }) {
       </p>
       <p class="small">{t.line.inside(position - 1 - ahead)}</p>
       <p>
-        {status.paused ? t.line.etaPaused : status.etaSeconds === null ? t.line.etaUnknown : status.etaSeconds < 60 ? t.line.etaSoon : t.line.eta(duration(status.etaSeconds, locale))}
+        {status.paused ? t.line.etaPaused : status.eta_seconds === null ? t.line.etaUnknown : status.eta_seconds < 60 ? t.line.etaSoon : t.line.eta(duration(status.eta_seconds, locale))}
       </p>
       <p class="hidden" aria-live="polite">
         {announced}

@@ -17,7 +17,7 @@ const BANK_ASK_AGAIN_MS = 30_000;
 
 interface Asking {
   checkoutId: string;
-  finish: (status: Session["status"]) => void;
+  finish: (state: Session["state"]) => void;
 }
 
 /** The buyer has returned from paying, and the payment may take a moment to arrive. `unpaid`: the buyer still has to pay, or pay another way. */
@@ -29,7 +29,7 @@ export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () =
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async () => {
       try {
-        finish((await confirm(checkoutId)).checkout_session.status);
+        finish((await confirm(checkoutId)).checkout_session.state);
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
         const paymentStatus = error.details.payment_status;
@@ -65,11 +65,11 @@ export function Over({ reservation, finish }: { reservation: Reservation; finish
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async () => {
       try {
-        const { status } = await getSession(checkoutId);
-        if (status !== "pending") return finish(status);
+        const { state } = await getSession(checkoutId);
+        if (state !== "pending") return finish(state);
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        if (error.status === 404) return finish(Date.parse(expiresAt) / 1000 <= now() ? "expired" : "canceled");
+        if (error.status === 404) return finish(Date.parse(expiresAt) / 1000 <= now() ? "expired" : "cancelled");
         setFailure(error);
       }
       timer = setTimeout(ask, ASK_AGAIN_MS);

@@ -83,7 +83,7 @@ function Comparison({ payouts: { provider, compared_until, findings } }: { payou
   );
 }
 
-function Row({ payout: { id, amount_cents, currency, status, created_at, arrives_at, is_automatic, failure, is_compared } }: { payout: Payout }) {
+function Row({ payout: { id, amount_cents, currency, state, created_at, arrives_at, is_automatic, failure, is_compared } }: { payout: Payout }) {
   const own = useRoomTexts("payouts");
   const { locale } = useTexts();
   const onDay = (iso: string) => day(iso, undefined, locale);
@@ -92,7 +92,7 @@ function Row({ payout: { id, amount_cents, currency, status, created_at, arrives
       <div class="row-text">
         <h2 class="numbers">{money(amount_cents, currency, locale)}</h2>
         <p>
-          <span class={`status status-${status === "paid" ? "delivered" : status === "failed" ? "failed" : "queued"}`}>{own.states[status]}</span>{" "}
+          <span class={`status status-${state === "paid" ? "delivered" : state === "failed" ? "failed" : "queued"}`}>{own.states[state]}</span>{" "}
           <span class="small">{[own.arrival(onDay(arrives_at)), own.made(onDay(created_at)), is_automatic ? own.automatic : own.byHand].join(" · ")}</span>
         </p>
         {failure && <p class="small">{own.failure(failure)}</p>}

@@ -17,7 +17,7 @@ export const payoutTexts = {
       : `The last reconciliation found ${count} differences. The open cases say what to do.`,
   noFindings: "The last reconciliation found no differences.",
   cases: "Open cases",
-  states: { pending: "Pending", in_transit: "On its way", paid: "Paid out", failed: "Returned", canceled: "Cancelled" },
+  states: { pending: "Pending", in_transit: "On its way", paid: "Paid out", failed: "Returned", cancelled: "Cancelled" },
   arrival: (date: string) => `at the bank on ${date}`,
   made: (date: string) => `created on ${date}`,
   automatic: "automatic",

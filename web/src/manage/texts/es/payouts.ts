@@ -19,7 +19,7 @@ export const payoutTexts: typeof english = {
       : `La última conciliación encontró ${count} diferencias. Las incidencias abiertas indican qué hacer.`,
   noFindings: "La última conciliación no encontró diferencias.",
   cases: "Incidencias abiertas",
-  states: { pending: "Pendiente", in_transit: "En camino", paid: "Abonada", failed: "Devuelta", canceled: "Cancelada" },
+  states: { pending: "Pendiente", in_transit: "En camino", paid: "Abonada", failed: "Devuelta", cancelled: "Cancelada" },
   arrival: (date) => `en el banco el ${date}`,
   made: (date) => `creada el ${date}`,
   automatic: "automática",
