@@ -186,7 +186,7 @@ BUDGETS = {
     "api: status for admins": Budget(API, administer, API_START + 13, frozenset(["jwt"])),
     "api: metrics": Budget(API, show_metrics, API_START + 26, frozenset(["prometheus_client"])),
     "api: register": Budget(API, register, API_START + 22, frozenset(["argon2", "zxcvbn"])),
-    "api: log in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
+    "api: sign in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
     "sweep: start": Budget(SWEEP, start, 193),
     "sweep: run": Budget(SWEEP, run_schedule, 525),
     "reconcile: start": Budget(RECONCILE, start, 525),

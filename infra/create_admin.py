@@ -63,7 +63,7 @@ def _make_admin(email: str) -> str:
         service.create_account(account, _read_password(email))
         service.add_role(email, "admin", actor, clock.now())
         return f"Created an account for {email} and made it an admin of stage {stage}."
-    return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new log-in has the role."
+    return f"{email} is now an admin of stage {stage}. Existing sessions have ended; a new sign-in has the role."
 
 
 def _read_password(email: str) -> str:

@@ -78,7 +78,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
 
 
 def _is_only_rehashed(expired: LinkExpired) -> bool:
-    """Whether the only conflict is a login that has stored another hash of the same password in the meantime."""
+    """Whether the only conflict is a sign-in that has stored another hash of the same password in the meantime."""
     cancelled = expired.__cause__
     return isinstance(cancelled, dynamo.TransactionCanceled) and [
         index for index in range(len(cancelled.reasons)) if cancelled.failed(index)

@@ -1,4 +1,4 @@
-"""Account routes: registration, login, sessions, profiles, passwords, mailed links, and for admins the accounts of all people.
+"""Account routes: registration, sign-in, sessions, profiles, passwords, mailed links, and for admins the accounts of all people.
 
 A session's refresh token travels in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
 """
@@ -165,7 +165,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     errors=(LoginFailed, AccountLocked, TooManyAttempts, RateLimited),
 )
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
-    """Log in with e-mail address and password."""
+    """Sign in with e-mail address and password."""
     is_cookie = session_cookie.is_requested(request)
     return _tokens_reply(service.log_in(request, body.email, body.password), is_cookie)
 
@@ -234,7 +234,7 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     """Choose a new password with the token of a mailed link; all sessions end."""
     service.reset_password(body.token, body.password, request.now)
-    return Reply(Done("Your password has been changed. Log in with the new password."))
+    return Reply(Done("Your password has been changed. Sign in with the new password."))
 
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -252,9 +252,9 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     is_new = link.purpose == "change_email"
     return Reply(
         Done(
-            "Your email address has been changed. Log in with the new address."
+            "Your email address has been changed. Sign in with the new address."
             if is_new
-            else "Your email address has been verified. You can now log in."
+            else "Your email address has been verified. You can now sign in."
         )
     )
 
@@ -276,7 +276,7 @@ def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
 
 @route(bp, "GET", "/auth/sessions", access="user")
 def list_sessions(request: RequestContext, query: SessionsQuery) -> Reply[SessionsView]:
-    """List your sessions: where you are logged in."""
+    """List your sessions: where you are signed in."""
     identity = request.require_user()
     before = cursors.decode(query.cursor, _SESSION_POSITION) if query.cursor is not None else None
     found, last = service.list_sessions(identity.user_id, query.limit, before, request.now)

@@ -1,8 +1,8 @@
-"""The growing delay between attempts to log in, for each account and for each source address.
+"""The growing delay between attempts to sign in, for each account and for each source address.
 
 Each attempt is counted before the password is compared, by a conditional write, so parallel guesses do not get around it: the first
 FREE_ATTEMPTS are free, and after them one attempt is allowed per delay, which doubles each time. Unlike the other limits, this one fails
-closed: if the store does not answer, nobody logs in. It also applies to addresses without an account, and when rate limits are off.
+closed: if the store does not answer, nobody signs in. It also applies to addresses without an account, and when rate limits are off.
 """
 
 import hmac
@@ -30,11 +30,11 @@ class TooManyAttempts(ApiError):
     default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retry_after_seconds=seconds)
+        super().__init__(f"Too many attempts to sign in. Try again in {seconds} s.", retry_after_seconds=seconds)
 
 
 def count_attempt(request: RequestContext, email: str) -> None:
-    """Count an attempt to log in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
+    """Count an attempt to sign in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
     if (address := rate_limits.source_network(request)) is not None:
         _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
     _count_at(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
@@ -90,14 +90,14 @@ def _counter_id(by: str, value: str) -> str:
     return hmac.digest(secret_settings.derived_key("login attempts"), message, "sha256").hex()[:32]
 
 
-# The table `login-attempts`: counters of login attempts by account and by source address. The ids are HMACs, so they identify nobody.
+# The table `login-attempts`: counters of sign-in attempts by account and by source address. The ids are HMACs, so they identify nobody.
 
 
 class AttemptsRow(dynamo.Table):
     """Times are epoch seconds. `attempts` counts since the counter began; the next attempt is allowed at `allowed_at`."""
 
     feature = "login-attempts"
-    contents = "Attempts to log in, by account and by address."
+    contents = "Attempts to sign in, by account and by address."
     personal_data = dynamo.PersonalData("hashed addresses", export="no", erasure="expires")
 
     class Meta:
@@ -150,7 +150,7 @@ def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: in
 
 @effects.uncounted()
 def _withdraw(counter_id: str) -> None:
-    """Take one attempt back. Its delay stays, so that guessing cannot be sped up by logging in to another account in between."""
+    """Take one attempt back. Its delay stays, so that guessing cannot be sped up by signing in to another account in between."""
     dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
 
 

@@ -1,4 +1,4 @@
-"""Roles at events: people are invited by e-mail address, and have the role once they log in with that address, verified.
+"""Roles at events: people are invited by e-mail address, and have the role once they sign in with that address, verified.
 
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """

@@ -81,7 +81,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Credentials(Struct, frozen=True):
-    """The data that a login needs, by the comparable form of the e-mail address."""
+    """The data that a sign-in needs, by the comparable form of the e-mail address."""
 
     email_key: str
     user_id: str
@@ -136,14 +136,14 @@ class AccountChanging(ApiError):
     code: ClassVar[str] = "account_changing"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "Your account was just being changed somewhere else, perhaps on another device. Log in again, then try again."
+        "Your account was just being changed somewhere else, perhaps on another device. Sign in again, then try again."
     )
 
 
 class AlreadyRegistered(ApiError):
     code: ClassVar[str] = "already_registered"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You already have an account. Log in to it, or log out before you register another one."
+    default_message: ClassVar[str] = "You already have an account. Sign in to it, or sign out before you register another one."
 
 
 def email_key(email: str) -> str:

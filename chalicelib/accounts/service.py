@@ -1,4 +1,4 @@
-"""Accounts: register, log in, change and reset passwords, sessions. No reply reveals whether an address has an account."""
+"""Accounts: register, sign in, change and reset passwords, sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

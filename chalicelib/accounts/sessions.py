@@ -1,4 +1,4 @@
-"""Sessions and their refresh tokens, which are opaque, valid for seven days and for one use. A session is all tokens since one login.
+"""Sessions and their refresh tokens, which are opaque, valid for seven days and for one use. A session is all tokens since one sign-in.
 
 A token is `<session id>.<secret>`. The next secret is an HMAC of the last one, so a client that lost a reply gets the same new token when
 it repeats the request within GRACE_SECONDS, and there is never a second one. Later, the use of an old token means that it was stolen or
@@ -31,9 +31,9 @@ class Device(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A login. `generation` is the account's at the login: the session has ended once the account's generation differs.
+    """A sign-in. `generation` is the account's at the sign-in: the session has ended once the account's generation differs.
 
-    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the login, and `device` is its origin.
+    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the sign-in, and `device` is its origin.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Session(Struct, frozen=True, kw_only=True):
 class SessionOver(ApiError):
     code: ClassVar[str] = "session_over"
     status: ClassVar[int] = 401
-    default_message: ClassVar[str] = "This refresh token is no longer valid. Log in again."
+    default_message: ClassVar[str] = "This refresh token is no longer valid. Sign in again."
 
 
 class SessionNotFound(NotFound):
@@ -177,7 +177,7 @@ def _text(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-# The table `sessions`: one item for each login, shared by all of its refresh tokens. Tokens are stored as hashes.
+# The table `sessions`: one item for each sign-in, shared by all of its refresh tokens. Tokens are stored as hashes.
 #
 # The index `user` contains the keys of a user's sessions. Its entries never change: it is written only when a session begins or ends.
 

@@ -94,7 +94,7 @@ class SessionsView(Struct, frozen=True):
 
 
 class RegistrationView(Struct, frozen=True):
-    """The same whether or not the address already has an account. `verification_required`: whether it is needed before logging in."""
+    """The same whether or not the address already has an account. `verification_required`: whether it is needed before signing in."""
 
     email: str
     verification_required: bool

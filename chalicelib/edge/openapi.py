@@ -174,7 +174,7 @@ DESCRIPTION = (
 )
 
 _SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that log-in returns."},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that sign-in returns."},
     "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "Names a user; in stages with demo identity."},
 }
 _LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}

@@ -56,7 +56,7 @@ COUNTERS = {
     "waiting_room_joins": "Users who joined a waiting room.",
     "waitlist_joins": "Users who joined the waitlist of an event.",
     "waitlist_offers": "Offers of tickets that came back, made to users who waited for them.",
-    "logins_delayed": "Attempts to log in refused because there were too many before, for the account or from the address.",
+    "logins_delayed": "Attempts to sign in refused because there were too many before, for the account or from the address.",
     "mails_sent": "Mails that the mail server has accepted.",
     "mails_failed": "Mails that the mail server did not accept.",
     "mails_delivered": "Mails that have arrived, as SES reports.",

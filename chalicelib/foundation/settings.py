@@ -199,8 +199,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_verification: Annotated[
         Literal["required", "later"],
         _says(
-            "`required`: people must follow the link in the mail that verifies their address before they can log in. `later`: "
-            "they can log in at once, which reveals whether an address has an account; stage `prod` refuses it."
+            "`required`: people must follow the link in the mail that verifies their address before they can sign in. `later`: "
+            "they can sign in at once, which reveals whether an address has an account; stage `prod` refuses it."
         ),
     ] = "required"
     password_memory_kib: Annotated[

@@ -60,7 +60,7 @@ class PromoterEventsView(Struct, frozen=True):
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """A person with a role at an event. The role takes effect when the person logs in with this address and has verified it."""
+    """A person with a role at an event. The role takes effect when the person signs in with this address and has verified it."""
 
     id: str
     event_id: str

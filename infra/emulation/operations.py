@@ -26,7 +26,7 @@ PICTURE = ROOT / "docs" / "images" / "storefront.jpg"
 
 
 def make_admin(aws: EmulatedAws, stage: str, url: str, tree: Path = ROOT) -> str:
-    """Run the command of `make admin` in a tree of Fairgate and log in with the password. Returns the access token."""
+    """Run the command of `make admin` in a tree of Fairgate and sign in with the password. Returns the access token."""
     command = [sys.executable, "-m", "infra.create_admin", EMAIL]
     environment = {**aws.environment(), f"{settings.PREFIX}STAGE": stage}
     if subprocess.run(command, env=environment, cwd=tree, input=f"{PASSWORD}\n".encode(), check=False).returncode:
@@ -47,7 +47,7 @@ def send_image(aws: EmulatedAws, stack: DeployedStack, url: str, token: str) -> 
     checked = call("GET", f"{url}/events/{event_id}/image/upload/{upload['id']}", token=token)
     if checked["state"] != "done":
         raise EmulationFailed(f"an image was not processed: {checked}")
-    print("an admin logged in and uploaded an image, which was processed", flush=True)
+    print("an admin signed in and uploaded an image, which was processed", flush=True)
 
 
 def replay_dead_letters(aws: EmulatedAws, stage: str, stack: DeployedStack) -> None:

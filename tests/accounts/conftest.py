@@ -47,7 +47,7 @@ def log_in(api: Client, email: str = EMAIL, password: str = PASSWORD, **options:
 
 
 def sign_up(api: Client, email: str = EMAIL, **fields: Any) -> Any:
-    """Register and log in. Returns the tokens."""
+    """Register and sign in. Returns the tokens."""
     assert register(api, email, **fields).status == 201
     reply = log_in(api, email)
     assert reply.status == 200, reply.json

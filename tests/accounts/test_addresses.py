@@ -24,7 +24,7 @@ def test_an_address_is_changed_when_the_new_one_is_confirmed(api, time, mailbox)
     assert (mailbox.kinds(NEW), mailbox.kinds(EMAIL)[-1]) == (["change_email"], "change_requested")
     assert [log_in(api, email).status for email in (EMAIL, NEW)] == [200, 401]
     assert (
-        confirm(api, mailbox.token("change_email")).json["message"] == "Your email address has been changed. Log in with the new address."
+        confirm(api, mailbox.token("change_email")).json["message"] == "Your email address has been changed. Sign in with the new address."
     )
     assert [log_in(api, email).status for email in (EMAIL, NEW)] == [401, 200]
     user = log_in(api, NEW).json["user"]

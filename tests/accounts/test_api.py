@@ -1,4 +1,4 @@
-"""Accounts over HTTP: register, log in, the own profile, guests, passwords, links in mails."""
+"""Accounts over HTTP: register, sign in, the own profile, guests, passwords, links in mails."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The growing delay between attempts to log in: for accounts and addresses, under threads, and without the store."""
+"""The growing delay between attempts to sign in: for accounts and addresses, under threads, and without the store."""
 
 import threading
 
