@@ -101,6 +101,7 @@ KEPT_RESULTS = {
     "iso",
     "_font",
     "_parse",
+    "_places",
     "_key_attributes",
     "_client",
     "_ses_client",
