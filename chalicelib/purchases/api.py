@@ -132,7 +132,8 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
 )
 def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Reply[ReservationView]:
     """Reserve tickets: nobody else can buy them until the reservation expires."""
-    user_id, items = _require_buyer(request, body.token), _requested_items(body)
+    user_id = _require_buyer(request, body.token)
+    items = _requested_items(body)
     wanted = ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now)
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
@@ -251,10 +252,9 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     user_id = request.require_user().user_id
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
-        options, purchase_id = read_options(request, body), body.reservation_id
-        result = checkout.open_checkout(
-            CheckoutRequest(user_id=user_id, purchase_id=purchase_id, options=options, key=key, now=request.now)
-        )
+        options = read_options(request, body)
+        wanted = CheckoutRequest(user_id=user_id, purchase_id=body.reservation_id, options=options, key=key, now=request.now)
+        result = checkout.open_checkout(wanted)
         attempt.is_bounded = result.is_new  # a checkout is opened only once
     return _session_reply(result, request.now)
 

@@ -96,8 +96,9 @@ def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
 
 
 def _open_and_pay(order: OrderRequest, purchase_id: str) -> OrderResult:
+    details = order.options.details
     opened = _open_checkout(order, purchase_id)
-    details, payment = order.options.details, opened.purchase.payment
+    payment = opened.purchase.payment
     assert payment is not None  # its checkout is open
     if order.pays_at_once and (payment.provider == "free" or (payment.provider == "simulated" and order.simulate is not None)):
         settled = checkout.confirm(order.tickets.user_id, purchase_id, order.simulate, order.tickets.now)
@@ -106,12 +107,12 @@ def _open_and_pay(order: OrderRequest, purchase_id: str) -> OrderResult:
 
 
 def _open_checkout(order: OrderRequest, purchase_id: str) -> CheckoutResult:
-    user_id, now = order.tickets.user_id, order.tickets.now
-    request = CheckoutRequest(user_id=user_id, purchase_id=purchase_id, options=order.options, key=order.key, now=now)
+    wanted = order.tickets
+    request = CheckoutRequest(user_id=wanted.user_id, purchase_id=purchase_id, options=order.options, key=order.key, now=wanted.now)
     try:
         return checkout.open_checkout(request)
     except ApiError as refusal:
         if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             with suppress(ApiError):  # the reservation has ended by itself
-                reservations.release(user_id, purchase_id, now)
+                reservations.release(wanted.user_id, purchase_id, wanted.now)
         raise
