@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from chalicelib.bootstrap_file.validation import Tree
 from chalicelib.foundation import secret_settings, settings
-from chalicelib.payments import service as payments
+from chalicelib.payments.providers.stripe import check_key
 
 PAGE = 100
 # Keys of a product's metadata that become fields; the others stay metadata of the event.
@@ -47,7 +47,7 @@ def load_prices() -> list[Any]:
     key = secret_settings.optional_secret("stripe_api_key")
     if not key:
         raise settings.SettingsError("FAIRGATE_STRIPE_API_KEY is not set; set it to a key of the account to import from")
-    payments.check_key(key)
+    check_key(key)
     base = settings.current().stripe_api_base
     client = stripe.StripeClient(key, base_addresses={"api": base} if base else {})
     try:

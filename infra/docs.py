@@ -209,8 +209,13 @@ def _file_fields(model: type[msgspec.Struct]) -> str:
     return _table(("key", "values", "default", "meaning"), rows)
 
 
-def _stripe_events() -> str:
-    return "".join(f"- `{name}`\n" for name in payments.external_provider("stripe").event_types())
+def _webhooks() -> str:
+    """The address of each payment provider's webhook, with the event types to subscribe it to."""
+    parts = []
+    for provider in payments.descriptions():
+        types = "".join(f"- `{name}`\n" for name in provider.event_types)
+        parts.append(f"{provider.title} sends its events to `POST /webhooks/{provider.name}`:\n\n{types}")
+    return "\n".join(parts)
 
 
 def _purchase_states() -> str:
@@ -365,7 +370,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "tier-fields": partial(_fields, Tier),
     "file-event-fields": partial(_file_fields, Event),
     "file-ticket-type-fields": partial(_file_fields, Tier),
-    "stripe-events": _stripe_events,
+    "webhooks": _webhooks,
     "purchase-states": _purchase_states,
     "tables": _tables,
     "personal-data": _personal_data,

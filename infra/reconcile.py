@@ -1,4 +1,4 @@
-"""`python -m infra.reconcile --since TIME --until TIME`: compare Fairgate's books with Stripe's for a period.
+"""`python -m infra.reconcile --since TIME --until TIME`: compare Fairgate's books with the payment provider's for a period.
 
 It compares the stage that the environment names; see docs/reconciliation.md. The scheduled comparison may run at the same time.
 """
@@ -19,6 +19,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, secret_settings, settings
 from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
+from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport
@@ -33,8 +34,8 @@ REPAIRED = {
     "disputes_differ": "disputes or their outcomes were missing: recorded",
 }
 FINDINGS = {
-    "amounts_differ": "Stripe's amount or currency differs from Fairgate's",
-    "tickets_without_payment": "tickets whose payment Stripe does not know",
+    "amounts_differ": "the payment provider's amount or currency differs from Fairgate's",
+    "tickets_without_payment": "tickets whose payment the payment provider does not know",
     "unknown_purchase": "a payment for a purchase that this store does not know",
     "not_dealt_with": "failed with an error; see the log",
 }
@@ -67,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m infra.reconcile", description="Compare Fairgate's books with Stripe's; see docs/reconciliation.md."
+        prog="python -m infra.reconcile",
+        description="Compare Fairgate's books with the payment provider's; see docs/reconciliation.md.",
     )
     parser.add_argument("--since", type=_time, required=True, metavar="TIME", help="start of the period, e.g. 2026-11-01T00:00:00Z")
     parser.add_argument("--until", type=_time, required=True, metavar="TIME", help="end of the period, not included")
@@ -100,8 +102,9 @@ def _check_arguments(chosen: Namespace) -> None:
 def _check_stage() -> None:
     aws_stage.require(os.environ)
     stage = settings.current().stage
-    if not secret_settings.optional_secret("stripe_api_key"):
-        raise ComparisonFailed(f"stage {stage} has no Stripe key; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")
+    if not payments.has_external_provider():
+        keys = " or ".join(f"{settings.PREFIX}{provider.name.upper()}_API_KEY" for provider in payments.descriptions())
+        raise ComparisonFailed(f"stage {stage} has no payment provider; set {keys} or FAIRGATE_SECRETS_ARN")
     secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that had arrived unnoticed
     if not catalog.load_current().events:
         raise ComparisonFailed(
@@ -119,7 +122,7 @@ def _compare(chosen: Namespace) -> ReconciliationReport:
             report.add(compare.compare_span(report.until, until, now, max_unknown))
         except ProviderUnavailable:
             raise ComparisonFailed(
-                f"Stripe does not respond, or refuses the key. Continue later with --since {clock.iso(report.until)}"
+                f"The payment provider does not respond, or refuses the key. Continue later with --since {clock.iso(report.until)}"
             ) from None
         except compare.StoreIsBehind as error:
             raise ComparisonFailed(

@@ -8,11 +8,12 @@ from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.ledger import money_cases
 from chalicelib.ledger.money_cases import Case
+from chalicelib.payments import service as payments
 from chalicelib.reconciliation import schedule
 
 _POSITION = r"\d{11}#[^#]+#(refund|dispute|finding)#.+"
@@ -64,7 +65,7 @@ def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
         open=[_case_view(case) for case in open_cases],
         next_cursor=cursors.encode(last) if last else None,
         last_run=LastRunView(at=clock.iso(last_run.at), **last_run.report.view()) if last_run else None,
-        stripe_call_budget=settings.current().stripe_call_rate,
+        stripe_call_budget=payments.call_rate(),
     )
 
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from logging import LogRecord
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from aws_lambda_powertools import Logger
@@ -33,18 +33,21 @@ COUNTERS = {
     "payments_failed": "Payments that were declined.",
     "late_payments": "Payments that arrived after their purchase had expired or was cancelled.",
     "payment_mismatches": "Payments of another amount than requested; they are refunded and no tickets are issued.",
-    "price_mismatches": "Checkouts refused because a price at Stripe differs from the price in the catalog.",
+    "price_mismatches": "Checkouts refused because a price at the payment provider differs from the price in the catalog.",
     "payments_unknown": "Payments for a purchase that does not exist; they are refunded.",
     "refunds": "Refunds requested.",
     "refunds_failed": "Refunds that failed in spite of retries; an admin must look at them.",
     "disputes_open": "Disputes opened by a buyer's bank; the amount is withdrawn until they are decided.",
     "disputes_won": "Disputes won.",
     "disputes_lost": "Disputes lost; the tickets are void.",
-    "reconciliation_repaired": "Differences between our records and Stripe's that reconciliation has corrected.",
-    "reconciliation_findings": "Differences between our records and Stripe's that an admin must look at.",
-    "stripe_calls": "Calls to Stripe. The gauge stripe_call_budget is how many it accepts in a second.",
-    "webhooks": "Webhooks of Stripe accepted.",
-    "webhooks_refused": "Webhooks refused because their signature is not Stripe's.",
+    "reconciliation_repaired": "Differences between our records and the payment provider's that reconciliation has corrected.",
+    "reconciliation_findings": "Differences between our records and the payment provider's that an admin must look at.",
+    **{
+        f"{name}_calls": f"Calls to {name.capitalize()}. The gauge {name}_call_budget is how many it accepts in a second."
+        for name in get_args(settings.ExternalProviderName)
+    },
+    "webhooks": "Webhooks of payment providers accepted.",
+    "webhooks_refused": "Webhooks refused because their signature is not the payment provider's.",
     "tickets_issued": "Tickets issued.",
     "tickets_checked_in": "People who came in with a ticket.",
     "duplicate_check_ins": "Scans without a network for which people came in although nobody was left to admit.",
@@ -77,11 +80,17 @@ COUNTERS = {
     "sweeps_unfinished": "Runs of the sweep that left work to the next one, for lack of time or of answers.",
     "store_unavailable": "Requests refused because the store was unavailable or throttled.",
 }
-GAUGES = {
-    "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{
+        f"{name}_call_budget": (f"Calls that {name.capitalize()} accepts from us in a second.", ())
+        for name in get_args(settings.ExternalProviderName)
+    },
     "mail_backlog": ("Notifications that are due and not sent yet, as of the last run.", ()),
     "mail_oldest_seconds": ("How late the oldest notification is that is due and not sent yet, in seconds.", ()),
-    "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
+    "money_matters": (
+        "Open cases: pending refunds, undecided disputes, and differences between our records and the payment provider's.",
+        (),
+    ),
     "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
     "outgoing_webhooks_oldest_seconds": ("Seconds since which a webhook is due whose endpoint works, as of the last run.", ()),
     "active_holds": ("Tickets on hold, as of the last sweep.", ()),

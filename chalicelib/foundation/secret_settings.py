@@ -24,32 +24,18 @@ RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
 _LONG = ("jwt_secret", "ticket_keys", "edge_key")
-# The prefixes of values that have one.
-_BEGINNINGS = {
-    "stripe_api_key": ("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
-    "stripe_webhook_secrets": ("whsec_",),
-    "smtp_url": ("smtp://", "smtps://", "smtp+starttls://"),
-}
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
-class SecretValues(msgspec.Struct, frozen=True):
-    """The JSON in Secrets Manager. Further keys are ignored."""
-
-    jwt_secret: str = ""
-    jwt_keys: str = ""
-    ticket_keys: str = ""
-    smtp_url: str = ""
-    stripe_api_key: str = ""
-    stripe_webhook_secrets: str = ""
-    edge_key: str = ""
+# The JSON in Secrets Manager. Further keys are ignored.
+_SecretValues = msgspec.defstruct("_SecretValues", [(name, str, "") for name in settings.SECRETS], frozen=True)
 
 
 class _KeptSecret(msgspec.Struct, frozen=True):
     """The last values of a secret that were read. Times are epoch seconds."""
 
-    values: SecretValues
+    values: msgspec.Struct
     read_at: int
     fresh_until: int
     next_warning_at: int = 0
@@ -58,11 +44,8 @@ class _KeptSecret(msgspec.Struct, frozen=True):
 _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
 
 
-SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "stripe_api_key", "stripe_webhook_secrets", "edge_key"]
-
-
-def optional_secret(name: SecretName) -> str:
-    """Return the value of a secret, empty if it is not set.
+def optional_secret(name: str) -> str:
+    """Return the value of a secret setting, empty if it is not set.
 
     Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to call it.
     """
@@ -85,20 +68,19 @@ def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
     return _parse_keys(f"{PREFIX}{name.upper()}", secret(name))
 
 
-def check_secrets(values: "SecretValues | None" = None) -> None:
+def check_secrets(values: msgspec.Struct | None = None) -> None:
     """Check the length and kind of all secrets, so that a wrong secret shows at the start and not at the first payment.
 
     Secrets that are not in the environment are taken from `values`. Raises SettingsError, which never repeats a value.
     """
     current = settings.current()
-    for name in SecretValues.__struct_fields__:
+    for name, beginnings in settings.SECRETS.items():
         value = getattr(current, name) or getattr(values, name, "")
         variable = f"{PREFIX}{name.upper()}"
         if name in ("jwt_keys", "ticket_keys") and value:
             _parse_keys(variable, value)
         elif (value or name in ("jwt_secret", "ticket_keys")) and name in _LONG and len(value) < MIN_SECRET_LENGTH:
             raise _too_short(name)
-        beginnings = _BEGINNINGS.get(name)
         parts = [part.strip() for part in value.split(",") if part.strip()] if name.endswith("_webhook_secrets") else [value]
         if value and beginnings and not all(part.startswith(beginnings) for part in parts):
             raise SettingsError(f"{variable}: must begin with {' or '.join(beginnings)}")
@@ -129,7 +111,7 @@ def derived_key(purpose: str) -> bytes:
     return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
-def _load() -> SecretValues:
+def _load() -> msgspec.Struct:
     """Return the values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
     key = (settings.current().region, settings.current().secrets_arn)
     now = clock.now()
@@ -157,7 +139,7 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
         return _KeptSecret(kept.values, kept.read_at, now + RETRY_SECONDS, next_warning_at)
 
 
-def _fetch(region: str, arn: str) -> SecretValues:
+def _fetch(region: str, arn: str) -> msgspec.Struct:
     """Read the secret from Secrets Manager. Raises SettingsError, which gives the reason, or DeadlineExceeded."""
     deadline.require(sdk_calls.MIN_SECONDS)
     try:
@@ -167,7 +149,7 @@ def _fetch(region: str, arn: str) -> SecretValues:
     except KeyError:
         raise _unreadable("it is not text") from None
     try:
-        values = msgspec.json.decode(text, type=SecretValues)
+        values: msgspec.Struct = msgspec.json.decode(text, type=_SecretValues)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _unreadable("it is not a JSON object whose values are text") from None
     check_secrets(values)

@@ -20,6 +20,11 @@ Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
+# The payment providers with books of their own. Each is a module of `chalicelib/payments/providers/`.
+ExternalProviderName = Literal["stripe"]
+# Each payment is opened by one call to its provider and verified by another.
+PROVIDER_CALLS_PER_PAYMENT = 2
+
 PRODUCTION = "prod"  # the stage that takes real money
 # The add-ons: each is a package of this name in chalicelib/addons (docs/architecture.md).
 ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist")
@@ -36,6 +41,11 @@ NOT_IN_PRODUCTION = {
 
 def _says(description: str) -> Meta:
     return Meta(description=description)
+
+
+def _secret(*beginnings: str) -> Meta:
+    """Mark a setting as a secret, which Secrets Manager may have too. Its value has one of the `beginnings`, if there are any."""
+    return Meta(extra={"beginnings": beginnings})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,17 +157,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=100), _says("Fee for each ticket in percent of its price, added to the fee above.")
     ] = 0
     payment_provider: Annotated[
-        Literal["auto", "simulated", "stripe"],
+        Literal["auto", "simulated", ExternalProviderName],
         _says(
             "The payment provider of a checkout that does not name one. `auto` is Stripe if its key is set, and simulation "
             "otherwise. Stage `prod` refuses `simulated`."
         ),
     ] = "auto"
     stripe_api_key: Annotated[
-        str, _says("Secret key of Stripe, which enables payments by Stripe. Only stage `prod` accepts live keys.")
+        str,
+        _says("Secret key of Stripe, which enables payments by Stripe. Only stage `prod` accepts live keys."),
+        _secret("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
     ] = ""
     stripe_webhook_secrets: Annotated[
-        str, _says("Signing secrets of Stripe's webhooks, comma separated. A webhook is accepted if one of them matches.")
+        str,
+        _says("Signing secrets of Stripe's webhooks, comma separated. A webhook is accepted if one of them matches."),
+        _secret("whsec_"),
     ] = ""
     stripe_namespace: Annotated[
         str,
@@ -226,6 +240,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Server that sends mails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or "
             "`smtp://host:25` without encryption. User and password are percent-encoded. Empty: no mails are sent."
         ),
+        _secret("smtp://", "smtps://", "smtp+starttls://"),
     ] = ""
     webhook_targets: Annotated[
         Literal["public", "local"],
@@ -235,7 +250,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "public"
     jwt_secret: Annotated[
-        str, _says("Secret from which keys are derived, such as the key of the waiting room's tokens; 32 characters or more.")
+        str, _says("Secret from which keys are derived, such as the key of the waiting room's tokens; 32 characters or more."), _secret()
     ] = ""
     jwt_keys: Annotated[
         str,
@@ -243,9 +258,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Keys that sign access tokens, `id:secret`, comma separated. The first key signs new tokens, and all keys verify "
             "tokens. Empty: one key, `default`, which is the secret above."
         ),
+        _secret(),
     ] = ""
     ticket_keys: Annotated[
-        str, _says("Keys that sign tickets, `id:secret`, comma separated. The first key signs new tickets, and all keys verify tickets.")
+        str,
+        _says("Keys that sign tickets, `id:secret`, comma separated. The first key signs new tickets, and all keys verify tickets."),
+        _secret(),
     ] = ""
     edge_key: Annotated[
         str,
@@ -253,6 +271,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Key of the CDN, 32 characters or more. If a request carries it, the header `X-Viewer-Address` is its source "
             "address. Empty: that header is ignored."
         ),
+        _secret(),
     ] = ""
     secrets_arn: Annotated[
         str, _says("Name or ARN of a secret in Secrets Manager: JSON with the secret settings that the environment does not have.")
@@ -266,17 +285,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def provider_namespace(self) -> str:
-        """The mark of our payments at Stripe, where every shop on an account receives the webhooks of all shops on that account."""
+        """The mark of our payments at providers, where every shop on an account receives the webhooks of all shops on that account."""
         return self.stripe_namespace or self.stage
 
-    @property
-    def has_own_page(self) -> bool:
-        """Whether buyers pay on the shop's own page: the settings choose that page, and the publishable key is set."""
-        return self.checkout_page == "own" and bool(self.stripe_publishable_key)
 
-
-# Each payment is opened by one call and verified by another.
-STRIPE_CALLS_PER_PAYMENT = 2
+# Secret setting -> the beginnings of its values, none if they may begin with anything.
+SECRETS: dict[str, tuple[str, ...]] = {
+    name: meta.extra["beginnings"]
+    for name, hint in Settings.__annotations__.items()
+    for meta in hint.__metadata__
+    if isinstance(meta, Meta) and meta.extra
+}
 
 
 class SettingsError(Exception):

@@ -5,9 +5,10 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 
 from chalicelib.foundation.errors import ApiError, InvalidInput
+from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "fail"]
-ProviderName = Literal["free", "simulated", "stripe", "imported"]
+ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
 FIRST_PROVIDER: ProviderName = "stripe"  # records from before there were several providers do not name theirs
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
@@ -30,6 +31,32 @@ class Payment(Struct, frozen=True):
     payment_intent_id: str | None = None
     success_url: str | None = None
     cancel_url: str | None = None
+
+
+class OwnPage(Struct, frozen=True):
+    """What the shop's page needs to take the payments of a provider.
+
+    `key_setting` is the name of the setting with the provider's key for browsers. `sources` are the addresses that the page's
+    Content-Security-Policy allows for it, by directive.
+    """
+
+    key_setting: str
+    sources: dict[str, str]
+
+
+class ProviderDescription(Struct, frozen=True, kw_only=True):
+    """What the product must know about an external provider besides its calls.
+
+    `name` is stored with payments, and part of the webhook's path and of the names of settings and metrics. `title` is the name in texts.
+    `signature_header` is the header of a webhook with its signature, and `event_types` are the types that the provider must send there.
+    Without `own_page`, buyers always pay on the provider's hosted page.
+    """
+
+    name: ExternalProviderName
+    title: str
+    signature_header: str
+    event_types: tuple[str, ...]
+    own_page: OwnPage | None = None
 
 
 class CheckoutPageItem(Struct, frozen=True):

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, log, settings
+from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 
 # `unanswered`: the provider or the store did not answer, which says nothing about the task. `error`: the task itself failed.
@@ -57,7 +58,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
-    max_at_once = max(1, min(MAX_AT_ONCE, int(settings.current().stripe_call_rate * RATE_SHARE / CALLS_PER_THREAD)))
+    max_at_once = max(1, min(MAX_AT_ONCE, int(payments.call_rate() * RATE_SHARE / CALLS_PER_THREAD)))
     unanswered = 0
     with ThreadPoolExecutor(max_at_once) as pool:
         running: dict[Future[Any], ProviderTask] = {}

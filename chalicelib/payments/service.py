@@ -1,7 +1,7 @@
-"""Payments: free orders, simulated payments where the stage allows them, and Stripe where a key is set up.
+"""Payments: the provider of each payment is chosen here, and gets the calls about it.
 
-This module chooses the provider of a payment and passes each call on to it. `providers/protocol.py` describes what every provider can do,
-and what only external providers have: events, refunds, disputes and lists of them.
+External providers are those of `providers/protocol.py`. The others call nobody: `free` orders, `simulated` payments where the stage allows
+them, and orders that were `imported` from another system, which holds their money and refunds it.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,14 @@ from typing import cast
 from msgspec.structs import replace
 
 from chalicelib.foundation import log, settings
+from chalicelib.foundation.settings import Settings
 from chalicelib.payments.model import (
     CheckoutPage,
     Payment,
     PaymentMetadata,
     PaymentsUnavailable,
     PriceMismatch,
+    ProviderDescription,
     ProviderDispute,
     ProviderEvent,
     ProviderName,
@@ -23,11 +25,10 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     SimulatedOutcome,
+    SimulationRefused,
+    SimulationRequired,
 )
-from chalicelib.payments.providers.protocol import EXTERNAL, PROVIDERS, ExternalProvider
-from chalicelib.payments.providers.stripe import check_key
-
-__all__ = ["check_key"]
+from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
@@ -38,12 +39,12 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
-    if requested is not None and (requested == "free" or not PROVIDERS[requested].is_offered()):
+    if requested is not None and (requested == "free" or not _is_offered(requested)):
         raise ProviderNotOffered(
             f"Payments with `{requested}` are not available here. Leave out `provider` to use the default one.", path="$.provider"
         )
     chosen = requested or _default_provider()
-    if not PROVIDERS[chosen].is_offered():
+    if not _is_offered(chosen):
         raise PaymentsUnavailable()
     return Payment(chosen, "open", amount_cents, currency)
 
@@ -53,9 +54,45 @@ def is_external(provider: str) -> bool:
     return provider in EXTERNAL
 
 
-def has_own_page() -> bool:
-    """Whether buyers pay on the shop's own page."""
-    return settings.current().has_own_page
+def takes_own_page(provider: str) -> bool:
+    """Whether buyers can pay the external provider on the shop's own page; if not, `open_payment` needs a `page`."""
+    return external_provider(provider).DESCRIPTION.own_page is not None
+
+
+def browser_key(provider: str, chosen: Settings | None = None) -> str:
+    """The external provider's key for browsers in these settings (default: the current ones); empty if there is none."""
+    own_page = external_provider(provider).DESCRIPTION.own_page
+    key: str = getattr(chosen or settings.current(), own_page.key_setting) if own_page else ""
+    return key
+
+
+def has_own_page(provider: str, chosen: Settings | None = None) -> bool:
+    """Whether buyers pay the external provider on the shop's own page: the settings choose that page, and the key for browsers is set."""
+    return (chosen or settings.current()).checkout_page == "own" and bool(browser_key(provider, chosen))
+
+
+def own_page_sources(chosen: Settings | None = None) -> dict[str, str]:
+    """The addresses that the shop's own page loads from providers, by directive of its Content-Security-Policy; empty if it loads none."""
+    sources: dict[str, str] = {}
+    for name, provider in EXTERNAL.items():
+        own_page = provider.DESCRIPTION.own_page
+        for directive, addresses in own_page.sources.items() if own_page and has_own_page(name, chosen) else ():
+            sources[directive] = f"{sources.get(directive, '')} {addresses}".strip()
+    return sources
+
+
+def call_rate() -> int:
+    """How many calls a second the external providers accept: the lowest rate of those that take payments in this stage.
+
+    If none does, the rate of the first in the list.
+    """
+    first, *_ = EXTERNAL.values()
+    return min((provider.call_rate() for provider in _offered()), default=first.call_rate())
+
+
+def descriptions() -> list[ProviderDescription]:
+    """The descriptions of all external providers, whether or not they take payments in this stage."""
+    return [provider.DESCRIPTION for provider in EXTERNAL.values()]
 
 
 def has_external_provider() -> bool:
@@ -73,7 +110,17 @@ def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Paymen
 
     Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
     """
-    return PROVIDERS[payment.provider].local_outcome(payment, simulate)
+    if is_external(payment.provider):
+        if simulate is not None:
+            title = external_provider(payment.provider).DESCRIPTION.title
+            raise SimulationRefused(f"{title} processes this payment, so leave out `simulate`.", path="$.simulate")
+        return None
+    if not _is_offered(payment.provider):
+        raise PaymentsUnavailable()
+    if payment.provider == "simulated" and simulate is None:
+        raise SimulationRequired('Say how the simulated payment ends: "success" or "fail".', path="$.simulate")
+    is_declined = payment.provider == "simulated" and simulate == "fail"
+    return replace(payment, status="declined" if is_declined else "captured")
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
@@ -81,8 +128,10 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
     A repeated call returns the same payment. Returns None if there is nothing to open. Raises PriceMismatch and ProviderUnavailable.
     """
+    if not is_external(payment.provider):
+        return None
     try:
-        return PROVIDERS[payment.provider].open_payment(payment, metadata, page)
+        return external_provider(payment.provider).open_payment(payment, metadata, page)
     except PriceMismatch as mismatch:
         log.count("price_mismatches")
         log.warning("payment.price_mismatch", purchase_id=metadata.purchase_id, event_id=metadata.event_id, **mismatch.details)
@@ -125,7 +174,9 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 
     Raises ProviderUnavailable.
     """
-    return PROVIDERS[payment.provider].cancel_payment(payment) if payment is not None else None
+    if payment is None or not is_external(payment.provider):
+        return None
+    return external_provider(payment.provider).cancel_payment(payment)
 
 
 def create_refund(
@@ -148,6 +199,13 @@ def _default_provider() -> ProviderName:
     if setting != "auto":
         return setting
     return next((name for name, provider in EXTERNAL.items() if provider.is_offered()), "simulated")
+
+
+def _is_offered(name: ProviderName) -> bool:
+    """Whether payments in this stage can have this provider."""
+    if is_external(name):
+        return external_provider(name).is_offered()
+    return name == "free" or (name == "simulated" and settings.current().payment_simulation == "on")
 
 
 def _offered() -> Iterator[ExternalProvider]:

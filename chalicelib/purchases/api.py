@@ -17,7 +17,9 @@ from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
-from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, SimulatedOutcome
+from chalicelib.foundation.settings import ExternalProviderName
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
 from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
 from chalicelib.purchases.answers import SentAnswers
 from chalicelib.purchases.checkout import CheckoutRequest, CheckoutResult
@@ -231,7 +233,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     responses: SentAnswers | None = None
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: EmailAddress | None = None
-    provider: Literal["simulated", "stripe"] | None = None
+    provider: Literal["simulated", ExternalProviderName] | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
@@ -403,8 +405,18 @@ class ReceiptView(Struct, frozen=True):
     received: str
 
 
-@route(bp, "POST", "/webhooks/stripe", access="public", errors=(SignatureRefused, BodyTooLarge, *PROVIDER_ERRORS))
-def receive_stripe_event(request: RequestContext) -> Reply[ReceiptView]:
-    """Receive an event from Stripe's webhook."""
-    signature = request.header("stripe-signature") or ""
-    return Reply(ReceiptView(provider_events.handle_webhook("stripe", request.read_body(), signature, request.now)))
+def _add_webhook(provider: ProviderDescription) -> None:
+    """Add the route to which an external provider sends its events."""
+
+    def receive_event(request: RequestContext) -> Reply[ReceiptView]:
+        signature = request.header(provider.signature_header) or ""
+        return Reply(ReceiptView(provider_events.handle_webhook(provider.name, request.read_body(), signature, request.now)))
+
+    receive_event.__name__ = f"receive_{provider.name}_event"
+    receive_event.__doc__ = f"Receive an event from {provider.title}'s webhook."
+    path = f"/webhooks/{provider.name}"
+    route(bp, "POST", path, access="public", errors=(SignatureRefused, BodyTooLarge, *PROVIDER_ERRORS))(receive_event)
+
+
+for _provider in payments.descriptions():
+    _add_webhook(_provider)

@@ -7,8 +7,9 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
+from chalicelib.payments import service as payments
 from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
 from chalicelib.purchases.model import ACTIVE_STATES, CheckoutDetails, Dispute, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
 from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
@@ -289,7 +290,7 @@ def session_payment(purchase: Purchase, client_secret: str | None, url: str | No
     if shown and url:
         return replace(shown, url=url)
     if shown and client_secret:
-        return replace(shown, client_secret=client_secret, publishable_key=settings.current().stripe_publishable_key)
+        return replace(shown, client_secret=client_secret, publishable_key=payments.browser_key(shown.provider))
     return shown
 
 

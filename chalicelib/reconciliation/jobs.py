@@ -12,7 +12,7 @@ from chalicelib.reconciliation import schedule
 bp = Blueprint(__name__)
 
 
-@scheduled_job(bp, "reconcile", minutes=15, description="Compares our books with Stripe's and repairs the differences.")
+@scheduled_job(bp, "reconcile", minutes=15, description="Compares our books with the payment provider's and repairs the differences.")
 def reconcile() -> dict[str, Any]:
     report = schedule.run(clock.now())
-    return dict(msgspec.to_builtins(report)) if report is not None else {"off": "Stripe takes no payments on this stage."}
+    return dict(msgspec.to_builtins(report)) if report is not None else {"off": "No payment provider takes payments on this stage."}

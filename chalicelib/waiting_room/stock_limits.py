@@ -6,6 +6,7 @@ from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.foundation import settings
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
+from chalicelib.payments import service as payments
 from chalicelib.waiting_room import admission_plan, model
 from chalicelib.waiting_room.store import Room
 
@@ -21,7 +22,7 @@ def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     stock = _event_stock(event, now)
     inside = admission_plan.active_pass_count(room.segments, total, model.pass_seconds(event), now)
     could_buy = -(-stock.available // limit) - inside
-    payments_per_second = max(1, settings.current().stripe_call_rate // settings.STRIPE_CALLS_PER_PAYMENT)
+    payments_per_second = max(1, payments.call_rate() // settings.PROVIDER_CALLS_PER_PAYMENT)
     return max(0, min(configured.wave_size, could_buy, payments_per_second * configured.interval))
 
 

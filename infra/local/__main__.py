@@ -88,9 +88,9 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
         return fake
     secret_settings.check_secrets()
     if key := secret_settings.optional_secret("stripe_api_key"):
-        from chalicelib.payments import service
+        from chalicelib.payments.providers import stripe
 
-        service.check_key(key)  # now, instead of at the first payment
+        stripe.check_key(key)  # now, instead of at the first payment
     return None
 
 

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from chalicelib.foundation import ids
+from chalicelib.foundation import ids, settings
+from chalicelib.foundation.settings import Settings
 from chalicelib.payments import service as payments
 from infra.local.gateway import GatewayResponse, Headers
 
@@ -30,15 +31,7 @@ _RULES = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
-# Stripe.js needs these (https://docs.stripe.com/security/guide#content-security-policy), on the only page that loads it.
-_PAYMENT_RULES = {
-    "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
-    "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
-    "connect-src": "'self' https://api.stripe.com",
-}
-PAGE_POLICY, PAYMENT_POLICY = (
-    "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
-)
+PAGE_POLICY = "; ".join(f"{name} {sources}" for name, sources in _RULES.items())
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 # Files are in assets/ or have a dot in their only segment. The entries in `_ENTRY` draw the pages below their addresses, and index.html
 # draws all other pages. infra/cdn/viewer-request.js has the same.
@@ -81,11 +74,19 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
         "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
-        "Content-Security-Policy": PAYMENT_POLICY if _CHECKOUT.fullmatch(path) and payments.has_own_page() else PAGE_POLICY,
+        "Content-Security-Policy": payment_policy(settings.current()) if _CHECKOUT.fullmatch(path) else PAGE_POLICY,
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
     return GatewayResponse(200, headers, file.read_bytes())
+
+
+def payment_policy(chosen: Settings) -> str:
+    """Return the content policy of the checkout page, the only page that may load the scripts of payment providers."""
+    rules = dict(_RULES)
+    for name, sources in payments.own_page_sources(chosen).items():
+        rules[name] = f"{rules.get(name, '')} {sources}".strip()
+    return "; ".join(f"{name} {sources}" for name, sources in rules.items())
 
 
 def text_response(status: int, text: str) -> GatewayResponse:

@@ -1,16 +1,16 @@
 """API Gateway in front of the functions: the function of each route, and its own error responses in Fairgate's format."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from chalicelib.edge import cors, deprecations, error_replies
-from chalicelib.foundation.settings import PREFIX
+from chalicelib.foundation.settings import PREFIX, ExternalProviderName
 from infra.template.functions import API, LOG_DAYS, WEBHOOKS
 from infra.template.stages import Template, function_settings, stack_settings
 
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function}/invocations"
 
-WEBHOOK_PATHS = ("/v1/webhooks/ses", "/v1/webhooks/stripe")
+WEBHOOK_PATHS = ("/v1/webhooks/ses", *(f"/v1/webhooks/{provider}" for provider in get_args(ExternalProviderName)))
 
 # No address, actual path or token of a caller: only the resource.
 _ACCESS_LOG = {

@@ -7,13 +7,13 @@ from typing import Any
 
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
-from chalicelib.foundation.settings import read
-from infra.local.pages import PAGE_POLICY, PAYMENT_POLICY
+from chalicelib.foundation.settings import Settings, read
+from infra.local.pages import PAGE_POLICY, payment_policy
 from infra.template import images
 from infra.template.stages import ROOT, Template, addon_names, function_settings, stack_settings
 
 API_STAGE = "api"
-# The only page that loads Stripe's script, for shops that take cards on their own page; infra/local/pages.py has the same.
+# The only page that loads a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same.
 _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 HSTS_SECONDS = 63_072_000
 # The ids of AWS's managed policies, which are the same in all accounts.
@@ -39,7 +39,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "ShowPage": _function(f"fairgate-{stage}-show-page", page_function()),
         "PassViewerOn": _function(f"fairgate-{stage}-pass-viewer-on", viewer_function()),
         "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
-        "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": _payment_policy(stage)}),
+        "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": payment_policy(_settings(stage))}),
         "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
         "PublicDocuments": _public_documents(stage),
         "Shop": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": _distribution(stage, routes)}},
@@ -85,10 +85,8 @@ def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
     return [*patterns, (f"/{API_STAGE}/*", False)]
 
 
-def _payment_policy(stage: str) -> str:
-    """Return the checkout page's content policy, which allows Stripe's script if the stage takes cards on its own page."""
-    settings = read(function_settings(stage)["Environment"]["Variables"])
-    return PAYMENT_POLICY if settings.has_own_page else PAGE_POLICY
+def _settings(stage: str) -> Settings:
+    return read(function_settings(stage)["Environment"]["Variables"])
 
 
 def _is_public_document(operation: Operation) -> bool:

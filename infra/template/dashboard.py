@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from chalicelib.foundation import log
+from chalicelib.foundation.settings import ExternalProviderName
 from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, MINUTE
 from infra.template.functions import FUNCTIONS, consumers_of, dead_letters_id, functions_of
 from infra.template.stages import Template, addon_names
@@ -58,7 +59,14 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
             [[f"{FROM_LOGS}/{stage}", name] for name in ("purchase_steps_failed", "access_refused", "settings_wrong")],
         ),
         ("Caches", "Sum", own("cache_hit", "cache_miss", "cache_stale")),
-        ("Stripe", "Sum", own("stripe_calls", "webhooks", "refunds", "refunds_failed", "reconciliation_findings")),
+        (
+            "Payment providers",
+            "Sum",
+            own(
+                *(f"{name}_calls" for name in get_args(ExternalProviderName)),
+                *("webhooks", "refunds", "refunds_failed", "reconciliation_findings"),
+            ),
+        ),
         ("Sweep", "Sum", own("sweep_runs", "sweeps_unfinished", "holds_left_to_recovery")),
         ("Open cases and holds", "Maximum", own("money_matters", "active_holds")),
         ("Catalog", "Maximum", own("catalog_version", "publications_abandoned", "low_stocks")),

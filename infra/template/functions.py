@@ -1,7 +1,7 @@
 """The functions, one for each kind of work: roles, logs, shares of the account's instances, and destinations of failures.
 
-Chalice creates a function for each job and consumer, and one for all routes. The webhooks of Stripe and SES are routes, but have a
-function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
+Chalice creates a function for each job and consumer, and one for all routes. The webhooks of payment providers and SES are routes, but
+have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
 """
 
 import sys

@@ -5,6 +5,7 @@ from typing import Any
 
 from chalicelib.foundation import clock
 from chalicelib.notifications import unsubscription
+from chalicelib.payments import service as payments
 
 HOOKS = "https://93.184.215.14/"  # nothing is sent there
 PASSWORD = "seven grey owls"
@@ -22,7 +23,7 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         **_of_sales(event, tier, ids),
         **_of_doors(event, code),
         "POST /webhooks/ses": {},
-        "POST /webhooks/stripe": {},
+        **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }
     return bodies.get(operation)
 

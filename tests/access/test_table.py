@@ -6,6 +6,7 @@ import pytest
 
 import app
 from chalicelib.edge.routes import Operation
+from chalicelib.payments import service as payments
 from tests.access import requests
 from tests.access.world import CALLERS, is_invalid, new_world, outcome
 from tests.conftest import Time
@@ -23,9 +24,11 @@ DEMO_ONLY = {"DELETE /admin/events/{event_id}/orders"}  # not there in the stage
 
 
 def _rows() -> dict[str, list[str]]:
-    """Operation -> its cells in the table, in the order of CALLERS."""
-    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {operation: cells.split(" | ") for operation, cells in rows}
+    """Operation -> its cells in the table, in the order of CALLERS. One row is for the webhooks of all payment providers."""
+    found = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = {operation: cells.split(" | ") for operation, cells in found}
+    of_provider = rows.pop("POST /webhooks/{provider}")
+    return rows | {f"POST /webhooks/{provider.name}": of_provider for provider in payments.descriptions()}
 
 
 def _try_everybody(operation: str, time: Time) -> list[str]:

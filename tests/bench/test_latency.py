@@ -6,11 +6,12 @@ import pytest
 
 from bench import latency
 from bench.latency import Samples
+from chalicelib.payments import service as payments
 
-# Without an answer that can be had on a tour: a signed event of Stripe's or Amazon's, a refund that Stripe refused, a case that is open.
+# Without an answer that can be had on a tour: a provider's or Amazon's signed event, a refund that Stripe refused, a case that is open.
 NOT_VISITED = {
     "POST /webhooks/ses",
-    "POST /webhooks/stripe",
+    *(f"POST /webhooks/{provider.name}" for provider in payments.descriptions()),
     "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",
     "DELETE /admin/reconciliation/{order_id}/{finding}",
 }

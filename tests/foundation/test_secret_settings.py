@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
@@ -261,3 +263,8 @@ def test_without_time_left_the_last_secret_is_used(manager, time):
         assert secret_settings.secret("jwt_secret") == FIRST
     time.advance(RETRY_SECONDS)
     assert secret_settings.secret("jwt_secret") == SECOND
+
+
+def test_settings_that_sound_like_secrets_are_secrets():
+    names = {field.name for field in msgspec.structs.fields(settings.Settings) if re.search(r"_(secrets?|keys?)$", field.name)}
+    assert set(settings.SECRETS) == {name for name in names if not name.endswith("_publishable_key")} | {"smtp_url"}

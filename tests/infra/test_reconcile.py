@@ -106,9 +106,9 @@ def test_invalid_arguments_exit_with_2_and_a_message(shop, capsys, arguments, me
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stripe_api_key": ""}, "has no Stripe key; set FAIRGATE_STRIPE_API_KEY"),
+        ({"stripe_api_key": ""}, "has no payment provider; set FAIRGATE_STRIPE_API_KEY"),
         ({"stripe_api_key": "sk_live_x"}, "a live key takes real money; stage"),
-        ({"stripe_api_key": "sk_test_somebody_elses"}, "Stripe does not respond, or refuses the key"),
+        ({"stripe_api_key": "sk_test_somebody_elses"}, "payment provider does not respond, or refuses the key"),
         ({"ticket_keys": ""}, "FAIRGATE_TICKET_KEYS must be set"),
         ({"stage": "nowhere"}, "the store failed"),
     ],

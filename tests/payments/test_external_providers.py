@@ -1,10 +1,13 @@
 """Two external providers side by side: each is asked about what is its own, and lists are of both."""
 
+from typing import get_args
+
 import pytest
 
 from chalicelib.foundation import settings
+from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import Payment, ProviderDescription, ProviderPayment, ProviderRefund
 from chalicelib.payments.providers import protocol
 from chalicelib.purchases import checkout_page
 from chalicelib.purchases.checkout_page import CheckoutOptions
@@ -14,6 +17,12 @@ from chalicelib.purchases.provider_events import SignatureRefused, handle_webhoo
 class PayBook:
     """An invented provider, as a module of `payments/providers` would be one. It has one payment, with one refund."""
 
+    DESCRIPTION = ProviderDescription(
+        name="paybook",  # type: ignore[arg-type]
+        title="PayBook",
+        signature_header="paybook-signature",
+        event_types=(),
+    )
     payment = ProviderPayment(
         provider="paybook",  # type: ignore[arg-type]
         id="pb_1",
@@ -43,8 +52,8 @@ class PayBook:
     def is_offered(self):
         return self.is_set_up
 
-    def takes_own_page(self):
-        return False
+    def call_rate(self):
+        return 30
 
     def fetch_payment_by_id(self, provider_id):
         assert provider_id == "pb_1"
@@ -75,8 +84,11 @@ class PayBook:
 def paybook(monkeypatch):
     provider = PayBook()
     monkeypatch.setitem(protocol.EXTERNAL, "paybook", provider)
-    monkeypatch.setitem(protocol.PROVIDERS, "paybook", provider)
     return provider
+
+
+def test_every_name_of_a_provider_has_its_module():
+    assert [provider.name for provider in payments.descriptions()] == list(get_args(ExternalProviderName))
 
 
 def test_each_provider_is_asked_about_its_own(shop, paybook):
@@ -113,6 +125,14 @@ def test_a_refund_is_made_where_the_money_is(shop, paybook):
     assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000)]
     assert payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, check_existing=True) == paybook.refund
     assert len(paybook.refunded) == 1
+
+
+def test_the_rate_of_calls_is_the_lowest_of_those_that_are_set_up(shop, paybook):
+    assert payments.call_rate() == 30
+    with settings.override(stripe_call_rate=25):
+        assert payments.call_rate() == 25
+    paybook.is_set_up = False
+    assert payments.call_rate() == 100
 
 
 def test_lists_are_of_all_providers_that_are_set_up(shop, paybook):

@@ -5,7 +5,14 @@ from msgspec.structs import replace
 
 from chalicelib.foundation import log, settings
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, PaymentMetadata, PaymentsUnavailable, ProviderNotOffered, SimulationRefused
+from chalicelib.payments.model import (
+    Payment,
+    PaymentMetadata,
+    PaymentsUnavailable,
+    ProviderNotOffered,
+    SimulationRefused,
+    SimulationRequired,
+)
 from tests import builders
 from tests.bootstrap.conftest import ticket
 
@@ -118,17 +125,42 @@ def test_an_external_provider_takes_payments_only_with_its_key():
 # ------------------------------------------------------------------ outcomes that need no provider
 @pytest.mark.parametrize(
     ("provider", "simulate", "status"),
-    [("free", None, "captured"), ("simulated", "success", "captured"), ("simulated", "fail", "declined")],
+    [
+        *(("free", simulate, "captured") for simulate in (None, "success", "fail")),
+        ("simulated", "success", "captured"),
+        ("simulated", "fail", "declined"),
+    ],
 )
 def test_the_outcome_of_a_free_or_simulated_payment_is_decided_here(provider, simulate, status):
     payment = Payment(provider, "open", 5000, "USD")
     assert payments.local_outcome(payment, simulate) == replace(payment, status=status)
 
 
+def test_the_caller_must_say_how_a_simulated_payment_ends():
+    with pytest.raises(SimulationRequired) as refusal:
+        payments.local_outcome(Payment("simulated", "open", 5000, "USD"), None)
+    assert refusal.value.details == {"path": "$.simulate"}
+
+
+@pytest.mark.parametrize("simulate", [None, "success", "fail"])
+@pytest.mark.parametrize("provider", ["simulated", "imported"])
+def test_where_nothing_is_simulated_only_free_orders_have_an_outcome(provider, simulate):
+    with settings.override(payment_simulation="off"):
+        with pytest.raises(PaymentsUnavailable):
+            payments.local_outcome(Payment(provider, "open", 5000, "USD"), simulate)
+        assert payments.local_outcome(Payment("free", "open", 0, "USD"), simulate) == Payment("free", "captured", 0, "USD")
+
+
+@pytest.mark.parametrize("simulate", [None, "success", "fail"])
+def test_an_imported_order_cannot_be_paid_even_where_payments_are_simulated(simulate):
+    with pytest.raises(PaymentsUnavailable):
+        payments.local_outcome(Payment("imported", "open", 5000, "USD"), simulate)
+
+
 def test_the_outcome_of_a_payment_at_stripe_is_not_decided_here():
     payment = Payment("stripe", "open", 5000, "USD", "pi_1")
     assert payments.local_outcome(payment, None) is None
-    with pytest.raises(SimulationRefused):
+    with pytest.raises(SimulationRefused, match=r"^Stripe processes this payment"):
         payments.local_outcome(payment, "success")
 
 

@@ -232,7 +232,7 @@ def test_a_finding_is_closed_by_the_next_run_after_it_is_right(shop):
 
 def test_without_a_key_of_stripes_the_schedule_does_nothing(shop):
     with settings.override(stripe_api_key=""), faults.record_calls() as calls:
-        assert jobs.reconcile(_event(), None) == {"off": "Stripe takes no payments on this stage."}
+        assert jobs.reconcile(_event(), None) == {"off": "No payment provider takes payments on this stage."}
     assert [(call.operation, call.tables) for call in calls.entries] == [("UpdateItem", ["job-runs"])]  # that it ran
     assert jobs.reconcile(_event(), None)["findings"] == {}
 

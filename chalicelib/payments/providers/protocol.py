@@ -1,4 +1,4 @@
-"""The interfaces of payment providers, and the lists of providers. A new provider is one more module here and one line in a list."""
+"""The interface of an external payment provider, and the list of those that there are. A new provider is a module here and in the list."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,57 +8,46 @@ from chalicelib.payments.model import (
     Payment,
     PaymentMetadata,
     PayoutPage,
+    ProviderDescription,
     ProviderDispute,
     ProviderEvent,
     ProviderName,
     ProviderPayment,
     ProviderRefund,
-    SimulatedOutcome,
 )
-from chalicelib.payments.providers import free, imported, simulated, stripe
+from chalicelib.payments.providers import stripe
 
 
-class PaymentProvider(Protocol):
-    """A way to pay. Implemented by the modules `free`, `simulated`, `stripe` and `imported`."""
-
-    def is_offered(self) -> bool:
-        """Whether buyers in this stage can pay this way."""
-
-    def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
-        """Open the payment so that the buyer can pay. Returns None if there is nothing to open.
-
-        A repeated call returns the same payment. With a `page`, the buyer pays on the provider's hosted page. Raises PriceMismatch and
-        ProviderUnavailable.
-        """
-
-    def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
-        """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
-
-        Raises ProviderUnavailable.
-        """
-
-    def local_outcome(self, payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-        """Return the payment as captured or declined if that is decided here, or None if only the provider knows.
-
-        Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
-        """
-
-
-class ExternalProvider(PaymentProvider, Protocol):
-    """A company with its own books, where payments are opened, verified and refunded. Implemented by the module `stripe`.
+class ExternalProvider(Protocol):
+    """A company with its own books, where payments are opened, verified and refunded. Implemented by modules such as `stripe`.
 
     Each function raises ProviderUnavailable if the company cannot be reached. The lists with `since` and `until` hold what was created in
     [since, until), epoch seconds, newest first. Two providers never use the same id.
     """
 
-    def takes_own_page(self) -> bool:
-        """Whether buyers can pay on the shop's own page; if not, `open_payment` always gets a `page`."""
+    DESCRIPTION: ProviderDescription
 
-    def event_types(self) -> list[str]:
-        """The event types that the provider must send to our webhook."""
+    def is_offered(self) -> bool:
+        """Whether buyers in this stage can pay this way."""
+
+    def call_rate(self) -> int:
+        """How many calls the provider accepts in a second."""
 
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
         """Return the event of a webhook if the provider signed exactly these bytes recently, else None."""
+
+    def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
+        """Open the payment so that the buyer can pay: with a `page` on the provider's hosted page, without on the shop's.
+
+        A repeated call returns the same payment. Raises PriceMismatch and ProviderUnavailable.
+        """
+
+    def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
+        """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
+
+        Without a `provider_id` there is nothing that can be paid: a concurrent request that is opening the payment can no longer save its
+        id, so it cancels the payment itself. Raises ProviderUnavailable.
+        """
 
     def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
         """Fetch a payment, or a hosted page, in its current state."""
@@ -91,5 +80,5 @@ class ExternalProvider(PaymentProvider, Protocol):
         """A page of the account's payouts, newest first, that follow the payout `after`. Raises InvalidInput if `after` does not exist."""
 
 
-EXTERNAL: dict[ProviderName, ExternalProvider] = {"stripe": stripe}
-PROVIDERS: dict[ProviderName, PaymentProvider] = {"free": free, "simulated": simulated, **EXTERNAL, "imported": imported}
+MODULES: tuple[ExternalProvider, ...] = (stripe,)
+EXTERNAL: dict[ProviderName, ExternalProvider] = {module.DESCRIPTION.name: module for module in MODULES}

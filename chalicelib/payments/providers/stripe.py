@@ -17,23 +17,37 @@ from chalicelib.foundation.deadline import DeadlineExceeded
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.payments.model import (
     CheckoutPage,
+    OwnPage,
     Payment,
     PaymentMetadata,
     PayoutPage,
     PriceMismatch,
+    ProviderDescription,
     ProviderDispute,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
     ProviderUnavailable,
-    SimulatedOutcome,
-    SimulationRefused,
 )
 from chalicelib.payments.providers import stripe_mapping as mapping
 
 if TYPE_CHECKING:
     import stripe
 
+DESCRIPTION = ProviderDescription(
+    name="stripe",
+    title="Stripe",
+    signature_header="stripe-signature",
+    event_types=tuple(mapping.EVENT_TYPES),
+    own_page=OwnPage(
+        "stripe_publishable_key",
+        {  # Stripe.js needs these: https://docs.stripe.com/security/guide#content-security-policy
+            "script-src": "https://js.stripe.com https://*.js.stripe.com",
+            "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+            "connect-src": "https://api.stripe.com",
+        },
+    ),
+)
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # Stripe's maximum
 
@@ -51,9 +65,8 @@ def is_offered() -> bool:
     return bool(secret_settings.optional_secret("stripe_api_key"))
 
 
-def takes_own_page() -> bool:
-    """True: our own page embeds Stripe's Payment Element."""
-    return True
+def call_rate() -> int:
+    return settings.current().stripe_call_rate
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
@@ -68,21 +81,11 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Cancel the Payment Intent or Checkout Session; returns what the protocol says.
-
-    Without a `provider_id` there is nothing that can be paid: a concurrent request that is opening the payment can no longer save its id,
-    so it cancels the payment itself.
-    """
+    """Cancel the Payment Intent or Checkout Session; returns what the protocol says."""
     if payment.provider_id is None:
         return None
     provider_payment = _cancel(payment.provider_id)
     return None if provider_payment.is_closed else provider_payment
-
-
-def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
-    """Return None, because only Stripe knows whether the money came in. Raises SimulationRefused if the caller sends `simulate`."""
-    if simulate is not None:
-        raise SimulationRefused("Stripe processes this payment, so leave out `simulate`.", path="$.simulate")
 
 
 def _create_payment_intent(metadata: PaymentMetadata, amount: int, currency: str) -> ProviderPayment:
@@ -228,11 +231,7 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
     """Events that Stripe sent, or tried to send, to our webhook. Stripe keeps them for 30 days."""
-    return map(mapping.event_of, _list_created("events", since, until, types=event_types()))
-
-
-def event_types() -> list[str]:
-    return list(mapping.EVENT_TYPES)
+    return map(mapping.event_of, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
@@ -319,7 +318,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     import stripe
 
     log.count("stripe_calls")
-    log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
+    log.gauge("stripe_call_budget", call_rate())
     try:
         stripe_object = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
     except stripe.InvalidRequestError:

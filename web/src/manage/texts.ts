@@ -14,3 +14,9 @@ export const TEXTS: InEachLanguage<RoomTexts> = {
 export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {
   return useTexts<RoomTexts>().own[room];
 }
+
+/** Gives the name of a payment provider by its code in the API. A company is named by its code: `stripe` is Stripe. */
+export function useProviderName() {
+  const names = useRoomTexts("providers");
+  return (code: string) => names[code] ?? code.charAt(0).toUpperCase() + code.slice(1);
+}

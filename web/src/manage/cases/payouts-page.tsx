@@ -7,7 +7,7 @@ import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
-import { useRoomTexts } from "../texts";
+import { useProviderName, useRoomTexts } from "../texts";
 
 type Payouts = Schemas["PayoutsView"];
 type Payout = Schemas["PayoutView"];
@@ -50,7 +50,7 @@ export function PayoutsPage() {
 /** Selects the provider whose payouts are listed, on stages with several providers. */
 function Choice({ payouts: { provider, providers }, chosen, choose }: { payouts: Payouts; chosen?: Provider; choose: (provider: Provider) => void }) {
   const own = useRoomTexts("payouts");
-  const names = useRoomTexts("providers");
+  const providerName = useProviderName();
   if (providers.length < 2) return null;
   return (
     <label class="field">
@@ -58,7 +58,7 @@ function Choice({ payouts: { provider, providers }, chosen, choose }: { payouts:
       <select value={chosen ?? provider ?? ""} onChange={({ currentTarget }) => choose(currentTarget.value as Provider)}>
         {providers.map((name) => (
           <option key={name} value={name}>
-            {names[name] ?? name}
+            {providerName(name)}
           </option>
         ))}
       </select>

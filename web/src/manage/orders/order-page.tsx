@@ -7,7 +7,7 @@ import { Failure, Skeleton } from "../../parts/failure";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { useByWhom } from "../people/by-whom";
-import { useRoomTexts } from "../texts";
+import { useProviderName, useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
 import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
@@ -39,7 +39,7 @@ interface OrderProps {
 
 function Order({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
-  const providers = useRoomTexts("providers");
+  const providerName = useProviderName();
   const { locale } = useTexts();
   const may = useMay();
   const { order, refund } = shown;
@@ -50,7 +50,7 @@ function Order({ shown, replace }: OrderProps) {
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
     [own.refunded, amount(order.refunded_cents)],
     ...(shown.balance_cents === undefined ? [] : [[own.balance, amount(shown.balance_cents)] as [string, string]]),
-    ...(shown.payment ? [[own.payment, [providers[shown.payment.provider] ?? shown.payment.provider, shown.payment.capture].filter(Boolean).join(" · ")] as [string, string]] : []),
+    ...(shown.payment ? [[own.payment, [providerName(shown.payment.provider), shown.payment.capture].filter(Boolean).join(" · ")] as [string, string]] : []),
   ];
   return (
     <>
@@ -137,7 +137,7 @@ interface Entry {
 /** Payments, refunds and disputes in chronological order. */
 function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
-  const providers = useRoomTexts("providers");
+  const providerName = useProviderName();
   const { locale } = useTexts();
   const byWhom = useByWhom();
   const { isWorking, failure, run } = useAction();
@@ -147,14 +147,14 @@ function History({ shown, replace }: OrderProps) {
       key: `${entry.kind}/${entry.reference}`,
       text: own.entries[entry.kind],
       cents: entry.amount_cents || null,
-      note: providers[entry.provider] ?? entry.provider,
+      note: providerName(entry.provider),
     })),
     ...shown.refunds.map((refund) => ({
       at: refund.created_at,
       key: refund.id,
       text: own.refundAsked(refund.tickets.length, own.reasons[refund.reason as keyof typeof own.reasons] ?? refund.reason),
       cents: null,
-      note: [own.refundStates[refund.status], byWhom({ id: providers[refund.by] ?? refund.by, name: refund.by_name, role: refund.by_role }), refund.note, refund.failure].filter(Boolean).join(" · "),
+      note: [own.refundStates[refund.status], byWhom({ id: refund.by === shown.payment?.provider ? providerName(refund.by) : refund.by, name: refund.by_name, role: refund.by_role }), refund.note, refund.failure].filter(Boolean).join(" · "),
       failedRefund: refund.status === "failed" ? refund.id : undefined,
     })),
     ...shown.disputes.map((dispute) => ({

@@ -4,13 +4,13 @@ import { money } from "../../formats";
 import { useTexts } from "../../texts";
 import type { Figures } from "../sales/figures";
 import { TablePlace } from "./table-place";
-import { useRoomTexts } from "../texts";
+import { useProviderName, useRoomTexts } from "../texts";
 
 export const share = (value: number | null, locale: string) => (value === null ? "–" : value.toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 }));
 
 export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   const own = useRoomTexts("sales");
-  const providers = useRoomTexts("providers");
+  const providerName = useProviderName();
   const { locale } = useTexts();
   if (revenue.length === 0) return <p>{own.noPayments}</p>;
   return (
@@ -29,7 +29,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
           {revenue.map((of) => (
             <tr key={`${of.provider}/${of.currency}`}>
               <th scope="row">
-                {providers[of.provider] ?? of.provider}, {of.currency}
+                {providerName(of.provider)}, {of.currency}
               </th>
               {[of.captured_cents, -of.refunded_cents, -of.disputed_cents, of.balance_cents].map((cents, index) => (
                 <td class="number" key={index}>

@@ -1,12 +1,7 @@
-/** The names of payment providers. A provider that only a newer API has is shown by its code. */
+/** The names of payments that no company takes. The others have the names of their companies, see `useProviderName`. */
 
-import type { Schemas } from "../../../client";
-
-const names: Record<Schemas["OrderPayment"]["provider"], string> = {
+export const providerTexts: Record<string, string> = {
   free: "Nothing to pay",
   simulated: "Simulated",
-  stripe: "Stripe",
   imported: "Imported from another system",
 };
-
-export const providerTexts: Record<string, string> = names;

@@ -1,5 +1,5 @@
-/** The names of payment providers. */
+/** The names of payments that no company takes. */
 
 import type { providerTexts as english } from "../en/providers";
 
-export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", stripe: "Stripe", imported: "Importado de otro sistema" };
+export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", imported: "Importado de otro sistema" };
