@@ -68,14 +68,14 @@ def personal_data() -> dict[str, dynamo.PersonalData | None]:
     return {feature: known[feature] for feature in definitions()}
 
 
-def ttl_attributes() -> dict[str, str]:
+def ttl_attributes(addons: Sequence[str] = settings.ADDONS) -> dict[str, str]:
     """Return feature -> the attribute by which DynamoDB deletes expired items, for tables that have one."""
-    return {model.feature: model.ttl.attr_name for model in models() if hasattr(model, "ttl")}
+    return {model.feature: model.ttl.attr_name for model in models(addons) if hasattr(model, "ttl")}
 
 
-def streamed() -> set[str]:
+def streamed(addons: Sequence[str] = settings.ADDONS) -> set[str]:
     """The features whose table has a stream of changes."""
-    return {model.feature for model in models() if model.has_stream}
+    return {model.feature for model in models(addons) if model.has_stream}
 
 
 def create_all(client: "DynamoDBClient") -> list[str]:
@@ -83,8 +83,9 @@ def create_all(client: "DynamoDBClient") -> list[str]:
 
     Tables of an earlier version get missing streams and indexes.
     """
-    ttl, streams, created = ttl_attributes(), streamed(), []
-    for feature, definition in definitions(addon_names(settings.current().stage)).items():
+    addons = addon_names(settings.current().stage)
+    ttl, streams, created = ttl_attributes(addons), streamed(addons), []
+    for feature, definition in definitions(addons).items():
         name = dynamo.table_name(feature)
         stream: Any = {"StreamSpecification": {"StreamEnabled": True, **STREAM_VIEW}} if feature in streams else {}
         try:
