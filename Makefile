@@ -65,9 +65,13 @@ test: $(STAMP)
 	@$(BIN)/python -m infra.web
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),-m "not slow" --seeds=2)
 
+# Features of the core, which must not rely on an add-on.
+WITHOUT_ADDONS := $(addprefix tests/,accounts admin catalog changes checkin privacy)
+
 test-all: $(STAMP)
 	@$(BIN)/python -m infra.web
 	@$(BIN)/python -m pytest -n auto --dist worksteal --seed=$(or $(SEED),fresh) --store=both --cov --cov-report=term:skip-covered $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m pytest -n auto --addons=none $(WITHOUT_ADDONS))
 
 shots: $(STAMP)
 	@$(BIN)/python -m infra.web

@@ -7,6 +7,8 @@ from tests import builders, invariants
 from tests.addons.packages.requests import call, create_event, create_option, create_package
 from tests.simulation.call_log import record_calls
 
+pytestmark = pytest.mark.needs_addon  # packages ask the questions
+
 
 @pytest.fixture
 def table(api, time) -> tuple[str, str]:
