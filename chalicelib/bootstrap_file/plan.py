@@ -87,7 +87,7 @@ class CodeChange(Struct, frozen=True):
         return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces, self._currency)
 
 
-def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
+def load_code_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
     """Return the changes after which the store has these codes, and no other code of a bootstrap file can be used.
 
     `event_ids` are all events that files have ever named.

@@ -19,10 +19,9 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Struct
 
-from chalicelib.bootstrap_file import plan as plan_service
 from chalicelib.bootstrap_file.document import to_promo_codes
 from chalicelib.bootstrap_file.findings import Refusal, refusal_lines
-from chalicelib.bootstrap_file.plan import CodeChange, Plan, Resize
+from chalicelib.bootstrap_file.plan import CodeChange, Plan, Resize, apply_code_change, load_code_changes
 from chalicelib.bootstrap_file.planner import all_stock, build_plan, changed_stock
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_tree
 from chalicelib.bootstrap_file.views import change_view, refusal_view
@@ -114,7 +113,7 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
     event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
-    stocks, code_changes = parallel.both(lambda: read_stock(stock_ids), lambda: plan_service.load_changes(_codes(valid), event_ids))
+    stocks, code_changes = parallel.both(lambda: read_stock(stock_ids), lambda: load_code_changes(_codes(valid), event_ids))
     return build_plan(valid, head, served, stock_ids, stocks, code_changes)
 
 
@@ -133,7 +132,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
     invalidate_figures()
-    code_changes = plan_service.load_changes(_codes(valid), [event.id for event in planned.events])
+    code_changes = load_code_changes(_codes(valid), [event.id for event in planned.events])
     _write_codes(code_changes, planned, version, actor, now)
     return ApplyResult("applied", version, planned)
 
@@ -192,7 +191,7 @@ def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: 
         reason, why = (change.refusal.reason, change.refusal.code) if change.refusal else (None, "")
         try:
             if reason is None:
-                plan_service.apply_code_change(change, version, actor, now)
+                apply_code_change(change, version, actor, now)
         except (MaxUsesTooSmall, PromoCodeTaken) as error:
             reason, why = error.message, error.code
         except PromoCodeChanging:

@@ -24,7 +24,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import addons, parallel
 from chalicelib.foundation.errors import InvalidInput
-from chalicelib.notifications import outbox as notifications
+from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.promoters.service import may_act_for
 
@@ -110,7 +110,7 @@ def disable_endpoint(endpoint: Endpoint, reason: DisabledReason, event_id: str |
         return (
             []
             if event_id is None or not addons.is_on("messages")
-            else [notifications.queue_notification_item(_mail(after, reason, event_id, now))]
+            else [outbox.queue_notification_item(_mail(after, reason, event_id, now))]
         )
 
     try:
@@ -149,7 +149,7 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
     """Return the notification that an endpoint was disabled. It names only the host, because the path may be secret."""
-    return notifications.new_notification(
+    return outbox.new_notification(
         "webhook_disabled",
         disabled.id,
         disabled.version,

@@ -12,8 +12,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import Kept
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.purchases import views as purchase_views
-from chalicelib.purchases.views import ReservationView
+from chalicelib.purchases.views import ReservationView, reservation_view
 
 
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
@@ -95,7 +94,7 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         joined_at=clock.iso(entry.joined_at),
         people_before=position.people_before if position is not None else None,
         tickets_before=position.tickets_before if position is not None else None,
-        offer=purchase_views.reservation_view(own.offer, now) if own.offer is not None else None,
+        offer=reservation_view(own.offer, now) if own.offer is not None else None,
     )
 
 
