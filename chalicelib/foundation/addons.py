@@ -22,7 +22,8 @@ class Addon(Struct, frozen=True, kw_only=True):
 
     `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and the Lambda functions named in `functions`.
     `routes_with` are modules with routes that also need another add-on, by its name. Tables need no entry: they belong to the add-on
-    whose package has their model.
+    whose package has their model. A deployed stage leaves out the tables and functions of add-ons that its FAIRGATE_ADDONS does not
+    name: `infra/tables.py` and `infra/template/functions.py` see to it.
 
     The rest are hooks; empty: the add-on does not need this hook. `follow_changes` gets all changes of a batch, picks those that
     concern it, and may be called again with the same batch. `kept` is what the add-on keeps about people: a `Kept`. `sale_figures` returns

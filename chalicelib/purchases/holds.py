@@ -1,4 +1,7 @@
-"""Holds of a purchase: which stocks it takes tickets from, and how its holds are converted, released or extended."""
+"""Holds of a purchase: which stocks it takes tickets from, and how its holds are converted, released or extended.
+
+`reservations.py` decides how long a hold lasts, and `hold_recovery.py` ends it when its time is over.
+"""
 
 from collections.abc import Callable, Mapping
 

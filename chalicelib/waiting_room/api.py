@@ -1,6 +1,6 @@
 """The waiting room over HTTP: its state, a buyer's status, the proof of the draw, and the controls of managers and admins.
 
-The route for joining belongs to the reservations, because joining depends on the user's earlier purchases.
+The route for joining is in `purchases/api.py`, because joining depends on the user's earlier purchases.
 """
 
 from typing import Annotated

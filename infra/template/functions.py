@@ -51,7 +51,8 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
     if unknown := reserved.keys() - present:
         raise ValueError(
-            f"reserved_concurrency of stage {stage} names {min(unknown)}, which is not a function; the functions are {', '.join(present)}"
+            f"reserved_concurrency of stage {stage} names {min(unknown)}, which is not a function of this stage and its add-ons; "
+            f"the functions are {', '.join(present)}"
         )
     made: Template = {}
     for name, logical_id in present.items():

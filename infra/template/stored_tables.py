@@ -17,7 +17,8 @@ def resources(stage: str) -> Template:
     definitions = tables.definitions(addon_names(stage))
     if unknown := throughput.keys() - definitions:
         raise ValueError(
-            f"warm_throughput of stage {stage} names {min(unknown)}, which is not a table; the tables are {', '.join(definitions)}"
+            f"warm_throughput of stage {stage} names {min(unknown)}, which is not a table of this stage and its add-ons; "
+            f"the tables are {', '.join(definitions)}"
         )
     return {tables.logical_id(feature): _table(stage, feature, throughput.get(feature)) for feature in definitions}
 
@@ -41,7 +42,7 @@ def _table(stage: str, feature: str, throughput: Throughput | None) -> Template:
 
 
 def archive_resources(stage: str) -> Template:
-    """Return the archive's archive_resources; none if the stage keeps no archive."""
+    """Return the resources of the archive; none if the stage keeps no archive."""
     days = stack_settings(stage).archive_days
     if days is None:
         return {}

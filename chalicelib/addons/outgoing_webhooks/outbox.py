@@ -1,4 +1,4 @@
-"""The outbox: queue messages for endpoints, list deliveries, and queue them again."""
+"""The queue of deliveries: queue messages for endpoints, list them, and queue them again. `sender.py` sends them and tries again."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""The interface of an external payment provider, and the list of those that there are. A new provider is a module here and in the list."""
+"""The interface of an external payment provider, and the list of providers.
+
+A new provider is a module here, an entry in MODULES, and its name and secrets in `foundation/settings.py` (docs/recipes.md).
+"""
 
 from collections.abc import Iterator
 from typing import Protocol
