@@ -301,7 +301,7 @@ def _dead_letters() -> str:
     others = [name for name in functions.BY_EVENTS if name not in functions.SCHEDULED]
     rows += [(f"`{name}`", "passes the event to the function again", "") for name in others]
     rows.append((f"`{dead_letters.MAIL_REPORTS}`", "posts the report to the API again", ""))
-    return _table(("queue of", "replay", "missing after changes older than 24 hours"), rows)
+    return _table(("queue of", "replay", "what is lost with changes older than 24 hours, and what to do"), rows)
 
 
 def _modules() -> str:

@@ -23,7 +23,7 @@ STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 def models(addons: Sequence[str] | None = None) -> tuple[type[dynamo.Table], ...]:
-    """Return every PynamoDB model of the core and of these add-ons; None: those of this process. Other add-ons are not imported."""
+    """Return every PynamoDB model of the core and of `addons` (default: this process's add-ons). Other add-ons are not imported."""
     return _models(settings.addons_of_process() if addons is None else tuple(addons))
 
 
@@ -81,7 +81,7 @@ def streamed(addons: Sequence[str] = settings.ADDONS) -> set[str]:
 def create_all(client: "DynamoDBClient") -> list[str]:
     """Create the missing tables of the current stage and wait for them. Returns the names of the new tables.
 
-    Tables of an earlier version get missing streams and indexes.
+    Existing tables of an earlier version get the streams and indexes that they lack.
     """
     addons = addon_names(settings.current().stage)
     ttl, streams, created = ttl_attributes(addons), streamed(addons), []

@@ -1,4 +1,4 @@
-"""Roles at events: people are invited by e-mail address, and have the role once they sign in with that address, verified.
+"""Roles at events: people are invited by e-mail address, and have the role once that address is verified and they sign in with it.
 
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
@@ -93,7 +93,7 @@ def event_roles(email: str) -> dict[str, EventRole]:
 
 
 def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> Membership:
-    """Give a person a role at an event, or change it, audited. Raises TooManyEvents or MemberChanging."""
+    """Give a person a role at an event, or change that role, and record it in the audit log. Raises TooManyEvents or MemberChanging."""
     before = _load_membership(event_id, member_id(email))
     if before is not None and before.role == role:
         return before
@@ -107,7 +107,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
 
 
 def remove(membership: Membership, actor: str, now: int) -> None:
-    """Remove a person's role at an event, audited. Raises MemberChanging."""
+    """Remove a person's role at an event, and record it in the audit log. Raises MemberChanging."""
     changes = {"role": (membership.role, None)}
     subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
     entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
@@ -120,9 +120,9 @@ def delete_memberships(memberships: Sequence[Membership]) -> None:
 
 
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
-    """Return the users who work at an event, and admins, by user id; two round trips per 100 users.
+    """Return those of the given users who work at the event or are admins, by user id; two round trips per 100 users.
 
-    `former_ids`: users who certainly worked at the event, and may have left it.
+    `former_ids` are users who are known to have worked at the event; they are returned even if they have left it.
     """
     found = {account.user_id: account for account in store.batch_find(set(user_ids))}
     roles = _load_roles(event_id, {user_id: member_id(account.email) for user_id, account in found.items()})
@@ -187,7 +187,7 @@ def _load_membership(event_id: str, member_id: str) -> Membership | None:
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Return the roles at an event by the keys of `member_ids`, without people who have none; one round trip per 100."""
+    """Return key -> role at the event, for those `member_ids` (key -> member id) that have a role; one round trip per 100."""
     keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
     roles = {row.member_id: _membership(row).role for row in rows}

@@ -192,7 +192,7 @@ def _commit_tier(
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:
-    """Return the tier that the fields describe, with the stock id of a small stock. Its currency follows from its event later."""
+    """Return the tier that the fields describe, with the stock id that a small stock gets. `complete` sets the final currency later."""
     values = {"currency": DEFAULT_CURRENCY, **fields.values()}
     forms.image_after(None, values)
     if values["per_user_limit"] is None:
@@ -264,7 +264,7 @@ def _copy_name(name: str, others: list[Tier]) -> str:
 
 
 def _comparable_name(name: str) -> str:
-    """Return the name without differences in case or white space, which people would not notice."""
+    """Return the name in a form for comparison, which ignores case and repeated white space because people would not notice them."""
     return " ".join(name.split()).casefold()
 
 

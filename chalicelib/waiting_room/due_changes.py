@@ -1,7 +1,7 @@
 """The changes that a room needs as time passes: create it, run its draw, follow a pause, and keep its admission plan in bounds.
 
-No scheduled job makes them: each instance that loads a room makes the changes that are due. Instances decide from data of different
-ages, so the first instance to write a decision decides for all: once per catalog revision, and once per wave for the size of a wave.
+No scheduled job makes them: each instance that loads a room makes the changes that are due. Instances see data of
+different ages, so the first decision that is written binds them all: one for each catalog revision, and one for the size of each wave.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-# How long one instance alone runs the draw. If it crashes, the next instance that loads the room afterwards runs the draw again.
+# For this long, no other instance may run the draw. If the instance crashes, the next one that loads the room after that runs it again.
 OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
@@ -69,8 +69,8 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
     """The room updated to this catalog revision; None if it already has the revision, or its plan has no space for a pause.
 
-    The revision is recorded even if the plan does not change. Otherwise an instance with a catalog from between two changes that cancel
-    each other out would still act.
+    The revision is recorded even if the plan does not change. Otherwise, after two changes that cancel each other out, an instance that
+    has seen only the first of them would still act on it.
     """
     if revision == room.revision:
         return None
@@ -101,9 +101,9 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
 def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:
     """The room with the size of its next wave set from the stock; None if there is nothing to decide now.
 
-    The first decision for a wave is final, because other instances see different figures. Stopped waves may also restart before the
-    decision period, because a room with few visitors may not be loaded during it. Only a decision stops the waves, so such an early
-    restart happens at most once per wave.
+    The first decision for a wave is final, because other instances see different figures. Decisions are made in a short period before the
+    wave. Waves of size 0 may restart earlier, because nobody may load a quiet room during that period. Only a decision can set the size
+    to 0, so such an early restart happens at most once per wave.
     """
     wave = admission_plan.find_next_wave(plan, now)
     if wave is None or wave <= room.sized_wave:
@@ -132,7 +132,7 @@ def _open(room: Room, now: int) -> None:
     """Close all counters, then record the number of arrivals as N. A closed counter never counts again, so all instances find the same N.
 
     One instance at a time does this. It first reads the catalog again: an opening that was postponed a second ago must not take place.
-    Raises RoomConflict if another instance has the lease, or the catalog does not open the sale now.
+    Raises RoomConflict if another instance has the lease, or if the sale is no longer due to open now.
     """
     if not store.take_opening_lease(room, now, now + OPENING_LEASE_SECONDS):
         raise store.RoomConflict

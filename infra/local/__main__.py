@@ -1,4 +1,4 @@
-"""`make run`: all of Fairgate on this machine, on one port of 127.0.0.1. With --build-pages it builds the web pages first."""
+"""`make run`: run all of Fairgate on this machine and serve the shop on one port of 127.0.0.1."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ SIGNAL_CHECK_SECONDS = 0.5
 def main() -> int:
     """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 if the run cannot start, 2 for a wrong setting, and prints the reason."""
     parser = ArgumentParser(prog="python -m infra.local", description=__doc__)
-    parser.add_argument("--build-pages", action="store_true", help="build the web pages before the start")
+    parser.add_argument("--build-pages", action="store_true", help="build the web pages before starting")
     arguments = parser.parse_args()
     terminal = sys.stdout
     _handle_signals(terminal)
@@ -50,7 +50,7 @@ def main() -> int:
         except BaseException:
             folder.remove_if_new()
             raise
-        if arguments.build_pages:  # late, because the first build takes a minute and a wrong setting must be reported at once
+        if arguments.build_pages:  # after the checks: the first build takes a minute, and a wrong setting should show at once
             build_if_possible(settings.current().addon_names)
         _run(folder, server, stripe, terminal)
     except KeyboardInterrupt:
@@ -79,7 +79,10 @@ def _is_disk_full(error: OSError | sqlite3.Error) -> bool:
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
-    """Create the fake Stripe, or check the key if there is one and return None. Port 0 of the server means any port here too."""
+    """Create the fake Stripe if this run needs one; otherwise check the Stripe key, if any, and return None.
+
+    If port 0 was requested for the server, the fake takes any free port too.
+    """
     from infra.local import local_stripe
 
     if local_stripe.is_needed():
@@ -95,7 +98,7 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 
 
 def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
-    """Start everything, serve until a signal (KeyboardInterrupt), and stop in order."""
+    """Start everything, serve until a signal (KeyboardInterrupt), then shut down cleanly."""
     from chalicelib.dynamodb import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
     from devtools.dynamodb.store import open_store
@@ -149,7 +152,7 @@ def _serve(
 
             on_stop.enter_context(in_process_buckets(images.buckets, image_store.client()))
         server.start(Gateway(app.app), folder_of(settings.current().addon_names), lambda: store.failure, images, Mailbox(folder.mail))
-        # These stop in the opposite order: webhooks, schedules, requests, and last the fake Stripe, which all the others call.
+        # On exit, these stop in reverse order: webhooks first, and the fake Stripe last, because requests and schedules call it.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())
             on_stop.enter_context(stripe)
@@ -165,7 +168,7 @@ def _serve(
         _print(terminal, demo_access.welcome_text(access, file))
         is_failure_reported = False
         while True:
-            # Not one endless wait, because a signal just before its start would be noticed only at its end.
+            # Wait in short steps: a signal that came just before one endless wait would never be noticed.
             threading.Event().wait(SIGNAL_CHECK_SECONDS)
             if not is_failure_reported and (failure := store.failure):
                 is_failure_reported = True
@@ -173,7 +176,7 @@ def _serve(
 
 
 def _handle_signals(terminal: TextIO) -> None:
-    """Stop in order at the first Ctrl-C or SIGTERM, and at once at the second, which loses no confirmed request."""
+    """Shut down cleanly on the first Ctrl-C or SIGTERM, and at once on the second; neither loses a confirmed request."""
 
     def end_now(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
         _print(terminal, "Stopped at once. Every confirmed request is saved.")

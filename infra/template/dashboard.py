@@ -54,7 +54,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         ("Purchases", "Sum", own("orders_paid", "payments_failed", "tickets_issued", "late_payments")),
         ("Refused", "Sum", own("rate_limited", "store_unavailable", "logins_delayed", "webhooks_refused")),
         (
-            "Complaints in logs",
+            "Problems found in logs",
             "Sum",
             [[f"{FROM_LOGS}/{stage}", name] for name in ("purchase_steps_failed", "access_refused", "settings_wrong")],
         ),
@@ -84,7 +84,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
             ),
         ),
         *([("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers"))] if "waitlist" in wanted else []),
-        *([("Webhooks of promoters", "Sum", own(*_WEBHOOKS))] if "outgoing_webhooks" in wanted else []),
+        *([("Promoter webhooks", "Sum", own(*_WEBHOOKS))] if "outgoing_webhooks" in wanted else []),
         *([("Age of the oldest unsent message (s)", "Maximum", own(*unsent))] if unsent else []),
         (
             "Age of unprocessed changes (ms)",

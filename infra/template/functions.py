@@ -1,4 +1,4 @@
-"""The functions, one for each kind of work: roles, logs, shares of the account's instances, and destinations of failures.
+"""The Lambda functions, one for each kind of work, with their roles, logs, reserved concurrency and dead-letter queues.
 
 Chalice creates a function for each job and consumer, and one for all routes. The webhooks of payment providers and SES are routes, but
 have a function of their own, so that a drop and a flood of webhooks cannot take each other's instances.
@@ -41,13 +41,13 @@ def functions_of(stage: str) -> dict[str, str]:
 
 
 def consumers_of(stage: str) -> dict[str, tuple[str, ...]]:
-    """Return the functions of a stage that receive changes, and the features whose tables' changes they receive."""
+    """Return the functions of a stage that receive changes -> the features whose tables the changes come from."""
     present = functions_of(stage)
     return {function: features for function, features in event_sources.CONSUMERS.items() if function in present}
 
 
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
-    """Return the additions to the functions of a stage."""
+    """Return what a stage adds to the functions that Chalice creates, and the function for webhooks."""
     reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
     if unknown := reserved.keys() - present:
         raise ValueError(

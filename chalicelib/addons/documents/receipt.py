@@ -19,7 +19,7 @@ _ITEM_RIGHT = 350.0
 
 
 class Seller(Struct, frozen=True):
-    """Who sells the tickets, and where they can be reached."""
+    """The seller of the tickets, and how to contact them."""
 
     name: str
     contact: str

@@ -40,7 +40,7 @@ class ExternalProvider(Protocol):
         """Return the event of a webhook if the provider signed exactly these bytes recently, else None."""
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-        """Open the payment so that the buyer can pay: with a `page` on the provider's hosted page, without on the shop's.
+        """Open the payment so that the buyer can pay: on the provider's hosted page if `page` is given, otherwise on the shop's own.
 
         A repeated call returns the same payment. Raises PriceMismatch and ProviderUnavailable.
         """
@@ -48,8 +48,8 @@ class ExternalProvider(Protocol):
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
         """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
 
-        Without a `provider_id` there is nothing that can be paid: a concurrent request that is opening the payment can no longer save its
-        id, so it cancels the payment itself. Raises ProviderUnavailable.
+        Without a `provider_id` there is nothing to pay: a concurrent request that is opening the payment can no longer save the
+        provider's id, so that request cancels the payment itself. Raises ProviderUnavailable.
         """
 
     def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:

@@ -34,7 +34,7 @@ class DeadlineClient(stripe.RequestsClient):
             if is_counted and isinstance(error.__cause__, requests.ConnectTimeout):
                 effects.withdraw()
             raise
-        # After a 409, another attempt with the same key is in progress, so the change may still be made.
+        # A 409 means that another attempt with the same key is in progress, so the change may still be made.
         if is_counted and 400 <= reply[1] < 500 and reply[1] != 409:
             effects.withdraw()
         return reply
