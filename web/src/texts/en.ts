@@ -27,7 +27,7 @@ export const en = {
   store: {
     title: "Events",
     heading: "Good seats, fairly shared.",
-    lead: "When there are more people than seats, a draw decides who goes first. Not who clicks fastest.",
+    lead: "When there are more people than seats, a draw decides who goes first, not the fastest click.",
     search: "Search events or venues",
     available: "On sale now",
     city: "City",

@@ -24,7 +24,7 @@ export const failureTexts: Record<string, string> = {
   invalid_amount: "Enter an amount such as 25 or 25.50, with no more decimals than the currency has.",
   invalid_currency: "Enter a three-letter currency code, such as USD.",
   promo_code_taken: "This event already has this code. Choose another one.",
-  max_total_uses_too_small: "The code is already used, or being paid with, more often than that.",
+  max_total_uses_too_small: "The code has already been used, or is in use in open checkouts, more often than that.",
   promo_code_changing: "Someone else is using or changing this code right now. Try again.",
   too_many_events: "This person already works at 100 events, which is the maximum.",
   member_changing: "Someone else is changing this person's role right now. Try again.",

@@ -75,7 +75,7 @@ export const ownFields = {
   minimum_total_cents: "Minimum purchase",
   package_ids: "Only for these tickets",
 };
-/** Numbers of one-off actions, which have no value before. */
+/** Figures of one-off actions, which have no earlier value. */
 const details: Record<string, string> = {
   wave_size: "People per wave",
   wave_seconds: "Seconds between waves",

@@ -1,4 +1,4 @@
-/** The names of payments that no company takes. The others have the names of their companies, see `useProviderName`. */
+/** Names for payments that involve no payment company. All others go by the name of the company; see `useProviderName`. */
 
 export const providerTexts: Record<string, string> = {
   free: "Nothing to pay",
