@@ -47,9 +47,9 @@ class SystemView(Struct, frozen=True, kw_only=True):
     """The state of the scheduled jobs, and the limits of this stage.
 
     While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
-    the last run of `retry_webhooks` found due; its time ignores endpoints that fail. `compared_at` is when our books were last compared
-    with the payment provider's books, null if never. `limits` maps the name of a limit to requests/seconds per user, empty if limits are
-    off.
+    the last run of `retry_webhooks` found due; its `oldest_due_at` ignores the webhooks of endpoints that fail. `compared_at` is when our
+    books were last compared with the payment provider's books, null if never. `limits` maps the name of a limit to requests/seconds per
+    user, empty if limits are off.
     """
 
     at: Timestamp

@@ -1,9 +1,9 @@
-"""Fields of events and tiers, declared once: from a `Field` in `model.py` follow the field's place in requests, replies and the file.
+"""Fields of events and tiers, declared once: a `Field` in `model.py` puts the field into requests, replies and the bootstrap file.
 
     is_sponsorship: Annotated[bool, Field("public", "Buyers and sales reports see the tier as a sponsorship.")] = False
 
-A class that receives such fields names them in its decorator: `@extended(form_fields(Tier))`. It declares in its body the fields whose name
-or value is its own. mypy sees only the fields in the body, so code that reads a field by name reads it from the model.
+A class that receives such fields names them in its decorator: `@extended(form_fields(Tier))`. Its body declares the fields whose name,
+type or value differs from the model's. mypy sees only the fields in the body, so code that reads a field by name reads it from the model.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,8 +43,8 @@ class Field(Struct, frozen=True):
 
     `seen_by` says who gets the field as it is stored: everybody, or only the managers of the event. `meaning` is a sentence for the
     documentation and OpenAPI. `type` has the limits for requests and for the bootstrap file; by default it is the type in the store.
-    `in_file` says where the bootstrap file has the field: under the same key of the `entry`; `elsewhere`, which
-    `bootstrap_file/validation.py` and `bootstrap/event_export.py` handle; or not at all.
+    `in_file` says where the bootstrap file has the field: `entry`, under the same key of its entry; `elsewhere`, a place that
+    `bootstrap_file/validation.py` and `bootstrap/event_export.py` know; or `no`, not at all.
     """
 
     seen_by: Literal["public", "managers"]
@@ -106,5 +106,5 @@ def view_values(entry: Struct, seen_by: str) -> dict[str, Any]:
 
 
 def file_values(model: type[Struct], entry: Struct) -> dict[str, Any]:
-    """Return the values that an entry of the bootstrap file (or an event or tier) has for its keys with declared fields."""
+    """Return the declared fields that the bootstrap file has under their own keys. `entry` is from the file, or an event or tier."""
     return {name: getattr(entry, name) for name, field in declared_fields(model).items() if field.in_file == "entry"}

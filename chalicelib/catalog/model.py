@@ -4,7 +4,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 
 - a version is the content of one applied bootstrap file, and has a number;
 - the revision counts all changes, including pauses and changes through the API;
-- the head is the item with the version that readers get and the current revision;
+- the head is the item that names the version that readers get, and the current revision;
 - a snapshot is the catalog in an instance's memory.
 """
 
@@ -22,7 +22,7 @@ from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An event's configuration of its waiting room, in the bootstrap file and the API. The stage's settings apply to null fields."""
+    """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields."""
 
     enabled: bool = True
     wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
@@ -32,7 +32,7 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class WaitlistConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An event's configuration of its waitlist, in the bootstrap file and the API.
+    """The configuration of an event's waitlist, in the bootstrap file and the API.
 
     With `keeps_tickets`, tickets returned while people wait go only to them; without it, anybody can buy these tickets.
     """
@@ -51,7 +51,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file.
 
     `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` limits all tiers together;
-    null means that only the tiers limit the sale. An event that ever had a capacity has a pool, the stock `pool_id` in `pool_shards`
+    null means that only the tiers limit the sale. An event that has ever had a capacity has a pool, the stock `pool_id` in `pool_shards`
     shards, from which every ticket of the event is also taken.
     """
 
@@ -89,7 +89,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: dict[str, Any] = {}
     capacity: Annotated[
         int | None,
-        Field("public", "How many tickets all tiers together sell at most; null: only the tiers limit the sale.", Capacity | None),
+        Field("public", "The most tickets that all tiers together can sell; null: only the tiers limit the sale.", Capacity | None),
     ] = None
     pool_id: str | None = None
     pool_shards: int = 0
@@ -174,7 +174,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     display_order: int = 0
     low_stock_at: Annotated[
         int | None,
-        Field("managers", "The alarm low-stock goes off when this many tickets or fewer are left; null: no alarm.", Count | None),
+        Field("managers", "The low-stock alarm goes off when this many tickets or fewer are left; null: no alarm.", Count | None),
     ] = None
     hidden: Annotated[bool, Field("managers", "The tier is in no list, but for sale to buyers who know its id.", in_file="elsewhere")] = (
         False
@@ -240,7 +240,7 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision. Compared by identity, so that caches of values computed from it compare it quickly."""
+    """All events and tiers at one revision. Compared by identity, so that caches of computed values can quickly tell whether it changed."""
 
     version: int
     revision: int

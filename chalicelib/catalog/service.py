@@ -69,7 +69,7 @@ def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
-    """Return the event and its tiers, in this order, if all of them are for sale at `now`.
+    """Return the event and these of its tiers, in the order of `tier_ids`, if all of them are for sale at `now`.
 
     Raises NotFound (also for an invisible event or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
     This is only an early check: the conditions on the shards' writes decide whether the stock is open and sufficient.
@@ -103,7 +103,7 @@ def stock_group(event_id: str) -> StockGroup:
 
 
 def allows_test_sales() -> bool:
-    """Whether test events and tiers, which no list contains, can be bought. True in every stage except production."""
+    """Whether test events and tiers, which are never listed, can be bought. True in every stage except production."""
     return settings.current().stage != settings.PRODUCTION
 
 

@@ -1,6 +1,6 @@
 """Deprecated names of the API. Until the sunset, replies and webhooks keep each of them beside its new name (docs/api.md#deprecated-names).
 
-All other code knows the new names only. When the sunset has come, remove this module and what uses it.
+All other code knows the new names only. After the sunset, remove this module and what uses it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ VIEWS: Mapping[str, Names] = {  # by the name of the type
 }
 VALUES = {"cancelled": "canceled"}  # in fields with a deprecated name: value -> its value under that name
 
-# Headers of replies with a deprecated name: RFC 9745, RFC 8594. The OpenAPI document marks these names, and every stage has it.
+# Headers of replies with a deprecated name: RFC 9745, RFC 8594. Every stage serves the OpenAPI document, which marks these names.
 HEADERS = {
     "Deprecation": f"@{int(DEPRECATED_AT.timestamp())}",
     "Sunset": f"{SUNSET_AT:%a, %d %b %Y %H:%M:%S} GMT",
@@ -57,7 +57,7 @@ _NEW_VALUES = {old: new for new, old in VALUES.items()}
 def add_old_names(fields: dict[str, Any], names: Names) -> bool:
     """Add the deprecated name of each field that has one. Returns whether there is such a field.
 
-    A reply that was stored before the names were deprecated has only these, and gets the new names.
+    A reply that was stored before the names were deprecated has only the deprecated names, and gets the new ones.
     """
     found = False
     for new, old in names.items():
@@ -70,9 +70,9 @@ def add_old_names(fields: dict[str, Any], names: Names) -> bool:
 
 
 def with_old_names(body: Any, shape: Any) -> tuple[Any, bool]:
-    """Return a body of the type `shape` with deprecated names, as plain data, and whether it has any. Others are returned unchanged.
+    """Return the body with its deprecated names, as plain data, and whether it has any. A body of a type without such names stays as it is.
 
-    `body` is an instance of the type, or plain data that was decoded from its JSON.
+    `body` is an instance of the type `shape`, or plain data that was decoded from its JSON.
     """
     places = _places(shape)
     if not places:

@@ -1,7 +1,7 @@
 """The address that a request came from.
 
-API Gateway reports who called it. Behind the CDN that is the CDN itself, which sends the viewer's address in a header, together with a
-key that only the CDN and we know. A client can send the header too, but not the key.
+API Gateway reports who called it. If a request comes through the CDN, the caller is the CDN, which sends the viewer's address in a
+header, together with a key that only the CDN and the API know. A client can send the header too, but not the key.
 """
 
 import hmac

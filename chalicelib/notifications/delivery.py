@@ -21,9 +21,9 @@ Compose = Callable[[Notification], MailMessage | None]
 
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
-FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take about ten hours
+FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
-RESERVE_SECONDS = 10  # no mails are begun with less time left before the deadline
+RESERVE_SECONDS = 10  # with less time left before the deadline, no further mails are sent
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 
@@ -151,13 +151,13 @@ def _save_outcome(claimed: Notification, after: Notification) -> None:
 
 
 def _wait_seconds(attempts: int) -> int:
-    """The wait before the next attempt: doubles with each attempt, at random from half to all of it, so that retries spread out."""
+    """The wait before the next attempt, random so that retries spread out: at least half of a maximum that doubles with each attempt."""
     longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
     return int(random.uniform(longest / 2, longest))
 
 
 def _measure_backlog(queued: list[Due], report: DeliveryReport) -> None:
-    """Measure the backlog. Without a backlog, no metric is written, because each metric costs money even in a month without sales."""
+    """Measure the backlog. A zero is written only after a backlog, because each metric costs money even in a month without sales."""
     late = [clock.now() - due.due_at for due in queued if due.due_at <= clock.now()]
     report.backlog, report.oldest_seconds = len(late), max(late, default=0)
     if report.backlog or any(log.gauge_values("mail_backlog").values()):

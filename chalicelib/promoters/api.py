@@ -56,7 +56,7 @@ class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Filters of the promoter list. Only admins may pass `verified` as false, which lists promoters that still wait for verification."""
+    """Filters of the promoter list. Only admins may pass `verified` as false, which lists promoters that are not yet verified."""
 
     verified: bool = True
 
@@ -161,7 +161,7 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 
 @route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="manager", errors=(MemberChanging,))
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
-    """Remove a member's role at an event; it ends within 15 minutes, when their access token expires."""
+    """Remove a member's role at an event; the member loses access within 15 minutes, when their access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
 
 

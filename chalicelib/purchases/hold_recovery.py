@@ -26,12 +26,13 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
 # When to check again on a checkout whose bank has yet to decide, which can take days. The check only matters if the event with the bank's
-# answer was lost. Until then only the holds are extended. The purchase itself stays expired, so its buyer or the event can end it at once.
+# answer was lost. Until the check only the holds are extended.
+# The purchase itself is still past its time, so its buyer or the provider's event can end it at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
 MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before each attempt but the first
 MAX_PURCHASES_READ = 100  # in one round trip
-SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls of the store; with less time left, recovery stops
+SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls to the store; with less time left, recovery stops
 MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
@@ -181,7 +182,7 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
 def _release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
     """Release holds that an earlier execution of a request left behind and that its `held` purchase does not list.
 
-    Raises the version of the purchase first. Raises Conflict if the purchase has changed, perhaps because that execution is still running.
+    First writes a new version of the purchase. Raises Conflict if the purchase has changed, perhaps because that execution still runs.
     """
     store.save(purchase, purchase)
     inventory.release_holds([hold for hold in holds if hold not in purchase.holds])
@@ -285,7 +286,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
                 # Fence: a checkout that read the old version may be about to list this very use of a promo code.
                 store.save(purchase, purchase)
         case _:
-            # Fence: raising the version first keeps a late payment that read the old one from becoming an order with these holds.
+            # Fence: with the version raised first, a settlement that read the old version cannot make an order with these holds.
             store.save(purchase, purchase)
             report.released += inventory.release_holds(owned)
     # Strays belong to a request that crashed or that lost to another execution of itself: no purchase will ever own them.

@@ -22,7 +22,7 @@ from chalicelib.tickets.model import Ticket
 class OrderRequest(Struct, frozen=True, kw_only=True):
     """The tickets that a user wants, and how to pay for them.
 
-    `pays_at_once`: a free order is completed at once, and a simulated payment if its outcome `simulate` is given.
+    `pays_at_once`: a free order is paid at once, and so is an order with a simulated payment whose outcome `simulate` is given.
     """
 
     tickets: ReservationRequest
@@ -33,7 +33,7 @@ class OrderRequest(Struct, frozen=True, kw_only=True):
 
 
 class OrderResult(Struct, frozen=True, kw_only=True):
-    """An order, the details that its buyer sent, and its tickets if it is paid. Externally, it is paid with `client_secret` or at `url`."""
+    """An order, the details that its buyer sent, and its tickets if it is paid. External payments use `client_secret` or `url`."""
 
     purchase: Purchase
     details: CheckoutDetails
@@ -82,7 +82,7 @@ def check_simulation(simulate: SimulatedOutcome | None) -> None:
 
 
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
-    """Cancel an unpaid order: first its payment, then its tickets are released. An order that ended unpaid is returned unchanged.
+    """Cancel an unpaid order: first cancel its payment, then release its tickets. An order that ended unpaid is returned unchanged.
 
     Raises OrderAlreadyPaid, also if the money has just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
     bank is deciding about the payment.
@@ -113,6 +113,6 @@ def _open_checkout(order: OrderRequest, purchase_id: str) -> CheckoutResult:
         return checkout.open_checkout(request)
     except ApiError as refusal:
         if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            with suppress(ApiError):  # the reservation has ended by itself
+            with suppress(ApiError):  # the buyer is to get this refusal; if releasing fails, the holds expire
                 reservations.release(wanted.user_id, purchase_id, wanted.now)
         raise

@@ -34,7 +34,7 @@ _CREATE_ATTEMPTS = 4
 
 
 def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> Purchase:
-    """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing refuses.
+    """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing is refused.
 
     The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first execution to write
     the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises what
@@ -50,7 +50,7 @@ def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> 
                     held[wanted.stock_id] = hold_recovery.hold_for_buyer(wanted, request.user_id)
         except PoolMismatch:  # the event got a capacity of its own after this instance loaded the catalog
             catalog.refresh_snapshot()
-        except (InvalidInput, NotFound):  # the request itself is invalid, whatever the buyer has
+        except (InvalidInput, NotFound):  # the request itself is invalid, whether or not the buyer has a reservation
             raise
         except ApiError as refusal:
             if isinstance(refusal, NotEnoughTickets):
@@ -75,7 +75,7 @@ def find_earlier(purchase_id: str, now: int) -> Purchase | None:
 
 
 def require_active(purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase that an execution of a request wrote if it still holds its tickets.
+    """Return the purchase if it still holds its tickets.
 
     Otherwise raises ReservationEnded, ReservationConverted or PaymentRefunded.
     """
@@ -143,7 +143,7 @@ class _Plan(Struct, frozen=True):
 
 
 def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
-    """Check whether the user may have the tickets now, as far as this is known without asking the stock. Raises what `reserve` raises."""
+    """Check whether the user may have the tickets now, as far as that is known without reading the stock. Raises what `reserve` raises."""
     event, tiers, pass_id = _admit(request)
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(request, tiers, limit)
@@ -168,7 +168,7 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
 
 
 def _admit(request: ReservationRequest) -> tuple[Event, list[Tier], str | None]:
-    """Return the event, the requested tiers, and the user's pass of the waiting room. Raises their refusals.
+    """Return the event, the requested tiers, and the user's waiting room pass. Raises the refusals of the catalog and the waiting room.
 
     Before the opening the waiting room's refusal comes first, because it tells the buyer what to do until then. Later it comes last.
     """
@@ -200,7 +200,7 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
 
 
 def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
-    """Count a refusal for lack of tickets, and name the tier in it. If no tier has the stock, the event's pool has too few tickets."""
+    """Count a refusal for lack of tickets, and name the tier in it. A stock that belongs to no tier is the event's pool."""
     log.count("reservations_refused")
     for tier in catalog.snapshot().event_tiers(event_id):
         if tier.stock_id == refusal.stock_id:
@@ -210,8 +210,9 @@ def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
 def _find_own(request: ReservationRequest, purchase_id: str, refusal: ApiError) -> Purchase | None:
     """Return the purchase that another execution of this request wrote while this execution was refused.
 
-    Otherwise raises ActiveReservationExists if the buyer has another reservation, whose tickets may be the ones that are missing, or else
-    the refusal. Returns None if the buyer's reservation had expired and has now ended, so another attempt may find its tickets.
+    If there is none, raises ActiveReservationExists if the buyer has another active reservation, which may hold the missing tickets.
+    Otherwise raises the refusal. Returns None if the buyer's reservation had expired and has now ended: another attempt may find its
+    tickets.
     """
     buyer = store.load_buyer(request.user_id, request.event_id)
     if buyer is None or buyer.active_id is None:

@@ -67,7 +67,7 @@ ACTIONS: dict[Action, str] = {
     "refund": "the payment is refunded in full; if it was the purchase's own, a purchase without tickets is `refunded`",
     "ignore": "nothing changes",
     "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended it",
-    "cancel_payment": "the payment is cancelled at the provider, then as `end`; if its money has come in, it is settled instead",
+    "cancel_payment": "the payment is cancelled at the provider, then `end` follows; if its money has come in, it is settled instead",
     "refuse": "refused with 409, or 404 if there never was an order",
     "return_tickets": "tickets void, seats back to the stock, money refunded: `partially_refunded`, or `refunded` with the last ticket",
     "retry": "the refund is tried again, three times in all, and then shown to the admins",

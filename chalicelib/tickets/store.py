@@ -16,7 +16,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, parallel
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, TicketState, Transfer, VoidReason
 
-# Attributes that are stored as JSON, and what they are without a value.
+# Attributes that are stored as JSON: their type, and their value if the attribute is missing.
 _ENCODED: dict[str, tuple[Any, Any]] = {
     "attendee": (Attendee, None),
     "transfer": (Transfer, None),
@@ -25,7 +25,7 @@ _ENCODED: dict[str, tuple[Any, Any]] = {
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
 }
-# One key of an index takes 1,000 writes a second. Never change the number: existing tickets would be searched in the wrong lane.
+# One key of an index takes 1,000 writes a second. Never lower the number: existing tickets in the lanes above it would not be found.
 EVENT_LANES = 4
 
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
@@ -57,7 +57,7 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-c
 
 
 class TicketRow(dynamo.Table):
-    """A ticket, with the fields of `Ticket`. `admitted` is the sum of the people in `checkins`, for readers of changes.
+    """A ticket, with the fields of `Ticket`. `admitted` is the number of people in `checkins`, for readers of the stream.
 
     `event_lane` is `<event id>#<lane>`, `changed` is `<epoch seconds>#<ticket id>`.
     """
@@ -132,7 +132,7 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
     condition = _UNCHANGED if ticket.checkins else _UNUSED
     operands: dict[str, Any] = {"before": _checkins(ticket.checkins)} if ticket.checkins else {}
     if admits:
-        # Valid: a refund or a dispute may have come first. Same codes: a transfer or a new guest may have, and old codes admit nobody.
+        # Valid: a refund or a dispute may have come first. Same codes: a transfer or a new guest may have replaced them.
         same_guests, guests = _same_guests(ticket)
         condition += f" AND state = :valid AND code = :code AND {same_guests}"
         operands |= {"valid": "valid", "code": ticket.code, **guests}
@@ -284,7 +284,7 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
 
 
 def _changed(ticket_id: str) -> dict[str, str]:
-    """The attribute that every change which matters at the door also writes: the time of the change."""
+    """The attribute that records when the ticket last changed, written by every change that matters at the door."""
     return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
 
 

@@ -15,7 +15,7 @@ from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
 
-# Returns the transaction item that changes the room, the audit details, and the room for the caller.
+# Takes the room before a change. Returns the transaction item that makes the change, the details for the audit, and the room after it.
 Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]]
 
 
@@ -35,7 +35,7 @@ def let_buyers_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom
 
 
 def clear_room(event_id: str, actor: str, now: int) -> int:
-    """Replace the room with a new room and a new draw; returns how many buyers had joined the old room, whose tokens become invalid."""
+    """Replace the room with a new room and a new draw, so earlier tokens become invalid; returns how many buyers had joined before."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().revision
@@ -76,4 +76,4 @@ def _commit(event_id: str, action: str, change: Change, actor: str, now: int) ->
             continue
         room_cache.forget_room(event_id)
         return after
-    raise dynamo.StoreUnavailable("the waiting room kept changing while it was to be changed")
+    raise dynamo.StoreUnavailable("the waiting room kept changing while an admin changed it")

@@ -39,7 +39,7 @@ def resources(stage: str) -> Template:
 
 
 def outputs(stage: str) -> Template:
-    """Return the DNS records that SES needs before it sends for the domain; none unless the stack registers one."""
+    """Return the DNS records that SES needs before it sends for the domain; none unless the stack registers a domain."""
     if not stack_settings(stage).mail_domain:
         return {}
     records = [f"${{MailDomain.DkimDNSTokenName{number}}} CNAME ${{MailDomain.DkimDNSTokenValue{number}}}" for number in (1, 2, 3)]
@@ -57,7 +57,7 @@ def uses_ses(stage: str) -> bool:
 
 
 def sender_domain(stage: str) -> str:
-    """Return the sender's domain of a stage that uses SES. Raises ValueError without one, or if it is not `mail_domain`."""
+    """Return the sender's domain of a stage that uses SES. Raises ValueError if there is none, or if `mail_domain` is another."""
     sender = parseaddr(_variables(stage).get(f"{PREFIX}MAIL_FROM", ""))[1]
     domain = sender.rpartition("@")[2]
     registered = stack_settings(stage).mail_domain
@@ -100,7 +100,10 @@ def _destination() -> Template:
 
 
 def _subscription() -> Template:
-    """Return the API's subscription. Reports that the API rejects for an hour go to a queue, which sets off the alarm for dead letters."""
+    """Return the API's subscription.
+
+    SNS repeats a report for about a minute. Reports that the API still rejects go to a queue, which sets off the alarm for dead letters.
+    """
     return {
         "Type": "AWS::SNS::Subscription",
         "DependsOn": f"{DEAD_LETTERS}Policy",
