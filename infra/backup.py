@@ -123,7 +123,10 @@ def load(folder: Path) -> Manifest:
     manifest = read_manifest(folder)
     definitions = _definitions()
     if unknown := sorted(manifest.tables.keys() - definitions.keys()):
-        raise BackupError(f"This version of Fairgate has no table {', '.join(unknown)}. Load with the version that saved this backup.")
+        raise BackupError(
+            f"This stage has no table {', '.join(unknown)}. Load into a stage with the add-ons of the saved one (FAIRGATE_ADDONS), "
+            "and with the version that saved this backup."
+        )
     for feature in definitions:
         if next(_scan(feature), None) is not None:
             raise BackupError(f"The table {dynamo.table_name(feature)} is not empty. Load into a stage with new tables.")

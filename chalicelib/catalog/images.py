@@ -1,6 +1,6 @@
 """What a picture is on an event or a promoter's page: one JPEG, and WebP thumbnails for pages.
 
-The add-on `images` stores pictures. Without it, pictures that are stored already are still shown.
+The add-on `images` stores pictures and puts their files on the CDN.
 """
 
 from msgspec import Struct

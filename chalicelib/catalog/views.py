@@ -11,7 +11,7 @@ from chalicelib.catalog.fields import extended, optional_fields, view_fields, vi
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
 from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK, Stock, finite
 
@@ -257,7 +257,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         price_from_cents=cheapest.price_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
-        has_waitlist=event.has_waitlist,
+        has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
         **view_values(event, "public"),
     )
 

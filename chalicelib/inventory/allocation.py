@@ -64,8 +64,8 @@ def hold_tickets(request: HoldRequest) -> list[Hold]:
 
     Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
     when the shards with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
-    the stock. After an error nothing remains held. With a `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may decide
-    NotEnoughTickets and TooManyHolds.
+    the stock. After these errors nothing remains held; after an error of the store, parts may remain held until they expire. With a
+    `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may decide NotEnoughTickets and TooManyHolds.
     """
     is_known_short = check_figures(request)
     hold_id = request.new_hold_id()
@@ -323,10 +323,11 @@ def _hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> lis
             if part.quantity == 0:
                 break
             try:
-                store.hold_in_shard(part, request.expires_at, is_pooled=request.is_pooled, takes_kept=request.takes_kept)
+                available = store.hold_in_shard(part, request.expires_at, is_pooled=request.is_pooled, takes_kept=request.takes_kept)
             except store.HoldRefused as refusal:
                 _note_refusal(request, shard_id, refusal)
             else:
+                _available_hints.entries[shard_id] = available
                 parts.append(part)
                 missing -= part.quantity
     except (SalePaused, PoolMismatch, NotEnoughTickets):

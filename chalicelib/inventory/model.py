@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec import Struct
 
+from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 
 # How many holds one shard accepts: with these its item has at most 4 KB. See docs/decisions/0021-shards.md.
@@ -34,11 +35,16 @@ class Hold(Struct, frozen=True):
         return stock_id_of(self.shard_id)
 
 
+def keeps_tickets() -> bool:
+    """Whether marks of the waitlist keep tickets. A stage that has left out the waitlist sells them, because nobody would remove a mark."""
+    return addons.is_on("waitlist")
+
+
 class Shard(Struct, frozen=True):
     """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds).
 
     `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set, it stays set.
-    `is_kept`: its available tickets are kept for offers to people on the waitlist.
+    `is_kept`: its available tickets are kept for offers to people on the waitlist; never in a stage without the waitlist.
     """
 
     id: str
@@ -61,7 +67,7 @@ class Shard(Struct, frozen=True):
             holds=holds,
             is_open=item["open"]["BOOL"],
             is_pooled="pooled" in item,
-            is_kept="kept" in item,
+            is_kept="kept" in item and keeps_tickets(),
             **numbers,
         )
 

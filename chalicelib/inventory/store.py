@@ -10,7 +10,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard
+from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard, keeps_tickets
 
 FEATURE = "inventory"
 KEY = "id"
@@ -79,7 +79,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
             # kept: while people are on the waitlist, returned tickets go to them, even if a cache shows them as available.
-            f" AND {_pool_condition(is_pooled)}{'' if takes_kept else ' AND attribute_not_exists(kept)'}",
+            f" AND {_pool_condition(is_pooled)}{'' if takes_kept or not keeps_tickets() else ' AND attribute_not_exists(kept)'}",
             ExpressionAttributeNames={"#hold": hold.hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(hold.quantity)}, {"N": str(expires_at)}]},

@@ -218,7 +218,7 @@ class SimulationRequired(InvalidInput):
 
 class SimulationRefused(InvalidInput):
     code: ClassVar[str] = "simulation_refused"
-    default_message: ClassVar[str] = "Stripe processes this payment, so leave out `simulate`."
+    default_message: ClassVar[str] = "This payment is not simulated, so leave out `simulate`."
 
 
 class ProviderNotOffered(InvalidInput):

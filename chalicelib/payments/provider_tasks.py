@@ -6,6 +6,7 @@ The worker threads only call the provider. The caller's thread handles the answe
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from itertools import chain
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -58,6 +59,9 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     too little time is left. Raises SettingsError.
     """
     result, waiting = TasksResult(), iter(tasks)
+    if (first := next(waiting, None)) is None:
+        return result  # without the provider's rate, which needs its key
+    waiting = chain((first,), waiting)
     max_at_once = max(1, min(MAX_AT_ONCE, int(payments.call_rate() * RATE_SHARE / CALLS_PER_THREAD)))
     unanswered = 0
     with ThreadPoolExecutor(max_at_once) as pool:

@@ -30,7 +30,7 @@ def _table(stage: str, feature: str, throughput: Throughput | None) -> Template:
         "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},
-        **tables.definitions()[feature],
+        **tables.definitions(addon_names(stage))[feature],
     }
     if feature in tables.streamed():
         properties["StreamSpecification"] = tables.STREAM_VIEW

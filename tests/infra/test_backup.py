@@ -93,7 +93,7 @@ def change_manifest(folder, change):
         (lose_an_item, "purchases.jsonl.gz differs from the saved file"),
         (double_an_item, "tickets.jsonl.gz differs from the saved file"),
         (write_no_item, "line 5: Object contains unknown field `X`"),
-        (rename_a_table, "This version of Fairgate has no table wallets"),
+        (rename_a_table, "This stage has no table wallets"),
         (raise_the_format, "has format 2; this version reads format 1"),
         (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("{}"), "Object missing required field"),

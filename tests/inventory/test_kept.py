@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.foundation import addons
 from chalicelib.inventory import capacity
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.allocation import HoldRequest, hold_tickets
@@ -28,6 +29,15 @@ def test_kept_tickets_are_taken_only_on_request(shard_count):
     assert read_stock(shard_count).available == 3
     inventory.set_kept("t", shard_count, False)
     hold(3, shard_count)
+
+
+@pytest.mark.parametrize("shard_count", [1, 4])
+def test_a_stage_without_the_waitlist_sells_what_it_kept(shard_count, monkeypatch):
+    create_stock(8, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    monkeypatch.setattr(addons, "enabled", dict)
+    assert read_stock(shard_count).available == 8
+    assert sum(part.quantity for part in hold(5, shard_count)) == 5
 
 
 @pytest.mark.parametrize("shard_count", [1, 4])
