@@ -1,7 +1,8 @@
 """The manifest: all tickets of an event, or those changed since an earlier manifest, for devices that scan without a network.
 
-A device needs no key. It stores the SHA-256 of each code and compares the hash of every scanned code with it. The hashes do not reveal the
-codes, because a code has 100 random bits. So a stolen device cannot forge tickets, and shows only the names on the tickets.
+A device needs no key. It stores the SHA-256 of each code and compares the hash of every scanned code with it. The hashes do not reveal our
+codes, which have 100 random bits. So a stolen device cannot forge our tickets, and shows only the names on the tickets. Short codes that
+were imported from another system could be guessed from their hashes.
 """
 
 from hashlib import sha256

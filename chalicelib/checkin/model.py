@@ -81,7 +81,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket is in, or the guest of the seat `seat` is. `ticket` is the current ticket."""
+    """Everyone on the ticket has come in, or the guest of seat `seat` has. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409

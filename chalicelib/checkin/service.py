@@ -1,4 +1,4 @@
-"""The door: admit people with a ticket exactly once, undo a check-in, and take over scans made without a network."""
+"""The door: admit people with a ticket exactly once, undo a check-in, and record scans that were made without a network."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -117,7 +117,7 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
 
 
 def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
-    """Take over scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
+    """Record scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
 
     The scan that reaches the store first wins. A scan of more people than the ticket still admits is a conflict; it is kept with the
     ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
@@ -225,7 +225,7 @@ def _local_date(event: Event, at: int) -> date:
 
 
 def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
-    """The number of people that a scan admits: at most one for a guest's code, and at most the ticket's remaining people otherwise.
+    """The number of people that a scan admits: at most one for a guest's code, otherwise at most as many as the ticket still admits.
 
     Raises AlreadyAdmitted and TooManyPeople.
     """
@@ -247,7 +247,7 @@ def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | Non
 def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
-    """Write the check-ins of `after`, audited. Returns None on success, or the current ticket if it has changed since it was read."""
+    """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket if it has changed since."""
     write = change_checkins_item(before, after.checkins, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 

@@ -23,7 +23,7 @@ class CheckInView(Struct, frozen=True):
 
 
 class DoorGuestView(Struct, frozen=True):
-    """The guest of a seat, who has a separate code. `admitted` is true once the guest came in with it. `name` is null after erasure."""
+    """The guest of a seat, who has a separate code. `admitted` is true once the guest has used it. `name` is null after erasure."""
 
     seat: int
     number: str | None

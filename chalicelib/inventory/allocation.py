@@ -1,4 +1,4 @@
-"""Hold tickets: choose shards, and take the hold from one of them, or parts of it from several.
+"""Hold tickets: choose shards, and place the hold in one of them, or parts of the hold in several.
 
 When tickets run out, the stock's figures decide, so that few requests read all shards. Figures only save work: every hold is a conditional
 write of a shard. Figures refuse a buyer only if the shards would have refused them too when the figures were read, at most
@@ -37,7 +37,7 @@ class HoldRequest(Struct, frozen=True):
     """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
     `group` is the group with the stock's figures; without it all shards are read instead. `is_pooled`: the tickets are also taken from
-    the pool of their event, by a request of its own. `takes_kept`: the hold may take tickets that are kept for the waitlist.
+    the pool of their event, by a separate request. `takes_kept`: the hold may take tickets that are kept for the waitlist.
     """
 
     stock_id: str
@@ -96,7 +96,7 @@ def release(hold: Hold) -> bool:
 
 
 def check_figures(request: HoldRequest) -> bool:
-    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if none can come back.
+    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if no holds have expired.
 
     A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
     """
@@ -115,13 +115,13 @@ def leave_expired_holds(stock_id: str, now: int) -> None:
 
 UNKNOWN_AVAILABLE = 1 << 30
 
-# How many tickets each shard had available when this instance last read or wrote it. Only a hint which shard to try first: the condition
-# of the write decides.
+# How many tickets each shard had available when this instance last read or wrote it. Only a hint about which shard to try first: the
+# condition of the write decides.
 _available_hints: Memory[str, int] = Memory()
 
 
 def _choose_shards(request: HoldRequest) -> list[str]:
-    """Choose two random shards, the fuller one first, which balances nearly as well as the fullest of all shards (Mitzenmacher, 2001).
+    """Choose two random shards, the fuller one first, which balances nearly as well as choosing the fullest (Mitzenmacher, 2001).
 
     Shards whose hint says that they have too few tickets are left out. If that leaves none, two shards whose hints say that they have
     enough are chosen.
@@ -180,7 +180,7 @@ PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
 MAX_EXPIRED_SHARDS = 2
 MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
 
-# Stocks whose expired holds a buyer's request could not recover, and when: other requests of the same second do not try it.
+# Stocks whose expired holds a buyer's request could not recover, and when: other requests of the same second do not try it again.
 _stuck: Memory[str, int] = Memory()
 
 

@@ -42,7 +42,8 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
     While any instance asks for them, the stocks are read every `stock_cache_seconds`, or up to three times less often while they do not
-    change. Another instance may show the same figures for `stock_cache_seconds` longer, and every instance does while the store is down.
+    change. Another instance may show the same figures for `stock_cache_seconds` longer. While the store is down, every instance shows its
+    last figures.
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):

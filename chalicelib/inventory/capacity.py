@@ -1,4 +1,4 @@
-"""Change the capacity of a stock, also during its sale, and sell tickets without holding them first.
+"""Change the capacity of a stock, even during its sale, and sell tickets without holding them first.
 
 `resize_stock` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
 `resize_stock_items` is for a stock of few shards, which changes in one transaction with the other items that depend on its capacity.
@@ -103,14 +103,14 @@ def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
     return found if len(found) == len(shards) else []
 
 
-# Direct sales: tickets that another system has sold are counted as sold in one transaction, without a hold, because nobody waits for it.
+# Direct sales: tickets that another system has sold are counted as sold in one transaction, without a hold, because no buyer is waiting.
 #
 # A busy shard cancels some of these transactions, which are then repeated. A hold needs only a single write and would conflict less, but
 # a crash would leave held tickets to recover.
 
 
 class DirectSale:
-    """The available tickets of one stock as last read, minus the tickets taken here. Conditions of the writes decide, not these figures.
+    """The available tickets of one stock as last read, minus the tickets that `take` took. The conditions of the writes decide.
 
     `is_pooled`: the tickets are also taken from a pool.
     """

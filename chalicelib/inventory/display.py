@@ -330,7 +330,7 @@ def note_movement(stock_id: str, now: int) -> None:
 
 
 def note_change(stock_id: str) -> None:
-    """Remember that this instance has released tickets of a stock, or opened or closed it: it refuses no buyer by earlier figures."""
+    """Remember that this instance has released tickets of a stock, or opened or closed it, so that earlier figures refuse no buyer."""
     now = clock.now()
     _moved_at.entries[stock_id] = _changed_at.entries[stock_id] = now
 

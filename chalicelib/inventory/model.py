@@ -1,4 +1,4 @@
-"""The types of the stock, shards with their holds and their total, and the rules that need no store."""
+"""The types of the stock (shards, their holds, and their total), and the rules that need no store."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
@@ -8,14 +8,14 @@ from msgspec import Struct
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 
-# How many holds one shard accepts: with these its item has at most 4 KB. See docs/decisions/0021-shards.md.
+# How many holds one shard accepts: with this many, its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
 # More shards would serve no more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
 NEW_VERSION = 1  # the version of a shard that nothing has written to since its creation
-# The capacity of a stock without a limit: so much more than is ever sold that only `finite` has to know about it.
+# The capacity of a stock without a limit: so much more than is ever sold that only `finite` and `default_shard_count` treat it specially.
 UNLIMITED = 1_000_000_000
-UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of it at the same time
+UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the same time
 RETRY_SECONDS = 5  # after TooManyHolds: by then some of the buyers have paid
 
 
@@ -90,7 +90,7 @@ class Shard(Struct, frozen=True):
         return self.available if len(self.holds) < MAX_HOLDS else 0
 
     def expires_at(self, hold: Hold) -> int:
-        """When one of its holds expires (epoch seconds)."""
+        """When this hold of the shard expires (epoch seconds)."""
         return self.holds[hold.hold_id][1]
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
@@ -185,7 +185,7 @@ class SalePaused(ApiError):
 
 
 class PoolMismatch(Exception):
-    """The caller and the shards disagree whether the tickets are also taken from a pool, so the caller's catalog is outdated.
+    """The caller and the shards disagree about whether the tickets are also taken from a pool, so the caller's catalog is outdated.
 
     Nothing is held. Load the catalog again and repeat.
     """

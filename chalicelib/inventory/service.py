@@ -96,7 +96,7 @@ def mark_pooled(stock_id: str, shard_count: int) -> bool:
 def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
     """Start or stop keeping the available tickets of a stock for the waitlist.
 
-    Each shard switches by itself, and a kept shard accepts only holds with `takes_kept`. After a crash in between, repeat the call.
+    Each shard switches separately, and a kept shard accepts only holds with `takes_kept`. After a crash in between, repeat the call.
     """
     parallel.call_each(lambda shard_id: store.set_kept(shard_id, is_kept), shard_ids(stock_id, shard_count))
     display.note_change(stock_id)

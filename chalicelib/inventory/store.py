@@ -17,9 +17,10 @@ KEY = "id"
 
 
 class HoldRefused(Exception):
-    """A shard did not accept a hold: it is closed, or has too few tickets or too many holds.
+    """A shard did not accept a hold.
 
-    `shard` is its state, or None if it does not exist.
+    The shard is closed, has too few tickets or too many holds, is kept for the waitlist, or contradicts the caller's `is_pooled`.
+    `shard` is the state of the shard, or None if it does not exist.
     """
 
     def __init__(self, shard: Shard | None) -> None:
@@ -292,7 +293,7 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
     """Read up to `limit` shards of the whole table that follow the shard `after` (None: from the start), strongly consistent.
 
     Returns the shards, and the `after` of the next slice (None at the end of the table). The table is scanned because an index by expiry
-    would become a hot partition during a drop.
+    would become a hot partition during a rush.
     """
     start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
     page = dynamo.client().scan(TableName=shard_table_name(), ConsistentRead=True, Limit=limit, **start)

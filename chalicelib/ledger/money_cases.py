@@ -110,7 +110,7 @@ def list_open_cases() -> list[Case]:
 
 
 # The table `cases` has one item per open case; closing a case deletes its item. The index `due` has only cases with a `next_at`, sorted by
-# it, so a run of the sweep reads no others. The index `open` has the keys of all cases by age, for lists of any length.
+# that time, so a run of the sweep reads no other cases. The index `open` has the keys of all cases by age, for lists of any length.
 
 _LISTED = "open"
 

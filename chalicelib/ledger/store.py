@@ -1,8 +1,8 @@
 """Table `payment-transactions`: keys and queries of the ledger. Entries are only ever added, never changed or deleted.
 
 The hash key `lane` is `<event_id>#<n>`, the range key `entry` is `<purchase_id>#<kind>#<reference>`. All entries of a purchase are adjacent
-in one lane, so one strongly consistent query finds them. There is no index, because it would lag behind and be hot during a sale. A
-DynamoDB partition takes 1,000 write units a second, and an entry in a transaction costs two. New purchases always write at the end of
+in one lane, so one strongly consistent query finds them. There is no index, because an index would lag behind and be hot during a sale.
+A DynamoDB partition takes 1,000 write units a second, and an entry in a transaction costs two. New purchases always write at the end of
 their lane, where splitting the partition would not help, so an event has several lanes.
 """
 

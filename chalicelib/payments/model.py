@@ -9,7 +9,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
-FIRST_PROVIDER: ProviderName = "stripe"  # records from before there were several providers do not name theirs
+FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records that name none: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
@@ -37,7 +37,7 @@ class OwnPage(Struct, frozen=True):
     """What the shop's page needs to take the payments of a provider.
 
     `key_setting` is the name of the setting with the provider's key for browsers. `sources` are the addresses that the page's
-    Content-Security-Policy allows for it, by directive.
+    Content-Security-Policy must allow for the provider, by directive.
     """
 
     key_setting: str
@@ -47,8 +47,8 @@ class OwnPage(Struct, frozen=True):
 class ProviderDescription(Struct, frozen=True, kw_only=True):
     """What the product must know about an external provider besides its calls.
 
-    `name` is stored with payments, and part of the webhook's path and of the names of settings and metrics. `title` is the name in texts.
-    `signature_header` is the header of a webhook with its signature, and `event_types` are the types that the provider must send there.
+    `name` is stored with payments, and is part of the webhook's path and of names of settings and metrics. `title` is the name in texts.
+    `signature_header` is the header with the signature of a webhook, and `event_types` are the types that the provider must send to it.
     Without `own_page`, buyers always pay on the provider's hosted page.
     """
 

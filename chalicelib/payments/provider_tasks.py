@@ -19,7 +19,7 @@ from chalicelib.payments.model import ProviderUnavailable
 # `unanswered`: the provider or the store did not answer, which says nothing about the task. `error`: the task itself failed.
 Failure = Literal["unanswered", "error"]
 
-# Seconds until a failed task is tried again, by reason. The delay puts the tasks behind it first in the next run.
+# Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
 MAX_AT_ONCE = 8

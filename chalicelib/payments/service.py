@@ -1,7 +1,7 @@
-"""Payments: the provider of each payment is chosen here, and gets the calls about it.
+"""Choose the provider of each payment, and pass calls about the payment on to that provider.
 
-External providers are those of `providers/protocol.py`. The others call nobody: `free` orders, `simulated` payments where the stage allows
-them, and orders that were `imported` from another system, which holds their money and refunds it.
+`providers/protocol.py` lists the external providers. The other providers call nobody: `free` orders, `simulated` payments where the stage
+allows them, and orders that were `imported` from another system, which holds their money and refunds it.
 """
 
 from collections.abc import Iterator
@@ -185,7 +185,7 @@ def create_refund(
     """Create one refund at the external provider of its payment.
 
     Set `check_existing` if an earlier call may already have created the refund: the provider's idempotency keys protect for one day only.
-    A refund that the provider already has is then returned instead, even one of an earlier attempt that only seemed to be refused.
+    A refund that the provider already has is then returned instead, even if it is from an earlier attempt that only seemed to be refused.
     """
     external = external_provider(provider)
     for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:

@@ -1,6 +1,6 @@
 """Answers to the custom options of tiers: checked when the checkout opens, and stored with the questions as they were asked.
 
-Tiers are read from this instance's copy of the catalog, so tiers without questions cost nothing.
+Tiers are read from this instance's copy of the catalog, so a checkout without questions costs no read of the store.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

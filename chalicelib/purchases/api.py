@@ -173,7 +173,7 @@ def release_reservation(request: RequestContext, reservation_id: str) -> Reply[R
 
 
 def _joining_user_id(request: RequestContext) -> str:
-    """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
+    """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which the token carries."""
     if request.identity is None and settings.current().identity == "demo":
         return GUEST_PREFIX + ids.new_id().lower()
     return request.require_user().user_id
@@ -226,7 +226,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     `either` takes the page that the shop is set up for.
 
     `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
-    option id: true or false, a text, or a list of choices. If the packages have no options, they are free-form texts.
+    option id: true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
     """
 
     promo_code: PromoCodeInput | None = None
@@ -270,7 +270,7 @@ def show_checkout(request: RequestContext, session_id: str) -> Reply[CheckoutSes
 
 @route(bp, "POST", "/checkout/confirm", access="user", statuses=(201, 200), errors=CONFIRM_ERRORS)
 def confirm_checkout(request: RequestContext, body: ConfirmBody) -> Reply[ConfirmationView]:
-    """Turn a payment into tickets. Repeated, it returns the same tickets."""
+    """Turn a payment into tickets. A repeated request returns the same tickets."""
     return confirm_purchase(request, body.checkout_id, body.simulate)
 
 
@@ -400,7 +400,7 @@ def _order_reply(result: OrderResult) -> Reply[PendingOrderView]:
 
 
 class ReceiptView(Struct, frozen=True):
-    """Receipt for a processed event of the provider; `received` is the result in a word."""
+    """Receipt for a processed event of the provider; `received` is the result in one word."""
 
     received: str
 

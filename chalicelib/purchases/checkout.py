@@ -36,7 +36,7 @@ from chalicelib.purchases.settlement import SettlementResult
 
 
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
-    """Open the checkout of the user's reservation `purchase_id` now (epoch seconds)."""
+    """A request to open the checkout of the user's reservation `purchase_id`. `now` is in epoch seconds."""
 
     user_id: str
     purchase_id: str
@@ -65,6 +65,7 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, also for another user's reservation;
     ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a cancelled event;
     AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
+    ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted if the reservation has expired and the bank is still deciding; and
     PriceMismatch and ProviderUnavailable.
     """
     recent = store.take_copy(request.user_id, request.purchase_id, request.now)
@@ -78,10 +79,11 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
     """Confirm a checkout: it is paid and gets its tickets, or is declined and returns its tickets to the stock.
 
-    A repeated call gives the same result. Takes three round trips: read the purchase, one transaction, one conversion for each hold. An
-    external provider adds one call. Without an external provider, two round trips are enough if this instance opened the checkout a
-    moment ago. If a webhook has completed the order, the first confirm still counts as new, and records that the buyer has the tickets.
-    Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
+    A repeated call gives the same result. Takes three round trips: read the purchase, save it in one transaction, and convert the hold.
+    Each further hold adds one round trip, and an external provider adds one call. Without an external provider, the purchase is not read
+    if this instance opened the checkout a moment ago. If a webhook has completed the order, the buyer's first confirm still counts as new,
+    and records that the buyer has the tickets. Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused,
+    PaymentNotCompleted, PaymentRefunded, PaymentsUnavailable and ProviderUnavailable.
     """
     recent = store.take_copy(user_id, purchase_id, now)
     resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
@@ -124,7 +126,7 @@ def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | No
 
 
 def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
-    """Move the purchase from `held` to `paying`, with a use of its promo code, if any.
+    """Move the purchase from `held` to `paying`, and hold a use of its promo code, if any.
 
     Raises Conflict; and, before anything is written, EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
     `with_answers` and `new_payment` raise.
@@ -267,7 +269,7 @@ def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
-    """Return the promo code with this text if a `held` purchase may use it. Whether uses are left is decided by `hold_use`.
+    """Return the promo code with this text if a `held` purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
     purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
@@ -284,7 +286,7 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
 
 
 def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
-    """Return the purchase with the promo code's discount, split over its tickets. From here on, this is what the purchase costs."""
+    """Return the purchase with the promo code's discount, split over its tickets. The purchase then costs the discounted total."""
     prices = [price for line in purchase.lines for price in line.ticket_prices]
     is_included = [promo_code.is_for(line.tier_id) for line in purchase.lines for _ in range(line.quantity)]
     discounts = ticket_discounts(promo_code.rule, prices, is_included)

@@ -15,7 +15,8 @@ from chalicelib.purchases.errors import ReturnAddressRefused
 from chalicelib.purchases.model import CheckoutDetails, LineItem, Purchase
 
 MAX_URL_LENGTH = 2048
-# We close a hosted page when the hold ends. If that fails, the page closes by itself as early as the provider allows.
+# We close a hosted page when the hold ends. If that fails, the page closes by itself about half an hour later: the provider refuses a page
+# that would be open for less than MIN_PAGE_SECONDS, and a page may be opened until the hold ends.
 MIN_PAGE_SECONDS = 30 * 60
 MAX_PAGE_SECONDS = 24 * 3600
 CLOCK_SKEW_SECONDS = 60
@@ -25,7 +26,7 @@ _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
 class SentDetails(Struct, frozen=True):
-    """Unchecked answers that a buyer sent with a checkout: by question for the purchase, and by question for each ticket."""
+    """Unchecked answers that a buyer sent with a checkout: `responses` for the whole purchase, `by_ticket` for each ticket, by question."""
 
     responses: dict[str, Any] = {}
     by_ticket: list[dict[str, Any]] = []
@@ -34,7 +35,7 @@ class SentDetails(Struct, frozen=True):
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """How the buyer wants to pay. Null means the default provider, the page that the tiers' prices are set up for, or no promo code.
 
-    `language` is the language of mails about the order."""
+    `language` is the language of emails about the order."""
 
     provider: ProviderName | None = None
     page: Literal["own", "hosted", "either"] | None = None
@@ -49,9 +50,9 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:
     """Return the payment, with return addresses if the hosted page takes it. Raises ReturnAddressRefused.
 
-    The hosted page takes the payment if the buyer asks for that page or sends a return address, or if all tiers have prices at the
-    provider. With `either`, our own page takes the payment if the shop has one. A provider that our page does not support always uses its
-    own page.
+    With `own`, our own page takes the payment; with `either`, our own page does if the shop has one. Otherwise the hosted page takes the
+    payment if the buyer asks for `hosted` or sends a `success_url`, or if all tiers have prices at the provider and the setting
+    `checkout_origins` gives an address to return to. A provider that our page does not support always uses its hosted page.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
     for name, url in urls:
@@ -86,7 +87,7 @@ def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
 
 
 def _page_items(line: LineItem) -> list[CheckoutPageItem]:
-    """Return a line of the page for each ticket price. Discounted tickets have our price, not the provider's."""
+    """Return an item of the page for each different ticket price of a line. Discounted tickets have our price, not the provider's."""
     return [
         CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if price == line.price_cents else None)
         for price, quantity in Counter(line.ticket_prices).items()
@@ -94,7 +95,7 @@ def _page_items(line: LineItem) -> list[CheckoutPageItem]:
 
 
 def _expires_at(purchase: Purchase) -> int | None:
-    """Return when the hosted page closes by itself, the same for repeated calls; None leaves it to the provider, which takes a day."""
+    """Return when the hosted page closes by itself (epoch seconds), the same for repeated calls; None for the provider's default, a day."""
     closes_at = purchase.expires_at + MIN_PAGE_SECONDS + CLOCK_SKEW_SECONDS
     return closes_at if closes_at <= (purchase.checkout_at or 0) + MAX_PAGE_SECONDS - CLOCK_SKEW_SECONDS else None
 

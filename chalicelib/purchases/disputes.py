@@ -1,6 +1,6 @@
 """Disputes: tickets are frozen until the bank decides.
 
-If we win, the tickets are valid again. If we lose, as many become void as the bank took money for.
+If we win, the tickets are valid again. If we lose, the last tickets become void, enough to cover the disputed amount.
 """
 
 from collections.abc import Sequence
@@ -83,10 +83,10 @@ def _save_dispute(
 
 
 def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
-    """Void, last ticket first, the tickets of a lost dispute that do not fit into the transaction that ends it.
+    """Void the tickets of a lost dispute that do not fit into the transaction that ends the dispute, starting with the last ticket.
 
-    The dispute stays open in our records until that transaction. After a crash, the next event about the dispute or the reconciliation
-    therefore continues here.
+    The dispute stays open in our records until that transaction. So after a crash, the next event about the dispute, or the
+    reconciliation, continues here.
     """
     dispute = purchase.find_dispute(provider_dispute.id)
     if dispute is None:

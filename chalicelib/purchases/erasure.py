@@ -30,7 +30,7 @@ def find_personal_details(user_id: str) -> PersonalDetails:
 def erase_personal_details(details: PersonalDetails) -> None:
     """Erase what the user sent with checkouts, and all names on their tickets, including names of guests. Safe to repeat.
 
-    The purchases are marked as erased, so that everything that follows their changes forgets the buyer too.
+    The purchases are marked as erased, so that everything that reads the stream of changes forgets the buyer too.
     """
     emptied: list[Callable[[], None]] = [partial(store.erase_details, purchase.id) for purchase in details.purchases]
     noted: list[Callable[[], None]] = [partial(_note_erasure, purchase) for purchase in details.purchases]

@@ -80,7 +80,7 @@ class PurchaseLimitExceeded(ApiError):
 
     @classmethod
     def for_buyer(cls, limit: int, requested: int, buyer: BuyerRecord | None) -> Self:
-        """Return the refusal with what the buyer, who has a record or not, has bought and holds."""
+        """Return the refusal with the numbers of tickets that the buyer has bought and holds; both are 0 without a record."""
         bought, held = (buyer.bought, buyer.active_quantity) if buyer is not None else (0, 0)
         return cls(limit=limit, already_purchased=bought, active_holds=held, requested=requested)
 

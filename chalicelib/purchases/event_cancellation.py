@@ -92,12 +92,12 @@ def list_active_cancellations(limit: int) -> Iterator[Cancellation]:
 
 
 def save_cancellation(cancellation: Cancellation) -> None:
-    """Save the progress of the refunds. Of two concurrent runs the last save wins; some orders are then visited twice."""
+    """Save the progress of the refunds. If two runs are concurrent, the last save wins, and some orders are visited twice."""
     _row(_ACTIVE, cancellation).save()
 
 
 def finish_cancellation(cancellation: Cancellation) -> None:
-    """Move a cancellation to the finished ones."""
+    """Move a cancellation to the finished cancellations."""
     dynamo.transact([dynamo.delete(CancellationRow(_ACTIVE, cancellation.event_id)), dynamo.put(_row(_FINISHED, cancellation))])
 
 
@@ -133,7 +133,7 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 MAX_EVENTS = 10  # handled in one run
 BATCH = 25  # orders, after which the position is saved
 MAX_BATCHES = 8  # for one event in one run
-SECONDS_RESERVED = 8  # of a run: no batch begins when less time is left
+SECONDS_RESERVED = 8  # no batch begins when less time of the run is left
 HEARD_SECONDS = 60  # after this time every instance has read that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 

@@ -1,6 +1,6 @@
-"""Holds of a purchase: which stocks it takes tickets from, and how its holds are converted, released or extended.
+"""Holds of a purchase: from which stocks the purchase takes tickets, and how its holds are converted, released or extended.
 
-`reservations.py` decides how long a hold lasts, and `hold_recovery.py` ends it when its time is over.
+`reservations.py` decides how long a hold lasts, and `hold_recovery.py` ends holds that have expired.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from chalicelib.inventory.model import Hold
 from chalicelib.inventory.store import extend_hold
 from chalicelib.purchases.model import Purchase
 
-# The tickets of a purchase: of the stocks of its tiers and, if the event has a capacity of its own, as many of the event's pool.
+# A purchase takes its tickets from the stocks of its tiers and, if the event has a capacity of its own, as many from the event's pool.
 
 
 def hold_requests(
@@ -55,7 +55,7 @@ def with_holds(purchase: Purchase, event: Event, tiers: Mapping[str, Tier], held
 # Conversion, release or extension of the holds after the purchase is saved.
 #
 # The saved purchase has decided, so the reply to the buyer no longer depends on the shards. A failed update is logged and counted, and
-# hold recovery makes it when the hold expires.
+# hold recovery repeats it when the hold expires.
 
 
 def convert_holds(purchase: Purchase) -> int:

@@ -1,7 +1,7 @@
-"""Import of tickets that another system has sold. Each becomes an order of its own, counts as sold, and has no money in our books.
+"""Import of tickets that another system has sold. Each ticket becomes a separate order and counts as sold, without money in our books.
 
 One transaction writes a few orders and their tickets, and takes the tickets from their shards. So a crash leaves nothing half done, and a
-repeated import writes what is missing.
+repeated import writes the missing tickets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def import_code(text: str) -> str:
     return read_code(code)
 
 
-# Tickets per transaction. Each ticket needs three items, and at most one in a shard of its tier and one in a shard of the pool. The
+# Tickets per transaction. Each ticket needs three items, and at most one more for a shard of its tier and one for a shard of the pool. The
 # transaction also has one audit entry.
 BATCH = 19
 MAX_ATTEMPTS = 5
@@ -85,7 +85,7 @@ class EventStock:
 
 
 def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
-    """Return the tickets already imported, by code, of any event and state; strongly consistent. One round trip per 100."""
+    """Return the already imported tickets of a batch by code, in any event and state; strongly consistent. One round trip per 100."""
     ids = {ticket_id(sold.order_id, 1): sold.code for sold in batch}
     return {ids[ticket.id]: ticket for ticket in load_tickets(ids)}
 

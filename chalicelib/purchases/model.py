@@ -27,7 +27,7 @@ ANY_USES = 1_000_000  # more than a buyer's record can have
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one tier, at the price when they were held. `discounts`: cents that a promo code takes off each ticket; empty if none."""
+    """Tickets of one tier, at the price when they were held. `discounts`: cents off each ticket with a promo code; empty without one."""
 
     tier_id: str
     tier_name: str
@@ -64,7 +64,7 @@ class RequestedItem(Struct, frozen=True):
 
 
 class ReservationRequest(Struct, frozen=True, kw_only=True):
-    """The tickets that a user wants to have now (epoch seconds). `token` is the waiting room's token, if the event has a waiting room."""
+    """The tickets that a user wants to reserve. `token` is the waiting room's token, if the event has one. `now` is in epoch seconds."""
 
     user_id: str
     event_id: str
@@ -77,8 +77,9 @@ class Refund(Struct, frozen=True, kw_only=True):
     """A refund of the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
 
     A refund is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
-    tickets that were taken back for it; `fee_cents` was kept of their price. An external refund was made in the provider's dashboard.
-    `provider` is the payment's provider. Refunds of earlier versions do not name it; those at a provider are all at Stripe.
+    tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
+    dashboard. `provider` is the payment's provider. Refunds that earlier versions wrote have no `provider`; the external provider was
+    always Stripe then.
     """
 
     id: str
@@ -103,7 +104,7 @@ class Refund(Struct, frozen=True, kw_only=True):
 class Dispute(Struct, frozen=True, kw_only=True):
     """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost.
 
-    `due_at`: the provider takes evidence until then; null if it does not say. Times are epoch seconds.
+    `due_at`: the provider's deadline for evidence; null if the provider gives none. Times are epoch seconds.
     """
 
     id: str
@@ -120,9 +121,9 @@ class Dispute(Struct, frozen=True, kw_only=True):
 class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
-    `pool_holds` are the holds in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. With a
-    `promo_code`, the lines have its discounts from the checkout on, and `promo_holds` holds its use, which stays used once the purchase is
-    paid.
+    `pool_holds` are the holds in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. The
+    checkout sets the `promo_code`, its discounts in the lines, and `promo_holds`, which hold one use of the code. Once the purchase is
+    paid, the code stays used.
     """
 
     id: str
@@ -147,7 +148,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
-    language: Language | None = None  # for mails about it: the buyer's at the checkout, or when they joined the waitlist
+    language: Language | None = None  # for emails about the purchase: the buyer's at the checkout, or when they joined the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
 
     @property
@@ -223,7 +224,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))
 
     def refunded_total(self, payment_intent_id: str | None, *, include_due: bool) -> int:
-        """Return the cents of one payment whose refund the provider has accepted; with `include_due`, also refunds not yet accepted."""
+        """Return the total in cents of one payment's refunds that the provider has accepted; `include_due` adds those not yet accepted."""
         states = ("due", "pending", "succeeded") if include_due else ("pending", "succeeded")
         return sum(
             refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
@@ -279,7 +280,7 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutDetails(Struct, frozen=True):
-    """What the buyer sends with a checkout: free-form texts by name, attendees, the address for mails about the order, and answers."""
+    """What the buyer sends with a checkout: free-form texts by name, attendees, the address for emails about the order, and answers."""
 
     responses: dict[str, str] = {}
     attendees: list[Attendee] = []
@@ -318,7 +319,7 @@ class BuyerRecord(Struct, frozen=True):
 
 
 class LatePayment(Struct, frozen=True):
-    """The buyer's ticket `limit` for the event, and how many `promo_uses` their record may have; any number without a promo code."""
+    """Limits for a late payment: `limit` tickets of the event for the buyer, and `promo_uses` in the record (ANY_USES without a code)."""
 
     limit: int
     promo_uses: int = ANY_USES

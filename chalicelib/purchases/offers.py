@@ -14,13 +14,13 @@ from chalicelib.purchases.store import Conflict
 
 __all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
 
-# How long tickets are held until the purchase is written. Only then are the holds extended to the offer's end, so tickets that a crash
-# leaves behind are back in a minute.
+# How long tickets are held until the purchase is written. The holds are extended to the offer's end only after that, so holds that a crash
+# leaves behind expire within a minute.
 WRITE_SECONDS = 60
 
 
 def check_limit(user_id: str, event: Event, quantity: int) -> None:
-    """Raise PurchaseLimitExceeded if this many tickets, with those that the user has bought and holds, would exceed the event's limit."""
+    """Raise PurchaseLimitExceeded if this many tickets, added to what the user has bought and holds, would exceed the event's limit."""
     buyer = store.load_buyer(user_id, event.id)
     if buyer is not None:
         _check_limit(buyer, event, quantity, buyer.active_quantity)
@@ -44,7 +44,7 @@ def create_offer(
 ) -> Purchase:
     """Hold tickets for a user on the waitlist, and write their purchase and `items_for(purchase id)` in one transaction.
 
-    `language` is the language of mails about the offer.
+    `language` is the language of emails about the offer.
 
     Takes tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
     PurchaseLimitExceeded; and Conflict if a condition of the items fails.
@@ -82,7 +82,7 @@ def create_offer(
 
 
 def return_tickets(purchase: Purchase) -> None:
-    """Release what an offer that ended unpaid still holds. A crash at its end may have left holds, which for offers last a day."""
+    """Release the holds that a crash left of an offer that ended unpaid. They would last as long as the offer, by default a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
 

@@ -1,4 +1,4 @@
-"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, and the cancellation or reset of an event's orders."""
+"""Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, cancellation of an event, and reset of its orders."""
 
 from typing import Annotated, Literal
 

@@ -61,7 +61,7 @@ _UNKNOWN_PURCHASE = "unknown_purchase"
 
 
 class EventResult(Struct, frozen=True):
-    """The result in a word, and the purchase afterwards; null if it is not ours or does not exist. `changed`: the purchase changed."""
+    """The result in one word, and the purchase afterwards; null if the purchase is not ours or does not exist. `changed`: it changed."""
 
     result: str
     purchase: Purchase | None = None
@@ -168,7 +168,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
     If the refund fails, a finding shows the payment to the admins. The ledger is written afterwards, from the provider's data. If the
-    process crashes in between, the repeated call writes it.
+    process crashes in between, the repeated call writes the ledger.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -222,7 +222,7 @@ class SignatureRefused(ApiError):
 
 
 def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
-    """Process one event of an external provider, in any order and any number of times. Returns the result in a word.
+    """Process one event of an external provider, in any order and any number of times. Returns the result in one word.
 
     Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
     """

@@ -102,10 +102,10 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
-    """Return the data kept of at most `limit` purchases, newest first: the user's orders, and their tickets that the user owns.
+    """Return the user's orders among at most `limit` purchases, newest first, and the tickets of these purchases that the user owns.
 
-    Also covers other users' purchases from which the user received a ticket. Tickets include void ones. Also returns the id to
-    continue with, None on the last page. `before` is the id that the previous page returned.
+    The purchases are the user's own, and purchases of others from which the user received a ticket. The tickets include void tickets.
+    Also returns the id to continue with, None on the last page. `before` is the id that the previous page returned.
     """
     records = store.list_buyer_records(user_id)
     received = {ticket_id for record in records for ticket_id in record.received}
@@ -129,7 +129,7 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
     records = store.list_buyer_records(user_id)
     first_order = after.rpartition("-")[0] if after is not None else None
     order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
-    # Each order has a ticket, and each but the first has one that was not on the previous page. So these orders are enough for the page.
+    # Each order has a ticket, and each except the first has a ticket that was not on the previous page. So these orders fill the page.
     newest = sorted(order_ids, reverse=True)[: limit + 1]
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]

@@ -31,7 +31,7 @@ MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest 
 
 
 class RefundRequest(Struct, frozen=True, kw_only=True):
-    """What to refund. `tickets`: ids, null for all remaining tickets. `fee_cents`: kept of each ticket, null for the settings' fee."""
+    """What to refund. `tickets`: ids, null for all remaining tickets. `fee_cents`: the fee for each ticket, null for the settings' fee."""
 
     reason: str
     tickets: Sequence[str] | None = None
@@ -43,8 +43,8 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Take back tickets of an order and refund their price. A repeated call with the same `refund_id` changes nothing.
 
-    One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit and an open
-    case. Then the refund is created at the provider; if that fails, the sweep tries again. Raises OrderNotFound, NotRefundable,
+    One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit entry and an
+    open case. Then the refund is created at the provider; if that fails, the sweep tries again. Raises OrderNotFound, NotRefundable,
     OrderDisputed and RefundInvalid.
     """
     if not purchase.was_order:
@@ -109,7 +109,7 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 
 
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
-    """Return as many of the last of these tickets as one transaction can take back with their seats and `others` more items."""
+    """Return the last of these tickets, as many as one transaction can take back with their seats and `others` more items."""
     portion = list(numbers)
     while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
         portion.pop(0)
@@ -119,8 +119,8 @@ def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int =
 def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
     """Count the holds that became these tickets as sold, in case a crash left one unconverted, and return them.
 
-    An unconverted hold would be released once the order is refunded. Its seats would then return to the stock a second time, or even
-    though the request keeps them off sale.
+    An unconverted hold would be released once the order is refunded. Its seats would then return to the stock a second time, or return
+    although the request keeps them off sale.
     """
     returned = purchase.holds_of_tickets(numbers)
     returned_ids = {hold.hold_id for hold in returned}

@@ -25,7 +25,7 @@ PENDING_CHECK_SECONDS = 6 * 3600
 
 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Transaction item that opens a case for a new refund, or for another attempt, until it succeeds or fails for good."""
+    """Transaction item that opens the case of a new refund or attempt. It stays open until the refund succeeds or a person closes it."""
     return _case_item(purchase, refund, now + (PENDING_CHECK_SECONDS if refund.status == "pending" else FIRST_RETRY_SECONDS))
 
 

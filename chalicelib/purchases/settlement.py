@@ -157,7 +157,7 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
-    """Refund a payment in full. The refund is saved first, so that this money never gets tickets, and then created at the provider.
+    """Refund a payment in full. The refund is saved first, so that the payment never gets tickets, and then created at the provider.
 
     If the process crashes in between, the refund is due and its open case makes the sweep create it. Refunding a second payment does not
     change the purchase's own payment.

@@ -29,8 +29,8 @@ _ABSENT = "attribute_not_exists(id)"
 _UNCHANGED = "version = :version"
 # Condition on a buyer's record: there is no active purchase, and the new purchase stays within the limit.
 _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :max_bought)"
-# For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so their number
-# shows it.
+# For a late payment, also: the buyer has not paid with a promo code since the record was read. Uses are only ever added, so an unchanged
+# number means that none was added.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
 # Attributes of a purchase: those stored as JSON, with their types; times; and all that a save may change.
@@ -108,7 +108,7 @@ class BuyerRow(dynamo.Table):
 
 
 class CheckoutDetailsRow(dynamo.Table):
-    """What the buyer sent with the checkout of the purchase `id`. Stored apart, because every step reads and writes the purchase."""
+    """What the buyer sent with the checkout of the purchase `id`. Stored separately, because every step reads and writes the purchase."""
 
     feature = "checkout-details"
     contents = "What buyers sent along with a checkout."
@@ -160,7 +160,7 @@ def read_image(image: dict[str, Any] | None) -> Purchase | None:
 
 
 def load_details(purchase: Purchase) -> CheckoutDetails:
-    """Load what the buyer sent with the checkout. If the buyer sent nothing, it is empty and nothing is read."""
+    """Load what the buyer sent with the checkout. If the buyer sent nothing, the result is empty and nothing is read."""
     row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
     return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
 
@@ -206,9 +206,9 @@ def create(
 ) -> None:
     """Write a new purchase and `items`, and make it the buyer's active purchase, in one transaction. Raises CreateConflict.
 
-    `limit`: how many tickets of the event the buyer may have in all. The caller checks that the quantity alone is within it. A `charge`
-    counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a condition of
-    `items` fails.
+    `limit`: how many tickets of the event the buyer may have in all. The caller checks that the quantity alone is within the limit. A
+    `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a condition
+    of `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
     # No active purchase: two concurrent reservations of one user must not both hold tickets.
@@ -418,7 +418,7 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
 
 
 def _ttl(purchase: Purchase) -> int | None:
-    """Return when DynamoDB may delete the purchase (epoch seconds); None if money came in for it, because then it is kept for ever."""
+    """Return when DynamoDB may delete the purchase (epoch seconds); None if it became an order or has a refund, and is kept forever."""
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None

@@ -1,8 +1,8 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, refunds the orders of cancelled events, processes due
-refunds, deletes what unfinished publications left, and reports tiers with few tickets. It ends by itself before the next run begins, and
-what it has done is saved. What it postpones comes after everything else in the next run, so nobody waits behind a payment that never
+refunds, deletes what unfinished publications left, and reports tiers with few tickets. A run ends by itself before the next run begins,
+and what it has done is saved. What it postpones comes after everything else in the next run, so nobody waits behind a payment that never
 completes.
 """
 
@@ -32,7 +32,7 @@ _ID = "cursor"
 
 
 class SweepState(Struct, frozen=True):
-    """`shard_id`: where the next run continues to read the shards of all events; None for the start. `low_tiers`: reported as low."""
+    """`shard_id`: where the next run continues to read the shards of all events; None for the start. `low_tiers`: low in the last run."""
 
     shard_id: str | None = None
     low_tiers: frozenset[str] = frozenset()
@@ -61,14 +61,14 @@ def save_state(state: SweepState) -> None:
     SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None).save()
 
 
-# Shards of a run: those that can have holds, and a slice of all shards. So the cost of a run does not grow with all that was ever sold.
+# Shards of a run: those that can have holds, and a slice of all shards. So the cost of a run does not grow with past events.
 
 LINGER_SECONDS = 86_400  # every run reads an event's shards until this long after its last hold must have expired
 SLICE = 250  # more shards of the whole table in each run: stray holds of old events are found within (all shards / SLICE) minutes
 
 
 class SweptShards(Struct, frozen=True):
-    """The shards of a run, the catalog that named them, the state from the previous run, and where the slice of the next run begins."""
+    """The shards and the catalog of a run, the state from the previous run, and where the slice of the next run begins."""
 
     shards: list[Shard]
     catalog: Catalog
@@ -81,7 +81,7 @@ class SweptShards(Struct, frozen=True):
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 
     def hand_on(self, low_tiers: frozenset[str], *, is_finished: bool) -> None:
-        """Save which tiers are low and where the next run continues: after this slice if this run finished, else at the same place."""
+        """Save which tiers are low and where the next run continues: after this slice if this run finished, otherwise at the same place."""
         state = SweepState(self.next_cursor if is_finished else self.state.shard_id, low_tiers)
         if state != self.state:
             save_state(state)
@@ -110,7 +110,7 @@ def _may_have_holds(event: Event, now: int) -> bool:
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 
-# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`, and again only after it had more.
+# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`, and again only after it had more than that.
 
 
 def report_low_stock(catalog: Catalog, shards: list[Shard], known: frozenset[str], now: int) -> frozenset[str]:
@@ -217,9 +217,9 @@ def _correct_open_flags(swept: SweptShards) -> int:
     """Open or close shards that do not match the state of their event. Returns how many shards were corrected.
 
     A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only shows which shards to suspect.
-    For those, the event is read after the shards, and a shard is changed only if it has not changed since it was read, so a concurrent
-    pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened by the
-    next run.
+    The events of the suspected shards are read after the shards, and a shard is changed only if it has not changed since it was read, so a
+    concurrent pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened
+    by the next run.
     """
     _mark_pooled(swept)
     suspects = _mismatched(swept.shards, swept.catalog)

@@ -1,6 +1,6 @@
 """Transfers: an owner offers a ticket by a link, and the first user who accepts it gets the ticket, with a new code.
 
-The ticket's item is the arbiter: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
+The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
 is valid, unused and offered by this very transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance
 either comes first or is refused.
 """
@@ -80,7 +80,7 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
 def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResult:
     """Give the ticket of an open transfer to the user. A repeated call returns the same ticket.
 
-    `language` is the language of mails to the user.
+    `language` is the language of emails to the user.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """

@@ -89,7 +89,7 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
 
 
 class RefundView(Struct, frozen=True, kw_only=True):
-    """A refund as its buyer sees it. It is due or pending until the money is on its way, then succeeded; or failed."""
+    """A refund as its buyer sees it: due or pending until the money is on its way, then succeeded; or failed if it cannot be made."""
 
     id: str
     order_id: str
@@ -102,7 +102,7 @@ class RefundView(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutSessionView(Struct, frozen=True, kw_only=True):
-    """A checkout session. `message` is present if an earlier request opened it, `refunds` if its payment got no tickets."""
+    """A checkout session. `message` is present if an earlier request opened it, `refunds` if its payment got no tickets and is refunded."""
 
     id: str
     reservation_id: str
@@ -400,7 +400,7 @@ def _items(purchase: Purchase) -> list[OrderItem]:
 
 
 class DisputeView(Struct, frozen=True, kw_only=True):
-    """A claim by the buyer's bank for the money of a payment. The provider takes evidence until `due_at`; null if it does not say."""
+    """A claim by the buyer's bank for the money of a payment. `due_at` is the provider's deadline for evidence, or null."""
 
     id: str
     status: DisputeStatus

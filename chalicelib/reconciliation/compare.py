@@ -1,4 +1,4 @@
-"""Comparison of our books with the payment provider's over a span of time: repairs what the state machine can, and reports the rest.
+"""Comparison of our books with the payment provider's over a span of time: it repairs what the state machine allows and reports the rest.
 
 A comparison covers the provider's payments, refunds and disputes, events that we never received (lost webhooks), and money that only our
 ledger has (tickets without a payment). All of it is safe to repeat, so a comparison that crashes is repeated from its beginning.
@@ -74,8 +74,8 @@ class ComparisonRun:
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
         """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison.
 
-        ProviderUnavailable and FATAL_ERRORS still stop it. If `about` is a payment, pass the name of its provider as `payment_at`, so that
-        later runs compare the payment again.
+        ProviderUnavailable and FATAL_ERRORS still stop the comparison. If `about` is a payment, pass the name of its provider as
+        `payment_at`, so that later runs compare the payment again.
         """
         error_name = None
         try:
@@ -145,7 +145,7 @@ def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, paymen
 
 
 def _compare_payments(run: ComparisonRun) -> set[str]:
-    """Compare each payment of this span with its purchase. Returns the ids of payments that received money, see `_our_payments`."""
+    """Compare each payment of this span with its purchase. Returns the ids of payments that received money; see `_our_payments`."""
     paid: set[str] = set()
     our_payments = _our_payments(run.report, paid)
     while batch := list(islice(our_payments, dynamo.MAX_BATCH_GET)):

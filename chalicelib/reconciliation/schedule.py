@@ -77,7 +77,7 @@ def load_last_run() -> LastRun | None:
 
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
-    """Save the time up to which the books are compared. Returns False, without a write, if another run has moved it from `reached`."""
+    """Save the time up to which the books are compared. Returns False and writes nothing if another run has changed `reached`."""
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
     if reached is None:
         return dynamo.put_if(row, "attribute_not_exists(id)") is None

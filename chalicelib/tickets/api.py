@@ -105,7 +105,7 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     bp, "PUT", "/seats/{seat_id}/guest", access="user", headers=(ACCEPT_LANGUAGE,), errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited)
 )
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
-    """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest stop working."""
+    """Name the guest of a seat and invite them by email; the codes and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
         seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
@@ -128,7 +128,7 @@ def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited),
 )
 def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
-    """Mail the invitation for a seat again."""
+    """Email the invitation for a seat again."""
     user_id = request.require_user().user_id
     seat, email = seats.get_invitable_seat(user_id, seat_id)
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):

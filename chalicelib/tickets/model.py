@@ -14,7 +14,7 @@ from chalicelib.foundation.errors import ApiError, NotFound
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer
 
-MAX_TICKETS = 50  # per purchase: with the purchase, the buyer's record and the ledger they fit one transaction of 100 items
+MAX_TICKETS = 50  # per purchase: with the purchase, the buyer's record and the ledger they fit into one transaction of 100 items
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -85,7 +85,7 @@ class Guest(Struct, frozen=True, array_like=True):
 
 
 class Transfer(Struct, frozen=True, array_like=True):
-    """An offer of the owner `by` to give a ticket to the person who knows its secret. Times are epoch seconds."""
+    """An offer by the owner `by` to give a ticket to the person who knows the `secret`. Times are epoch seconds."""
 
     secret: str
     by: str
@@ -131,7 +131,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
-    language: Language | None = None  # for mails to the owner: their preference when they bought or accepted the ticket
+    language: Language | None = None  # for emails to the owner: their preference when they bought or accepted the ticket
 
     @property
     def admitted(self) -> int:
@@ -260,9 +260,9 @@ Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], Sent
 
 
 class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
-    """The guest whom a ticket's owner names for a seat. A guest with an e-mail address is invited by mail.
+    """The guest whom a ticket's owner names for a seat. A guest with an email address is invited by email.
 
-    `answers`: id of an option -> answer. If the package asks its guests nothing, other questions with texts are accepted too.
+    `answers`: id of an option -> answer. If the package has no options for guests, free-form answers (texts by name) are accepted too.
     """
 
     name: GuestName

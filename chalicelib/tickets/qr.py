@@ -16,7 +16,7 @@ from chalicelib.tickets.model import Guest, Ticket, TicketFrozen, TicketVoid, se
 
 PREFIX = "FG1"
 BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 requires
-PNG_SCALE = 8  # pixels of a module's side
+PNG_SCALE = 8  # pixels per side of a module
 
 Modules = list[list[bool]]
 

@@ -17,14 +17,14 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.model import Serial, Ticket
 from chalicelib.tickets.store import load_tickets, number_seats_item
 
-CHUNK = 50  # tickets per transaction, each an item beside the counter: small, because only one of two transactions at once succeeds
+CHUNK = 50  # tickets per transaction, each one item, plus the counter: few, because only one of two concurrent transactions succeeds
 MAX_ATTEMPTS = 5
 PREFIX_LENGTH = 4
 NO_PREFIX = "T"  # for an event whose name has no Latin letters
 
 
 class NumberCounter(Struct, frozen=True):
-    """The numbers of an event so far are 1 to `last`."""
+    """The seat numbers of an event that are taken: 1 to `last`."""
 
     event_id: str
     prefix: str
@@ -89,7 +89,7 @@ class CounterRow(dynamo.Table):
 
 
 def find_counter(event_id: str) -> NumberCounter | None:
-    """Find the counter of an event, strongly consistent; None if none of its tickets has a number."""
+    """Find the counter of an event, strongly consistent; None if no ticket of the event has a number."""
     row = CounterRow.find(event_id)
     return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
 

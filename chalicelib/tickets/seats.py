@@ -1,7 +1,7 @@
 """The seats of a ticket: name a guest for each, invite them, give a seat to somebody else, erase a guest.
 
 The ticket's item decides races: it has the code and the name of each guest, so a new guest comes strictly before or after a scan, a
-transfer, a refund or another change of the seat. A guest's personal details are in an item of their own, written in the same transaction,
+transfer, a refund or another change of the seat. A guest's personal details are in a separate item, written in the same transaction,
 and are valid as long as the ticket has the same code.
 """
 
@@ -71,12 +71,12 @@ def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
 
 
 def guests_until(event: Event) -> int:
-    """When the guests of an event become final, in epoch seconds: as the event is configured, but no later than its start."""
+    """When an event's guests become final (epoch seconds): its `guests_until`, or the start if earlier; `attendee_until` by default."""
     return service.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
 
 
 def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
-    """Name the guest of a seat, replacing any earlier guest, and invite them unless they were invited already.
+    """Name the guest of a seat, replacing any earlier guest, and invite a guest who has an address and was not invited yet.
 
     A different person gets a new code and a new link, and the old ones stop working. Raises SeatNotFound, TicketVoid, AttendeeLocked,
     GuestAdmitted, AnswersRequired and InvalidInput.
@@ -92,7 +92,7 @@ def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Lang
 
 
 def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
-    """Take a seat back from its guest, whose code stops working. Raises what `name_guest` raises."""
+    """Take a seat back from its guest, whose code stops working. Raises SeatNotFound, TicketVoid, AttendeeLocked and GuestAdmitted."""
     for _ in range(MAX_ATTEMPTS):
         seat = _get_changeable_seat(owner_id, named_seat, now)
         after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
@@ -102,7 +102,7 @@ def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
 
 
 def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
-    """A seat whose guest can be invited, and their address. Raises SeatNotFound, TicketVoid and NoInvitation."""
+    """A seat whose guest can be invited, and the guest's address. Raises SeatNotFound, TicketVoid and NoInvitation."""
     seat = _get_owned_seat(owner_id, named_seat)
     if seat.ticket.state == "void":
         raise TicketVoid()
@@ -112,9 +112,9 @@ def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 
 
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
-    """Mail the link to the guest of a seat, in the language of their host.
+    """Email the link to the guest of a seat, in the language of their host.
 
-    If the mail cannot be sent, `invited_at` does not change, and the invitation can be sent again.
+    If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again.
     """
     details, token = seat.details, seat.token
     assert details is not None
@@ -233,7 +233,7 @@ def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
 
 
 def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
-    """Compare by address, if there was one: a person who reads the old address's mail must not keep a working link."""
+    """Compare by address, if there was one: a person who reads emails to the old address must not keep a working link."""
     if details.email is None:
         return guest.name == named.name
     return named.email is not None and email_key(named.email) == email_key(details.email)
@@ -338,11 +338,11 @@ def _path(name: str) -> str:
     return f"$.answers.{name}"
 
 
-# The mail that invites a guest.
+# The email that invites a guest.
 
 
 def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
-    """The mail with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
+    """The email with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
     values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
     if event is not None:
         starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None

@@ -41,7 +41,7 @@ def issue_tickets(
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid; commit their items in the transaction that marks it as paid.
 
-    The first tickets get the `attendees`, in this order. `language` is the language of mails to the owner.
+    The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner.
 
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is cancelled
     (`dynamo.TransactionCanceled`), and its caller reads the tickets of the first with `load_purchase_tickets`.
@@ -138,8 +138,8 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
 def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
     """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
 
-    `language` is the language of mails to the new owner. Commit the item together with the other changes of the transfer. The transaction
-    is cancelled if the ticket has changed in any way that matters, so if several people accept it at once, one gets it.
+    `language` is the language of emails to the new owner. Commit the item together with the other changes of the transfer. The transaction
+    is cancelled if the ticket has changed in any way that matters, so if several people accept it at once, only one gets it.
     """
     assert ticket.transfer is not None
     code = new_code()

@@ -116,7 +116,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
 
 
 class GuestView(Struct, frozen=True, kw_only=True):
-    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page, last mailed to them at `invited_at`.
+    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page, last emailed to them at `invited_at`.
 
     `answers` are all answers by question. `option_answers` are the answers to options, with each option as it was asked. Erased values
     are null.

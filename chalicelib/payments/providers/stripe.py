@@ -81,7 +81,7 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Cancel the Payment Intent or Checkout Session; returns what the protocol says."""
+    """Cancel the Payment Intent or Checkout Session. Returns None on success, or the payment if its money has come in or still may."""
     if payment.provider_id is None:
         return None
     provider_payment = _cancel(payment.provider_id)
@@ -186,7 +186,7 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
 
 
 def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
-    """All refunds of one payment, newest first. One page of 100 is enough: a purchase has at most half as many tickets."""
+    """All refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
     return [mapping.refund_of(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
 

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 _REFUND_STATUS: dict[str, Literal["pending", "succeeded", "failed"]] = {
     "succeeded": "succeeded",
     "pending": "pending",
-    "requires_action": "pending",  # Stripe asks the buyer where to send it, and reports `failed` if they never answer
+    "requires_action": "pending",  # Stripe asks the buyer where to send the money, and reports `failed` if they never answer
     "failed": "failed",
     "canceled": "failed",
 }
