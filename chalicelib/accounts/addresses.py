@@ -1,4 +1,4 @@
-"""Verify and change the e-mail addresses of accounts. A mailed link proves that somebody reads the mails of an address."""
+"""Verify and change the email addresses of accounts. Opening a mailed link proves that somebody reads the emails sent to an address."""
 
 from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
@@ -24,10 +24,10 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
-    """Mail a link that makes the change to the new address of an account, and a notice to the current address.
+    """Mail a link to an account's new address, which completes the change when it is opened, and a notice to the current address.
 
-    If the new address has an account, its owner gets a mail without a link; everything else is the same. Raises NoAccount, TooManyAttempts,
-    WrongPassword, or InvalidInput for the current address.
+    If the new address already has an account, its owner gets an email without a link; everything else is the same. Raises NoAccount,
+    TooManyAttempts, WrongPassword, or InvalidInput if the new address is the current one.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -40,7 +40,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
 
 
 def verify_email(token: str, language: Language, now: int) -> MailedLink:
-    """Use a mailed link: mark an address as verified, or make it the account's address. Returns the link.
+    """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
     Raises LinkExpired or AccountChanging.
     """
@@ -53,10 +53,10 @@ def verify_email(token: str, language: Language, now: int) -> MailedLink:
 
 
 def _change_email(link: MailedLink, language: Language, now: int) -> None:
-    """Give an account the address of a link, in one transaction with the password, and end all sessions.
+    """Change an account's address to the address of a link, and end all sessions, in one transaction that also moves the password.
 
-    The link has expired if the account's password or address was changed or all of its sessions were ended since the link was mailed, or if
-    somebody else has the address by now.
+    The link has expired if the account's password or address has changed, or all of its sessions have been ended, since the link was
+    mailed, or if another account has taken the address.
     """
     user_id = str(link.user_id)
     for _ in range(MAX_ATTEMPTS):
@@ -78,7 +78,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
 
 
 def _is_only_rehashed(expired: LinkExpired) -> bool:
-    """Whether the only conflict is a sign-in that has stored another hash of the same password in the meantime."""
+    """Whether the only conflict is that a sign-in has stored a new hash of the same password in the meantime."""
     cancelled = expired.__cause__
     return isinstance(cancelled, dynamo.TransactionCanceled) and [
         index for index in range(len(cancelled.reasons)) if cancelled.failed(index)

@@ -1,4 +1,4 @@
-"""Account routes: registration, sign-in, sessions, profiles, passwords, mailed links, and for admins the accounts of all people.
+"""Account routes: registration, sign-in, sessions, profiles, passwords and mailed links, and, for admins, everybody's accounts.
 
 A session's refresh token travels in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
 """
@@ -62,7 +62,7 @@ _SESSION_POSITION = r"\d{11}#[0-9a-f]{32}"
 
 
 class NewAccount(Struct, forbid_unknown_fields=True):
-    """A registration. If a guest's access token is sent, the guest becomes this account and keeps the guest's tickets."""
+    """A registration. A request with a guest's access token turns the guest into this account, which keeps the guest's tickets."""
 
     email: Email
     password: NewPassword
@@ -99,7 +99,7 @@ class SessionsQuery(Struct, forbid_unknown_fields=True):
 
 
 class ProfileChanges(Struct, forbid_unknown_fields=True):
-    """Changes of a profile. A missing field stays unchanged; null removes the value."""
+    """Changes to a profile. A missing field stays unchanged; null removes the value."""
 
     first_name: PersonName | UnsetType | None = UNSET
     last_name: PersonName | UnsetType | None = UNSET
@@ -124,14 +124,14 @@ class NewAddress(Struct, forbid_unknown_fields=True):
 
 
 class PasswordReset(Struct, forbid_unknown_fields=True):
-    """`token`: from the link in the mail."""
+    """`token`: from the link in the email."""
 
     token: MailedToken
     password: NewPassword
 
 
 class VerificationBody(Struct, forbid_unknown_fields=True):
-    """`token`: from the link in the mail."""
+    """`token`: from the link in the email."""
 
     token: MailedToken
 
@@ -165,7 +165,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     errors=(LoginFailed, AccountLocked, TooManyAttempts, RateLimited),
 )
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
-    """Sign in with e-mail address and password."""
+    """Sign in with email address and password."""
     is_cookie = session_cookie.is_requested(request)
     return _tokens_reply(service.log_in(request, body.email, body.password), is_cookie)
 
@@ -224,7 +224,7 @@ def change_password(request: RequestContext, body: PasswordChange) -> Reply[Toke
 
 @route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request a mail with a link to choose a new password."""
+    """Request an email with a link to choose a new password."""
     with limited(request, MAIL, email_key(body.email)):
         service.mail_reset(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
@@ -239,7 +239,7 @@ def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request another mail to verify an address."""
+    """Request another email to verify an address."""
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_verification(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
@@ -321,8 +321,8 @@ def _tokens_reply(tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[T
 class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which accounts to list, sorted by address.
 
-    `search` is the beginning of an email address, or a whole user id. `group` is one of three groups, and no account is in two of them:
-    admins, promoters who are not admins, and other accounts that are locked. Without `search` and `group`, all three groups are listed.
+    `search` is the beginning of an email address, or a whole user id. `group` is one of three groups that do not overlap: locked accounts,
+    admins who are not locked, and promoters who are neither locked nor admins. Without `search` and `group`, all three groups are listed.
     """
 
     search: (
@@ -344,7 +344,7 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Changes of an account's rights. A field that is missing or null stays unchanged.
+    """Changes to an account's rights. A field that is missing or null stays unchanged.
 
     `roles` is the complete new set of roles. Everybody has `user`; `admin` can only be kept or removed, not granted.
     `reason` is written to the audit log.
@@ -371,7 +371,7 @@ def show_user(_: RequestContext, user_id: str) -> Reply[AccountView]:
 
 @route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))
 def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Reply[AccountView]:
-    """Change the roles of an account, or lock or unlock it; a change ends all of its sessions."""
+    """Change an account's roles, lock it or unlock it; any change ends all of its sessions."""
     roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
     change = RightsChange(roles, body.locked, body.reason)
     return Reply(account_view(directory.change_rights(user_id, change, request.require_user().user_id, request.now)))

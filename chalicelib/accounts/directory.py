@@ -1,4 +1,4 @@
-"""The accounts of all people, for admins: find and lock accounts, change roles, end sessions."""
+"""Everybody's accounts, for admins: find and lock accounts, change roles, end sessions."""
 
 from typing import ClassVar, get_args
 
@@ -38,10 +38,10 @@ class RightsChange(Struct, frozen=True):
 
 
 def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
-    """Return up to `limit` accounts sorted by address, after the address `after`, and the last address, None on the last page.
+    """Return up to `limit` accounts after the address `after`, sorted by address, and the last address (None on the last page).
 
-    `search` is the beginning of an address, or a whole user id, whose account is then on the first page. Without `search` and `group`,
-    lists the accounts of all groups: admins, promoters and locked accounts. May miss writes of the last second.
+    `search` is the beginning of an address, or a whole user id; the account with that id is added to the first page. Without `search` and
+    `group`, this lists the accounts of all groups: admins, promoters and locked accounts. May miss writes of the last second.
     """
     beginning, behind = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
@@ -65,7 +65,7 @@ def get_account(user_id: str) -> Account:
 
 
 def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
-    """Change a person's roles or lock, audited, and end all of their sessions. Does nothing if there is no change.
+    """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
 
     A new promoter gets a profile; removing the role also removes the verification. Raises NotFound, InvalidInput, OwnAccount or
     UserChanging.
@@ -96,12 +96,12 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
 
 
 def end_sessions(user_id: str, actor: str, now: int) -> None:
-    """End all sessions of a person, audited; access tokens last up to 15 minutes longer. Raises NotFound or UserChanging."""
+    """End all sessions of a person, with an audit entry; access tokens last up to 15 minutes longer. Raises NotFound or UserChanging."""
     get_account(user_id)
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:
         dynamo.transact([store.end_sessions_item(user_id), entry])
-    except dynamo.TransactionCanceled:  # erased since
+    except dynamo.TransactionCanceled:  # the account has been erased since
         get_account(user_id)
         raise UserChanging() from None
 

@@ -1,8 +1,8 @@
-"""The growing delay between attempts to sign in, for each account and for each source address.
+"""The growing delay between sign-in attempts, for each account and for each source address.
 
-Each attempt is counted before the password is compared, by a conditional write, so parallel guesses do not get around it: the first
-FREE_ATTEMPTS are free, and after them one attempt is allowed per delay, which doubles each time. Unlike the other limits, this one fails
-closed: if the store does not answer, nobody signs in. It also applies to addresses without an account, and when rate limits are off.
+A conditional write counts each attempt before the password is compared, so parallel guesses cannot evade the delay. The first FREE_ATTEMPTS
+are free; after them, one attempt is allowed per delay, and the delay doubles each time. Unlike the rate limits, this limit fails closed: if
+the store does not answer, nobody can sign in. This limit also applies to addresses without an account, and when rate limits are off.
 """
 
 import hmac
@@ -34,14 +34,14 @@ class TooManyAttempts(ApiError):
 
 
 def count_attempt(request: RequestContext, email: str) -> None:
-    """Count an attempt to sign in with this e-mail address. Raises TooManyAttempts, or the errors of the store."""
+    """Count an attempt to sign in with this email address. Raises TooManyAttempts, or the errors of the store."""
     if (address := rate_limits.source_network(request)) is not None:
         _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
     _count_at(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
 
 
 def forgive_attempt(request: RequestContext, email: str) -> None:
-    """Forgive the last counted attempt, which was correct: delete the account's counter, and take one attempt from the address."""
+    """Uncount the last attempt, whose password was correct: delete the account's counter, and subtract one from the address's counter."""
     address = rate_limits.source_network(request)
     if address is None:
         reset(email)
@@ -66,7 +66,7 @@ def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
         before = _restart(counter_id, now, now + WINDOW_SECONDS)
     if before is None:
         return
-    if before.attempts < free_attempts:  # another request has restarted the counter since
+    if before.attempts < free_attempts:  # another request has restarted the counter in the meantime
         raise _refusal(1)
     if before.allowed_at > now:
         raise _refusal(before.allowed_at - now)
@@ -76,7 +76,7 @@ def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
 
 
 def _delay(excess: int) -> int:
-    """Seconds until the attempt after the next: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
+    """Seconds from this attempt until the next is allowed: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
     return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
 
 
@@ -143,14 +143,14 @@ def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
 
 @effects.uncounted()
 def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
-    """Count an attempt, and allow the next at `allowed_at`. Returns False, without counting, if another request was counted since."""
+    """Count an attempt, and allow the next at `allowed_at`. Returns False, without counting, if another attempt was counted meanwhile."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
     return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
 
 
 @effects.uncounted()
 def _withdraw(counter_id: str) -> None:
-    """Take one attempt back. Its delay stays, so that guessing cannot be sped up by signing in to another account in between."""
+    """Uncount one attempt. Its delay stays, so that nobody can speed up guessing by signing in to their own account in between."""
     dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
 
 

@@ -1,4 +1,4 @@
-"""Mails about accounts, and the links in them. People who receive such a mail without having requested it may ignore it."""
+"""Emails about accounts, and their links. People who did not request such an email can ignore it."""
 
 import secrets
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ LINK_SECONDS: dict[MailPurpose, int] = {"verify_email": VERIFY_SECONDS, "reset_p
 
 _PAGES: dict[MailPurpose, str] = {"verify_email": "verify-email", "reset_password": "reset-password", "change_email": "verify-email"}
 
-# Each has a template (`notifications/templates`).
+# Each kind has a template (`notifications/templates`).
 AccountMail = Literal[
     "verify_email",
     "reset_password",
@@ -36,7 +36,7 @@ AccountMail = Literal[
 
 
 def draft(kind: AccountMail, to: str, language: Language, link: str | None = None) -> MailDraft:
-    """Return a mail about an account, with an optional link."""
+    """Return an email about an account, with an optional link."""
     return MailDraft(kind, to, language, {"url": link or ""})
 
 
@@ -45,9 +45,9 @@ def link_url(purpose: MailPurpose, token: str) -> str:
     return f"{settings.current().shop_url.rstrip('/')}/{_PAGES[purpose]}#token={quote(token)}"
 
 
-# Links in mails: they prove that somebody reads the mails of an address. Each works once and for a limited time.
+# Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works once and for a limited time.
 #
-# A mail is sent, and a link is stored, for every address, so that neither the reply nor its time reveals whether the address has an
+# Every request stores a link and sends an email, so that neither the reply nor its response time reveals whether the address has an
 # account.
 
 
@@ -61,7 +61,7 @@ def mail_link(
     *,
     generation: int | None = None,
 ) -> None:
-    """Store a link and mail it. Without a `user_id` there is nothing to do for the address, and the mail has no link.
+    """Store a link and mail it. Without a `user_id`, there is nothing to do for the address, and the email has no link.
 
     `generation`: the account's generation, if the link must stop working once the account's sessions have ended.
     """

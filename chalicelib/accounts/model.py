@@ -9,7 +9,8 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 
-# The addresses that HTML's `<input type=email>` takes, with a dot in the domain and none at either end of the local part.
+# The addresses that HTML's `<input type=email>` accepts, except that the domain needs a dot, and that the local part neither begins nor
+# ends with a dot.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 Email = Annotated[
@@ -24,7 +25,7 @@ Email = Annotated[
 # A password at login has no rules: it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
-# No control characters: names are displayed, and some appear in the headers of mails.
+# No control characters: names are displayed, and some appear in email headers.
 _Line = Annotated[
     str,
     Meta(
@@ -62,7 +63,7 @@ class Profile(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A person's account. `verified_at`: when the owner verified the e-mail address, None before. `locked_at`: when an admin locked it.
+    """A person's account. `verified_at`: when the owner verified the email address, or None. `locked_at`: when an admin locked it.
 
     Times are epoch seconds. `generation` increases whenever all sessions of the account end.
     """
@@ -81,7 +82,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Credentials(Struct, frozen=True):
-    """The data that a sign-in needs, by the comparable form of the e-mail address."""
+    """The data that a sign-in needs. `email_key` is the comparable form of the email address."""
 
     email_key: str
     user_id: str
@@ -89,7 +90,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LoginFailed(ApiError):
-    """One error for all reasons, so that it does not reveal which addresses have an account."""
+    """The same error for all reasons, so that it does not reveal which addresses have an account."""
 
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401
@@ -114,7 +115,7 @@ class WrongPassword(ApiError):
 
 
 class CommonPassword(InvalidInput):
-    """A password that attackers try early."""
+    """A password that attackers try first."""
 
     code: ClassVar[str] = "common_password"
     default_message: ClassVar[str] = "This password is easy to guess. Choose a different one."

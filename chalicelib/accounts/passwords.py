@@ -1,4 +1,4 @@
-"""Passwords: Argon2id hashes, and the refusal of passwords that attackers try first.
+"""Passwords: hash them with Argon2id, and refuse passwords that attackers try first.
 
 argon2 and zxcvbn are imported where they are used, because few requests need them.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # OWASP's cheat sheet on password storage: at least 19 MiB, two passes and one thread.
 _PASSES, _THREADS = 2, 1
-# A password is refused if an attacker who knows nothing about the user would find it within this number of guesses.
+# A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 10_000
 MAX_ESTIMATED_LENGTH = 72  # estimates take longer with each character, and longer passwords are not common
 
@@ -25,7 +25,7 @@ def hash_password(password: str) -> str:
 
 
 def is_correct(password: str, password_hash: str | None) -> bool:
-    """Return whether the password has this hash. Without a hash, do the same work, so that the time is the same, and return False."""
+    """Return whether the password has this hash. Without a hash, return False after the same work, so that the time is the same."""
     from argon2.exceptions import VerifyMismatchError
 
     hasher = _hasher()
@@ -44,7 +44,7 @@ def is_outdated(password_hash: str) -> bool:
 
 
 def refuse_common(password: str, *known: str | None) -> None:
-    """Raise CommonPassword for a password that is easy to guess, also for somebody who knows these names of its owner."""
+    """Raise CommonPassword for a password that is easy to guess for somebody who knows the texts in `known` about its owner."""
     from zxcvbn import zxcvbn
 
     words = [word for name in known if name for word in (name, *name.replace("@", " ").replace(".", " ").split())]

@@ -46,7 +46,7 @@ class PromoterChanging(ApiError):
 
 
 class PromoterChange(Struct, frozen=True):
-    """The new content of a profile. `verified`: None leaves it as it is."""
+    """The new content of a profile. If `verified` is None, the verification stays as it is."""
 
     name: str
     company: str | None
@@ -57,7 +57,7 @@ class PromoterChange(Struct, frozen=True):
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
-    """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
+    """Transaction item that creates a new promoter's profile; refused if the profile exists."""
     name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
     return _put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
 
@@ -82,7 +82,7 @@ def delete_promoter_item(promoter_id: str) -> dynamo.TransactItem:
 def save_promoter(
     promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
 ) -> Promoter:
-    """Write a profile, audited. Only admins can create one.
+    """Write a profile, with an audit entry. Only admins can create one.
 
     `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
     unverified again. Raises NotFound or PromoterChanging.
@@ -108,7 +108,7 @@ def save_promoter(
 
 
 def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that remove a promoter's verification, audited; empty if not verified. Refused if the profile changes."""
+    """Transaction items that remove a promoter's verification and audit it; none if not verified. Refused if the profile has changed."""
     before = find_promoter(promoter_id)
     if before is None or before.state != "verified":
         return []
@@ -149,7 +149,7 @@ class StateIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class PromoterRow(dynamo.Table):
-    """A promoter, with the fields of `Promoter`; its `name` is `shown_name` here, because tables have a name too."""
+    """A promoter, with the fields of `Promoter`; `name` is stored as `shown_name`, because `Table` has a method `name`."""
 
     feature = "promoters"
     contents = "The profiles of promoters."

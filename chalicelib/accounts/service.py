@@ -1,4 +1,4 @@
-"""Accounts: register, sign in, change and reset passwords, sessions. No reply reveals whether an address has an account."""
+"""Accounts: register, sign in, change and reset passwords, end sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -55,7 +55,7 @@ class Registration(Struct, frozen=True):
 
 
 def register(new: Registration, language: Language, now: int) -> None:
-    """Create an account, unless the address has one, and mail the next step. Raises CommonPassword or AlreadyRegistered."""
+    """Create an account, unless the address has one, and mail a link for the next step. Raises CommonPassword or AlreadyRegistered."""
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
     existing = store.find_credentials(new.email)
@@ -89,7 +89,7 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
 
 
 def find_login(email: str) -> tuple[Credentials | None, Account | None]:
-    """Return the credentials and the account of an address; always two reads, so that the time does not reveal an account."""
+    """Return the credentials and the account of an address. Always makes two reads, so that the time does not reveal an account."""
     credentials = store.find_credentials(email)
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 
@@ -134,9 +134,10 @@ def end_session(user_id: str, session_id: str, now: int) -> None:
 
 
 def end_other_sessions(identity: Identity, now: int) -> None:
-    """End all sessions of the caller except the one of their access token, including sessions that begin at the same moment.
+    """End all sessions of the caller except the current one, including sessions that begin at the same moment.
 
-    Raises AccountChanging. A guest has only one session.
+    The current session is the one that issued the caller's access token. Does nothing for a guest, who has only one session. Raises
+    AccountChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         account = store.find_account(identity.user_id)
@@ -153,7 +154,7 @@ def end_other_sessions(identity: Identity, now: int) -> None:
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
-    """Return the accounts of users, without users who have none; strongly consistent, in any order; one round trip per 100."""
+    """Return the accounts of those users who have one; strongly consistent, in any order; one round trip per 100."""
     return store.batch_find(user_ids)
 
 
@@ -179,13 +180,13 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 
 
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
-    """Change the password of the caller, end all of their sessions and begin a new one.
+    """Change the caller's password, end all of their sessions and begin a new session.
 
     Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
     account = get_account(user_id)
     credentials = check_password(request, account, current)
-    if account.locked_at is not None:  # their access token still lasts some minutes
+    if account.locked_at is not None:  # their access token stays valid for some minutes
         raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
@@ -221,7 +222,7 @@ def mail_reset(email: str, language: Language, now: int) -> None:
 
 
 def reset_password(token: str, password: str, now: int) -> None:
-    """Set a password with a mailed link, which also proves that the address is the user's, and end all sessions.
+    """Set a password with a mailed link, mark the address as verified, and end all sessions.
 
     Raises LinkExpired or CommonPassword.
     """
@@ -237,7 +238,7 @@ def reset_password(token: str, password: str, now: int) -> None:
 
 
 def create_account(account: Account, password: str) -> None:
-    """Create an account with a trusted address, for commands. Does nothing if the address or the user has an account."""
+    """Create an account without mailing a link, for commands. Does nothing if the address or the user has an account."""
     try:
         dynamo.transact(_create_items(account, passwords.hash_password(password)))
     except dynamo.TransactionCanceled:
@@ -245,7 +246,7 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and its promoter's profile, audited by user id, which ends all sessions. Does nothing if already deleted.
+    """Delete an account and its promoter profile, with an audit entry; this ends all sessions. Does nothing if it no longer exists.
 
     Raises AccountChanging.
     """
@@ -258,13 +259,13 @@ def delete_account(account: Account, now: int) -> None:
         try:
             dynamo.transact([*store.delete_items(found), *others])
             return
-        except dynamo.TransactionCanceled:  # deleted, or with another address by now
+        except dynamo.TransactionCanceled:  # the account has been deleted, or its address has changed
             found = store.find_account(account.user_id)
     raise AccountChanging()
 
 
 def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
-    """Give the account with this address another role, audited. Returns the updated account, or None if there is no account."""
+    """Add a role to the account with this address, with an audit entry. Returns the updated account, or None if there is no account."""
     credentials = store.find_credentials(email)
     account = store.find_account(credentials.user_id) if credentials else None
     if account is None or role in account.roles:
@@ -320,12 +321,12 @@ def _device(request: RequestContext) -> Device:
 
 
 def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
-    """The current roles of an account at events; empty before its address is verified."""
+    """The current event roles of an account; empty before its address is verified."""
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
 def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """Issue tokens with the current rights of a user, who is a guest without an account."""
+    """Issue tokens with the current rights of a user; `account` is None for a guest."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
     return Tokens(user_id, roles, events, access_token, refresh_token, account)

@@ -1,8 +1,8 @@
-"""Sessions and their refresh tokens, which are opaque, valid for seven days and for one use. A session is all tokens since one sign-in.
+"""Sessions and their refresh tokens, which are opaque and valid for seven days and one use. A session has all tokens since one sign-in.
 
-A token is `<session id>.<secret>`. The next secret is an HMAC of the last one, so a client that lost a reply gets the same new token when
-it repeats the request within GRACE_SECONDS, and there is never a second one. Later, the use of an old token means that it was stolen or
-copied: the session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
+A token is `<session id>.<secret>`. The next secret is an HMAC of the current token, so a client that lost a reply gets the same new token
+when it repeats the request within GRACE_SECONDS; a token never has two successors. After that time, the use of an old token means that the
+token was stolen or copied, so the session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
 """
 
 import base64
@@ -31,9 +31,10 @@ class Device(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A sign-in. `generation` is the account's at the sign-in: the session has ended once the account's generation differs.
+    """A sign-in. `generation` is the account's generation at the sign-in: once the two differ, the session has ended.
 
-    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the sign-in, and `device` is its origin.
+    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the sign-in before any use; `device` is the device
+    that made this request.
     """
 
     id: str
@@ -84,7 +85,7 @@ def begin_session_item(user_id: str, generation: int, device: Device, now: int) 
 
 
 def get_session(token: str, now: int) -> Session:
-    """Return the session of a valid refresh token. Raises SessionOver, and ends the session if an old token is used."""
+    """Return the session of a valid refresh token. Raises SessionOver otherwise, and ends the session if the token is an old one."""
     session = _load_session(session_id(token)) if _names_session(token) else None
     if session is None or session.expires_at <= now:
         raise SessionOver()
@@ -106,8 +107,8 @@ def get_own_session(user_id: str, own_id: str, now: int) -> Session:
 def list_sessions(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
     """Return up to `limit` active sessions of a user, newest first, before the position `before`, and the position of the next page.
 
-    The position is None on the last page. A page is shorter if some of its sessions have ended. May miss sessions that began within the
-    last second.
+    The position is None on the last page. Sessions that have ended are left out, so a page can have fewer than `limit`. May miss sessions
+    that began within the last second.
     """
     beyond: Any = SessionRow.position < before if before is not None else None
     keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
@@ -122,7 +123,7 @@ def use_token(session: Session, token: str, device: Device, now: int) -> str:
     successor = _successor(token)
     if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
         return successor
-    # The token was used a moment ago, by this client, which lost the reply, or in another of its tabs.
+    # The token was used a moment ago, by this client, which then lost the reply, or by another tab of the same browser.
     current = _load_session(session.id)
     if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
         raise SessionOver()
@@ -140,7 +141,7 @@ def end_session(session_id: str) -> None:
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session of a refresh token, even of a used one; does nothing if it has ended."""
+    """End the session of a refresh token, even if the token has been used; does nothing if the session has ended."""
     if _names_session(token):
         end_session(session_id(token))
 
@@ -192,7 +193,7 @@ class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class SessionRow(dynamo.Table):
-    """`previous_hash` belongs to the previous token and is absent before the first rotation; `position` is `<begun_at>#<id>`."""
+    """`previous_hash` is the hash of the previous token, absent before the first rotation; `position` is `<begun_at>#<id>`."""
 
     feature = "sessions"
     contents = "Sessions, with the hashes of their refresh tokens."

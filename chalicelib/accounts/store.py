@@ -1,13 +1,13 @@
-"""Table `accounts`: accounts, their passwords by e-mail address, and the links that were mailed.
+"""Table `accounts`: accounts, their passwords by email address, and mailed links.
 
 | id | content |
 | --- | --- |
 | `user#<user id>` | the account |
 | `email#<address in lower case>` | the owner of the address, and the hash of the password; so an address has at most one account |
-| `link#<SHA-256 of the token>` | a link in a mail, until it is used or expires |
+| `link#<SHA-256 of the token>` | a link in an email, until it is used or expires |
 
-The index `by_lane` lists accounts by address, for admins. There is a lane for locked accounts, one for admins, one for promoters, and for
-all other accounts one for each first character of an address, so that no single partition receives all registrations.
+The index `by_lane` lists accounts by address, for admins. Locked accounts, admins and promoters have one lane each. All other accounts have
+one lane for each first character of an address, so that no single partition receives all registrations.
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,9 +91,9 @@ class MailedLinkRow(dynamo.Table):
 
 
 class MailedLink(Struct, frozen=True):
-    """A link that was mailed to the owner of an address; `digest` is the SHA-256 of its token in hex.
+    """A link that was mailed to an address; `digest` is the SHA-256 of its token in hex.
 
-    `generation` is the account's when the link was mailed, if the link depends on it.
+    `generation` is the account's generation when the link was mailed; None if the link also works after the sessions have ended.
     """
 
     digest: str
@@ -137,7 +137,7 @@ def batch_find(user_ids: Iterable[str]) -> list[Account]:
 
 
 def find_credentials(address: str) -> Credentials | None:
-    """Return the credentials of an e-mail address, strongly consistent, or None."""
+    """Return the credentials of an email address, strongly consistent, or None."""
     key = email_key(address)
     row = CredentialsRow.find(f"email#{key}")
     return None if row is None else Credentials(key, row.user_id, row.password_hash)
@@ -172,7 +172,7 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
 def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
     """Transaction item that changes an account's roles and lock, and ends all of its sessions.
 
-    Refused if all sessions have ended since `before` was read, which every change of rights or address does.
+    Refused if all sessions have been ended since `before` was read. Every change of rights, address or password ends all sessions.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     row = AccountRow(f"user#{before.user_id}")
@@ -196,7 +196,7 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
 
 
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that give an account another address, verified, and end all of its sessions.
+    """Transaction items that give an account another address, mark it as verified, and end all sessions of the account.
 
     The first is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
     read, the third if the account's generation has changed since `account` was read.

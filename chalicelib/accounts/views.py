@@ -61,7 +61,7 @@ class UserView(Struct, frozen=True):
 
 
 class TokensView(Struct, frozen=True):
-    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each expires after the given seconds.
+    """Send `access_token` in the header Authorization, and `refresh_token` to POST /auth/refresh. Each expires after the given seconds.
 
     `refresh_token` is null if the client keeps it in the cookie.
     """
@@ -75,7 +75,7 @@ class TokensView(Struct, frozen=True):
 
 
 class SessionView(Struct, frozen=True):
-    """An active login: its start, the time and origin of the last refresh, and whether it is the caller's current session."""
+    """An active session: its start, the time and origin of its last refresh, and whether it is the caller's current session."""
 
     id: str
     created_at: Timestamp
@@ -94,7 +94,10 @@ class SessionsView(Struct, frozen=True):
 
 
 class RegistrationView(Struct, frozen=True):
-    """The same whether or not the address already has an account. `verification_required`: whether it is needed before signing in."""
+    """The reply to a registration, whether or not the address has an account.
+
+    `verification_required`: people must verify the address before they can sign in.
+    """
 
     email: str
     verification_required: bool

@@ -103,7 +103,7 @@ def show_order_for_managers(request: RequestContext, order_id: str) -> Reply[Adm
     errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed, *PROVIDER_ERRORS),
 )
 def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Reply[AdminOrderView]:
-    """Refund an order, or some of its tickets. The same request with the same Idempotency-Key refunds once."""
+    """Refund an order, or some of its tickets. A request that is repeated with the same Idempotency-Key refunds only once."""
     order = _get_order(request, order_id)
     by = request.require_user().user_id
 
@@ -121,7 +121,7 @@ def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Re
     errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed),
 )
 def preview_refund(request: RequestContext, order_id: str, body: RefundBody) -> Reply[RefundPreviewView]:
-    """Show how much a refund would pay and which tickets it would take back. Changes nothing; the same request then refunds."""
+    """Show how much a refund would pay and which tickets it would void. Changes nothing."""
     order = _get_order(request, order_id)
     return Reply(orders.preview_refund(order, _refund_request(body), request.require_user().user_id, request.now))
 

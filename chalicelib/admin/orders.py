@@ -55,7 +55,7 @@ class AdminRefundView(RefundView, frozen=True, kw_only=True):
     """A refund with the fields that only admins and promoters see. `reference` is the provider's id of the refund.
 
     `by` is the user id of the requester. `by_name` is null for admins, programs, and people who no longer work at the event; `by_role` is
-    null for the last two. Both are null if the store cannot be read now.
+    null for programs and such former people. Both are null if the store cannot be read now.
     """
 
     reason: str
@@ -99,8 +99,8 @@ class AdminOrderTicket(OrderTicket, frozen=True, kw_only=True):
 class AdminOrderView(Struct, frozen=True, kw_only=True):
     """An order with its payment, refunds, disputes and ledger. `balance_cents` is what the shop keeps, before the provider's fees.
 
-    If the order cannot be shown in full after a change, `message` says so and replaces tickets, payment, transactions and balance. After a
-    refund request, `refund` is the requested refund.
+    If the order cannot be shown in full after a change, `message` says so, and tickets, payment, transactions and balance are missing. In
+    the reply to a refund request, `refund` is the requested refund.
     """
 
     order: AdminOrder
@@ -152,7 +152,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
 
 
 def changed_order_view(purchase: Purchase) -> AdminOrderView:
-    """Return the view of an order after a change: `admin_order_view`, or only what was written if the store does not answer."""
+    """Return the view of an order after a change: `admin_order_view`, or, if the store does not answer, a view of the written purchase."""
     try:
         return admin_order_view(purchase)
     except dynamo.STORE_ERRORS as error:
@@ -211,11 +211,11 @@ def event_revenue(event_id: str) -> RevenueView:
     return RevenueView(event_id=event.id, event_name=event.name, takings=ledger.revenue_report(event_id).totals)
 
 
-# Refund previews, planned by the same code as the refund.
+# Refund previews, planned by the same code as refunds.
 
 
 class RefundPreviewView(Struct, frozen=True, kw_only=True):
-    """The effect of a refund. The buyer gets `amount_cents`: `price_cents` of the tickets less `fee_cents` and `refunded_before_cents`.
+    """The effect of a refund. The buyer gets `amount_cents`: the tickets' `price_cents` less `fee_cents` and `refunded_before_cents`.
 
     `refunded_before_cents` is the part of this money that was already refunded in the provider's dashboard. `tickets` are the ids of the
     tickets that become void, `kept` is the number of tickets that the buyer keeps, `order_status` is the order's status after the refund.

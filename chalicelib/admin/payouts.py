@@ -1,4 +1,4 @@
-"""The payment provider's payouts to the account's bank, and up to when our books are compared with the provider's books."""
+"""The payment provider's payouts to the account's bank, and the time up to which our books were compared with the provider's."""
 
 from typing import Annotated
 

@@ -96,9 +96,9 @@ class RevenueFigures(Struct, frozen=True, kw_only=True):
 
 
 class PurchaseFigures(Struct, frozen=True, kw_only=True):
-    """Reservations; how many reached a checkout (`checkouts`) and became `orders`; and how the rest ended.
+    """The number of reservations, of those that reached a checkout (`checkouts`) or became `orders`, and how the others ended.
 
-    They `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
+    The others `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
     """
 
     reservations: int
@@ -111,10 +111,11 @@ class PurchaseFigures(Struct, frozen=True, kw_only=True):
 
 
 class LiveSaleView(Struct, frozen=True, kw_only=True):
-    """A sale as it was at `at`, which is at most two seconds ago while the store answers.
+    """A sale at the time `at`, which is at most two seconds ago while the store answers.
 
-    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds, and are null without
-    reports; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that was always on sale.
+    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds, and are null if the
+    add-on `reports` is off; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that was always on
+    sale.
     """
 
     at: Timestamp
@@ -144,7 +145,7 @@ def _load(event: Event, now: int) -> LiveSaleView:
 
 
 def _figures(event_id: str) -> tuple[PurchaseFigures | None, list[RevenueFigures] | None]:
-    """Return the figures of purchases and the money of an event, if an add-on knows them."""
+    """Return an event's purchase and revenue figures, if an add-on provides them."""
     for figures in addons.hooks("sale_figures"):
         purchases, takings = figures(event_id)
         return purchases, takings

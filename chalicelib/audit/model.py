@@ -16,7 +16,7 @@ class FieldChange(Struct, frozen=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """`actor` did `action` (such as `event.paused`) to `subject` (`event#<id>`, `tier#<id>`, `order#<id>`, `catalog`).
+    """`actor` did `action` (such as `event.paused`) to `subject` (such as `event#<id>`, `order#<id>` or `catalog`).
 
     `at` is ISO 8601 in UTC. `event_id` is the event under which the entry is listed. `request_id` is the id of the request or of the job
     run, null for a command. `address` is the caller's network address, null for jobs and commands.

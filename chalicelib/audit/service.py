@@ -8,7 +8,7 @@ from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChan
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, ids, log
 
-UNKNOWN = "unknown"  # replaces an empty actor, because a key of an index cannot be an empty string
+UNKNOWN = "unknown"  # replaces an empty actor, because an index key cannot be an empty string
 MAX_ROWS_READ = 1000  # for one page, even if the filter accepts only a few of these rows
 
 
@@ -22,7 +22,7 @@ def entry_item(
     event_id: str | None = None,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> dynamo.TransactItem:
-    """Return the transaction item that records a change made at `now`, and within a request also its id and the caller's address.
+    """Return the transaction item that records a change made at `now`, and, within a request, the request's id and the caller's address.
 
     `event_id` is the event under which the entry is listed; by default the event of a subject `event#<id>`. `changes` maps each field to
     (old value, new value). Details and values must be JSON-encodable and contain no secrets.

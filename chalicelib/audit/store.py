@@ -1,7 +1,7 @@
 """The table `audit`. Entries are added and never changed or deleted.
 
-The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so that every list of entries is sorted by time: the list of a
-subject, of an event, of an actor, or of a day if the filter names none of these three.
+The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so every list of entries is sorted by time, whether it lists a subject,
+an event, an actor or, if the filter names none of these, a day.
 """
 
 from collections.abc import Iterable, Iterator
@@ -90,7 +90,7 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
         details=msgspec.json.encode(entry.details).decode(),
         changes=msgspec.json.encode(entry.changes).decode() if entry.changes else None,
     )
-    # The condition ensures that no entry is overwritten. It holds in practice, because the ULID makes every key unique.
+    # The condition ensures that no entry is overwritten. In practice it always holds, because the ULID makes every key unique.
     return dynamo.put(row, "attribute_not_exists(subject)")
 
 

@@ -1,4 +1,4 @@
-"""Admin routes for versions of the catalog: list them, show what applying one again would change, and apply it."""
+"""Admin routes for catalog versions: list them, show what applying a version again would change, and apply it."""
 
 from typing import Annotated
 

@@ -23,7 +23,7 @@ from chalicelib.promotions import views
 from chalicelib.promotions.model import DiscountType, PromoCode, normalize
 from chalicelib.promotions.views import CodeText, NewPromoCode, PackageIds, TotalUses, UsesPerDonor
 
-# Dates as promoters write them in a bootstrap file.
+# Dates, as people write them in a bootstrap file.
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 DAY_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
@@ -165,9 +165,9 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
-    """Return the number of tickets of a type: its `max_quantity`, or else its event's `metadata.capacity`.
+    """Return the number of tickets of a ticket type: its `max_quantity`, or else its event's `metadata.capacity`.
 
-    Returns 0 if neither is set. Then only the event's `capacity` limits the type; without it, the number is unknown.
+    Returns 0 if neither is set: then only the event's `capacity` limits the ticket type, and without that capacity the number is unknown.
     """
     return ticket.max_quantity or event.metadata.capacity or 0
 
@@ -188,7 +188,7 @@ class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
     generated: Day | None = None
     environment: Annotated[str, Meta(max_length=50)] | None = None
     ticket_states: dict[TierStatus, DisplayState] = {}
-    # Both spellings are in use. Neither has an effect: an apply always closes entries that are no longer in the file.
+    # Files use both spellings. Neither has an effect: an apply always closes entries that are no longer in the file.
     clear_existing: bool = False
     clear_existing_in_camel_case: bool = msgspec.field(default=False, name="clearExisting")
 
@@ -203,7 +203,7 @@ def json_schema() -> bytes:
 
 
 def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, TicketEntry]) -> list[PromoCode]:
-    """Return the promo codes of all events, without the stock of their uses."""
+    """Return the promo codes of all events; `stock_id` and `shards` are not set yet."""
     codes = []
     for event in events.values():
         zone = timezone(event.metadata.timezone)
@@ -212,7 +212,7 @@ def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, Ticke
 
 
 def to_promo_code(entry: PromoCodeEntry, event_id: str, tickets: Iterable[TicketEntry], zone: tzinfo) -> PromoCode:
-    """Convert one promo code by the rules of the API. Its dates must be valid and are in `zone`. Raises InvalidInput."""
+    """Convert a promo code by the rules of the API. Its dates must be valid; `zone` is their timezone. Raises InvalidInput."""
     currency = next((ticket.currency for ticket in tickets if ticket.event_id == event_id), DEFAULT_CURRENCY)
     fields = {name: value for name, value in asdict(entry).items() if name not in ("starts_at", "expires_at")}
     promo_code = PromoCode(

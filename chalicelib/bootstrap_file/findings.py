@@ -46,7 +46,7 @@ class InvalidDocument(Exception):
 
 
 def member_path(path: str, key: str | int) -> str:
-    """The JSON path of a member of `path`: `.key`, or `['an odd key']`, or `[3]`."""
+    """The JSON path of a member of `path`, which appends `.key`, `['an odd key']` or `[3]`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
@@ -84,10 +84,10 @@ def new_field(name: str, value: str) -> ChangedField:
 
 
 class EntryChange(Struct, frozen=True):
-    """One change of an entry. `stock` has its sold and held tickets if these matter; `reduces` means that it closes or shrinks a sale.
+    """One change of an entry. `stock` has its sold and held tickets if they matter; `reduces`: the change closes or shrinks a sale.
 
-    `currency` is the currency of fields in cents, or None if the currency changes too. `is_back` means that an earlier file had the entry
-    and a later one did not.
+    `currency` is the currency of fields in cents, or None if the currency changes too. `is_back` means that the entry was in an earlier
+    file, but not in the served one.
     """
 
     sign: Sign

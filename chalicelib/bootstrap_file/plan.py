@@ -88,9 +88,9 @@ class CodeChange(Struct, frozen=True):
 
 
 def load_code_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
-    """Return the changes after which the store has these codes, and no other code of a bootstrap file can be used.
+    """Return the changes after which the store has these codes, and no other bootstrap code can be used.
 
-    `event_ids` are all events that files have ever named.
+    `event_ids` are all events that bootstrap files have ever named.
     """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
     stored = management.load_declared_codes(declared, event_ids)
@@ -151,7 +151,7 @@ class NewStock(Struct, frozen=True):
 
 
 class Resize(Struct, frozen=True):
-    """Resize a stock from its current capacity to that of the file. Its number of shards never shrinks. `kind` and `name` are its owner."""
+    """Resize a stock from its current capacity to the file's. The number of shards never shrinks. `kind` and `name` identify the owner."""
 
     kind: EntryKind
     name: str
@@ -194,7 +194,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def reductions(self) -> list[str]:
-        """The lines of changes that close or shrink a sale."""
+        """The lines of the changes that close or shrink a sale."""
         return [str(change) for change in self.entries if change.reduces]
 
     @property
@@ -222,7 +222,7 @@ def pool_owner(event: Event) -> str:
     return f"event:{event.id}"  # no tier has this id
 
 
-# Comparison of two versions of an entry, field by field.
+# Compare two versions of an entry field by field.
 
 Entry = Event | Tier | DisplayState | PromoCode
 

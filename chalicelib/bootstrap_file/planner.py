@@ -20,7 +20,7 @@ def all_stock(catalog: Catalog) -> dict[str, int]:
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
-    """Map the ids of the stock that the document changes to numbers of shards, so that a small change need not read all stock."""
+    """Map the ids of stock that the document changes to their numbers of shards, so that a small change need not read all stock."""
     file_tiers = validation.to_tiers(valid)
     changed = {}
     for old in catalog.tiers.values():
@@ -63,8 +63,8 @@ def _amount(capacity: int) -> str:
 def _shards(old: Tier, new: Tier) -> int:
     """Return the new number of shards of a tier's stock.
 
-    Tickets never move between shards. So no shard is removed, because its holds belong to purchases, and only as many shards are added as
-    the additional tickets fill, because an empty shard is useless.
+    Tickets never move between shards. So no shard is removed, because its holds belong to purchases. And no more shards are added than the
+    additional tickets fill, because an empty shard is useless.
     """
     added_tickets = max(0, new.stock_capacity - old.stock_capacity)
     filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
@@ -147,7 +147,7 @@ class _PlanBuilder:
         return [*file_events.values(), *(_removed_event(event) for event in removed)]
 
     def _with_new_pool(self, event: Event) -> Event:
-        """Return a new event. With a capacity, it gets a pool, which also counts the tickets that its tiers have sold elsewhere."""
+        """Return a new event. With a capacity, it gets a pool, which also counts the tickets that were sold elsewhere (`sold_count`)."""
         if event.capacity is None:
             return event
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
@@ -158,7 +158,7 @@ class _PlanBuilder:
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
     def _with_known_pool(self, old: Event, event: Event) -> Event:
-        """Return an existing event with its pool, which it keeps even without a capacity, and record the changes."""
+        """Return an existing event with its pool, which it keeps even if its capacity is removed, and record the changes."""
         if old.pool_id is None:
             if event.capacity is not None:
                 self._add_refusal("limit_too_late", "event", event.id)
@@ -250,7 +250,7 @@ class _PlanBuilder:
         *,
         is_open: bool,
     ) -> None:
-        """Record a change of a stock's capacity or shards. Both are pairs: the catalog's value, then the file's."""
+        """Record a change of a stock's capacity or shards. `capacities` and `shards` are pairs: the catalog's value, then the file's."""
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
         used = stock.sold + stock.held
         if used > capacity:

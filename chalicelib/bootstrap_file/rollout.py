@@ -1,4 +1,4 @@
-"""Roll out a document to readers. The old version is served until step 6, so a second run can complete the rollout after any crash.
+"""Apply a document to the catalog. The old version is served until step 6, and a second run completes the apply after any crash.
 
 1. Plan against the served catalog and its stock, read with strong consistency.
 2. Write the new version beside the others.
@@ -6,7 +6,7 @@
 4. Create the stock of new tiers and events.
 5. Grow stock.
 6. Make the new version the head, with the audit entry.
-7. Write promo codes, as long as that version is served.
+7. Write promo codes, each on condition that the new version is still served.
 
 Stock is shrunk first, because only shrinking can be refused. New stock is named after the version number of this attempt, which no other
 attempt ever gets, so an apply that stalls and resumes an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
@@ -35,12 +35,12 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
-# Why a version is not applied again.
+# An apply starts again after a conflict, up to this many attempts in all.
 
 
 MAX_ATTEMPTS = 3
-# Up to this many shards, an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes, unless
-# the document is already served: applying it again is a request for correction.
+# Up to this many shards, an apply reads all stock and corrects drift. In a larger catalog, an apply reads only the stock that it changes,
+# unless the document is already served: people apply a served document again to correct drift.
 MAX_SHARDS_READ = 1000
 # An audit entry is one item of at most 400 KB; the document of the version has the full content.
 MAX_AUDITED_CHARACTERS = 100_000
@@ -69,12 +69,12 @@ class ApplyRefused(Exception):
 
 
 def plan(valid: ValidDocument) -> Plan:
-    """Return what `apply` would do now, including corrections of any drifted stock. Reads all stock."""
+    """Return what `apply` would do now, including the correction of all drifted stock. Reads all stock."""
     return _load_plan(valid, all_shards=True)
 
 
 def plan_apply(valid: ValidDocument) -> Plan:
-    """Return the plan that `apply` would carry out now. In a large catalog it ignores drift of stock that the document does not change."""
+    """Return the plan that `apply` would carry out now. In a large catalog, it omits drift of stock that the document does not change."""
     return _load_plan(valid, all_shards=False)
 
 
@@ -207,13 +207,13 @@ def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: 
 def _resize(resize: Resize) -> None:
     resize_stock(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
     if resize.new_shards != resize.old_shards:
-        # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after this
-        # line, the head's revision changes, the publication is refused, and the next attempt reads the pause.
+        # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after the plan
+        # was made, the head's revision has changed, so the publication is refused, and the next attempt reads the pause.
         inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
 
 
 def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
-    """Refuse after a concurrent apply. Our resizes may have undone those of the other apply, so first correct the stock to its document."""
+    """Refuse after a concurrent apply. Our resizes may have undone that apply's resizes, so first correct the stock to its document."""
     document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
@@ -238,7 +238,7 @@ def _diff(planned: Plan) -> dict[str, Any]:
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    """Return as many lines as fit into an audit entry, and a last line with the number of omitted ones."""
+    """Return as many lines as fit into an audit entry, and a last line with the number of omitted lines."""
     size = 0
     first: list[str] = []
     for line in lines:

@@ -57,7 +57,7 @@ class ValidDocument(Struct, frozen=True):
 
 
 def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
-    """Check each field, then the rules between fields and, if `stage` is given, that the document is for it. Raises InvalidDocument."""
+    """Check each field, the rules between fields and, if `stage` is given, that the document is for this stage. Raises InvalidDocument."""
     tree = files.tree
     faults = _schema_faults(tree)
     faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
@@ -77,13 +77,13 @@ def validate_tree(tree: Tree) -> ValidDocument:
 
 
 def checksum(tree: Tree) -> str:
-    """Return the SHA-256 of the canonical JSON, which does not depend on key order or spacing."""
+    """Return the SHA-256 of the tree's canonical JSON, which does not depend on key order or spacing."""
     canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return sha256(canonical.encode()).hexdigest()
 
 
 def _schema_faults(tree: Tree) -> list[DocumentFault]:
-    """Return the faults of individual keys and values, without the rules between them."""
+    """Return the faults of individual keys and values, without checking the rules between them."""
     rest = {key: value for key, value in tree.items() if key not in SECTIONS}
     faults = [fault for fault in _struct_faults(rest, BootstrapDocument, "$") if fault.path not in ("$.events", "$.ticket_types")]
     faults += [_missing(member_path("$", name)) for name in ("events", "ticket_types") if name not in tree]
@@ -267,7 +267,7 @@ ENDS = ("end_date", "expires_at", "guests_until")  # a day in these fields means
 
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
-    """Return all broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
+    """Return a fault for each broken rule. `tree` is the whole document, so that a faulty event still counts as present."""
     section = tree.get("events")
     event_ids = set(section) if isinstance(section, dict) else set()
     return [
@@ -398,7 +398,7 @@ def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFau
 
 
 def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
-    """Yield faults of a ticket's capacity. `event` is None if it is missing or faulty, so its capacity is unknown."""
+    """Yield faults of a ticket type's capacity. `event` is None if it is missing or faulty; then its capacity is unknown."""
     capacity = ticket.max_quantity or (ticket_capacity(ticket, event) if event else None)
     if capacity is None:
         return
@@ -420,7 +420,7 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
 
 
 def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:
-    """Return the valid dates by key, in epoch seconds, and the faults of the others."""
+    """Return the valid dates by key, in epoch seconds, and the faults of the invalid dates."""
     seconds: dict[str, int] = {}
     faults: list[DocumentFault] = []
     for key, text in texts.items():

@@ -1,7 +1,7 @@
-"""List the versions of the file that were served, plan a rollback to one, and apply it once an admin has seen the plan.
+"""List the served versions of the file, plan a rollback to a version, and apply it once an admin has seen the plan.
 
-This uses the same planner and rollout as the command `rollback`. A plan is named by a digest of its changes. The admin sends the name of
-the plan that they have seen, and the apply is refused if the plan has changed. Sales in the meantime do not change the name.
+This uses the same planner and rollout as the command `rollback`. A plan's name is a digest of its changes. The admin sends the name of the
+plan that they have seen, and the apply is refused if the plan has changed. Sales in the meantime do not change the name.
 """
 
 import json
@@ -53,7 +53,8 @@ def plan_version(version: int) -> CatalogPlanView:
 def apply_version(version: int, seen: str, actor: str, now: int) -> AppliedView:
     """Apply a version again if its plan is still the one that was `seen`.
 
-    Raises NotFound, VersionUnusable, PlanOutdated, or VersionRefused with the reasons; in all cases the served version stays the same.
+    Raises NotFound, VersionUnusable, PlanOutdated, or VersionRefused with the reasons. If only a promo code could not be written,
+    VersionRefused is raised although the version is served.
     """
 
     def approve(planned: Plan) -> None:

@@ -41,7 +41,7 @@ class PlannedFieldView(Struct, frozen=True):
 class PlannedChangeView(Struct, frozen=True, kw_only=True):
     """A change of an entry of the file; `text` describes it in one line. `sold` and `held` count tickets, or uses of a promo code.
 
-    They are null where they do not matter. `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the
+    Both are null where they do not matter. `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the
     fields in cents, or null if the currency changes too. `is_back` means that the created entry existed before and keeps its sales. A new
     entry lists its most important fields, with `none` as their former value.
     """

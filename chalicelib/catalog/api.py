@@ -66,7 +66,7 @@ class TiersQuery(CatalogListQuery, forbid_unknown_fields=True, frozen=True, kw_o
 
 @route(bp, "GET", "/catalog", access="public")
 def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
-    """Show which version of the catalog this instance serves. A new one reaches all instances within a few seconds."""
+    """Show which version of the catalog this instance serves. A new version reaches all instances within a few seconds."""
     catalog = service.snapshot()
     return Reply(CatalogView(catalog.version, catalog.revision, catalog.checksum))
 
@@ -89,7 +89,7 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
     errors=(CatalogChanging, EventIncomplete),
 )
 def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:
-    """Create a draft event: promoters their own, admins any."""
+    """Create a draft event. Promoters create events of their own; admins may name any promoter."""
     caller = request.require_user()
     if not caller.roles & {"admin", "promoter"}:
         raise Forbidden("Only promoters and admins may create events.")
@@ -105,7 +105,7 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
 
 @route(bp, "GET", "/events/{event_id}", access="public")
 def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWithTiersView]:
-    """Show an event with its tiers, cheapest first. Its managers also see drafts and figures."""
+    """Show an event with its tiers, cheapest first. The event's managers also see drafts and figures."""
     if _is_manager(request, event_id):
         return admin_queries.managed_event_reply(event_id, request.now)
     return response_cache.event_reply(event_id, request.now)
@@ -179,7 +179,7 @@ def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventW
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")
 def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersView]:
-    """List the tiers of an event by position. Its managers also see hidden tiers."""
+    """List the tiers of an event by position. The event's managers also see hidden tiers."""
     if _is_manager(request, event_id):
         return admin_queries.managed_tiers_reply(event_id, request.now)
     return response_cache.tiers_reply(event_id, request.now)
@@ -394,7 +394,7 @@ def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
 
 @route(bp, "GET", "/events/{event_id}/preview", access="public", media_types=(sharing.PREVIEW_MEDIA_TYPE,))
 def show_preview_page(_: RequestContext, event_id: str) -> Reply[str]:
-    """Return an event as HTML for programs that draw link previews."""
+    """Return an event as an HTML page for programs that show link previews."""
     _catalog, event = service.get_visible_event(event_id)
     shop_url = _shop_url()
     headers = {

@@ -1,8 +1,9 @@
-"""Capacities set through the API: event pools, and the resizing of stock to the capacity in the catalog.
+"""Capacities set through the API: create event pools, and resize stock to the capacity in the catalog.
 
 Every ticket of an event with a pool is also taken from the pool. An event gets its pool with its first capacity, while it is a draft, and
 keeps it for good; if the capacity is removed, the pool has no limit. Before the catalog refers to a new pool, the shards of the tiers are
-marked, so that an instance which does not know the pool yet cannot hold their tickets. See docs/decisions/0043-capacity-of-events.md.
+marked, so that an instance that does not know the pool yet cannot hold tickets of these tiers. See
+docs/decisions/0043-capacity-of-events.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class CapacityNeedsDraft(ApiError):
 
 
 class CatalogStock(Struct, frozen=True):
-    """A stock as the catalog defines it. Its first `created` shards exist; a large pool gets its other shards later."""
+    """A stock as the catalog defines it. The first `created` shards exist from the start; a large pool gets its other shards later."""
 
     stock_id: str
     shards: int
@@ -72,8 +73,8 @@ class CatalogStock(Struct, frozen=True):
 def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.TransactItem]]:
     """Add a pool to an event with its first capacity. Returns the event, and the transaction items that create the pool.
 
-    For a large pool the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, its
-    tiers sell nothing. Raises CapacityNeedsDraft and EventHasSales.
+    For a large pool the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, the
+    event's tiers sell nothing. Raises CapacityNeedsDraft and EventHasSales.
     """
     if event.id in catalog.events:
         if event.status != "draft":
@@ -96,7 +97,7 @@ def with_changed_pool(before: Event, after: Event) -> tuple[Event, list[Shard] |
 
 
 def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
-    """Resize a stock to the smaller of the two capacities, and add the new shards of `after`, still empty.
+    """Resize a stock to the smaller of the two capacities, and add the new shards of `after`, which stay empty for now.
 
     Returns the shards, or None if there was nothing to do. Raises CapacityTooSmall.
     """
@@ -110,7 +111,7 @@ def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
-    """Resize the stock of a tier to its changed capacity. Returns the stock. `known` are its shards as `shrink` has just left them."""
+    """Resize a tier's stock to the tier's changed capacity. Returns the stock. `known` are its shards as `shrink` has just left them."""
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 
@@ -132,8 +133,8 @@ def _resize_stock(
 ) -> Stock:
     """Resize a stock to a capacity. Returns the stock.
 
-    If two changes run at once, the last one to finish applies the capacity that the catalog has then. So this reads or writes the stock
-    after the catalog has changed, and reads the catalog again after that.
+    If two changes run at once, the last one to finish applies the capacity that the catalog has by then. To make sure of that, this
+    function is called after the catalog has changed, and reads the catalog again after it has resized the stock.
     """
     for _ in range(MAX_ROUNDS):
         found = resize_stock(stock_id, created, capacity, grow_to=shards, known=known)
@@ -152,7 +153,7 @@ def _resize_stock(
 
 
 def _mark_tiers(catalog: Catalog, event_id: str) -> None:
-    """Mark the tiers of a draft, so that they sell only together with its pool. Raises EventHasSales if they already have sales."""
+    """Mark the tiers of a draft, so that they sell only together with the event's pool. Raises EventHasSales if they already have sales."""
     for tier in catalog.event_tiers(event_id):
         if not inventory.mark_pooled(tier.stock_id, tier.shards):
             raise EventHasSales("Tickets for this event have been sold or reserved. Limit its ticket types instead.", event_id=event_id)

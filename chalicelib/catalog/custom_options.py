@@ -20,7 +20,7 @@ Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):
-    """A question to buyers. Only a `multi_select` has `choices`, from which a buyer picks one or more.
+    """A question to buyers. Only a `multi_select` has `choices`; the buyer picks one or more of them.
 
     `per`: asked once for each purchase, for each ticket, or for each guest who is named for a seat.
     A required option must be answered; a required boolean accepts both true and false.
@@ -67,7 +67,7 @@ class AnswersRequired(InvalidInput):
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """An option to be answered: `path` is the place of the answer in the body, `sent` is the answer there, `ticket` the ticket number."""
+    """An option to be answered. `path` is the place of the answer in the body, `sent` the answer itself, `ticket` the ticket number."""
 
     option: CustomOption
     path: str
@@ -92,7 +92,7 @@ def check_required(questions: Sequence[Question]) -> None:
 
 
 def check_values(questions: Sequence[Question]) -> None:
-    """Raise InvalidInput if answers are not allowed. The error names all of them in `wrong`, and has the message and path of the first."""
+    """Raise InvalidInput if any answer is not allowed. `wrong` lists all such answers; message and path are those of the first."""
     refusals = []
     for question in questions:
         try:
@@ -107,7 +107,7 @@ def check_values(questions: Sequence[Question]) -> None:
 def read_value(question: Question) -> AnswerValue:
     """Return the answer in its stored form: a boolean, a text, or the choices in the option's order. Raises InvalidInput.
 
-    A single choice may be sent as a text.
+    A single choice may be sent as a string instead of a list.
     """
     option, sent = question.option, question.sent
     if option.option_type == "boolean":

@@ -24,9 +24,9 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If `event_id` exists, an earlier attempt created the event, which is returned unchanged. Raises InvalidInput.
+    """Create an event. If an earlier attempt has already created the event `event_id`, return it unchanged. Raises InvalidInput.
 
-    A repeated call also completes the pool of an event with a capacity.
+    If the event has a capacity, a repeated call also completes its pool.
     """
     values = fields.values()
     forms.image_after(None, values)
@@ -72,7 +72,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
-        if before.status == "draft" and after.name != before.name:  # the addresses of a published event never change
+        if before.status == "draft" and after.name != before.name:  # the URLs of a published event never change
             after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []

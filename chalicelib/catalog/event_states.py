@@ -1,7 +1,7 @@
 """Publish, unpublish, pause, resume and cancel events. The state of an event decides whether its stock is open.
 
 The event is written first, so that tiers created at the same time are opened or closed accordingly. The shards, which decide what can be
-sold, are written second. After a crash in between, the sweep or a repeated call writes the shards.
+sold, are written afterwards. If a crash prevents that, the sweep or a repeated call writes the shards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ class AlreadyCancelled(ApiError):
 
 
 class EventState(Struct, frozen=True):
-    """An event whose stock is open or closed as its state demands, with the catalog and the stocks (by id) found at that time."""
+    """An event whose stock matches its state (open or closed), with the catalog and the stocks (by id) as they were found then."""
 
     catalog: Catalog
     event: Event
@@ -80,7 +80,8 @@ def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSIO
 def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
     """Make a published event a draft again if none of its tickets are sold or held. Raises EventHasSales and the errors of `publish`.
 
-    Only closed stock shows for certain whether there are sales. If a buyer was faster, the event is published again.
+    Only closed stock shows for certain whether there are sales, so the stock is closed before the final check. If a buyer was faster, the
+    event is published again.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -140,7 +141,7 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
 def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
     """Return the stocks of an event, read with strong consistency.
 
-    The stock of a draft is closed first if a crash has left it open, so nothing of a draft can be held after this call.
+    If a crash has left a draft's stock open, the stock is closed first, so that no ticket of a draft can be held after this call.
     """
     by_stock = read_shards_by_stock(catalog.shard_counts([event.id]))
     if event.status == "draft" and any(shard.is_open for shards in by_stock.values() for shard in shards):
@@ -158,14 +159,14 @@ def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock])
 def follow_state(catalog: Catalog, event_id: str) -> EventState:
     """Open or close the shards as the state of the event demands.
 
-    If several changes run at once, the last one to finish applies the state that the event has then. `catalog` is the current catalog, or
-    the result of a change by this request.
+    If several changes run at once, the last one to finish applies the state that the event has by then. `catalog` is the current catalog,
+    or the result of a change by this request.
     """
     for _ in range(MAX_ROUNDS):
         event = catalog.events[event_id]
         is_open = not event.is_closed
         if is_open and event.pool_id is not None:
-            for tier in catalog.event_tiers(event_id):  # because their shards may be newer than the pool
+            for tier in catalog.event_tiers(event_id):  # their shards may have been created after the pool
                 inventory.mark_pooled(tier.stock_id, tier.shards)
         stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
         invalidate_figures()

@@ -1,4 +1,4 @@
-"""Request bodies that create and change events and tiers, and their conversion to values of the model."""
+"""Request bodies that create and change events and tiers, and the conversion of these bodies to values of the model."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -42,7 +42,7 @@ UserId = Annotated[
 ]
 Version = Annotated[int, Meta(ge=1, description="The version that you are changing. A change to any other version is refused.")]
 
-# Fields of a tier whose name in the model differs.
+# Fields of a tier that have a different name in the model.
 _STORED_NAMES = {"position": "display_order", "max_per_order": "max_per_transaction", "on_sale": "status"}
 # A body that replaces all fields takes the values of omitted fields from these entries, except for the fields in _STAYS.
 _BARE_EVENT = Event(id="", name="", venue="", starts_at=0, status="draft", date="", managed_by="api")
@@ -53,7 +53,7 @@ _STAYS = {"version", "currency", "promoter_id"}
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
-    """A new event, as admins send it. `scheduled` and `on_sale` both publish the event; `on_sale_at` decides which of the two it is."""
+    """A new event, as admins send it. `scheduled` and `on_sale` both publish the event; its actual status depends on `on_sale_at`."""
 
     name: Name
     venue: Name
@@ -192,9 +192,9 @@ def check_tier(tier: Tier) -> None:
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:
-    """Return the change of the uploaded image that these values imply: any other `image_url`, including null, removes the image.
+    """Return how these values change the uploaded image: any `image_url` other than the current one, including null, removes it.
 
-    Raises InvalidInput for the address of an uploaded image of another entry.
+    Raises InvalidInput for the address of any other uploaded image.
     """
     url = values.get("image_url", UNSET)
     if url is UNSET or url == (before.image_url if before is not None else None):
@@ -206,7 +206,7 @@ def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str
 
 
 def epoch_seconds(field: str, moment: datetime | None) -> int | None:
-    """Return a time of a body in epoch seconds. Raises InvalidInput for a year out of range."""
+    """Return a time from a body in epoch seconds. Raises InvalidInput for a year out of range."""
     if moment is None:
         return None
     try:

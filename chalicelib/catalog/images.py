@@ -1,4 +1,4 @@
-"""What a picture is on an event or a promoter's page: one JPEG, and WebP thumbnails for pages.
+"""The picture of an event or a tier: one JPEG, and WebP thumbnails for pages.
 
 The add-on `images` stores pictures and puts their files on the CDN.
 """
@@ -19,7 +19,7 @@ class StoredImage(Struct, frozen=True):
 
     @property
     def uploaded_at(self) -> str:
-        """The start of the upload: the first ten characters of the image id, which sort by milliseconds."""
+        """The start of the upload, in milliseconds, as the first ten characters of the image id, which sort by time."""
         return self.path.rpartition("/")[2][:10]
 
     @property
@@ -50,7 +50,7 @@ class ThumbnailView(Struct, frozen=True):
 
 
 class ImageView(Struct, frozen=True):
-    """An uploaded picture: a JPEG at `url`, an address of the shop, and the same picture smaller, in WebP."""
+    """An uploaded picture: a JPEG at `url`, an address of the shop, and smaller versions of it in WebP (`thumbnails`)."""
 
     url: str
     width: int

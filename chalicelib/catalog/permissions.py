@@ -1,4 +1,4 @@
-"""Permissions at one event, decided here and nowhere else. `edge.access` has already decided whether the caller may use the route."""
+"""Permissions at one event, decided only here. `edge.operation` has already checked whether the caller may use the route."""
 
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.snapshots import find_snapshot

@@ -1,6 +1,6 @@
-"""Publications: write a version or the stock of new tiers before the catalog refers to it, and delete it if the catalog never does.
+"""Publications: write a version or new stock before the catalog refers to it, and delete it if the catalog never does.
 
-An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row; its
+An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
 stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
 condition that the row exists and is not abandoned. Once the row is abandoned, nothing of the publication can become visible, and its data
 may be deleted.
@@ -40,7 +40,7 @@ class Publication:
         dynamo.batch_put(shard_table_name(), items)
 
     def end_item(self) -> dynamo.TransactItem:
-        """Transaction item that ends the publication, for the transaction that publishes; it fails if the publication was abandoned."""
+        """Transaction item that ends the publication, for the publishing transaction; it fails if the publication was abandoned."""
         return store.end_publication_item(self.number)
 
     def discard(self) -> None:
@@ -63,7 +63,7 @@ def open_publication(now: int) -> Iterator[Publication]:
     try:
         yield publication
     except Exception:
-        with suppress(*dynamo.STORE_ERRORS, deadline.DeadlineExceeded):  # the block's own error says more
+        with suppress(*dynamo.STORE_ERRORS, deadline.DeadlineExceeded):  # the block's own error is more informative
             publication.discard()
         raise
 
@@ -95,7 +95,7 @@ def _report_once(publication: store.PublicationRecord) -> None:
 
 
 def _clean_up(publication: store.PublicationRecord, now: int) -> None:
-    """Abandon a publication and delete its version. Repeatable. The caller finds the shards among all stock."""
+    """Abandon a publication and delete its version. Safe to repeat. The caller finds and deletes the shards."""
     store.abandon_publication(publication.number)
     store.delete_version(publication.number)
     if publication.begun_at + KEPT_SECONDS <= now:

@@ -124,7 +124,7 @@ def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[Tick
     if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)
     is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status)
-    if not is_first:  # callers can invent any number of pages, so these are not cached
+    if not is_first:  # callers can request any number of different pages, so only the first page is cached
         return _encode_ticket_types(catalog, query, now)
     return reply_cache.get(now, catalog, lambda: _encode_ticket_types(catalog, query, now), ("types", query))
 
@@ -154,5 +154,5 @@ def _public_events(catalog: Catalog) -> list[Event]:
 
 
 def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:
-    """Return the cached reply for `key`. It is encoded again when the catalog or its stock figures have changed."""
+    """Return the cached reply for `key`. It is encoded again when the catalog has changed or the reply is `stock_cache_seconds` old."""
     return reply_cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age), key)

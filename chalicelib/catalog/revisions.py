@@ -1,7 +1,7 @@
-"""Commit changes of the catalog. Each change is one transaction with its audit entry, and makes a new revision of the catalog.
+"""Commit changes of the catalog. Each change is one transaction with its audit entry, and creates a new revision of the catalog.
 
-All instances see a change within seconds. Of two concurrent changes, the second is rebuilt on the result of the first. A caller who names
-the version that they have seen is refused if the entry has changed since.
+All instances see a change within seconds. If two changes are concurrent, the second is rebuilt on the result of the first. A caller who
+names the version of an entry that they have seen is refused if the entry has changed since.
 """
 
 import random
@@ -123,7 +123,7 @@ def get_changeable_event(catalog: Catalog, event_id: str) -> Event:
 
 
 def change_event(before: Event, after: Event, action: str, actor: str, now: int) -> CatalogChange[Event]:
-    """Return the change of an event to its next version, audited as `action`; no change if nothing differs."""
+    """Return the change of an event to its next version, with an audit entry `action`; an empty change if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
     after = replace(after, version=before.version + 1, updated_at=now)
@@ -145,7 +145,7 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
         try:
             dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
         finally:
-            snapshots.invalidate()  # also after a lost response, when the change may have been committed
+            snapshots.invalidate()  # even after an error, because the change may have been committed although the response was lost
         catalog = catalog.with_changes(
             [change.result, *change.others]
         )  # complete, because the transaction checked that the revision had not changed
@@ -223,5 +223,5 @@ def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: s
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:
-    """Audit an apply that published no version because it was refused or changed nothing."""
+    """Audit an apply that published no version: it was refused, changed nothing, or only corrected stock or codes."""
     dynamo.transact([audit.entry_item(SUBJECT, action, actor, now, details)])

@@ -43,7 +43,7 @@ def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | N
 
 
 def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed", "cancelled"]:
-    """Return the sale phase that follows from the event's own dates and status, regardless of its tiers."""
+    """Return the sale phase according to the event's own dates and status, regardless of its tiers."""
     if event.status == "cancelled":
         return "cancelled"
     if event.status == "past" or now > event.last_sale_at:

@@ -22,8 +22,8 @@ from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
 
 # The index is kept in memory; the first search on each snapshot of the catalog builds it. It ignores accents and case, and accepts
-# incomplete words. If a word of the query matches no indexed word or prefix, it is compared with all words by its trigrams, so `metalica`
-# finds `Metallica`.
+# incomplete words. If no indexed word begins with a word of the query, that word is compared with all indexed words by trigrams, so
+# `metalica` finds `Metallica`.
 
 MIN_SIMILARITY = 0.5  # Dice coefficient of the trigrams of two words
 MIN_TYPO_LENGTH = 4  # shorter words have too few trigrams

@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 def render_calendar(event: Event, url: str, host: str, revision: int, now: int) -> str:
-    """Return the calendar file of a public event. `host` makes its id globally unique; `revision` shows which of two files is newer."""
+    """Return the calendar file of a public event. `host` makes the UID globally unique; `revision` shows which of two files is newer."""
     place = event.place
     description = f"{event.description}\n\n{url}".strip()
     lines = [
@@ -45,7 +45,7 @@ def render_calendar(event: Event, url: str, host: str, revision: int, now: int) 
 
 
 def _period(event: Event) -> Iterator[str]:
-    """Yield the lines with the start and end. An event without a time of day takes whole days; iCalendar ends these on the day after."""
+    """Yield the lines with the start and end. An event without a time of day takes whole days, which in iCalendar end on the day after."""
     if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
         last = date.fromisoformat((event.end_date or event.date)[:10])
         yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"

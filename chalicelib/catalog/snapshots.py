@@ -32,9 +32,9 @@ def snapshot() -> Catalog:
 
 
 def refresh_snapshot() -> Catalog:
-    """Read the head again and return the snapshot. For ids that are not in the snapshot, because they may be new.
+    """Read the head again and return the snapshot. For ids that are not in the snapshot, but may be new.
 
-    The head is read at most once a second. Otherwise, requests for unknown ids would each cause a strongly consistent read of one item.
+    The head is read at most once a second. Otherwise every request for an unknown id would cause a strongly consistent read.
     """
     now = clock.now()
     if _refreshed.entries.get("at") != now:

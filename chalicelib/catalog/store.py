@@ -61,7 +61,7 @@ def read_head() -> CatalogHead:
 
 
 def load(head: CatalogHead) -> Catalog:
-    """Load the catalog of `head`, its version and the entries created through the API, in at least two queries."""
+    """Load the catalog of `head`: its version, and the entries created through the API. Takes at least two queries."""
     content = load_content(head.version)
     api_events: list[Event] = []
     api_tiers: list[Tier] = []

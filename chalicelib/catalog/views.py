@@ -22,9 +22,10 @@ Stocks = Mapping[str, Stock]
 class EventFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of an event have.
 
-    `price_from_cents` is the lowest price of the tiers on sale; if there are none, of the tiers sold later, then of the sold-out tiers.
-    Hidden tiers do not count. It is null, like `currency`, if no tier is listed. With `has_waiting_room`, buyers may join the line at any
-    time, and the line moves from `on_sale_at`. An uploaded `image` has several sizes; its `image_url` is an address of the shop.
+    `price_from_cents` is the lowest price of the tiers on sale; if there are none, of the tiers whose sale begins later; if there are none
+    either, of the sold-out tiers. Hidden tiers do not count. Without any such tier, `price_from_cents` and `currency` are null. With
+    `has_waiting_room`, buyers may join the line at any time, and the line moves from `on_sale_at`. An uploaded `image` has several sizes;
+    its `image_url` is an address of the shop.
     """
 
     id: str
@@ -159,7 +160,7 @@ class TierAvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class CatalogView(Struct, frozen=True):
-    """The served catalog. `checksum` is that of the bootstrap file, or empty if no file was applied. Each change makes a new `revision`."""
+    """The served catalog. `checksum` is the bootstrap file's, empty if no file was applied. Each change makes a new `revision`."""
 
     version: int
     revision: int
@@ -386,7 +387,7 @@ def _tier_limit(tier: Tier) -> int:
     return tier.limit(settings.current().tier_purchase_limit)
 
 
-# Events and tiers as managers see them: including drafts, and with their version and where they are managed.
+# Events and tiers as managers see them, including drafts, versions and where they are managed.
 
 
 def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventWithTiersView:

@@ -1,6 +1,6 @@
 """The function that passes changes of purchases, tickets and the catalog to every follower: the core's and the add-ons'.
 
-DynamoDB lets at most two functions read one stream: the reports have their own, and all other followers share this one.
+DynamoDB lets at most two functions read one stream: the reports have a function of their own, and all other followers share this one.
 
 Events and tiers of the bootstrap file have no items of their own, so the stream shows only the publication. The changes that it made are
 derived here in the form in which the API would have made them. The content of a version never changes, so the same publication always
@@ -27,7 +27,7 @@ def follow_changes(changes: Sequence[Change]) -> None:
 
 
 def pass_on(changes: Sequence[Change]) -> None:
-    """Call all followers even if one fails. Then raises an error of the store if there was one, otherwise the first error."""
+    """Call all followers, even if one fails. If any failed, raises a store error if there was one, or else the first error."""
     everything = list(with_file_changes(changes))
     errors = []
     for follow in followers():
@@ -41,7 +41,7 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
-    """Each follower gets all changes of a batch, picks the ones that concern it, and may be called again with the same batch."""
+    """The followers. Each gets all changes of a batch, uses those that concern it, and may be called again with the same batch."""
     return [_number_seats, *addons.hooks("follow_changes")]
 
 
@@ -52,7 +52,7 @@ def _number_seats(changes: Sequence[Change]) -> None:
 
 
 def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
-    """Yield all changes in order, and after each publication the changes that it made."""
+    """Yield all changes in order, and after each publication the changes that the publication made."""
     for change in changes:
         yield change
         if isinstance(change, CatalogPublished):
@@ -60,7 +60,7 @@ def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
 
 
 def _file_changes(published: CatalogPublished) -> Iterator[Change]:
-    """Yield the changes of events, then the changes of tiers. Whatever left the file counts as deleted, although the catalog keeps it."""
+    """Yield the changes of events, then of tiers. An entry that left the file counts as deleted, although the catalog keeps it."""
     before, after = (catalog.load_content(version) for version in (published.before, published.version))
     events, new_events = ({event.id: event for event in content.events if not event.removed} for content in (before, after))
     for event_id in sorted(events.keys() | new_events.keys()):

@@ -42,7 +42,7 @@ class OrderPaid(PurchaseChange, frozen=True, kw_only=True):
 
 
 class OrderRejected(PurchaseChange, frozen=True, kw_only=True):
-    """A payment came in but gets no tickets, so it is refunded."""
+    """A payment came in, but the buyer gets no tickets, so the payment is refunded."""
 
 
 class PaymentFailed(PurchaseChange, frozen=True, kw_only=True):
@@ -135,7 +135,7 @@ class CheckInUndone(TicketChange, frozen=True, kw_only=True):
 class TicketTransferred(TicketChange, frozen=True, kw_only=True):
     """The ticket has a new owner and a new code.
 
-    `from_user_id` is the previous owner, and `from_language` the language for mails to that owner; None if it is unknown.
+    `from_user_id` is the previous owner. `from_language` is the language for emails to that owner, or None if it is unknown.
     """
 
     from_user_id: str

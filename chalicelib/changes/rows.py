@@ -79,7 +79,7 @@ def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, 
 def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -> list[PurchaseChange]:
     """Return the changes between two states of a purchase, in the order to read them. None means no item, or a tombstone.
 
-    Empty if nothing changed that is visible outside the purchase, for example if a payment was opened or only the version rose.
+    Empty if nothing visible outside the purchase has changed, for example if a payment was opened or only the version rose.
     """
     if after is None:
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []

@@ -43,9 +43,9 @@ def record_changes(record: Record) -> Sequence[Change]:
 def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]], Callable[[Any, Any], dict[str, Any]]]:
     """Wrap `consume(changes)` as the handler of a Lambda function that gets batches of change records.
 
-    `consume` gets all changes of a batch at once. If it fails, it gets the changes again, record by record, so that only a faulty record
-    fails: Lambda retries from that record and finally passes the record to the dead letters. If the store is at fault, the whole batch is
-    delivered again.
+    `consume` gets all changes of a batch at once. If that fails, `consume` gets the changes again, record by record, to find the faulty
+    record: Lambda retries from that record on, and finally sends the record to the dead letters. If the store is at fault, the whole batch
+    is delivered again.
     """
 
     def wrap(consume: Callable[[Sequence[Change]], None]) -> Callable[[Any, Any], dict[str, Any]]:
@@ -62,7 +62,7 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
 
 
 def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
-    """Consume a batch. Returns the first record that failed, or None. Raises errors that show that the store is at fault."""
+    """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is at fault."""
     try:
         consume([change for record in records for change in record_changes(record)])
         return None

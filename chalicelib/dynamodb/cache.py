@@ -48,8 +48,9 @@ class _Slot(Generic[T]):
 class TtlCache(Memory[Hashable, _Slot[T]]):
     """Values by key. A value is fetched again when it is `ttl_seconds()` old, when its dependency has changed, or after `forget`.
 
-    Threads that read during a fetch wait for it and share its value or its error. Times are epoch seconds. If caches are stacked, only the
-    `counted` cache counts hits and misses, so that each read counts once. A cache with more than `max_keys` keys is emptied.
+    Threads that read during a fetch share its value or its error, unless they still get a value that has just expired. Times are epoch
+    seconds. If caches are stacked, only the `counted` cache counts hits and misses, so that each read counts once. A cache with more than
+    `max_keys` keys is emptied.
     """
 
     def __init__(self, ttl_seconds: Callable[[], int], *, counted: bool = False, max_keys: int = 1) -> None:
@@ -66,7 +67,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             return self._hit(entry)
         with self.lock:
             slot = self._get_slot(key)
-            entry, pending = slot.entry, slot.pending  # another thread may have fetched it since
+            entry, pending = slot.entry, slot.pending  # another thread may have fetched the value in the meantime
             still_shown = (now,) if pending is None else (now, now - OVERLAP_SECONDS)
             if entry is not None and not any(entry.is_fresh(at, dependency) for at in still_shown):
                 entry = None
@@ -100,7 +101,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             self._put(key, value, dependency, now)
 
     def peek(self, key: Hashable = None) -> T | None:
-        """Return the value in the cache, fresh or not; None if there is none. Never fetches and never waits."""
+        """Return the cached value, fresh or not, or None. Never fetches and never waits."""
         known = self.entries.get(key)
         return known.entry.value if known is not None and known.entry is not None else None
 

@@ -9,8 +9,8 @@ A row is an instance of a `Table`. A write names its changes and its condition i
     dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
 
 `put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
-take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each by a placeholder, since
-some are reserved words. A condition is parsed once and cached, so it must be a constant; values that vary are operands.
+take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each with a placeholder,
+because some names are reserved words. A condition is parsed once and cached, so it must be a constant; pass values that vary as operands.
 """
 
 import random
@@ -83,7 +83,7 @@ STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoD
 
 
 class PersonalData(Struct, frozen=True):
-    """A table's data about people: what it is, whether the personal export includes it, and what happens to it on erasure."""
+    """The personal data in a table: what it is, whether the personal export includes it, and what happens to it on erasure."""
 
     what: str
     export: str
@@ -93,7 +93,7 @@ class PersonalData(Struct, frozen=True):
 class Table(Model):
     """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
 
-    For the documentation, the first model of a table also describes what the table stores (`contents`) and which of it is about people
+    For the documentation, the first model of a table also describes the table's contents (`contents`) and the personal data among them
     (`personal_data`). A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
     """
 
@@ -118,7 +118,7 @@ class Table(Model):
         return connection
 
     def __init__(self, hash_key: Any = None, range_key: Any = None, _user_instantiated: bool = True, **attributes: Any) -> None:
-        # PynamoDB would set the attributes one by one and look for defaults, which our tables do not have.
+        # PynamoDB would set the attributes one by one and look for defaults, but our tables have no defaults.
         self.attribute_values = attributes
         if hash_key is not None:
             attributes[self._hash_keyname] = hash_key  # type: ignore[index]
@@ -194,7 +194,7 @@ def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
     Raises TransactionCanceled, with the items in the table, if a condition failed, and StoreUnavailable if other writes kept conflicting.
-    The client request token makes repetitions safe, both botocore's after a lost answer and ours.
+    The client request token makes retries safe, both botocore's retries after a lost answer and ours.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
@@ -216,9 +216,10 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 
 
 def _write(operation: str, **arguments: Any) -> Any:
-    """Call a write of boto3's client, and repeat it while DynamoDB refuses it because a transaction is writing one of its items.
+    """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Raises the last error. botocore is no substitute: it repeats only TransactionInProgressException of these errors, and gives up sooner.
+    Raises the last error. botocore's own retries are not enough: of these errors, botocore repeats only TransactionInProgressException, and
+    it gives up sooner.
     """
     for attempt in range(1, WRITE_ATTEMPTS):
         try:
@@ -231,7 +232,7 @@ def _write(operation: str, **arguments: Any) -> Any:
     return getattr(client(), operation)(**arguments)
 
 
-# boto3's calls with the same arguments.
+# boto3's calls with the same arguments, repeated by `_write`.
 put_item, update_item, _delete_item = partial(_write, "put_item"), partial(_write, "update_item"), partial(_write, "delete_item")
 
 
@@ -309,7 +310,7 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
     """Write items without conditions, 25 at a time. Only for items that no other process writes.
 
-    Raises StoreUnavailable if items stay unprocessed for too long; other items may then be written.
+    Raises StoreUnavailable if items stay unprocessed for too long; other items may have been written.
     """
     remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
     stalled_rounds = 0
@@ -339,7 +340,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether the store is at fault, not the request: it throttles, is overloaded, cannot be reached or was too slow."""
+    """Return whether the store is at fault, not the request: the store throttles, is overloaded, cannot be reached or was too slow."""
     if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
         return True
     return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE

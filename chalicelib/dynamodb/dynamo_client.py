@@ -1,11 +1,13 @@
-"""The client of DynamoDB: botocore's, with a shorter way for calls that read and write items.
+"""The DynamoDB client: botocore's client, with a fast path for calls that read and write items.
 
-botocore takes 300 microseconds of CPU for each call, most of it for what comes out the same every time: it resolves the endpoint,
-composes the user agent, and walks the arguments and the response along their shapes, although both are in wire format. The shorter way
-does this once for each operation. All else is botocore's: credentials, retries, connections, errors, the events of a call.
+botocore takes 300 microseconds of CPU time for each call, most of it for work with the same result every time: resolving the endpoint,
+composing the user agent, and matching arguments and response to their shapes, although both are already in wire format. The fast path
+resolves and composes once for each operation, and matches nothing. It uses botocore for everything else: credentials, retries, connections,
+errors, and the events of a call.
 
-It makes the same requests, byte for byte. What is unusual (binary values, ARNs, a paginator) goes the whole way, as do retries.
-These events are not emitted in the shorter way: before-endpoint-resolution, request-created, choose-signer, before-sign, before-parse.
+The fast path sends the same requests, byte for byte. Unusual calls (with binary values, ARNs or a paginator) take botocore's whole path,
+and retries are signed by botocore. The fast path does not emit these events: before-endpoint-resolution, request-created, choose-signer,
+before-sign, before-parse.
 """
 
 import json
@@ -24,7 +26,7 @@ from chalicelib.foundation import sdk_calls, settings
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-# In their arguments and responses, wire format is what botocore takes and returns, except for binary values.
+# botocore takes the arguments and returns the responses of these operations in wire format, except for binary values.
 _OPERATIONS = frozenset(
     {
         "BatchGetItem",
@@ -39,9 +41,9 @@ _OPERATIONS = frozenset(
         "UpdateItem",
     }
 )
-# Arguments without the ARN of a table, from which the endpoint could be another one.
+# Arguments without the ARN of a table, because an ARN could change the endpoint.
 _NO_ARNS: dict[str, Any] = {"TableName": "name", "RequestItems": {}, "TransactItems": []}
-_SHORT_HEADERS = {"X-Amz-Target", "Content-Type", "User-Agent", "X-Amzn-Trace-Id"}  # those that a RequestTemplate can sign
+_SHORT_HEADERS = {"X-Amz-Target", "Content-Type", "User-Agent", "X-Amzn-Trace-Id"}  # the headers that a RequestTemplate can handle
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -69,7 +71,7 @@ def _client(endpoint: str, region: str) -> "DynamoDBClient":
 
 
 class _Operation:
-    """What is the same in all calls of an operation to one endpoint."""
+    """What all calls of one operation to one endpoint have in common."""
 
     def __init__(self, model: Any, context: dict[str, Any], request: dict[str, Any]) -> None:
         self.model, self.context, self.request = model, context, request
@@ -85,7 +87,7 @@ class _Operation:
 
 
 class ShortCalls:
-    """A base class of the client that replaces botocore's way from the arguments of a call to its response."""
+    """A base class of the client that replaces botocore's path from a call's arguments to its response."""
 
     meta: Any
     exceptions: Any
@@ -97,7 +99,7 @@ class ShortCalls:
         self._operations: dict[tuple[str, str | None], _Operation] = {}  # by name and account
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
-        # Within a context, which paginators and waiters open, the user agent is another one.
+        # Paginators and waiters open a context, in which the user agent differs.
         if operation_name not in _OPERATIONS or get_context() is not None:
             return self._make_whole_call(operation_name, api_params)
         operation = self._operation(operation_name)
@@ -132,7 +134,7 @@ class ShortCalls:
         return result
 
     def _operation(self, name: str) -> _Operation:
-        """What all calls of the operation share. The endpoint may depend on the account that the credentials are of."""
+        """What all calls of the operation share. The endpoint may depend on the account to which the credentials belong."""
         credentials = self._request_signer._credentials
         key = name, credentials.account_id if credentials is not None else None
         operation = self._operations.get(key)
@@ -158,7 +160,7 @@ class ShortCalls:
         return _Operation(model, context, request)
 
     def _exchange(self, operation: _Operation, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Send a request until it needs no retry. Returns the response, and its content in botocore's form; raises if there was none."""
+        """Send a request until it needs no retry. Returns the HTTP response and its parsed content; raises if there was no response."""
         endpoint, model, context = self._endpoint, operation.model, request["context"]
         attempts = 1
         endpoint._update_retries_context(context, attempts)
@@ -190,7 +192,7 @@ class ShortCalls:
             http = first_non_none_response(responses)
             if http is None:
                 http = self._endpoint._send(prepared)
-        except Exception as error:  # whether the attempt is repeated or the error raised is decided by what listens to needs-retry
+        except Exception as error:  # the listeners of needs-retry decide whether to repeat the attempt or raise the error
             return None, error
         return (http, self._parse(operation.model, http)), None
 
@@ -211,7 +213,8 @@ class ShortCalls:
     def _sign_like_botocore(self, operation: _Operation, request: dict[str, Any]) -> Any:
         client: Any = self
         with start_as_current_context():
-            # Also for the user agent, which botocore composes with the request: it says what the endpoint was resolved by.
+            # Resolve the endpoint again, because botocore composes the user agent with the request, and names in it how the endpoint was
+            # resolved.
             client._resolve_endpoint_ruleset(operation.model, _NO_ARNS, {**operation.context})
             return self._endpoint.create_request(request, operation.model)
 
@@ -237,20 +240,20 @@ class ShortCalls:
 
 
 def _encode(arguments: dict[str, Any]) -> bytes | None:
-    """The body of a request, as botocore writes it; None if it might write another one."""
+    """The body of a request, exactly as botocore would write it; None if botocore's body might differ."""
     try:
         text = json.dumps(arguments)
     except (TypeError, ValueError):
-        return None  # binary values; whatever else is wrong with them, botocore says it
+        return None  # binary values, or other values that botocore will refuse
     if '"B": ' in text or '"BS": ' in text or '"arn:' in text:
-        return None  # binary values are encoded, and the account of a table's ARN may be in the endpoint
+        return None  # botocore encodes binary values, and the account in a table's ARN may change the endpoint
     return text.encode()
 
 
 def _decode_plain(body: bytes) -> dict[str, Any] | None:
-    """The JSON of a response; None if botocore would not return it as it is."""
+    """The JSON of a response; None if botocore would return something else."""
     if b'"B":' in body or b'"BS":' in body or b":null" in body or b": null" in body:
-        return None  # it decodes binary values, and drops nulls
+        return None  # botocore decodes binary values, and drops nulls
     try:
         return _decode(body)
     except msgspec.MsgspecError:

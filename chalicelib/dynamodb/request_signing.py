@@ -1,4 +1,4 @@
-"""Signs requests to AWS as botocore does (Signature Version 4), at a tenth of its cost: an operation's requests differ in a few headers.
+"""Sign requests to AWS as botocore does (Signature Version 4), at a tenth of the cost: an operation's requests differ in few headers.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -18,11 +18,11 @@ _TRACE = "X-Amzn-Trace-Id"  # Lambda's; not signed
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request,")
 
 
-auth: Any = botocore_auth  # its types leave out what is used here
+auth: Any = botocore_auth  # botocore's type stubs lack the names used here
 
 
 class RequestTemplate:
-    """What is the same in all first attempts of one operation's calls. Made from a request that botocore signed."""
+    """What the first attempts of all calls of one operation have in common. Made from a request that botocore signed."""
 
     def __init__(self, request: Any, region: str, service: str) -> None:
         self.url: str = request.url
@@ -32,11 +32,11 @@ class RequestTemplate:
         self._scope = f"{region}/{service}/aws4_request"
         self._before_date = f"POST\n/\n\ncontent-type:{self._constant[1][1]}\nhost:{auth._host_from_url(request.url)}\nx-amz-date:"
         self._after_date = f"\nx-amz-target:{self._constant[0][1]}\n\n"
-        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # the last signing key, with the secret and the day that it is for
+        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # the last signing key, with its secret and day
 
     @classmethod
     def from_botocore(cls, request: Any, credentials: Any) -> Self | None:
-        """The template of a request that botocore has signed; None if it would sign that request otherwise than botocore."""
+        """The template of a request that botocore has signed; None if the template's signature would differ from botocore's."""
         names = tuple(request.headers)
         scope = _SCOPE.match(_text(request.headers.get("Authorization", "")))
         if scope is None or request.method != "POST" or names != (_HEADERS_WITH_TOKEN if credentials.token else _HEADERS):
@@ -46,7 +46,7 @@ class RequestTemplate:
         return template if authorization == _text(request.headers["Authorization"]) else None
 
     def sign(self, credentials: Any, context: dict[str, Any], body: bytes, trace_id: str | None) -> Any:
-        """The signed request of a call's first attempt, now. `credentials` are frozen, `context` is botocore's of the call."""
+        """The signed request of a call's first attempt, as of now. `credentials` are frozen; `context` is the call's botocore context."""
         timestamp = context["timestamp"] = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
         headers = [*self._constant]
         if trace_id is not None:
@@ -66,7 +66,7 @@ class RequestTemplate:
     def _authorization(self, credentials: Any, timestamp: str, body: bytes) -> str:
         token, token_name = "", ""
         if credentials.token:
-            # botocore's canonical form: no spaces around a value, and single ones in it.
+            # botocore's canonical form: no spaces around a value, and only single spaces within it.
             token, token_name = f"\nx-amz-security-token:{' '.join(credentials.token.split())}", "x-amz-security-token;"
         signed = f"content-type;host;x-amz-date;{token_name}x-amz-target"
         canonical = f"{self._before_date}{timestamp}{token}{self._after_date}{signed}\n{sha256(body).hexdigest()}"

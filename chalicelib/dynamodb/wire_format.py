@@ -1,7 +1,7 @@
 """Rows, conditions and updates in DynamoDB's wire format.
 
-PynamoDB would build each expression anew, from an object for each of its parts. Here a condition is DynamoDB's own text, with the table's
-attributes by their names and with operands as `:name`; it is read once and kept. `dynamo` has what is made of it.
+PynamoDB would build each expression from scratch, with an object for each part. Here a condition is DynamoDB's own text, with plain
+attribute names and with operands as `:name`; it is parsed once and cached. `dynamo` makes the writes from these arguments.
 """
 
 import re
@@ -19,7 +19,7 @@ _NAME = re.compile(r"(?<![:#\w])[a-z_]\w*(?![\w(])")  # keywords are upper case,
 
 
 class _Expression(NamedTuple):
-    """Arguments of a write that are the same for all writes of one shape."""
+    """The arguments that all writes of one shape have in common."""
 
     condition: str
     update: str
@@ -27,7 +27,7 @@ class _Expression(NamedTuple):
 
 
 def serialize_row(row: Model) -> Item:
-    """All attributes of a row. Raises AttributeNullError if one is missing that may not be null."""
+    """All attributes of a row. Raises AttributeNullError if a required attribute is missing."""
     item, values = {}, row.attribute_values
     for name, attribute in type(row).get_attributes().items():
         value = values.get(name)
@@ -46,7 +46,7 @@ def serialize_key(row: Model) -> Item:
 
 
 def deserialize_row(table: type[Model], item: Item) -> dict[str, Any]:
-    """The values of a row's attributes, by name; without those that the item does not have."""
+    """The values of a row's attributes by name, without attributes that the item does not have."""
     values, attributes = {}, table.get_attributes()
     for name, typed in item.items():
         attribute = attributes.get(name)
@@ -63,7 +63,7 @@ def deserialize_row(table: type[Model], item: Item) -> dict[str, Any]:
 
 
 def write_arguments(row: Model, condition: str, operands: Mapping[str, Any]) -> dict[str, Any]:
-    """What a put or a deletion of a row takes besides the item or the key."""
+    """The arguments of a put, a deletion or a check of a row, apart from the item or the key."""
     expression = _parse(type(row), condition)
     return _arguments(row, expression, {f":{name}": _serialize_operand(value) for name, value in operands.items()})
 
@@ -77,7 +77,7 @@ def update_arguments(
     condition: str,
     operands: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What an update of a row takes besides the key."""
+    """The arguments of an update of a row, apart from the key."""
     values, attributes, removed = {}, type(row).get_attributes(), []
     for name, value in changes.items():
         if value is None:
@@ -119,7 +119,7 @@ def _parse(
     added: tuple[str, ...] = (),
     discarded: tuple[str, ...] = (),
 ) -> _Expression:
-    """The expressions of a write of one shape, with a placeholder for each name, since some are reserved words of DynamoDB."""
+    """The expressions of a write of one shape, with a placeholder for each name, because some names are reserved words."""
     names: dict[str, str] = {}
 
     def placeholder(name: str) -> str:

@@ -22,7 +22,7 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds. `identity` is how its stage identifies callers; with `demo`, the header X-User-Id does so too.
+    """An instance that responds. `identity` is how its stage identifies callers: `demo` accepts the header X-User-Id as well as tokens.
 
     `addons` are the names of the add-ons that are on. The paths of other add-ons do not exist.
     """
@@ -37,7 +37,7 @@ class HealthView(Struct, frozen=True):
 
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
-    """Report that this instance responds. Does not call the store, so a store failure restarts no instances."""
+    """Report that this instance responds. Does not call the store, so that a failure of the store restarts no instance."""
     current = settings.current()
     return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, list(addons.enabled()), clock.iso(request.now)))
 
@@ -65,7 +65,7 @@ def show_openapi_document(request: RequestContext) -> CacheableReply[dict[str, A
 
 
 class _Metrics:
-    """The metrics of `log` as a registry for Prometheus' library, which is imported here because no other route needs it."""
+    """The metrics of `log` as a registry for Prometheus' library, which is imported only here because no other route needs it."""
 
     def collect(self) -> "Iterator[Metric]":
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily

@@ -1,7 +1,7 @@
 """Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only.
 
-A token names its key (`kid`). The first key of the setting `jwt_keys` signs, all of them verify: to rotate, put a new key in front, and
-remove the old one when its last token has expired.
+A token names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate, put a new key
+first, and remove the old key once its last token has expired.
 """
 
 import re
@@ -16,13 +16,13 @@ from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
-AUDIENCE = "fairgate-api"  # so that nothing else that this shop may sign one day passes as an access token
+AUDIENCE = "fairgate-api"  # so that no other kind of token that this shop may ever sign passes as an access token
 
 # `guest`: somebody without an account, who can register later and keep their tickets.
 Role = Literal["user", "guest", "promoter", "staff", "admin"]
 EventRole = Literal["coordinator", "staff"]  # a coordinator manages the event, staff admit people at its door
 
-# A token goes into a header, and API Gateway takes about 10 KB of headers: 100 ids of an ordinary length fit.
+# The token is sent in a header, and API Gateway accepts about 10 KB of headers, enough for 100 ids of ordinary length.
 MAX_EVENTS = 100
 
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")

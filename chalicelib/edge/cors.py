@@ -10,11 +10,11 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib.foundation import settings
 
-# Without X-Session, so pages of other origins cannot use the session in the cookie.
+# X-Session is not allowed, so that pages of other origins cannot use the session in the cookie.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id")
 EXPOSED_HEADERS = ("Deprecation", "ETag", "Idempotency-Replayed", "Link", "Retry-After", "Sunset", "X-Request-Id")
 ALL = "*"  # the setting that allows all origins
-PREFLIGHT_SECONDS = 600  # for which a browser keeps the reply
+PREFLIGHT_SECONDS = 600  # how long a browser may cache the reply to a preflight
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
 
@@ -48,7 +48,7 @@ def _allow_origin(chalice_request: ChaliceRequest) -> dict[str, str]:
     """Allow the caller's origin: credentials only for listed origins. Pages of unlisted origins get no header and cannot read the reply."""
     try:
         setting = settings.current().cors_origins
-    except settings.SettingsError:  # which the reply reports
+    except settings.SettingsError:  # the handler reports the wrong settings in its reply
         setting = ALL
     if setting == ALL:
         return {"Access-Control-Allow-Origin": "*"}

@@ -1,4 +1,4 @@
-"""Cursors of lists: where the next page begins, as an opaque text."""
+"""Cursors: opaque texts that say where the next page of a list begins."""
 
 import binascii
 import re
@@ -61,7 +61,7 @@ def decode_key(cursor: str, key_type: Any) -> Any:
 
 
 def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, str]:
-    """Return the header `Link` to the next page (RFC 8288), for a list whose body cannot contain a cursor; empty on the last page.
+    """Return the header `Link` to the next page (RFC 8288), for lists whose body cannot contain a cursor; no header on the last page.
 
     `query` contains the query parameters of this page.
     """

@@ -1,4 +1,4 @@
-"""Error replies: the mapping of exceptions to HTTP, and Chalice's own errors in our format."""
+"""Error replies: map exceptions to HTTP, and convert Chalice's own errors to our format."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -56,9 +56,9 @@ class NotSetUp(ApiError):
 
 
 def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorReply:
-    """Return body, status and headers of the reply to an exception. No other code maps exceptions to statuses.
+    """Return the body, status and headers of the reply to an exception. Only this function maps exceptions to statuses.
 
-    `is_repeatable`: the request has an Idempotency-Key, so sending it again does nothing twice.
+    `is_repeatable`: the request has an Idempotency-Key, so it can be sent again without doing anything twice.
     """
     match error:
         case ApiError():
@@ -79,7 +79,7 @@ def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorRepl
 
 
 def _failure(method: str, is_repeatable: bool, error: ApiError, retry_seconds: int | None) -> ErrorReply:
-    """Return the reply to a failure of ours, which says whether the request may have taken effect anyway."""
+    """Return the reply to a failure on our side, which says whether the request may have taken effect anyway."""
     outcome, advice = "unchanged", UNCHANGED
     if method not in READING_METHODS and effects.may_have_happened():
         outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if is_repeatable else LOOK_FIRST}"

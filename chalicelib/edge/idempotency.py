@@ -1,9 +1,9 @@
-"""Idempotency-Key: a user who repeats a request with the same key gets the same reply, for a day.
+"""Idempotency-Key: for a day, a user who repeats a request with the same key gets the same reply.
 
 `execute_once` stores the payload's hash, the reply and `resource_id`, the id of the resource that the request creates: if the first
-execution dies, the next one creates the same resource instead of a second one. AWS Powertools' idempotency was considered, but it reads
-the machine's clock and keeps no id for a repeated execution (docs/decisions/0005-idempotency.md). A checkout changes an existing purchase
-and stores its key there (`require_key`, docs/decisions/0025-fewer-trips.md).
+execution dies, the next one creates the same resource instead of a second one. AWS Powertools' idempotency was considered, but it reads the
+machine's clock and does not keep a resource id for the next execution (docs/decisions/0005-idempotency.md). A checkout changes an existing
+purchase, so it stores its key in the purchase (`require_key`, docs/decisions/0025-fewer-trips.md).
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from chalicelib.foundation import clock, ids, settings
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
 
-LOCK_SECONDS = 30  # longer than a request may run; a request that still has no reply after this is dead
+LOCK_SECONDS = 30  # longer than a request may run; after this time, a request without a reply has died
 MAX_KEY_LENGTH = 255
 
 T = TypeVar("T")
@@ -62,11 +62,12 @@ def execute_once(
     find_result: Callable[[str], Reply[T] | None] | None = None,
     required: bool = False,
 ) -> Reply[T]:
-    """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply to later requests with that key.
+    """Call `execute(resource_id)` once for the request's Idempotency-Key, and send its reply again to later requests with that key.
 
     Without a key, `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
-    not stored: the next request with the key executes again, with a new resource id. After any other error, and after a crash, the next
-    request takes over with the same resource id: it calls `find_result(resource_id)` first, which returns an earlier execution's result.
+    not stored: the next request with the key executes again, with a new resource id. After any other error or a crash, the next request
+    takes over with the same resource id: it first calls `find_result(resource_id)`, which returns the result of an earlier execution, if
+    there is one.
     """
     use = require_key(request, user_id) if required else find_key(request, user_id)
     if use is None:
@@ -81,7 +82,7 @@ def execute_once(
         if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             store.delete_key(row)
         else:
-            # The request may have taken effect anyway: the next one takes over at once, with the same resource id, and finds out.
+            # The request may have taken effect anyway, so the next request takes over at once, with the same resource id, and checks.
             store.unlock_key(row)
         raise
     body, _ = deprecations.with_old_names(reply.body, type(reply.body))
@@ -100,7 +101,7 @@ def require_key(request: RequestContext, user_id: str) -> KeyUse:
 def replayed(body: T, status: int) -> Reply[T]:
     """Return the reply to a repeated request: the first reply's `body`, with 200 instead of 201 because nothing was created this time.
 
-    If the body is a dict, or a struct with an optional `message`, its `message` says so.
+    If the body is a dict, or a struct with the field `message`, its `message` says that nothing was done again.
     """
     message = "This is the reply to the first request with this Idempotency-Key. Nothing was done again (idempotent)."
     if isinstance(body, dict):
@@ -129,7 +130,7 @@ def _digest(raw: bytes) -> str:
 
 
 def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
-    """Claim the key for this request. Returns its row, which has a reply if an earlier request finished, and whether one began earlier.
+    """Claim the key for this request. Returns its row, with a reply if an earlier request has finished, and whether there was one.
 
     Raises IdempotencyConflict or RequestInFlight.
     """

@@ -1,4 +1,4 @@
-"""The languages of our mails and pages, and the choice of one for a request."""
+"""The languages of our emails and pages, and the choice of a language for a request."""
 
 from typing import Literal, get_args
 

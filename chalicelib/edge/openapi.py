@@ -1,6 +1,6 @@
-"""The OpenAPI document, generated from the routes of the app and the types of their handlers, so it always matches them.
+"""The OpenAPI document, generated from the app's routes and their handlers' types, so that the document always matches the code.
 
-Only `GET /openapi.json` imports it.
+Only `GET /openapi.json` imports this module.
 """
 
 import inspect
@@ -48,7 +48,7 @@ class Components:
         return dict(portable(schema))
 
     def repeatable(self, schema: Schema) -> Schema:
-        """Return the schema of a reply that a repeated request gets again, and add the `message` that says so."""
+        """Add to the reply's component the `message` that marks the reply to a repeated request. Returns the schema."""
         name = schema["$ref"].rpartition("/")[2]
         self._with_message.add(name)
         _add_message(self.schemas[name])
@@ -149,7 +149,7 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
 
 
 def error_responses(operation: Operation) -> dict[str, dict[str, Any]]:
-    """Return the error replies by status; `x-error-codes` lists the values of `error`, and each has an example."""
+    """Return the error replies by status. `x-error-codes` lists the possible values of `error`, each of which has an example."""
     return {str(status): _response(status, list(errors)) for status, errors in groupby(list_errors(operation), lambda error: error.status)}
 
 
@@ -180,7 +180,8 @@ _SECURITY_SCHEMES = {
 _LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}
 _BEARER: dict[str, list[str]] = {"bearer": []}
 _DEMO_USER: dict[str, list[str]] = {"demo_user": []}
-# Generated clients are modules named after the tags, so a tag stays although the handler moves: folder, beginning of the path, tag.
+# Each entry: folder, beginning of the path, tag. Generated clients have a module for each tag, so a tag stays the same when a handler
+# moves.
 _TAGS = (
     ("accounts", "/admin/users", "directory"),
     ("bootstrap_file", "/", "rollouts"),
@@ -237,7 +238,7 @@ def list_operations(routes: Mapping[str, Mapping[str, Any]]) -> list[Operation]:
 
 
 def find_faults(operations: list[Operation]) -> list[str]:
-    """Return what is missing in the operations: the type of the reply, a docstring, a unique name."""
+    """Return what the operations lack: a reply type, a docstring, or a unique name."""
     faults = []
     names: set[str] = set()
     for operation in operations:
@@ -290,7 +291,7 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
 
 
 def _tag(operation: Operation) -> str:
-    """Return the tag of an operation: what `_TAGS` says, else the folder of its handler."""
+    """Return the tag of an operation: the first that matches in `_TAGS`, or else the folder of its handler."""
     folder = operation.handler.__module__.split(".")[-2]
     tags = (tag for name, path, tag in _TAGS if name == folder and operation.path.startswith(path))
     return next(tags, folder).replace("_", " ")
@@ -357,6 +358,6 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
 
 
 def _pages_by_link(operation: Operation, shape: Any) -> bool:
-    """Whether the replies are pages of a list, some of which cannot contain the cursor of the next page."""
+    """Whether the replies are pages of a list, and some of them cannot contain the cursor of the next page."""
     has_cursor = operation.query is not None and any(field.name == "cursor" for field in structs.fields(operation.query))
     return has_cursor and (bool(operation.media_types) or "next_cursor" not in getattr(shape, "__struct_fields__", ()))

@@ -1,4 +1,4 @@
-"""Operations: what each route declares to `edge.routes.route` and to the OpenAPI document, and who may call it."""
+"""Operations: what each route declares for `edge.routes.route` and the OpenAPI document, and who may call the route."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from msgspec import Struct
 from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, require_user
 from chalicelib.foundation.errors import ApiError
 
-# Who may call a route: the one table of roles. Every route names its access, so a route without a decision cannot exist.
+# Who may call a route: the only table of roles. Every route must name its access, so nobody can forget to decide it.
 #
 # `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
 # some events only.
@@ -42,7 +42,7 @@ def check_access(access: Access, identity: Identity | None) -> None:
         raise Forbidden(_DENIALS[access])
 
 
-# Names in paths that stand for ids, such as the slug of an event. Features provide the resolvers; `app.py` registers them.
+# Resolvers turn a name in a path, such as an event's slug, into an id. Features provide the resolvers, and `app.py` registers them.
 
 _resolvers = dict[str, Callable[[str], str]]()
 
@@ -78,10 +78,10 @@ class FormFile(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """A route. `body` and `query` are the types of the handler's parameters of these names, None if it has no such parameter.
+    """A route. `body` and `query` are the types of the handler's parameters with these names; None if it has no such parameter.
 
-    `statuses` belong to successful replies. `errors` are the errors that the handler itself can raise, without the errors of every route
-    and the errors that follow from access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.
+    `statuses` are the statuses of successful replies. `errors` are the errors that only this handler can raise, not the errors that every
+    route has or that follow from its access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.
     """
 
     method: str

@@ -1,6 +1,7 @@
 """Parsing of bodies and query parameters into msgspec Structs, and of forms with a file, with error messages for callers.
 
-The `path` of such an error is `$.items[0].quantity` for a field of the body, and the bare name for a query parameter or a header.
+The `path` of an error is a JSON path, such as `$.items[0].quantity`, for a field of the body, and just the name for a query parameter or
+header.
 """
 
 import io
@@ -44,7 +45,7 @@ class MalformedJson(InvalidInput):
 
 
 class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """The query parameters of a route that takes none."""
+    """The query of a route without query parameters."""
 
 
 def parse_json(raw: bytes, shape: type[T]) -> T:
@@ -103,7 +104,7 @@ def parse_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
 
 
 def _rule(text: str) -> dict[str, Any]:
-    """Return the `rule` that msgspec's message is about, and its `limit`; empty for mistakes that only programs make."""
+    """Return the `rule` that msgspec's message is about, and its `limit`; empty for faults that people cannot cause by typing."""
     for rule, form in RULES.items():
         if found := form.match(text):
             return {"rule": rule, **({"limit": int(found[1])} if form.groups else {})}
@@ -124,7 +125,7 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
 
 
 def _types_at(shape: Any, path: str) -> list[Any]:
-    """The types that a field may have, with unions resolved into their members. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
+    """The types that a field may have, with unions resolved into their members. `path` is msgspec's path: `$.a`, `$.a[0].b`, `$[...]`."""
     from msgspec import inspect
 
     found: list[Any] = [inspect.type_info(shape)]
@@ -149,7 +150,7 @@ def _descriptions(types: list[Any]) -> list[str]:
 
 
 def _steps(kind: Any, name: str, index: str) -> list[Any]:
-    """The types one step below a type: of the field `name`, or of an item; `...` stands for any key or value of a dict."""
+    """The types one step below a type: the type of the field `name`, or of an item. A dict yields the types of its keys and values."""
     from msgspec import inspect
 
     match kind:

@@ -1,8 +1,8 @@
 """Proof of work, modeled on hashcash (http://www.hashcash.org/hashcash.pdf): joining a waiting room costs computing time.
 
-One browser hardly notices; a bot farm that joins under ten thousand names pays ten thousand times. A challenge is a signed
-statement of event, user, difficulty and time of issue, so the server stores nothing: verifying a solution takes one HMAC and one
-hash. Using a solution twice gains nothing, because a user has only one place in the waiting room of an event.
+A single browser hardly notices the cost; a bot farm that joins under ten thousand names pays it ten thousand times. A challenge is a signed
+statement of event, user, difficulty and time of issue, so the server stores nothing: verifying a solution takes one HMAC and one hash.
+Using a solution twice gains nothing, because a user has only one place in the waiting room of an event.
 """
 
 import hmac
@@ -22,7 +22,7 @@ _CHALLENGE = re.compile(r"c1\.([0-9]{1,2})\.([0-9]{1,12})\.[A-Za-z0-9_-]{43}", r
 
 
 class ChallengeRequired(ApiError):
-    """The details contain a challenge to solve: find a `nonce` for which sha256(challenge + nonce) begins with `difficulty` zero bits."""
+    """The details contain a challenge: find a `nonce` for which sha256(challenge + nonce) begins with `difficulty` zero bits."""
 
     code: ClassVar[str] = "challenge_required"
     status: ClassVar[int] = 403

@@ -1,7 +1,7 @@
-"""Rate limits: how often a user may send a request, and a source address, whose limits are much wider.
+"""Rate limits: how often a user, and a source address, may send a request. The limits of an address are much wider.
 
-A request that is bounded by the data that it changes costs no extra write: a checkout and a confirm each move their purchase to another
-state once, and a reserve counts itself in the buyer's record, which it writes anyway. All other requests are counted for the user in the
+A request that is bounded by the data that it changes costs no extra write: a checkout or a confirmation moves its purchase to another state
+only once, and a reservation is counted in the buyer's record, which it writes anyway. All other requests are counted for the user in the
 table `rate-limits`. The reasons are in docs/decisions/0006-rate-limits.md and docs/decisions/0025-fewer-trips.md.
 """
 
@@ -24,7 +24,7 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.gcra import Charge, Quota
 from chalicelib.foundation.memory import Memory
 
-# The counters: what this instance knows of them, and what it reports to the store when. Times are milliseconds.
+# The counters: what this instance knows about them, and when it reports requests to the store. Times are milliseconds.
 
 MAX_LOCAL_COUNTERS = 10_000
 _MAX_ATTEMPTS = 4
@@ -32,7 +32,7 @@ _TTL_MARGIN_SECONDS = 60
 
 
 class LocalCounter(Struct):
-    """What this instance knows of a counter.
+    """What this instance knows about a counter.
 
     `stored_tat` is the store's last answer. `tat` also includes the requests in progress and the `unreported` requests, which the store
     does not know yet. `refusal_logged_at` is the `tat` at which a refusal was logged.
@@ -55,11 +55,11 @@ class Counter(Struct, frozen=True):
     now: int
 
     def wait(self) -> int:
-        """Return the time until the next request is granted, to this instance's knowledge; 0 or less means at once."""
+        """Return the time until the next request is granted, as far as this instance knows; 0 or less means at once."""
         return self.quota.wait(local_counter(self.key).tat, self.now)
 
     def begin(self) -> bool:
-        """Return whether the request is allowed. If so, it counts on this instance from now on."""
+        """Return whether the request is allowed. If so, this instance counts the request from now on."""
         with _local_counters.lock:
             counter = local_counter(self.key)
             if self.quota.wait(counter.tat, self.now) > 0:
@@ -89,7 +89,7 @@ class Counter(Struct, frozen=True):
         return self._report(amount)
 
     def remaining(self) -> int:
-        """Return how many more requests would be granted, to this instance's knowledge."""
+        """Return how many more requests would be granted, as far as this instance knows."""
         return self.quota.remaining(local_counter(self.key).tat, self.now)
 
     def set_exceeded(self, tat: int) -> None:
@@ -97,7 +97,7 @@ class Counter(Struct, frozen=True):
         self._update(tat, exactly=True)
 
     def _report(self, amount: int) -> bool:
-        """Count `amount` requests in the store, starting from what this instance knows of the counter. Returns whether they are granted."""
+        """Count `amount` requests in the store, beginning with the `tat` that this instance knows. Returns whether they are granted."""
         tat, charge = local_counter(self.key).stored_tat, self.quota.charge(self.now, amount)
         ttl = self.now // 1000 + self.quota.seconds + _TTL_MARGIN_SECONDS
         for _ in range(_MAX_ATTEMPTS):
@@ -112,7 +112,7 @@ class Counter(Struct, frozen=True):
         raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
 
     def _update(self, tat: int, *, exactly: bool) -> None:
-        """Note the store's `tat`. Unless `exactly`, requests that other threads have counted here in the meantime are kept."""
+        """Record the store's `tat`. Unless `exactly`, keep the requests that other threads have counted here in the meantime."""
         with _local_counters.lock:
             counter = local_counter(self.key)
             counter.stored_tat = max(counter.stored_tat, tat)
@@ -120,14 +120,14 @@ class Counter(Struct, frozen=True):
 
 
 def local_counter(key: str) -> LocalCounter:
-    """Return what this instance knows of a counter, which is created if it is unknown."""
+    """Return what this instance knows about a counter, after adding the counter if it is unknown."""
     if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
-        _local_counters.forget()  # costs only a few more writes
+        _local_counters.forget()  # this costs only a few more writes
     return _local_counters.entries.setdefault(key, LocalCounter())
 
 
-# An instance may grant a 25th of the requests that an address has left, and 4 at most, before it reports them to the store. So the
-# request of a single buyer, the common case, costs no write.
+# Before it reports to the store, an instance may grant 1/25 of the requests that an address has left, and at most 4. So the request of a
+# single buyer, the common case, costs no write.
 UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
 # An instance may leave one request of a user unreported if a record has counted it.
@@ -140,7 +140,7 @@ CountedBy = Literal["user", "address"]
 class RateLimit(Struct, frozen=True):
     """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address.
 
-    `counts_bounded`: requests that a record bounds count for the user as well, because one user has many such records.
+    `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
     """
 
     name: str
@@ -156,11 +156,11 @@ SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up ha
 INVITE = RateLimit("invite")
 WEBHOOK = RateLimit("webhook")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
-MAIL = RateLimit("mail")  # counted for the e-mail address, not for the caller
+MAIL = RateLimit("mail")  # counted for the email address, not for the caller
 
 
 class RateLimited(ApiError):
-    """A user or an address has exceeded a limit. The details say which limit, for which of the two (`by`), and when to try again."""
+    """A user or an address (`by`) has exceeded a limit. The details name the limit and say when to try again."""
 
     code: ClassVar[str] = "rate_limited"
     status: ClassVar[int] = 429
@@ -168,10 +168,10 @@ class RateLimited(ApiError):
 
 
 class Attempt:
-    """A limited request while it is executed.
+    """A limited request during its execution.
 
-    The request sets `is_bounded` once it has changed a record that bounds how often this can be done. `charge` is for a record that counts
-    the request itself; None with rate limits off.
+    The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible. `charge` is for a record
+    that counts the request itself; None if rate limits are off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
@@ -186,7 +186,7 @@ class Attempt:
         return _refusal(self.limit, self._user, "user", self._address)
 
     def begin(self, by_address: Counter | None) -> None:
-        """Count the request for its address. Raises RateLimited if a limit is exceeded, to this instance's knowledge or the store's."""
+        """Count the request for its address. Raises RateLimited if this instance or the store knows that a limit is exceeded."""
         assert self._user is not None
         if by_address is not None and by_address.wait() > 0:
             raise _refusal(self.limit, by_address, "address", self._address)
@@ -197,7 +197,7 @@ class Attempt:
             raise _refusal(self.limit, by_address, "address", self._address)
 
     def end(self, error: Exception | None) -> None:
-        """Count the request for its user, unless it is bounded. Raises RateLimited, but never if that would hide an outcome."""
+        """Count the request for its user, unless it is bounded. Raises RateLimited, but never if that would hide a failure or a change."""
         if self._user is None or isinstance(error, RateLimited):
             return
         if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
@@ -235,9 +235,9 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     """Limit the block; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
     A limit that this instance knows to be exceeded is refused before the block. The request counts for its address at once, and for its
-    user when the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, the request is refused,
-    which replaces the block's own refusal or repeated reply. If the store is unavailable, the request passes, because it needs the same
-    store itself.
+    user when the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, RateLimited replaces the
+    block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed something. If the store
+    is unavailable, the request passes uncounted, because it needs the same store itself.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -274,7 +274,7 @@ def source_network(request: RequestContext) -> str | None:
 
 
 def source_address(request: RequestContext) -> Address | None:
-    """Return the address of the caller, or of the viewer behind the CDN; None if it is unknown."""
+    """Return the address of the caller, or of the viewer if the request came through the CDN; None if it is unknown."""
     try:
         address = ip_address(source_addresses.source_address(request.chalice_request) or "")
     except ValueError:
@@ -288,12 +288,12 @@ def _counted_network(address: Address) -> str:
 
 
 def _logged_network(address: Address) -> str:
-    """A network of many users, which may be logged. A hash would not hide an IPv4 address: there are only 4 billion to try."""
+    """A network of many users, which is safe to log. A hash would not hide an IPv4 address: there are only 4 billion to try."""
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
-    """The counter's id: an HMAC, so that the table identifies nobody and ids have a fixed length, whatever ids a caller invents."""
+    """The counter's id: an HMAC, so that the table identifies nobody, and ids have a fixed length whatever user id a caller sends."""
     message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
     return hmac.digest(secret_settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 

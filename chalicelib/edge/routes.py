@@ -1,4 +1,4 @@
-"""The decorator of every route, which turns Chalice's request into a RequestContext and a handler's Reply into Chalice's response.
+"""The decorator of every route. It turns Chalice's request into a RequestContext, and a handler's Reply into Chalice's response.
 
 The decorator takes care of access, request ids, body limits, decoding, errors, CORS, ETag and gzip. The OpenAPI document is generated from
 the decorator's arguments and the handler's annotations:
@@ -88,7 +88,7 @@ class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
 class RequestContext:
     """A request as handlers see it; `now` is the time of the request in epoch seconds.
 
-    `is_repeatable`: the request has an Idempotency-Key, so sending it again does nothing twice.
+    `is_repeatable`: the request has an Idempotency-Key, so it can be sent again without doing anything twice.
     """
 
     __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")
@@ -158,10 +158,10 @@ def route(
 ) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
     """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. `access` is checked first.
 
-    Path parameters are ids: an id that cannot exist is a 404, and the handler is not called. A parameter `body` receives the JSON body as
-    an instance of its type, a msgspec Struct (or its default, if it has one and the body is empty), and `query` the query parameters. With
-    `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read refuse unknown query parameters, even
-    if they take none. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
+    Path parameters are ids: for an id that cannot exist, the reply is 404 and the handler is not called. A parameter `body` receives the
+    JSON body as an instance of its type, a msgspec Struct (or its default, if it has one and the body is empty), and `query` the query
+    parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read refuse unknown query
+    parameters, even if they take none. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
 
     Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """

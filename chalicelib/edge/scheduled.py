@@ -10,13 +10,13 @@ from chalice.app import Blueprint, Rate
 from chalicelib.foundation import clock, deadline, ids, log
 
 Report = dict[str, Any]
-INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; all jobs are known once `app` is loaded
+INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; complete once `app` is imported
 
 
 def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
-    The report is logged as `<name>.done`. The job has a deadline, shortly before Lambda would end it. The outcome is recorded for admins
+    The report is logged as `<name>.done`. The job has a deadline, shortly before Lambda would end it. The result is recorded for admins
     (`job_runs`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
     INTERVALS[name] = minutes * 60
@@ -48,8 +48,9 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
     return wrap
 
 
-# Time that requests and jobs leave before Lambda ends them. It covers the longest call that can begin just before the deadline, to the
-# store (connecting and waiting for the answer have a timeout each) or to Secrets Manager. The rest is for the reply.
+# The time between the deadline of a request or job and the moment when Lambda ends it. It covers the longest call that can begin just
+# before the deadline, to the store (which has one timeout for connecting and one for the answer) or to Secrets Manager. The rest is for the
+# reply.
 RESERVE_SECONDS = 5
 
 

@@ -1,11 +1,11 @@
 """The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs.
 
-These writes are uncounted (`effects`), because no caller asked for them.
+`effects` does not count these writes, because no caller asked for them.
 
 | table | id | content |
 | --- | --- | --- |
 | `idempotency` | hash of user, method, path and key | the first reply, or the lock of a request that is still running |
-| `rate-limits` | HMAC of limit, user or address | the counter of a limit |
+| `rate-limits` | HMAC of the limit and the user or address | the counter of a limit |
 | `job-runs` | name of the job | its last run |
 """
 
@@ -58,7 +58,7 @@ class RateLimitRow(dynamo.Table):
 
 
 class JobRunRow(dynamo.Table):
-    """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` are of the last success."""
+    """The last run of a scheduled job. `error` is absent after a success; `report` (JSON) and `succeeded_at` belong to the last success."""
 
     feature = "job-runs"
     contents = "The last run of each scheduled job, and its last report."
@@ -76,7 +76,7 @@ class JobRunRow(dynamo.Table):
 
 
 class CountResult(Struct, frozen=True):
-    """Whether a request was counted, and the counter's `tat` afterwards; 0 if there is no counter."""
+    """Whether a request was counted, and the counter's `tat` afterwards (0 if there is no counter)."""
 
     granted: bool
     tat: int
@@ -84,7 +84,7 @@ class CountResult(Struct, frozen=True):
 
 @effects.uncounted()
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
-    """Write the first use of a key. Returns None on success, otherwise the existing use, which has not expired."""
+    """Write the first use of a key. Returns None on success, otherwise the stored use, which has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else IdempotencyRow.from_raw_data(existing)

@@ -1,4 +1,4 @@
-"""Descriptions in words of the values that a type allows, for messages about settings and fields of the bootstrap file."""
+"""Describe in words the values that a type allows, for messages about settings and fields of the bootstrap file."""
 
 from typing import Any
 

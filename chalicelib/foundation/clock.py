@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MIN_YEAR, MAX_YEAR = 1970, 9998  # one year below Python's last, so that any offset and any last day can be added
+MIN_YEAR, MAX_YEAR = 1970, 9998  # one year before Python's last year, so that offsets and days can be added
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 
 # The type of times in JSON replies, as `iso` writes them.
@@ -59,7 +59,7 @@ def epoch_seconds(moment: datetime) -> int:
 
 @contextmanager
 def override(source: Callable[[], float]) -> Iterator[None]:
-    """Take the time, also `monotonic`, from `source` while the block runs, in all threads."""
+    """Take the time, including `monotonic`, from `source` while the block runs, in all threads."""
     global _source, _monotonic_source
     previous = _source, _monotonic_source
     _source = _monotonic_source = source

@@ -1,7 +1,7 @@
 """The deadline of the current request or job. Code checks it before it calls another service or waits.
 
-The edge sets a deadline for each request and job, before the time at which Lambda would end it without a reply. The deadline applies to the
-thread that set it; command lines and tests of single functions have none.
+The edge sets the deadline of each request and job to a time before Lambda would end it without a reply. The deadline also applies to the
+threads of `parallel`. Commands and tests of single functions have no deadline.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Tracks whether the current request may have changed something that matters to its caller, so that an error reply can say so.
 
-Callers `begin` a change before they send it, and `withdraw` it only if it was certainly refused. A lost answer is not a refusal: the change
-may have been made.
+Callers `begin` a change before they send it, and `withdraw` it only if it was certainly refused. A lost answer is not a refusal, because
+the change may have been made.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def observed() -> Iterator[None]:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Do not count the changes in the block, which no caller asked for: counters, locks and stored replies."""
+    """Do not count the block's changes, because no caller asked for them: counters, locks and stored replies."""
     token = _is_counting.set(False)
     try:
         yield
@@ -47,7 +47,7 @@ def uncounted() -> Iterator[None]:
 
 
 def begin() -> bool:
-    """Announce a change before it is sent. Returns whether it counts; if it does and is certainly refused, `withdraw` it."""
+    """Count a change before it is sent. Returns whether it was counted; if so, `withdraw` it if it is certainly refused."""
     scope = _scope.get()
     if scope is None or not _is_counting.get():
         return False

@@ -49,7 +49,7 @@ class CounterUpdate(Struct, frozen=True):
 
 
 class Charge(Struct, frozen=True):
-    """Requests for a write to count: it moves `tat` forward by `step`, unless `tat` is already later than `max_tat`."""
+    """Requests that a write counts: the write moves `tat` forward by `step`, unless `tat` is already later than `max_tat`."""
 
     now: int
     step: int
@@ -63,7 +63,8 @@ class Charge(Struct, frozen=True):
         returned item.
         """
         if expected_tat <= self.now:
-            # In the past: of two concurrent first requests only one may start from now, or the other would not be counted.
+            # In the past: if two concurrent first requests both started from now, only one would be counted, so the condition admits only
+            # one.
             condition = f"(attribute_not_exists({name}) OR {name} <= :now)"
             return CounterUpdate({name: self.now + self.step}, {}, condition, {"now": self.now})
         # In the future: adding to a time in the past would grant more than a full budget after a pause.

@@ -1,4 +1,4 @@
-"""The use of an Idempotency-Key, which is stored with the resource that the request created, to recognize repeated requests."""
+"""The use of an Idempotency-Key. It is stored with the resource that the request created or changed, to recognize repeated requests."""
 
 from typing import ClassVar
 

@@ -9,8 +9,8 @@ from ulid import ULID
 
 from chalicelib.foundation import clock
 
-# The form of all ids that callers send: ids of events and tiers (bootstrap files have the same rule, up to 100 characters), our own ids
-# (ULIDs, with a number for tickets), and ids of findings, which append one of Stripe's ids, 255 characters at most, to their kind.
+# The form of all ids that callers send: ids of events and tiers (bootstrap files allow up to 100 characters), our own ids (ULIDs; ticket
+# ids add a number), and ids of findings, which consist of a kind and one of Stripe's ids (at most 255 characters).
 FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 _PATTERN = re.compile(FORM)
 
@@ -35,7 +35,7 @@ def new_id() -> str:
 
 
 def lowest_id(second: int) -> str:
-    """Return the lowest id that `new_id` can return in this epoch second, which is greater than all earlier ids."""
+    """Return the lowest id that `new_id` can return in this epoch second. It is greater than all earlier ids."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))
 
 

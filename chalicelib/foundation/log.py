@@ -105,7 +105,7 @@ _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", de
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
 
-# Counted on every cached read. They wait for a line that is written anyway, because each line has a cost.
+# Counters that change on every cached read. Each line has a cost, so these counters wait for a line that is written anyway.
 _CARRIED_ALONG = frozenset({"cache_hit"})
 _carried: Memory[str, float] = Memory()
 
@@ -151,7 +151,7 @@ def count(name: str, amount: float = 1) -> None:
     if name not in COUNTERS:
         raise KeyError(name)
     pending = _pending.get()
-    with _totals.lock:  # for the threads of the local runtime, and of a request or job, which share `pending`
+    with _totals.lock:  # for the threads of the local runtime, and of one request or job, which share `pending`
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
         waiting = _carried.entries if name in _CARRIED_ALONG else pending
         if waiting is not None:
@@ -159,7 +159,7 @@ def count(name: str, amount: float = 1) -> None:
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
-    """Set a gauge; `name` is a key of GAUGES. EMF gets the highest value of a request, without labels, as each would cost a metric."""
+    """Set a gauge; `name` is a key of GAUGES. EMF gets a request's highest value, without labels: each label would cost a metric."""
     names = GAUGES[name][1]
     _gauges.entries[name, tuple(labels[label] for label in names)] = value
     pending = _pending.get()
@@ -223,5 +223,5 @@ def _emit(values: dict[str, float]) -> None:
 def _stage() -> str:
     try:
         return settings.current().stage
-    except settings.SettingsError:  # which the reply reports
+    except settings.SettingsError:  # the handler reports the wrong settings in its reply
         return "unknown"

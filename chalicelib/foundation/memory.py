@@ -1,6 +1,6 @@
-"""Everything that an instance remembers from one request to the next: every cache and every hint is a `Memory`, registered here.
+"""Everything that an instance remembers from one request to the next. Every cache and every hint is a `Memory`, registered here.
 
-An instance that is new, or has forgotten everything, works as well as any other, only slower: no entry is the only copy of its data.
+No entry is the only copy of its data, so an instance that is new or has forgotten everything works correctly, only more slowly.
 """
 
 from collections.abc import Hashable

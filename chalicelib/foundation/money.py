@@ -11,7 +11,7 @@ from msgspec import Meta
 from chalicelib.foundation.errors import InvalidInput
 
 MAX_PRICE_CENTS = 100_000_000
-USUAL_DIGITS = 2  # for currencies without digits in ISO 4217
+USUAL_DIGITS = 2  # for currencies for which ISO 4217 defines no digits
 
 Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], description="Minor units of the currency; 0 is free.")]
 Currency = Annotated[
@@ -35,7 +35,7 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
 
 
 def to_major_units(cents: int, currency: str) -> float:
-    """Convert an amount to major units, as a number with the exact digits when it is written as JSON."""
+    """Convert an amount to major units, as a number that has the exact digits when written as JSON."""
     return float(cents / 10 ** digits(currency))
 
 

@@ -1,4 +1,4 @@
-"""Parallel calls to the store: one after the other, calls of 5 ms each would soon take seconds."""
+"""Parallel calls to the store. Made one after the other, calls of 5 ms each would soon take seconds."""
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -6,7 +6,7 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 MAX_THREADS = 32  # the client of the store has 64 connections
-FEW = 1  # up to this number of calls need no threads; simulations raise it, because they cannot schedule threads
+FEW = 1  # up to this number of calls run without threads; simulations raise it, because they cannot schedule threads
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -1,7 +1,7 @@
 """AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have been done.
 
-botocore's events report when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3 and
-PynamoDB alike.
+It uses botocore's events, which boto3 and PynamoDB both emit: a call begins, an attempt is sent, an attempt is answered, a call might be
+repeated.
 """
 
 from functools import lru_cache
@@ -14,12 +14,12 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from chalicelib.foundation import deadline, effects
 
-# No attempt begins with less time left. An attempt may take longer, up to the client's timeouts; the edge keeps a reserve for that.
+# No attempt begins with less time left than this. An attempt may take longer, up to the client's timeouts; the edge reserves time for that.
 MIN_SECONDS = 0.5
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 
-_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False as long as all of its attempts were refused
+_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False until an attempt was not refused
 _creating = Lock()
 
 
@@ -64,10 +64,10 @@ def _require_time(**_: Any) -> None:
 
 
 def _has_time_to_repeat(attempts: int, caught_exception: Exception | None = None, **_: Any) -> bool | None:
-    """Return False, so that botocore does not repeat the call, if it might wait beyond the deadline; None leaves it to botocore's rules.
+    """Return False, so that botocore does not repeat the call, if the wait might exceed the deadline; None leaves the decision to botocore.
 
-    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds. Some versions of botocore take
-    False for a wait of 0 seconds and begin one more attempt, which DeadlineExceeded ends.
+    In botocore's standard mode, the wait before attempt n + 1 is a random time from 0 to 2 ** (n - 1) seconds. Some versions of botocore
+    treat False as a wait of 0 seconds and begin one more attempt, which DeadlineExceeded ends.
     """
     if isinstance(caught_exception, deadline.DeadlineExceeded):
         raise caught_exception
@@ -93,6 +93,6 @@ def _is_refused(response: dict[str, Any] | None, error: Exception | None) -> boo
     """Whether an attempt certainly had no effect: DynamoDB refused it, or it never arrived."""
     if response is None:
         return isinstance(error, ConnectTimeoutError | EndpointConnectionError | deadline.DeadlineExceeded)
-    # While the transaction is in progress, an earlier attempt is being executed.
+    # TransactionInProgressException is no refusal: it means that an earlier attempt is still being executed.
     in_progress = response.get("Error", {}).get("Code") == "TransactionInProgressException"
     return bool(400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not in_progress)

@@ -1,7 +1,7 @@
 """Secret settings, from the environment or, if they are not set there, from Secrets Manager.
 
-Values from Secrets Manager are cached for five minutes. If it does not respond then, the last values are used until it does.
-The value of a secret is never logged and never part of an error.
+Values from Secrets Manager are cached for five minutes. If Secrets Manager does not respond after that, the last values are used until it
+does. The value of a secret is never logged and never part of an error.
 """
 
 import hmac
@@ -19,7 +19,7 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
 
 MAX_AGE_SECONDS = 300
-# Time from a failed call to the next one: while Secrets Manager is down, not every request should wait for its timeouts.
+# Time from a failed call to the next one, so that not every request waits for timeouts while Secrets Manager is down.
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
@@ -69,7 +69,7 @@ def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
 
 
 def check_secrets(values: msgspec.Struct | None = None) -> None:
-    """Check the length and kind of all secrets, so that a wrong secret shows at the start and not at the first payment.
+    """Check the length and kind of all secrets, so that a wrong secret is found at the start and not at the first payment.
 
     Secrets that are not in the environment are taken from `values`. Raises SettingsError, which never repeats a value.
     """

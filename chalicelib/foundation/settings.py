@@ -20,7 +20,7 @@ Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
-# The payment providers with books of their own. Each is a module of `chalicelib/payments/providers/`.
+# The external payment providers, whose books are compared with ours. Each is a module of `chalicelib/payments/providers/`.
 ExternalProviderName = Literal["stripe"]
 # Each payment is opened by one call to its provider and verified by another.
 PROVIDER_CALLS_PER_PAYMENT = 2
@@ -44,7 +44,7 @@ def _says(description: str) -> Meta:
 
 
 def _secret(*beginnings: str) -> Meta:
-    """Mark a setting as a secret, which Secrets Manager may have too. Its value has one of the `beginnings`, if there are any."""
+    """Mark a setting as a secret, which can also be set in Secrets Manager. Its value has one of the `beginnings`, if there are any."""
     return Meta(extra={"beginnings": beginnings})
 
 
@@ -285,7 +285,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def provider_namespace(self) -> str:
-        """The mark of our payments at providers, where every shop on an account receives the webhooks of all shops on that account."""
+        """The mark of our payments at providers. It is needed because each shop gets the webhooks of all shops that share an account."""
         return self.stripe_namespace or self.stage
 
 
@@ -351,7 +351,7 @@ def _check_production(settings: Settings) -> None:
 
 
 def addons_of_process() -> tuple[str, ...]:
-    """Return the names of the add-ons that are on in this process: alone among the settings, read while `app` is imported."""
+    """Return the names of the add-ons that are on in this process. This is the only setting that is read while `app` is imported."""
     variable = f"{PREFIX}ADDONS"
     return read({variable: os.environ.get(variable, "all")}).addon_names
 

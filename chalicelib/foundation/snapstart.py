@@ -1,4 +1,4 @@
-"""Lambda SnapStart: many instances start from one snapshot of the memory, so each renews the state that must differ.
+"""Lambda SnapStart: many instances start from one snapshot of the memory, so each instance renews the state that must differ.
 
 That state is the seed of `random`, which Python sets at import: without a new seed, all instances would try the same shards in the same
 order and wait equally long. Ids and nonces come from the system's random numbers, which Lambda keeps different. Caches are emptied too,
@@ -13,7 +13,7 @@ from chalicelib.foundation import memory
 def register_renewal() -> None:
     """Ask Lambda to call `renew` in each instance that starts from a snapshot. Elsewhere this does nothing."""
     try:
-        # Part of Lambda's own runtime from Python 3.12 on. Without SnapStart it never calls the function.
+        # This module is part of Lambda's runtime from Python 3.12 on. Without SnapStart, the runtime never calls the function.
         from snapshot_restore_py import register_after_restore
     except ImportError:
         return

@@ -1,4 +1,4 @@
-"""Mail over HTTP: the webhook for the reports of Amazon SES, the unsubscribe page, and the release of suppressed addresses."""
+"""Email routes: the webhook for reports from Amazon SES, the unsubscribe page, and the release of suppressed addresses."""
 
 from typing import Annotated
 
@@ -28,13 +28,13 @@ def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
 
 
 class UnsubscribeQuery(Struct, forbid_unknown_fields=True, frozen=True):
-    """`token` is the token from the link in the mail."""
+    """`token` is the token from the link in the email."""
 
     token: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
-    """An address that gets no mails, because a mail to it bounced permanently or its reader complained."""
+    """An address that gets no emails, because an email to it bounced permanently or its reader complained."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 
@@ -52,7 +52,7 @@ def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> R
     bp, "POST", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",)
 )
 def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done | str]:
-    """Unsubscribe from mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058).
+    """Unsubscribe from emails about a waitlist offer, with the link in such an email. Email programs call this route (RFC 8058).
 
     Returns an HTML page if the request accepts HTML, as browsers do, and otherwise a JSON message.
     """
@@ -66,7 +66,7 @@ def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done 
 
 @route(bp, "POST", "/admin/suppressed-addresses/release", access="admin", errors=(NotSuppressed,))
 def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[Done]:
-    """Allow mails to a suppressed address again."""
+    """Allow emails to a suppressed address again."""
     from chalicelib.notifications import ses_reports
 
     ses_reports.release_address(body.email, request.require_user().user_id, request.now)

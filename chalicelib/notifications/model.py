@@ -1,4 +1,4 @@
-"""Mails and notifications: a notification is one mail to one user about one change, with its status."""
+"""Emails and notifications. A notification is one email to one user about one change, with its status."""
 
 from typing import ClassVar, Literal
 
@@ -7,7 +7,8 @@ from msgspec import Struct
 from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# `sent`: accepted by the provider. `dropped`: no address, or the mail had become moot. `failed`: given up, or rejected after acceptance.
+# `sent`: accepted by the provider. `dropped`: the user has no address, or the email was no longer needed. `failed`: given up, or rejected
+# after acceptance.
 NotificationStatus = Literal["queued", "sent", "delivered", "bounced", "complained", "suppressed", "failed", "dropped"]
 Problem = Literal["bounced", "complained", "suppressed", "failed"]
 PROBLEMS: tuple[Problem, ...] = ("bounced", "complained", "suppressed", "failed")
@@ -16,7 +17,7 @@ Fact = str | int
 
 
 class Attachment(Struct, frozen=True):
-    """A file in a mail. A file with a `content_id` appears in the HTML, which refers to it as `cid:<content id>`."""
+    """A file in an email. A file with a `content_id` appears in the HTML, which refers to the file as `cid:<content id>`."""
 
     name: str
     media_type: str
@@ -25,9 +26,10 @@ class Attachment(Struct, frozen=True):
 
 
 class MailMessage(Struct, frozen=True):
-    """A mail to one address, with the same content as plain text and as HTML. `kind` is all that logs contain of the mail.
+    """An email to one address, with the same content as plain text and as HTML. Logs contain nothing of the email but its `kind`.
 
-    `notification_id` is the id of its notification. The Message-ID is derived from it, so that a repeated mail can be recognised.
+    `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
+    recognized.
     """
 
     kind: str
@@ -41,7 +43,7 @@ class MailMessage(Struct, frozen=True):
 
 
 class EncodedMail(Struct, frozen=True):
-    """A mail in the form that providers accept. `raw` is an RFC 5322 message. `sender` and `to` are bare addresses."""
+    """An email in the form that providers accept. `raw` is an RFC 5322 message. `sender` and `to` are bare addresses."""
 
     sender: str
     to: str
@@ -50,11 +52,12 @@ class EncodedMail(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True, kw_only=True):
-    """A mail that the user `user_id` is to get. Times are epoch seconds.
+    """An email to be sent to the user `user_id`. Times are epoch seconds.
 
-    `subject_id` is the id of its subject: a purchase, a ticket or a waitlist entry. `facts` are the other values that its text needs; they
-    contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt first moves `next_at`. `due_at` is the planned
-    time; a notification still queued after that is late. `failure` is the reason why the last attempt failed.
+    `subject_id` is the id of what the email is about: a purchase, a ticket or a waitlist entry. `facts` are the other values that its text
+    needs; they contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt begins by moving `next_at` into the
+    future. `due_at` is the planned time; a notification still queued after that is late. `failure` is the reason why the last attempt
+    failed.
     """
 
     id: str
@@ -101,5 +104,5 @@ class SnsRefused(ApiError):
 
 
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:
-    """The id of a notification: the same for the same change, however often it is reported. `kind` and `version` contain no dot."""
+    """The id of a notification: the same for the same change, even if reported repeatedly. `kind` and `version` contain no dot."""
     return f"{kind}.{subject_id}.{version}"

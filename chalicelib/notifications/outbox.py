@@ -1,4 +1,4 @@
-"""The outbox: the notifications to be sent by mail, and their encoding as mail messages. `delivery` sends them."""
+"""The outbox: the queued notifications, and the encoding of emails as messages. `delivery` sends the notifications."""
 
 from email import policy
 from email.message import EmailMessage, MIMEPart
@@ -81,7 +81,7 @@ def get_notification(wanted_id: str) -> Notification:
 
 
 def resend_notification(notification: Notification, actor: str, now: int) -> Notification:
-    """Queue a notification again, audited. Returns it. Raises NotResendable if it is already queued, or changed at the same time."""
+    """Queue a notification again, with an audit entry, and return it. Raises NotResendable if it is queued or has just changed."""
     if notification.status == "queued":
         raise NotResendable(message_id=notification.id)
     details = {"message_id": notification.id, "status": notification.status}
@@ -93,11 +93,11 @@ def resend_notification(notification: Notification, actor: str, now: int) -> Not
     return get_notification(notification.id)
 
 
-# Encoding as RFC 5322 messages, with the header that RFC 3834 requires of automatic mail.
+# Encode emails as RFC 5322 messages, with the header that RFC 3834 requires for automatic emails.
 
 
 def encode_mail(message: MailMessage) -> EncodedMail:
-    """Encode a mail for a provider, with the sender from the settings."""
+    """Encode an email for a provider, with the sender from the settings."""
     sender = settings.current().mail_from
     address = parseaddr(sender)[1]
     mail = EmailMessage(policy=policy.SMTP)
@@ -125,7 +125,7 @@ def encode_mail(message: MailMessage) -> EncodedMail:
 
 
 def _message_id(message: MailMessage, domain: str) -> str:
-    """The Message-ID, equal for all mails of one notification: many mail programs show a mail that was sent twice only once."""
+    """The Message-ID, equal for all emails of one notification, so that many email programs show an email that was sent twice only once."""
     if message.notification_id is None:
         return make_msgid(domain=domain)
     return f"<{sha256(message.notification_id.encode()).hexdigest()[:32]}@{domain}>"

@@ -1,4 +1,4 @@
-"""The mail providers, SES and SMTP, and the choice between them by the settings."""
+"""The mail providers SES and SMTP. The settings choose between them."""
 
 from functools import lru_cache
 from typing import Any, Protocol
@@ -16,23 +16,23 @@ from chalicelib.notifications.model import EncodedMail
 
 
 class MailProvider(Protocol):
-    """A service that accepts mails for delivery."""
+    """A service that accepts emails for delivery."""
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand a mail over. Returns the provider's id of the mail, or None. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand over an email. Returns the provider's id of the email, or None. Raises MailRefused, ProviderBusy or MailFailed."""
         ...
 
 
 class MailFailed(Exception):
-    """The provider did not accept the mail, or did not answer. A later attempt may succeed. The text contains no address."""
+    """The provider did not accept the email, or did not answer. A later attempt may succeed. The exception's text contains no address."""
 
 
 class ProviderBusy(MailFailed):
-    """The provider accepts no mails at the moment: its limit is reached, or sending is suspended or paused."""
+    """The provider accepts no emails at the moment: its limit is reached, or sending is suspended or paused."""
 
 
 class MailRefused(MailFailed):
-    """The provider rejected this mail permanently."""
+    """The provider rejected this email permanently."""
 
 
 def find_provider() -> MailProvider | None:
@@ -52,7 +52,7 @@ def ses_client() -> Any:
 
 @lru_cache(maxsize=4)
 def _ses_client(region: str) -> Any:
-    # No retries by botocore: an attempt whose answer was lost may have sent the mail, and the outbox retries anyway.
+    # No retries by botocore: an attempt whose answer was lost may have sent the email, and the outbox retries anyway.
     config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     created = sdk_calls.create_client("sesv2", region, config)
     sdk_calls.keep_deadline(created, "sesv2")
@@ -67,14 +67,14 @@ _BUSY = frozenset(
 )
 _REFUSED = frozenset({"BadRequestException", "MessageRejected"})
 
-NOTIFICATION_TAG = "notification"  # SES repeats its value in its reports about the mail
+NOTIFICATION_TAG = "notification"  # SES repeats the tag's value in its reports about the email
 
 
 class SesProvider:
-    """Amazon SES in the region of the stage. The configuration set from the settings tells SES where to report on mails."""
+    """Amazon SES in the region of the stage. The configuration set from the settings tells SES where to send its reports about emails."""
 
     def send(self, mail: EncodedMail) -> str:
-        """Hand a mail over. Returns its id at SES. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand over an email. Returns the email's id at SES. Raises MailRefused, ProviderBusy or MailFailed."""
         arguments: dict[str, Any] = {
             "FromEmailAddress": mail.sender,
             "Destination": {"ToAddresses": [mail.to]},
@@ -99,7 +99,7 @@ class SesProvider:
 
 DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 TIMEOUT_SECONDS = 5
-PERMANENT = 500  # SMTP codes from this one on are permanent failures: a retry is of no use
+PERMANENT = 500  # SMTP codes of 500 or more are permanent failures: a retry is useless
 
 
 class SmtpServer(Struct, frozen=True):
@@ -112,7 +112,7 @@ class SmtpServer(Struct, frozen=True):
     password: str
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand a mail over. Returns None, because SMTP gives no id.
+        """Hand over an email. Returns None, because SMTP gives no id.
 
         Raises MailRefused if the server rejects the recipient or the content permanently, and otherwise MailFailed.
         """

@@ -1,7 +1,7 @@
-"""Immediate mails, sent within the request: for mails that a user waits for and can request again, such as links.
+"""Immediate emails, sent within the request: emails that a user waits for and can request again, such as links.
 
-Mails about changes go through the outbox instead (`outbox`, `delivery`). Both use the same templates, and neither is sent to a suppressed
-address.
+Emails about changes go through the outbox instead (`outbox`, `delivery`). Both kinds use the same templates, and neither is sent to a
+suppressed address.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from chalicelib.notifications.providers import MailFailed
 
 
 class MailDraft(Struct, frozen=True):
-    """A mail of a `kind`, with the values that its template needs. The text is rendered only when the mail is sent."""
+    """An email of a `kind`, with the values that its template needs. The text is rendered only when the email is sent."""
 
     kind: str
     to: str
@@ -26,7 +26,7 @@ class MailDraft(Struct, frozen=True):
     values: Mapping[str, Any]
 
     def compose(self) -> MailMessage:
-        from chalicelib.notifications import templates  # few requests send mails
+        from chalicelib.notifications import templates  # few requests send emails
 
         shop = parseaddr(settings.current().mail_from)[0] or "Fairgate"
         mail = templates.render(self.kind, self.language, {"shop": shop, **self.values})
@@ -34,12 +34,12 @@ class MailDraft(Struct, frozen=True):
 
 
 def send(draft: MailDraft) -> bool:
-    """Send a mail. Returns False and logs the reason if the mail was not sent. Raises SettingsError for a malformed setting."""
+    """Send an email. Returns False and logs the reason if the email was not sent. Raises SettingsError for a malformed setting."""
     provider = providers.find_provider()
     if provider is None:
         log.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
         return False
-    from chalicelib.notifications import outbox, ses_reports  # few requests send mails
+    from chalicelib.notifications import outbox, ses_reports  # few requests send emails
 
     if ses_reports.is_suppressed(draft.to):
         log.count("mails_suppressed")

@@ -1,4 +1,4 @@
-"""The reports of SES about mails (delivered, bounced, rejected, complained about), which arrive by SNS, and the suppressed addresses."""
+"""SES's reports about emails (delivered, bounced, rejected, complained about), which arrive by SNS, and the suppressed addresses."""
 
 import binascii
 import hmac
@@ -23,7 +23,8 @@ from chalicelib.notifications.providers import NOTIFICATION_TAG
 
 Outcome = Literal["delivered", "bounced", "rejected", "complained"]
 
-# Reports arrive in any order and repeatedly, so each outcome replaces only weaker ones. A report may even arrive before `sent` is written.
+# Reports arrive in any order and repeatedly, so each outcome replaces only the statuses listed here. A report may even arrive before `sent`
+# is written.
 _EARLIER: dict[Outcome, tuple[NotificationStatus, ...]] = {
     "delivered": ("queued", "sent"),
     "rejected": ("queued", "sent"),
@@ -39,26 +40,26 @@ class Recipient(Struct, frozen=True, rename="camel"):
 
 
 class Bounce(Struct, frozen=True, rename="camel"):
-    """A bounced mail. `bounce_type` is `Permanent`, `Transient` or `Undetermined`."""
+    """A bounced email. `bounce_type` is `Permanent`, `Transient` or `Undetermined`."""
 
     bounce_type: str
     bounced_recipients: list[Recipient]
 
 
 class Complaint(Struct, frozen=True, rename="camel"):
-    """A complaint: a recipient marked the mail as unwanted."""
+    """A complaint: a recipient marked the email as unwanted."""
 
     complained_recipients: list[Recipient]
 
 
 class ReportedMail(Struct, frozen=True):
-    """The mail of a report. `tags` are the tags with which it was sent."""
+    """The email of a report. `tags` are the tags with which the email was sent."""
 
     tags: dict[str, list[str]] = {}
 
 
 class SesReport(Struct, frozen=True, rename="camel"):
-    """A report of SES, as published by the event publishing of a configuration set."""
+    """A report of SES, in the format of a configuration set's event publishing."""
 
     event_type: str
     mail: ReportedMail
@@ -101,7 +102,7 @@ def _suppress(recipients: list[Recipient], reason: str, now: int) -> None:
 
 
 def _change(report: SesReport, outcome: Outcome, now: int) -> str:
-    """Write the reported status to the notification. Mails without a notification, such as links, are only counted."""
+    """Write the reported status to the notification. Emails without a notification, such as links, are only counted."""
     ids = report.mail.tags.get(NOTIFICATION_TAG, [])
     status: NotificationStatus = "failed" if outcome == "rejected" else outcome
     is_new = all(store.change_status(notification_id, status, _EARLIER[outcome], now) for notification_id in ids)
@@ -218,21 +219,21 @@ def _key(url: str) -> tuple[int, int]:
     return known
 
 
-# Suppressed addresses: a mail bounced permanently, or the owner complained. They are stored as keyed hashes only.
+# Suppressed addresses: an email bounced permanently, or the owner complained. Addresses are stored only as keyed hashes.
 
 
 def suppress(address: str, reason: str, now: int) -> None:
-    """Stop sending mails to an address. `reason` is `bounced` or `complained`."""
+    """Stop sending emails to an address. `reason` is `bounced` or `complained`."""
     store.put_suppressed(_digest(address), reason, now)
 
 
 def is_suppressed(address: str) -> bool:
-    """Return whether no mail may be sent to an address; strongly consistent."""
+    """Return whether an address may not get emails; strongly consistent."""
     return store.is_suppressed(_digest(address))
 
 
 def release_address(address: str, actor: str, now: int) -> None:
-    """Allow mails to an address again. The audit entry does not contain the address. Raises NotSuppressed."""
+    """Allow emails to an address again. The audit entry does not contain the address. Raises NotSuppressed."""
     entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
     try:
         dynamo.transact([store.delete_suppressed_item(_digest(address)), entry])

@@ -1,8 +1,8 @@
 """The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications older than RETENTION_SECONDS.
 
-The index `due` holds only queued notifications, by time, in LANES lanes, because one partition of an index takes 1,000 writes per second.
-The index `problem` holds only notifications that did not arrive; `event` holds all notifications of an event. All three hold only keys and
-times.
+The index `due` holds only queued notifications, by time. It has LANES lanes, because one partition of an index takes 1,000 writes per
+second. The index `problem` holds only notifications that did not arrive; `event` holds all notifications of an event. All three hold only
+keys and times.
 """
 
 from collections.abc import Iterable
@@ -147,7 +147,7 @@ def query_queued(until: int, limit: int) -> list[Due]:
 def list_event_notifications(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
     """List at most `limit` notifications about an event, the newest first, after the position `after`.
 
-    Returns them and the position for the next page, None at the end.
+    Returns the notifications, and the position for the next page, which is None at the end.
     """
     return _load_page(NotificationRow.event_index, event_id, limit, after)
 
@@ -158,7 +158,7 @@ def list_problem_notifications(problem: str, limit: int, after: str | None) -> t
 
 
 def claim(before: Notification, until: int, now: int) -> Notification | None:
-    """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if another run claimed or changed it first."""
+    """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if it has been claimed or changed meanwhile."""
     after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
     condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
     changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}

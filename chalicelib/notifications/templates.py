@@ -1,8 +1,9 @@
-"""The texts of mails, as Jinja2 templates: `templates/<language>/<kind>.jinja` is the one source for the plain text and the HTML.
+"""The texts of emails, as Jinja2 templates: `templates/<language>/<kind>.jinja` is the only source of both plain text and HTML.
 
 A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
 and `templates/html` render. Values are always escaped in HTML and contain neither line breaks nor control characters, so that a name cannot
-imitate a part of the mail. Each language of `edge.languages` is a folder with all kinds, and `words.jinja` for dates and amounts.
+imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja` for dates and
+amounts.
 """
 
 import re
@@ -27,7 +28,7 @@ _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe
 
 
 class RenderedMail(Struct, frozen=True):
-    """The rendered subject, plain text and HTML of a mail."""
+    """The rendered subject, plain text and HTML of an email."""
 
     subject: str
     text: str
@@ -35,7 +36,7 @@ class RenderedMail(Struct, frozen=True):
 
 
 def render(kind: str, language: Language, values: Mapping[str, Any]) -> RenderedMail:
-    """Render a kind of mail in a language. Raises jinja2.UndefinedError if the template needs a missing value."""
+    """Render an email of a kind in a language. Raises jinja2.UndefinedError if the template needs a missing value."""
     cleaned = {name: clean(value) for name, value in values.items()}
     text, html = (_render(form, kind, language, cleaned) for form in ("text", "html"))
     return RenderedMail(text[0], text[1], html[1])
@@ -53,7 +54,7 @@ def clean(value: Any) -> Any:
 
 
 def _render(form: Any, kind: str, language: str, values: dict[str, Any]) -> tuple[str, str]:
-    """Render one form of a mail. Returns (subject, full text)."""
+    """Render one form of an email. Returns (subject, full text)."""
     environment = _environment(form)
     words, parts = (environment.get_template(name).module for name in (f"{language}/words.jinja", "parts.jinja"))
     template = environment.get_template(f"{language}/{kind}.jinja")
@@ -79,7 +80,7 @@ def _macros(module: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _environment(form: Form) -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # few requests send mails
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # few requests send emails
 
     created = Environment(
         loader=FileSystemLoader([FOLDER / form, FOLDER]),

@@ -1,6 +1,6 @@
-"""One-click unsubscription from mails about a waitlist offer (RFC 8058): the reminder is not sent, and the offer stays valid.
+"""One-click unsubscription from emails about a waitlist offer (RFC 8058): the reminder is not sent, and the offer stays valid.
 
-No other mails have such a link: they are about something that the user has bought, or has just asked for.
+No other emails have such a link, because they are about something that the user has bought or has just requested.
 """
 
 import hmac
@@ -20,7 +20,7 @@ def new_token(offer_id: str) -> str:
 
 
 def mail_headers(offer_id: str) -> dict[str, str]:
-    """The mail headers that make mail programs show an unsubscribe button."""
+    """The headers that make email programs show an unsubscribe button."""
     url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={new_token(offer_id)}"
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 

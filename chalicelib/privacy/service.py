@@ -30,7 +30,7 @@ class PromoterHasEvents(ApiError):
 
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
-    """Return the data kept about a user, with at most `limit` purchases; with `before`, only purchases older than that purchase."""
+    """Return the data kept about a user, with at most `limit` purchases. With `before`, a purchase id, only older purchases."""
     account, promoter = accounts.find_account(identity.user_id), profiles.find_promoter(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
@@ -93,7 +93,7 @@ def _check_events(user_id: str, now: int) -> None:
 
 # Personal data that add-ons keep in their own tables.
 
-Found = list[tuple[Kept, Sequence[Any]]]  # the items read of each kind
+Found = list[tuple[Kept, Sequence[Any]]]  # the items that were read, by kind
 
 
 def read(user_id: str) -> Found:

@@ -1,4 +1,4 @@
-"""Promoters and event staff: permissions to see and change profiles and roles, and invitations."""
+"""Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
 from typing import ClassVar
 

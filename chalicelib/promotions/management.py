@@ -156,7 +156,7 @@ Key = tuple[str, str]  # event id, code
 
 
 def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
-    """Return the stored codes that an apply must compare: all bootstrap codes of these events, and API codes that the file declares too.
+    """Return the stored codes that an apply must compare: these events' bootstrap codes, and API codes that the file declares too.
 
     `event_ids` are all events that a file has ever named; an event that a later file leaves out stays in the catalog.
     """
@@ -167,7 +167,7 @@ def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Ma
 
 
 def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
-    """Return the declared code with the fields that only the store has: its stock, version and times of change."""
+    """Return the declared code with the fields that only the store has: stock, version, and times of creation and change."""
     return replace(
         declared,
         stock_id=stored.stock_id,
@@ -181,8 +181,8 @@ def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
 def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
     """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, also if another version is
-    served.
+    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, which may also mean that another
+    version is served.
     """
 
     def attempt() -> None:
@@ -203,7 +203,7 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
     """Delete a code that is no longer in the file, or deactivate it if it was used.
 
-    Raises PromoCodeChanging, also if another version is served.
+    Raises PromoCodeChanging, which may also mean that another version is served.
     """
 
     def attempt() -> None:

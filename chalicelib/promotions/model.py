@@ -38,7 +38,7 @@ def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Seq
 
 
 def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
-    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of the prices.
+    """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of prices.
 
     Each share is rounded down. The remaining units go to the shares with the largest fractions; ties go to the first.
     """
@@ -59,10 +59,11 @@ RETRY_SECONDS = 5
 
 
 class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A promo code of an event, in capitals. Times are epoch seconds: the first and the last second in which the code can be used.
+    """A promo code of an event; `code` is in capitals.
 
-    `discount_value` is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock of `max_total_uses` (null
-    for no limit) with the id `stock_id`, in `shards` shards. `package_ids` are the tiers that the code applies to; empty means all tiers.
+    Times are epoch seconds; `starts_at` and `expires_at` are the first and the last second in which the code can be used. `discount_value`
+    is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock of `max_total_uses` (null for no limit) with
+    the id `stock_id`, in `shards` shards. `package_ids` are the tiers that the code applies to; empty means all tiers.
     `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes of the code.
     """
 
@@ -182,7 +183,7 @@ class PromoCodeBusy(ApiError):
         super().__init__(retry_after_seconds=RETRY_SECONDS)
 
 
-# The errors with which a purchase may be refused the use of a code.
+# The errors that a purchase can get when it uses a code.
 USE_ERRORS: tuple[type[ApiError], ...] = (
     PromoCodeInvalid,
     PromoCodeExpired,

@@ -1,4 +1,4 @@
-"""Find promo codes, and write each together with the stock of its uses, so that the capacity of the stock always matches the code.
+"""Find promo codes, and write each code together with the stock of its uses, so that the stock's capacity always matches the code.
 
 Managers and the bootstrap file change codes through `management`.
 """
@@ -86,14 +86,14 @@ def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[
     uses = with_uses(before).uses
     if uses.sold or uses.held:
         return change_code(before, replace(before, is_active=False), actor, now, conditions), False
-    shards = inventory.delete_shard_items(before.stock_id, before.shards)  # fails if somebody uses the code meanwhile
+    shards = inventory.delete_shard_items(before.stock_id, before.shards)  # the transaction fails if somebody uses the code in the meantime
     entry = _audit_item(before, "promo_code.deleted", actor, now, None)
     dynamo.transact([*conditions, _delete_item(before), *shards, entry])
     return before, True
 
 
 def retry_conflicts(attempt: Callable[[], T]) -> T:
-    """Call `attempt` again while it conflicts with other changes of the code or its stock. Raises PromoCodeChanging if all attempts do."""
+    """Call `attempt` again while it conflicts with other changes of the code or its stock. Raises PromoCodeChanging after too many."""
     for number in range(MAX_ATTEMPTS):
         if number:
             deadline.wait(random.uniform(*PAUSE_SECONDS) * number)

@@ -63,7 +63,7 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and its discount. The other fields of an invalid code are null, except the reason if there is one."""
+    """Whether a code can be used now, and its discount. For an invalid code, the fields after `reason` are null, as `reason` may be."""
 
     code: str
     valid: bool
@@ -126,7 +126,7 @@ def _minimum_total(promo_code: PromoCode) -> float | None:
     return None if minimum is None else to_major_units(minimum, promo_code.currency)
 
 
-# Bodies that create and change promo codes, and their conversion to values of the model.
+# Bodies that create and change promo codes, and the conversion of these bodies to values of the model.
 
 MAX_PERCENTAGE = 100
 

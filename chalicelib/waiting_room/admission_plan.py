@@ -1,6 +1,6 @@
 """The admission plan: how many buyers are admitted at any second, computed from a short list of segments.
 
-Admitting a wave writes nothing. A pause, a resume, a new rate or letting buyers in at once appends a segment. Each segment starts from
+Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers immediately appends a segment. Each segment starts from
 the number admitted before it, so no admitted buyer is sent back. web/waiting-room.js computes the same.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-# The size of a wave is decided in this period before its admission: late, so that the figures are recent, but early enough for the change
-# to be in the store when the wave is admitted. Otherwise some buyers who saw that they were admitted would have to wait again.
+# The size of a wave is decided in this period before its admission: late enough for recent figures, but early enough for the change to be
+# in the store when the wave is admitted. Otherwise some buyers who saw that they were admitted would have to wait again.
 RESIZE_FIRST_SECONDS = 5
 RESIZE_LAST_SECONDS = 2
 
@@ -98,7 +98,7 @@ def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -
 
 
 def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
-    """The number of seconds between `start` and `now` in which the room was not paused. Only these use up a pass."""
+    """The number of seconds between `start` and `now` in which the room was not paused. Only these seconds use up a pass."""
     total = 0
     for index, segment in enumerate(segments):
         end = segments[index + 1].since if index + 1 < len(segments) else now
@@ -132,7 +132,7 @@ def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
 
 
 def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
-    """The plan with at most one wave admitted beyond the `total` arrivals, or None if the plan already satisfies this.
+    """The plan with at most one wave admitted beyond the `total` arrivals, or None if the plan already satisfies this limit.
 
     Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be admitted all at once.
     If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
@@ -152,7 +152,7 @@ def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> 
 def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
     """The second in which the next wave is admitted; None before the opening and while paused.
 
-    It depends on the plan alone, so it identifies the same wave for all instances, whatever size the wave has or gets.
+    This second depends only on the plan, so it identifies the same wave for all instances, regardless of the size of the wave.
     """
     last = _last_segment(segments, now)
     if last is None or last[0].paused:
@@ -174,7 +174,7 @@ def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[
 def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
     """Return whether the plan has space for a segment of an automatic change: a resize, or a cap that is not made in place.
 
-    Automatic changes may use the first quarter of the segments at any time, and the second quarter only one by one, spread over the
+    Automatic changes may use the first quarter of the segments at any time, and the second quarter only at intervals, spread over the
     length of a pass.
     """
     if len(segments) < _QUARTER:
@@ -200,8 +200,8 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
     """Return the segments without empty ones and without segments that continue the previous segment unchanged.
 
-    The first and the last segment always stay: they tell an instance with a slow clock that the sale has opened, and when the last
-    change was.
+    The first and the last segment always stay: they show an instance with a slow clock that the sale has opened, and when the last change
+    took effect.
     """
     kept = [segments[0]]
     for segment, following in pairwise(segments[1:]):

@@ -1,6 +1,6 @@
 """The draw: the commitment to its key, and the position of each arrival, by a keyed permutation.
 
-It uses only the standard library, so that the verifier (verify.py) runs wherever Python does.
+This module uses only the standard library, so that the verifier (verify.py) runs wherever Python does.
 """
 
 from functools import lru_cache

@@ -11,7 +11,7 @@ from chalicelib.waiting_room import admission_plan, draw
 from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening
-GUEST_PREFIX = "guest-"  # begins the ids of users without an account, in a demo stage
+GUEST_PREFIX = "guest-"  # begins the ids of users without an account
 
 
 class RoomState(Struct, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
     return QueueStatus(position, 0, admitted_at, max(0, seconds_left), paused, pass_valid and not paused, not pass_valid, 0)
 
 
-# The configuration: the event's own values, otherwise the stage's settings.
+# The configuration: the event's own values, or else the stage's settings.
 
 
 def pass_seconds(event: Event) -> int:

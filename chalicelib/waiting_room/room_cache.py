@@ -1,4 +1,4 @@
-"""The waiting rooms in this instance's memory. Each is loaded at most once a second, together with the changes that are due."""
+"""The waiting rooms in this instance's memory. Each room is loaded at most once a second, and due changes are then made."""
 
 from msgspec import Struct
 
@@ -45,7 +45,7 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 
 
 def get_room(event_id: str, now: int) -> CachedRoom:
-    """Return the event's room, at most a second old. Raises NotFound if the event is not visible, NoWaitingRoom if it has no room."""
+    """Return the event's room, at most a second old. Raises NotFound if the event is not visible, and NoWaitingRoom if it has no room."""
     current, event = _get_event(event_id)
     return _rooms.get(now, event, lambda: _build_cached_room(_load(current.revision, event, now), now), event_id)
 
@@ -93,7 +93,7 @@ def _load(revision: int, event: Event, now: int) -> LoadedRoom:
 
 def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
     event, room = loaded.event, loaded.room
-    assert event.on_sale_at is not None  # it has a waiting room
+    assert event.on_sale_at is not None  # because it has a waiting room
     stopped, may_return = stock_limits.why_joining_stopped(event, now)
     state = RoomState(
         event_id=event.id,

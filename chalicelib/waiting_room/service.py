@@ -45,11 +45,11 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     """Give the user a place in the queue.
 
     A user who joins again gets the same token, or a new place at the end if their pass has expired or was used. `check_work` raises an
-    error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has bought an
-    order with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
+    error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has an order
+    that was bought with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    Takes one read and two writes. After a crash between the writes, the number is taken but belongs to nobody, and buyers behind it are
-    one place further back than necessary.
+    Takes one read and two writes. After a crash between the two writes, the number is taken but belongs to nobody, so buyers after that
+    number are one place further back than necessary.
     """
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
@@ -201,6 +201,6 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
 
 
 def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
-    """The room, reloaded if the token is newer than this instance's copy: it is of a later room, or from after the opening."""
+    """The room, reloaded if the token is newer than this instance's copy: from a later room, or issued after the opening."""
     is_outdated = arrival.room > cached.state.room or (arrival.counter == LATE and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached

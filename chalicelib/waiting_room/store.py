@@ -76,7 +76,7 @@ class Room(msgspec.Struct, frozen=True):
 
     Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
     newest catalog revision that the room has followed. `sized_wave` is the second of the last wave whose size was decided from the stock.
-    One instance has the draw to itself until `opening_lease_ends_at`. Times are epoch seconds, 0 for never.
+    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds, 0 for never.
     """
 
     event_id: str
@@ -151,7 +151,7 @@ def close_counter(room: Room, counter: int) -> int:
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
-    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has it, or the draw is done."""
+    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or the draw is done."""
     is_free = "(attribute_not_exists(opening_lease_ends_at) OR opening_lease_ends_at <= :now)"
     condition = f"room = :number AND {_NOT_DRAWN} AND {is_free}"
     return dynamo.update_if(_key(room), {"opening_lease_ends_at": ends_at}, condition, number=room.number, now=now)
@@ -177,7 +177,7 @@ def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.Transac
 
 
 def save_plan(before: Room, after: Room) -> Room:
-    """Write the plan of `after`, with the catalog revision and the wave that it was decided for. Returns the room as stored.
+    """Write the plan of `after`, with the catalog revision that it follows and the wave whose size it decides. Returns the room as stored.
 
     Raises RoomConflict if the room has changed since `before` was read.
     """
@@ -214,7 +214,7 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
         existing = dynamo.put_if(row, "attribute_not_exists(id)")
     else:
         existing = dynamo.put_if(row, "arrival = :replaced", replaced=_json(replacing))
-    # If the stored arrival is the same, this write succeeded, its answer was lost, and only the retry was refused.
+    # If the stored arrival is the same, this write has succeeded: its answer was lost, and only the retry was refused.
     if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
         raise EntryConflict
 

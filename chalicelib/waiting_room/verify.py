@@ -1,7 +1,7 @@
 """Check a draw from outside, with Python alone: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
 
-It needs no account, setting, secret or package. It cannot check whether the shop signed a token, because that takes the shop's secret.
-Exit codes: 0 all checks passed, 1 a fault was found, 2 nothing could be checked.
+The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that takes the shop's
+secret. Exit codes: 0 all checks passed, 1 a fault was found, 2 nothing could be checked.
 """
 
 import json

@@ -15,8 +15,8 @@ from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_stat
 class QueueStatusView(Struct, frozen=True, kw_only=True):
     """A place in the queue. Without a queue, `position` is null, and `ahead` and `eta_seconds` are 0.
 
-    `token` represents the place. A reply to a request that sent the token does not repeat it; without a queue it is null. Without a queue,
-    the four fields after `eta_seconds` are missing.
+    `token` represents the place. If the request sent the token, the reply does not repeat it. Without a queue, `token` is null, and the
+    four fields after `eta_seconds` are missing.
     """
 
     token: str | UnsetType | None = UNSET
