@@ -95,7 +95,7 @@ def count_usage() -> Counts:
 
 
 def count_runs(events: int = 3) -> dict[str, Usage]:
-    """Return the usage of an idle run of each job of a minute, with this many events of 1,000 tickets on sale."""
+    """Return the usage of an idle run of each job that runs every minute, with `events` events of 1,000 tickets on sale."""
     usage = {}
     with app_in_process() as api:
         for number in range(events):
@@ -144,7 +144,7 @@ def _count(send: Callable[[], ClientReply]) -> tuple[Usage, ClientReply]:
 
 
 def _polling(requests: float, state: Usage) -> Usage:
-    """Return the usage of so many requests for the state in the hour; each instance reloads it once a second."""
+    """Return the usage of this number of requests for the state in the hour; each instance reloads the state once a second."""
     idle = Usage(requests=1)
     reloads = min(requests, instances(requests / WAITING_SECONDS, idle.billed_seconds) * WAITING_SECONDS)
     return idle * (requests - reloads) + state * reloads

@@ -83,7 +83,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
 
 
 def take_samples(tours: int) -> dict[str, Samples]:
-    """Return operation -> samples, from so many tours for processor time and one more for round trips, after a tour to warm up.
+    """Return operation -> samples, from `tours` tours for processor time and one more for round trips, after a tour to warm up.
 
     If a tour calls an operation several times, the last call counts, because the instance is warm then.
     """
@@ -132,7 +132,7 @@ def _call_ms(samples: Samples, drawn: random.Random) -> float:
 
 
 def store_ms(trips: int, drawn: random.Random) -> float:
-    """Return the milliseconds of so many sequential round trips."""
+    """Return the milliseconds of `trips` sequential round trips."""
     sigma = math.log(TRIP_P99_MS / TRIP_P50_MS) / _Z99
     return sum(drawn.lognormvariate(math.log(TRIP_P50_MS), sigma) for _ in range(trips))
 

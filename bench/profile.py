@@ -83,7 +83,7 @@ def _short(file: str) -> str:
 
 
 def profile(seconds: float, folder: Path | None, *, limits: bool = False, join: bool = False) -> tuple[Sampler, float]:
-    """Buy, or join a waiting room, for so many seconds of processor time.
+    """Buy, or join a waiting room, for `seconds` seconds of processor time.
 
     Returns the samples, and the milliseconds per purchase or join without sampling.
     """

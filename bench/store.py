@@ -84,7 +84,7 @@ def _best_seconds(calls: dict[str, Call]) -> dict[str, float]:
 
 
 def _seconds_per_call(threads: int, call: Call) -> float:
-    """Return seconds per call while so many threads call."""
+    """Return seconds per call while `threads` threads call."""
     end = time.perf_counter() + ROUND_SECONDS
     counts = [0] * threads
 
@@ -190,7 +190,7 @@ def _moto_seconds() -> dict[str, float]:
 
 
 def put_items(store: LocalStore, count: int) -> None:
-    """Put so many small items into a new table, without checking requests, with one entry in the journal per 1,000."""
+    """Put `count` small items into a new table, without checking requests, with one entry in the journal per 1,000 items."""
     keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "big", **keys, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
     _prepare(store, [("CreateTable", table)])

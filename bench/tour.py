@@ -58,14 +58,14 @@ class TourClient:
 
 @contextmanager
 def caught_mails() -> Iterator[list[MailMessage]]:
-    """Catch the mails that are sent within the block instead of sending them."""
+    """Catch the emails that are sent within the block instead of sending them."""
     sent: list[MailMessage] = []
     with mock.patch.object(notifications, "send", lambda draft: sent.append(draft.compose())):
         yield sent
 
 
 def mailed_token(mails: list[MailMessage]) -> str:
-    """Return the token of the link in the last mail."""
+    """Return the token of the link in the last email."""
     found = re.search(r"#token=(\S+)", mails[-1].text)
     assert found is not None, mails[-1].text
     return found[1]
@@ -202,7 +202,7 @@ class _Tour(TourClient):
         self.get(f"/events/{event_id}/promo-codes/EARLY/validate")
 
     def manage_event(self) -> None:
-        """From the draft to its deletion, as a promoter does it."""
+        """Manage an event like a promoter, from the draft to its deletion."""
         promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
         fields = {"name": f"Draft of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at)}
         event_id = self.post("/events", fields, **promoter).json["id"]
@@ -224,7 +224,7 @@ class _Tour(TourClient):
         self.delete(event, **promoter)
 
     def manage_packages(self) -> None:
-        """From a new package to its deletion, as a promoter does it."""
+        """Manage a package like a promoter, from its creation to its deletion."""
         promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
         fields = {"name": f"Gala of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at)}
         event_id = self.post("/events", fields, **promoter).json["id"]
@@ -259,7 +259,7 @@ class _Tour(TourClient):
         self.get(f"{owner}/image/upload/{upload}", **promoter)
 
     def browse(self, event_id: str) -> None:
-        for _ in range(2):  # the first one reads what has changed
+        for _ in range(2):  # the first call reads the changes
             for path in ("/events", f"/events/{event_id}", f"/events/{event_id}/availability", f"/tickets/types?event_id={event_id}"):
                 self.get(path)
         for path in ("calendar.ics", "preview"):
@@ -309,7 +309,7 @@ class _Tour(TourClient):
         self.delete(f"{seat}/guest", user=self.name)
 
     def buy_package(self, event_id: str, tier_id: str) -> None:
-        """Once with a simulated payment, and once as most buyers do, whose payment is yet to come."""
+        """Buy a package once with a simulated payment, and once like most buyers, with a pending payment."""
         for number, simulated in enumerate(({"simulate": "success"}, {})):
             user = f"table-{number}-{self.name}"
             token = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]

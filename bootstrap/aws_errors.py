@@ -1,4 +1,4 @@
-"""Advice about errors of AWS and of the store, where their own texts do not say what to do."""
+"""Advice about errors of AWS and of the store whose own texts do not say what to do."""
 
 from botocore import exceptions
 
@@ -24,7 +24,7 @@ _NOT_ACCEPTED = (
 
 
 def advice(error: BaseException) -> str:
-    """Return a sentence of advice, or an empty string if the error's own text has to do."""
+    """Return a sentence of advice, or an empty string if there is only the error's own text."""
     if isinstance(error, _NO_LOG_IN):
         return LOG_IN
     if isinstance(error, exceptions.EndpointConnectionError):

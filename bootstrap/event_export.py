@@ -54,7 +54,7 @@ def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode]
 
 
 def _left_out(kind: str, entry: Event | Tier, *others: str) -> list[str]:
-    """Name the fields with values that the file does not have. A copy has their defaults."""
+    """Name the fields whose values the file cannot hold. A copy has the defaults of these fields."""
     names = [*(name for name, field in declared_fields(type(entry)).items() if field.in_file == "no"), *others]
     left_out = [name for name in names if getattr(entry, name)]
     return [f"{kind} {entry.id}: `{name}` is left out, because the file does not support it" for name in left_out]

@@ -1,4 +1,4 @@
-"""The store that a command works on: the one in the settings, else the one of the running `make run`."""
+"""The store that a command works on: the store in the settings, else the store of the running `make run`."""
 
 import fcntl
 import os
@@ -44,7 +44,7 @@ class _LocalSecrets(Struct):
 
 @contextmanager
 def choose_target(default_file: Path) -> Iterator[Target]:
-    """Choose the store of the settings or, in stage `local`, that of the local run, and set it for the block.
+    """Choose the store of the settings or, in stage `local`, the local run's store, and set it for the block.
 
     A local run also serves the demo, so its files are `default_file` and the demo. Raises NoStore, or SettingsError, for example for an
     unknown stage or region.

@@ -1,4 +1,4 @@
-"""`import-tickets`: check the whole file against the event, then import its tickets. One faulty row stops the import of all.
+"""`import-tickets`: check the whole file against the event, then import its tickets. One faulty row prevents the whole import.
 
 Only a digest of each row's code is kept in memory, so a file may have many rows.
 """
@@ -130,7 +130,7 @@ def check(source: Source) -> ImportReport:
 
 
 def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
-    """Import the tickets that the check found to be new; yields the number imported so far from time to time.
+    """Import the tickets that the check found to be new. From time to time, yields the number imported so far.
 
     The first batch also writes an entry to the audit log. Raises ImportStopped.
     """

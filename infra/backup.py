@@ -24,7 +24,7 @@ from infra import tables
 from infra.template.stages import addon_names
 
 FORMAT = 1
-# Every sale changes these two. If neither changed while the others were read, the files fit together.
+# Every sale changes these two tables. If neither changed while the other tables were read, the files fit together.
 WATCHED = ("purchases", "inventory")
 BATCH = 1000
 _MANIFEST = "manifest.json"
@@ -111,7 +111,7 @@ def _save_tables(folder: Path) -> Manifest:
 
 
 def _definitions() -> dict[str, tables.TableDefinition]:
-    """Return the tables of the current stage, which has none of add-ons that it leaves out."""
+    """Return the tables of the current stage, without tables of disabled add-ons."""
     return tables.definitions(addon_names(settings.current().stage))
 
 

@@ -137,7 +137,7 @@ def run_schedule(instance: Instance) -> FunctionReply:
 
 
 def project(instance: Instance) -> FunctionReply:
-    """Pass on the change of a purchase that was created and deleted again: the function reads and writes only the generation."""
+    """Pass on the change of a purchase that was created and deleted again: the function accesses only the item of the generations."""
     table = f"arn:aws:dynamodb:us-east-1:000000000000:table/{dynamo.table_name('purchases')}/stream/1"
     tombstone = {"id": {"S": "none"}, "state": {"S": "expired"}, "version": {"N": "1"}}
     change = {"ApproximateCreationDateTime": 1, "SequenceNumber": "1", "NewImage": tombstone}
@@ -154,7 +154,7 @@ def send_nothing(instance: Instance) -> FunctionReply:
 
 
 def refuse_image(instance: Instance) -> FunctionReply:
-    """Pass on that a scan found a threat in a file, which the function therefore does not read."""
+    """Pass on the event that a scan found a threat in a file. The function does not read such a file."""
     detail = {"s3ObjectDetails": {"objectKey": "uploads/e/1"}, "scanResultDetails": {"scanResultStatus": "THREATS_FOUND"}}
     return instance.call({"detail": detail})
 
@@ -173,8 +173,8 @@ def start(instance: Instance) -> FunctionReply:
     return instance.start
 
 
-# The numbers are 2 % above the measurement when they were set. The budget of each call of the API is that of the start plus its
-# own modules, so a new feature changes one number.
+# Each number was set 2 % above its measurement. The budget of each call of the API is the start's budget plus the call's own modules, so a
+# new feature changes one number.
 API_START = 692
 BUDGETS = {
     "api: start": Budget(API, start, API_START),
@@ -222,7 +222,7 @@ def _advice(name: str, budget: Budget, loaded: int) -> str:
 def check(folder: Path, *, alone: bool = False) -> list[str]:
     """Return the violations of the budgets by the code in `folder`; prints what each function loads.
 
-    With `alone`, they see no package that is not in the folder.
+    With `alone`, the functions see no package that is not in the folder.
     """
     problems = []
     with filled_store() as environment:

@@ -1,4 +1,4 @@
-"""`python -m infra.dead_letters [FUNCTION ...] [--replay] [--discard]`: show or replay the events that functions of a stage gave up.
+"""`python -m infra.dead_letters [FUNCTION ...] [--replay] [--discard]`: show or replay the events that a stage's functions gave up on.
 
 Without an option it lists the letters, says whether each can be replayed, and changes nothing. It works on the stage that the environment
 names; see docs/runbook.md, dead-letters. Exit code 0: no letters are left; 1: some are left; 2: the command failed.
@@ -41,7 +41,7 @@ class Kind(Enum):
 
 
 class Letter(Struct, frozen=True):
-    """One message. `text` is the message as AWS sent it, `body` the same parsed."""
+    """One message. `text` is the message as AWS sent it, `body` is the parsed message."""
 
     id: str
     receipt: str
@@ -223,7 +223,7 @@ def _table(stream: str) -> str:
 
 MAIL_REPORTS = "mail-reports"
 QUEUES = (*(name.replace("_", "-") for name in FUNCTIONS if dead_letters_id(name) is not None), MAIL_REPORTS)
-# Consumer of changes -> what is missing after changes that can no longer be replayed, and what to do; a part of docs/runbook.md.
+# Consumer of changes -> what is missing if changes can no longer be replayed, and what to do; docs/runbook.md shows these texts.
 LOST_CHANGES = {
     "follow_changes": "mails and webhooks about the changes are lost, and tickets have no seat numbers",
     "project_reports": "the figures are incomplete: [rebuild them](changes.md#reports)",

@@ -35,7 +35,7 @@ PILLOW_EXTRAS = (
 # ReportLab's charts, layout and example fonts. Fairgate draws documents on its canvas, in another font.
 REPORTLAB_EXTRAS = ("reportlab/fonts/", "reportlab/graphics/", "reportlab/platypus/")
 
-# The documents' font comes in twelve weights and two formats; they use these.
+# The font of the documents comes in twelve weights and two formats; the documents use only these files.
 FONT_PACKAGE = "font_source_sans_pro/files/"
 FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.ttf")
 
@@ -119,5 +119,5 @@ def _write(folder: Path, artefact: Path) -> None:
     with zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(str(file.relative_to(folder)).replace(os.sep, "/"), (2020, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16  # Lambda runs as a user of its own, who must be able to read it
+            entry.external_attr = 0o644 << 16  # Lambda runs as a separate user, who must be able to read the file
             target.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)

@@ -139,7 +139,7 @@ def _rate_limits() -> str:
 
 
 def _sizes() -> str:
-    """The largest requests and things that the API accepts."""
+    """The size limits of the API."""
     return _table(
         ("what", "at most"),
         [
@@ -328,7 +328,7 @@ def _package() -> str:
 
 
 def _figure(alarm: alarms.Alarm) -> str:
-    """The formula of an alarm with the names of its metrics, or the metric that it asks of several functions or queues."""
+    """The formula of an alarm with the names of its metrics, or the one metric that it reads for several functions or queues."""
     names = {
         each: f"{metric['Stat']}({metric['Metric']['MetricName']})" if metric["Stat"][0] == "p" else metric["Metric"]["MetricName"]
         for each, metric in alarm.metrics.items()

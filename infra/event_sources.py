@@ -10,7 +10,7 @@ CONSUMERS = {
 }
 
 BATCH_SIZE = 500  # Lambda passes fewer changes if they exceed 6 MB
-WINDOW_SECONDS = 2  # how long Lambda waits for more changes, so that one write can count many of them
+WINDOW_SECONDS = 2  # how long Lambda waits for more changes, so that one write can count many changes
 MAX_RETRY_ATTEMPTS = 30
 
 

@@ -18,7 +18,7 @@ from bootstrap import interrupts
 from infra import chalice_package
 from infra.template.stages import ROOT, deployed_stages
 
-# CloudFormation accepts templates of this size from a bucket, and a 20th of it otherwise.
+# CloudFormation's limit for templates in a bucket; otherwise the limit is about a 20th.
 MAX_TEMPLATE_BYTES = 1_000_000
 # Holds an empty file for each template without problems: a full run checks, packages and tests the same template, and each check takes
 # many seconds.
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def template_problems(file: Path) -> list[str]:
-    """Return the errors and warnings of a template, each with its place."""
+    """Return the errors and warnings of a template, each with its location."""
     text = file.read_text()
     known = FAULTLESS / sha256(f"cfn-lint {version('cfn-lint')}, {MAX_TEMPLATE_BYTES}: {text}".encode()).hexdigest()
     if known.exists():

@@ -105,7 +105,7 @@ def _check_stage() -> None:
     if not payments.has_external_provider():
         keys = " or ".join(f"{settings.PREFIX}{provider.name.upper()}_API_KEY" for provider in payments.descriptions())
         raise ComparisonFailed(f"stage {stage} has no payment provider; set {keys} or FAIRGATE_SECRETS_ARN")
-    secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that had arrived unnoticed
+    secret_settings.secret("ticket_keys")  # needed to issue the tickets of payments that nobody had noticed
     if not catalog.load_current().events:
         raise ComparisonFailed(
             f"the store of stage {stage} has no events; set FAIRGATE_STAGE, FAIRGATE_REGION or FAIRGATE_STORE_ENDPOINT to use another store"

@@ -28,7 +28,7 @@ from chalicelib.foundation import settings
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "web"
-BUILT = ROOT / ".build" / "web"  # the pages of all add-ons; `folder_of` returns the folder of some of them
+BUILT = ROOT / ".build" / "web"  # the pages of all add-ons; `folder_of` returns the folder for a set of add-ons
 API = ROOT / ".build" / "openapi"  # the OpenAPI document and the types generated from it; tsconfig.json names them
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.
 SHOP = "index.html"
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_if_possible(addons: Sequence[str]) -> None:
-    """Build the pages for a run that also works without them; reports a failed build."""
+    """Build the pages for a run that also works without pages. Reports a failed build."""
     try:
         build(addons)
     except WebBuildFailed as error:

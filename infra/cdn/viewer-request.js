@@ -1,16 +1,16 @@
 /**
- * A CloudFront Function (runtime 2.0) for the viewer requests of everything but `/api/*`: what names no file is an entry, and programs
- * that draw a preview of a link get it from the API, whose origin is named `api` in the distribution. The local run does the same
+ * A CloudFront Function (runtime 2.0) for all viewer requests except `/api/*`. Addresses that name no file get an entry page. Programs that
+ * preview links get the preview from the API, whose origin is named `api` in the distribution. The local run does the same
  * (infra/local/pages.py); a test compares both.
  */
 import cf from "cloudfront";
 
-// Files are in assets/ or have a dot in their only part.
+// Files are in assets/ or have a dot in their only segment.
 const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
-// Pages below these addresses are drawn by an entry of their name; all others by index.html.
+// An entry of the same name draws the pages below each of these addresses; index.html draws all other pages.
 const ENTRY = /^\/(manage|door)(\/.*)?$/;
 const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
-// Words of their User-Agent. Search engines are not among them: they run scripts and get the page itself.
+// Words in the User-Agent of programs that preview links. Search engines are not listed: they run scripts and get the page itself.
 const PREVIEWERS =
   /facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview|mastodon|cardyb|viber|embedly|iframely/i;
 
@@ -22,7 +22,7 @@ function handler(event) {
   if (request.method === "GET" && page && PREVIEWERS.test(agent)) {
     cf.selectRequestOriginById("api");
     request.uri = "/api/v1/events/" + page[1] + "/preview";
-    request.querystring = {}; // links get parameters on their way, which the API would refuse
+    request.querystring = {}; // shared links gain parameters that the API would refuse
   } else if (!FILE.test(request.uri)) {
     request.uri = entry ? "/" + entry[1] + ".html" : "/index.html";
   }

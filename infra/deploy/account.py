@@ -1,4 +1,4 @@
-"""The AWS account, region and secret of a deployment, its error, and advice about AWS's errors."""
+"""The AWS account, region and secret of a deployment, the error of a failed deployment, and advice about AWS's errors."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", 
 
 
 class AwsAccount(Struct, frozen=True):
-    """`user` is the ARN of the deployer."""
+    """The AWS account and region of a deployment. `user` is the ARN of the deployer."""
 
     session: boto3.session.Session
     region: str
@@ -33,7 +33,7 @@ class AwsAccount(Struct, frozen=True):
 
 
 def open_account() -> AwsAccount:
-    """Open the account whose credentials are in the environment. Raises SettingsError or an error of AWS for `explain`."""
+    """Open the account whose credentials are in the environment. Raises SettingsError, or an AWS error that `explain` can describe."""
     region = aws_stage.check_region(os.environ)
     session = boto3.session.Session(region_name=region)
     identity = session.client("sts", region_name=region).get_caller_identity()
@@ -41,7 +41,7 @@ def open_account() -> AwsAccount:
 
 
 def explain(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
-    """Describe an error of AWS to the operator: what failed, and what to do."""
+    """Describe an AWS error to the operator: what failed, and what to do."""
     if isinstance(error, exceptions.ClientError) and error.response["Error"]["Code"] in _FORBIDDEN:
         return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists the permissions that the deployer needs."
     return f"AWS failed: {str(error).rstrip('.')}. {aws_errors.advice(error)}".rstrip()
@@ -55,7 +55,7 @@ def secret_name(stage: str) -> str:
 
 
 def create_missing(account: AwsAccount, stage: str) -> str:
-    """Create the stage's secret, or add the CDN's key to a secret that lacks it; returns what was done.
+    """Create the stage's secret, or add the CDN's key to a secret that lacks the key. Returns a description of the change.
 
     Raises DeploymentFailed if CloudFormation or the API could not use the existing secret.
     """

@@ -1,4 +1,4 @@
-"""The steps of a deployment, and the rollback after a step that fails once the stage has changed.
+"""The steps of a deployment, and the rollback if a step fails after the stage has changed.
 
 The pages come last, because they need the new API. The old pages work with the new API too, so pages never need a rollback.
 """
@@ -44,7 +44,7 @@ class CatalogCommands:
         self._run("plan", *self._files)
 
     def served(self) -> tuple[int, str]:
-        """Return the version that is served and its checksum; version 0 before the first one is applied."""
+        """Return the served version and its checksum; version 0 if none has been applied yet."""
         status = self._read("status")
         return int(status["version"]), status.get("checksum", "")
 
@@ -75,7 +75,7 @@ _ROLLED_BACK = "The changes of this run were rolled back, as the lines above sho
 
 
 class Step(Struct, frozen=True):
-    """`text` describes the step to the operator; a dry run prints only that. `if_stopped` is the stage's state after an interruption."""
+    """`text` describes the step to the operator; a dry run only prints it. `if_stopped` is the stage's state after an interruption."""
 
     name: str
     text: str
@@ -148,7 +148,7 @@ class Deployment:
         return [step for step in steps if step.name not in self._options.skip]
 
     def run(self) -> None:
-        """Run all steps. Raises DeploymentFailed or an error of AWS, after rolling back the changes of this run."""
+        """Run all steps. After a failure, roll back this run's changes and raise DeploymentFailed or the AWS error."""
         steps = self.steps()
         for number, step in enumerate(steps, start=1):
             self._report(f"\n[{number}/{len(steps)}] {step.name}: {step.text}")
@@ -251,7 +251,7 @@ class Deployment:
         return self._options.url or f"{self._stack.outputs()[API_URL].rstrip('/')}/v1"
 
     def _go_back(self) -> None:
-        """Roll back the catalog, then the stack. Reports whatever cannot be rolled back."""
+        """Roll back the catalog, then the stack. Report each change that cannot be rolled back."""
         for name, go_back in (("catalog", self._roll_catalog_back), ("stack", self._roll_stack_back)):
             try:
                 go_back()

@@ -20,7 +20,7 @@ _STACK_NAME, _BUCKET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}"), re.compi
 
 
 class Options(Struct, frozen=True):
-    """`folder` is the output of `make package`. `url` is the API's address if buyers use another one than the stack's own."""
+    """`folder` is the output of `make package`. `url` is the API's address if buyers use another address than the stack's own."""
 
     stage: str
     stack: str
@@ -36,7 +36,7 @@ class Options(Struct, frozen=True):
 
 
 def read_options(argv: Sequence[str] | None) -> Options:
-    """Read the options; ends the process with exit code 2 if one is wrong. A dry run needs no region."""
+    """Read the options. Ends the process with exit code 2 if an option is wrong. A dry run needs no region."""
     parser = _parser()
     given = parser.parse_args(argv)
     skip, files, parameters = frozenset(given.skip.replace(",", " ").split()), tuple(given.files.split()), given.parameters.split()

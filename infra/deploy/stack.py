@@ -77,9 +77,9 @@ class Stack:
         return body if isinstance(body, str) else json.dumps(body)
 
     def create_change_set(self, template_url: str, parameters: Mapping[str, str]) -> ChangeSet | None:
-        """Create a change set, ready to be executed; returns None if nothing changes. Other parameters keep their values.
+        """Create a change set, ready to be executed. Returns None if nothing changes. Parameters that are not given keep their values.
 
-        Tables that outlived an earlier, deleted stack become part of this one. Raises DeploymentFailed.
+        Tables that outlived an earlier, deleted stack become part of this stack. Raises DeploymentFailed.
         """
         is_new = self.describe() is None
         name = f"fairgate-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
@@ -141,7 +141,7 @@ class Stack:
             sleep(POLL_SECONDS)
 
     def _events_since(self, last: str) -> list[Any]:
-        """Return the events after the one with this id, oldest first; all events if no event has the id."""
+        """Return the events after the event with this id, oldest first; all events if no event has the id."""
         events: list[Any] = []
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self.name):
             for event in page["StackEvents"]:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.deploy.account import AwsAccount, DeploymentFailed
 
-# Files with a hash of their content in their name never change; browsers revalidate all other files.
+# Files whose names contain a hash of their content never change; browsers revalidate all other files.
 LASTING, CHECKED = "public, max-age=31536000, immutable", "no-cache"
 _HASHED_FOLDER = "assets"
 
@@ -20,7 +20,7 @@ def default_bucket(account: AwsAccount) -> str:
 
 
 class PackageBucket:
-    """The bucket from which CloudFormation reads packages. A bucket of another account is never used, even if it has this name."""
+    """The bucket from which CloudFormation reads packages. Another account's bucket is never used, even if it has this name."""
 
     def __init__(self, account: AwsAccount, name: str) -> None:
         """Open the bucket `name`; without a name open the default bucket, and create it if it is missing. Raises DeploymentFailed."""
@@ -65,9 +65,9 @@ class PackageBucket:
 
 
 def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
-    """Upload the zips that the template of `folder` names, and the template with their addresses; returns the template's URL.
+    """Upload the zips that the template in `folder` names, and the template with their addresses. Returns the template's URL.
 
-    Keys are hashes of the content, so an earlier template still finds its zip.
+    Keys are hashes of the content, so an earlier template still finds its zips.
     """
     template = json.loads((folder / "sam.json").read_bytes())
     uploaded: dict[str, str] = {}
@@ -85,7 +85,7 @@ def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
 def upload_pages(account: AwsAccount, folder: Path, bucket: str) -> int:
     """Upload the pages in `folder` and return the number of files. Files of earlier versions stay, because open pages may request them.
 
-    Pages come after the files that they refer to, so no page is ever served without its files.
+    Pages are uploaded after the files that they refer to, so no page is ever served without its files.
     """
     s3 = account.client("s3")
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.suffix == ".html", str(path)))

@@ -87,7 +87,7 @@ def _sell_before(aws: EmulatedAws, stage: str, revision: str, tree: Path) -> upg
 
 
 def copy_package(package: Path, folder: Path) -> Path:
-    """Copy a package without the resources that MiniStack cannot create, and report those."""
+    """Copy a package without the resources that MiniStack cannot create, and report these resources."""
     if not (package / "sam.json").exists():
         raise EmulationFailed(f"there is no package in {package}. Build one for this machine's processors: make package")
     shutil.copytree(package, folder)

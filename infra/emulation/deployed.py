@@ -50,7 +50,7 @@ class DeployedStack:
         return self.function_of_arn(arn) if arn else None
 
     def resources(self, *kinds: str) -> dict[str, str]:
-        """Return logical id -> physical name of the stack's resources of these types, or of all."""
+        """Return logical id -> physical name of the stack's resources: of these types or, without types, of all."""
         with self._lock:
             if not self._resources:
                 pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)

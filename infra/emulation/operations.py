@@ -118,7 +118,7 @@ def roll_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Pa
 
 
 def call(method: str, url: str, body: Any = None, token: str = "", *, expected: int = 0) -> Any:
-    """Call the API and return the JSON of its reply. Raises EmulationFailed unless the status is `expected`, or a success if that is 0."""
+    """Call the API and return the reply's JSON. Raises EmulationFailed unless the status is `expected` or, by default, a success."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     sent = None if body is None else json.dumps(body).encode()

@@ -31,7 +31,7 @@ def try_preflight(url: str) -> None:
 
 
 def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
-    """Post an event of Stripe once with a wrong signature, and twice with the right one, whose secret is in Secrets Manager."""
+    """Post a Stripe event once with a wrong signature, and twice with the right signature, whose secret is in Secrets Manager."""
     client, name = aws.client("secretsmanager"), secret_name(stage)
     values = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
     client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "stripe_webhook_secrets": SIGNING_SECRET}))

@@ -49,7 +49,7 @@ deployment_zip.prepare(target / "deployment.zip")
 
 
 class Purchase(Struct, frozen=True):
-    """A guest's purchase; `codes` are those of its tickets."""
+    """A guest's purchase; `codes` are the codes of its tickets."""
 
     token: str
     id: str
@@ -108,7 +108,7 @@ def sell(aws: EmulatedAws, stage: str, stack: DeployedStack, url: str, tree: Pat
 
 
 def check_takeover(stack: DeployedStack, url: str, sold: SoldStage) -> None:
-    """Continue what the earlier version left. Raises EmulationFailed for whatever was lost."""
+    """Continue the purchases that the earlier version left. Raises EmulationFailed if anything was lost."""
     now = stack.resources(*KEPT)
     lost = {name: found for name, found in sold.resources.items() if now.get(name) != found and name not in GIVEN_UP}
     _expect("resources that were replaced or removed", lost, {})
@@ -131,7 +131,7 @@ def check_takeover(stack: DeployedStack, url: str, sold: SoldStage) -> None:
 
 
 def check_figures(url: str, sold: SoldStage) -> None:
-    """Check the figures that this version's consumers made of both versions' changes."""
+    """Check the figures that this version's consumers computed from both versions' changes."""
     figures = call("GET", f"{url}/events/{sold.event_id}/analytics", token=sold.admin)
     _expect("tickets sold and refunded in the reports", [figures["tickets_sold"], figures["refunds"]["tickets"]], [5, 2])
 

@@ -1,6 +1,6 @@
-"""The connections of the HTTP server: accepts them, reads requests, sends responses. Not safe for threads: one at a time may use it.
+"""The connections of the HTTP server: accept them, read requests, send responses. Not thread-safe: only one thread at a time may use them.
 
-No connection makes the others wait: what a client sends slowly is put together here, and what it receives slowly is kept here.
+No connection makes another wait: this module buffers the request of a slow sender and the response to a slow receiver.
 """
 
 import logging
@@ -17,8 +17,8 @@ from infra.local.gateway import MAX_PAYLOAD_BYTES, GatewayResponse
 from infra.local.http_messages import BadRequest, Request, RequestReader, encode_response
 from infra.local.pages import text_response
 
-# How long a connection may be in a state: for the rest of a request's head when a part of it has arrived, for its body, and for a client
-# that is still sending when it is told that its connection will be closed.
+# How long a connection may stay in a state: "head" waits for the rest of a request's head, "body" for the body, and "linger" for a client
+# to close the connection after the last response.
 STATE_SECONDS = {"head": 10.0, "body": 30.0, "linger": 2.0}
 READ_BYTES = 64 * 1024
 
@@ -30,29 +30,29 @@ _LATE = {
 
 
 class Connection:
-    """`state`: what it is waiting for. That is "start", "head" or "body" (see RequestReader), "response" while a request is being
-    handled, "flush" while the client takes the response, "linger" while the rest of what it sends is thrown away, or "closed"."""
+    """`state` tells what the connection waits for: "start", "head" or "body" (see RequestReader), "response" while a request is being
+    handled, "flush" while the client receives the response, "linger" while the client's remaining input is discarded, or "closed"."""
 
     def __init__(self, client: socket.socket, address: str) -> None:
         self.socket = client
         self.address = address
         self.reader = RequestReader(MAX_PAYLOAD_BYTES)
         self.state = "start"
-        self.events = 0  # that the selector waits for
+        self.events = 0  # for which the selector waits
         self.unsent = memoryview(b"")
         self.closes = False  # after the response
 
 
 class Connections:
-    """`find_input` is that of Workers; `max_count` is how many connections may be open, the others wait."""
+    """`find_input` is the method of Workers. At most `max_count` connections are open at once; further clients wait."""
 
     def __init__(self, listener: socket.socket, max_count: int, find_input: Callable[[Callable[[bool], list[Any]]], list[Any]]) -> None:
         self._listener, self._max_count, self._find_input = listener, max_count, find_input
         self._selector = selectors.DefaultSelector()
-        self._events = deque[Any]()  # what has input: a connection, or one of our own sockets
+        self._events = deque[Any]()  # sources with input: connections, or our own sockets
         self._open: set[Connection] = set()
         self._in_flight = 0  # requests that are being handled, and responses that are being sent
-        self._deadlines: dict[str, dict[Connection, float]] = {state: {} for state in STATE_SECONDS}  # each in the order of time
+        self._deadlines: dict[str, dict[Connection, float]] = {state: {} for state in STATE_SECONDS}  # per state, earliest first
         self._is_stopping = False
         self._wake_receiver, self._wake_sender = socket.socketpair()
         for own in (listener, self._wake_receiver, self._wake_sender):
@@ -62,13 +62,13 @@ class Connections:
         self._accepts = True
 
     def stop(self) -> None:
-        """Accept nothing more; `next_request` returns None when the requests in flight are finished. May be called from any thread."""
+        """Stop accepting connections; `next_request` returns None once no request is in flight. May be called from any thread."""
         self._is_stopping = True
         self.wake()
 
     def wake(self) -> None:
-        """Let the thread that waits for input look around. May be called from any thread."""
-        with suppress(OSError):  # it is being woken, or everything has stopped
+        """Wake the thread that waits for input. May be called from any thread."""
+        with suppress(OSError):  # the thread is already being woken, or everything has stopped
             self._wake_sender.send(b"x")
 
     def next_request(self) -> tuple[Connection, Request] | None:
@@ -114,9 +114,9 @@ class Connections:
             self._wake_receiver.recv(READ_BYTES)
         elif source.state == "flush":
             self._flush(source)
-        elif source.state == "response":  # more input, or the client is gone: that is noticed when the response is sent
+        elif source.state == "response":  # more input, or the client is gone, which sending the response will show
             self._wait_for(source, 0)
-        elif source.state == "start" and source.reader.has_input:  # it came together with the request before
+        elif source.state == "start" and source.reader.has_input:  # it arrived together with the previous request
             return self._read_request(source)
         elif source.state != "closed":
             return self._receive(source)
@@ -204,13 +204,13 @@ class Connections:
             self._end_response(connection)
 
     def _end_response(self, connection: Connection, *, is_lost: bool = False) -> None:
-        # Another thread may be waiting for input, and knows of what it can read from now on, but not of deadlines or of what was read.
+        # Another thread may be waiting for input. Its selector notices new input, but not new deadlines or input that was already read.
         self._in_flight -= 1
         if is_lost or self._is_stopping:
             self._close(connection)
             self.wake()
         elif connection.closes:
-            # To close while the client is sending would reset the connection, and it might not get the response.
+            # Closing while the client is still sending would reset the connection, and the client might not get the response.
             self._set_state(connection, "linger")
             with suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_WR)
@@ -251,7 +251,7 @@ class Connections:
             self._accepts = True
 
     def _end_late_connections(self) -> float | None:
-        """Refuse requests that have not arrived in time; returns the seconds until the next one is late."""
+        """Refuse requests that have not arrived in time. Returns the seconds until the next deadline, or None without deadlines."""
         nearest = None
         for state, deadlines in self._deadlines.items():
             while deadlines:
@@ -267,7 +267,7 @@ class Connections:
         return nearest
 
     def _has_stopped(self) -> bool:
-        """Close what is idle; True when no request is in flight."""
+        """Close idle connections. Returns whether no request is in flight."""
         if self._listener.fileno() >= 0:
             if self._accepts:
                 self._selector.unregister(self._listener)

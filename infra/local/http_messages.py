@@ -1,7 +1,7 @@
-"""HTTP/1.1 on one connection: requests out of the bytes that a client sends, and responses as bytes.
+"""HTTP/1.1 on one connection: parse the client's bytes into requests, and encode responses.
 
-What a request is and where it ends is decided by llhttp, the parser of Node.js (httptools has it). Two programs that read one message
-differently are how requests are smuggled; therefore its lenient modes are off, and what it lets pass that is unclear is refused here.
+llhttp, the parser of Node.js that httptools contains, finds the requests and their ends. Requests can be smuggled if two programs read one
+message differently; therefore llhttp's lenient modes are off, and this module refuses ambiguous requests that llhttp accepts.
 """
 
 import re
@@ -18,12 +18,12 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
 _CACHED_HEAD_BYTES = 2048  # clients send the same headers again and again
 
-_ORIGIN = re.compile(r"https?://[^/?]*", re.IGNORECASE)  # before the path, in requests to a proxy
+_ORIGIN = re.compile(r"https?://[^/?]*", re.IGNORECASE)  # precedes the path in requests to a proxy
 _NO_BODY = frozenset({204, 304})
 
 
 class Request(msgspec.Struct, frozen=True):
-    """`target` is the raw path with its query; `is_last`: the client's next bytes, if there are any, are not read as another request."""
+    """`target` is the raw path with its query. `is_last` means that the connection closes, and further bytes are not read as a request."""
 
     method: str
     target: str
@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class BadRequest(Exception):
-    """The client sent something that is no acceptable request. Its connection must be closed after the response."""
+    """The client sent bytes that are not an acceptable request. The connection must be closed after the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -47,17 +47,17 @@ class _Headers(msgspec.Struct, frozen=True):
 
 
 class RequestReader:
-    """Reads the requests of one connection. Of a body above `max_body_bytes` only as much is read as shows that it is too large.
+    """Reads the requests of one connection. Stops reading a body as soon as it exceeds `max_body_bytes`.
 
-    `state` is what comes next: "start" (of a request, nothing of it has arrived), "head" (the rest of it) or "body".
+    `state` tells what comes next: "start" (no part of the next request has arrived), "head" (a part of the head has arrived) or "body".
     """
 
     def __init__(self, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
-        self._parser = HttpRequestParser(self)  # calls the functions on_..., in one `feed` perhaps those of several requests
+        self._parser = HttpRequestParser(self)  # calls the methods on_...; one `feed` may contain several requests
         self._found = deque[Request | BadRequest]()
-        self._has_ended = False  # what still comes is not read
-        self._part_bytes = 0  # of a head, or of what surrounds chunks, that has not arrived completely
+        self._has_ended = False  # further input is not read
+        self._part_bytes = 0  # bytes of an incomplete head, or of incomplete framing of chunks
         self._target, self._raw_headers, self._head_bytes, self._body = b"", list[tuple[bytes, bytes]](), 0, bytearray()
         self._headers = _parse_headers(())
         self.state = "start"
@@ -83,7 +83,7 @@ class RequestReader:
             self._refuse(431 if self.state == "head" else 400, f"The {self.state} of the request is too long.")
 
     def next_request(self) -> Request | None:
-        """The next request that has arrived completely. Raises BadRequest."""
+        """Return the next request that has arrived completely, or None. Raises BadRequest."""
         found = self._found.popleft() if self._found else None
         if isinstance(found, BadRequest):
             raise found
@@ -98,7 +98,7 @@ class RequestReader:
         self._head_bytes += len(part)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._raw_headers.append((name, value))  # also trailers, which come too late to mean something
+        self._raw_headers.append((name, value))  # also called for trailers, which come too late to have an effect
         self._head_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
@@ -145,7 +145,7 @@ class RequestReader:
             self._has_ended = is_last
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        """llhttp stops after a head that proposes another protocol. A server may ignore the proposal; then its client sends HTTP/1.1."""
+        """Continue in HTTP/1.1 after a head that proposes another protocol, where llhttp stops. A server may ignore such a proposal."""
         start = f"{self._parser.get_method().decode()} {self._target.decode()} HTTP/{self._parser.get_http_version()}"
         lines = [start, *(f"{name}: {value}" for name, value in self._headers.pairs if name != "Upgrade"), "", ""]
         self._parser = HttpRequestParser(self)
@@ -162,7 +162,7 @@ _cached_headers = lru_cache(maxsize=1024)(_parse_headers)
 
 
 def encode_response(status: int, headers: dict[str, str], body: bytes, *, has_body: bool = True, closes: bool = False) -> bytes:
-    """The bytes of a response. `has_body` is False for the response to HEAD. Raises ValueError for a header that has a line's end."""
+    """Return the bytes of a response. `has_body` is False for the response to HEAD. Raises ValueError for a header with a line break."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     if status not in _NO_BODY:
         lines.append(f"Content-Length: {len(body)}\r\n")

@@ -25,7 +25,7 @@ def is_needed() -> bool:
 def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
     """Create the fake and point this process's settings to it. It serves, and sends webhooks to `origin`, within a `with` block.
 
-    Its data and its port are kept in the folder; `port` is the one to try the first time (0: any free one).
+    Its data and its port are kept in the folder. `port` is the port to try the first time; 0 means any free port.
     """
     fake = _create_on_free_port(folder, port)
     webhook_secrets = _variable("STRIPE_WEBHOOK_SECRETS") or fake.webhook_secret

@@ -1,6 +1,6 @@
-"""The mails of a local run: a server that writes each mail to a file, and the pages /dev/mailbox that show them.
+"""The emails of a local run: a server that writes each email to a file, and the pages /dev/mailbox that show the emails.
 
-The server delivers no mail, and prints a line with the link of each.
+The server delivers no email, and prints a line with the link of each email.
 """
 
 import re
@@ -25,7 +25,7 @@ _LINK = re.compile(r"https?://\S+")
 
 
 class MailReceiver:
-    """Receives mails on a free port of 127.0.0.1 within a `with` block. `report` gets a line for each mail."""
+    """Receives emails on a free port of 127.0.0.1 within a `with` block. `report` gets a line for each email."""
 
     def __init__(self, folder: Path, report: Callable[[str], None]) -> None:
         folder.mkdir(exist_ok=True)
@@ -75,7 +75,7 @@ _TARGET = re.compile(rf"{PATH}(?:/(\d{{1,9}})(?:/(html|files/(\d{{1,3}})))?)?/?"
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# Links in a mail open in another window, outside of the sandbox.
+# Links in an email open in another window, outside of the sandbox.
 _LINKS = "allow-popups allow-popups-to-escape-sandbox"
 _MAIL_POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; sandbox {_LINKS}"
 _FILE_POLICY = "default-src 'none'; sandbox"
@@ -101,13 +101,13 @@ pre { white-space: pre-wrap; padding: 1rem; background: #fff; border: 1px solid 
 
 
 class Mailbox:
-    """The mails in a folder; their file names are the receiver's numbers."""
+    """The emails in a folder; their file names are the receiver's numbers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def response(self, method: str, target: str) -> GatewayResponse | None:
-        """Return a page, a mail's HTML or one of its files; None for any other address."""
+        """Return a page, an email's HTML or one of its files; None for any other address."""
         found = _TARGET.fullmatch(target.partition("?")[0])
         if found is None or method not in ("GET", "HEAD"):
             return None

@@ -34,11 +34,11 @@ _RULES = {
 PAGE_POLICY = "; ".join(f"{name} {sources}" for name, sources in _RULES.items())
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 # Files are in assets/ or have a dot in their only segment. The entries in `_ENTRY` draw the pages below their addresses, and index.html
-# draws all other pages. infra/cdn/viewer-request.js has the same.
+# draws all other pages. infra/cdn/viewer-request.js has the same rules.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
 _ENTRY = re.compile(r"(manage|door)(/.*)?", re.DOTALL)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
-# Words in the User-Agent of programs that preview links; infra/cdn/viewer-request.js has the same.
+# Words in the User-Agent of programs that preview links; infra/cdn/viewer-request.js has the same words.
 _PREVIEWERS = re.compile(
     "facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview"
     "|mastodon|cardyb|viber|embedly|iframely",

@@ -19,10 +19,10 @@ from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
 HEALTH = "/api/v1/health"
-THREADS = 32  # most of them wait: for the journal, or for Stripe
+THREADS = 32  # most threads wait, for the journal or for Stripe
 BACKLOG = 1024  # clients that wait to be accepted
 MAX_CONNECTIONS = 8192
-RESERVED_FILES = 128  # open files beside connections: the store, logs, the fake Stripe
+RESERVED_FILES = 128  # open files besides connections: the store, logs, the fake Stripe
 STOP_SECONDS = 10  # for the requests that are being handled
 
 
@@ -31,7 +31,7 @@ class PortInUse(Exception):
 
 
 class LocalServer:
-    """Takes its port when it is created, so that a port in use is noticed before anything else starts; serves after `start`.
+    """The HTTP server. The constructor takes the port, so that a port in use is noticed before anything else starts; `start` serves.
 
     Raises PortInUse. Clients that connect before `start` wait.
     """
@@ -64,7 +64,7 @@ class LocalServer:
         images: LocalImages | None = None,
         mailbox: Mailbox | None = None,
     ) -> None:
-        """Serve from now on, in threads. `web` is the folder of the pages; `failure` says why the store has failed, None while it works."""
+        """Serve from now on, in threads. `web` is the folder of the pages; `failure` returns why the store has failed, or None."""
         self._gateway, self._web, self._failure, self._images, self._mailbox = gateway, web, failure, images, mailbox
         self.workers.start()
 
@@ -102,13 +102,13 @@ class LocalServer:
 
 
 def _failed_response(failure: str) -> GatewayResponse:
-    """On AWS an instance without its store is healthy, because others cannot help. Here nothing goes on until a person does something."""
+    """Return 503, because only a person can help. On AWS an instance without its store is healthy: other instances would not help."""
     body = {"status": "failed", "error": "store_failed", "message": failure}
     return GatewayResponse(503, {"Content-Type": "application/json", "Cache-Control": "no-store"}, msgspec.json.encode(body))
 
 
 def _max_connections() -> int:
-    """How many connections may be open at once. Raises the limit of open files, which is 256 on macOS, as far as that is allowed."""
+    """Return how many connections may be open at once. Raises the limit of open files, 256 on macOS, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CONNECTIONS + RESERVED_FILES
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,11 +1,11 @@
 """Threads that take turns: one works at a time, and the others wait until it waits or has finished.
 
-Python's own lock lets one thread compute at a time anyway, but threads that all want to go on at once push each other aside. Here a thread
-goes on when it is its turn. From a thread that keeps its turn for too long, it is taken (`STALL_SECONDS`).
+Python's own lock lets only one thread compute at a time anyway, but many runnable threads slow each other down. Here a thread continues
+only in its turn. A thread that keeps its turn for longer than STALL_SECONDS loses it.
 
-Nobody waits for the journal while working. A task goes on before what it has written is on disk, and its result is held back until then:
-so one thread processes task after task, one commit is for many, and what the world sees is the same as if each write had been waited for
-("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). If a task sends anything to another program, it waits before that.
+No thread waits for the journal while working. A task continues before its writes are on disk, and its result is held back until they are.
+So one thread processes task after task, one commit covers many tasks, and observers see the same as if each task had waited for its writes
+("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). Before a task sends anything to another program, it waits for its writes.
 """
 
 import threading
@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from devtools.dynamodb.journal import Journal, WaitEvent
 
-STALL_SECONDS = 0.005  # a task that takes so long probably waits, for Stripe or for a lock
+STALL_SECONDS = 0.005  # a task that takes longer is probably waiting, for Stripe or for a lock
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ _requester: ContextVar["_Worker"] = ContextVar("requester")  # also in threads t
 
 
 class _Worker:
-    """A thread. `task` is the one that it is processing, with or without the turn; `entry` must be on disk before its result leaves."""
+    """A thread. `task` is its current task, with or without the turn. The result is held back until the journal's `entry` is on disk."""
 
     def __init__(self, workers: "Workers[Any, Any]") -> None:
         self.workers = workers
@@ -46,7 +46,7 @@ class Workers(Generic[Task, Result]):
 
     `receive` and `finish` are called by one thread at a time, in its turn. A thread that has finished a task receives the next one
     itself, unless its turn was interrupted and another thread has become the receiver. `finish` gets None as the result if the journal
-    failed to write what the task has written. `wake` lets the thread that waits for input (`find_input`) look around.
+    failed to save the task's writes. `wake` wakes the thread that waits for input (`find_input`).
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Workers(Generic[Task, Result]):
         self._receive, self._process, self._finish, self._wake = receive, process, finish, wake
         self.journal: Journal | None = None
         self._held = deque[tuple[int, Task, Result]]()  # results, with the entries that must be on disk before they leave
-        self._mutex = threading.Lock()  # protects what follows
+        self._mutex = threading.Lock()  # protects the attributes below
         self._turn: _Worker | None = None
-        self._ready = deque[_Worker]()  # may go on when it is their turn
+        self._ready = deque[_Worker]()  # threads that wait for their turn
         self._idle = [_Worker(self) for _ in range(count)]
         self._receiver: _Worker | None = None
         self._has_ended = False
@@ -80,13 +80,13 @@ class Workers(Generic[Task, Result]):
             self._pass_turn()
 
     def join(self, seconds: float) -> None:
-        """Wait until all threads have ended, which they do after `receive` has returned None, but not for longer than this."""
+        """Wait at most `seconds` until all threads have ended. They end after `receive` has returned None."""
         end = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0, end - time.monotonic()))
 
     def hold_back(self, entry: int) -> bool:
-        """Hold back the result of the calling thread's task until this entry is on disk; False if it is not one of these threads."""
+        """Hold back the result of the calling thread's task until this entry is on disk. Returns False outside these threads."""
         worker = self._calling_worker()
         if worker is None:
             return False
@@ -94,17 +94,17 @@ class Workers(Generic[Task, Result]):
         return True
 
     def new_event(self) -> WaitEvent | None:
-        """An event that the calling thread may wait for once, while another one works; None if it is not one of these threads."""
+        """Return an event that the calling thread may wait for once, while another thread works; None outside these threads."""
         worker = self._calling_worker()
         return None if worker is None else _TurnEvent(self, worker)
 
     def release(self) -> None:
-        """More entries are on disk: if nobody works, let somebody see whether held results can leave. May be called from any thread."""
+        """Report that more entries are on disk, so that a waiting thread finishes held results. May be called from any thread."""
         if self._held:
             self._wake()
 
     def find_input(self, poll: Callable[[bool], T]) -> T:
-        """What `poll` finds, only for `receive`: `poll(False)` looks for input, `poll(True)` waits for it outside of this thread's turn."""
+        """Return the input that `poll` finds; only for `receive`. `poll(False)` does not wait; `poll(True)` waits without the turn."""
         self._finish_held()
         if found := poll(False):
             return found
@@ -156,14 +156,14 @@ class Workers(Generic[Task, Result]):
             self._held.append((entry, task, result))
 
     def _finish_held(self) -> None:
-        """Finish the tasks whose entries are on disk by now, in the order in which they came."""
+        """Finish the held tasks whose entries are on disk by now, in the order in which they were held back."""
         journal = self.journal
         if journal is None:
             return
         while self._held and (journal.durable >= self._held[0][0] or journal.failure is not None):
             entry, task, result = self._held.popleft()
             self._finish(task, result if journal.durable >= entry else None)
-        journal.commit(only_if_late=True)  # also if nothing is held: another task may wait before it calls another program
+        journal.commit(only_if_late=True)  # even if nothing is held: a task may be waiting before it calls another program
 
     def _take_turn(self, me: _Worker) -> None:
         with self._mutex:
@@ -177,7 +177,7 @@ class Workers(Generic[Task, Result]):
         me.go_on.acquire()
 
     def _pass_turn(self) -> None:
-        """Give the turn of the one who has it to the next."""
+        """Pass the turn to the next ready thread. Without one, commit the journal."""
         self._turn = self._ready.popleft() if self._ready else None
         if self._turn is not None:
             self._turn.go_on.release()
@@ -185,7 +185,7 @@ class Workers(Generic[Task, Result]):
             self.journal.commit()
 
     def _interrupt_turn(self) -> None:
-        """The same in the middle of a task: if the one who has the turn is the receiver, an idle thread receives from now on."""
+        """Pass the turn on in the middle of a task. If its thread is the receiver, an idle thread becomes the receiver."""
         if self._receiver is self._turn:
             self._appoint_receiver()
         self._pass_turn()
@@ -205,7 +205,7 @@ class Workers(Generic[Task, Result]):
         self._activity.set()
 
     def _watch(self) -> None:
-        """Take the turn from those who keep it for too long."""
+        """Take the turn from a thread that keeps it for too long."""
         pause, seen = threading.Event(), None
         while not self._has_ended:
             pause.wait(STALL_SECONDS)
@@ -221,7 +221,7 @@ class Workers(Generic[Task, Result]):
 
 
 class _TurnEvent:
-    """See Workers.new_event."""
+    """The event that Workers.new_event returns."""
 
     def __init__(self, workers: Workers, worker: _Worker) -> None:  # type: ignore[type-arg]
         self._workers, self._worker = workers, worker
@@ -251,7 +251,7 @@ class _TurnEvent:
 
 @cache
 def _watch_output() -> None:
-    """From now on, let no task send anything to another program before what it has written is on disk."""
+    """From now on, make each task wait until its writes are on disk before it sends anything to another program."""
     HTTPConnection.send = _after_writes(HTTPConnection.send)  # type: ignore[method-assign]
     SMTP.send = _after_writes(SMTP.send)  # type: ignore[method-assign]
 

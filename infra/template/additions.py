@@ -10,8 +10,8 @@ from infra.template.stages import Template, addon_names
 def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
     """Return the additions for a stage; `routes` are the app's: path -> method -> route.
 
-    With `snapstart` API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
-    Add-ons that the stage leaves out add nothing. Raises ValueError if the stage's settings name a function or table that it does not have.
+    With `snapstart`, API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
+    Disabled add-ons add nothing. Raises ValueError if the stage's settings name a function or table that the stage does not have.
     """
     routes = _routes_of(stage, routes)
     return {
@@ -33,7 +33,7 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
 
 
 def _routes_of(stage: str, routes: dict[str, Any]) -> dict[str, Any]:
-    """Return the routes of the core, and those of the stage's add-ons."""
+    """Return the routes of the core and of the stage's add-ons."""
     wanted = set(addons.route_modules(addons.declared(addon_names(stage))))
 
     def is_served(route: Any) -> bool:

@@ -15,21 +15,21 @@ MINUTE, MINUTES, HOUR, DAY = 60, 300, 3600, 86_400
 
 Metric = Template
 
-# The API's paths for reserving, opening a checkout, paying, and both in one call.
+# The API's paths for reserving, opening a checkout, paying, and buying in one call.
 PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions", "/v1/checkout/confirm", "/v1/orders")
 FROM_LOGS = "FairgateLogs"
-# The goal in percent: delivered mails among those whose outcome SES has reported. A metric without events has no values.
+# The goal in percent: the share of delivered emails among the emails whose outcome SES has reported. A metric without events has no values.
 DELIVERY_GOAL, DELIVERY_ENDS = 98, ("delivered", "bounced", "rejected")
 EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
-# The most that CloudWatch allows.
+# CloudWatch's limit.
 METRICS_OF_AN_ALARM = 10
 
 
 class Alarm(Struct, frozen=True):
     """`value` is a formula of `metrics`, by their ids; the alarm goes off if the value exceeds `threshold` in `times` periods.
 
-    `silence` is the meaning of missing data. A formula of several metrics replaces missing values with zero, because otherwise it has no
-    value while one metric has none. `part` counts alarms on the same subject; names from the second part on end with its number.
+    `silence` is the meaning of missing data. A formula of several metrics replaces missing values with zero; otherwise the formula would
+    have no value while one metric has none. `part` numbers alarms on the same subject; from the second alarm on, the number ends the name.
     """
 
     name: str
@@ -65,7 +65,7 @@ def alarms(stage: str) -> list[Alarm]:
     return [
         Alarm("errors", f"100 * {_filled('failed')} / requests", _requests(stage, MINUTES), 1),
         Alarm("slow", "p95", {"p95": _api(stage, "Latency", "p95", MINUTES)}, 500, times=3),
-        # At this rate, the errors that 99.9 % availability allows in 30 days are used up in five days.
+        # At this rate, five days use up the errors that 99.9 % availability allows in 30 days.
         Alarm("availability", f"100 * {_filled('failed')} / requests", _requests(stage, HOUR), 0.6, times=3, out_of=6),
         Alarm(
             "purchases-fail",
@@ -93,14 +93,14 @@ def alarms(stage: str) -> list[Alarm]:
             if "messages" in wanted
             else []
         ),
-        # SES pauses senders with 10 % bounces or 0.5 % complaints. Below this number of mails, one complaint would set off the alarm.
+        # SES pauses senders with 10 % bounces or 0.5 % complaints. Below this number of emails, one complaint would set off the alarm.
         Alarm(
             "mails-unwanted",
             f"IF(sent > 400, 100 * ({_filled('bounced')} + 20 * {_filled('complained')}) / sent, 0)",
             {name: _own(stage, f"mails_{name}", HOUR) for name in ("sent", "bounced", "complained")},
             5,
         ),
-        # Below this number of mails, three invented addresses would set off the alarm.
+        # Below this number of emails, three invented addresses would set off the alarm.
         Alarm(
             "mails-undelivered",
             f"IF({_sum(DELIVERY_ENDS)} > 200, {DELIVERY_RATE}, 100)",
@@ -131,14 +131,14 @@ def alarms(stage: str) -> list[Alarm]:
             else []
         ),
         Alarm("sweep-silent", _filled("runs"), {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
-        # The product is zero if one function is silent, because a function that is not called has no metrics.
+        # A function that is not called has no metrics, so the product is zero if any function is silent.
         *([Alarm("jobs-silent", " * ".join(map(_filled, runs)), runs, 1, below=True, silence="breaching")] if runs else []),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
 
 
 def resources(stage: str) -> Template:
-    """Return the alarms, their topic, and the metrics that they count in logs."""
+    """Return the alarms, their topic, and the metrics that log filters count for them."""
     topic: Template = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-alarms"}}
     if email := stack_settings(stage).alarm_email:
         topic["Properties"]["Subscription"] = [{"Protocol": "email", "Endpoint": email}]
@@ -150,7 +150,7 @@ def resources(stage: str) -> Template:
 
 
 def _alarms_on_sums(name: str, metrics: dict[str, Metric], *, times: int = 1) -> list[Alarm]:
-    """Return alarms that go off if one of the metrics exceeds zero: as few as possible, with an even share of the metrics each."""
+    """Return as few alarms as possible that go off if any metric exceeds zero. The metrics are spread evenly over the alarms."""
     parts = -(-len(metrics) // METRICS_OF_AN_ALARM)
     names = list(metrics)
     shares = [names[part::parts] for part in range(parts)]
@@ -191,7 +191,7 @@ def _metric(namespace: str, name: str, stat: str, period: int, **dimensions: Any
 
 
 def _own(stage: str, name: str, period: int, namespace: str = log.NAMESPACE) -> Metric:
-    """Return a metric of Fairgate: from the functions' own log lines, with dimensions, or counted by a log filter, without them."""
+    """Return one of Fairgate's own metrics. Metrics in the functions' log lines have dimensions; metrics of log filters have none."""
     if namespace == log.NAMESPACE:
         if name not in log.COUNTERS and name not in log.GAUGES:
             raise KeyError(name)
@@ -212,7 +212,7 @@ def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
 
 
 def _runs(stage: str) -> dict[str, Metric]:
-    """Return the runs of the jobs of each minute, except the sweep, which counts its own runs."""
+    """Return the runs of the jobs that run every minute, except the sweep, which counts its own runs."""
     return {f"runs_{name}": _lambda("Invocations", name) for name in EACH_MINUTE if name in functions_of(stage)}
 
 
@@ -225,7 +225,7 @@ def _ages_of_changes(stage: str) -> dict[str, Metric]:
 
 
 def _function_errors(stage: str) -> dict[str, Metric]:
-    """Return the errors of functions that run in the background; errors of the others count as errors of the API."""
+    """Return the errors of functions that run in the background; errors of the other functions count as errors of the API."""
     return {f"errors_{name}": _lambda("Errors", name) for name in functions_of(stage) if dead_letters_id(name) is not None}
 
 

@@ -1,4 +1,4 @@
-"""API Gateway in front of the functions: the function of each route, and its own error responses in Fairgate's format."""
+"""API Gateway in front of the functions: the function of each route, and API Gateway's error responses in Fairgate's format."""
 
 import json
 from typing import Any, get_args
@@ -12,7 +12,7 @@ _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015
 
 WEBHOOK_PATHS = ("/v1/webhooks/ses", *(f"/v1/webhooks/{provider}" for provider in get_args(ExternalProviderName)))
 
-# No address, actual path or token of a caller: only the resource.
+# Contains only the resource: no caller's address, actual path or token.
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -115,7 +115,7 @@ def _uri(path: str, *, snapstart: bool) -> Template:
 def _cors_headers(setting: str) -> dict[str, str]:
     """Return the headers that let pages of allowed origins read API Gateway's errors, for a value of `cors_origins`.
 
-    API Gateway cannot compare origins. If several are listed, it allows every origin, because these errors reveal nothing about anybody.
+    API Gateway cannot compare origins. If the setting lists several, every origin is allowed: these errors reveal nothing about anybody.
     """
     readable = {"Access-Control-Expose-Headers": "'Deprecation, Link, Retry-After, Sunset, X-Request-Id'"}
     if setting == cors.ALL:
@@ -160,6 +160,6 @@ def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
             "contentHandling": "CONVERT_TO_TEXT",
         },
     }
-    # OPTIONS is one of the other methods, but the emulated AWS supports only named methods.
+    # `any` includes OPTIONS, but the emulated AWS supports only named methods.
     others = {"options": other_method, "x-amazon-apigateway-any-method": other_method}
     return {**{method.lower(): called for method in methods}, **others}

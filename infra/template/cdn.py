@@ -13,7 +13,7 @@ from infra.template import images
 from infra.template.stages import ROOT, Template, addon_names, function_settings, stack_settings
 
 API_STAGE = "api"
-# The only page that loads a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same.
+# The only page that loads a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same rule.
 _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 HSTS_SECONDS = 63_072_000
 # The ids of AWS's managed policies, which are the same in all accounts.
@@ -174,7 +174,7 @@ def _behaviour(origin: str, cache_policy: str | Template, headers: str, function
 
 
 def _public_documents(stage: str) -> Template:
-    """Return the policy for public documents: cached only if and as long as the API says, and separately for each Origin header."""
+    """Return the policy for public documents. CloudFront caches them only as long as the API allows, separately for each Origin header."""
     key = {
         "QueryStringsConfig": {"QueryStringBehavior": "all"},
         "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},

@@ -28,7 +28,7 @@ def resources(stage: str) -> Template:
 
 
 def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
-    """Return title, statistic and metrics of each graph, in the dashboard's format: namespace, name, dimensions."""
+    """Return the title, statistic and metrics of each graph. A metric has the dashboard's format: namespace, name, dimensions."""
     api, wanted = ["ApiName", f"fairgate-{stage}", "Stage", "api"], addon_names(stage)
     ages = {"messages": "mail_oldest_seconds", "outgoing_webhooks": "outgoing_webhooks_oldest_seconds"}
     unsent = [gauge for addon, gauge in ages.items() if addon in wanted]
@@ -97,7 +97,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
 
 
 def _delivery_rate(number: int, stage: str) -> Template:
-    """Return the graph of the daily share of delivered mails, with its goal."""
+    """Return the graph of the daily share of delivered emails, with its goal."""
     hidden = [
         [log.NAMESPACE, f"mails_{end}", "service", log.SERVICE, "stage", stage, {"id": end, "visible": False}] for end in DELIVERY_ENDS
     ]

@@ -30,12 +30,12 @@ BUCKET = "ImagesBucket"  # the logical id of the bucket for images; CloudFormati
 
 ALIAS = "live"
 LOG_DAYS = 30
-# Lambda retries a failed run once, but no later than this, because the schedule has started other runs by then.
+# Lambda retries a failed run once, but not after this time, because the schedule has started other runs by then.
 MAX_EVENT_AGE_SECONDS = 600
 
 
 def functions_of(stage: str) -> dict[str, str]:
-    """Return the functions of a stage and their logical ids: FUNCTIONS without those of add-ons that it leaves out."""
+    """Return the functions of a stage and their logical ids: FUNCTIONS without the functions of disabled add-ons."""
     wanted = addon_names(stage)
     return {name: logical_id for name, logical_id in FUNCTIONS.items() if name not in _ADDON_OF or _ADDON_OF[name] in wanted}
 
@@ -47,7 +47,7 @@ def consumers_of(stage: str) -> dict[str, tuple[str, ...]]:
 
 
 def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
-    """Return what a stage adds to the functions that Chalice creates, and the function for webhooks."""
+    """Return the additions to the functions that Chalice creates, and the function for webhooks."""
     reserved, present = stack_settings(stage).reserved_concurrency, functions_of(stage)
     if unknown := reserved.keys() - present:
         raise ValueError(
@@ -94,7 +94,7 @@ def logs_id(function: str) -> str:
 
 
 def dead_letters_id(function: str) -> str | None:
-    """Return the logical id of a function's queue of dead letters; None if its caller gets the errors."""
+    """Return the logical id of a function's queue of dead letters; None if the function's caller gets the errors."""
     return f"{FUNCTIONS[function]}DeadLetters" if function in (*BY_EVENTS, *event_sources.CONSUMERS) else None
 
 

@@ -1,6 +1,6 @@
 """The bucket for images: CloudFront's access, expiry of uploads, and the function that checks the files that browsers upload.
 
-The bucket notifies EventBridge, which calls the function. So CloudFormation can create either one first.
+The bucket notifies EventBridge, which calls the function, so CloudFormation can create the bucket and the function in either order.
 """
 
 from infra.template.functions import BUCKET, FUNCTIONS
@@ -11,7 +11,7 @@ _DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}
 
 
 def resources(stage: str) -> Template:
-    """Return the bucket and what checks its files; nothing for a stage without the add-on."""
+    """Return the bucket and the resources that check its files; nothing for a stage without the add-on."""
     if "images" not in addon_names(stage):
         return {}
     return {
@@ -82,7 +82,7 @@ def _policy() -> Template:
 
 
 def _rule(stage: str) -> Template:
-    """Return the rule that calls the function for each file under `uploads/`, once it is stored, or once GuardDuty has scanned it."""
+    """Return the rule that calls the function for each file under `uploads/` after it is stored, or after GuardDuty has scanned it."""
     in_uploads = [{"prefix": "uploads/"}]
     pattern: Template = {
         "source": ["aws.s3"],

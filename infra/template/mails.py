@@ -1,4 +1,4 @@
-"""Mails through Amazon SES: the sender's domain, and the topic on which SES reports deliveries and bounces (decision 96).
+"""Emails through Amazon SES: the sender's domain, and the topic on which SES reports deliveries and bounces (decision 96).
 
 Only for stages that send with SES. The topic posts to a route of the API, which confirms the subscription automatically.
 """
@@ -52,12 +52,12 @@ def variables(stage: str) -> Template:
 
 
 def uses_ses(stage: str) -> bool:
-    """Whether the stage sends its mails with SES."""
+    """Whether the stage sends its emails with SES."""
     return bool(_variables(stage).get(f"{PREFIX}MAIL_PROVIDER") == "ses")
 
 
 def sender_domain(stage: str) -> str:
-    """Return the sender's domain of a stage that uses SES. Raises ValueError if there is none, or if `mail_domain` is another."""
+    """Return the sender's domain of a stage that uses SES. Raises ValueError if there is none, or if `mail_domain` differs."""
     sender = parseaddr(_variables(stage).get(f"{PREFIX}MAIL_FROM", ""))[1]
     domain = sender.rpartition("@")[2]
     registered = stack_settings(stage).mail_domain
@@ -83,7 +83,7 @@ def _domain(domain: str) -> Template:
         "Properties": {
             "EmailIdentity": domain,
             "DkimSigningAttributes": {"NextSigningKeyLength": "RSA_2048_BIT"},
-            # Otherwise SES also mails each bounce to the sender's address.
+            # Otherwise SES also sends each bounce to the sender's address.
             "FeedbackAttributes": {"EmailForwardingEnabled": False},
             "Tags": [{"Key": "service", "Value": "fairgate"}],
         },

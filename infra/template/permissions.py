@@ -1,4 +1,4 @@
-"""The IAM policy of each function. Tests prove that the functions need every permission, and need no others."""
+"""The IAM policy of each function. Tests prove that the functions need all these permissions and no others."""
 
 from typing import Any
 
@@ -167,7 +167,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
-# Function -> table of the core -> the add-ons for whose sake alone the function uses it.
+# Function -> table of the core -> the add-ons without which the function does not use the table.
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
         "buyers": {"waitlist"},
@@ -177,7 +177,7 @@ ONLY_FOR: dict[str, dict[str, set[str]]] = {
     },
 }
 
-# Function -> prefix in the bucket for images -> actions of S3. Only callers that may list the bucket learn that a file is missing.
+# Function -> prefix in the bucket for images -> actions of S3. S3 reports a missing file only to callers that may list the bucket.
 FILES: dict[str, dict[str, str]] = {
     "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
     "clean_images": {"": "ListBucket", "media": "DeleteObject"},
@@ -223,7 +223,7 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
 
 
 def tables_of(stage: str, function: str) -> dict[str, str]:
-    """Return what TABLES says of a function, without what only add-ons need that the stage leaves out."""
+    """Return the tables and actions of a function from TABLES, without those that only disabled add-ons need."""
     wanted = set(addon_names(stage))
     present, only_for = tables.definitions(addon_names(stage)), ONLY_FOR.get(function, {})
     return {

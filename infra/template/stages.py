@@ -29,14 +29,14 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The object `stack` of a stage.
 
     `reserved_concurrency`: function -> the number of instances reserved for it, which is also its limit.
-    `warm_throughput`: feature -> the throughput that its table handles immediately. DynamoDB never lowers it.
+    `warm_throughput`: feature -> the throughput that its table handles immediately. DynamoDB never lowers this throughput.
     `requests_per_second` and `burst`: the limits of API Gateway.
     `requests_per_address`: how many requests an address may send in five minutes, limited by a web ACL; None: no web ACL.
     `archive_days`: how long the daily copies of the ledger and the audit log stay unchangeable; None: no copies.
     `domain`: the shop's own domain; `certificate_arn`: its certificate in us-east-1. `price_class`: the locations of CloudFront.
     `scan_uploads`: images are accepted only after GuardDuty has scanned them (docs/events.md).
     `mail_domain`: the domain that the stack registers with SES; only one stage per account and region may register it.
-    `alarm_email`: the address that gets a mail for each alarm, after confirming AWS's first mail.
+    `alarm_email`: the address that gets an email for each alarm, after confirming AWS's first email.
     """
 
     requests_per_second: Amount
@@ -58,7 +58,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def addon_names(stage: str) -> tuple[str, ...]:
-    """Return the add-ons of a deployed stage; of any other stage, those of this process. Raises SettingsError."""
+    """Return the add-ons of a deployed stage; for any other stage, this process's add-ons. Raises SettingsError."""
     if stage not in deployed_stages():
         return settings.addons_of_process()
     variables, variable = function_settings(stage)["Environment"]["Variables"], f"{settings.PREFIX}ADDONS"
@@ -66,7 +66,7 @@ def addon_names(stage: str) -> tuple[str, ...]:
 
 
 def deployed_stages() -> list[str]:
-    """Return all stages except that of local runs."""
+    """Return all stages except the stage of local runs."""
     return [stage for stage in _config()["stages"] if stage != LOCAL]
 
 

@@ -1,7 +1,7 @@
 """The tables of a stage, and daily copies of the ledger and the audit log that nobody can change.
 
-Tables hold what people have paid for, so no change of the stack deletes one. IAM lets a function put an entry into the ledger, but cannot
-forbid replacing an existing one. A copy of the day before reveals that.
+Tables hold what people have paid for, so no change of the stack deletes a table. IAM lets a function put an entry into the ledger, but
+cannot forbid replacing an existing entry. The previous day's copy reveals such a replacement.
 """
 
 import json
@@ -54,7 +54,7 @@ def archive_resources(stage: str) -> Template:
 
 
 def _bucket(days: int) -> Template:
-    """Return a bucket whose objects cannot be changed or deleted for so many days, and are deleted afterwards."""
+    """Return a bucket whose objects cannot be changed or deleted for this number of days, and are deleted afterwards."""
     retention = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": days}}
     expiry = {"Id": "expire", "Status": "Enabled", "ExpirationInDays": days + 1, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
     return {

@@ -1,7 +1,7 @@
 """The web ACL of a stage: a limit on the requests of each address to the API.
 
-It protects API Gateway instead of CloudFront, whose ACLs exist only in us-east-1. In requests with CloudFront's key, it counts the viewer's
-address that CloudFront passes on; in other requests, the caller's.
+The ACL protects API Gateway instead of CloudFront, whose ACLs exist only in us-east-1. For requests with CloudFront's key, the ACL counts
+the viewer's address that CloudFront passes on; for other requests, the caller's address.
 """
 
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER

@@ -15,7 +15,7 @@ bp = Blueprint(__name__)
 
 
 class DocumentQuery(Struct, forbid_unknown_fields=True):
-    """`language`: if it is left out, the header Accept-Language decides."""
+    """Without a `language`, the header Accept-Language decides."""
 
     language: Language | None = None
 

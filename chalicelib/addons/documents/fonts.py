@@ -1,7 +1,7 @@
-"""Fonts of documents: which font has a character, how wide a text is, and what replaces a character without a font.
+"""Fonts of documents: choose the font for each character, measure texts, and replace characters that no font has.
 
-The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean it only names the standard fonts of the format, and the
-PDF reader draws the characters with its own fonts: an embedded font for one of these languages would be larger than all of our code.
+The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean the PDF only names the format's standard fonts, and the
+PDF reader supplies them: embedding a font for one of these languages would take more space than all of our code.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ _EMBEDDED = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
 
 
 class _EastAsian(NamedTuple):
-    """A standard font of PDF readers, and the encoding that tells which characters it has."""
+    """A standard font of PDF readers, and the encoding that contains the font's characters."""
 
     name: str
     encoding: str
@@ -31,7 +31,7 @@ _JAPANESE_ORDER = (_JAPANESE, _CHINESE, _KOREAN)
 
 
 class Run(NamedTuple):
-    """A piece of text in one font, which has the name that ReportLab uses."""
+    """A piece of text in one font, given by ReportLab's name."""
 
     font: str
     text: str
@@ -82,7 +82,7 @@ def _is_embedded(character: str) -> bool:
 def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | None:
     """Return the first East Asian font that has a character.
 
-    Returns None for letters that are not East Asian: these fonts have them too, but in another width.
+    Returns None for letters that are not East Asian: the East Asian fonts have such letters too, but in another width.
     """
     if unicodedata.east_asian_width(character) in ("W", "F", "H"):
         for font in order:

@@ -1,6 +1,6 @@
 """Write a PDF of A4 pages from top to bottom. Lengths are points (1/72 inch) from the left and from the top.
 
-The same content and time always give the same bytes: the file has no time but `now`.
+The same content and time always give the same bytes: the only time in the file is `now`.
 """
 
 import io

@@ -69,7 +69,7 @@ def _facts(
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
-    """Write the lines at the prices at which they were sold, the discount, and the total that was paid."""
+    """Write the lines with the prices that the buyer paid for them, the discount, and the total."""
     _write_row(pages, words.item, words.price, words.total, is_bold=True)
     pages.rule()
     for line in purchase.lines:
@@ -84,7 +84,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
-    """Write refunds, lost disputes, and the balance after them. Refunds of a second payment do not appear: the receipt is for the first."""
+    """Write refunds, lost disputes, and the balance. The receipt is for the first payment, so refunds of a second payment do not appear."""
     payment_id = purchase.payment.payment_intent_id if purchase.payment is not None else None
     refunds = [refund for refund in purchase.refunds if refund.payment_intent_id == payment_id]
     lost = [dispute for dispute in purchase.disputes if dispute.status == "lost" and purchase.is_own_payment(dispute.payment_intent_id)]

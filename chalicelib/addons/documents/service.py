@@ -17,7 +17,7 @@ from chalicelib.purchases.errors import OrderNotFound
 
 
 def order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """Return the receipt of an order to its buyer or a manager of its event. Raises OrderNotFound for anybody else, and NotPaid."""
+    """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
     purchase = queries.load(order_id)
     if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
         raise OrderNotFound()
@@ -29,9 +29,9 @@ def order_receipt(identity: Identity, order_id: str, language: Language, now: in
 
 
 def order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """Return the valid tickets of an order that the caller owns, bought or received by transfer.
+    """Return the order's valid tickets that the caller owns, whether bought or received by transfer.
 
-    Raises OrderNotFound if the caller has neither the order nor one of its tickets; NotPaid and NoValidTickets.
+    Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
     """
     purchase = queries.load(order_id)
     if purchase is None:

@@ -11,7 +11,7 @@ from chalicelib.purchases.model import RefundStatus
 class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders. `date` is the format of a day.
 
-    `payments` has texts for the providers to which `paid` does not apply.
+    `payments` has the texts for providers that need another text than `paid`.
     """
 
     language: Language
@@ -62,7 +62,7 @@ class Wording(Struct, frozen=True, kw_only=True):
         return f"{'-' if cents < 0 else ''}{text} {currency}"
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
-        """Format the date of a time in a timezone, which is an IANA name."""
+        """Format the date of a time in a timezone, given as an IANA name."""
         local = clock.local(epoch_seconds, timezone)
         return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
 

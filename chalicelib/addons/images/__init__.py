@@ -1,4 +1,4 @@
-"""Pictures that people upload: checked, drawn again, kept in a bucket."""
+"""Check and re-encode the pictures that people upload, and keep them in a bucket."""
 
 from chalicelib.foundation.addons import Addon
 

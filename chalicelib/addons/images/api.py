@@ -28,7 +28,7 @@ class NewUploadBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UploadView(Struct, frozen=True, kw_only=True):
-    """Send `fields` and then the file, as the part `file`, in a form (multipart/form-data) to `url`, before `expires_at`."""
+    """A form for one file. Before `expires_at`, post `fields` and then the file, as the part `file`, to `url` as multipart/form-data."""
 
     id: str
     url: str
@@ -38,7 +38,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
 
 
 class UploadStateView(Struct, frozen=True, kw_only=True):
-    """The outcome of an upload: `waiting` until the file has arrived and was checked. `error`, `reason` and `message` explain a refusal."""
+    """The outcome of an upload: `waiting` until the file has been checked. `error`, `reason` and `message` explain a refusal."""
 
     id: str
     state: Literal["waiting", "done", "refused"]
@@ -59,7 +59,7 @@ class UploadStateView(Struct, frozen=True, kw_only=True):
 def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Reply[AdminEventWithTiersView]:
     """Upload the image of an event.
 
-    The picture is re-encoded without its metadata. On AWS, the request can have about 4.5 MB; use `.../image/upload` for a larger picture.
+    The picture is re-encoded without its metadata. AWS limits a request to about 4.5 MB; use `.../image/upload` for larger pictures.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     service.set_image(ImageOwner(event_id), file, actor, request.now, expected_version(request))
@@ -78,7 +78,7 @@ def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEve
 def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that uploads the image of an event directly to the bucket.
 
-    The file is checked there and becomes the image of the event a few seconds later. `GET .../image/upload/{upload_id}` shows the outcome.
+    A few seconds later the file has been checked and becomes the event's image. `GET .../image/upload/{upload_id}` shows the outcome.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     return upload_reply(ImageOwner(event_id), body.content_type, actor, request.now)

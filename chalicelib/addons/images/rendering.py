@@ -26,7 +26,7 @@ RENDERING = "1"  # part of an image's digest: increase it when the output of thi
 JPEG_QUALITY, WEBP_QUALITY = 85, 80
 
 _WHITE = (255, 255, 255)
-# Signatures of content that other programs would run or unpack. Each is long enough not to occur in an image by chance.
+# Signatures of content that other programs would run or unpack. Each signature is too long to occur in an image by chance.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype", b"<svg")
 _PDF, _PDF_BYTES = b"%pdf-", 1024  # PDF readers accept the signature anywhere in these first bytes
 _ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of an archive, with the longest comment
@@ -80,7 +80,7 @@ def media_type(raw: bytes) -> str | None:
 
 
 def _upright_rgb(raw: bytes) -> "Image.Image":
-    """Decode an image to sRGB, rotate it as its EXIF data says, and put transparent parts on white."""
+    """Decode an image to sRGB, rotate it as its EXIF data says, and give transparent parts a white background."""
     _check_file(raw)
     from PIL import Image, ImageOps
 

@@ -1,8 +1,8 @@
 """Set and remove the images of events and tiers, from direct uploads or from uploads to the bucket.
 
 A change stores the new files, refers to them in the catalog, and then deletes the old files. File names include the id of the upload, so no
-two uploads share a file and deleting one image never affects another. A crash in between leaves unreferenced files, never a reference to
-missing files; `delete_unused` removes the leftovers.
+two uploads share a file, and deleting one image never affects another. A crash between these steps leaves unreferenced files, never a
+reference to missing files; `delete_unused` removes the leftovers.
 """
 
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ from chalicelib.foundation.errors import ApiError
 from chalicelib.foundation.parallel import call_each
 
 UPLOAD_SECONDS = 600
-UNUSED_SECONDS = 3600  # longer than any request or function takes between storing a file and referring to it
+UNUSED_SECONDS = 3600  # longer than any request or function takes from storing a file to referring to it
 
 _MAX_OUTCOME_BYTES = 10_000
 
 
 class NewerImage(ApiError):
-    """A later upload was set while this one was being checked."""
+    """A later upload became the image while this upload was being checked."""
 
     code: ClassVar[str] = "newer_image"
     status: ClassVar[int] = 409
@@ -91,7 +91,7 @@ def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Exp
 
 
 def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Remove the image of an event or tier, whether it was uploaded or not. A repeated call changes nothing."""
+    """Remove the image of an event or tier, whether or not the image was uploaded. A repeated call changes nothing."""
     _replace_image(owner, None, actor, now, expected)
 
 
@@ -110,9 +110,9 @@ def find_outcome(owner: ImageOwner, upload_id: str) -> UploadOutcome | None:
 
 
 def process_upload(key: str, now: int) -> None:
-    """Check a file in the bucket and make it the image of its owner, or record why it was refused. Repeatable."""
+    """Check a file in the bucket and make it the image of its owner, or record why the file was refused. Safe to repeat."""
     file = store.find(key, rendering.MAX_IMAGE_BYTES)
-    if file is None:  # it was already processed
+    if file is None:  # already processed
         return
     name, _, upload_id = key.removeprefix("uploads/").rpartition("/")
     owner = ImageOwner.from_name(name)
@@ -131,7 +131,7 @@ def process_upload(key: str, now: int) -> None:
 
 
 def delete_unused(now: int) -> int:
-    """Delete the stored images that no event or tier has, except recent ones. Returns the number of deleted files."""
+    """Delete the stored images that no event or tier uses, except recent images. Returns the number of deleted files."""
     used = {image.path for image in _used_images(snapshots.load_current())}
     unused = [
         file.key for file in store.list_files("media/") if file.stored_at < now - UNUSED_SECONDS and _image_path(file.key) not in used
@@ -155,14 +155,14 @@ def _replace_image(
 ) -> None:
     """Refer to a stored image, then delete the previous one. If the catalog refuses the change, delete the new image instead.
 
-    With `is_checked_later`, raises NewerImage if the current image was uploaded after this one.
+    With `is_checked_later`, raises NewerImage if the current image was uploaded after the new image.
     """
     replaced: StoredImage | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Any]:
         nonlocal replaced
         before = _get_changeable(catalog, owner)
-        if image is None or before.image != image:  # otherwise the call is a repetition
+        if image is None or before.image != image:  # an equal image means a repeated call
             expected.check(before)
         if is_checked_later and image is not None and before.image is not None and before.image.uploaded_at > image.uploaded_at:
             raise NewerImage()
@@ -183,12 +183,12 @@ def _replace_image(
 
 
 def _image_digest(raw: bytes) -> str:
-    """Return the digest of an uploaded file and the rendering. The same file always gives the same digest."""
+    """Return the digest of an uploaded file and RENDERING. The same file has the same digest until RENDERING changes."""
     return sha256(rendering.RENDERING.encode() + raw).hexdigest()[:16]
 
 
 def _save_image(owner: ImageOwner, image_id: str, raw: bytes) -> StoredImage:
-    """Re-encode an uploaded file and store the result, which nothing refers to yet.
+    """Re-encode an uploaded file and store the result, without referring to it.
 
     Raises ImageRefused and ImageTooLarge; in both cases nothing is stored.
     """
@@ -214,6 +214,6 @@ def _outcome_key(owner: ImageOwner, upload_id: str) -> str:
 
 
 def _image_path(key: str) -> str:
-    """Return the image path, `media/<owner>/<image id>-<digest>`, of a file name."""
+    """Return the image path of a file name: `media/<owner>/<image id>-<digest>`."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/{'-'.join(name.partition('.')[0].split('-')[:2])}"

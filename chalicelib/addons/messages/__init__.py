@@ -1,4 +1,4 @@
-"""Mails that follow from changes."""
+"""Emails to people about changes of their orders, tickets, offers and events."""
 
 from chalicelib.foundation.addons import Addon
 

@@ -1,4 +1,4 @@
-"""Routes of mails: the mails of an event for its managers, and all undelivered mails for admins."""
+"""Routes of emails: the emails of an event for its managers, and all undelivered emails for admins."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ _POSITION = r"\d{11}#.{1,300}"
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which messages to list: all messages of an event, or, for admins, the messages of all events that have this problem."""
+    """Which messages to list: all messages of one event or, for admins, the messages of all events with this problem."""
 
     event_id: Id | None = None
     problem: Problem = "failed"
@@ -33,7 +33,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """A mail about a change. `subject_id` is the order, ticket or event that it is about. `failure`: why the last attempt failed."""
+    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` tells why the last attempt failed."""
 
     id: str
     kind: str
@@ -57,7 +57,7 @@ class MessagesView(Struct, frozen=True, kw_only=True):
 
 @route(bp, "GET", "/admin/messages", access="manager", errors=(NotFound,))
 def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[MessagesView]:
-    """List the mails about an event, or the undelivered mails of all events."""
+    """List the emails about an event, or the undelivered emails of all events."""
     identity = request.require_user()
     after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
     if query.event_id is not None:
@@ -72,7 +72,7 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
-    """Send a mail again within a minute, whatever its status."""
+    """Send an email again, whatever its status. It leaves within a minute."""
     identity = request.require_user()
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):

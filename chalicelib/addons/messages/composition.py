@@ -1,4 +1,4 @@
-"""Compose the mail of a notification when it is sent, from the tables. So the outbox holds nothing secret."""
+"""Compose the email of a notification from the tables, and only when it is sent, so that the outbox holds no secrets."""
 
 from collections.abc import Sequence
 from email.utils import parseaddr
@@ -20,15 +20,15 @@ from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
-OFFERS = ("waitlist_offer", "offer_expiring")  # mails with an unsubscribe link
+OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
 
 class Moot(Exception):
-    """The mail has become pointless, or its receiver has no address."""
+    """The email has become pointless, or its receiver has no address."""
 
 
 def compose(notification: Notification) -> MailMessage | None:
-    """Return the mail of a notification; None if it has become pointless or there is no address."""
+    """Return the email of a notification; None if the email has become pointless or its receiver has no address."""
     event = permissions.find_event(notification.event_id)
     try:
         if event is None:
@@ -91,7 +91,7 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
 
 
 def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ticket], event: Event) -> list[Attachment]:
-    """Return the tickets as pages to print; none if the stage makes no documents."""
+    """Return the tickets as pages to print; an empty list if the stage makes no documents."""
     if not addons.is_on("documents"):
         return []
     from chalicelib.addons.documents.ticket_pages import render_tickets
@@ -109,7 +109,7 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Announce tickets that are set aside for a person on the waitlist, unless the offer was paid or declined, or has expired."""
+    """Announce tickets that are held for a person on the waitlist. Moot if the offer was paid or declined, or has expired."""
     purchase = _purchase(notification)
     if not purchase.is_active(clock.now()):
         raise Moot
@@ -119,7 +119,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 
 def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Describe the event as it is now, and the earlier values of what has changed. Moot if the change was undone."""
+    """Describe the event as it is now, with the old values of changed details. Moot if the change was undone or the event cancelled."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
     if before == after or event.status == "cancelled":
@@ -173,7 +173,7 @@ def _event_values(event: Event) -> dict[str, Any]:
 
 
 def _address(notification: Notification) -> str:
-    """Return the email address from the order, otherwise the address of the account. Raises Moot if there is neither."""
+    """Return the email address given in the order, otherwise the account's address. Raises Moot if there is neither."""
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     if purchase is not None and purchase.has_details and purchase.user_id == notification.user_id:

@@ -1,8 +1,8 @@
-"""Tell ticket holders when the name, place or time of their event changes: one mail for each person and change.
+"""Tell ticket holders when the name, place or time of their event changes: one email for each person and change.
 
-A change is first recorded in a notice. A few minutes after the last of several changes, the mails are queued in portions, and the progress
-is written after each portion. A notice compares what holders know with the event as it is now, so a change that is delivered twice or was
-undone sends no mail.
+A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
+is written after each portion. A notice compares the details that holders know with the present event, so a change that is delivered twice
+or has been undone causes no email.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,14 +23,14 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
-QUIET_SECONDS = 300  # without another change, until the mails are queued
-MAX_DELAY_SECONDS = 1800  # from the first change, if more changes keep coming
+QUIET_SECONDS = 300  # from the last change until the emails are queued
+MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
 PORTION = 250  # tickets
-MAX_PORTIONS = 4  # per run: about as many mails as one run sends at the initial rate of SES
-HEARD_SECONDS = 60  # after a change, while an instance may still sell the event as it was
+MAX_PORTIONS = 4  # per run: about as many emails as one run sends at the initial rate of SES
+HEARD_SECONDS = 60  # after a change, while an instance may still sell the event with its old details
 SECONDS_RESERVED = 30  # per run, for sending
 MAX_ATTEMPTS = 5
-SILENT_STATUSES = ("draft", "cancelled", "past")  # holders for a cancelled event get a mail about the refund
+SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
 
 def note_change(before: Event, after: Event, at: int) -> None:
@@ -45,7 +45,7 @@ def note_change(before: Event, after: Event, at: int) -> None:
 
 
 def queue_mails(now: int) -> int:
-    """Queue mails about changes that are due, in at most MAX_PORTIONS portions. Returns the number of portions.
+    """Queue emails about changes that are due, in at most MAX_PORTIONS portions. Returns the number of portions.
 
     A notice that fails does not stop the others.
     """
@@ -64,7 +64,7 @@ def queue_mails(now: int) -> int:
 
 
 def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
-    """Queue the due mails of a notice; yields after each portion."""
+    """Queue the due emails of a notice; yields after each portion."""
     current = _begin_mailing(notice, now) if notice.mailing is None else notice
     while current is not None and current.mailing is not None:
         current = _queue_portion(current, current.mailing, now)
@@ -78,7 +78,7 @@ def _with_change(notice: EventNotice, at: int) -> EventNotice:
 
 
 def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
-    """Begin to queue the mails about a change. Returns None if nothing is due, or another run has begun."""
+    """Begin to queue the emails about a change. Returns None if nothing is due, or another run has already begun."""
     if notice.due_at is None or notice.last_at is None or now < notice.due_at:
         return None
     event = catalog.load_current().find_event(notice.event_id)
@@ -91,7 +91,7 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
 
 
 def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
-    """Queue the mails for a portion of tickets. Returns the updated notice; None if another run has changed it in the meantime."""
+    """Queue the emails for a portion of tickets. Returns the updated notice; None if another run has changed it in the meantime."""
     found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
@@ -114,7 +114,7 @@ def _held_since(ticket: Ticket) -> int:
 def _notifications(
     event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], now: int
 ) -> Iterator[Notification]:
-    """Yield a notification for the owner of each ticket. Its id has a hash of the owner's id, so that logs never name them."""
+    """Yield a notification for the owner of each ticket. The id of a notification has a hash of the owner's id, because logs show it."""
     before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
     for ticket in wanted:
         order = orders.get(ticket.purchase_id)

@@ -1,4 +1,4 @@
-"""The scheduled function that queues event notices and sends the mails in the outbox."""
+"""The scheduled function that queues event notices and sends the emails in the outbox."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ bp = Blueprint(__name__)
 
 @scheduled_job(bp, "send_messages", minutes=1, description="Sends waiting emails and retries failed ones.")
 def send_messages() -> dict[str, Any]:
-    from chalicelib.addons.messages import composition, event_notices  # every function loads this module, but only this one sends mails
+    from chalicelib.addons.messages import composition, event_notices  # every function loads this module, but only this one sends emails
     from chalicelib.notifications import delivery
 
     event_notices.queue_mails(clock.now())

@@ -6,7 +6,7 @@ from chalicelib.catalog.model import Event
 
 
 class EventDetails(Struct, frozen=True):
-    """Details whose changes are mailed to ticket holders. `starts_at` is in epoch seconds, 0 without a start."""
+    """The details of an event whose changes are emailed to ticket holders. `starts_at` is in epoch seconds, 0 without a start."""
 
     name: str
     place: str
@@ -15,10 +15,10 @@ class EventDetails(Struct, frozen=True):
 
 
 class Mailing(Struct, frozen=True, kw_only=True):
-    """The mails about one change, or several in quick succession, while they are being queued. Times are epoch seconds.
+    """The emails about one change, or several in quick succession, while they are being queued. Times are epoch seconds.
 
-    `before` is what holders knew until then. Tickets up to `position` are done. People who got their ticket long after `changed_at` need
-    no mail.
+    `before` has the details that holders knew until the change. Tickets up to `position` are done. People who got their ticket more than
+    HEARD_SECONDS after `changed_at` need no email.
     """
 
     began_at: int
@@ -28,10 +28,10 @@ class Mailing(Struct, frozen=True, kw_only=True):
 
 
 class EventNotice(Struct, frozen=True, kw_only=True):
-    """What ticket holders of an event know, and what they are still to be told. Times are epoch seconds.
+    """The details that ticket holders of an event know, and the changes to tell them about. Times are epoch seconds.
 
-    `known` has the details that holders know or are told by the present `mailing`. If `first_at` and `last_at` are set, the event has
-    changed since then, first and last at these times, and a mailing begins at `due_at`.
+    `known` has the details that holders know, or learn from the present `mailing`. `first_at` and `last_at` are the times of the first and
+    the last change since then, if any; a mailing about these changes begins at `due_at`.
     """
 
     event_id: str

@@ -1,4 +1,4 @@
-"""Decide who is notified of a change, and queue one notification for each change, however often and in whatever order changes arrive."""
+"""Decide who is notified of a change, and queue each notification once, however often and in whatever order changes arrive."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,12 +17,12 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.model import EVENT_CANCELLED
 
-# There is no mail about older changes: a new function reads its stream from the beginning.
+# Older changes cause no email: a newly deployed function reads its stream from the beginning.
 MAX_AGE_SECONDS = 6 * 3600
 
-# There is no reminder of a shorter offer: it would follow right after the first mail.
+# A shorter offer has no reminder, because it would follow right after the first email.
 MIN_REMINDED_SECONDS = 3600
-REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a fourth of the time is left, or three hours if that is less
+REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
 SILENT_REFUNDS = ("undone",)  # from the reset of a demo
 
@@ -57,7 +57,7 @@ def _notifications(change: Change) -> Iterator[Notification]:
 def _payment_notifications(change: OrderPaid) -> Iterator[Notification]:
     purchase = change.purchase
     if purchase.payment is not None and purchase.payment.provider == "imported":
-        return  # sold by another system, which sends its own mails
+        return  # sold by another system, which sends its own emails
     yield outbox.new_notification(
         "order_confirmed",
         purchase.id,
@@ -71,7 +71,7 @@ def _payment_notifications(change: OrderPaid) -> Iterator[Notification]:
 
 
 def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
-    """Notify of a refund of tickets, or of a payment that got no tickets. The mail about a cancelled event comes with the refund."""
+    """Notify the buyer of a refund: of tickets, of a payment that got no tickets, or because the event was cancelled."""
     purchase, refund = change.purchase, change.refund
     if refund.reason in SILENT_REFUNDS:
         return
@@ -89,7 +89,7 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
 
 
 def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
-    """Notify of an offer, and remind shortly before its end. An offer is made once, so its version is always 1."""
+    """Notify of an offer, and remind shortly before it expires. An offer is made once, so its version is always 1."""
     purchase, now = change.purchase, clock.now()
     seconds = purchase.expires_at - purchase.created_at
     remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
@@ -127,7 +127,7 @@ def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]
 
 
 def _void_ticket_notifications(change: TicketVoided) -> Iterator[Notification]:
-    """Notify the person to whom the ticket was transferred. The buyer gets a mail about the refund instead."""
+    """Notify the person to whom the ticket was transferred. The buyer gets an email about the refund instead."""
     ticket = change.ticket
     if ticket.transfer is None or ticket.transfer.accepted_at is None:
         return

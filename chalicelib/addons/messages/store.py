@@ -6,7 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.addons.messages.model import EventNotice
 from chalicelib.dynamodb import dynamo
 
-# Longer than a change can be delivered again: the stream keeps changes for a day.
+# A notice outlives repeated deliveries of its change: the stream keeps changes for a day.
 RETENTION_SECONDS = 3 * 86_400
 _NOTICES = "notices"
 
@@ -28,13 +28,13 @@ class EventNoticeRow(dynamo.Table):
 
 
 def find_notice(event_id: str) -> EventNotice | None:
-    """Find the notice of an event, strongly consistent; None if the event has not changed recently."""
+    """Find the notice of an event; None if the event has not changed recently. Strongly consistent."""
     row = EventNoticeRow.find(_NOTICES, event_id)
     return None if row is None else _notice(row)
 
 
 def list_open_notices() -> list[EventNotice]:
-    """List the notices with mails to queue now or later, strongly consistent."""
+    """List the notices with emails to queue now or later, strongly consistent."""
     notices = map(_notice, EventNoticeRow.query(_NOTICES, consistent_read=True))
     return [notice for notice in notices if not notice.has_ended]
 

@@ -1,4 +1,4 @@
-"""Promoters' endpoints, and what is sent to them (docs/webhooks.md)."""
+"""Promoters' webhook endpoints, and the messages sent to them (docs/webhooks.md)."""
 
 from chalicelib.foundation.addons import Addon
 

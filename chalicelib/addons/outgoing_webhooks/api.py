@@ -1,4 +1,4 @@
-"""Routes of webhook endpoints: promoters manage their own, admins manage all."""
+"""Routes of webhook endpoints: promoters manage their own endpoints, admins manage all."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ _DELIVERY_ID = r"msg_[0-9A-Z]{26}"
 
 
 class DeliveriesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the deliveries, optionally only those in a `state`."""
+    """Which page of the deliveries to show, optionally only deliveries in one `state`."""
 
     state: DeliveryState | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -112,7 +112,7 @@ def delete_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_
 
 @route(bp, "POST", f"{_ENDPOINT}/rotate-secret", access="manager", headers=(IDEMPOTENCY_KEY,), errors=(EndpointChanging,))
 def rotate_webhook_secret(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[EndpointView]:
-    """Give a webhook endpoint a new secret. The previous secret also signs for another 24 hours."""
+    """Give a webhook endpoint a new secret. Messages are also signed with the previous secret for another 24 hours."""
     actor = _require_owner(request, promoter_id)
     rotated: list[Endpoint] = []
 
@@ -195,7 +195,7 @@ def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_
     errors=(EndpointDisabled, RateLimited),
 )
 def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_id: str, body: FailedDeliveries) -> Reply[ReplayedView]:
-    """Send messages again that failed for good, up to 100 with each call, optionally of a time range."""
+    """Send messages again that failed for good, up to 100 per call, optionally only those of a time range."""
     actor = _require_owner(request, promoter_id)
     since, until = body.seconds(request.now)
     before = None if body.cursor is None else cursors.decode(body.cursor, _DELIVERY_ID)
@@ -213,7 +213,7 @@ def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_i
 
 
 def _require_owner(request: RequestContext, promoter_id: str) -> str:
-    """Return the caller's id; raises Forbidden."""
+    """Return the caller's id. Raises Forbidden unless the caller may act for this promoter."""
     identity = request.require_user()
     endpoints.require_owner(identity, promoter_id)
     return identity.user_id
@@ -230,5 +230,5 @@ def _endpoint_reply(endpoint: Endpoint, now: int, status: int = 200) -> Reply[En
 
 
 def _with_secret(reply: Reply[EndpointView], changed: list[Endpoint]) -> Reply[EndpointView]:
-    """Add the secret if this request created it. The reply stored for repeated requests has no secret."""
+    """Add the secret if this request created it. The reply that is stored for repeated requests does not contain the secret."""
     return replace(reply, body=replace(reply.body, secret=changed[0].secret)) if changed else reply

@@ -49,7 +49,7 @@ def get_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint:
 def create_endpoint(
     promoter_id: str, endpoint_id: str, url: str, description: str, event_types: list[EventType], actor: str, now: int
 ) -> Endpoint:
-    """Create an endpoint with a new secret, or return the endpoint that has this id. Raises InvalidInput or TooManyEndpoints."""
+    """Create an endpoint with a new secret, or return the existing endpoint with this id. Raises InvalidInput or TooManyEndpoints."""
     existing = store.list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
@@ -71,7 +71,7 @@ def create_endpoint(
 
 
 def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
-    """Change fields of an endpoint, by the names of the model. An endpoint that is enabled again starts without failures.
+    """Change fields of an endpoint, given by their names in the model. An endpoint that is enabled again starts without failures.
 
     Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
     """
@@ -87,7 +87,7 @@ def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], 
 
 
 def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> Endpoint:
-    """Give an endpoint a new secret. The present secret also signs for another day. Raises EndpointNotFound or EndpointChanging."""
+    """Give an endpoint a new secret. The old secret also signs for another day. Raises EndpointNotFound or EndpointChanging."""
 
     def change(before: Endpoint) -> Endpoint:
         until = now + PREVIOUS_SECRET_SECONDS
@@ -97,10 +97,10 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
 
 
 def disable_endpoint(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
-    """Disable an endpoint because its receiver asks for that, or because it has failed for too long.
+    """Disable an endpoint because its receiver asked for it, or because the endpoint has failed for too long.
 
-    Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one mail. `event_id` is the event of the message
-    that failed; without it, as for a test message, there is no mail, nor if the stage sends no messages.
+    Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one email, unless `event_id` is None or the stage
+    sends no messages. `event_id` is the event of the message that failed; a test message has none.
     """
 
     def change(before: Endpoint) -> Endpoint:
@@ -148,7 +148,7 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 
 def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
-    """Return the notification that an endpoint was disabled. It names only the host, because the path may be secret."""
+    """Return the notification that an endpoint was disabled. It names only the endpoint's host, because the path may be secret."""
     return outbox.new_notification(
         "webhook_disabled",
         disabled.id,
@@ -171,7 +171,7 @@ def _change(
 ) -> Endpoint:
     """Commit a change together with its audit entry and the items of `items_for`.
 
-    After a conflict, the change is made again on the endpoint as it is then. A change without effect makes no version.
+    After a conflict, the change is applied to the newly read endpoint. A change without effect creates no version.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_endpoint(promoter_id, endpoint_id)
@@ -206,7 +206,7 @@ def _subject(endpoint: Endpoint) -> str:
 
 
 def _shown(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the fields of an endpoint for the audit log. It names only the host, because the path may be secret."""
+    """Return the fields of an endpoint for the audit log, with only the host of its address, because the path may be secret."""
     host = urlsplit(endpoint.url).netloc
     details = {"host": host, "description": endpoint.description, "event_types": endpoint.event_types}
     return details | {"disabled_reason": endpoint.disabled_reason}

@@ -15,7 +15,7 @@ MAX_SECONDS = 45  # per run, even where no Lambda limits it
 
 @bp.lambda_function(name="send_webhooks")
 def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
-    """Make the first attempts of newly queued deliveries. The schedule makes those for which there is no time."""
+    """Make the first attempts of newly queued deliveries. If time runs out, the schedule makes the rest."""
     from chalicelib.addons.outgoing_webhooks import outbox, sender  # every function loads this module, but only two of them send
 
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):

@@ -9,12 +9,12 @@ from ulid import ULID
 
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# Types to which an endpoint can subscribe.
+# The types that an endpoint can subscribe to.
 EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed", "waitlist.offered"]
 MessageType = Literal[EventType, "ping"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["by_promoter", "gone", "failing"]
-# Why an attempt failed. `status`: the reply was not a success; all others: there was no reply.
+# Why an attempt failed. `status`: the reply's status was not a success. With every other error there was no valid reply.
 AttemptError = Literal["status", "timeout", "unresolved", "address_refused", "connection_failed", "tls_failed", "bad_reply"]
 
 MAX_ENDPOINTS = 10  # per promoter
@@ -23,7 +23,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 RETRY_DELAYS = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 MAX_RETRY_AFTER = DAY  # the longest pause that an endpoint may ask for
 JITTER = 0.1  # the largest share added to a delay, so that messages that failed together are not retried together
-DISABLE_AFTER_SECONDS = 5 * DAY  # without a success
+DISABLE_AFTER_SECONDS = 5 * DAY  # of failures without a success
 KEPT_SECONDS = 30 * DAY  # since a delivery was last queued
 MAX_ATTEMPTS_KEPT = 20
 MAX_REPLAYED = 100  # per call
@@ -152,17 +152,17 @@ class AttemptUnderWay(ApiError):
 
 
 def message_id(identity: str, at: int) -> str:
-    """Return the id of the message about the change `identity` at `at`. It is always the same, and ids sort by time."""
+    """Return the id of the message about the change `identity` at `at`. The same change always has the same id, and ids sort by time."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + sha256(identity.encode()).digest()[:10])}"
 
 
 def first_message_id(at: int) -> str:
-    """Return the id that sorts before the ids of all messages of this second."""
+    """Return an id that sorts before the ids of all messages of this second."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + bytes(10))}"
 
 
 def retry_delay(failures: int, retry_after: int | None) -> int | None:
-    """Return the seconds until the next attempt after `failures` in a row; None to give up. `retry_after` is the endpoint's wish."""
+    """Return the seconds until the next attempt after `failures` in a row; None to give up. `retry_after` is the requested pause."""
     if failures > len(RETRY_DELAYS):
         return None
     delay = RETRY_DELAYS[failures - 1]

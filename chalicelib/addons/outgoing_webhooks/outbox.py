@@ -1,4 +1,4 @@
-"""The queue of deliveries: queue messages for endpoints, list them, and queue them again. `sender.py` sends them and tries again."""
+"""The queue of deliveries: queue messages for endpoints, list deliveries, and queue them again. `sender.py` sends and retries them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,14 +34,14 @@ class DeliveryPage(Struct, frozen=True):
 
 
 class ReplayedPage(Struct, frozen=True):
-    """How many deliveries were queued again. The next call continues after the delivery `next_before`; None if none are left."""
+    """How many deliveries were queued again. The next call continues after the delivery `next_before`; None after the last delivery."""
 
     replayed: int
     next_before: str | None
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the messages about changes for the promoters' endpoints, each message once, however often its change is delivered."""
+    """Queue the messages about changes for the promoters' endpoints. Each message is queued once, however often its change is delivered."""
     now = clock.now()
     by_promoter: dict[str, list[Message]] = {}
     for notice in _all_notices(changes):
@@ -64,7 +64,7 @@ def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[QueuedDelivery]
 
 
 def send_ping(endpoint: Endpoint, nonce: str, now: int) -> Delivery:
-    """Queue a test message. The same `nonce` always makes the same message. Raises EndpointDisabled."""
+    """Queue a test message. The same `nonce` always gives the same message. Raises EndpointDisabled."""
     _require_enabled(endpoint)
     message = payloads.ping(nonce, endpoint.id, now)
     store.add_delivery(endpoint.promoter_id, endpoint.id, message, now)
@@ -80,7 +80,7 @@ def get_delivery(endpoint: Endpoint, delivery_id: str) -> Delivery:
 
 
 def list_deliveries(endpoint: Endpoint, state: DeliveryState | None, limit: int, before: str | None) -> DeliveryPage:
-    """Return up to `limit` deliveries, optionally only those in `state`. A page that has read many others ends early."""
+    """Return up to `limit` deliveries, optionally only deliveries in `state`. A page ends early after reading MAX_ROWS_READ deliveries."""
     found: list[Delivery] = []
     for read, delivery in enumerate(store.query_deliveries(endpoint.id, before), start=1):
         if state is None or delivery.state == state:
@@ -105,9 +105,9 @@ def replay_delivery(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
 
 
 def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
-    """Send messages again that failed for good, about changes in this period, newest first and at most MAX_REPLAYED.
+    """Queue messages about changes in this period again if they failed for good: newest first, at most MAX_REPLAYED.
 
-    A message that is queued again is no longer failed, so a repeated call finds only the rest. Raises EndpointDisabled.
+    A delivery that is queued again is no longer `failed`, so a repeated call finds only the remaining deliveries. Raises EndpointDisabled.
     """
     _require_enabled(endpoint)
     failed: list[Delivery] = []

@@ -73,7 +73,7 @@ class Notice(Struct, frozen=True):
 
 
 def notices(change: Change) -> Iterator[Notice]:
-    """Yield the message about a change, if there is one. A change that is delivered twice yields the same message."""
+    """Yield the message about a change, if the change has one. A change that is delivered twice yields the same message."""
     data: dict[str, Any]
     match change:
         case OrderPaid(purchase=purchase):
@@ -91,7 +91,7 @@ def notices(change: Change) -> Iterator[Notice]:
             yield _ticket_notice("ticket.transferred", change, {"ticket": _ticket_data(ticket)})
         case EventChanged(event_id=event_id, before=before, after=after):
             event = after or before
-            assert event is not None  # a change has at least one of the two
+            assert event is not None  # a change has `before`, `after` or both
             identity = f"{event.version}" if change.file_version is None else f"file-{change.file_version}"
             fields = _changed_fields(before, after) if before is not None and after is not None else []
             if before is None:
@@ -107,7 +107,7 @@ def notices(change: Change) -> Iterator[Notice]:
 
 
 def ping(nonce: str, endpoint_id: str, now: int) -> Message:
-    """Return a message that tests an endpoint. Each `nonce` makes another message."""
+    """Return a message that tests an endpoint. Each `nonce` gives a different message."""
     return _message("ping", nonce, now, None, {"endpoint_id": endpoint_id})
 
 

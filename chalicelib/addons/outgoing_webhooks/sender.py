@@ -1,4 +1,4 @@
-"""Send queued messages. Each attempt is claimed first, made once, and its result recorded.
+"""Send queued messages. A run claims each attempt first, makes it once and records its result.
 
 Endpoints take turns, and each has only a few attempts under way at once, so a slow or broken endpoint delays only its own messages.
 """
@@ -27,10 +27,10 @@ from chalicelib.foundation import clock, deadline, log, parallel
 
 MAX_AT_ONCE = 32  # parallel attempts of a run
 MAX_PER_ENDPOINT = 4  # parallel attempts of a run to one endpoint
-MAX_FAILURES = 3  # in a row: after these, the rest of an endpoint's messages waits for the next run
+MAX_FAILURES = 3  # in a row; then the endpoint's remaining messages wait for the next run
 MAX_DUE = 500  # deliveries per endpoint and run
 CLAIM_SECONDS = 60  # longer than an attempt can take
-# The time that an attempt may take: look up the name, send, and write the result.
+# The longest time that an attempt takes: look up the name, send, and write the result.
 MIN_SECONDS = transport.LOOKUP_SECONDS + transport.SECONDS + 3
 HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
 GONE = 410
@@ -41,7 +41,7 @@ T = TypeVar("T")
 class EndpointRun(Struct):
     """An endpoint's part of a run: the ids of due deliveries, and the number of failures in a row.
 
-    `failing_since` is the value in the store.
+    `failing_since` is the value that the store has.
     """
 
     endpoint: Endpoint
@@ -77,9 +77,9 @@ def send_due(now: int) -> dict[str, int]:
         elif deliveries:
             runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in deliveries]))
             found += len(deliveries)
-            if endpoint.failing_since is None:  # messages to a failing endpoint do not wait because of us
+            if endpoint.failing_since is None:  # messages to a failing endpoint wait because of the endpoint
                 oldest = max(oldest, now - min(since for _, since in deliveries))
-    if all_endpoints:  # each written metric costs money
+    if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
     return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
 
@@ -96,7 +96,7 @@ def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
 
 def _run(runs: list[EndpointRun]) -> int:
     """Make attempts until none are left or time runs out. Returns the number of attempts."""
-    # There is one turn for each parallel attempt of an endpoint. A worker that takes a turn puts it back at the end.
+    # There is one turn for each parallel attempt of an endpoint. A worker takes a turn, and puts it back at the end of the queue.
     turns = deque(run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids))
 
     def take_turns(_: int) -> int:

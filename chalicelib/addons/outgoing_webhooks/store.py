@@ -1,7 +1,7 @@
-"""Tables `webhook-endpoints`, the endpoints with their secrets, and `webhook-deliveries`, the outbox and log of messages to them.
+"""Tables `webhook-endpoints`, the endpoints with their secrets, and `webhook-deliveries`, the outbox and log of their messages.
 
-A delivery is pending as long as it has a `next_attempt_at`, which puts it into the index `due`. A run claims a delivery before it sends it,
-and only one of two runs at once succeeds. A result counts only for its own claim, because `attempts_made` grows with each claim.
+A delivery is pending as long as it has a `next_attempt_at`, which puts it into the index `due`. A run claims a delivery before sending it;
+if two runs try at once, only one succeeds. A result counts only for its own claim, because `attempts_made` grows with each claim.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often it was queued, so that the stream shows what to send now."""
+    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued, so that the stream shows what to send now."""
 
     feature = "webhook-deliveries"
     contents = "Webhooks of promoters: sent and due."
@@ -92,24 +92,24 @@ def create_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
 
 
 def replace_endpoint_item(before: Endpoint, after: Endpoint) -> dynamo.TransactItem:
-    """Return the item that replaces an endpoint. The transaction fails if it has changed since it was read."""
+    """Return the item that replaces an endpoint. The transaction fails if the endpoint has changed since it was read."""
     return dynamo.put(_endpoint_row(after), "version = :before", before=before.version)
 
 
 def delete_endpoint_item(endpoint: Endpoint) -> dynamo.TransactItem:
-    """Return the item that deletes an endpoint in any version. The transaction fails if it no longer exists."""
+    """Return the item that deletes an endpoint in any version. The transaction fails if the endpoint no longer exists."""
     return dynamo.delete(EndpointRow(endpoint.promoter_id, endpoint.id), "attribute_exists(id)")
 
 
 def set_failing(endpoint: Endpoint, since: int | None) -> None:
-    """Record since when an endpoint has been failing, unless that is already recorded. None means that it works again."""
+    """Record since when an endpoint has been failing, unless a time is already recorded. None means that the endpoint works again."""
     row = EndpointRow(endpoint.promoter_id, endpoint.id)
     condition = "attribute_exists(id)" + (" AND attribute_not_exists(failing_since)" if since is not None else "")
     dynamo.update_if(row, {"failing_since": since}, condition)
 
 
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
-    """Queue a message for an endpoint, due at once. Returns False if it was queued before, however long ago."""
+    """Queue a message for an endpoint, due at once. Returns False if its delivery already exists, whatever its state."""
     row = DeliveryRow(
         endpoint_id,
         message.id,
@@ -132,7 +132,7 @@ def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
 
 
 def query_deliveries(endpoint_id: str, before: str | None) -> Iterator[Delivery]:
-    """Iterate over the deliveries of an endpoint, newest first, starting below the delivery `before` if it is given."""
+    """Iterate over the deliveries of an endpoint, newest first; with `before`, only over deliveries older than that delivery."""
     condition = DeliveryRow.id < before if before is not None else None
     rows = DeliveryRow.query(endpoint_id, condition, scan_index_forward=False, page_size=PAGE_ROWS)
     return map(_delivery, rows)
@@ -151,7 +151,7 @@ def list_due(endpoint_id: str, now: int, limit: int) -> list[tuple[str, int]]:
 
 
 def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery | None:
-    """Claim a due delivery for an attempt until `until`. Returns None if it is not due or another run has claimed it."""
+    """Claim a due delivery for an attempt until `until`. Returns None if the delivery is not due or another run has claimed it."""
     row = DeliveryRow(endpoint_id, delivery_id)
     changes = {"next_attempt_at": until, "claimed_until": until}
     held, item = dynamo.update_if_returning(row, changes, "next_attempt_at <= :now", add={"attempts_made": 1}, now=now)
@@ -174,13 +174,13 @@ def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendA
 
 
 def give_up(endpoint_id: str, delivery_id: str, now: int) -> bool:
-    """Mark a due delivery as failed without an attempt. Returns False if it is not due."""
+    """Mark a due delivery as failed without an attempt. Returns False if the delivery is not due."""
     row = DeliveryRow(endpoint_id, delivery_id)
     return dynamo.update_if(row, {"state": "failed", "next_attempt_at": None, "claimed_until": None}, "next_attempt_at <= :now", now=now)
 
 
 def queue_again(delivery: Delivery, now: int) -> Delivery | None:
-    """Make a delivery due at once with a full round of attempts. Returns None if an attempt is under way or was made since the read."""
+    """Make a delivery due at once with a full round of attempts. Returns None if an attempt is under way or has changed the delivery."""
     changes = {
         "state": "pending",
         "next_attempt_at": now,

@@ -1,10 +1,10 @@
-"""Sign a message and send it to an endpoint, which may be hostile: to a checked address, in limited time, reading little of the reply.
+"""Sign messages and send them to endpoints, which may be hostile: only to checked addresses, in limited time, reading little of the reply.
 
 Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
 
-Messages go to public addresses only, so that nobody uses us to reach hosts that only we can reach. Before each attempt the name is looked
-up and its addresses are checked, and the connection goes to the checked address: a name that changes its address a moment later gains
-nothing. Redirects and proxies are not followed. Socket timeouts restart with each byte, so the time is limited for the whole request.
+Messages go to public addresses only, so that nobody uses us to reach hosts that only we can reach. Each attempt looks up the name, checks
+its addresses and connects to a checked address, so changing the name's address a moment later has no effect. Redirects and proxies are not
+followed. Socket timeouts restart with each byte, so a separate limit applies to the whole request.
 """
 
 import hmac
@@ -60,7 +60,7 @@ LOCAL = IPv4Address("127.0.0.1")
 
 # All public IPv6 addresses are in this network ...
 _PUBLIC_IPV6 = ip_network("2000::/3")
-# ... except these, which lead to IPv4 addresses (Teredo, 6to4) or are reserved for documentation and benchmarks.
+# ... except these networks, which lead to IPv4 addresses (Teredo, 6to4) or are reserved for documentation and benchmarks.
 _REFUSED = tuple(
     map(ip_network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"))
 )
@@ -69,7 +69,7 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """The address is not allowed. The message tells the promoter why. `unresolved`: the name has no address at present."""
+    """The address is not allowed. The message tells the promoter why. `unresolved`: the name currently has no address."""
 
     def __init__(self, message: str, *, unresolved: bool = False) -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ def parse(url: str) -> Destination:
 
 
 def resolve(destination: Destination) -> list[str]:
-    """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there are none or one is not public."""
+    """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there are none or any of them is not public."""
     found = look_up(destination.host, destination.port)
     if not found:
         raise DestinationRefused("The host name in the address could not be found.", unresolved=True)
@@ -144,7 +144,7 @@ def look_up(host: str, port: int) -> list[str]:
         except (OSError, UnicodeError):
             answer.put([])
 
-    # In a thread, because getaddrinfo has no timeout of its own.
+    # Use a thread, because getaddrinfo has no timeout of its own.
     threading.Thread(target=ask, daemon=True).start()
     try:
         return answer.get(timeout=LOOKUP_SECONDS)
@@ -179,7 +179,7 @@ class SendFailed(Exception):
 
 
 class EndpointReply(Struct, frozen=True):
-    """The reply of an endpoint. `body` is only its beginning; `retry_after` is the pause that it asks for, in seconds."""
+    """The reply of an endpoint. `body` is only the beginning of the body; `retry_after` is the requested pause in seconds."""
 
     status: int
     body: bytes

@@ -29,7 +29,7 @@ from chalicelib.foundation.errors import InvalidInput
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):
-    """A webhook endpoint. Only the reply that creates a `secret` shows it. Until `previous_secret_until` the previous secret signs too.
+    """A webhook endpoint. Only the reply that creates a `secret` shows it. The previous secret also signs until `previous_secret_until`.
 
     An empty list of `event_types` means all types. `failing_since` is the first failure since the last success. `disabled_reason` is `gone`
     if the endpoint replied 410, and `failing` after five days without a success.
@@ -86,7 +86,7 @@ class DeliveriesView(Struct, frozen=True):
 
 
 class ReplayedView(Struct, frozen=True):
-    """How many deliveries this call sends again. With a `next_cursor` there may be more: call again with it."""
+    """How many deliveries this call sends again. With a `next_cursor` there may be more: pass it to the next call."""
 
     replayed: int
     next_cursor: str | None
@@ -179,7 +179,7 @@ class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Deliveries that failed for good, by the time of the change from `since` to `until`, both included; by default the last 30 days."""
+    """Deliveries that failed for good, about changes from `since` to `until`, both included; by default the last 30 days."""
 
     since: Moment | None = None
     until: Moment | None = None

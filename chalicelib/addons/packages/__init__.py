@@ -1,4 +1,4 @@
-"""Tiers in the words of coordinators; buying one in one call."""
+"""Packages: tiers in the words of event coordinators, and their purchase in one call."""
 
 from chalicelib.foundation.addons import Addon
 

@@ -1,4 +1,4 @@
-"""Routes of packages: listing and buying for buyers, changes for managers of an event."""
+"""Routes of packages: buyers list and buy them, managers of an event change them."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -54,7 +54,7 @@ PACKAGE = f"{PACKAGES}/{{package_id}}"
 
 
 class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of a history."""
+    """Which page of a history to show."""
 
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
     cursor: Cursor | None = None
@@ -180,7 +180,7 @@ def list_options(request: RequestContext, event_id: str, package_id: str) -> Rep
     errors=(*CHANGE_ERRORS, TooManyOptions),
 )
 def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
-    """Add a question for buyers of a package, four at most."""
+    """Add a question for buyers of a package. A package has at most four questions."""
     actor = require_actor(request, event_id, package_id)
 
     def execute(option_id: str) -> Reply[CustomOption]:
@@ -198,7 +198,7 @@ def change_option(request: RequestContext, event_id: str, package_id: str, optio
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
-    """Delete a question. Earlier answers stay."""
+    """Delete a question. Earlier answers are kept."""
     actor = require_actor(request, event_id, package_id)
     service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
@@ -213,9 +213,9 @@ def require_actor(request: RequestContext, event_id: str, package_id: str) -> st
 
 # Buy a package over HTTP, in one call.
 
-MAX_ASSIGNED = 100  # seats of a reply, which is kept for repetitions of the request
+MAX_ASSIGNED = 100  # seats in a reply, because replies are stored for repeated requests
 
-MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may answer four options
+MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may have answers to four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
@@ -276,9 +276,10 @@ def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:
 
 
 def _with_responses(order: OrderRequest, responses: Sequence[OptionResponseBody]) -> OrderRequest:
-    """Add the checked answers to the order, before anything is held. Raises like `orders.with_answers`, but with paths of responses.
+    """Check the answers and add them to the order, before anything is held.
 
-    Without a `ticket`, the answer to an option that is asked for each ticket applies to all tickets.
+    Raises the errors of `orders.with_answers`, but with paths of responses. Without a `ticket`, the answer to an option that is asked for
+    each ticket applies to all tickets.
     """
     (item,) = order.tickets.items
     package = catalog.find_snapshot(lambda found: item.tier_id in found.tiers).tiers.get(item.tier_id)
@@ -305,7 +306,7 @@ def _with_responses(order: OrderRequest, responses: Sequence[OptionResponseBody]
 
 
 def _response_path(responses: Sequence[OptionResponseBody], path: str) -> str:
-    """Return the path of the response for a path in the checkout's answers."""
+    """Convert a path in the checkout's answers to the path of the response."""
     option_id = path.rpartition("responses.")[2]
     found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
     return "$.option_responses" if found is None else _path(found)

@@ -1,4 +1,4 @@
-"""Routes for images of packages, which a stage has if it has both add-ons."""
+"""Routes for images of packages, for stages with both add-ons, `packages` and `images`."""
 
 from chalice.app import Blueprint
 

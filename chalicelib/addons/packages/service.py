@@ -51,7 +51,7 @@ def require_package(identity: Identity, event_id: str, package_id: str) -> Tier:
 
 
 def public_packages_reply(event_id: str, now: int) -> CacheableReply[PublicPackagesView]:
-    """Return the packages that buyers see, in display order. Raises NotFound."""
+    """Return the packages of an event that buyers see, in display order. Raises NotFound."""
     snapshot, event = catalog.get_visible_event(event_id)
 
     def build_body() -> PublicPackagesView:
@@ -68,7 +68,7 @@ def list_packages(event_id: str) -> PackagesView:
 
 
 def get_package(package_id: str) -> PackageView:
-    """Return a package as it is now. Raises NotFound."""
+    """Return the current state of a package. Raises NotFound."""
     return _show(catalog.load_current(), package_id)
 
 
@@ -84,9 +84,9 @@ def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> 
 
 
 def update_package(package_id: str, changes: PackageChanges, actor: str, now: int, expected: Expected) -> PackageView:
-    """Change fields of a package, and return it with a warning if it has sales. Raises what `tier_management.update_tier` raises.
+    """Change fields of a package. The returned view has a warning if the package has sales.
 
-    The error of a version conflict has the package as it is now.
+    Raises what `tier_management.update_tier` raises. The error of a version conflict contains the current package.
     """
     current = catalog.load_current().tiers.get(package_id)
     currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
@@ -124,7 +124,7 @@ def list_options(package_id: str) -> list[CustomOption]:
 
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
-    """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict has the present package."""
+    """Change fields of an option. Raises like `tier_management.update_option`; a version conflict contains the current package."""
     with showing_current(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
@@ -144,7 +144,7 @@ def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAudi
 
 @contextmanager
 def showing_current(package_id: str) -> Iterator[None]:
-    """Add the present package to a version conflict in the block, so that its editor can decide again."""
+    """Add the current package to a version conflict that the block raises, so that the person who edits it can decide again."""
     try:
         yield
     except (VersionConflict, PreconditionFailed) as conflict:

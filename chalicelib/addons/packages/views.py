@@ -1,4 +1,4 @@
-"""Packages over HTTP: request bodies, replies, history and purchases. A package is a tier in the words of people who sell tables."""
+"""Packages over HTTP: request bodies, replies, history and purchases. A package is a tier in the words of event coordinators."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ from chalicelib.tickets.views import SeatView, seat_view
 
 MAX_PACKAGES = 100
 
-# Fields of a package that have other names in the requests and replies about its tier.
+# Fields of a package whose names differ from those of its tier.
 TIER_NAMES = {
     "seats_per_package": "admits",
     "quantity_limit": "capacity",
@@ -45,7 +45,7 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A package to create. Without a `quantity_limit` its sales are not limited.
 
-    By default it has the `currency` of the event's other packages, and the `display_order` puts it after them.
+    By default, it has the `currency` of the event's other packages, and its `display_order` comes after theirs.
     """
 
     name: PackageName
@@ -60,7 +60,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_url: ImageUrl | None = None
 
     def tier_fields(self, others: Sequence[Tier]) -> TierFields:
-        """Return the fields of the tier beside the event's `others`. Raises InvalidInput for a price that the currency does not allow."""
+        """Return the fields of the tier; `others` are the event's other tiers. Raises InvalidInput for an impossible price."""
         fields = {name: value for name, value in asdict(self).items() if name not in ("price", "currency")}
         if self.display_order is None:
             fields["display_order"] = next_position(others)
@@ -97,7 +97,7 @@ class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question to buyers. A `multi_select` has 2 to 10 `choices`. `per`: asked once for each purchase, each ticket or each guest."""
+    """A question for buyers, asked `per` purchase, ticket or guest. A `multi_select` has 2 to 10 `choices`."""
 
     label: OptionLabel
     option_type: OptionType
@@ -125,7 +125,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
     """The fields of all views of a package. `price` is in major units of the currency, `price_cents` in minor units.
 
     `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `sold_count` counts
-    packages, and each admits `seats_per_package` people.
+    packages; each package admits `seats_per_package` people.
     """
 
     id: str
@@ -148,7 +148,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
 
 
 class PublicPackageView(PackageFieldsView, frozen=True, kw_only=True):
-    """A package as buyers see it. `status` and `message` depend on the time and the stock. `sold_out` means that none are left."""
+    """A package as buyers see it. `status` and `message` depend on the time and the stock. `sold_out` means that no packages are left."""
 
     status: TierStatus
     sold_out: bool
@@ -164,7 +164,7 @@ class PublicPackagesView(Struct, frozen=True):
 class PackageView(PackageFieldsView, frozen=True, kw_only=True):
     """A package for managers of its event. Packages that the bootstrap file manages cannot be changed over HTTP.
 
-    `warnings` tell what a change means for a package that has sales.
+    `warnings` explain what a change means for a package that has sales.
     """
 
     reserved_count: int
@@ -188,7 +188,7 @@ class OptionsView(Struct, frozen=True):
 
 
 class PackageAuditEntry(Struct, frozen=True, kw_only=True):
-    """Who (`actor`) did what (`action`) when (`at`); `changes` has the values of each field before and after."""
+    """Who (`actor`) did what (`action`) and when (`at`). `changes` has the old and new value of each changed field."""
 
     id: str
     at: Timestamp
@@ -255,8 +255,8 @@ def _is_enabled(status: str) -> bool:
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
     """A seat that was bought, as `GET /orders/{order_id}/seats` lists it.
 
-    `code` admits the seat: the code of its guest, or without a guest the code of the ticket, which admits as many people as the ticket has
-    seats. It is null if the ticket was transferred to another owner.
+    `code` admits the seat: the code of its guest or, without a guest, the code of the ticket, which admits as many people as the ticket has
+    seats. `code` is null if the ticket was transferred to another owner.
     """
 
     code: str | None
@@ -265,9 +265,9 @@ class AssignedSeatView(SeatView, frozen=True, kw_only=True):
 class PackagePurchaseView(Struct, frozen=True, kw_only=True):
     """The purchase of a package. Prices are in major units of the currency: `total_price` is `base_price` less `discount_amount`.
 
-    While it is `pending` the packages are held until `expires_at`, and `payment` has what the payment needs. It is `failed` if a simulated
-    payment was declined; nothing is held then. `assigned_tickets` are the seats of one that is paid, the first 100 of them; `next_cursor`
-    leads to the others in `GET /orders/{order_id}/seats`.
+    A `pending` purchase holds the packages until `expires_at`, and `payment` has what the payment needs. A purchase is `failed` if a
+    simulated payment was declined, and then holds nothing. `assigned_tickets` are the first 100 seats of a paid purchase; `next_cursor`
+    leads to the other seats in `GET /orders/{order_id}/seats`.
     """
 
     id: str
@@ -289,7 +289,7 @@ class PackagePurchaseView(Struct, frozen=True, kw_only=True):
 def package_purchase_view(
     purchase: Purchase, seats: list[Seat], next_cursor: str | None, client_secret: str | None, url: str | None
 ) -> PackagePurchaseView:
-    """Return a purchase of one package with a page of its seats. With an external provider, it is paid with `client_secret` or at `url`."""
+    """Return a purchase of one package with a page of its seats. Buyers pay an external provider with `client_secret` or at `url`."""
     currency = purchase.currency
     base_cents = sum(line.quantity * line.price_cents for line in purchase.lines)
     is_pending = not (purchase.was_order or purchase.is_declined)

@@ -1,4 +1,4 @@
-"""The figures of an event for its promoter. Reads two items, and one query for the time series; never reads orders."""
+"""The figures of an event for its promoter, read from the reports and never from orders."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
-MAX_GATES = 50  # shown, busiest first: door staff type the names, so there may be many
+MAX_GATES = 50  # shown, busiest first; door staff type the names of gates, so there may be many
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -31,10 +31,10 @@ class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class TierFigures(Struct, frozen=True, kw_only=True):
-    """Tickets of a tier: all that were `sold`, those `returned`, and those `kept` now. `tier_name` is null for a deleted tier.
+    """Tickets of a tier: the numbers `sold` in total, `returned`, and `kept` by their owners. `tier_name` is null for a deleted tier.
 
     `capacity` is null for a tier without a limit of its own and for a deleted tier. `people_expected` is the number of people whom the kept
-    tickets admit, `people_admitted` the number who have come in.
+    tickets admit, `people_admitted` the number of people who have come in.
     """
 
     tier_id: str
@@ -49,7 +49,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier sold, and people admitted with them, in the hour that begins at `hour`."""
+    """Tickets of one tier sold, and people admitted with tickets of this tier, in the hour that begins at `hour`."""
 
     hour: Timestamp
     tier_id: str
@@ -59,7 +59,7 @@ class HourFigures(Struct, frozen=True, kw_only=True):
 
 
 class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
-    """The funnel of purchases. `joined` and `admitted` count people of the present waiting room, null without a room."""
+    """The funnel of purchases. `joined` and `admitted` count people in the current waiting room; they are null without a waiting room."""
 
     joined: int | None
     admitted: int | None
@@ -82,7 +82,7 @@ class RefundFigures(Struct, frozen=True, kw_only=True):
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, and how many have come in. `progress` is their share, null while nobody is expected."""
+    """How many people the kept tickets admit, and how many have come in. `progress` is the share admitted, null if nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -113,11 +113,11 @@ class GateFigures(Struct, frozen=True):
 
 
 class AnalyticsView(Struct, frozen=True, kw_only=True):
-    """The figures of an event, a few seconds old at most. `gates` lists the 50 busiest.
+    """The figures of an event, at most a few seconds old. `gates` lists the 50 busiest gates.
 
-    `payment_success_rate` is the share of payment attempts that succeeded, `purchase_success_rate` the share of ended purchases that became
-    orders; both are null while there are none. `capacity` is the limit across all tiers, null if the event has none. `waitlist_conversion`
-    is the share of ended waitlist offers that were paid, null until an offer has ended, and without a waitlist.
+    `payment_success_rate` is the share of payment attempts that succeeded, null without attempts. `purchase_success_rate` is the share of
+    ended purchases that became orders, null without ended purchases. `capacity` is the limit across all tiers, null if the event has none.
+    `waitlist_conversion` is the share of ended waitlist offers that were paid, null until an offer has ended, and without a waitlist.
     """
 
     event_id: str
@@ -138,7 +138,7 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 
 
 class SaleTotals(Struct, frozen=True, kw_only=True):
-    """Sold and not returned tickets by tier, and the balance of the event in its own currency, in minor units."""
+    """Tickets sold and not returned, by tier, and the balance of the event in minor units of its own currency."""
 
     kept: dict[str, int]
     balance_cents: int
@@ -198,7 +198,7 @@ def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueF
 
 
 def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:
-    """Return what an event has sold; with a query, also by hour. Raises InvalidInput like `event_analytics`."""
+    """Return the sales totals of an event; with a query, also by hour. Raises InvalidInput like `event_analytics`."""
     days: Figures = {}
     if query is None:
         totals = store.load_totals(store.load_generations().current, event.id)

@@ -1,7 +1,7 @@
 """The answers of buyers and guests to the questions of an event's packages: counts by choice, and a list of texts.
 
-Buyers' answers are read from their checkouts, and guests' answers from their tickets. There is no copy, so an erased answer is in no
-report. Each answer has the label of its question at the time, so it stays readable when the question is changed or deleted.
+Buyers' answers are read from their checkouts, and guests' answers from their tickets. There is no copy, so an erased answer appears in no
+report. Each answer has the label of its question at the time, so the answer stays readable when the question is changed or deleted.
 """
 
 from collections import Counter, defaultdict
@@ -132,7 +132,7 @@ def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which answers to show, from `limit` orders, newest first: to all questions, to the questions of one package, or to one question.
 
-    A page has fewer orders if they have many seats.
+    A page has fewer orders if the orders have many seats.
     """
 
     package_id: Id | None = None
@@ -153,8 +153,8 @@ class ChoiceCount(Struct, frozen=True):
 class OptionAnswers(Struct, frozen=True, kw_only=True):
     """The answers of buyers or guests to a question. A `boolean` has the choices `true` and `false`; a `text_input` has none.
 
-    `unanswered` counts the orders or tickets without an answer; for a question to guests, the seats, with or without a guest. It is null
-    if the question no longer exists, or now has another type or is asked of other people.
+    `unanswered` counts the orders or tickets without an answer or, for a question to guests, the seats without an answer, even seats
+    without a guest. `unanswered` is null if the question no longer exists, has another type now, or is now asked of other people.
     """
 
     package_id: str
@@ -170,7 +170,7 @@ class OptionAnswers(Struct, frozen=True, kw_only=True):
 class TextAnswer(Struct, frozen=True, kw_only=True):
     """The text answer of a buyer, or of the guest of a `seat`, with the label of its question at the time.
 
-    `ticket` is null if the answer is about the whole order, `option_id` if a guest's answer belongs to no option.
+    `ticket` is null if the answer is about the whole order. `option_id` is null if a guest's answer belongs to no option.
     """
 
     order_id: str
@@ -197,7 +197,7 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """A question by type and by who answers it: a question whose type was changed is another question."""
+    """A question by its type and by the people who answer it: a question whose type was changed counts as another question."""
 
     tier_id: str
     option_id: str
@@ -248,7 +248,7 @@ def _is_wanted(tier_id: str, option_id: str | None, query: AnswersQuery) -> bool
 
 
 def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[GivenAnswer]) -> Iterator[OptionAnswers]:
-    """Count the answers to the present questions in their order, then to former questions that have answers here."""
+    """Count the answers to the current questions in their order, then to former questions that have answers on this page."""
     by_key: dict[_Key, list[GivenAnswer]] = defaultdict(list)
     for answer in given:
         if answer.option_id is not None:
@@ -264,7 +264,7 @@ def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], gi
 
 
 def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
-    """Return how many answers to a question about a tier a complete order has."""
+    """Return how many answers to a question a fully answered order has, for the order's tickets of a tier."""
     kept = kept_ticket_numbers(purchase, tier_id)
     match per:
         case "purchase":
@@ -276,7 +276,7 @@ def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
 
 
 def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choices: Iterable[str], expected: int | None) -> OptionAnswers:
-    """Count the answers to one question. The choices have the order of the question; former choices come last."""
+    """Count the answers to one question. The choices are in the question's order; former choices come last."""
     counts: Counter[str] = Counter()
     for answer in answers:
         counts.update(_chosen(answer))

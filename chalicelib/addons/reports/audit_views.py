@@ -21,7 +21,7 @@ ShortText = Annotated[str, Meta(max_length=400)]
 # Add new columns at the end: programs may read the file by column position.
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
 _EVENT_COLUMNS = (*_COLUMNS, "actor_name", "actor_role")
-# Only people who work at an event do this, so its promoter may see their names.
+# Only people who work at an event take these actions, so its promoter may see their names.
 _AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate_scanned")
 
 
@@ -60,8 +60,8 @@ class AuditEntryView(Struct, frozen=True, kw_only=True):
 class EventAuditEntryView(AuditEntryView, frozen=True, kw_only=True):
     """An entry with the name and role of its actor at the event.
 
-    `actor_name` is null for buyers, admins and programs. `actor_role` is null also for people who scanned tickets but no longer work at
-    the event.
+    `actor_name` is null for buyers, admins and programs. `actor_role` is also null for people who scanned tickets but no longer work at the
+    event.
     """
 
     actor_name: str | None

@@ -13,7 +13,7 @@ from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 
-# A spreadsheet treats a text that begins with one of these as a formula, which can send the sheet's data elsewhere
+# A spreadsheet treats a text that begins with one of these characters as a formula, which can send the sheet's data elsewhere
 # (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

@@ -1,8 +1,8 @@
-"""What each purchase, ledger entry and ticket adds to the figures of its event: pure functions of its present state.
+"""Compute what each purchase, ledger entry and ticket adds to the figures of its event, from its current state alone.
 
 Figures are named numbers in parts: `totals`; `gates`, the people admitted by gate; a part for each promo code, `promo#EARLY`; and a part
-for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, it adds
-the difference, so it does not matter whether changes were missed, delivered twice or counted again.
+for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, the
+projector adds the difference, so the figures stay right if changes are missed, delivered twice or counted again.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ GATE = "gate#"  # before the name of a gate
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
-    """Return the progress of a purchase, and the tickets that it sold and that were returned, by tier."""
+    """Return the progress of a purchase, and its sold and returned tickets by tier."""
     totals: Counter[str] = Counter({"reservations": 1})
     totals["checkouts"] += purchase.checkout_at is not None
     totals["expired"] += purchase.state == "expired"
@@ -117,6 +117,6 @@ def total(parts: list[Figures]) -> Figures:
 
 
 def _day_and_hour(at: int) -> tuple[str, str]:
-    """Return the part for the day of a time, and the two digits of its hour, in UTC."""
+    """Return the part for the day of a time, and the hour in two digits, both in UTC."""
     text = clock.iso(at)
     return f"day#{text[:10]}", text[11:13]

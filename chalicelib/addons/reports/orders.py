@@ -1,4 +1,4 @@
-"""Lists of orders: the caller's own; and for managers of an event, its orders, its failed purchases and its disputes."""
+"""Lists of orders: the caller's own orders and, for managers of an event, its orders, failed purchases and disputes."""
 
 from typing import Annotated, Literal
 
@@ -16,13 +16,13 @@ from chalicelib.purchases import queries, views
 from chalicelib.purchases.model import ACTIVE_STATES, Dispute, Purchase
 from chalicelib.purchases.views import DisputeView, OrderListView, dispute_view
 
-MAX_ROWS_READ = 1000  # per page of an event's orders, however few the filter accepts
+MAX_ROWS_READ = 1000  # per page of an event's orders, even if the filter accepts few of them
 
 
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which orders to list: the caller's own; or with `event_id` the orders of an event, filtered by `status`, buyer and `search`.
+    """Which orders to list: the caller's own or, with `event_id`, the orders of an event, filtered by `status`, buyer and `search`.
 
-    A bank has disputed the payment of `disputed` orders at some time. `failed` purchases reached the payment but got no tickets.
+    `disputed` lists orders whose payment a bank has ever disputed. `failed` lists purchases that reached the payment but got no tickets.
     """
 
     event_id: Id | None = None
@@ -45,7 +45,7 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
 
 class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the disputed orders. `limit` counts orders, and each comes with all its disputes."""
+    """Which page of the disputed orders to show. `limit` counts orders; each order comes with all its disputes."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
@@ -74,7 +74,7 @@ def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
 
 
 def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
-    """Return a page of an event's orders, newest reservation first. A page that finds few may be short; its cursor leads to the rest."""
+    """Return a page of an event's orders, newest reservation first. A filtered page may be short; its cursor leads to the next page."""
     purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
     if query.status == "failed":
         purchases = [

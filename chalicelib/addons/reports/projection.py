@@ -1,12 +1,12 @@
 """The projector: keeps the figures, orders and sales of each event up to date with the stream of changes, and rebuilds them.
 
-Each change is applied exactly once. What a purchase or ticket adds to the figures depends only on its present state (`figures`). One
-transaction writes the counted state, what it added, and the difference to the figures. A change that is delivered twice or late finds a
-state that is already counted, and does nothing. A ledger entry is counted in the transaction that lists it.
+Each change is applied exactly once. What a purchase or ticket adds to the figures depends only on its current state (`figures`). One
+transaction writes the counted state, what this state adds, and the difference to the figures. If a change is delivered twice or late, the
+projector finds its state already counted and does nothing. A ledger entry is counted in the transaction that lists it.
 
-A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. It writes a new generation beside the
-current one, and the projector writes both from the start: whichever of the two brings a version of a purchase first, the other finds it
-counted. In the end the new generation becomes the current one, and the old one is deleted.
+A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. The rebuild writes a new generation
+beside the current one, and the projector writes both from the start. If the rebuild or the projector counts a state, the other finds that
+state already counted. In the end the new generation becomes the current one, and the old generation is deleted.
 """
 
 from collections import defaultdict
@@ -31,9 +31,9 @@ from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import scan_tickets
 
-# Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase is up to three items (an order without
-# money cannot be disputed), and changes up to two days and the figures of a promo code. A ticket changes more than two days only if its
-# people come in on different days.
+# Purchases or ledger entries of one event in one transaction, which may have 100 items. A purchase takes up to three items (an order
+# without money cannot be disputed), and changes the figures of up to two days and of a promo code. A ticket changes more than two days only
+# if its people come in on different days.
 CHUNK = 16
 MAX_ATTEMPTS = 5
 
@@ -48,14 +48,17 @@ T = TypeVar("T")
 
 
 class State(Struct, frozen=True):
-    """A state of a purchase or ticket with what it adds to the figures, and the purchase itself unless it is deleted."""
+    """The state of a purchase or ticket with what it adds to the figures, and the purchase itself unless it was deleted."""
 
     counted: CountedState
     purchase: Purchase | None = None
 
 
 class RebuildReport(Struct, frozen=True):
-    """Numbers of items by kind. `forgotten` purchases were deleted by DynamoDB, and their figures copied; `checked_in` counts tickets."""
+    """Numbers of counted items by kind, and of `deleted` items.
+
+    DynamoDB has deleted the `forgotten` purchases after their time to live, so their figures were copied. `checked_in` counts tickets.
+    """
 
     generation: int
     purchases: int
@@ -87,7 +90,10 @@ def project(changes: Sequence[Change]) -> None:
 
 
 def rebuild(wait: Callable[[float], None]) -> RebuildReport:
-    """Rebuild the reports of all events. Calls `wait(seconds)` before and after. An interrupted rebuild can simply be repeated."""
+    """Rebuild the reports of all events. Calls `wait(seconds)` before counting and before deleting the old generation.
+
+    An interrupted rebuild can simply be repeated.
+    """
     before = store.load_generations()
     generation = max(before.written) + 1
     _replace_generations(before, Generations(before.current, generation))
@@ -107,7 +113,7 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
 
 
 def purchase_state(purchase: Purchase) -> State:
-    """Return the state of a purchase as it is now."""
+    """Return the current state of a purchase."""
     return State(_count_purchase(purchase), purchase)
 
 
@@ -143,7 +149,7 @@ def _count_ticket(ticket: Ticket, position: str) -> CountedState:
 
 
 def count_states(generation: int, states: Iterable[State]) -> None:
-    """Count each state, unless this state or a newer one of the same purchase or ticket is already counted."""
+    """Count each state, unless this state or a newer state of the same purchase or ticket is already counted."""
     by_event: dict[str, list[State]] = defaultdict(list)
     for state in states:
         by_event[state.counted.event_id].append(state)
@@ -153,7 +159,7 @@ def count_states(generation: int, states: Iterable[State]) -> None:
 
 
 def index_orders(generation: int, orders: Sequence[Order]) -> None:
-    """Update the search terms of these orders from what is known of their buyers now."""
+    """Update the search terms of these orders from the current data of their buyers."""
     order_search.update_terms(generation, orders, _retry)
 
 
@@ -234,7 +240,7 @@ def _sale_without_money(purchase: Purchase, provider: ProviderName) -> Sale:
 
 
 def _retry(attempt: Callable[[], None]) -> None:
-    """Call `attempt` until no other run interferes. Raises StoreUnavailable after MAX_ATTEMPTS conflicts."""
+    """Repeat `attempt` until it succeeds without a conflict with another run. Raises StoreUnavailable after MAX_ATTEMPTS conflicts."""
     for _ in range(MAX_ATTEMPTS):
         try:
             attempt()

@@ -1,6 +1,6 @@
-"""Sales of an event by time, as JSON or CSV: all of them, in the terms of packages, and totals of a promo code.
+"""Sales of an event by time, as JSON or CSV: sales by tier, sales by package, and totals of a promo code.
 
-The amounts add up to the payment ledger. Package sales use the same sales, the figures of `analytics`, and revenue in major units.
+The amounts add up to the payment ledger. Package sales combine the same sales with the figures of `analytics`, in major units.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -37,14 +37,14 @@ COLUMNS = (
     *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
     *("promo_code", "discount_cents", "status", "guests"),
 )
-MAX_WITH_GUESTS = 100  # sales per page with guests, whose names are in the tickets
+MAX_WITH_GUESTS = 100  # sales per page with guests, whose names must be read from the tickets
 _SALE_POSITION = r"\d{11}#\S+"
 
 
 class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which sales to list, oldest first, from `from` (included) to `to` (not included), filtered by the order's promo code or status.
 
-    With `guests` each sale has the guests that the buyer named, and a page has at most 100 sales.
+    With `guests`, each sale has the guests that the buyer named, and a page has at most 100 sales.
     """
 
     since: Time | None = field(default=None, name="from")
@@ -55,7 +55,7 @@ class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of sales with the tier of the orders, as JSON or CSV."""
+    """The filter of sales, optionally for orders with one tier, and the format: JSON or CSV."""
 
     tier_id: Id | None = None
     format: Literal["json", "csv"] = "json"
@@ -64,7 +64,7 @@ class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class SaleGuest(Struct, frozen=True):
-    """The guest that the buyer named for a seat, and the seat's number, null in the first seconds."""
+    """The guest that the buyer named for a seat, and the seat's number, which is null in the first seconds after the sale."""
 
     number: str | None
     name: str
@@ -176,7 +176,7 @@ def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str,
 
 
 def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
-    """Return the status of a paid order; None if it was deleted, or if it got no tickets and the money was returned."""
+    """Return the status of a paid order; None if the order was deleted, or if it got no tickets and the money was returned."""
     match purchase:
         case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
             return state
@@ -192,7 +192,7 @@ def _csv_row(sale: SaleView) -> list[Cell]:
 
 
 class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of sales with the package of the orders, or limited to sponsorships."""
+    """The filter of sales, optionally for orders with one package, or only for sponsorships."""
 
     package_id: Id | None = None
     sponsorship_only: bool = False
@@ -201,7 +201,7 @@ class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of package sales for a file. With `bom` the file begins with the mark by which older spreadsheets recognize UTF-8."""
+    """The filter of package sales for a file. With `bom`, it begins with the byte order mark that older spreadsheets need for UTF-8."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
     bom: bool = False
@@ -220,7 +220,7 @@ class SalesSummaryView(Struct, frozen=True, kw_only=True):
 
 
 class SalesFiguresView(SalesSummaryView, frozen=True, kw_only=True):
-    """The summary with a time series for charts: sales by package and hour for the days from `from` to `to`, both included."""
+    """The summary with a time series for charts: sales by package and hour, for the days from `from` to `to`, both included."""
 
     by_hour: list[HourFigures]
 
@@ -294,7 +294,7 @@ class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
 
 
 def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
-    """Return the figures of a promo code, which include a sale within three seconds. Raises NotFound."""
+    """Return the figures of a promo code. They include a sale within three seconds. Raises NotFound."""
     promo_code = promotions.find_typed_code(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id)

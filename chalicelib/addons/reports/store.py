@@ -7,7 +7,7 @@
 | `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
 | | `order#<id>` | a purchase that became an order: for lists of orders, newest last |
 | | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
-| | `failed#<id>` | a purchase that reached the payment and ended without tickets; it stays even if a late payment is accepted |
+| | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
 | | `attempt#<time>#...` | a ledger entry that moved no money |
 | | `index#<id>` | the search terms of an order: each `name#<word>` and `email#<address>`, in `terms` |
@@ -33,7 +33,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 
-# Never change these within a generation: existing items would be looked up in the wrong lane.
+# Never change these numbers within a generation: existing items would be looked up in the wrong lane.
 LANES = 4
 FIGURE_LANES = 2
 
@@ -42,7 +42,7 @@ Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<addr
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
-PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows and some more, so that no second call is needed
+PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows and some more, so that one call is enough
 
 _KEY_ATTRIBUTES = frozenset(["lane", "key"])
 
@@ -88,8 +88,8 @@ class Generations(Struct, frozen=True):
 class CountedState(Struct, frozen=True, kw_only=True):
     """The state of a purchase or ticket that the figures contain, and what it added to them.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. `position` is a text; a later state has a greater one. `is_forgotten` marks a purchase that
-    its time to live has deleted; the figures keep what it added.
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is a text; a later state has a greater position. `is_forgotten` marks a purchase
+    that DynamoDB has deleted after its time to live; the figures keep what the purchase added.
     """
 
     event_id: str
@@ -102,7 +102,7 @@ class CountedState(Struct, frozen=True, kw_only=True):
 class Sale(Struct, frozen=True, kw_only=True):
     """Money received (positive) or paid out (negative) for an order, at `at` in epoch seconds; 0 for a free order.
 
-    An attempt to pay that moved no money is a sale too: it is counted but not listed.
+    An attempt to pay that moved no money is a sale too: such a sale is counted but not listed.
     """
 
     at: int
@@ -149,7 +149,7 @@ def save_generations(before: Generations, after: Generations) -> bool:
 
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
-    """Load what the figures contain of these purchases and tickets, by key; strongly consistent, one round trip per 100 keys."""
+    """Load the counted states of these purchases and tickets, by key; strongly consistent, one round trip per 100 keys."""
     wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, key), key)) for key in keys]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
     return {row.key: _counted(event_id, row) for row in rows}
@@ -223,7 +223,7 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
 
 
 def query_index(generation: int, event_id: str, first: str, last: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
-    """Read a page of an event's index: keys from `first` to `last`, after the key `after` if it is given, with the names of each entry.
+    """Read a page of an event's index: keys from `first` to `last` (with `after`, only keys after that key), with each entry's names.
 
     Keys are `<term>#<order id>`. Reads all lanes at once and at most PAGE_ROWS of each. Also returns whether there may be more.
     """
@@ -233,7 +233,7 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
         return list(ReportRow.query(f"{generation}#{event_id}#{number}", keys, limit=PAGE_ROWS))
 
     lanes = parallel.call_each(read_lane, range(LANES))
-    # A full lane may have more rows behind its last key, so the page ends at the first of these keys.
+    # A full lane may have more rows after its last key, so the page ends at the smallest last key of all full lanes.
     ends = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
     page_end = min(ends, default=last)
     rows = heapq.merge(*lanes, key=lambda row: row.key)
@@ -242,7 +242,7 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
-    """Return the items that add to an event's figures, one for each part. Any lane will do, since reads add up the lanes."""
+    """Return the items that add to an event's figures, one for each part. Any lane will do, because reads add up the lanes."""
     lane = random.randrange(FIGURE_LANES)
     return [_add_item(_figures_row(generation, event_id, part, lane), numbers) for part, numbers in added.items() if numbers]
 
@@ -293,7 +293,7 @@ def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> 
 
 
 def query_orders(generation: int, event_id: str, before: str | None, order_list: OrderList = "order") -> Iterator[OrderEntry]:
-    """Iterate over a list of an event's orders, newest reservation first, starting below the order id `before` if it is given."""
+    """Iterate over a list of an event's orders, newest reservation first; with `before`, only over orders older than that order."""
     for row in _merge_lanes(
         generation, event_id, f"{order_list}#", f"{order_list}#{before}" if before else f"{order_list}#~", newest_first=True
     ):
@@ -373,7 +373,7 @@ def _wire_key(row: ReportRow) -> dict[str, Any]:
 
 
 def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem:
-    """Return the item that adds to attributes which the model does not declare; a missing attribute counts as 0."""
+    """Return the item that adds to attributes that the model does not declare; a missing attribute counts as 0."""
     ordered = list(enumerate(numbers.items()))
     return {
         "Update": {

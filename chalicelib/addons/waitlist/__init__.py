@@ -1,4 +1,4 @@
-"""Who waits for sold-out tickets, and offers of returned ones (docs/waitlist.md)."""
+"""The waitlist for sold-out tickets, and offers of returned tickets (docs/waitlist.md)."""
 
 from chalicelib.foundation.addons import Addon
 

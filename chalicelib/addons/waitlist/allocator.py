@@ -1,8 +1,8 @@
 """The allocator: offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
-It reads the line and the stock, plans (`offer_plan`), and applies one offer at a time. Each offer is a transaction on the condition that
-its entry still waits and that this allocator still holds the lease of the line. When an offer cannot be made, the allocator reads
-everything again, so that an outdated number never passes anybody over.
+The allocator reads the line and the stock, plans offers (`offer_plan`), and makes one offer at a time. Each offer is a transaction that
+fails unless its entry still waits and this allocator still holds the lease of the line. If an offer fails because of newer data, the
+allocator reads everything again, so that nobody is passed over because of an outdated number.
 """
 
 from collections.abc import Callable
@@ -23,12 +23,12 @@ from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-MAX_ROUNDS = 100  # per run; each makes offers, or finds an entry that cannot have one now
+MAX_ROUNDS = 100  # per run; each round reads the line and the stock again, and makes the offers that it can
 SECONDS_FOR_OFFER = 3  # with less time left, no offer is begun
 
 
 class AllocationReport(Struct):
-    """What a run did: entries `offered`, offers `ended`, and entries `deferred` because the buyer cannot have an offer now."""
+    """The result of a run: entries `offered`, offers `ended`, and entries `deferred` because the buyer cannot have an offer now."""
 
     offered: int = 0
     ended: int = 0
@@ -54,7 +54,7 @@ def allocate_all(now: int) -> AllocationReport:
 
 
 def allocate(line: Line, now: int) -> AllocationReport:
-    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat and to run in parallel."""
+    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat or to run in parallel."""
     current = catalog.find_snapshot(lambda catalog: line.event_id in catalog.events)
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
@@ -88,7 +88,7 @@ def end_offers(event_id: str, now: int) -> int:
 
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
-    """Record the outcome of an offer that has ended. `purchase` is None if it was deleted long after its end. Safe to repeat."""
+    """Record the outcome of an offer that has ended. `purchase` is None if it has been deleted since then. Safe to repeat."""
     if purchase is not None:
         offers.return_tickets(purchase)
     after = replace(entry, state=offer_state(purchase, now), ended_at=now)
@@ -97,7 +97,7 @@ def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
 
 
 def offer_state(purchase: Purchase | None, now: int) -> EntryState:
-    """Return the state of an entry with this offer: `offered`, or the outcome."""
+    """Return the state of an entry whose offer is this purchase: `offered`, or the outcome."""
     if purchase is not None and purchase.was_order:
         return "accepted"
     if purchase is not None and purchase.state == "cancelled" and not purchase.is_declined:

@@ -1,4 +1,4 @@
-"""Routes of waitlists: join, list and leave for buyers; the line and offers by hand for managers of an event."""
+"""Routes of waitlists: buyers join, list and leave; managers of an event see the line and make offers by hand."""
 
 from typing import Annotated, Literal
 
@@ -54,7 +54,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list: the people who are waiting, or the people with an offer."""
+    """Which page of the list to show: of the people who are waiting, or of the people with an offer."""
 
     status: Literal["waiting", "offered"] = "waiting"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -80,7 +80,7 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ),
 )
 def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntryView]:
-    """Join the waitlist for tickets that are sold out or not on sale yet. A repeated request returns the same entry."""
+    """Join the waitlist for tickets that are sold out or not yet on sale. A repeated request returns the same entry."""
     request.is_repeatable = True
     user_id = request.require_user().user_id
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
@@ -114,7 +114,7 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
-    """List the people who wait for an event, or who have an offer, by arrival, and count them by tier."""
+    """List the people who wait for an event, or the people with an offer, by arrival, with the demand by tier."""
     event = permissions.require_manager(request.require_user(), event_id)
     overview = service.line_overview(event.id)
     if query.status == "offered":

@@ -1,7 +1,7 @@
 """Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for it.
 
-A stock is for the line from the time when it is sold out while people wait for it, until nobody waits for it. So an entry for a sale that
-has not opened yet takes nothing from the buyers at the opening.
+A stock is reserved for the line once it sells out while people wait for it, and until nobody waits for it. An entry for a sale that has not
+opened yet therefore takes nothing from the buyers at the opening.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -22,7 +22,7 @@ from chalicelib.inventory.model import Shard
 class FreeStock(Struct, frozen=True):
     """The tiers from which the line may have tickets, by id, and the number of free tickets by stock id.
 
-    `has_released`: stocks that nobody waited for were released to everybody. Somebody may have joined just then, so read again.
+    `has_released`: stocks that nobody waited for were released to everybody. Somebody may have joined meanwhile, so read again.
     """
 
     supplies: dict[str, TierSupply]
@@ -33,7 +33,7 @@ class FreeStock(Struct, frozen=True):
 def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
     """Read the stocks for the line, and update the line and the marks on the shards accordingly; strongly consistent.
 
-    The line names a stock before its shards are marked and until their marks are removed. So a repetition after a crash finds all marks.
+    The line names a stock before its shards are marked and until their marks are removed, so a repetition after a crash finds all marks.
     """
     tiers = [tier for tier in current.event_tiers(event.id) if any(place.entry.accepts(tier) for place in places)]
     on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
@@ -62,8 +62,8 @@ def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: M
     counts = current.shard_counts([event.id])
     for stock_id in _kept_ids(event, (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers), free):
         inventory.set_kept(stock_id, counts[stock_id], True)
-    # If everybody has left in the meantime, an allocator has removed the stocks from the line before they were marked. Name them again, so
-    # that the next allocator finds the marks.
+    # If everybody has left in the meantime, an allocator may have removed the stocks from the line before they were marked. Add them again,
+    # so that the next allocator finds the marks.
     store.add_stocks(event.id, named)
 
 
@@ -81,7 +81,7 @@ def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[st
 
 
 def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, int]) -> set[str]:
-    """Return the stocks whose free tickets are kept: the stocks of the tiers, and the pool while it is the limiting stock."""
+    """Return the stocks whose free tickets are kept: the stocks of the tiers, and the pool while the pool is the limiting stock."""
     if not event.keeps_for_waitlist:
         return set()
     kept = set()

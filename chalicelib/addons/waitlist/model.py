@@ -18,7 +18,7 @@ EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
-OFFER_SHARE = 4  # an offer lasts at most a fourth of the time until the last sale
+OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale
 LAST_DAY_SECONDS = 86_400  # before the last sale, when no ticket is kept back for a large party
 
 
@@ -37,7 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     joined_at: int
     ttl: int
     max_price_cents: int | None = None
-    language: Language | None = None  # for mails about an offer: the person's language when they joined
+    language: Language | None = None  # for emails about an offer: the person's language when they joined
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None
@@ -53,7 +53,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True):
-    """An entry in its line. `passed_at` is the first time when there were tickets for it, but fewer than it asks for."""
+    """The place of an entry in its line. `passed_at` is the first time when there were tickets, but fewer than the entry asks for."""
 
     entry: Entry
     passed_at: int | None = None
@@ -91,7 +91,7 @@ def entry_event_id(entry_id: str) -> str:
 def offer_ends_at(event: Event, tier: Tier, seconds: int, shortest: int, now: int) -> int:
     """Return when an offer made `now` expires: after `seconds`, or sooner close to the event.
 
-    It lasts for at least `shortest` seconds, but never beyond the last sale of the tier.
+    An offer lasts for at least `shortest` seconds, but never beyond the last sale of the tier.
     """
     last_sale_at = event.last_sale_at if tier.sale_ends_at is None else min(event.last_sale_at, tier.sale_ends_at)
     left = last_sale_at - now

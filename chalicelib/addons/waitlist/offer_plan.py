@@ -1,10 +1,10 @@
 """Decide who gets returned tickets: a pure function of the line, the free tickets and the time.
 
-The rule, in order of arrival: a party that asks for no more tickets than are free gets an offer. A larger party is passed over, and
-smaller parties behind it get offers. From then on, tickets are kept back for the passed party in turns: not for the first `patience`
-seconds, then for `keep` seconds, not for `patience` again, then for twice as long, and so on. So no ticket is kept back for longer than a
-turn while a smaller party waits, and no party waits forever: if enough tickets come back at all, some turn is long enough.
-On the last day before the event, nothing is kept back.
+The parties are considered in order of arrival. A party that asks for no more tickets than are free gets an offer. A larger party is passed
+over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
+`patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. So a
+smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn
+is long enough. On the last day before the event, nothing is kept back.
 """
 
 from collections.abc import Collection, Iterable, Mapping

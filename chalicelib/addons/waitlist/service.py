@@ -37,7 +37,7 @@ KEPT_SECONDS = 90 * 86_400  # after the last sale, an entry is deleted
 
 
 class JoinRequest(Struct, frozen=True):
-    """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. `language` is for mails."""
+    """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. Emails use `language`."""
 
     event_id: str
     quantity: int
@@ -47,7 +47,7 @@ class JoinRequest(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """How many people ahead ask for some of the same tiers, and for how many tickets."""
+    """How many people ahead ask for at least one of the same tiers, and for how many tickets in total."""
 
     people_before: int
     tickets_before: int
@@ -61,7 +61,7 @@ class OwnEntry(Struct, frozen=True):
     offer: Purchase | None = None
 
     def status(self, event: Event | None, now: int) -> EntryStatus:
-        """Return the status for its owner: the outcome of an offer even before it is recorded, or `closed` if no offer can come."""
+        """Return the status that the owner sees: an offer's outcome even before it is recorded, or `closed` if no offer can come."""
         if self.entry.state == "offered":
             return allocator.offer_state(self.offer, now)
         is_closed = event is None or not event.has_waitlist or event_phase(event, now) in ("closed", "cancelled")
@@ -141,13 +141,13 @@ def list_own_entries(user_id: str) -> list[OwnEntry]:
 
 
 def line_overview(event_id: str) -> LineOverview:
-    """Return the waiting entries of an event, the entries with an offer, and the outcomes of earlier offers."""
+    """Return the line of an event with its waiting entries, its entries with an offer, and the outcomes of earlier offers."""
     line = store.find_line(event_id) or Line(event_id=event_id)
     return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
-    """Offer free tickets to an entry out of turn, and record that in the audit log.
+    """Offer free tickets to an entry out of turn, and record the offer in the audit log.
 
     Raises EntryNotWaiting; NotEnoughTickets, SalePaused, EventNotOnSale and TierNotOnSale; ActiveReservationExists and
     PurchaseLimitExceeded.
@@ -270,7 +270,7 @@ def _own_entry(entry: Entry) -> OwnEntry:
 
 
 def _has_offer_ended(entry: Entry, now: int) -> bool:
-    """Return whether the offer of an entry has ended, and record its outcome if that was still to do."""
+    """Return whether the offer of an entry has ended. Records the outcome unless it is already recorded."""
     if entry.state != "offered" or entry.purchase_id is None:
         return False
     purchase = queries.load(entry.purchase_id)

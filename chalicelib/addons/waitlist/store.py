@@ -65,7 +65,7 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 
 
 def find_waiting(entry_id: str) -> Place | None:
-    """Find the place of a waiting entry, strongly consistent; None if it has ended or does not exist."""
+    """Find the place of a waiting entry, strongly consistent; None if the entry no longer waits or does not exist."""
     row = WaitlistRow.find(_part_key(entry_id), entry_id)
     return None if row is None else _place(row)
 
@@ -154,7 +154,7 @@ def create_entry(entry: Entry, before: Entry | None) -> bool:
 
 
 def end_waiting(entry: Entry, now: int) -> Entry | None:
-    """End a waiting entry. Returns None if it no longer waits."""
+    """End a waiting entry. Returns None if the entry no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
         dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id))])

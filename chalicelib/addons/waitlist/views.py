@@ -16,9 +16,10 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 
 
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
-    """An entry. While it waits, `people_before` and `tickets_before` count the people ahead who ask for some of the same tiers.
+    """An entry. While it waits, `people_before` counts the people ahead who ask for at least one of the same tiers.
 
-    `offer` is a reservation for the person: pay for it like any other reservation, before it expires. `max_price_cents` is for one ticket.
+    `tickets_before` counts the tickets that these people ask for. `offer` is a reservation, to be paid before it expires like any other
+    reservation. `max_price_cents` is for one ticket.
     """
 
     id: str
@@ -43,7 +44,7 @@ class OwnEntriesView(Struct, frozen=True):
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
     """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since`: the first time when there were tickets for it, but fewer than it asks for.
+    `passed_over_since`: the first time when there were tickets, but fewer than the entry asks for.
     """
 
     id: str
@@ -59,7 +60,7 @@ class ManagedEntryView(Struct, frozen=True, kw_only=True):
 
 
 class TierDemandView(Struct, frozen=True):
-    """How many people wait for a tier, and for how many tickets. A person who accepts several tiers counts in each."""
+    """How many people wait for a tier, and for how many tickets. A person who accepts several tiers counts for each tier."""
 
     tier_id: str
     people: int
