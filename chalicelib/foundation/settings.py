@@ -132,7 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
     waitlist_offer_seconds: Annotated[
         Seconds,
-        _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the event."),
+        _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the sale ends."),
     ] = 86_400
     waitlist_shortest_offer_seconds: Annotated[
         Seconds, _says("The shortest time in seconds for which an offer of the waitlist holds its tickets, unless the event begins before.")
