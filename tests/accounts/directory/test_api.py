@@ -211,7 +211,7 @@ def test_a_bad_change_names_its_field(api, changes, path):
     assert (reply.status, reply.json["path"]) == (400, path)
 
 
-def test_changes_at_once_are_all_made(api):
+def test_changes_at_once_are_all_made(threaded_store, api):
     """A lock and a role that are given at the same moment: neither takes the other back."""
     user_id = sign_up(api)["user"]["id"]
     replies: list[ClientReply] = []
