@@ -23,6 +23,7 @@ def watch(api, event_id, **who):
     return reply.json
 
 
+@pytest.mark.needs_addon
 def test_one_reply_has_the_stock_the_money_and_how_purchases_ended(api, poller, time):
     event_id, tier_id = builders.create_shop(api)
     order_id = builders.create_order(api, (event_id, tier_id), 3)

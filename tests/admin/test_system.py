@@ -66,6 +66,7 @@ def job(api, name):
     return found
 
 
+@pytest.mark.needs_addon
 def test_every_job_is_listed_before_it_has_run(api):
     jobs = show(api)["jobs"]
     assert [each["name"] for each in jobs] == sorted(functions.SCHEDULED)
@@ -111,6 +112,7 @@ def test_a_job_that_fails_is_shown_with_its_error(api, time, monkeypatch):
     assert (shown["state"], shown["error"], shown["succeeded_at"]) == ("failed", "ZeroDivisionError", clock.iso(began))
 
 
+@pytest.mark.needs_addon
 def test_webhooks_of_all_promoters_that_the_last_run_found_due_are_counted(api, time, monkeypatch):
     assert show(api)["webhooks"] == {"due": 0, "oldest_due_at": None}
     began = time.now

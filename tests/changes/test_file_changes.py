@@ -78,6 +78,7 @@ def test_a_pause_and_an_event_of_the_api_say_nothing_of_the_file(api, time, poll
     assert not [name for name in names(followed) if "fest" in name or "to" in name]
 
 
+@pytest.mark.needs_addon
 def test_more_tickets_in_the_file_are_offered_to_the_waitlist(api, time, poller):
     events, tickets = pair("fest", max_quantity=1)
     publish(events, tickets)

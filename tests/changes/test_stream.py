@@ -124,6 +124,7 @@ def test_a_record_of_an_unknown_table_fails(local):
         record_changes({"eventSourceARN": arn, "dynamodb": {"ApproximateCreationDateTime": 1}})
 
 
+@pytest.mark.needs_addon
 def test_the_local_run_passes_changes_to_the_functions_that_consume_them(api, local, time):
     event_id, tier_id = builders.create_shop(api)
     builders.create_order(api, (event_id, tier_id))
