@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import app
+from chalicelib.foundation import settings
 from infra.template import functions
 from infra.template.additions import template_additions
 from infra.template.stages import ROOT
@@ -31,8 +32,11 @@ LambdaDeploymentPackager.create_deployment_package = write_empty_zip
 def write(stage: str, architecture: str, target: Path, *, snapstart: bool = False, template_alone: bool = False) -> None:
     """Run `chalice package` on a clean copy, so that the zip holds only the code of the repository.
 
-    With `template_alone` the zip is empty, which takes two seconds instead of a minute.
+    With `template_alone` the zip is empty, which takes two seconds instead of a minute. Exits if FAIRGATE_ADDONS leaves an add-on out of
+    this process, because the template would lack its routes.
     """
+    if settings.addons_of_process() != settings.ADDONS:
+        sys.exit("Unset FAIRGATE_ADDONS in this shell: the package takes the add-ons of its stage from .chalice/config.json.")
     with tempfile.TemporaryDirectory() as scratch:
         clean = Path(scratch) / "fairgate"
         clean.mkdir()

@@ -6,7 +6,7 @@
  *   setInterval(() => render(tracker.statusAt(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
  *   await tracker.update(newerState);                                       // each time the document has been fetched again
  *
- * Computes the same results as chalicelib/waiting_room/{admission_plan,permutation,draw,queue_status,views}.py; a test compares 10,000 cases.
+ * Computes the same results as chalicelib/waiting_room/{admission_plan,draw,model,views}.py; a test compares 10,000 cases.
  * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly. Numbers above 2^31 are used in no 32-bit operation.
  */
 
@@ -143,7 +143,7 @@ export async function positionOf(state, { counter, number }) {
 }
 
 /**
- * The draw: a keyed permutation of 0..n-1 (a Feistel network over two radices, with cycle walking; see permutation.py).
+ * The draw: a keyed permutation of 0..n-1 (a Feistel network over two radices, with cycle walking; see draw.py).
  * @param {Uint8Array} key
  * @param {number} n at most 2^40
  * @param {number} number

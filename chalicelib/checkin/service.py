@@ -70,9 +70,9 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket does.
 
     Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
-    decides: the ticket is valid, has this code, and nobody has come in since it was read. Raises the refusals of `checkin.model`,
-    TicketFrozen and TicketVoid; NotFound and Forbidden for a door at which the user does not work; and TicketNotFound for a ticket of
-    such a door that is named by its id alone.
+    (`tickets.store.change_checkins_item`) decides: the ticket is valid, has this code, and nobody has come in since it was read. Raises
+    the refusals of `checkin.model`, TicketFrozen and TicketVoid; NotFound and Forbidden for a door at which the user does not work; and
+    TicketNotFound for a ticket of such a door that is named by its id alone.
     """
     if scan.event_id is not None:
         permissions.require_door(user, scan.event_id)

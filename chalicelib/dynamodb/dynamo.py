@@ -83,7 +83,10 @@ STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoD
 
 
 class PersonalData(Struct, frozen=True):
-    """The personal data in a table: what it is, whether the personal export includes it, and what happens to it on erasure."""
+    """The personal data in a table: what it is, whether the personal export includes it, and what happens to it on erasure.
+
+    It is documentation only: `privacy/service.py` exports and erases the data.
+    """
 
     what: str
     export: str

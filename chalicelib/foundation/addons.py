@@ -2,7 +2,7 @@
 
 An add-on is a package in `chalicelib/addons` whose `__init__.py` declares it as `ADDON` (decision 111). The core imports no add-on: it
 finds an add-on's modules by name, so an add-on that is off is never imported. The environment is read once, at the first use, because the
-routes of a process cannot change later.
+routes of a process cannot change later. An add-on that is off has no routes: `app.py` leaves them out, so they answer 404.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,8 @@ class Addon(Struct, frozen=True, kw_only=True):
     the add-ons that a stage's FAIRGATE_ADDONS does not name.
 
     The rest are hooks; an empty hook is not used. `follow_changes` gets all changes of a batch, picks those that concern it, and may be
-    called again with the same batch. `kept` is what the add-on keeps about people: a `Kept`. `sale_figures` takes an event's id and returns
+    called again with the same batch. `personal_items` is what the add-on keeps about people: a
+    `PersonalItems`. `sale_figures` takes an event's id and returns
     the figures of the event's purchases and money.
     """
 
@@ -35,11 +36,11 @@ class Addon(Struct, frozen=True, kw_only=True):
     jobs: str = ""
     functions: tuple[str, ...] = ()
     follow_changes: str = ""
-    kept: str = ""
+    personal_items: str = ""
     sale_figures: str = ""
 
 
-class Kept(Struct, frozen=True):
+class PersonalItems(Struct, frozen=True):
     """Personal data in an add-on's tables. `field` is its field in the export of a person's data, a list of views of type `view`.
 
     `read` returns a user's items. `show(item, now)` makes the view of an item. `delete(items, user_id, now)` deletes a user's items and

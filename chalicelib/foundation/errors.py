@@ -1,4 +1,7 @@
-"""Base classes of the errors that callers of the API see."""
+"""Base classes of the errors that callers of the API see.
+
+A new error code is a subclass of `ApiError` beside the code that raises it, named in the `errors` of its routes.
+"""
 
 from typing import Any, ClassVar
 

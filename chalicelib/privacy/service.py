@@ -13,7 +13,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons, clock, parallel
-from chalicelib.foundation.addons import Kept
+from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.errors import ApiError
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
@@ -44,7 +44,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
         next_cursor=cursors.encode(last) if last else None,
-        **show(read(identity.user_id), now),
+        **show_addons(read_addons(identity.user_id), now),
     )
 
 
@@ -56,13 +56,13 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     # The data is read while the checks run, and erased only after all checks have passed.
     (account, memberships), (details, found) = parallel.both(
         lambda: _checked_account(request, identity, password),
-        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read(identity.user_id)),
+        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read_addons(identity.user_id)),
     )
     _check_events(identity.user_id, request.now)
     deletions: list[Callable[[], None]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_memberships(memberships),
-        lambda: delete(found, identity.user_id, request.now),
+        lambda: delete_from_addons(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:
@@ -91,22 +91,22 @@ def _check_events(user_id: str, now: int) -> None:
         raise PromoterHasEvents()
 
 
-# Personal data that add-ons keep in their own tables.
+# Personal data in the add-ons' own tables.
 
-Found = list[tuple[Kept, Sequence[Any]]]  # the items that were read, by kind
+Found = list[tuple[PersonalItems, Sequence[Any]]]  # the items that were read, by kind
 
 
-def read(user_id: str) -> Found:
+def read_addons(user_id: str) -> Found:
     """Return the items that the add-ons' tables have about a user. All tables are read at the same time."""
-    kinds: list[Kept] = addons.hooks("kept")
-    return list(zip(kinds, parallel.call_each(lambda kept: kept.read(user_id), kinds), strict=True))
+    kinds: list[PersonalItems] = addons.hooks("personal_items")
+    return list(zip(kinds, parallel.call_each(lambda kind: kind.read(user_id), kinds), strict=True))
 
 
-def show(found: Found, now: int) -> dict[str, Any]:
+def show_addons(found: Found, now: int) -> dict[str, Any]:
     """Return the fields of the export that show the items."""
-    return {kept.field: [kept.show(item, now) for item in items] for kept, items in found}
+    return {kind.field: [kind.show(item, now) for item in items] for kind, items in found}
 
 
-def delete(found: Found, user_id: str, now: int) -> None:
+def delete_from_addons(found: Found, user_id: str, now: int) -> None:
     """Delete the items of all tables at the same time. Can be repeated after a crash."""
-    parallel.call_each(lambda kind: kind[0].delete(kind[1], user_id, now), found)
+    parallel.call_each(lambda each: each[0].delete(each[1], user_id, now), found)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 else:
     ExportView = msgspec.defstruct(
         "ExportView",
-        [(kept.field, list[kept.view]) for kept in addons.hooks("kept")],
+        [(kind.field, list[kind.view]) for kind in addons.hooks("personal_items")],
         bases=(CoreExportView,),
         namespace={"__doc__": CoreExportView.__doc__},
         module=__name__,

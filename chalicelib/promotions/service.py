@@ -1,6 +1,7 @@
 """Find promo codes, and write each code together with the stock of its uses, so that the stock's capacity always matches the code.
 
-Managers and the bootstrap file change codes through `management`.
+A use is a ticket of the code's stock: `purchases/checkout.py` holds it, so buyers never exceed the limit of uses. Managers and the
+bootstrap file change codes through `management`.
 """
 
 import random

@@ -1,8 +1,8 @@
 """Recovery of expired holds: the purchase decides whether its hold is released, converted or extended.
 
-The sweep recovers all expired holds: first those that need no payment provider, then checkouts whose payment must be cancelled at the
-provider. A buyer's request recovers only as many holds as it needs. The protocol model in tests/protocol defines the rules; change the
-model first.
+The sweep (`sweep.py`, every minute) recovers all expired holds: first those that need no payment provider, then checkouts whose payment
+must be cancelled at the provider. A buyer's request recovers only as many holds as it needs. The protocol model in tests/protocol defines
+the rules; change the model first.
 """
 
 import random

@@ -158,7 +158,7 @@ class DueRefunds(Struct):
 
 
 def load_due(now: int) -> DueRefunds:
-    """Load the refunds that are due now, at most MAX_PER_SWEEP."""
+    """Load the refunds that are due now, at most MAX_PER_SWEEP, for `sweep.py`. Refunds that failed come due again."""
     due = money_cases.list_due("refund", now, MAX_PER_SWEEP)
     return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
 

@@ -45,7 +45,7 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
         case "issue":
             return complete_purchase(purchase, _paid_payment(purchase, provider_payment), now, by_buyer=by_buyer)
         case "reissue_or_refund":
-            return _settle_late(purchase, provider_payment, now, by_buyer)
+            return _reissue_or_refund(purchase, provider_payment, now, by_buyer)
         case "refund":
             return _refund_payment(purchase, provider_payment, trigger, now)
         case _:
@@ -70,7 +70,7 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
     )
 
 
-def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
+def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
     """Settle a payment for a purchase that has ended: hold its tickets and promo code use again, or refund the payment.
 
     The payment is refunded if the event is over, cancelled or no longer in the catalog; if the tickets or the promo code use cannot be

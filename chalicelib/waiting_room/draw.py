@@ -1,6 +1,7 @@
-"""The draw: the commitment to its key, and the position of each arrival, by a keyed permutation.
+"""The draw, which shuffles the line: the commitment to its key, and the position of each arrival, by a keyed permutation.
 
-This module uses only the standard library, so that the verifier (verify.py) runs wherever Python does.
+Anyone can check a draw: `verify.py` from the command line, `web/waiting-room.js` in a buyer's browser. This module uses only the standard
+library, so that `verify.py` runs wherever Python does.
 """
 
 from functools import lru_cache

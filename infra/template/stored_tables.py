@@ -20,17 +20,20 @@ def resources(stage: str) -> Template:
             f"warm_throughput of stage {stage} names {min(unknown)}, which is not a table of this stage and its add-ons; "
             f"the tables are {', '.join(definitions)}"
         )
-    return {tables.logical_id(feature): _table(stage, feature, throughput.get(feature)) for feature in definitions}
+    return {
+        tables.logical_id(feature): _table(stage, feature, definition, throughput.get(feature))
+        for feature, definition in definitions.items()
+    }
 
 
-def _table(stage: str, feature: str, throughput: Throughput | None) -> Template:
+def _table(stage: str, feature: str, definition: Template, throughput: Throughput | None) -> Template:
     properties: Template = {
         "TableName": f"fairgate-{stage}-{feature}",
         "BillingMode": "PAY_PER_REQUEST",
         "DeletionProtectionEnabled": True,
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},
-        **tables.definitions(addon_names(stage))[feature],
+        **definition,
     }
     if feature in tables.streamed():
         properties["StreamSpecification"] = tables.STREAM_VIEW

@@ -248,6 +248,13 @@ def packaged(tmp_path_factory):
     return package_template
 
 
+def test_the_shell_cannot_leave_an_addon_out_of_a_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIRGATE_ADDONS", "none")
+    with pytest.raises(SystemExit, match="Unset FAIRGATE_ADDONS"):
+        chalice_package.write("dev", "arm64", tmp_path / "package", template_alone=True)
+    assert not (tmp_path / "package").exists()
+
+
 @pytest.mark.parametrize(
     "folder", [each for each in saved_stage.list_stages() if (each / saved_stage.NAMES).exists()], ids=lambda each: each.name
 )

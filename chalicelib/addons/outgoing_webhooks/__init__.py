@@ -7,5 +7,5 @@ ADDON = Addon(
     jobs="jobs",
     functions=("retry_webhooks", "send_webhooks"),
     follow_changes="outbox.follow",
-    kept="views.KEPT",
+    personal_items="views.PERSONAL_ITEMS",
 )

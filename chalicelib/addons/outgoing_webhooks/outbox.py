@@ -41,7 +41,10 @@ class ReplayedPage(Struct, frozen=True):
 
 
 def follow(changes: Sequence[Change]) -> None:
-    """Queue the messages about changes for the promoters' endpoints. Each message is queued once, however often its change is delivered."""
+    """Queue the messages about changes for the promoters' endpoints. Each message is queued once, however often its change is delivered.
+
+    The changes come from the tables' streams (`changes/jobs.py`), so no message is lost if a process dies right after a sale.
+    """
     now = clock.now()
     by_promoter: dict[str, list[Message]] = {}
     for notice in _all_notices(changes):

@@ -23,7 +23,7 @@ from chalicelib.catalog.forms import Moment, Version, epoch_seconds
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import clock
-from chalicelib.foundation.addons import Kept
+from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
 
@@ -128,7 +128,7 @@ def endpoint_view(endpoint: Endpoint, now: int) -> EndpointView:
     )
 
 
-KEPT = Kept("webhook_endpoints", EndpointView, store.list_endpoints, endpoint_view, endpoints.delete_endpoints)
+PERSONAL_ITEMS = PersonalItems("webhook_endpoints", EndpointView, store.list_endpoints, endpoint_view, endpoints.delete_endpoints)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

@@ -2,4 +2,6 @@
 
 from chalicelib.foundation.addons import Addon
 
-ADDON = Addon(routes="api", jobs="jobs", functions=("offer_tickets",), follow_changes="service.follow", kept="views.KEPT")
+ADDON = Addon(
+    routes="api", jobs="jobs", functions=("offer_tickets",), follow_changes="service.follow", personal_items="views.PERSONAL_ITEMS"
+)

@@ -10,7 +10,7 @@ from chalicelib.addons.waitlist.model import Entry, EntryState, EntryStatus
 from chalicelib.addons.waitlist.service import OwnEntry
 from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock
-from chalicelib.foundation.addons import Kept
+from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.purchases.views import ReservationView, reservation_view
 
@@ -114,7 +114,7 @@ def managed_entry_view(entry: Entry, passed_at: int | None = None) -> ManagedEnt
     )
 
 
-KEPT = Kept(
+PERSONAL_ITEMS = PersonalItems(
     "waitlist",
     ManagedEntryView,
     store.list_user_entries,

@@ -11,4 +11,4 @@ def test_each_table_that_declares_erasure_is_exported_and_erased():
     """The add-ons declare what they keep, named as the table, with _ for -."""
     deleted = {table for table, data in tables.personal_data().items() if data is not None and data.erasure == "deleted"}
     assert deleted >= BY_THEMSELVES
-    assert {kept.field.replace("_", "-") for kept in addons.hooks("kept")} == deleted - BY_THEMSELVES
+    assert {kind.field.replace("_", "-") for kind in addons.hooks("personal_items")} == deleted - BY_THEMSELVES
