@@ -24,7 +24,7 @@ def mail_verification(email: str, language: Language, now: int) -> None:
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
-    """Mail a link to an account's new address, which completes the change when it is opened, and a notice to the current address.
+    """Mail a link to an account's new address, and a notice to the current address. Opening the link completes the change.
 
     If the new address already has an account, its owner gets an email without a link; everything else is the same. Raises NoAccount,
     TooManyAttempts, WrongPassword, or InvalidInput if the new address is the current one.

@@ -115,12 +115,12 @@ def remove(membership: Membership, actor: str, now: int) -> None:
 
 
 def delete_memberships(memberships: Sequence[Membership]) -> None:
-    """Delete the memberships of a person who is being erased. May be repeated."""
+    """Delete the memberships of a person whose data is being erased. May be repeated."""
     parallel.call_each(lambda membership: MembershipRow(membership.event_id, membership.member_id).delete(), memberships)
 
 
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
-    """Return those of the given users who work at the event or are admins, by user id; two round trips per 100 users.
+    """Return the given users who work at the event or are admins, by user id; two round trips per 100 users.
 
     `former_ids` are users who are known to have worked at the event; they are returned even if they have left it.
     """
@@ -187,7 +187,7 @@ def _load_membership(event_id: str, member_id: str) -> Membership | None:
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Return key -> role at the event, for those `member_ids` (key -> member id) that have a role; one round trip per 100."""
+    """Return key -> role at the event. `member_ids` is key -> member id; members without a role are left out. One round trip per 100."""
     keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
     roles = {row.member_id: _membership(row).role for row in rows}
@@ -195,7 +195,7 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 
 
 def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
-    """Transaction item that writes a membership; refused if the stored membership differs from `before`, None for a new one."""
+    """Transaction item that writes a membership; refused if the stored role is not that of `before`. A new membership has no `before`."""
     row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
     if before is None:
         return dynamo.put(row, "attribute_not_exists(event_id)")

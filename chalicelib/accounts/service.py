@@ -89,7 +89,7 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
 
 
 def find_login(email: str) -> tuple[Credentials | None, Account | None]:
-    """Return the credentials and the account of an address. Always makes two reads, so that the time does not reveal an account."""
+    """Return the credentials and the account of an address. Always makes two reads, so that timing does not reveal an account."""
     credentials = store.find_credentials(email)
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 
@@ -154,7 +154,7 @@ def end_other_sessions(identity: Identity, now: int) -> None:
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
-    """Return the accounts of those users who have one; strongly consistent, in any order; one round trip per 100."""
+    """Return the accounts of the users who have one, in any order; strongly consistent, one round trip per 100 users."""
     return store.batch_find(user_ids)
 
 
@@ -186,7 +186,7 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     """
     account = get_account(user_id)
     credentials = check_password(request, account, current)
-    if account.locked_at is not None:  # their access token stays valid for some minutes
+    if account.locked_at is not None:  # the caller's access token stays valid for a few minutes
         raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1

@@ -10,7 +10,7 @@ A row is an instance of a `Table`. A write names its changes and its condition i
 
 `put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
 take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each with a placeholder,
-because some names are reserved words. A condition is parsed once and cached, so it must be a constant; pass values that vary as operands.
+because some names are reserved words. A condition is parsed once and cached, so it must be a constant; pass variable values as operands.
 """
 
 import random
@@ -221,8 +221,8 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 def _write(operation: str, **arguments: Any) -> Any:
     """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Raises the last error. botocore's own retries are not enough: of these errors, botocore repeats only TransactionInProgressException, and
-    it gives up sooner.
+    Raises the last error. botocore's own retries are not enough: of these errors, botocore retries only after
+    TransactionInProgressException, and it gives up sooner.
     """
     for attempt in range(1, WRITE_ATTEMPTS):
         try:

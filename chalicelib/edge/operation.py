@@ -8,7 +8,7 @@ from msgspec import Struct
 from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, require_user
 from chalicelib.foundation.errors import ApiError
 
-# Who may call a route: the only table of roles. Every route must name its access, so nobody can forget to decide it.
+# Who may call a route: the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
 #
 # `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
 # some events only.
@@ -53,7 +53,7 @@ def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
 
 
 def resolve_id(parameter: str, text: str) -> str:
-    """Return the id that a path parameter's text means."""
+    """Return the id that the text of a path parameter refers to."""
     resolver = _resolvers.get(parameter)
     return text if resolver is None else resolver(text)
 

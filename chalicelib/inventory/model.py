@@ -13,7 +13,7 @@ MAX_HOLDS = 80
 # More shards would serve no more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
 NEW_VERSION = 1  # the version of a shard that nothing has written to since its creation
-# The capacity of a stock without a limit: so much more than is ever sold that only `finite` and `default_shard_count` treat it specially.
+# The capacity of a stock without a limit. Nobody ever sells this many, so only `finite` and `default_shard_count` treat it specially.
 UNLIMITED = 1_000_000_000
 UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the same time
 RETRY_SECONDS = 5  # after TooManyHolds: by then some of the buyers have paid
@@ -36,7 +36,10 @@ class Hold(Struct, frozen=True):
 
 
 def keeps_tickets() -> bool:
-    """Whether marks of the waitlist keep tickets. A stage that has left out the waitlist sells them, because nobody would remove a mark."""
+    """Whether shards that the waitlist has marked keep their tickets for it.
+
+    A stage without the waitlist ignores the marks and sells the tickets, because nothing would ever remove the marks.
+    """
     return addons.is_on("waitlist")
 
 
@@ -94,7 +97,7 @@ class Shard(Struct, frozen=True):
         return self.holds[hold.hold_id][1]
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
-        """The holds that have expired. Their tickets remain held until the end of their purchase releases them."""
+        """The holds that have expired. Their tickets remain held until the purchase ends and releases them."""
         for hold_id, (quantity, expires_at) in self.holds.items():
             if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
@@ -141,7 +144,7 @@ NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 class NotEnoughTickets(ApiError):
     """All shards of a stock together have too few tickets. Releasing the `expired_holds` that were found in them may free enough.
 
-    `own_holds` are holds of the same purchase, if the shards were read: an earlier execution of the request may have left them.
+    `own_holds` are the purchase's own holds, which an earlier execution of the request may have left. Empty if the shards were not read.
     """
 
     code: ClassVar[str] = "not_enough_tickets"
@@ -231,7 +234,7 @@ def split_evenly(total: int, parts: int) -> list[int]:
 def level(amounts: Sequence[int], change: int) -> list[int]:
     """Change the sum of the amounts by `change`: add to the lowest amounts, or remove from the highest ones.
 
-    The amounts become as equal as that allows. Raises ValueError if more would be removed than there is.
+    The amounts become as equal as that allows. Raises ValueError if the sum would become negative.
     """
     if sum(amounts) + change < 0:
         raise ValueError("more would be removed than there is")

@@ -1,6 +1,6 @@
 """Disputes: tickets are frozen until the bank decides.
 
-If we win, the tickets are valid again. If we lose, the last tickets become void, enough to cover the disputed amount.
+If we win, the tickets are valid again. If we lose, enough tickets become void to cover the disputed amount, starting with the last one.
 """
 
 from collections.abc import Sequence

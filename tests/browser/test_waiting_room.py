@@ -103,12 +103,12 @@ def test_a_lost_network_keeps_the_place_and_says_so(new_buyer, api, time, drop_i
     buyer.join(drop_id)
     buyer.page.context.set_offline(True)
     _pass(buyer, time, 20)
-    buyer.see("Your place is safe: this page keeps counting")
+    buyer.see("Your place is safe. This page keeps estimating your wait")
     expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"^0:[0-4]\d$"))  # the page counts on by itself
     time.advance(OPENS_AFTER)
     buyer.page.context.set_offline(False)
     buyer.see("It is your turn")
-    expect(buyer.page.get_by_text("Your place is safe: this page")).to_have_count(0)
+    expect(buyer.page.get_by_text("Your place is safe. This page")).to_have_count(0)
 
 
 def test_a_phone_with_a_wrong_clock_counts_down_correctly(new_buyer, time, drop_id):

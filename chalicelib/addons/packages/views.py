@@ -78,7 +78,7 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     version: Version | UnsetType = UNSET
 
     def tier_changes(self, currency: str) -> TierChanges:
-        """Return the changes of the tier. Raises InvalidInput for a price that the currency does not allow."""
+        """Return the changes to the tier. Raises InvalidInput for a price that the currency does not allow."""
         given = given_fields(self)
         given.pop("price", None)
         if not isinstance(self.price, UnsetType):
@@ -89,7 +89,7 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
     """All packages of the event in their new order.
 
-    With `seen_package_ids`, the order that the caller has seen, a newer order is not overwritten.
+    `seen_package_ids` is the order that the caller has seen. If that order is no longer current, the request is refused.
     """
 
     package_ids: PackageIds
@@ -255,8 +255,8 @@ def _is_enabled(status: str) -> bool:
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
     """A seat that was bought, as `GET /orders/{order_id}/seats` lists it.
 
-    `code` admits the seat: the code of its guest or, without a guest, the code of the ticket, which admits as many people as the ticket has
-    seats. `code` is null if the ticket was transferred to another owner.
+    `code` admits the person in the seat: it is the guest's code or, without a guest, the code of the ticket, which admits as many people as
+    the ticket has seats. `code` is null if the ticket was transferred to another owner.
     """
 
     code: str | None

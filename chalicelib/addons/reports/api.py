@@ -50,7 +50,7 @@ def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissi
 
 @route(bp, "GET", "/events/{event_id}/sales", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
-    """List an event's sales and refunds by time. The amounts add up to the payment ledger."""
+    """List an event's sales and refunds by time. The amounts add up to the totals of the payment ledger."""
     permissions.require_manager(request.require_user(), event_id)
     return sales_reply(event_id, query)
 
@@ -75,7 +75,7 @@ def export_package_sales(request: RequestContext, event_id: str, query: SalesExp
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) -> Reply[AnswersView | str]:
-    """Count buyers' answers to the questions of an event's packages, and list their texts, page by page of orders."""
+    """Count buyers' answers to the questions of an event's packages, and list the text answers. A page covers up to 1,000 orders."""
     return answers_reply(permissions.require_manager(request.require_user(), event_id), query)
 
 
@@ -104,11 +104,11 @@ def list_event_disputes(request: RequestContext, event_id: str, query: DisputesQ
 
 @route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[EventAuditLogView | str]:
-    """List the changes of an event, its tiers and its orders."""
+    """List the changes to an event, its tiers and its orders."""
     return event_audit_reply(query, permissions.require_manager(request.require_user(), event_id))
 
 
 @route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)
 def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:  # noqa: ARG001
-    """List all changes of all subjects: who changed what, and when."""
+    """List all audited changes: who changed what, and when."""
     return audit_reply(query, query.event_id)

@@ -63,7 +63,7 @@ def waitlist(manager: Manager) -> Iterator[str]:
     offers.first.click()
     manager.see("We hold 2 tickets for this person until the offer ends")
     manager.press("Yes, offer them now")
-    manager.see("Fewer tickets are free than this person asks for.")
+    manager.see("There are fewer tickets left than this person asked for.")
     yield "refused"
     manager.press("No, go back")
     lines.give_back(manager.api, orders[0])

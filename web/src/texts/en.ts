@@ -134,7 +134,7 @@ export const en = {
     mayReturn: (count: number) => `All tickets are on hold at the moment. ${tickets(count)} may become available if other buyers do not finish paying.`,
     waitlistFirst: "People on the waitlist may be offered them first.",
     openNow: "The sale is open. You can choose your tickets.",
-    offline: "No connection. Your place is safe: this page keeps counting and updates when you are back online.",
+    offline: "No connection. Your place is safe. This page keeps estimating your wait, and updates when you are back online.",
   },
 
   draw: {
@@ -176,7 +176,7 @@ export const en = {
     order: "Your order",
     names: "Who is coming?",
     namesNote: "Optional. We save the names with your order.",
-    namesNeeded: "We need a name for each ticket, so that we know whose answers are whose.",
+    namesNeeded: "We need a name for each ticket, so that we know who gave which answer.",
     optional: (label: string) => `${label} (optional)`,
     yes: "Yes",
     no: "No",

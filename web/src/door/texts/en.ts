@@ -118,7 +118,7 @@ export const en = {
     signInAgain: "Sign in again",
     checking: "Checking…",
     listFrom: (when: string, tickets: number) => `List from ${when}: ${count(tickets, "ticket", "tickets")}.`,
-    gap: "It does not show what was sold, refunded or scanned elsewhere since then.",
+    gap: "It does not show what has been sold, refunded or scanned elsewhere since then.",
     incomplete: "The list is incomplete because the download was interrupted.",
     notKept: "This page is not saved on the device yet. Do not reload it while you are offline.",
     waiting: (number: number) => `Not sent yet: ${scans(number)}.`,

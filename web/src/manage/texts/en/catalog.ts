@@ -129,7 +129,7 @@ export const catalogTexts = {
     count === 1
       ? "One of these changes closes or reduces what is on sale."
       : `${count} of these changes close or reduce what is on sale.`,
-  restoreText: "Buyers see it within a few seconds. Sold tickets stay valid, and buyers with tickets on hold may pay the old price. The audit log records this with your name. If the plan has changed by then, nothing happens and you see the new plan.",
+  restoreText: "Buyers see the restored version within a few seconds. Sold tickets stay valid, and buyers with tickets on hold may pay the old price. The audit log records this with your name. If the plan has changed by then, nothing happens and you see the new plan.",
   done: (version: number) => `Version ${version} is served`,
-  doneText: "Buyers see it within a few seconds. To undo this, restore the version that was served before. Change the file in its repository too, or the next apply brings its content back.",
+  doneText: "Buyers see it within a few seconds. To undo this, restore the version that was served before. Change the file in its repository too. Otherwise, applying the file again undoes the restore.",
 };

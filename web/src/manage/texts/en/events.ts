@@ -21,7 +21,7 @@ export const eventTexts = {
   noDate: "No date yet",
   noName: "Event name",
   noPlace: "No venue yet",
-  capacityLater: "It cannot be lower than the tickets already sold and reserved.",
+  capacityLater: "It cannot be lower than the number of tickets already sold and reserved.",
   bootstrapTitle: "Managed in the bootstrap file",
   bootstrapText: "This event is declared in the file that the stage is deployed with. Change it there, and apply the file.",
 

@@ -12,7 +12,7 @@ export const usersTexts = {
   promoters: "Promoters",
   locked: "Locked accounts",
   none: "No accounts",
-  noneFound: "No address begins like this. Guests have no account, so they are not listed here.",
+  noneFound: "No email address begins with this text. Guests have no account, so they are not listed here.",
   noneText: "There is nobody in this group.",
   roles: { user: "Buyer", promoter: "Promoter", admin: "Admin" },
   since: (when: string) => `since ${when}`,
