@@ -81,7 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=1, le=24),
         _says("Seconds after which a request stops calling DynamoDB and Stripe and replies. Keep it at least 5 below Lambda's timeout."),
     ] = 14
-    hold_seconds: Annotated[Seconds, _says("Seconds for which a reservation holds its tickets.")] = 180
+    hold_seconds: Annotated[
+        Seconds, _says("Seconds for which a reservation holds its tickets, unless the event sets its own (`Event.effective_hold_seconds`).")
+    ] = 180
     checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("Seconds that opening a checkout adds to the hold of a reservation.")] = 0
     event_purchase_limit: Annotated[
         int, Meta(ge=1, le=1000), _says("How many tickets of an event a user may have, unless the event sets its own limit.")

@@ -19,7 +19,7 @@ KEY = "id"
 class HoldRefused(Exception):
     """A shard did not accept a hold.
 
-    The shard is closed, has too few tickets or too many holds, is kept for the waitlist, or contradicts the caller's `is_pooled`.
+    The shard is closed, has too few tickets or too many holds, is kept for the waitlist, or does not match the caller's `is_pooled`.
     `shard` is the state of the shard, or None if it does not exist.
     """
 

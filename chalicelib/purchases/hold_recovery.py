@@ -26,8 +26,8 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
 # When to check again on a checkout whose bank has yet to decide, which can take days. The check only matters if the event with the bank's
-# answer was lost. Until the check only the holds are extended.
-# The purchase itself is still past its time, so its buyer or the provider's event can end it at once.
+# answer was lost. Until then the holds in the shards are extended, but not the purchase's `expires_at`, so the buyer or the provider's
+# event can end the purchase at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
 MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before each attempt but the first
@@ -182,7 +182,8 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
 def _release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
     """Release holds that an earlier execution of a request left behind and that its `held` purchase does not list.
 
-    First writes a new version of the purchase. Raises Conflict if the purchase has changed, perhaps because that execution still runs.
+    First writes a new version of the purchase, so that an execution that still runs cannot save these holds. Raises Conflict if the
+    purchase has changed.
     """
     store.save(purchase, purchase)
     inventory.release_holds([hold for hold in holds if hold not in purchase.holds])

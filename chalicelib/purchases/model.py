@@ -319,7 +319,10 @@ class BuyerRecord(Struct, frozen=True):
 
 
 class LatePayment(Struct, frozen=True):
-    """Limits for a late payment: `limit` tickets of the event for the buyer, and `promo_uses` in the record (ANY_USES without a code)."""
+    """What the buyer's record must allow when a late payment is saved: at most `limit` tickets of the event, and `promo_uses` uses so far.
+
+    `promo_uses` is ANY_USES without a promo code.
+    """
 
     limit: int
     promo_uses: int = ANY_USES

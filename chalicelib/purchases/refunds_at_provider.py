@@ -101,7 +101,7 @@ def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRe
         case ("due" | "pending", "succeeded" | "pending"):
             return replace(known_by_id, status=provider_refund.status, failure=None)
         case (_, "failed") if provider_refund.id is None and refund.status != "due":
-            return refund  # refused to this caller, because another caller has created the refund
+            return refund  # refused only because another caller created the refund first
         case ("due" | "pending" | "succeeded", "failed"):
             assert transitions.action_for(purchase.state, "refund_failed") == "retry"
             if refund.is_external or refund.attempt >= MAX_REFUND_ATTEMPTS:

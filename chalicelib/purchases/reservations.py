@@ -1,4 +1,7 @@
-"""Reservations: check the limits, hold the tickets, and write the purchase that owns the holds."""
+"""Reservations: check the limits and the waiting-room pass (`waiting_room.service.require_pass`), hold the tickets, and write the purchase.
+
+The purchase owns the holds.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,11 +39,11 @@ _CREATE_ATTEMPTS = 4
 def reserve(request: ReservationRequest, purchase_id: str, attempt: Attempt) -> Purchase:
     """Hold the requested tickets for the user and write their purchase. Takes two round trips if there is stock and nothing is refused.
 
-    The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first execution to write
-    the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises what
-    `catalog.get_sellable_tiers`, `waiting_room.require_pass` and `find_earlier` raise, and NotEnoughTickets, SalePaused, TierLimitExceeded,
-    PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence over every other
-    refusal, except InvalidInput and NotFound.
+    The buyer's record counts the `attempt` for the rate limit. `purchase_id` is the same for repeated executions of one request: the first
+    execution to write the purchase wins, and the others release their holds and return that purchase. A refusal leaves no holds. Raises
+    what `catalog.get_sellable_tiers`, `waiting_room.require_pass` and `find_earlier` raise, and NotEnoughTickets, SalePaused,
+    TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and RateLimited. ActiveReservationExists takes precedence
+    over every other refusal, except InvalidInput and NotFound.
     """
     for _ in range(_HOLD_ATTEMPTS):
         try:

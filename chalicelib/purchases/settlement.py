@@ -226,8 +226,8 @@ class CancellationResult(Struct, frozen=True):
 def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
     """End a `held` or `paying` purchase as `state`. If its money has come in, settle the payment instead.
 
-    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed. A checkout that saves a
-    payment id at the same time changes the purchase, so no payment stays open for a purchase that has ended.
+    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed. If a checkout
+    saves a payment id meanwhile, the Conflict makes the caller try again and cancel that payment too.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)

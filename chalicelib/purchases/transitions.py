@@ -1,7 +1,7 @@
 """State machine of a purchase: the action for every state and every trigger.
 
-`settlement.py` carries out the actions on payments: there a late payment becomes tickets or a refund. docs/payments.md shows this table,
-and tests run every pair of state and trigger.
+`settlement.py` carries out the actions on payments; its `_reissue_or_refund` decides what a late payment becomes. docs/payments.md shows
+this table, and tests run every pair of state and trigger.
 """
 
 from typing import Literal, get_args

@@ -289,7 +289,7 @@ def _changed(ticket_id: str) -> dict[str, str]:
 
 
 def _checkins(checkins: Sequence[CheckIn]) -> str | None:
-    """Encode check-ins for the store. Without a seat the last field is omitted, as in older items, because writes compare the text."""
+    """Encode check-ins for the store. An empty seat is left out, because conditions compare the text with older items."""
     return _json([astuple(checkin)[: None if checkin.seat else -1] for checkin in checkins])
 
 
