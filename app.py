@@ -1,11 +1,11 @@
-"""The Chalice app. It only registers middleware, the blueprints of the core and the add-ons, resolvers and the SnapStart hook."""
+"""The Chalice app. It only registers middleware, the blueprints of the core and the add-ons, the slug resolver and the SnapStart hook."""
 
 from chalicelib.foundation import cold_start  # isort: skip  # before the imports that it speeds up
 
 from chalice.app import Chalice
 
-# Imported first, not from within other imports: Python 3.11 allocates memory again for every call that crosses the end of a stack block.
-# Imported deep inside other imports, AWS's SDK makes 3,000 such calls (25 ms).
+# This import comes first, so that no other import triggers it. Python 3.11 allocates memory again for every call that crosses the end of a
+# stack block. If AWS's SDK is imported deep inside other imports, it makes 3,000 such calls (25 ms).
 from chalicelib.dynamodb import dynamo  # noqa: F401  # isort: skip
 
 from chalicelib.accounts import api as accounts_api
@@ -53,7 +53,7 @@ app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(changes_jobs.bp)
 
-# The one setting that is read when the app is imported: it decides which routes and functions the app has.
+# FAIRGATE_ADDONS is the only setting that is read when the app is imported, because it decides which routes and functions the app has.
 for module in addons.routes():
     app.register_blueprint(module.bp, url_prefix="/v1")
 for module in addons.jobs():

@@ -27,7 +27,7 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     """Mail a link to an account's new address, and a notice to the current address. Opening the link completes the change.
 
     If the new address already has an account, its owner gets an email without a link; everything else is the same. Raises NoAccount,
-    TooManyAttempts, WrongPassword, or InvalidInput if the new address is the current one.
+    TooManyAttempts, WrongPassword, or InvalidInput if the new address is the current address.
     """
     account = service.get_account(user_id)
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
@@ -78,7 +78,7 @@ def _change_email(link: MailedLink, language: Language, now: int) -> None:
 
 
 def _is_only_rehashed(expired: LinkExpired) -> bool:
-    """Whether the only conflict is that a sign-in has stored a new hash of the same password in the meantime."""
+    """Return whether the only conflict is that a sign-in has stored a new hash of the same password in the meantime."""
     cancelled = expired.__cause__
     return isinstance(cancelled, dynamo.TransactionCanceled) and [
         index for index in range(len(cancelled.reasons)) if cancelled.failed(index)

@@ -1,6 +1,6 @@
-"""Account routes: registration, sign-in, sessions, profiles, passwords and mailed links, and, for admins, everybody's accounts.
+"""Account routes: registration, sign-in, sessions, profiles, passwords and mailed links, and the routes with which admins manage accounts.
 
-A session's refresh token travels in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
+A session's refresh token is sent in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
 """
 
 from typing import Annotated, Literal
@@ -79,13 +79,13 @@ class LoginBody(Struct, forbid_unknown_fields=True):
 
 
 class RefreshBody(Struct, forbid_unknown_fields=True):
-    """`refresh_token` is required unless the cookie has it."""
+    """`refresh_token` is required unless the cookie contains it."""
 
     refresh_token: RefreshToken | None = None
 
 
 class LogoutBody(Struct, forbid_unknown_fields=True):
-    """`refresh_token` is required unless the cookie has it. `everywhere` ends all of the user's sessions, on all devices."""
+    """`refresh_token` is required unless the cookie contains it. `everywhere` ends all of the user's sessions, on all devices."""
 
     refresh_token: RefreshToken | None = None
     everywhere: bool = False
@@ -117,21 +117,21 @@ class AddressBody(Struct, forbid_unknown_fields=True):
 
 
 class NewAddress(Struct, forbid_unknown_fields=True):
-    """`email`: the account's new address. `password`: the current password."""
+    """`email` is the account's new address, and `password` is its current password."""
 
     email: Email
     password: EnteredPassword
 
 
 class PasswordReset(Struct, forbid_unknown_fields=True):
-    """`token`: from the link in the email."""
+    """`token` is the token from the link in the email."""
 
     token: MailedToken
     password: NewPassword
 
 
 class VerificationBody(Struct, forbid_unknown_fields=True):
-    """`token`: from the link in the email."""
+    """`token` is the token from the link in the email."""
 
     token: MailedToken
 
@@ -146,7 +146,7 @@ class VerificationBody(Struct, forbid_unknown_fields=True):
     errors=(Unauthenticated, CommonPassword, AlreadyRegistered, RateLimited),
 )
 def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationView]:
-    """Register an account; the reply is the same whether or not the address already has one."""
+    """Register an account; the reply is the same whether or not the address already has an account."""
     identity = request.identity
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
@@ -232,7 +232,7 @@ def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
 
 @route(bp, "POST", "/auth/password/reset", access="public", errors=(CommonPassword, LinkExpired))
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
-    """Choose a new password with the token of a mailed link; all sessions end."""
+    """Choose a new password with the token from a mailed link; all sessions end."""
     service.reset_password(body.token, body.password, request.now)
     return Reply(Done("Your password has been changed. Sign in with the new password."))
 
@@ -247,7 +247,7 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
 
 @route(bp, "POST", "/auth/email/verify", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired, AccountChanging))
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
-    """Verify an address with the token of a mailed link; a new address becomes the account's address."""
+    """Verify an address with the token from a mailed link; a new address becomes the account's address."""
     link = addresses.verify_email(body.token, request.language, request.now)
     is_new = link.purpose == "change_email"
     return Reply(
@@ -268,7 +268,10 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
-    """Mail a link to a new address, which then becomes your account's address; the reply is the same if the address has an account."""
+    """Mail a link to a new address for your account; the reply is the same if another account has this address.
+
+    Opening the link changes your account's address.
+    """
     with limited(request, MAIL, email_key(body.email)):
         addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))
@@ -276,7 +279,7 @@ def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
 
 @route(bp, "GET", "/auth/sessions", access="user")
 def list_sessions(request: RequestContext, query: SessionsQuery) -> Reply[SessionsView]:
-    """List your sessions: where you are signed in."""
+    """List your sessions, which show where you are signed in."""
     identity = request.require_user()
     before = cursors.decode(query.cursor, _SESSION_POSITION) if query.cursor is not None else None
     found, last = service.list_sessions(identity.user_id, query.limit, before, request.now)
@@ -298,7 +301,7 @@ def end_other_sessions(request: RequestContext) -> Reply[Done]:
 
 
 def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:
-    """Return a request's refresh token. Raises SessionOver if the cookie is missing, InvalidInput if the field of the body is missing."""
+    """Return a request's refresh token. Raises SessionOver if the cookie is missing, or InvalidInput if the body's field is missing."""
     if is_cookie:
         token = session_cookie.read(request)
         if token is None:
@@ -346,8 +349,8 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Changes to an account's rights. A field that is missing or null stays unchanged.
 
-    `roles` is the complete new set of roles. Everybody has `user`; `admin` can only be kept or removed, not granted.
-    `reason` is written to the audit log.
+    `roles` is the complete new set of roles. Every account has `user`; `admin` can only be kept or removed, not granted. `reason` is
+    written to the audit log.
     """
 
     roles: Annotated[list[Literal["user", "promoter", "admin"]], Meta(min_length=1, max_length=3)] | None = None

@@ -1,4 +1,4 @@
-"""Everybody's accounts, for admins: find and lock accounts, change roles, end sessions."""
+"""All accounts, for admins: find and lock accounts, change roles, and end sessions."""
 
 from typing import ClassVar, get_args
 
@@ -30,7 +30,7 @@ class UserChanging(ApiError):
 
 
 class RightsChange(Struct, frozen=True):
-    """A change of an account's roles or lock. None leaves a field as it is. `reason` is for the audit log."""
+    """A change to an account's roles or lock. None leaves a field as it is. `reason` is for the audit log."""
 
     roles: frozenset[Role] | None = None
     locked: bool | None = None
@@ -38,10 +38,11 @@ class RightsChange(Struct, frozen=True):
 
 
 def list_accounts(search: str, group: Group | None, limit: int, after: str | None) -> tuple[list[Account], str | None]:
-    """Return up to `limit` accounts after the address `after`, sorted by address, and the last address (None on the last page).
+    """Return up to `limit` accounts after the address `after`, sorted by address, and the last address.
 
-    `search` is the beginning of an address, or a whole user id; the account with that id is added to the first page. Without `search` and
-    `group`, this lists the accounts of all groups: admins, promoters and locked accounts. May miss writes of the last second.
+    The last address is None on the last page. `search` is the beginning of an address, or a whole user id; the account with that id is
+    added to the first page. Without `search` and `group`, this lists the accounts of all groups: admins, promoters and locked accounts. May
+    miss writes from the last second.
     """
     beginning, behind = email_key(search), after or ""
     lanes: list[str] = [*GROUPS] if group is None else [group]
@@ -57,7 +58,7 @@ def list_accounts(search: str, group: Group | None, limit: int, after: str | Non
 
 
 def get_account(user_id: str) -> Account:
-    """Return the account of a person. Raises NotFound, also for guests, who have no account."""
+    """Return a person's account. Raises NotFound if there is no account, as for guests."""
     account = store.find_account(user_id)
     if account is None:
         raise NotFound("There is no account with this id.", user_id=user_id)
@@ -67,7 +68,7 @@ def get_account(user_id: str) -> Account:
 def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
     """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
 
-    A new promoter gets a profile; removing the role also removes the verification. Raises NotFound, InvalidInput, OwnAccount or
+    A new promoter gets a profile. Removing the role `promoter` also removes the verification. Raises NotFound, InvalidInput, OwnAccount or
     UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -101,7 +102,7 @@ def end_sessions(user_id: str, actor: str, now: int) -> None:
     entry = audit.entry_item(f"account#{user_id}", "account.sessions_ended", actor, now, {})
     try:
         dynamo.transact([store.end_sessions_item(user_id), entry])
-    except dynamo.TransactionCanceled:  # the account has been erased since
+    except dynamo.TransactionCanceled:  # the account has been erased in the meantime
         get_account(user_id)
         raise UserChanging() from None
 
@@ -119,7 +120,7 @@ def _changed(before: Account, change: RightsChange, now: int) -> Account:
 
 
 def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that create a new promoter's profile, unless one exists, or remove a former promoter's verification."""
+    """Return transaction items that create a new promoter's profile, unless it exists, or remove a former promoter's verification."""
     if "promoter" in before.roles and "promoter" not in after.roles:
         return profiles.unverify_items(after.user_id, actor, now)
     if "promoter" not in after.roles or "promoter" in before.roles or profiles.find_promoter(after.user_id) is not None:

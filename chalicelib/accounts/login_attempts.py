@@ -1,8 +1,9 @@
 """The growing delay between sign-in attempts, for each account and for each source address.
 
 A conditional write counts each attempt before the password is compared, so parallel guesses cannot evade the delay. The first FREE_ATTEMPTS
-are free; after them, one attempt is allowed per delay, and the delay doubles each time. Unlike the rate limits, this limit fails closed: if
-the store does not answer, nobody can sign in. This limit also applies to addresses without an account, and when rate limits are off.
+attempts have no delay. After them, each attempt must wait for a delay that doubles each time. Unlike the rate limits, this limit fails
+closed: if the store does not respond, nobody can sign in. This limit also applies to addresses without an account, and when rate limits are
+off.
 """
 
 import hmac
@@ -20,7 +21,7 @@ from chalicelib.foundation import effects, log, parallel, secret_settings, setti
 from chalicelib.foundation.errors import ApiError
 
 FREE_ATTEMPTS = 10  # per account; `address_factor` times as many per source address
-WINDOW_SECONDS = 3600  # a counter restarts this long after its first attempt, or its last delay
+WINDOW_SECONDS = 3600  # a counter restarts this many seconds after its first attempt or its last delay
 MAX_DELAY_SECONDS = 300
 
 
@@ -34,14 +35,14 @@ class TooManyAttempts(ApiError):
 
 
 def count_attempt(request: RequestContext, email: str) -> None:
-    """Count an attempt to sign in with this email address. Raises TooManyAttempts, or the errors of the store."""
+    """Count an attempt to sign in with this email address. Raises TooManyAttempts or the store's errors."""
     if (address := rate_limits.source_network(request)) is not None:
         _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
     _count_at(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
 
 
 def forgive_attempt(request: RequestContext, email: str) -> None:
-    """Uncount the last attempt, whose password was correct: delete the account's counter, and subtract one from the address's counter."""
+    """Delete the account's counter, and subtract one from the address's counter, because the last attempt's password was correct."""
     address = rate_limits.source_network(request)
     if address is None:
         reset(email)
@@ -56,7 +57,7 @@ def reset(email: str) -> None:
 
 
 def reset_item(email: str) -> dynamo.TransactItem:
-    """Transaction item that deletes an account's counter."""
+    """Return a transaction item that deletes an account's counter."""
     return dynamo.delete(AttemptsRow(_counter_id("account", email_key(email))))
 
 
@@ -76,7 +77,7 @@ def _count_at(counter_id: str, free_attempts: int, now: int) -> None:
 
 
 def _delay(excess: int) -> int:
-    """Seconds from this attempt until the next is allowed: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
+    """Return the seconds from this attempt until the next attempt is allowed: 1, 2, 4, ... up to MAX_DELAY_SECONDS."""
     return min(MAX_DELAY_SECONDS, 1 << min(excess, 16))
 
 
@@ -94,7 +95,7 @@ def _counter_id(by: str, value: str) -> str:
 
 
 class AttemptsRow(dynamo.Table):
-    """Times are epoch seconds. `attempts` counts since the counter began; the next attempt is allowed at `allowed_at`."""
+    """A counter, which began with the first of its `attempts`. The next attempt is allowed at `allowed_at`. Times are epoch seconds."""
 
     feature = "login-attempts"
     contents = "Attempts to sign in, by account and by address."
@@ -120,7 +121,7 @@ class Attempts(Struct, frozen=True):
 def _count_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -> Attempts | None:
     """Count one of the first `max_attempts` attempts. The very first creates the counter, which lasts until `expires_at`.
 
-    Returns None, or, without counting, the existing counter if it has no free attempts left or has expired.
+    Returns None if the attempt was counted. Otherwise, returns the existing counter, which has expired or has no free attempts left.
     """
     initial = {"allowed_at": 0, "expires_at": expires_at, "ttl": expires_at}
     condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :max_attempts)"
@@ -134,7 +135,7 @@ def _count_free(counter_id: str, max_attempts: int, now: int, expires_at: int) -
 def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
     """Replace an expired counter, which DynamoDB's TTL may leave for days, and count one attempt.
 
-    Returns None, or, without counting, the counter if it has not expired.
+    Returns None if the attempt was counted. Otherwise, returns the existing counter, which has not expired.
     """
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
@@ -143,14 +144,14 @@ def _restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
 
 @effects.uncounted()
 def _count_delayed(counter_id: str, before: int, allowed_at: int, expires_at: int) -> bool:
-    """Count an attempt, and allow the next at `allowed_at`. Returns False, without counting, if another attempt was counted meanwhile."""
+    """Count an attempt and allow the next attempt at `allowed_at`. Returns False without counting if another attempt was counted first."""
     changes = {"allowed_at": allowed_at, "expires_at": expires_at, "ttl": expires_at}
     return dynamo.update_if(AttemptsRow(counter_id), changes, "attempts = :before", add={"attempts": 1}, before=before)
 
 
 @effects.uncounted()
 def _withdraw(counter_id: str) -> None:
-    """Uncount one attempt. Its delay stays, so that nobody can speed up guessing by signing in to their own account in between."""
+    """Subtract one attempt. Its delay remains, so that nobody can speed up guessing by signing in to their own account in between."""
     dynamo.update_if(AttemptsRow(counter_id), {}, "attempts > :none", add={"attempts": -1}, none=0)
 
 

@@ -41,7 +41,7 @@ def draft(kind: AccountMail, to: str, language: Language, link: str | None = Non
 
 
 def link_url(purpose: MailPurpose, token: str) -> str:
-    """Return the URL of a link. The token is in the fragment, which browsers send to no server, so it appears in no log."""
+    """Return the URL of a link. The token is in the fragment, which browsers do not send to servers, so no server logs it."""
     return f"{settings.current().shop_url.rstrip('/')}/{_PAGES[purpose]}#token={quote(token)}"
 
 
@@ -71,7 +71,7 @@ def mail_link(
 
 
 def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLink:
-    """Return the valid link with this token for one of these purposes; raises LinkExpired."""
+    """Return the valid link with this token for one of these purposes. Raises LinkExpired if there is no such link."""
     link = store.find_link(_digest(token))
     if link is None or link.purpose not in purposes or link.user_id is None or link.expires_at <= now:
         raise LinkExpired()
@@ -79,7 +79,7 @@ def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLin
 
 
 def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
-    """Use up a link and commit `items` with it; raises LinkExpired if the link was already used or another condition fails."""
+    """Use up a link and commit `items` with it. Raises LinkExpired if the link was already used or another condition fails."""
     try:
         dynamo.transact([store.use_link_item(link), *items])
     except dynamo.TransactionCanceled as cancelled:

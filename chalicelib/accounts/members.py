@@ -1,4 +1,4 @@
-"""Roles at events: people are invited by e-mail address, and have the role once that address is verified and they sign in with it.
+"""Roles at events: people are invited by email address, and have the role once this address is verified and they sign in with it.
 
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
@@ -63,12 +63,12 @@ def member_id(email: str) -> str:
 
 
 def find_membership(event_id: str, email: str) -> Membership | None:
-    """Return the membership of the person with this address, or None."""
+    """Return the membership of the person with this address. Returns None if there is no such membership."""
     return _load_membership(event_id, member_id(email))
 
 
 def get_membership(event_id: str, member_id: str) -> Membership:
-    """Return the membership with this member id; raises NotFound."""
+    """Return the membership with this member id. Raises NotFound if it does not exist."""
     membership = _load_membership(event_id, member_id)
     if membership is None:
         raise NotFound("This event has no member with this id.", member_id=member_id)
@@ -76,19 +76,19 @@ def get_membership(event_id: str, member_id: str) -> Membership:
 
 
 def list_members(event_id: str, limit: int, after: str | None) -> list[Membership]:
-    """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`; strongly consistent."""
+    """Return up to `limit` memberships of an event, sorted by member id, after the member id `after`. Strongly consistent."""
     beyond: Any = MembershipRow.member_id > after if after is not None else None
     return [_membership(row) for row in MembershipRow.query(event_id, beyond, limit=limit, consistent_read=True)]
 
 
 def list_memberships(email: str) -> Sequence[Membership]:
-    """Return the memberships of the person with this address. May miss writes of the last second."""
+    """Return the memberships of the person with this address. May miss writes from the last second."""
     rows = MembershipRow.email_index.query(email_key(email), limit=MAX_EVENTS)
     return [_membership(row) for row in rows]
 
 
 def event_roles(email: str) -> dict[str, EventRole]:
-    """Return event id -> role of the person with this address."""
+    """Return the roles of the person with this address, by event id."""
     return {membership.event_id: membership.role for membership in list_memberships(email)}
 
 
@@ -120,7 +120,7 @@ def delete_memberships(memberships: Sequence[Membership]) -> None:
 
 
 def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str], former_ids: Collection[str] = ()) -> dict[str, Person]:
-    """Return the given users who work at the event or are admins, by user id; two round trips per 100 users.
+    """Return the given users who work at the event or are admins, by user id. Makes two round trips per 100 users.
 
     `former_ids` are users who are known to have worked at the event; they are returned even if they have left it.
     """
@@ -149,7 +149,7 @@ def _transact(items: list[dynamo.TransactItem]) -> None:
         raise MemberChanging() from None
 
 
-# The table `memberships`: who works at which event, by e-mail address. The index `by_email` finds the events of a person.
+# The table `memberships`: who works at which event, by email address. The index `by_email` finds a person's events.
 
 
 class EmailIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -162,7 +162,7 @@ class EmailIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class MembershipRow(dynamo.Table):
-    """`invited_at` is epoch seconds, `invited_by` a user id."""
+    """`invited_at` is in epoch seconds, and `invited_by` is a user id."""
 
     feature = "memberships"
     contents = "Who works at which event."
@@ -181,13 +181,16 @@ class MembershipRow(dynamo.Table):
 
 
 def _load_membership(event_id: str, member_id: str) -> Membership | None:
-    """Return the membership, strongly consistent, or None."""
+    """Return the membership. Returns None if it does not exist. The read is strongly consistent."""
     row = MembershipRow.find(event_id, member_id)
     return None if row is None else _membership(row)
 
 
 def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, EventRole]:
-    """Return key -> role at the event. `member_ids` is key -> member id; members without a role are left out. One round trip per 100."""
+    """Return key -> role at the event, without members who have no role.
+
+    `member_ids` is key -> member id. Each round trip reads up to 100 members.
+    """
     keys = [{"event_id": {"S": event_id}, "member_id": {"S": member_id}} for member_id in set(member_ids.values())]
     rows = (MembershipRow.from_raw_data(item) for item in dynamo.batch_get(MembershipRow.name(), keys))
     roles = {row.member_id: _membership(row).role for row in rows}
@@ -195,7 +198,10 @@ def _load_roles(event_id: str, member_ids: Mapping[str, str]) -> dict[str, Event
 
 
 def _put_item(membership: Membership, before: Membership | None) -> dynamo.TransactItem:
-    """Transaction item that writes a membership; refused if the stored role is not that of `before`. A new membership has no `before`."""
+    """Return a transaction item that writes a membership.
+
+    It is refused if the stored role differs from the role in `before`. A new membership has no `before`.
+    """
     row = MembershipRow(**{name: getattr(membership, name) for name in Membership.__struct_fields__})
     if before is None:
         return dynamo.put(row, "attribute_not_exists(event_id)")
@@ -203,7 +209,7 @@ def _put_item(membership: Membership, before: Membership | None) -> dynamo.Trans
 
 
 def _delete_item(membership: Membership) -> dynamo.TransactItem:
-    """Transaction item that deletes a membership; refused if it is gone or has another role."""
+    """Return a transaction item that deletes a membership. It is refused if the membership is gone or has another role."""
     key = MembershipRow(membership.event_id, membership.member_id)
     return dynamo.delete(key, "role = :role", role=membership.role)
 

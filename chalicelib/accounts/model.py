@@ -1,4 +1,4 @@
-"""Types of accounts, the formats of what people enter, and the errors that callers see."""
+"""Types of accounts, the formats of fields that people enter, and the errors that callers see."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -22,7 +22,7 @@ Email = Annotated[
         description="An e-mail address, such as ada@example.com.",
     ),
 ]
-# A password at login has no rules: it is only compared.
+# A password at sign-in needs no rules, because it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
 # No control characters: names are displayed, and some appear in email headers.
@@ -54,7 +54,7 @@ MailPurpose = Literal["verify_email", "reset_password", "change_email"]
 
 
 class Profile(Struct, frozen=True):
-    """What people tell us about themselves."""
+    """The data that people enter about themselves."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -63,9 +63,10 @@ class Profile(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A person's account. `verified_at`: when the owner verified the email address, or None. `locked_at`: when an admin locked it.
+    """A person's account. `verified_at` is when the owner verified the email address, and `locked_at` is when an admin locked the account.
 
-    Times are epoch seconds. `generation` increases whenever all sessions of the account end.
+    Each of these times is None if this has not happened. Times are epoch seconds. `generation` increases whenever all sessions of the
+    account end.
     """
 
     user_id: str
@@ -90,7 +91,7 @@ class Credentials(Struct, frozen=True):
 
 
 class LoginFailed(ApiError):
-    """The same error for all reasons, so that it does not reveal which addresses have an account."""
+    """This error is the same for all reasons, so that it does not reveal which addresses have an account."""
 
     code: ClassVar[str] = "login_failed"
     status: ClassVar[int] = 401

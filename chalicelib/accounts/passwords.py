@@ -12,7 +12,7 @@ from chalicelib.foundation import settings
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-# OWASP's cheat sheet on password storage: at least 19 MiB, two passes and one thread.
+# OWASP's cheat sheet on password storage recommends at least 19 MiB, two passes and one thread.
 _PASSES, _THREADS = 2, 1
 # A password is refused if an attacker who knows the owner's names and address would find it in fewer guesses than this.
 MIN_GUESSES = 10_000
@@ -25,7 +25,7 @@ def hash_password(password: str) -> str:
 
 
 def is_correct(password: str, password_hash: str | None) -> bool:
-    """Return whether the password has this hash. Without a hash, return False after the same work, so that the time is the same."""
+    """Return whether the password has this hash. Without a hash, return False after the same work, so that the time reveals nothing."""
     from argon2.exceptions import VerifyMismatchError
 
     hasher = _hasher()
@@ -39,7 +39,7 @@ def is_correct(password: str, password_hash: str | None) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Return whether the hash was made with parameters other than today's."""
+    """Return whether the hash was made with other parameters than the current ones."""
     return _hasher().check_needs_rehash(password_hash)
 
 

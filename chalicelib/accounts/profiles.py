@@ -1,4 +1,4 @@
-"""The profiles of promoters. A promoter's account is created with a profile; only admins verify it."""
+"""The profiles of promoters. A promoter's account is created with a profile; only admins can verify the profile."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
@@ -57,32 +57,32 @@ class PromoterChange(Struct, frozen=True):
 
 
 def create_promoter_item(account: Account, now: int) -> dynamo.TransactItem:
-    """Transaction item that creates a new promoter's profile; refused if the profile exists."""
+    """Return a transaction item that creates a new promoter's profile. It is refused if the profile exists."""
     name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
     return _put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
 
 
 def find_promoter(promoter_id: str) -> Promoter | None:
-    """Return the promoter's profile, strongly consistent, or None."""
+    """Return the promoter's profile. Returns None if it does not exist. The read is strongly consistent."""
     row = PromoterRow.find(promoter_id)
     return None if row is None else _promoter(row)
 
 
 def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
-    """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes of the last second."""
+    """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes from the last second."""
     beyond: Any = PromoterRow.id > after if after is not None else None
     return [_promoter(row) for row in PromoterRow.state_index.query(state, beyond, limit=limit)]
 
 
 def delete_promoter_item(promoter_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a promoter's profile; does nothing without a profile."""
+    """Return a transaction item that deletes a promoter's profile. It does nothing if there is no profile."""
     return dynamo.delete(PromoterRow(promoter_id))
 
 
 def save_promoter(
     promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
 ) -> Promoter:
-    """Write a profile, with an audit entry. Only admins can create one.
+    """Write a profile, with an audit entry. Only admins can create a profile.
 
     `check` raises if the stored profile is not the version that the caller has seen. A promoter who changes a verified field becomes
     unverified again. Raises NotFound or PromoterChanging.
@@ -108,7 +108,10 @@ def save_promoter(
 
 
 def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that remove a promoter's verification and audit it; none if not verified. Refused if the profile has changed."""
+    """Return transaction items that remove a promoter's verification and add an audit entry.
+
+    Returns no items if the promoter is not verified. The items are refused if the profile has changed in the meantime.
+    """
     before = find_promoter(promoter_id)
     if before is None or before.state != "verified":
         return []
@@ -172,7 +175,10 @@ class PromoterRow(dynamo.Table):
 
 
 def _put_item(promoter: Promoter) -> dynamo.TransactItem:
-    """Transaction item that writes a promoter; refused unless the stored version is the previous one (or absent, for version 1)."""
+    """Return a transaction item that writes a promoter.
+
+    It is refused unless the stored version is the previous version. For version 1, it is refused if the promoter exists.
+    """
     fields = {name: getattr(promoter, name) for name in Promoter.__struct_fields__ if name != "name"}
     row = PromoterRow(**fields, shown_name=promoter.name)
     if promoter.version == 1:

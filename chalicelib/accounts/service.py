@@ -1,4 +1,4 @@
-"""Accounts: register, sign in, change and reset passwords, end sessions. No reply reveals whether an address has an account."""
+"""Accounts: register, sign in, change and reset passwords, and end sessions. No reply reveals whether an address has an account."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,7 +45,7 @@ class Tokens(Struct, frozen=True):
 
 
 class Registration(Struct, frozen=True):
-    """A registration. `guest`: the guest who becomes this account and keeps their tickets."""
+    """A registration. `guest` is the guest who gets this account and keeps their tickets."""
 
     email: str
     password: str
@@ -105,7 +105,8 @@ def refresh(request: RequestContext, token: str) -> Tokens:
     session = sessions.get_session(token, request.now)
     account = store.find_account(session.user_id)
     if session.generation != _generation(account):
-        # Read again: the user may just have ended all other sessions, which moves this one to the account's new generation.
+        # Read the session again, because the user may just have ended all other sessions. That moves this session to the account's new
+        # generation.
         session = sessions.get_session(token, request.now)
     if session.generation != _generation(account):
         sessions.end_session(session.id)
@@ -115,7 +116,7 @@ def refresh(request: RequestContext, token: str) -> Tokens:
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
-    """End the session of a refresh token; `everywhere` ends all sessions of its user, and requires a valid token (else SessionOver)."""
+    """End the session of a refresh token. `everywhere` ends all of the user's sessions; it raises SessionOver if the token is invalid."""
     if everywhere:
         session = sessions.get_session(refresh_token, now)
         if session.generation != GUEST_GENERATION:
@@ -124,12 +125,15 @@ def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
 
 
 def list_sessions(user_id: str, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
-    """Return up to `limit` sessions of a user, newest first, and the position of the next page, None on the last page."""
+    """Return up to `limit` sessions of a user, newest first, and the position of the next page.
+
+    The position is None on the last page.
+    """
     return sessions.list_sessions(user_id, _generation(store.find_account(user_id)), limit, before, now)
 
 
 def end_session(user_id: str, session_id: str, now: int) -> None:
-    """End one of the user's sessions; raises SessionNotFound."""
+    """End one of the user's sessions. Raises SessionNotFound."""
     sessions.end_session(sessions.get_own_session(user_id, session_id, now).id)
 
 
@@ -154,17 +158,17 @@ def end_other_sessions(identity: Identity, now: int) -> None:
 
 
 def find_accounts(user_ids: Iterable[str]) -> list[Account]:
-    """Return the accounts of the users who have one, in any order; strongly consistent, one round trip per 100 users."""
+    """Return the accounts of the users who have an account, in any order. Makes one strongly consistent round trip per 100 users."""
     return store.batch_find(user_ids)
 
 
 def find_account(user_id: str) -> Account | None:
-    """Return the account of a user, strongly consistent; None for guests and erased accounts."""
+    """Return the account of a user. Returns None for guests and erased accounts. The read is strongly consistent."""
     return store.find_account(user_id)
 
 
 def get_account(user_id: str) -> Account:
-    """Return the account of a user; raises NoAccount."""
+    """Return the account of a user. Raises NoAccount if the user has no account."""
     account = store.find_account(user_id)
     if account is None:
         raise NoAccount()
@@ -172,7 +176,7 @@ def get_account(user_id: str) -> Account:
 
 
 def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
-    """Change names, phone or company; None removes one. Raises NoAccount."""
+    """Change names, phone number or company. None removes a value. Raises NoAccount."""
     account = store.update_profile(user_id, changes) if changes else store.find_account(user_id)
     if account is None:
         raise NoAccount()
@@ -246,7 +250,7 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and its promoter profile, with an audit entry; this ends all sessions. Does nothing if it no longer exists.
+    """Delete an account and its promoter profile, with an audit entry. This ends all sessions. Does nothing if the account does not exist.
 
     Raises AccountChanging.
     """
@@ -277,7 +281,7 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
 
 
 def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
-    """Transaction items that create an account, and a profile for a promoter."""
+    """Return transaction items that create an account, and a profile for a promoter."""
     items = store.create_items(account, password_hash)
     if "promoter" in account.roles:
         items.append(profiles.create_promoter_item(account, account.created_at))
@@ -291,7 +295,7 @@ def _may_log_in(account: Account) -> bool:
 def _end_all_sessions(user_id: str) -> None:
     try:
         dynamo.transact([store.end_sessions_item(user_id)])
-    except dynamo.TransactionCanceled:  # the account is gone, and its sessions with it
+    except dynamo.TransactionCanceled:  # the account no longer exists, and neither do its sessions
         return
 
 
@@ -303,7 +307,7 @@ def _begin_session(request: RequestContext, account: Account) -> Tokens:
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
-    """The session of the caller's access token, or None if it has ended."""
+    """Return the session of the caller's access token. Returns None if it has ended."""
     try:
         session = sessions.get_own_session(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
     except SessionNotFound:
@@ -312,7 +316,7 @@ def _find_session(identity: Identity, generation: int, now: int) -> Session | No
 
 
 def _generation(account: Account | None) -> int:
-    """The generation of valid sessions of an account, or of a guest."""
+    """Return the generation that valid sessions of an account, or of a guest, have."""
     return account.generation if account is not None else GUEST_GENERATION
 
 
@@ -321,12 +325,12 @@ def _device(request: RequestContext) -> Device:
 
 
 def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
-    """The current event roles of an account; empty before its address is verified."""
+    """Return the current event roles of an account. There are none before its address is verified."""
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 
 def _issue_tokens(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
-    """Issue tokens with the current rights of a user; `account` is None for a guest."""
+    """Issue tokens with the current rights of a user. `account` is None for a guest."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
     return Tokens(user_id, roles, events, access_token, refresh_token, account)

@@ -1,7 +1,7 @@
-"""The refresh token of a browser in a cookie that no script can read, instead of in bodies.
+"""Keep a browser's refresh token in a cookie that no script can read, instead of sending it in bodies.
 
-A client requests it with the header `X-Session: cookie`; without that header no cookie is set or read. The header protects
-against CSRF too: a page of another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
+A client requests the cookie with the `X-Session: cookie` header; without this header, no cookie is set or read. The header also protects
+against CSRF: a page from another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 """
 
 from http.cookies import CookieError, SimpleCookie
@@ -23,7 +23,7 @@ HEADER = Header(
 
 
 def is_requested(request: RequestContext) -> bool:
-    """Whether the client keeps its refresh token in a cookie. Raises InvalidInput for another value of the header."""
+    """Return whether the client keeps its refresh token in a cookie. Raises InvalidInput if the header has any other value."""
     value = request.header(HEADER.name)
     if value not in (None, "cookie"):
         raise InvalidInput("Set the header X-Session to `cookie`, or leave it out.", path=HEADER.name)
@@ -31,7 +31,7 @@ def is_requested(request: RequestContext) -> bool:
 
 
 def read(request: RequestContext) -> str | None:
-    """Return the refresh token in the request's cookie, None without a cookie."""
+    """Return the refresh token in the request's cookie. Returns None without a cookie."""
     try:
         cookie = SimpleCookie(request.header("cookie")).get(_name())
     except CookieError:
@@ -40,7 +40,7 @@ def read(request: RequestContext) -> str | None:
 
 
 def keep(token: str) -> dict[str, str]:
-    """Return the reply header that makes the browser store a refresh token, replacing any other."""
+    """Return the reply header that makes the browser store a refresh token in place of any other."""
     return {"Set-Cookie": f"{_name()}={token}; Max-Age={REFRESH_SECONDS}{_attributes()}"}
 
 

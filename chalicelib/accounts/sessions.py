@@ -1,8 +1,9 @@
-"""Sessions and their refresh tokens, which are opaque and valid for seven days and one use. A session has all tokens since one sign-in.
+"""Sessions and their refresh tokens, which are opaque and valid for seven days and one use.
 
-A token is `<session id>.<secret>`. The next secret is an HMAC of the current token, so a client that lost a reply gets the same new token
-when it repeats the request within GRACE_SECONDS; a token never has two successors. After that time, the use of an old token means that the
-token was stolen or copied, so the session ends, for the thief and for the owner (RFC 9700, section 4.14.2).
+Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
+current token, so a client that lost a reply gets the same new token when it repeats the request within GRACE_SECONDS; a token never has two
+successors. After that time, the use of an old token means that the token was stolen or copied, so the session ends, for the thief and for
+the owner (RFC 9700, section 4.14.2).
 """
 
 import base64
@@ -24,17 +25,17 @@ GRACE_SECONDS = 10
 
 
 class Device(Struct, frozen=True):
-    """Where a request came from, if known: the network address, and the header User-Agent."""
+    """Where a request came from, if known: the network address, and the `User-Agent` header."""
 
     address: str | None
     user_agent: str | None
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A sign-in. `generation` is the account's generation at the sign-in: once the two differ, the session has ended.
+    """A sign-in. Once its `generation` differs from the account's generation, the session has ended.
 
-    Times are epoch seconds. `rotated_at` is the time of the last use of a token, or of the sign-in before any use; `device` is the device
-    that made this request.
+    Times are epoch seconds. `rotated_at` is the time of the last request that used a token, or of the sign-in if no token has been used
+    yet; `device` is the device that made this request.
     """
 
     id: str
@@ -59,7 +60,7 @@ class SessionNotFound(NotFound):
 
 
 def begin_session(user_id: str, generation: int, device: Device, now: int) -> str:
-    """Begin a session of a user. Returns its first refresh token."""
+    """Begin a session for a user. Returns the session's first refresh token."""
     token, item = begin_session_item(user_id, generation, device, now)
     dynamo.put_item(**item["Put"])
     return token
@@ -85,7 +86,7 @@ def begin_session_item(user_id: str, generation: int, device: Device, now: int) 
 
 
 def get_session(token: str, now: int) -> Session:
-    """Return the session of a valid refresh token. Raises SessionOver otherwise, and ends the session if the token is an old one."""
+    """Return the session of a valid refresh token. Raises SessionOver otherwise, and ends the session if the token is an old token."""
     session = _load_session(session_id(token)) if _names_session(token) else None
     if session is None or session.expires_at <= now:
         raise SessionOver()
@@ -97,7 +98,7 @@ def get_session(token: str, now: int) -> Session:
 
 
 def get_own_session(user_id: str, own_id: str, now: int) -> Session:
-    """Return the user's session with this id, of any generation; raises SessionNotFound if it has ended or is another user's."""
+    """Return the user's session with this id, of any generation. Raises SessionNotFound if it has ended or belongs to another user."""
     session = _load_session(own_id)
     if session is None or session.user_id != user_id or session.expires_at <= now:
         raise SessionNotFound()
@@ -107,8 +108,8 @@ def get_own_session(user_id: str, own_id: str, now: int) -> Session:
 def list_sessions(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
     """Return up to `limit` active sessions of a user, newest first, before the position `before`, and the position of the next page.
 
-    The position is None on the last page. Sessions that have ended are left out, so a page can have fewer than `limit`. May miss sessions
-    that began within the last second.
+    The position is None on the last page. Sessions that have ended are left out, so a page can have fewer than `limit` sessions. May miss
+    sessions that began within the last second.
     """
     beyond: Any = SessionRow.position < before if before is not None else None
     keys = list(SessionRow.user_index.query(user_id, beyond, scan_index_forward=False, limit=limit + 1))
@@ -119,11 +120,11 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
 
 
 def use_token(session: Session, token: str, device: Device, now: int) -> str:
-    """Use a refresh token that `get_session` accepted. Returns the next one. Raises SessionOver if the session has just ended."""
+    """Use a refresh token that `get_session` accepted. Returns the next token. Raises SessionOver if the session has just ended."""
     successor = _successor(token)
     if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
         return successor
-    # The token was used a moment ago, by this client, which then lost the reply, or by another tab of the same browser.
+    # The token was used a moment ago, either by this client, which then lost the reply, or by another tab in the same browser.
     current = _load_session(session.id)
     if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
         raise SessionOver()
@@ -131,17 +132,20 @@ def use_token(session: Session, token: str, device: Device, now: int) -> str:
 
 
 def keep_session_item(session: Session, generation: int) -> dynamo.TransactItem:
-    """Transaction item that moves a session to the account's new `generation`; refused if the session has ended or changed."""
+    """Return a transaction item that moves a session to the account's new `generation`.
+
+    It is refused if the session has ended or changed.
+    """
     return dynamo.update(SessionRow(session.id), {"generation": generation}, "generation = :before", before=session.generation)
 
 
 def end_session(session_id: str) -> None:
-    """End a session; does nothing if it has ended."""
+    """End a session. Does nothing if it has already ended."""
     SessionRow(session_id).delete()
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session of a refresh token, even if the token has been used; does nothing if the session has ended."""
+    """End the session of a refresh token, even if the token has been used. Does nothing if the session has already ended."""
     if _names_session(token):
         end_session(session_id(token))
 
@@ -160,7 +164,7 @@ def _is_current(session: Session, token: str) -> bool:
 
 
 def _is_repeated(session: Session, token: str, now: int) -> bool:
-    """Whether the token is the previous one, which was replaced a moment ago."""
+    """Return whether the token is the previous token, which was replaced a moment ago."""
     is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
     return is_previous and now - session.rotated_at <= GRACE_SECONDS
 
@@ -193,7 +197,7 @@ class UserIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class SessionRow(dynamo.Table):
-    """`previous_hash` is the hash of the previous token, absent before the first rotation; `position` is `<begun_at>#<id>`."""
+    """`previous_hash` is the hash of the previous token; it is absent before the first rotation. `position` is `<begun_at>#<id>`."""
 
     feature = "sessions"
     contents = "Sessions, with the hashes of their refresh tokens."
@@ -220,13 +224,13 @@ class SessionRow(dynamo.Table):
 
 
 def _load_session(session_id: str) -> Session | None:
-    """Return the session, strongly consistent, or None; it may have expired."""
+    """Return the session, which may have expired. Returns None if it does not exist. The read is strongly consistent."""
     row = SessionRow.find(session_id)
     return None if row is None else _session(row)
 
 
 def _replace_token(session: Session, token_hash: str, device: Device, now: int) -> bool:
-    """Replace the token. Returns False, without a change, if the session has ended or another request has replaced the token."""
+    """Replace the token. Returns False and changes nothing if the session has ended or another request has replaced the token."""
     expires_at = now + REFRESH_SECONDS
     changes = {
         "address": device.address,

@@ -3,7 +3,7 @@
 | id | content |
 | --- | --- |
 | `user#<user id>` | the account |
-| `email#<address in lower case>` | the owner of the address, and the hash of the password; so an address has at most one account |
+| `email#<address in lower case>` | the owner of the address and the hash of the password; an address has at most one account |
 | `link#<SHA-256 of the token>` | a link in an email, until it is used or expires |
 
 The index `by_lane` lists accounts by address, for admins. Locked accounts, admins and promoters have one lane each. All other accounts have
@@ -21,7 +21,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
 from chalicelib.dynamodb import dynamo
 
-OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
+OLD_CREDENTIALS_ITEM = 1  # index among the items of `change_email_items`
 _AFTER_ALL = "\x7f"  # sorts after every character of an address
 
 Group = Literal["locked", "admin", "promoter"]
@@ -74,7 +74,7 @@ class CredentialsRow(dynamo.Table):
 
 
 class MailedLinkRow(dynamo.Table):
-    """`user_id` is absent if the link was not mailed because the address has no account."""
+    """`user_id` is absent if the email has no link, because there is nothing to do for the address."""
 
     feature = "accounts"
 
@@ -93,7 +93,7 @@ class MailedLinkRow(dynamo.Table):
 class MailedLink(Struct, frozen=True):
     """A link that was mailed to an address; `digest` is the SHA-256 of its token in hex.
 
-    `generation` is the account's generation when the link was mailed; None if the link also works after the sessions have ended.
+    `generation` is the account's generation when the link was mailed. It is None if the link also works after the sessions have ended.
     """
 
     digest: str
@@ -110,15 +110,15 @@ class MailedLink(Struct, frozen=True):
 
 
 def find_account(user_id: str) -> Account | None:
-    """Return the account, strongly consistent, or None."""
+    """Return the account. Returns None if it does not exist. The read is strongly consistent."""
     row = AccountRow.find(f"user#{user_id}")
     return None if row is None else _account(row)
 
 
 def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[str, str]]:
-    """Return (address, user id) of up to `limit` accounts of a lane whose addresses start with `beginning`, after the address `after`.
+    """Return (address, user id) of up to `limit` accounts in a lane, after the address `after`. Their addresses start with `beginning`.
 
-    The lane is a group, or a `lane_without_group`. Addresses are in their comparable form and sorted. May miss writes of the last second.
+    The lane is a group, or a `lane_without_group`. Addresses are in their comparable form and sorted. May miss writes from the last second.
     """
     first = max(beginning, f"{after} ") if after else beginning or " "  # a blank sorts before every character of an address
     condition: Any = AccountRow.email_key.between(first, beginning + _AFTER_ALL)
@@ -131,20 +131,23 @@ def lane_without_group(beginning: str) -> str:
 
 
 def batch_find(user_ids: Iterable[str]) -> list[Account]:
-    """Return the existing accounts, strongly consistent, in any order; one round trip per 100."""
+    """Return the accounts of the users who have an account, in any order. Makes one strongly consistent round trip per 100 users."""
     items = dynamo.batch_get(AccountRow.name(), [{"id": {"S": f"user#{user_id}"}} for user_id in user_ids], consistent=True)
     return [_account(AccountRow.from_raw_data(item)) for item in items]
 
 
 def find_credentials(address: str) -> Credentials | None:
-    """Return the credentials of an email address, strongly consistent, or None."""
+    """Return the credentials of an email address. Returns None if it has no account. The read is strongly consistent."""
     key = email_key(address)
     row = CredentialsRow.find(f"email#{key}")
     return None if row is None else Credentials(key, row.user_id, row.password_hash)
 
 
 def create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
-    """Transaction items that create an account. The first is refused if the address has an account, the second if the user has one."""
+    """Return transaction items that create an account.
+
+    The first item is refused if the address has an account, and the second if the user has an account.
+    """
     credentials = CredentialsRow(f"email#{email_key(account.email)}", user_id=account.user_id, password_hash=password_hash)
     row = AccountRow(
         f"user#{account.user_id}",
@@ -156,7 +159,7 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
 
 
 def delete_items(account: Account) -> list[dynamo.TransactItem]:
-    """Transaction items that delete an account; refused if it no longer exists."""
+    """Return transaction items that delete an account. They are refused if the account no longer exists."""
     return [
         dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), "user_id = :user", user=account.user_id),
         dynamo.delete(AccountRow(f"user#{account.user_id}"), "attribute_exists(id)"),
@@ -164,15 +167,16 @@ def delete_items(account: Account) -> list[dynamo.TransactItem]:
 
 
 def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
-    """Change fields of an account; None removes one. Returns the updated account, or None if there is no account."""
+    """Change fields of an account. None removes a value. Returns the updated account, or None if there is no account."""
     granted, item = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)")
     return _account(AccountRow.from_raw_data(item)) if granted else None
 
 
 def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
-    """Transaction item that changes an account's roles and lock, and ends all of its sessions.
+    """Return a transaction item that changes an account's roles and lock, and ends all of its sessions.
 
-    Refused if all sessions have been ended since `before` was read. Every change of rights, address or password ends all sessions.
+    It is refused if all sessions have been ended since `before` was read. Every change to the rights, address or password ends all
+    sessions.
     """
     changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
     row = AccountRow(f"user#{before.user_id}")
@@ -180,14 +184,14 @@ def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
 
 
 def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
-    """Transaction item that marks the account's address as verified."""
+    """Return a transaction item that marks the account's address as verified."""
     return dynamo.update(AccountRow(f"user#{user_id}"), {"verified_at": now}, "attribute_exists(id)")
 
 
 def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that ends all sessions of an account; with `verified_at`, also marks its address as verified.
+    """Return a transaction item that ends all sessions of an account. With `verified_at`, it also marks the address as verified.
 
-    With `generation`, refused if the account has another generation.
+    With `generation`, it is refused if the account has another generation.
     """
     row, changes = AccountRow(f"user#{user_id}"), {} if verified_at is None else {"verified_at": verified_at}
     if generation is None:
@@ -196,10 +200,10 @@ def end_sessions_item(user_id: str, *, verified_at: int | None = None, generatio
 
 
 def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that give an account another address, mark it as verified, and end all sessions of the account.
+    """Return transaction items that give an account another address, mark this address as verified, and end all of the account's sessions.
 
-    The first is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
-    read, the third if the account's generation has changed since `account` was read.
+    The first item is refused if the new address has an account, the second if the password was changed or rehashed since `credentials` was
+    read, and the third if the account's generation has changed since `account` was read.
     """
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
@@ -215,7 +219,7 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
-    """Transaction item that sets the password of an address; refused if the address is no longer this user's."""
+    """Return a transaction item that sets the password of an address. It is refused if the address no longer belongs to this user."""
     return dynamo.update(CredentialsRow(f"email#{key}"), {"password_hash": password_hash}, "user_id = :user", user=user_id)
 
 
@@ -238,7 +242,7 @@ def put_link(link: MailedLink) -> None:
 
 
 def find_link(digest: str) -> MailedLink | None:
-    """Return the link, strongly consistent, or None; it may have expired."""
+    """Return the link, which may have expired. Returns None if it does not exist. The read is strongly consistent."""
     row = MailedLinkRow.find(f"link#{digest}")
     if row is None:
         return None
@@ -247,7 +251,7 @@ def find_link(digest: str) -> MailedLink | None:
 
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:
-    """Transaction item that uses up a link; refused if the link was already used."""
+    """Return a transaction item that uses up a link. It is refused if the link was already used."""
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), "attribute_exists(id)")
 
 

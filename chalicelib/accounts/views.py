@@ -11,7 +11,7 @@ from chalicelib.foundation.clock import Timestamp
 
 
 class AccountView(Struct, frozen=True, kw_only=True):
-    """A person with an account. `locked_at` is when an admin locked it, null if it is not locked."""
+    """A person with an account. `locked_at` is when an admin locked the account; it is null if the account is not locked."""
 
     id: str
     email: str
@@ -25,7 +25,7 @@ class AccountView(Struct, frozen=True, kw_only=True):
 
 
 class AccountsView(Struct, frozen=True):
-    """A page of accounts, in the order of their addresses. `next_cursor` is null on the last page."""
+    """A page of accounts, sorted by address. `next_cursor` is null on the last page."""
 
     users: list[AccountView]
     next_cursor: str | None
@@ -61,9 +61,9 @@ class UserView(Struct, frozen=True):
 
 
 class TokensView(Struct, frozen=True):
-    """Send `access_token` in the header Authorization, and `refresh_token` to POST /auth/refresh. Each expires after the given seconds.
+    """Send `access_token` in the `Authorization` header, and `refresh_token` to POST /auth/refresh.
 
-    `refresh_token` is null if the client keeps it in the cookie.
+    Each token expires after the given number of seconds. `refresh_token` is null if the client keeps it in the cookie.
     """
 
     access_token: str
@@ -94,7 +94,7 @@ class SessionsView(Struct, frozen=True):
 
 
 class RegistrationView(Struct, frozen=True):
-    """The reply to a registration, whether or not the address has an account.
+    """The reply to a registration. It is the same whether or not the address has an account.
 
     `verification_required`: people must verify the address before they can sign in.
     """

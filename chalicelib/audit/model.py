@@ -1,4 +1,4 @@
-"""Entries of the audit log (who changed what, when, and from where), with the filter and the page of a list of entries."""
+"""Entries of the audit log (who changed what, when, and from where), and the filter and the pages for lists of entries."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ POSITION_FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#\w+"
 
 
 class FieldChange(Struct, frozen=True):
-    """The values of a field before and after a change. Null if the field did not exist."""
+    """The values of a field before and after a change. A value is null if the field did not exist."""
 
     before: Any
     after: Any
@@ -19,7 +19,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     """`actor` did `action` (such as `event.paused`) to `subject` (such as `event#<id>`, `order#<id>` or `catalog`).
 
     `at` is ISO 8601 in UTC. `event_id` is the event under which the entry is listed. `request_id` is the id of the request or of the job
-    run, null for a command. `address` is the caller's network address, null for jobs and commands.
+    run; it is null for a command. `address` is the caller's network address; it is null for jobs and commands.
     """
 
     id: str
@@ -45,13 +45,13 @@ class AuditFilter(Struct, frozen=True, kw_only=True):
     until: int | None = None
 
     def accepts(self, entry: AuditEntry) -> bool:
-        """Whether an entry matches the filter's subject, event, actor and action. Times are not compared."""
+        """Return whether an entry matches the filter's subject, event, actor and action. Times are not compared."""
         names = ("subject", "event_id", "actor", "action")
         return all(wanted is None or wanted == getattr(entry, name) for name in names for wanted in (getattr(self, name),))
 
 
 class AuditPage(Struct, frozen=True):
-    """Entries, newest first. `next_before` is the position where the next page begins, null on the last page."""
+    """Entries, newest first. `next_before` is the position where the next page begins; it is null on the last page."""
 
     entries: list[AuditEntry]
     next_before: str | None

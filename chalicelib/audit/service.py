@@ -22,10 +22,12 @@ def entry_item(
     event_id: str | None = None,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
 ) -> dynamo.TransactItem:
-    """Return the transaction item that records a change made at `now`, and, within a request, the request's id and the caller's address.
+    """Return the transaction item that records a change made at `now`.
 
-    `event_id` is the event under which the entry is listed; by default the event of a subject `event#<id>`. `changes` maps each field to
-    (old value, new value). Details and values must be JSON-encodable and contain no secrets.
+    The entry also contains the id of the request or of the job run, and the address of a request's caller.
+
+    `event_id` is the event under which the entry is listed; by default, it is the event of a subject `event#<id>`. `changes` maps each
+    field to (old value, new value). Details and values must be JSON-encodable and contain no secrets.
     """
     kind, _, subject_id = subject.partition("#")
     entry = AuditEntry(
@@ -51,8 +53,8 @@ def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
 def search_entries(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
     """Return up to `limit` entries that the filter accepts, newest first. `before` is the `next_before` of the previous page.
 
-    A page ends early after MAX_ROWS_READ rows, and its `next_before` says where to continue. Only a list of one subject is strongly
-    consistent.
+    A page ends early after MAX_ROWS_READ rows, and its `next_before` says where to continue. The list is strongly consistent only if the
+    filter names a subject.
     """
     found: list[tuple[AuditEntry, str]] = []
     for read, (entry, position) in enumerate(store.query(wanted, before), start=1):

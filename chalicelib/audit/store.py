@@ -1,7 +1,7 @@
 """The table `audit`. Entries are added and never changed or deleted.
 
-The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so every list of entries is sorted by time, whether it lists a subject,
-an event, an actor or, if the filter names none of these, a day.
+The sort key of the table and of its indexes is `<ISO time>#<ULID>`, so every list of entries is sorted by time. The entries of a list
+belong to a subject, an event, an actor or, if the filter names none of these, a day.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock
 
 MAX_DAYS = 31  # how far back one page reads if the filter names no subject, event or actor
-PAGE_ROWS = 250  # rows in one answer of the store
+PAGE_ROWS = 250  # rows in one response from the store
 
 _FIRST, _LAST = "0", "~"  # they sort before and after every time
 
@@ -95,9 +95,10 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
-    """Yield entries, newest first, each with its sort key, selected by the filter's subject, else its event, else its actor, else by day.
+    """Yield entries, newest first, each with its sort key. The filter's subject selects them, else its event, else its actor, else the day.
 
-    The filter's times are applied; its other fields are not. With `before`, a sort key, only entries before that key are returned.
+    The filter's times are applied too, but its other fields are not. If the sort key `before` is given, only entries before that key are
+    yielded.
     """
     first = clock.iso(wanted.since) if wanted.since is not None else _FIRST
     last = min(clock.iso(wanted.until) if wanted.until is not None else _LAST, before or _LAST)
@@ -124,7 +125,7 @@ def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -
 
 
 def _days_back(newest: str, oldest: str) -> Iterator[str]:
-    """Yield the days from the time `newest` back to the time `oldest`, newest first, at most MAX_DAYS of them."""
+    """Yield the days from the time `newest` back to the time `oldest`, newest first, but no more than MAX_DAYS days."""
     day = date.fromisoformat(newest[:10])
     for _ in range(MAX_DAYS):
         if day.isoformat() < oldest[:10]:

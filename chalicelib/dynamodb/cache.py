@@ -12,19 +12,19 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.foundation.memory import Memory
 
-# After a failed fetch the old value is used for this long before the next attempt. Otherwise every request would wait for the
-# timeouts of a store that is down.
+# After a failed fetch, the old value is used for this many seconds before the next attempt. Otherwise, every request would wait for
+# timeouts while the store is down.
 RETRY_SECONDS = 1
 
-# For this long after a value has expired, threads still get it while another thread fetches the next value. Otherwise all threads would
-# wait at once, again and again. (HTTP calls this stale-while-revalidate, RFC 5861.)
+# For this many seconds after a value has expired, threads still get it while another thread fetches the next value. Otherwise, all threads
+# would wait each time a value expires. (HTTP calls this stale-while-revalidate, RFC 5861.)
 OVERLAP_SECONDS = 1
 
 T = TypeVar("T")
 
 
 class _Entry(Generic[T]):
-    """A value, what it was computed from, and the period in which it is fresh."""
+    """A value, the dependency from which it was computed, and the period in which it is fresh."""
 
     __slots__ = ("dependency", "expires_at", "fetched_at", "value")
 
@@ -60,7 +60,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         self._max_keys = max_keys
 
     def get(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
-        """Return the value of `key`, computed from `dependency` (compared with ==); calls `fetch` if the cache has no fresh value."""
+        """Return the value of `key`. Calls `fetch` if the cache has no fresh value with this `dependency`, which is compared with ==."""
         known = self.entries.get(key)
         entry = known.entry if known is not None else None
         if entry is not None and entry.is_fresh(now, dependency):
@@ -84,7 +84,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
     def refetch(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
         """Fetch the value even if the cache has one, and keep it. If `fetch` raises, the error is raised and the old value stays.
 
-        The value is not kept if the cache has received or forgotten another value in the meantime, because that may be newer.
+        The value is not kept if the cache has received or forgotten another value in the meantime, because the other value may be newer.
         """
         with self.lock:
             slot = self._get_slot(key)
@@ -101,12 +101,15 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             self._put(key, value, dependency, now)
 
     def peek(self, key: Hashable = None) -> T | None:
-        """Return the cached value, fresh or not, or None. Never fetches and never waits."""
+        """Return the cached value, even if it has expired. Returns None if there is no value. Never fetches or waits."""
         known = self.entries.get(key)
         return known.entry.value if known is not None and known.entry is not None else None
 
     def expire(self, key: Hashable = None) -> None:
-        """Fetch again at the next `get`, but keep the old value in case that fails. The result of a running fetch is not kept."""
+        """Make the next `get` fetch the value again, but keep the old value in case the fetch fails.
+
+        The result of a running fetch is not kept.
+        """
         with self.lock:
             entry = self._get_slot(key).entry
             self.entries[key] = _Slot(entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at))

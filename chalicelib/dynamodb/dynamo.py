@@ -1,6 +1,6 @@
 """DynamoDB for all stores: the base class of all tables, conditional writes, transactions and batches.
 
-A row is an instance of a `Table`. A write names its changes and its condition in DynamoDB's own language:
+A row is an instance of a `Table`. Changes are mappings, and conditions are text in DynamoDB's own language:
 
     dynamo.put(PurchaseRow("p", state="held", version=1), "attribute_not_exists(id)")
     dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :max_lines", before=1, max_lines=9)
@@ -54,7 +54,10 @@ _UNAVAILABLE = frozenset(
 
 
 class CancellationReason(Struct, frozen=True):
-    """Why an item of a transaction was refused: DynamoDB's code (the text `None` if the item was accepted), and the item in the table."""
+    """Why a transaction refused an item.
+
+    `code` is DynamoDB's code, or the text `None` if the item was accepted. `item` is the item in the table.
+    """
 
     code: str
     item: Any
@@ -73,19 +76,19 @@ class TransactionCanceled(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The store is down or throttling, or too many writers compete for an item. Earlier calls of the same request may have written."""
+    """The store is down or throttling, or too many writers compete for an item. Earlier calls in the same request may have written data."""
 
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
-# Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
+# Every exception that a call to the store can raise. `is_unavailable` tells whether the store caused it.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
 
 
 class PersonalData(Struct, frozen=True):
     """The personal data in a table: what it is, whether the personal export includes it, and what happens to it on erasure.
 
-    It is documentation only: `privacy/service.py` exports and erases the data.
+    This class is documentation only: `privacy/service.py` exports and erases the data.
     """
 
     what: str
@@ -96,8 +99,8 @@ class PersonalData(Struct, frozen=True):
 class Table(Model):
     """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
 
-    For the documentation, the first model of a table also describes the table's contents (`contents`) and the personal data among them
-    (`personal_data`). A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
+    For the documentation, the first model of a table also describes the table's contents (`contents`) and its personal data
+    (`personal_data`). A table with `has_stream` has a stream of changes, each with the old and the new item (docs/changes.md).
     """
 
     feature: str
@@ -107,12 +110,12 @@ class Table(Model):
 
     @classmethod
     def name(cls) -> str:
-        """The table's name in the current stage."""
+        """Return the table's name in the current stage."""
         return table_name(cls.feature)
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
-        # PynamoDB creates a session and a client for each model; sharing ours saves about 50 ms of cold start for each.
+        # PynamoDB creates a session and a client for each model; sharing our client saves about 50 ms of cold start for each model.
         name = cls.name()
         if cls.Meta.table_name != name:
             cls.Meta.table_name = name
@@ -137,7 +140,7 @@ class Table(Model):
 
     @classmethod
     def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
-        """Read an item; None if it does not exist. Strongly consistent by default."""
+        """Read an item. Returns None if it does not exist. The read is strongly consistent by default."""
         key: Any = wire_format.serialize_key(cls(hash_key, range_key))
         item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
         return None if item is None else cls.from_raw_data(item)
@@ -157,7 +160,7 @@ def table_name(feature: str) -> str:
 
 
 def put(row: Table, condition: str = "", **operands: Any) -> TransactItem:
-    """Transaction item that writes all attributes of `row`."""
+    """Return a transaction item that writes all attributes of `row`."""
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"Put": {**arguments, "Item": wire_format.serialize_row(row), **_RETURNING_OLD_ITEM}}
 
@@ -172,23 +175,23 @@ def update(
     discard: Mapping[str, Any] | None = None,
     **operands: Any,
 ) -> TransactItem:
-    """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows it.
+    """Return a transaction item that updates the item with the key of `row`, and creates this item if the condition allows it.
 
     In `changes`, None removes an attribute. `initial` sets attributes that the item does not have. `add` increases numbers and extends
-    sets, `discard` takes elements out of sets.
+    sets. `discard` removes elements from sets.
     """
     arguments = wire_format.update_arguments(row, changes, initial or {}, add or {}, discard or {}, condition, operands)
     return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
 def delete(row: Table, condition: str = "", **operands: Any) -> TransactItem:
-    """Transaction item that deletes the item with the key of `row`."""
+    """Return a transaction item that deletes the item with the key of `row`."""
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"Delete": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
 def check(row: Table, condition: str, **operands: Any) -> TransactItem:
-    """Transaction item that writes nothing; the condition on the item with the key of `row` must hold."""
+    """Return a transaction item that writes nothing, but requires that the condition holds for the item with the key of `row`."""
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"ConditionCheck": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
@@ -197,7 +200,7 @@ def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
     Raises TransactionCanceled, with the items in the table, if a condition failed, and StoreUnavailable if other writes kept conflicting.
-    The client request token makes retries safe, both botocore's retries after a lost answer and ours.
+    The client request token makes all retries safe: botocore's retries after a lost response, and our own.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
@@ -221,8 +224,8 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 def _write(operation: str, **arguments: Any) -> Any:
     """Call a write operation of boto3's client, and repeat it while DynamoDB refuses it because of a conflict with a transaction.
 
-    Raises the last error. botocore's own retries are not enough: of these errors, botocore retries only after
-    TransactionInProgressException, and it gives up sooner.
+    Raises the last error. botocore's own retries are not enough, because botocore retries only one of these errors,
+    TransactionInProgressException, and gives up sooner.
     """
     for attempt in range(1, WRITE_ATTEMPTS):
         try:
@@ -240,7 +243,7 @@ put_item, update_item, _delete_item = partial(_write, "put_item"), partial(_writ
 
 
 def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None:
-    """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
+    """Write an item if the condition holds. Returns None on success. If the condition fails, returns the item in the table."""
     try:
         put_item(**put(row, condition, **operands)["Put"])
     except ClientError as error:
@@ -249,7 +252,7 @@ def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None
 
 
 def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: Any) -> bool:
-    """Make a single update (see `update`), and set `changes` in `row` too. Returns False, without a change, if the condition fails."""
+    """Make a single update (see `update`), and set `changes` in `row` too. If the condition fails, changes nothing and returns False."""
     try:
         update_item(**update(row, changes, condition, **more)["Update"])
     except ClientError as error:
@@ -260,7 +263,10 @@ def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: An
 
 
 def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str = "", **more: Any) -> tuple[bool, dict[str, Any]]:
-    """Make a single update. Returns whether the condition held, and the item in the table afterwards, in wire format (empty if none)."""
+    """Make a single update. Returns whether the condition held, and the item in wire format after the update.
+
+    The item is empty if it does not exist.
+    """
     try:
         return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
@@ -284,7 +290,7 @@ def _is_conflict(error: Exception) -> bool:
 
 
 def refused_item(error: ClientError) -> dict[str, Any]:
-    """Return the item whose condition failed, empty if it does not exist; raises any other error again."""
+    """Return the item whose condition failed, or an empty dict if it does not exist. Raises `error` again if it is any other error."""
     if error_code(error) != "ConditionalCheckFailedException":
         raise error
     response: Any = error.response
@@ -293,7 +299,7 @@ def refused_item(error: ClientError) -> dict[str, Any]:
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
-    """Read the existing items of a table by key, in no particular order; one round trip per 100 keys.
+    """Read the items of a table that exist for these keys, in no particular order. Each round trip reads up to 100 keys.
 
     Raises StoreUnavailable if keys stay unprocessed for too long.
     """
@@ -311,9 +317,9 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
 
 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
-    """Write items without conditions, 25 at a time. Only for items that no other process writes.
+    """Write items without conditions, 25 at a time. Use this only for items that no other process writes.
 
-    Raises StoreUnavailable if items stay unprocessed for too long; other items may have been written.
+    Raises StoreUnavailable if items stay unprocessed for too long. Other items may have been written then.
     """
     remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
     stalled_rounds = 0
@@ -343,7 +349,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Return whether the store is at fault, not the request: the store throttles, is overloaded, cannot be reached or was too slow."""
+    """Return whether the store caused the error, not the request: the store throttles, is overloaded, was too slow or cannot be reached."""
     if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
         return True
     return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE

@@ -2,11 +2,11 @@
 
 botocore takes 300 microseconds of CPU time for each call, most of it for work with the same result every time: resolving the endpoint,
 composing the user agent, and matching arguments and response to their shapes, although both are already in wire format. The fast path
-resolves and composes once for each operation, and matches nothing. It uses botocore for everything else: credentials, retries, connections,
-errors, and the events of a call.
+resolves the endpoint and composes the user agent once for each operation, and matches nothing to shapes. It uses botocore for everything
+else: credentials, retries, connections, errors, and the events of a call.
 
 The fast path sends the same requests, byte for byte. Unusual calls (with binary values, ARNs or a paginator) take botocore's whole path,
-and retries are signed by botocore. The fast path does not emit these events: before-endpoint-resolution, request-created, choose-signer,
+and botocore signs retries. The fast path does not emit these events: before-endpoint-resolution, request-created, choose-signer,
 before-sign, before-parse.
 """
 
@@ -26,7 +26,7 @@ from chalicelib.foundation import sdk_calls, settings
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-# botocore takes the arguments and returns the responses of these operations in wire format, except for binary values.
+# botocore accepts the arguments and returns the responses of these operations in wire format, except for binary values.
 _OPERATIONS = frozenset(
     {
         "BatchGetItem",
@@ -49,14 +49,14 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def client() -> "DynamoDBClient":
-    """The DynamoDB client of this process. PynamoDB's models use it too, so that all share one connection pool."""
+    """Return the DynamoDB client of this process. PynamoDB's models use it too, so that all calls share one connection pool."""
     current = settings.current()
     return _client(current.store_endpoint, current.region)
 
 
 @lru_cache(maxsize=8)
 def _client(endpoint: str, region: str) -> "DynamoDBClient":
-    # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
+    # Short timeouts, because a Lambda function that waits costs money, and its caller can try again. Our own arguments need no validation.
     config = Config(
         connect_timeout=1,
         read_timeout=3,
@@ -71,11 +71,11 @@ def _client(endpoint: str, region: str) -> "DynamoDBClient":
 
 
 class _Operation:
-    """What all calls of one operation to one endpoint have in common."""
+    """The data that all calls of one operation to one endpoint share."""
 
     def __init__(self, model: Any, context: dict[str, Any], request: dict[str, Any]) -> None:
         self.model, self.context, self.request = model, context, request
-        self.template: RequestTemplate | None = None  # made when the first request is sent
+        self.template: RequestTemplate | None = None  # created when the first request is sent
         place = f"{model.service_model.service_id.hyphenize()}.{model.name}"
         self.provide_parameters = f"provide-client-params.{place}"
         self.build_parameters = f"before-parameter-build.{place}"
@@ -134,7 +134,7 @@ class ShortCalls:
         return result
 
     def _operation(self, name: str) -> _Operation:
-        """What all calls of the operation share. The endpoint may depend on the account to which the credentials belong."""
+        """Return the data that all calls of the operation share. The endpoint may depend on the account to which the credentials belong."""
         credentials = self._request_signer._credentials
         key = name, credentials.account_id if credentials is not None else None
         operation = self._operations.get(key)
@@ -160,7 +160,10 @@ class ShortCalls:
         return _Operation(model, context, request)
 
     def _exchange(self, operation: _Operation, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Send a request until it needs no retry. Returns the HTTP response and its parsed content; raises if there was no response."""
+        """Send a request until it needs no retry. Returns the HTTP response and its parsed content.
+
+        Raises the last error if there was no response.
+        """
         endpoint, model, context = self._endpoint, operation.model, request["context"]
         attempts = 1
         endpoint._update_retries_context(context, attempts)
@@ -213,13 +216,13 @@ class ShortCalls:
     def _sign_like_botocore(self, operation: _Operation, request: dict[str, Any]) -> Any:
         client: Any = self
         with start_as_current_context():
-            # Resolve the endpoint again, because botocore composes the user agent with the request, and names in it how the endpoint was
-            # resolved.
+            # Resolve the endpoint again, because botocore composes the user agent together with the request, and the user agent says how
+            # the endpoint was resolved.
             client._resolve_endpoint_ruleset(operation.model, _NO_ARNS, {**operation.context})
             return self._endpoint.create_request(request, operation.model)
 
     def _parse(self, model: Any, http: Any) -> dict[str, Any]:
-        """A response in botocore's form."""
+        """Return a response in botocore's form."""
         body, status = http.content, http.status_code
         parsed = _decode_plain(body) if status < 300 else None
         if parsed is None:
@@ -240,7 +243,7 @@ class ShortCalls:
 
 
 def _encode(arguments: dict[str, Any]) -> bytes | None:
-    """The body of a request, exactly as botocore would write it; None if botocore's body might differ."""
+    """Return the body of a request, exactly as botocore would write it. Returns None if botocore's body might differ."""
     try:
         text = json.dumps(arguments)
     except (TypeError, ValueError):
@@ -251,7 +254,7 @@ def _encode(arguments: dict[str, Any]) -> bytes | None:
 
 
 def _decode_plain(body: bytes) -> dict[str, Any] | None:
-    """The JSON of a response; None if botocore would return something else."""
+    """Return the decoded JSON of a response. Returns None if botocore would decode the response differently."""
     if b'"B":' in body or b'"BS":' in body or b":null" in body or b": null" in body:
         return None  # botocore decodes binary values, and drops nulls
     try:

@@ -1,4 +1,6 @@
-"""Sign requests to AWS as botocore does (Signature Version 4), at a tenth of the cost: an operation's requests differ in few headers.
+"""Sign requests to AWS as botocore does (Signature Version 4), at a tenth of the cost.
+
+The constant headers of an operation's requests are prepared once.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -14,7 +16,7 @@ from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 _CONSTANT = ("X-Amz-Target", "Content-Type", "User-Agent")
 _HEADERS = (*_CONSTANT, "X-Amz-Date", "Authorization", "amz-sdk-invocation-id", "amz-sdk-request", "Content-Length")
 _HEADERS_WITH_TOKEN = (*_HEADERS[:4], "X-Amz-Security-Token", *_HEADERS[4:])
-_TRACE = "X-Amzn-Trace-Id"  # Lambda's; not signed
+_TRACE = "X-Amzn-Trace-Id"  # Lambda's trace header, which is not signed
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request,")
 
 
@@ -22,7 +24,7 @@ auth: Any = botocore_auth  # botocore's type stubs lack the names used here
 
 
 class RequestTemplate:
-    """What the first attempts of all calls of one operation have in common. Made from a request that botocore signed."""
+    """The data that the first attempts of an operation's calls share. It is taken from a request that botocore signed."""
 
     def __init__(self, request: Any, region: str, service: str) -> None:
         self.url: str = request.url
@@ -32,11 +34,14 @@ class RequestTemplate:
         self._scope = f"{region}/{service}/aws4_request"
         self._before_date = f"POST\n/\n\ncontent-type:{self._constant[1][1]}\nhost:{auth._host_from_url(request.url)}\nx-amz-date:"
         self._after_date = f"\nx-amz-target:{self._constant[0][1]}\n\n"
-        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # the last signing key, with its secret and day
+        self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # ((secret, day), key) of the last signing key
 
     @classmethod
     def from_botocore(cls, request: Any, credentials: Any) -> Self | None:
-        """The template of a request that botocore has signed; None if the template's signature would differ from botocore's."""
+        """Return a template made from a request that botocore signed.
+
+        Returns None if the template's signature would differ from botocore's.
+        """
         names = tuple(request.headers)
         scope = _SCOPE.match(_text(request.headers.get("Authorization", "")))
         if scope is None or request.method != "POST" or names != (_HEADERS_WITH_TOKEN if credentials.token else _HEADERS):
@@ -46,7 +51,10 @@ class RequestTemplate:
         return template if authorization == _text(request.headers["Authorization"]) else None
 
     def sign(self, credentials: Any, context: dict[str, Any], body: bytes, trace_id: str | None) -> Any:
-        """The signed request of a call's first attempt, as of now. `credentials` are frozen; `context` is the call's botocore context."""
+        """Return the signed request for a call's first attempt, dated now.
+
+        `credentials` are frozen. `context` is the call's botocore context.
+        """
         timestamp = context["timestamp"] = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
         headers = [*self._constant]
         if trace_id is not None:

@@ -1,7 +1,8 @@
 """Rows, conditions and updates in DynamoDB's wire format.
 
 PynamoDB would build each expression from scratch, with an object for each part. Here a condition is DynamoDB's own text, with plain
-attribute names and with operands as `:name`; it is parsed once and cached. `dynamo` makes the writes from these arguments.
+attribute names and with operands as `:name`; it is parsed once and cached. `dynamo` builds writes from the arguments that this module
+returns.
 """
 
 import re
@@ -27,7 +28,7 @@ class _Expression(NamedTuple):
 
 
 def serialize_row(row: Model) -> Item:
-    """All attributes of a row. Raises AttributeNullError if a required attribute is missing."""
+    """Return all attributes of a row in wire format. Raises AttributeNullError if a required attribute is missing."""
     item, values = {}, row.attribute_values
     for name, attribute in type(row).get_attributes().items():
         value = values.get(name)
@@ -40,13 +41,13 @@ def serialize_row(row: Model) -> Item:
 
 
 def serialize_key(row: Model) -> Item:
-    """The key of a row."""
+    """Return the key of a row in wire format."""
     values = row.attribute_values
     return {name: _serialize(attribute, values[name]) for name, attribute in _key_attributes(type(row))}
 
 
 def deserialize_row(table: type[Model], item: Item) -> dict[str, Any]:
-    """The values of a row's attributes by name, without attributes that the item does not have."""
+    """Return the values of a row's attributes by name, without the attributes that the item does not have."""
     values, attributes = {}, table.get_attributes()
     for name, typed in item.items():
         attribute = attributes.get(name)
@@ -63,7 +64,7 @@ def deserialize_row(table: type[Model], item: Item) -> dict[str, Any]:
 
 
 def write_arguments(row: Model, condition: str, operands: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a put, a deletion or a check of a row, apart from the item or the key."""
+    """Return the arguments of a put, a deletion or a check of a row, without the item or the key."""
     expression = _parse(type(row), condition)
     return _arguments(row, expression, {f":{name}": _serialize_operand(value) for name, value in operands.items()})
 
@@ -77,7 +78,7 @@ def update_arguments(
     condition: str,
     operands: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The arguments of an update of a row, apart from the key."""
+    """Return the arguments of an update of a row, without the key."""
     values, attributes, removed = {}, type(row).get_attributes(), []
     for name, value in changes.items():
         if value is None:
@@ -119,7 +120,7 @@ def _parse(
     added: tuple[str, ...] = (),
     discarded: tuple[str, ...] = (),
 ) -> _Expression:
-    """The expressions of a write of one shape, with a placeholder for each name, because some names are reserved words."""
+    """Return the expressions of a write of one shape. Each name has a placeholder, because some names are reserved words."""
     names: dict[str, str] = {}
 
     def placeholder(name: str) -> str:
@@ -147,7 +148,7 @@ def _key_attributes(table: type[Model]) -> list[tuple[str, Attribute[Any]]]:
 
 
 def _serialize(attribute: Attribute[Any], value: Any) -> Any:
-    """A value in wire format; None for an empty set, which DynamoDB does not have."""
+    """Return a value in wire format. Returns None for an empty set, because DynamoDB has no empty sets."""
     kind = type(attribute)
     if kind is UnicodeAttribute:
         return {"S": value}
@@ -158,7 +159,7 @@ def _serialize(attribute: Attribute[Any], value: Any) -> Any:
 
 
 def _serialize_operand(value: Any) -> dict[str, Any]:
-    """A text, a number or a truth value in wire format."""
+    """Return a text, an integer or a truth value in wire format."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):

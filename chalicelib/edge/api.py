@@ -18,13 +18,13 @@ DOCUMENT_MAX_AGE = 300
 
 bp = Blueprint(__name__)
 
-_documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAPI document, under ""
+_documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAPI document, under the key ""
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds. `identity` is how its stage identifies callers: `demo` accepts the header X-User-Id as well as tokens.
+    """An instance that responds. `identity` says how its stage identifies callers: `demo` accepts the `X-User-Id` header as well as tokens.
 
-    `addons` are the names of the add-ons that are on. The paths of other add-ons do not exist.
+    `addons` lists the names of the enabled add-ons. The paths of other add-ons do not exist.
     """
 
     status: Literal["ok"]
@@ -37,7 +37,7 @@ class HealthView(Struct, frozen=True):
 
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
-    """Report that this instance responds. Does not call the store, so that a failure of the store restarts no instance."""
+    """Report that this instance responds. It does not call the store, so that a store failure does not cause restarts."""
     current = settings.current()
     return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, list(addons.enabled()), clock.iso(request.now)))
 

@@ -1,6 +1,6 @@
-"""Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only.
+"""Authentication: access tokens, which are JWTs signed with HS256 only, and the demo header, which gives only the role `user`.
 
-A token names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate, put a new key
+A token names its key (`kid`). The first key of the setting `jwt_keys` signs tokens, and all keys verify them. To rotate keys, put a new key
 first, and remove the old key once its last token has expired.
 """
 
@@ -16,13 +16,13 @@ from chalicelib.foundation.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
-AUDIENCE = "fairgate-api"  # so that no other kind of token that this shop may ever sign passes as an access token
+AUDIENCE = "fairgate-api"  # so that other kinds of tokens that this shop may sign are not accepted as access tokens
 
 # `guest`: somebody without an account, who can register later and keep their tickets.
 Role = Literal["user", "guest", "promoter", "staff", "admin"]
-EventRole = Literal["coordinator", "staff"]  # a coordinator manages the event, staff admit people at its door
+EventRole = Literal["coordinator", "staff"]  # a coordinator manages the event; staff admit people at its door
 
-# The token is sent in a header, and API Gateway accepts about 10 KB of headers, enough for 100 ids of ordinary length.
+# The token is sent in a header, and API Gateway accepts about 10 KB of headers, which is enough for 100 ids of ordinary length.
 MAX_EVENTS = 100
 
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
@@ -44,7 +44,7 @@ class Claims(msgspec.Struct):
 class Identity(msgspec.Struct, frozen=True):
     """The authenticated caller of a request. `events`: event id -> the caller's role at an event that somebody else owns.
 
-    `session_id`: the session that issued the access token; None if no session did.
+    `session_id`: the session that issued the access token. It is None if no session issued a token.
     """
 
     user_id: str
@@ -103,7 +103,10 @@ def issue_token(
 
 
 def identify(headers: Mapping[str, str]) -> Identity | None:
-    """The caller, or None for an anonymous request; raises Unauthenticated for a token that is forged, expired or malformed."""
+    """Return the caller of a request. Returns None if the request is anonymous.
+
+    Raises Unauthenticated if the token is forged, expired or malformed, and UserRequired if the demo user id is malformed.
+    """
     bearer = headers.get("authorization")
     if bearer is not None:
         scheme, _, token = bearer.partition(" ")
@@ -119,21 +122,21 @@ def identify(headers: Mapping[str, str]) -> Identity | None:
 
 
 def require_user(identity: Identity | None) -> Identity:
-    """The caller; raises UserRequired or Unauthenticated for an anonymous request."""
+    """Return the caller. Raises UserRequired or Unauthenticated if the request is anonymous."""
     if identity is not None:
         return identity
     raise UserRequired() if settings.current().identity == "demo" else Unauthenticated()
 
 
 def _keys() -> dict[str, str]:
-    """The keys of access tokens by id, the signing key first. Raises SettingsError."""
+    """Return the keys of access tokens by id. The signing key comes first. Raises SettingsError."""
     if secret_settings.optional_secret("jwt_keys"):
         return secret_settings.signing_keys("jwt_keys")
     return {"default": secret_settings.secret("jwt_secret")}
 
 
 def _issuer() -> str:
-    # A token of one stage is not valid in another, even if both have the same secret.
+    # A token from one stage is not valid in another stage, even if both stages have the same secret.
     return f"fairgate-{settings.current().stage}"
 
 
@@ -155,7 +158,7 @@ def _verify(token: str) -> Identity:
             options={"require": ["iss", "aud", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
         claims = msgspec.convert(decoded, Claims)
-    except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError, RecursionError):  # PyJWT lets the last two through
+    except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError, RecursionError):  # PyJWT does not catch the last two
         raise Unauthenticated() from None
     if not _USER_ID.fullmatch(claims.sub):
         raise Unauthenticated()

@@ -1,6 +1,6 @@
-"""CORS: which pages of other origins may call the API from a browser, and the replies to preflight requests.
+"""CORS: which pages from other origins may call the API from a browser, and the replies to preflight requests.
 
-A browser asks with OPTIONS before a request that a plain form could not make (https://fetch.spec.whatwg.org/#http-cors-protocol).
+A browser sends OPTIONS before a request that a plain form could not make (https://fetch.spec.whatwg.org/#http-cors-protocol).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib.foundation import settings
 
-# X-Session is not allowed, so that pages of other origins cannot use the session in the cookie.
+# X-Session is not allowed, so that pages from other origins cannot use the session in the cookie.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id")
 EXPOSED_HEADERS = ("Deprecation", "ETag", "Idempotency-Replayed", "Link", "Retry-After", "Sunset", "X-Request-Id")
 ALL = "*"  # the setting that allows all origins
@@ -20,17 +20,17 @@ _EXPOSED = ", ".join(EXPOSED_HEADERS)
 
 
 def headers(chalice_request: ChaliceRequest) -> dict[str, str]:
-    """The headers that let a page read a reply, if the page's origin is allowed."""
+    """Return the headers that let a page read a reply if the page's origin is allowed."""
     return {**_allow_origin(chalice_request), "Access-Control-Expose-Headers": _EXPOSED}
 
 
 def listed_origins(setting: str) -> list[str]:
-    """The origins in a comma-separated setting."""
+    """Return the origins in a comma-separated setting."""
     return [origin.strip() for origin in setting.split(",")]
 
 
 def answer_preflights(chalice_request: ChaliceRequest, get_response: Callable[[ChaliceRequest], ChaliceResponse]) -> ChaliceResponse:
-    """HTTP middleware: answer OPTIONS, which Chalice refuses with a 405 that lists the methods of the address."""
+    """HTTP middleware: answer OPTIONS requests. Chalice refuses them with a 405 that lists the methods of the address."""
     response = get_response(chalice_request)
     if chalice_request.method != "OPTIONS" or response.status_code != 405:
         return response
@@ -45,10 +45,14 @@ def answer_preflights(chalice_request: ChaliceRequest, get_response: Callable[[C
 
 
 def _allow_origin(chalice_request: ChaliceRequest) -> dict[str, str]:
-    """Allow the caller's origin: credentials only for listed origins. Pages of unlisted origins get no header and cannot read the reply."""
+    """Return the headers that allow the caller's origin.
+
+    The setting `*` allows all origins, but no credentials. Otherwise, listed origins may send credentials, and pages from other origins
+    cannot read the reply.
+    """
     try:
         setting = settings.current().cors_origins
-    except settings.SettingsError:  # the handler reports the wrong settings in its reply
+    except settings.SettingsError:  # the handler reports the invalid settings in its reply
         setting = ALL
     if setting == ALL:
         return {"Access-Control-Allow-Origin": "*"}

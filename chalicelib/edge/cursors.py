@@ -20,7 +20,7 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 def encode(position: str) -> str:
-    """Return the cursor of a position in a list."""
+    """Return the cursor for a position in a list."""
     return urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
@@ -36,10 +36,10 @@ def decode(cursor: str, form: str) -> str:
 
 
 def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, cursor: str | None) -> tuple[list[T], str | None]:
-    """Return up to `limit` entries after the cursor, from a sorted list of (sort key, entry) in memory, and the cursor of the next page.
+    """Return up to `limit` entries after the cursor, and the cursor of the next page. Returns None as the cursor if there is no next page.
 
-    A cursor contains the sort key, not the index in the list, so that no entry is skipped or repeated when the list changes. `key_type` is
-    the type of the keys. Raises InvalidInput.
+    `entries` are (sort key, entry) pairs in memory, sorted by key. A cursor contains the sort key, not the index in the list, so that no
+    entry is skipped or repeated when the list changes. `key_type` is the type of the keys. Raises InvalidInput if the cursor is invalid.
     """
     after: Key | None = decode_key(cursor, key_type) if cursor is not None else None
     found = list(islice((entry for entry in entries if after is None or entry[0] > after), limit + 1))
@@ -48,12 +48,12 @@ def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, curso
 
 
 def encode_key(key: tuple[Any, ...]) -> str:
-    """Return the cursor of a sort key, which consists of numbers and texts."""
+    """Return the cursor for a sort key, which consists of numbers and texts."""
     return encode(msgspec.json.encode(key).decode())
 
 
 def decode_key(cursor: str, key_type: Any) -> Any:
-    """Return the sort key in a cursor; raises InvalidInput if the text is not a cursor with a key of this type."""
+    """Return the sort key in a cursor. Raises InvalidInput if the text is not a cursor with a key of this type."""
     try:
         return msgspec.json.decode(decode(cursor, r"\[.*\]"), type=key_type)
     except msgspec.DecodeError:
@@ -61,9 +61,9 @@ def decode_key(cursor: str, key_type: Any) -> Any:
 
 
 def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, str]:
-    """Return the header `Link` to the next page (RFC 8288), for lists whose body cannot contain a cursor; no header on the last page.
+    """Return the `Link` header for the next page (RFC 8288), for lists whose body cannot contain a cursor.
 
-    `query` contains the query parameters of this page.
+    Returns no header on the last page. `query` contains the query parameters of this page.
     """
     if next_cursor is None:
         return {}

@@ -1,6 +1,6 @@
-"""Deprecated names of the API. Until the sunset, replies and webhooks keep each of them beside its new name (docs/api.md#deprecated-names).
+"""Deprecated names in the API (docs/api.md#deprecated-names). Until the sunset, replies and webhooks contain both the old and new names.
 
-All other code knows the new names only. After the sunset, remove this module and what uses it.
+All other code knows only the new names. After the sunset, remove this module and the code that uses it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _QUEUE_STATUS: Names = {
     "may_return": "mayReturn",
 }
 _STATE: Names = {"state": "status"}
-VIEWS: Mapping[str, Names] = {  # by the name of the type
+VIEWS: Mapping[str, Names] = {  # name of the type -> names of its fields
     "CheckoutSessionView": _STATE,
     "ConfirmedReservation": _STATE,
     "ConfirmedSession": _STATE,
@@ -42,9 +42,9 @@ VIEWS: Mapping[str, Names] = {  # by the name of the type
     "ReleaseView": _STATE,
     "ReservationView": _STATE,
 }
-VALUES = {"cancelled": "canceled"}  # in fields with a deprecated name: value -> its value under that name
+VALUES = {"cancelled": "canceled"}  # for fields with a deprecated name: value -> the value under that name
 
-# Headers of replies with a deprecated name: RFC 9745, RFC 8594. Every stage serves the OpenAPI document, which marks these names.
+# Headers of replies that contain a deprecated name (RFC 9745, RFC 8594). Every stage serves the OpenAPI document, which marks these names.
 HEADERS = {
     "Deprecation": f"@{int(DEPRECATED_AT.timestamp())}",
     "Sunset": f"{SUNSET_AT:%a, %d %b %Y %H:%M:%S} GMT",
@@ -57,7 +57,7 @@ _NEW_VALUES = {old: new for new, old in VALUES.items()}
 def add_old_names(fields: dict[str, Any], names: Names) -> bool:
     """Add the deprecated name of each field that has one. Returns whether there is such a field.
 
-    A reply that was stored before the names were deprecated has only the deprecated names, and gets the new ones.
+    A reply that was stored before the names were deprecated has only the deprecated names, so the new names are added.
     """
     found = False
     for new, old in names.items():
@@ -70,9 +70,10 @@ def add_old_names(fields: dict[str, Any], names: Names) -> bool:
 
 
 def with_old_names(body: Any, shape: Any) -> tuple[Any, bool]:
-    """Return the body with its deprecated names, as plain data, and whether it has any. A body of a type without such names stays as it is.
+    """Return the body as plain data with its deprecated names, and whether it has any.
 
-    `body` is an instance of the type `shape`, or plain data that was decoded from its JSON.
+    `body` is an instance of the type `shape`, or plain data that was decoded from its JSON. If the type has no deprecated names, the body
+    is returned unchanged.
     """
     places = _places(shape)
     if not places:
@@ -84,7 +85,7 @@ def with_old_names(body: Any, shape: Any) -> tuple[Any, bool]:
 
 @cache
 def _places(shape: Any) -> list[tuple[tuple[str, ...], Names]]:
-    """Return where data of a type has deprecated names: the path through objects and lists, and the names there."""
+    """Return each path, through objects and lists, at which data of this type has deprecated names, and the names there."""
     if not (isinstance(shape, type) and issubclass(shape, Struct)):
         return [place for part in get_args(shape) for place in _places(part)]
     own = [((), VIEWS[shape.__name__])] if shape.__name__ in VIEWS else []

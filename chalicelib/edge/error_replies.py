@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 256 * 1024
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
 
-# What the reply to a failed request says about its outcome.
+# What the reply to a failed request says about the outcome of the request.
 READING_METHODS = ("GET", "HEAD")
 UNCHANGED = "Nothing was changed. Try again shortly."
 UNKNOWN = "Your request may still have taken effect."

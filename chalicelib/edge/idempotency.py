@@ -1,9 +1,9 @@
 """Idempotency-Key: for a day, a user who repeats a request with the same key gets the same reply.
 
-`execute_once` stores the payload's hash, the reply and `resource_id`, the id of the resource that the request creates: if the first
-execution dies, the next one creates the same resource instead of a second one. AWS Powertools' idempotency was considered, but it reads the
-machine's clock and does not keep a resource id for the next execution (docs/decisions/0005-idempotency.md). A checkout changes an existing
-purchase, so it stores its key in the purchase (`require_key`, docs/decisions/0025-fewer-trips.md).
+`execute_once` stores the payload's hash, the reply and `resource_id`, the id of the resource that the request creates. If the first
+execution dies, the next execution creates the same resource instead of a second one. AWS Powertools' idempotency was considered, but it
+reads the machine's clock and does not keep a resource id for the next execution (docs/decisions/0005-idempotency.md). A checkout changes an
+existing purchase, so it stores its key in the purchase (`require_key`, docs/decisions/0025-fewer-trips.md).
 """
 
 from collections.abc import Callable
@@ -82,7 +82,8 @@ def execute_once(
         if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             store.delete_key(row)
         else:
-            # The request may have taken effect anyway, so the next request takes over at once, with the same resource id, and checks.
+            # The request may have taken effect anyway, so the next request takes over at once, with the same resource id, and looks for a
+            # result.
             store.unlock_key(row)
         raise
     body, _ = deprecations.with_old_names(reply.body, type(reply.body))
@@ -91,7 +92,7 @@ def execute_once(
 
 
 def require_key(request: RequestContext, user_id: str) -> KeyUse:
-    """Return the use of the request's Idempotency-Key. Raises IdempotencyKeyRequired without a key, InvalidInput for a malformed key."""
+    """Return the use of the request's Idempotency-Key. Raises IdempotencyKeyRequired without a key, or InvalidInput for a malformed key."""
     use = find_key(request, user_id)
     if use is None:
         raise IdempotencyKeyRequired(IdempotencyKeyRequired.default_message, path="Idempotency-Key")
@@ -112,7 +113,7 @@ def replayed(body: T, status: int) -> Reply[T]:
 
 
 def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
-    """Return the use of the request's Idempotency-Key, None without a key. Raises InvalidInput for a malformed key."""
+    """Return the use of the request's Idempotency-Key. Returns None without a key, and raises InvalidInput for a malformed key."""
     key = request.header("idempotency-key")
     if key is None or key == "":
         return None
@@ -130,9 +131,9 @@ def _digest(raw: bytes) -> str:
 
 
 def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
-    """Claim the key for this request. Returns its row, with a reply if an earlier request has finished, and whether there was one.
+    """Claim the key for this request. Returns the key's row, and whether an earlier request with the key exists.
 
-    Raises IdempotencyConflict or RequestInFlight.
+    If the earlier request has finished, the row contains its reply. Raises IdempotencyConflict or RequestInFlight.
     """
     now = clock.now()
     new = IdempotencyRow(

@@ -16,7 +16,7 @@ MAX_REPORT_CHARACTERS = 10_000
 class JobRun(Struct, frozen=True, kw_only=True):
     """The last run of a job: when it began (epoch seconds), how long it took, and the type of its error if it failed.
 
-    `succeeded_at` is when the last successful run began, and `report` is what that run returned.
+    `succeeded_at` is the time at which the last successful run began, and `report` is the value that this run returned.
     """
 
     name: str
@@ -40,7 +40,7 @@ def record_run(name: str, began_at: int, milliseconds: int, report: dict[str, An
 
 
 def load_runs(names: Sequence[str]) -> dict[str, JobRun]:
-    """Return the last run of each job, by name; jobs that never ran are left out."""
+    """Return the last run of each job by name. Jobs that never ran are left out."""
     return {
         row.id: JobRun(
             name=row.id,

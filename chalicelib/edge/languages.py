@@ -24,7 +24,7 @@ def choose_language(accept_language: str | None) -> Language:
 
 
 def _weight(parameter: str) -> float:
-    """The weight of a language from its parameter `q=0.5`; 1 without the parameter, 0 if the parameter is malformed."""
+    """Return a language's weight from a parameter such as `q=0.5`: 1 without the parameter, and 0 if the parameter is malformed."""
     name, _, value = parameter.replace(" ", "").partition("=")
     if name.lower() != "q":
         return 1.0

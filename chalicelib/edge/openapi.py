@@ -30,7 +30,7 @@ REF_TEMPLATE = "#/components/schemas/{name}"
 
 
 class Components:
-    """The named schemas of a document. `schema_of` adds to `schemas`."""
+    """The named schemas of a document. `schema_of` adds entries to `schemas`."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
@@ -48,7 +48,7 @@ class Components:
         return dict(portable(schema))
 
     def repeatable(self, schema: Schema) -> Schema:
-        """Add to the reply's component the `message` that marks the reply to a repeated request. Returns the schema."""
+        """Add a `message`, which marks the reply to a repeated request, to the component that the schema refers to. Returns the schema."""
         name = schema["$ref"].rpartition("/")[2]
         self._with_message.add(name)
         _add_message(self.schemas[name])
@@ -90,7 +90,7 @@ def _deprecated(schema: Schema, new: str) -> Schema:
 
 
 def _closed(component: Schema) -> Schema:
-    """Forbid fields that a struct does not name."""
+    """Forbid fields that the struct does not have."""
     if component.get("type") != "object":
         return component
     return {**component, "properties": component.get("properties", {}), "additionalProperties": False}
@@ -238,7 +238,7 @@ def list_operations(routes: Mapping[str, Mapping[str, Any]]) -> list[Operation]:
 
 
 def find_faults(operations: list[Operation]) -> list[str]:
-    """Return what the operations lack: a reply type, a docstring, or a unique name."""
+    """Return messages about operations that lack a reply type, a docstring or a unique name."""
     faults = []
     names: set[str] = set()
     for operation in operations:
@@ -254,7 +254,7 @@ def find_faults(operations: list[Operation]) -> list[str]:
 
 
 def reply_type(operation: Operation) -> Any:
-    """Return the type of the handler's JSON replies; None if its replies are never JSON."""
+    """Return the type of the handler's JSON replies. Returns None if its replies are never JSON."""
     (body,) = get_args(_returned(operation))
     options = get_args(body) if get_origin(body) in (Union, UnionType) else (body,)
     return next((option for option in options if option not in (str, bytes)), None)
@@ -291,7 +291,7 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
 
 
 def _tag(operation: Operation) -> str:
-    """Return the tag of an operation: the first that matches in `_TAGS`, or else the folder of its handler."""
+    """Return an operation's tag: the first matching tag in `_TAGS`, or else the name of its handler's folder."""
     folder = operation.handler.__module__.split(".")[-2]
     tags = (tag for name, path, tag in _TAGS if name == folder and operation.path.startswith(path))
     return next(tags, folder).replace("_", " ")
@@ -318,7 +318,7 @@ def _query_parameters(operation: Operation, components: Components) -> list[Sche
 
 
 def _without_null(schema: Schema) -> Schema:
-    """The schema of a parameter that may be left out; a query has no null."""
+    """Return a parameter's schema without null, because a query cannot contain null."""
     if "anyOf" not in schema:
         return schema
     options = [option for option in schema["anyOf"] if option.get("type") != "null"]
@@ -341,7 +341,7 @@ def _headers(operation: Operation, components: Components) -> list[Schema]:
 
 
 def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
-    """The successful replies. The reply to a repeated request has a `message` that says so."""
+    """Return the successful replies by status. The reply to a repeated request has a `message` that says so."""
     shape = reply_type(operation)
     schema = components.schema_of(shape) if shape is not None else None
     if schema is not None and any(header.name == "Idempotency-Key" for header in operation.headers):
@@ -358,6 +358,6 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
 
 
 def _pages_by_link(operation: Operation, shape: Any) -> bool:
-    """Whether the replies are pages of a list, and some of them cannot contain the cursor of the next page."""
+    """Return whether the replies are pages of a list and some of them cannot contain the cursor of the next page."""
     has_cursor = operation.query is not None and any(field.name == "cursor" for field in structs.fields(operation.query))
     return has_cursor and (bool(operation.media_types) or "next_cursor" not in getattr(shape, "__struct_fields__", ()))

@@ -8,12 +8,13 @@ from msgspec import Struct
 from chalicelib.edge.auth import Forbidden, Identity, Unauthenticated, require_user
 from chalicelib.foundation.errors import ApiError
 
-# Who may call a route: the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
+# Who may call a route. This is the only table of roles. Every route must declare its access, so nobody can forget to restrict a route.
 #
 # `catalog.permissions` decides what a caller may do with a particular event, because promoters, coordinators and staff have rights for
 # some events only.
 
-# `public`: anybody. `user`: any identified caller. `door`: people who admit others at some event. `manager`: people who manage some event.
+# `public`: anybody. `user`: any identified caller. `door`: people who admit visitors at some event. `manager`: people who manage some
+# event.
 Access = Literal["public", "user", "door", "manager", "admin"]
 
 _ROLES = {
@@ -48,7 +49,7 @@ _resolvers = dict[str, Callable[[str], str]]()
 
 
 def register_resolver(parameter: str, resolve: Callable[[str], str]) -> None:
-    """Pass `resolve(text)` to handlers as the path parameter of this name. `resolve` returns unknown texts unchanged."""
+    """Pass `resolve(text)` to handlers as the path parameter of this name. `resolve` must return unknown texts unchanged."""
     _resolvers[parameter] = resolve
 
 
@@ -69,7 +70,7 @@ class Header(Struct, frozen=True):
 
 
 class FormFile(Struct, frozen=True):
-    """A file that a route takes as a part of a form (multipart/form-data). `too_large`: the error for a file above `max_bytes`."""
+    """A file that a route accepts as a part of a form (multipart/form-data). `too_large` is the error for a file above `max_bytes`."""
 
     name: str
     media_types: tuple[str, ...]
@@ -78,7 +79,7 @@ class FormFile(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """A route. `body` and `query` are the types of the handler's parameters with these names; None if it has no such parameter.
+    """A route. `body` and `query` are the types of the handler's parameters with these names, or None if it has no such parameter.
 
     `statuses` are the statuses of successful replies. `errors` are the errors that only this handler can raise, not the errors that every
     route has or that follow from its access, path ids, body, query and headers. `media_types` are the types of replies that are not JSON.

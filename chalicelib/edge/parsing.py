@@ -49,7 +49,7 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_json(raw: bytes, shape: type[T]) -> T:
-    """Return the JSON text as an instance of `shape`; raises InvalidInput, which names the invalid field, or MalformedJson."""
+    """Return the JSON text as an instance of `shape`. Raises InvalidInput, which names the invalid field, or MalformedJson."""
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
@@ -60,7 +60,7 @@ def parse_json(raw: bytes, shape: type[T]) -> T:
 
 
 def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
-    """Return query parameters as an instance of `shape`; raises InvalidInput, which names the invalid parameter.
+    """Return query parameters as an instance of `shape`. Raises InvalidInput, which names the invalid parameter.
 
     Empty parameters count as absent. The texts of numbers, `true` and `false` are converted.
     """
@@ -80,9 +80,9 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
 def parse_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
     """Return the bytes of the file in a form (multipart/form-data, RFC 7578).
 
-    Raises InvalidInput, which names the part, UnsupportedMediaType, or `file.too_large`.
+    Raises UnsupportedMediaType, `file.too_large`, or InvalidInput, which names the part.
     """
-    from multipart import MultipartError, parse_form_data  # few routes take files
+    from multipart import MultipartError, parse_form_data  # few routes accept files
 
     if (content_type or "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise UnsupportedMediaType(
@@ -104,7 +104,7 @@ def parse_file(content_type: str | None, body: bytes, file: FormFile) -> bytes:
 
 
 def _rule(text: str) -> dict[str, Any]:
-    """Return the `rule` that msgspec's message is about, and its `limit`; empty for faults that people cannot cause by typing."""
+    """Return the `rule` that msgspec's message is about, and its `limit`. Returns {} for errors that people cannot cause by typing."""
     for rule, form in RULES.items():
         if found := form.match(text):
             return {"rule": rule, **({"limit": int(found[1])} if form.groups else {})}
@@ -112,7 +112,7 @@ def _rule(text: str) -> dict[str, Any]:
 
 
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
-    """Return what is wrong and the path of the field. The text lists allowed values, and describes the format of a text in words."""
+    """Return an error message and the path of the field. The message lists allowed values, and describes text formats in words."""
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`").removeprefix("key` in `") or "$"  # an invalid key is reported at its object
     if message.startswith("Invalid enum value"):
@@ -125,7 +125,7 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
 
 
 def _types_at(shape: Any, path: str) -> list[Any]:
-    """The types that a field may have, with unions resolved into their members. `path` is msgspec's path: `$.a`, `$.a[0].b`, `$[...]`."""
+    """Return the types that a field may have, with unions split into their members. `path` is from msgspec: `$.a`, `$.a[0].b`, `$[...]`."""
     from msgspec import inspect
 
     found: list[Any] = [inspect.type_info(shape)]
@@ -135,14 +135,14 @@ def _types_at(shape: Any, path: str) -> list[Any]:
 
 
 def _allowed_values(types: list[Any]) -> list[Any]:
-    """The values of the literal types."""
+    """Return the values of the literal types."""
     from msgspec import inspect
 
     return [value for kind in types if isinstance(kind, inspect.LiteralType) for value in kind.values]
 
 
 def _descriptions(types: list[Any]) -> list[str]:
-    """The descriptions of the types. A test ensures that each type with a pattern has one."""
+    """Return the descriptions of the types. A test ensures that each type with a pattern has one."""
     from msgspec import inspect
 
     schemas = (kind.extra_json_schema or {} for kind in types if isinstance(kind, inspect.Metadata))
@@ -150,7 +150,7 @@ def _descriptions(types: list[Any]) -> list[str]:
 
 
 def _steps(kind: Any, name: str, index: str) -> list[Any]:
-    """The types one step below a type: the type of the field `name`, or of an item. A dict yields the types of its keys and values."""
+    """Return the types one step below a type: the type of the field `name`, of a list's items, or of a dict's keys and values."""
     from msgspec import inspect
 
     match kind:

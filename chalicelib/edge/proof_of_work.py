@@ -42,12 +42,12 @@ class ChallengeExpired(ChallengeRequired):
 
 
 def issue_challenge(event_id: str, user_id: str, now: int) -> str:
-    """Return a challenge of the current difficulty: `c1.<difficulty>.<issued at>.<signature>`. The signature covers event and user too."""
+    """Return a challenge with the current difficulty: `c1.<difficulty>.<issued at>.<signature>`. It also signs event and user."""
     return _sign(event_id, user_id, settings.current().join_difficulty, now)
 
 
 def verify_solution(challenge: str | None, nonce: str | None, event_id: str, user_id: str, now: int) -> None:
-    """Return if the nonce solves the challenge, or if no work is required; otherwise raise an error with a new challenge."""
+    """Raise an error with a new challenge unless the nonce solves the challenge or no work is required."""
     if settings.current().join_difficulty == 0:
         return
     if not challenge:

@@ -1,4 +1,4 @@
-"""Rate limits: how often a user, and a source address, may send a request. The limits of an address are much wider.
+"""Rate limits: how often a user and a source address may send a request. The limits for an address are much higher.
 
 A request that is bounded by the data that it changes costs no extra write: a checkout or a confirmation moves its purchase to another state
 only once, and a reservation is counted in the buyer's record, which it writes anyway. All other requests are counted for the user in the
@@ -34,8 +34,8 @@ _TTL_MARGIN_SECONDS = 60
 class LocalCounter(Struct):
     """What this instance knows about a counter.
 
-    `stored_tat` is the store's last answer. `tat` also includes the requests in progress and the `unreported` requests, which the store
-    does not know yet. `refusal_logged_at` is the `tat` at which a refusal was logged.
+    `stored_tat` is the `tat` in the store's last response. `tat` also includes the requests in progress and the `unreported` requests,
+    which the store does not know yet. `refusal_logged_at` is the `tat` at which a refusal was logged.
     """
 
     stored_tat: int = 0
@@ -55,7 +55,7 @@ class Counter(Struct, frozen=True):
     now: int
 
     def wait(self) -> int:
-        """Return the time until the next request is granted, as far as this instance knows; 0 or less means at once."""
+        """Return the time until the next request is granted, as far as this instance knows. 0 or less means at once."""
         return self.quota.wait(local_counter(self.key).tat, self.now)
 
     def begin(self) -> bool:
@@ -70,15 +70,15 @@ class Counter(Struct, frozen=True):
             return True
 
     def withdraw(self) -> None:
-        """Uncount the request on this instance."""
+        """Stop counting the request on this instance."""
         with _local_counters.lock:
             counter = local_counter(self.key)
             counter.tat = max(counter.stored_tat, counter.tat - self.quota.interval)
 
     def add(self, max_unreported: int) -> bool:
-        """Count the request. Returns whether the store grants it; up to `max_unreported` requests are granted without asking the store.
+        """Count the request. Returns whether the store grants it; up to `max_unreported` requests are granted without a call to the store.
 
-        Raises the errors of the store.
+        Raises the store's errors.
         """
         with _local_counters.lock:
             counter = local_counter(self.key)
@@ -120,17 +120,17 @@ class Counter(Struct, frozen=True):
 
 
 def local_counter(key: str) -> LocalCounter:
-    """Return what this instance knows about a counter, after adding the counter if it is unknown."""
+    """Return what this instance knows about a counter. Adds the counter if it is unknown."""
     if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
         _local_counters.forget()  # this costs only a few more writes
     return _local_counters.entries.setdefault(key, LocalCounter())
 
 
-# Before it reports to the store, an instance may grant 1/25 of the requests that an address has left, and at most 4. So the request of a
-# single buyer, the common case, costs no write.
+# Before it reports to the store, an instance may grant 1/25 of the requests that an address has left, but at most 4. A request from a
+# single buyer, which is the common case, therefore costs no write.
 UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
-# An instance may leave one request of a user unreported if a record has counted it.
+# An instance may leave one request from a user unreported if a record has counted this request.
 MAX_UNREPORTED_BY_USER = 1
 
 Address = IPv4Address | IPv6Address
@@ -171,7 +171,7 @@ class Attempt:
     """A limited request during its execution.
 
     The request sets `is_bounded` once it has changed a record that bounds how often such a change is possible. `charge` is for a record
-    that counts the request itself; None if rate limits are off.
+    that counts the request itself. It is None if rate limits are off.
     """
 
     def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
@@ -180,7 +180,10 @@ class Attempt:
         self._user, self._address = user, address
 
     def refusal(self, tat: int) -> RateLimited:
-        """Return the refusal of a request for which a record reports the user's counter at `tat`. This instance remembers the `tat`."""
+        """Return the refusal of a request for which a record reports this `tat` of the user's counter.
+
+        This instance remembers the `tat`.
+        """
         assert self._user is not None  # there is a charge
         self._user.set_exceeded(tat)
         return _refusal(self.limit, self._user, "user", self._address)
@@ -197,7 +200,7 @@ class Attempt:
             raise _refusal(self.limit, by_address, "address", self._address)
 
     def end(self, error: Exception | None) -> None:
-        """Count the request for its user, unless it is bounded. Raises RateLimited, but never if that would hide a failure or a change."""
+        """Count the request for its user, if necessary. Raises RateLimited, but never if this error would hide a failure or a change."""
         if self._user is None or isinstance(error, RateLimited):
             return
         if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
@@ -220,7 +223,7 @@ class Attempt:
             return True
 
     def _skip(self, failure: Exception) -> None:
-        """Let the request pass uncounted because the store is unavailable. Raises any other error of the store."""
+        """Let the request pass uncounted because the store is unavailable. Raises any other store error."""
         if not dynamo.is_unavailable(failure):
             raise failure
         if self._user is not None:
@@ -232,12 +235,12 @@ class Attempt:
 
 @contextmanager
 def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> Iterator[Attempt]:
-    """Limit the block; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
+    """Limit the block. Raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
-    A limit that this instance knows to be exceeded is refused before the block. The request counts for its address at once, and for its
-    user when the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, RateLimited replaces the
-    block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed something. If the store
-    is unavailable, the request passes uncounted, because it needs the same store itself.
+    If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
+    When the block has ended, one conditional write counts the request for its user, unless it `is_bounded`. If that write is refused,
+    RateLimited replaces the block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed
+    something. If the store is unavailable, the request is allowed but not counted, because it needs the same store itself.
     """
     current = settings.current()
     if current.rate_limits == "off":
@@ -263,18 +266,18 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
 def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[None]:
     """Limit the block like `limited`, for an anonymous caller: the request counts for its source address only."""
     with limited(request, limit, ids.new_id()) as attempt:
-        attempt.is_bounded = True  # by the address, so that no counter of a user is written
+        attempt.is_bounded = True  # bounded by the address, so that no user's counter is written
         yield
 
 
 def source_network(request: RequestContext) -> str | None:
-    """Return the network that counts as one address, or None if the address is unknown."""
+    """Return the network that counts as one address. Returns None if the address is unknown."""
     address = source_address(request)
     return None if address is None else _counted_network(address)
 
 
 def source_address(request: RequestContext) -> Address | None:
-    """Return the address of the caller, or of the viewer if the request came through the CDN; None if it is unknown."""
+    """Return the address of the caller, or of the viewer if the request came through the CDN. Returns None if it is unknown."""
     try:
         address = ip_address(source_addresses.source_address(request.chalice_request) or "")
     except ValueError:
@@ -283,24 +286,24 @@ def source_address(request: RequestContext) -> Address | None:
 
 
 def _counted_network(address: Address) -> str:
-    """An IPv4 address, or the /64 of an IPv6 address: a subscriber has at least a /64 and may use any address in it."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address, because a subscriber may use any address in a /64."""
     return str(address if address.version == 4 else ip_network((address, 64), strict=False))
 
 
 def _logged_network(address: Address) -> str:
-    """A network of many users, which is safe to log. A hash would not hide an IPv4 address: there are only 4 billion to try."""
+    """Return a network of many users, which is safe to log. A hash would not hide an IPv4 address, because only 4 billion exist."""
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
-    """The counter's id: an HMAC, so that the table identifies nobody, and ids have a fixed length whatever user id a caller sends."""
+    """Return the counter's id. It is an HMAC, so that the table identifies nobody, and ids have a fixed length for every user id."""
     message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
     return hmac.digest(secret_settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 
 
 @lru_cache(maxsize=32)
 def _quota(rate: str) -> Quota:
-    """The quota of a setting such as `5/60`: five requests in 60 seconds."""
+    """Return the quota of a setting such as `5/60`, which means five requests in 60 seconds."""
     count, _, seconds = rate.partition("/")
     return Quota(int(count), int(seconds))
 
@@ -308,7 +311,7 @@ def _quota(rate: str) -> Quota:
 def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Address | None) -> RateLimited:
     log.count("rate_limited")
     counter = local_counter(exceeded.key)
-    if counter.refusal_logged_at != counter.tat:  # log the first refusal only, in case the client does not wait
+    if counter.refusal_logged_at != counter.tat:  # log only the first refusal, in case the client does not wait
         counter.refusal_logged_at = counter.tat
         log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
     seconds = -(-exceeded.wait() // 1000)

@@ -33,7 +33,7 @@ from chalicelib.foundation import clock, deadline, effects, ids, log, settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 MIN_GZIP_BYTES = 1024
-MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway accepts
+MAX_FORM_BYTES = 10 * 1024 * 1024  # the maximum that API Gateway accepts
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -116,11 +116,11 @@ class RequestContext:
         return self._identity
 
     def require_user(self) -> auth.Identity:
-        """The caller; raises UserRequired or Unauthenticated if the request is anonymous."""
+        """Return the caller. Raises UserRequired or Unauthenticated if the request is anonymous."""
         return auth.require_user(self.identity)
 
     def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-        """The body as bytes; raises BodyTooLarge."""
+        """Return the body as bytes. Raises BodyTooLarge if it has more than `max_bytes`."""
         body = self.chalice_request.raw_body
         raw = body if isinstance(body, bytes) else body.encode()
         if len(raw) > max_bytes:
@@ -128,11 +128,11 @@ class RequestContext:
         return raw
 
     def read_file(self, file: FormFile) -> bytes:
-        """The file in the body, which must be a form; raises InvalidInput, UnsupportedMediaType, or `file.too_large`."""
+        """Return the file in the body, which must be a form. Raises InvalidInput, UnsupportedMediaType, or `file.too_large`."""
         return parse_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
 
     def parse_body(self, shape: type[T]) -> T:
-        """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the invalid field."""
+        """Return the JSON body as an instance of `shape`, a msgspec Struct. Raises InvalidInput, which names the invalid field."""
         raw = self.read_body()
         media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
@@ -140,7 +140,10 @@ class RequestContext:
         return parse_json(raw, shape)
 
     def parse_query(self, shape: type[S]) -> S:
-        """The query parameters as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the invalid parameter."""
+        """Return the query parameters as an instance of `shape`, a msgspec Struct.
+
+        Raises InvalidInput, which names the invalid parameter.
+        """
         return parse_query(self.chalice_request.query_params or {}, shape)
 
 
@@ -159,11 +162,12 @@ def route(
     """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. `access` is checked first.
 
     Path parameters are ids: for an id that cannot exist, the reply is 404 and the handler is not called. A parameter `body` receives the
-    JSON body as an instance of its type, a msgspec Struct (or its default, if it has one and the body is empty), and `query` the query
-    parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read refuse unknown query
-    parameters, even if they take none. `statuses`, `headers`, `errors` and `media_types` are for the OpenAPI document (see Operation).
+    JSON body as an instance of its type, a msgspec Struct; if the parameter has a default, the body may be empty. A parameter `query`
+    receives the query parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read
+    refuse unknown query parameters, even if they have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the
+    OpenAPI document (see Operation).
 
-    Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
+    Chalice turns an exception from a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """
 
     def register(handler: Callable[..., Reply[Any] | CacheableReply[Any]]) -> Callable[..., ChaliceResponse]:
@@ -191,24 +195,24 @@ def route(
 def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., ChaliceResponse]:
     """Return the function that Chalice calls for a request to the route."""
     handler, access, parse = operation.handler, operation.access, _argument_parser(operation)
-    shape = next(iter(get_args(handler.__annotations__.get("return"))), None)  # of the body
+    shape = next(iter(get_args(handler.__annotations__.get("return"))), None)  # type of the body
 
     @wraps(handler)
     def handle(**parameters: str) -> ChaliceResponse:
         chalice_request: ChaliceRequest = bp.current_request
         if "accept" not in chalice_request.headers:
-            # With binary media types Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
+            # With binary media types, Chalice answers 400 to a request without Accept, although a missing Accept means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
         request = RequestContext(chalice_request)
         with log.scope(_request_id(chalice_request), partial(source_address, chalice_request)), effects.observed():
             try:
-                seconds = settings.current().request_seconds  # unreadable settings fail every request
+                seconds = settings.current().request_seconds  # invalid settings make every request fail
                 if access != "public":
                     check_access(access, request.identity)
                 if not all(map(ids.is_id, parameters.values())):
                     raise NotFound()
                 with deadline.within(min(seconds, scheduled.lambda_seconds(chalice_request.lambda_context))):
-                    arguments = parse(request) if parse else {}  # before resolving names, which may read the store
+                    arguments = parse(request) if parse else {}  # before names are resolved, because that may read the store
                     parameters = {name: resolve_id(name, text) for name, text in parameters.items()}
                     reply = handler(request, **parameters, **arguments)
                 if isinstance(reply, CacheableReply):
@@ -223,7 +227,10 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
 
 
 def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:
-    """Return a function that reads a handler's `body`, `query` and `file` from a request; None if there is nothing to read or check."""
+    """Return a function that reads a handler's `body`, `query` and `file` from a request.
+
+    Returns None if there is nothing to read or check.
+    """
     body, query, file = operation.body, operation.query, operation.file
     refuses_query = query is None and operation.method in READING_METHODS
     if body is None and query is None and file is None and not refuses_query:
@@ -260,13 +267,13 @@ class _EncodedResponse(ChaliceResponse):
 
 
 def _request_id(chalice_request: ChaliceRequest) -> str:
-    """The caller's request id if it is well-formed, otherwise API Gateway's or a new one."""
+    """Return the request id from the caller or else from API Gateway. If this id is missing or malformed, returns a new id."""
     request_id = chalice_request.headers.get("x-request-id") or chalice_request.context.get("requestId") or ""
     return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
 
 
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
-    """A reply's headers, together with the headers of every response."""
+    """Return a reply's headers together with the headers that every response has."""
     headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
     vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
@@ -308,7 +315,7 @@ def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[An
 
 
 def etag_matches(if_none_match: str | None, *etags: str | None) -> bool:
-    """Whether If-None-Match names one of `etags` (RFC 9110, 13.1.2: a list of tags or `*`, compared weakly)."""
+    """Return whether If-None-Match names one of `etags` (RFC 9110, 13.1.2: a list of tags or `*`, compared weakly)."""
     if if_none_match is None:
         return False
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}

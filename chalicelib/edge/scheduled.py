@@ -16,7 +16,7 @@ INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; complete once
 def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
     """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every `minutes` minutes.
 
-    The report is logged as `<name>.done`. The job has a deadline, shortly before Lambda would end it. The result is recorded for admins
+    The report is logged as `<name>.done`. The job's deadline is shortly before Lambda would end it. The result is recorded for admins
     (`job_runs`). An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
     INTERVALS[name] = minutes * 60
@@ -48,14 +48,14 @@ def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -
     return wrap
 
 
-# The time between the deadline of a request or job and the moment when Lambda ends it. It covers the longest call that can begin just
-# before the deadline, to the store (which has one timeout for connecting and one for the answer) or to Secrets Manager. The rest is for the
-# reply.
+# The time between the deadline of a request or job and the moment when Lambda ends it. It covers the longest call to the store or to
+# Secrets Manager that can begin just before the deadline (each has one timeout for connecting and one for the response). The rest is for
+# the reply.
 RESERVE_SECONDS = 5
 
 
 def lambda_seconds(lambda_context: Any) -> float:
-    """Return the seconds left for calls before Lambda ends the function; infinity outside Lambda, as in the local runtime."""
+    """Return the seconds left for calls before Lambda ends the function. Outside Lambda, as in the local runtime, returns infinity."""
     if lambda_context is None:
         return math.inf
     return float(lambda_context.get_remaining_time_in_millis()) / 1000 - RESERVE_SECONDS

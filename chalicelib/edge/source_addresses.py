@@ -1,7 +1,7 @@
 """The address that a request came from.
 
-API Gateway reports who called it. If a request comes through the CDN, the caller is the CDN, which sends the viewer's address in a
-header, together with a key that only the CDN and the API know. A client can send the header too, but not the key.
+API Gateway reports the address of its caller. If a request comes through the CDN, the caller is the CDN, which sends the viewer's address
+in a header, together with a key that only the CDN and the API know. A client can send the header too, but it does not know the key.
 """
 
 import hmac
@@ -17,7 +17,7 @@ KEY_HEADER = "X-Edge-Key"
 def source_address(request: ChaliceRequest) -> str | None:
     """Return the address as text, or None if it is unknown.
 
-    Raises SettingsError or DeadlineExceeded if a key was sent and the secret cannot be read.
+    Raises SettingsError or DeadlineExceeded if the request has a key and the CDN's key cannot be read.
     """
     sent = request.headers.get(KEY_HEADER)
     if sent is not None:

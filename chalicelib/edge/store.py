@@ -1,6 +1,6 @@
 """The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs.
 
-`effects` does not count these writes, because no caller asked for them.
+`effects` does not count these writes, because no caller requested them.
 
 | table | id | content |
 | --- | --- | --- |
@@ -23,7 +23,10 @@ _SAME_LOCK = "locked_until = :lock"  # no other request has taken the key over
 
 
 class IdempotencyRow(dynamo.Table):
-    """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent while the first request runs, until `locked_until`."""
+    """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent until a request succeeds.
+
+    `locked_until` is absent after that.
+    """
 
     feature = "idempotency"
     contents = "Replies to Idempotency-Keys. The purchases keep the keys of checkouts."
@@ -84,7 +87,7 @@ class CountResult(Struct, frozen=True):
 
 @effects.uncounted()
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
-    """Write the first use of a key. Returns None on success, otherwise the stored use, which has not expired."""
+    """Write the first use of a key. Returns None on success. Otherwise, returns the stored use, which has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else IdempotencyRow.from_raw_data(existing)
@@ -131,7 +134,7 @@ def unlock_key(row: IdempotencyRow) -> None:
 def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int) -> CountResult:
     """Count a charge, unless the counter is too far in the future. `ttl` is epoch seconds.
 
-    If `expected_tat` was wrong the update is refused, and the result has the counter's actual `tat`.
+    If `expected_tat` was wrong, the update is refused, and the result has the counter's actual `tat`.
     """
     update = charge.update("tat", expected_tat)
     changes = {**update.changes, "ttl": ttl}
@@ -141,7 +144,7 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 
 @effects.uncounted()
 def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
-    """Write the last run of a job; attributes of earlier runs stay. Returns False, without writing, if a later run is already stored."""
+    """Save a job's last run; attributes that `values` does not name stay. Returns False, without writing, if a later run is stored."""
     return dynamo.update_if(JobRunRow(name), values, "attribute_not_exists(began_at) OR began_at <= :began", began=began_at)
 
 

@@ -1,4 +1,4 @@
-"""The add-ons of this process: what each declares, and the hooks through which the core uses the enabled ones.
+"""The add-ons of this process: what each add-on declares, and the hooks through which the core uses the enabled add-ons.
 
 An add-on is a package in `chalicelib/addons` whose `__init__.py` declares it as `ADDON` (decision 111). The core imports no add-on: it
 finds an add-on's modules by name, so an add-on that is off is never imported. The environment is read once, at the first use, because the
@@ -18,17 +18,16 @@ PACKAGE = "chalicelib.addons"
 
 
 class Addon(Struct, frozen=True, kw_only=True):
-    """What an add-on adds. Its modules, and the objects in them, are named relative to its package: `api`, `service.follow`.
+    """What an add-on adds. Its modules and their objects are named relative to its package, for example `api` or `service.follow`.
 
     `routes` and `jobs` are modules with a blueprint `bp`: the routes below /v1, and the Lambda functions named in `functions`.
     `routes_with` are modules with routes that also need another add-on, keyed by the name of that add-on. Tables need no entry: they belong
     to the add-on whose package has their model. `infra/tables.py` and `infra/template/functions.py` leave out the tables and functions of
     the add-ons that a stage's FAIRGATE_ADDONS does not name.
 
-    The rest are hooks; an empty hook is not used. `follow_changes` gets all changes of a batch, picks those that concern it, and may be
-    called again with the same batch. `personal_items` is what the add-on keeps about people: a
-    `PersonalItems`. `sale_figures` takes an event's id and returns
-    the figures of the event's purchases and money.
+    The other fields are hooks; the core skips empty hooks. `follow_changes` receives all changes in a batch, handles the changes that
+    concern the add-on, and may be called again with the same batch. `personal_items` is a `PersonalItems` that describes the data that the
+    add-on keeps about people. `sale_figures` takes an event's id and returns figures about the event's purchases and money.
     """
 
     routes: str = ""
@@ -43,7 +42,7 @@ class Addon(Struct, frozen=True, kw_only=True):
 class PersonalItems(Struct, frozen=True):
     """Personal data in an add-on's tables. `field` is its field in the export of a person's data, a list of views of type `view`.
 
-    `read` returns a user's items. `show(item, now)` makes the view of an item. `delete(items, user_id, now)` deletes a user's items and
+    `read` returns a user's items. `show(item, now)` returns the view of an item. `delete(items, user_id, now)` deletes a user's items and
     can be repeated.
     """
 

@@ -6,7 +6,7 @@ from msgspec import inspect
 
 
 def description(field_type: Any) -> str:
-    """Describe a type, for example `a whole number from 1 to 1,000`, `true or false`, `text of at most 200 characters or null`."""
+    """Describe a type, for example as `a whole number from 1 to 1,000`, `true or false` or `text of at most 200 characters or null`."""
     return _words(inspect.type_info(field_type))
 
 

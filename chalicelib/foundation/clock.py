@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MIN_YEAR, MAX_YEAR = 1970, 9998  # one year before Python's last year, so that offsets and days can be added
+MIN_YEAR, MAX_YEAR = 1970, 9998  # a year less than Python's maximum, so that offsets and days can be added
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 
 # The type of times in JSON replies, as `iso` writes them.
@@ -20,28 +20,28 @@ _monotonic_source: Callable[[], float] = time.monotonic
 
 
 def now() -> int:
-    """Seconds since the epoch, rounded down, as times are stored."""
+    """Return the time in seconds since the epoch, rounded down. Times are stored in this form."""
     return int(_source())
 
 
 def precise_now() -> float:
-    """Seconds since the epoch with a fraction, for ids."""
+    """Return the time in seconds since the epoch with a fraction, for ids."""
     return _source()
 
 
 def monotonic() -> float:
-    """Seconds since an arbitrary moment, for measuring durations: unlike the time of day, this clock is never set."""
+    """Return the seconds since an arbitrary moment, to measure durations. Unlike the time of day, this clock is never adjusted."""
     return _monotonic_source()
 
 
 @lru_cache(maxsize=1024)
 def iso(epoch_seconds: int) -> str:
-    """ISO 8601 in UTC with `Z`, the format of times in JSON replies. Cached, because replies show the same times again and again."""
+    """Format a time for JSON replies: ISO 8601 in UTC with `Z`. Results are cached, because replies often show the same times."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()[:19] + "Z"
 
 
 def local(epoch_seconds: int, timezone: str) -> datetime:
-    """The local time of a moment in a timezone, given by its IANA name; in UTC if this machine does not know the zone."""
+    """Return a moment's local time in the timezone with this IANA name, or in UTC if this machine does not know the timezone."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not needed at a cold start
 
     try:
@@ -51,7 +51,7 @@ def local(epoch_seconds: int, timezone: str) -> datetime:
 
 
 def epoch_seconds(moment: datetime) -> int:
-    """A time that a person wrote, with its offset, as epoch seconds; raises ValueError if its year breaks `YEAR_RULE`."""
+    """Convert a time that a person wrote, with its offset, to epoch seconds. Raises ValueError if its year breaks `YEAR_RULE`."""
     if not MIN_YEAR <= moment.year <= MAX_YEAR:
         raise ValueError(YEAR_RULE)
     return int(moment.timestamp())

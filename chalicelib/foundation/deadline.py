@@ -30,7 +30,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def remaining() -> float:
-    """Return the seconds left, 0 or less after the deadline; infinity without a deadline."""
+    """Return the seconds left: 0 or less if the deadline has passed, and infinity if there is no deadline."""
     return _ends_at.get() - clock.monotonic()
 
 

@@ -38,7 +38,7 @@ def observed() -> Iterator[None]:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """Do not count the block's changes, because no caller asked for them: counters, locks and stored replies."""
+    """Do not count the block's changes. This is for counters, locks and stored replies, which no caller requested."""
     token = _is_counting.set(False)
     try:
         yield
@@ -47,7 +47,7 @@ def uncounted() -> Iterator[None]:
 
 
 def begin() -> bool:
-    """Count a change before it is sent. Returns whether it was counted; if so, `withdraw` it if it is certainly refused."""
+    """Count a change before it is sent. Returns whether it was counted; only then may `withdraw` take it back."""
     scope = _scope.get()
     if scope is None or not _is_counting.get():
         return False

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 class ApiError(Exception):
     """A refused request. Features raise subclasses; `edge.error_replies` turns them into replies.
 
-    `code` is for programs and never changes; `status` is the HTTP status; `message` is for people. `details` are further keys of the
+    `code` is for programs and never changes; `status` is the HTTP status; `message` is for people. `details` are additional keys in the
     reply's JSON body.
     """
 
@@ -32,8 +32,8 @@ class NotFound(ApiError):
 class InvalidInput(ApiError):
     """A field is missing, malformed or breaks a rule; `path` is its JSON path, such as `$.quantity`.
 
-    For fields that people type, `rule` names the broken rule, so that pages can explain the rule in any language, and `limit` is the rule's
-    number, if any.
+    For fields that people type, `rule` names the broken rule, so that pages can explain the rule in any language, and `limit` is the number
+    in the rule, if the rule has one.
     """
 
     code = "invalid_input"

@@ -1,8 +1,8 @@
 """GCRA, the Generic Cell Rate Algorithm of ITU-T I.371, which stores a rate limit as a single time. All times are milliseconds.
 
-A counter is the theoretical arrival time `tat`. Each request moves `tat` forward by one interval, and is refused while `tat` is so far in
-the future that another interval would exceed a full budget. A full budget can therefore be used at once and refills steadily, and the time
-of the next granted request is known exactly.
+A counter is the theoretical arrival time `tat`. Each granted request moves `tat` forward by one interval. A request is refused while `tat`
+is so far in the future that another interval would exceed a full budget. A full budget can therefore be used at once and refills steadily,
+and the time of the next granted request is known exactly.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ class Quota(Struct, frozen=True):
 
     @property
     def interval(self) -> int:
-        """How far one request moves a counter; rounded up, so that a quota that does not divide evenly is never exceeded."""
+        """How far one request moves a counter. It is rounded up, so that a quota that does not divide evenly is never exceeded."""
         return -(-self.seconds * 1000 // self.count)
 
     @property
@@ -63,11 +63,11 @@ class Charge(Struct, frozen=True):
         returned item.
         """
         if expected_tat <= self.now:
-            # In the past: if two concurrent first requests both started from now, only one would be counted, so the condition admits only
-            # one.
+            # In the past: if two concurrent first requests both started from now, only one of them would be counted, so the condition
+            # admits only one.
             condition = f"(attribute_not_exists({name}) OR {name} <= :now)"
             return CounterUpdate({name: self.now + self.step}, {}, condition, {"now": self.now})
         # In the future: adding to a time in the past would grant more than a full budget after a pause.
-        # `max_tat` is the limit and does not include `step`: requests that were granted but not yet reported must count above the limit
-        # too.
+        # `max_tat` does not include `step`, because requests that were granted but not yet reported must be counted even if they exceed the
+        # limit.
         return CounterUpdate({}, {name: self.step}, f"{name} > :now AND {name} <= :max_tat", {"now": self.now, "max_tat": self.max_tat})

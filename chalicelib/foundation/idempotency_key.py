@@ -25,7 +25,7 @@ class KeyUse(Struct, frozen=True, array_like=True):
     def repeats(self, first: "KeyUse | None", first_at: int, now: int) -> bool:
         """Return whether this is the same request as `first`, which was stored at `first_at`. Times are epoch seconds.
 
-        A use is forgotten after a day (`idempotency_seconds`). Raises IdempotencyConflict if only the key is the same.
+        A use is forgotten after `idempotency_seconds`, by default a day. Raises IdempotencyConflict if only the key is the same.
         """
         if first is None or first.key != self.key or first_at + settings.current().idempotency_seconds <= now:
             return False

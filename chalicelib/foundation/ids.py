@@ -25,7 +25,7 @@ Id = Annotated[
 
 
 def is_id(text: str) -> bool:
-    """Return whether the text has the form of an id. Other ids cannot exist."""
+    """Return whether the text has the form of an id. Text without this form cannot be the id of anything."""
     return _PATTERN.fullmatch(text) is not None
 
 

@@ -21,7 +21,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.foundation.memory import Memory
 
 SERVICE = "fairgate"
-NAMESPACE = "Fairgate"  # of the metrics in CloudWatch
+NAMESPACE = "Fairgate"  # namespace of the metrics in CloudWatch
 
 COUNTERS = {
     "reservations_created": "Reservations created.",
@@ -103,15 +103,15 @@ _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _caller_address: ContextVar[Callable[[], str | None] | None] = ContextVar("caller_address", default=None)
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
 _totals: Memory[str, float] = Memory()
-_gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
+_gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> the value that was set last
 
-# Counters that change on every cached read. Each line has a cost, so these counters wait for a line that is written anyway.
+# Counters that change on every cached read. Each line has a cost, so these counters are written with the next line that is needed anyway.
 _CARRIED_ALONG = frozenset({"cache_hit"})
 _carried: Memory[str, float] = Memory()
 
 
 class _Formatter(LambdaPowertoolsFormatter):
-    """Powertools' formatter, which inspects each attribute of a record, with a shortcut for records that carry a finished `line`."""
+    """Powertools' formatter inspects each attribute of a record. This class has a shortcut for records that carry a finished `line`."""
 
     def format(self, record: LogRecord) -> str:
         line: dict[str, Any] | None = getattr(record, "line", None)
@@ -137,12 +137,12 @@ def info(event: str, /, **details: Any) -> None:
 
 
 def warning(event: str, /, **details: Any) -> None:
-    """Log one line of level WARNING."""
+    """Log one line at level WARNING."""
     _logger().warning(event, extra={"request_id": _request_id.get(), **details})
 
 
 def exception(event: str, /, **details: Any) -> None:
-    """Log one line of level ERROR, with the traceback of the exception that is being handled."""
+    """Log one line at level ERROR, with the traceback of the exception that is being handled."""
     _logger().exception(event, extra={"request_id": _request_id.get(), **details})
 
 
@@ -151,7 +151,7 @@ def count(name: str, amount: float = 1) -> None:
     if name not in COUNTERS:
         raise KeyError(name)
     pending = _pending.get()
-    with _totals.lock:  # for the threads of the local runtime, and of one request or job, which share `pending`
+    with _totals.lock:  # the local runtime has several threads, and the threads of a request or job share `pending`
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
         waiting = _carried.entries if name in _CARRIED_ALONG else pending
         if waiting is not None:
@@ -159,7 +159,10 @@ def count(name: str, amount: float = 1) -> None:
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
-    """Set a gauge; `name` is a key of GAUGES. EMF gets a request's highest value, without labels: each label would cost a metric."""
+    """Set a gauge; `name` is a key of GAUGES.
+
+    The EMF line has no labels, because each label would cost a metric. For a gauge with labels, it has the highest value that was set.
+    """
     names = GAUGES[name][1]
     _gauges.entries[name, tuple(labels[label] for label in names)] = value
     pending = _pending.get()
@@ -173,15 +176,15 @@ def total(name: str) -> float:
 
 
 def gauge_values(name: str) -> dict[tuple[str, ...], float]:
-    """Return the last values of a gauge, a key of GAUGES, by the values of its labels."""
+    """Return the last values of a gauge by the values of its labels; `name` is a key of GAUGES."""
     return {labels: value for (gauge, labels), value in list(_gauges.entries.items()) if gauge == name}
 
 
 @contextmanager
 def scope(request_id: str, caller_address: Callable[[], str | None] | None = None) -> Iterator[None]:
-    """Add `request_id` to all log lines of the block, and write its metrics as one EMF line at the end.
+    """Add `request_id` to all log lines of the block, and write the block's metrics as one EMF line at the end.
 
-    `caller_address` returns the IP address that the request came from; it is only called when the address is needed.
+    `caller_address` returns the IP address that the request came from; it is called only if the address is needed.
     """
     pending: dict[str, float] = {}
     id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
@@ -196,12 +199,12 @@ def scope(request_id: str, caller_address: Callable[[], str | None] | None = Non
 
 
 def request_id() -> str:
-    """The request id of the current scope."""
+    """Return the request id of the current scope."""
     return _request_id.get()
 
 
 def caller_address() -> str | None:
-    """The IP address that the current request came from; None in a job or command."""
+    """Return the IP address that the current request came from. Returns None in a job or command."""
     find = _caller_address.get()
     return find() if find is not None else None
 
@@ -223,5 +226,5 @@ def _emit(values: dict[str, float]) -> None:
 def _stage() -> str:
     try:
         return settings.current().stage
-    except settings.SettingsError:  # the handler reports the wrong settings in its reply
+    except settings.SettingsError:  # the handler reports the invalid settings in its reply
         return "unknown"

@@ -11,7 +11,7 @@ from msgspec import Meta
 from chalicelib.foundation.errors import InvalidInput
 
 MAX_PRICE_CENTS = 100_000_000
-USUAL_DIGITS = 2  # for currencies for which ISO 4217 defines no digits
+USUAL_DIGITS = 2  # for currencies whose number of decimals ISO 4217 does not define
 
 Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], description="Minor units of the currency; 0 is free.")]
 Currency = Annotated[
@@ -21,7 +21,7 @@ MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major unit
 
 
 def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
-    """Convert an amount to minor units. Raises InvalidInput, with `path`, if it is not a valid price or has too many digits."""
+    """Convert an amount to minor units. Raises InvalidInput with `path` if it is not a valid price or has too many decimals."""
     highest = to_major_units(MAX_PRICE_CENTS, currency)
     if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
         raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, rule="amount_too_large")
@@ -35,7 +35,7 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
 
 
 def to_major_units(cents: int, currency: str) -> float:
-    """Convert an amount to major units, as a number that has the exact digits when written as JSON."""
+    """Convert an amount to major units, as a number that JSON writes with the exact digits."""
     return float(cents / 10 ** digits(currency))
 
 
@@ -46,8 +46,8 @@ def amount_text(cents: int, currency: str) -> str:
 
 
 def digits(currency: str) -> int:
-    """Return the number of decimals of a currency, by ISO 4217."""
-    from iso4217 import Currency as IsoCurrency  # parses a table, which few requests need
+    """Return a currency's number of decimals according to ISO 4217."""
+    from iso4217 import Currency as IsoCurrency  # parses a table that few requests need
 
     try:
         exponent = IsoCurrency(currency).exponent

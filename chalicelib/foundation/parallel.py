@@ -6,14 +6,14 @@ from threading import Thread
 from typing import Any, TypeVar, cast
 
 MAX_THREADS = 32  # the client of the store has 64 connections
-FEW = 1  # up to this number of calls run without threads; simulations raise it, because they cannot schedule threads
+FEW = 1  # up to this number of calls run without threads; simulations set a higher number, because they cannot schedule threads
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def call_each(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Call `act` with each item, up to MAX_THREADS at once and in any order; returns the results in the order of the items.
+    """Call `act` with each item, up to MAX_THREADS at once and in any order. Returns the results in the order of the items.
 
     The threads have the caller's context, such as its deadline and request id. If a call raises, no further call begins, and the error is
     raised once the running calls have ended.

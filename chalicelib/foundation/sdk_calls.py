@@ -1,7 +1,7 @@
-"""AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have been done.
+"""AWS SDK clients whose calls keep the deadline of the request and report to `effects` whether a write may have taken effect.
 
-It uses botocore's events, which boto3 and PynamoDB both emit: a call begins, an attempt is sent, an attempt is answered, a call might be
-repeated.
+This module uses botocore's events, which boto3 and PynamoDB both emit. Events report that a call begins or ends, that an attempt is sent or
+answered, and that a call might be repeated.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ MIN_SECONDS = 0.5
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 
-_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False until an attempt was not refused
+_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; its value is False until an attempt may have taken effect
 _creating = Lock()
 
 
@@ -29,7 +29,7 @@ def _session() -> boto3.session.Session:
 
 
 def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
-    """Create a client of an AWS service. `base` becomes the first base of its class.
+    """Create a client for an AWS service. `base` becomes the first base of its class.
 
     All clients share the data that botocore has loaded: its descriptions of regions and endpoints, and the credentials.
     """
@@ -64,7 +64,9 @@ def _require_time(**_: Any) -> None:
 
 
 def _has_time_to_repeat(attempts: int, caught_exception: Exception | None = None, **_: Any) -> bool | None:
-    """Return False, so that botocore does not repeat the call, if the wait might exceed the deadline; None leaves the decision to botocore.
+    """Return False, so that botocore does not repeat the call, if the wait might exceed the deadline.
+
+    Returns None to leave the decision to botocore.
 
     In botocore's standard mode, the wait before attempt n + 1 is a random time from 0 to 2 ** (n - 1) seconds. Some versions of botocore
     treat False as a wait of 0 seconds and begin one more attempt, which DeadlineExceeded ends.
@@ -90,9 +92,9 @@ def _end_write(context: dict[str, Any], parsed: dict[str, Any] | None = None, ex
 
 
 def _is_refused(response: dict[str, Any] | None, error: Exception | None) -> bool:
-    """Whether an attempt certainly had no effect: DynamoDB refused it, or it never arrived."""
+    """Return whether an attempt certainly had no effect, because DynamoDB refused it or it never arrived."""
     if response is None:
         return isinstance(error, ConnectTimeoutError | EndpointConnectionError | deadline.DeadlineExceeded)
-    # TransactionInProgressException is no refusal: it means that an earlier attempt is still being executed.
+    # TransactionInProgressException is not a refusal: it means that an earlier attempt is still being executed.
     in_progress = response.get("Error", {}).get("Code") == "TransactionInProgressException"
     return bool(400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not in_progress)

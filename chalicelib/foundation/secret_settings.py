@@ -1,7 +1,7 @@
 """Secret settings, from the environment or, if they are not set there, from Secrets Manager.
 
-Values from Secrets Manager are cached for five minutes. If Secrets Manager does not respond after that, the last values are used until it
-does. The value of a secret is never logged and never part of an error.
+Values from Secrets Manager are cached for five minutes. If Secrets Manager does not respond after that time, the cached values are used
+until it does. The value of a secret is never logged and never part of an error.
 """
 
 import hmac
@@ -19,7 +19,7 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
 
 MAX_AGE_SECONDS = 300
-# Time from a failed call to the next one, so that not every request waits for timeouts while Secrets Manager is down.
+# Time from a failed call to the next call. Without it, every request would wait for timeouts while Secrets Manager is down.
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
@@ -28,12 +28,12 @@ _LONG = ("jwt_secret", "ticket_keys", "edge_key")
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
-# The JSON in Secrets Manager. Further keys are ignored.
+# The JSON in Secrets Manager. Other keys are ignored.
 _SecretValues = msgspec.defstruct("_SecretValues", [(name, str, "") for name in settings.SECRETS], frozen=True)
 
 
 class _KeptSecret(msgspec.Struct, frozen=True):
-    """The last values of a secret that were read. Times are epoch seconds."""
+    """The values that were last read from a secret. Times are epoch seconds."""
 
     values: msgspec.Struct
     read_at: int
@@ -41,11 +41,11 @@ class _KeptSecret(msgspec.Struct, frozen=True):
     next_warning_at: int = 0
 
 
-_kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
+_kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> the values that were last read
 
 
 def optional_secret(name: str) -> str:
-    """Return the value of a secret setting, empty if it is not set.
+    """Return the value of a secret setting. Returns an empty string if it is not set.
 
     Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to call it.
     """
@@ -56,7 +56,7 @@ def optional_secret(name: str) -> str:
 
 
 def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
-    """Return a required secret of 32 characters or more; raises SettingsError."""
+    """Return a required secret. Raises SettingsError if it has fewer than 32 characters."""
     value = optional_secret(name)
     if len(value) < MIN_SECRET_LENGTH:
         raise _too_short(name)
@@ -64,12 +64,12 @@ def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
 
 
 def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
-    """Return the keys of a setting such as `k2:secret,k1:secret`, by id, the signing key first; raises SettingsError."""
+    """Return the keys in a setting such as `k2:secret,k1:secret` by id. The signing key comes first. Raises SettingsError."""
     return _parse_keys(f"{PREFIX}{name.upper()}", secret(name))
 
 
 def check_secrets(values: msgspec.Struct | None = None) -> None:
-    """Check the length and kind of all secrets, so that a wrong secret is found at the start and not at the first payment.
+    """Check the length and format of all secrets, so that an invalid secret is found at the start and not at the first payment.
 
     Secrets that are not in the environment are taken from `values`. Raises SettingsError, which never repeats a value.
     """
@@ -95,7 +95,7 @@ def _parse_keys(variable: str, text: str) -> dict[str, str]:
     keys: dict[str, str] = {}
     for position, entry in enumerate(text.split(","), start=1):
         key_id, colon, value = entry.strip().partition(":")
-        # The messages must not contain the entry: they are logged.
+        # The messages must not contain the entry, because they are logged.
         if not colon or not _KEY_ID.fullmatch(key_id):
             raise SettingsError(f"{variable}: key {position} must be `id:secret`, with an id of 1 to 16 letters, digits, _ or -.")
         if len(value) < MIN_SECRET_LENGTH:
@@ -112,20 +112,20 @@ def derived_key(purpose: str) -> bytes:
 
 
 def _load() -> msgspec.Struct:
-    """Return the values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
+    """Return the values from Secrets Manager. If it responds, they are at most MAX_AGE_SECONDS old. Threads share one call."""
     key = (settings.current().region, settings.current().secrets_arn)
     now = clock.now()
     kept = _kept.entries.get(key)
     if kept is None or now >= kept.fresh_until:
         with _kept.lock:
-            kept = _kept.entries.get(key)  # another thread may have read it since
+            kept = _kept.entries.get(key)  # another thread may have read the secret in the meantime
             if kept is None or now >= kept.fresh_until:
                 kept = _kept.entries[key] = _read_again(*key, kept, now)
     return kept.values
 
 
 def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
-    """Read the secret, or keep the cached values if it cannot be read. Raises SettingsError or DeadlineExceeded without cached values."""
+    """Read the secret. If this fails, keep the cached values, or raise SettingsError or DeadlineExceeded if there are none."""
     try:
         return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
     except (SettingsError, DeadlineExceeded) as error:
@@ -140,7 +140,7 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
 
 
 def _fetch(region: str, arn: str) -> msgspec.Struct:
-    """Read the secret from Secrets Manager. Raises SettingsError, which gives the reason, or DeadlineExceeded."""
+    """Read the secret from Secrets Manager. Raises SettingsError with the reason, or DeadlineExceeded."""
     deadline.require(sdk_calls.MIN_SECONDS)
     try:
         text = _client(region).get_secret_value(SecretId=arn)["SecretString"]
@@ -164,7 +164,7 @@ def _unreadable(cause: str) -> SettingsError:
 
 
 def _cause(error: BaseException) -> str:
-    """The error code of AWS, or the type of error; not its message, which could repeat what was sent or received."""
+    """Return AWS's error code or the type of the error, but not its message, which could repeat data that was sent or received."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 

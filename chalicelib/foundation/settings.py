@@ -1,6 +1,6 @@
 """The settings: all limits, durations, switches and keys, each set by an environment variable FAIRGATE_<NAME>.
 
-The environment is read at first use, never at import, except for the add-ons: they decide which routes the app has.
+The environment is read at first use, not at import. Only the add-ons are read at import, because they decide which routes the app has.
 """
 
 import os
@@ -20,13 +20,13 @@ Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$", title="requests/seconds, each from 1 to 99,999")]
 
-# The external payment providers, whose books are compared with ours. Each is a module of `chalicelib/payments/providers/`.
+# The external payment providers, whose books are compared with ours. Each provider has a module in `chalicelib/payments/providers/`.
 ExternalProviderName = Literal["stripe"]
 # Each payment is opened by one call to its provider and verified by another.
 PROVIDER_CALLS_PER_PAYMENT = 2
 
-PRODUCTION = "prod"  # the stage that takes real money
-# The add-ons: each is a package of this name in chalicelib/addons (docs/architecture.md).
+PRODUCTION = "prod"  # the stage that accepts real money
+# Each add-on is a package of this name in chalicelib/addons (docs/architecture.md).
 ADDONS = ("documents", "images", "messages", "outgoing_webhooks", "packages", "reports", "waitlist")
 _ANY_ADDON = f"({'|'.join(ADDONS)})"
 # Values that production refuses: (setting, value) -> reason.
@@ -44,7 +44,7 @@ def _says(description: str) -> Meta:
 
 
 def _secret(*beginnings: str) -> Meta:
-    """Mark a setting as a secret, which can also be set in Secrets Manager. Its value has one of the `beginnings`, if there are any."""
+    """Mark a setting as a secret, which can also be set in Secrets Manager. If `beginnings` are given, its value must have one of them."""
     return Meta(extra={"beginnings": beginnings})
 
 
@@ -287,11 +287,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def provider_namespace(self) -> str:
-        """The mark of our payments at providers. It is needed because each shop gets the webhooks of all shops that share an account."""
+        """The mark that distinguishes our payments at a provider, because shops that share an account get each other's webhooks."""
         return self.stripe_namespace or self.stage
 
 
-# Secret setting -> the beginnings of its values, none if they may begin with anything.
+# Secret setting -> the allowed beginnings of its value; an empty tuple allows any beginning.
 SECRETS: dict[str, tuple[str, ...]] = {
     name: meta.extra["beginnings"]
     for name, hint in Settings.__annotations__.items()

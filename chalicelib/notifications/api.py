@@ -21,7 +21,7 @@ class ReportReceiptView(Struct, frozen=True):
 
 @route(bp, "POST", "/webhooks/ses", access="public", errors=(SnsRefused, BodyTooLarge))
 def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
-    """Receive a message of the SNS topic where SES reports deliveries, bounces and complaints."""
+    """Receive a message from the SNS topic to which SES reports deliveries, bounces and complaints."""
     from chalicelib.notifications import ses_reports
 
     return Reply(ReportReceiptView(ses_reports.handle_message(request.read_body(), request.now)))

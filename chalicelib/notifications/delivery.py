@@ -1,8 +1,8 @@
-"""Delivery of the outbox: a run each minute sends the due notifications, no faster than the provider accepts mails.
+"""Delivery of the outbox: a run each minute sends the due notifications, no faster than the provider accepts emails.
 
-A run claims a notification by compare-and-set before sending it, so that two simultaneous runs do not send the same notification. After a
-crash between the provider's acceptance of a mail and its record in the store, the mail is sent again with the same Message-ID when the
-claim expires.
+A run claims a notification by compare-and-set before sending it, so that two simultaneous runs do not send the same notification. If a run
+crashes after the provider has accepted an email and before the store records this, the email is sent again with the same Message-ID when
+the claim expires.
 """
 
 import random
@@ -23,12 +23,12 @@ CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
 MAX_RUN_SECONDS = 50  # the next run begins after 60 seconds
-RESERVE_SECONDS = 10  # with less time left before the deadline, no further mails are sent
+RESERVE_SECONDS = 10  # with less time left before the deadline, no further emails are sent
 COUNTED = 5_000  # per lane: a larger backlog is reported as this number
 
 
 class DeliveryReport(Struct):
-    """The result of a run. `backlog` counts the due notifications not sent yet; `oldest_seconds` is how late the oldest of them is."""
+    """The result of a run. `backlog` counts the due notifications that are not sent yet; `oldest_seconds` is how late the oldest is."""
 
     sent: int = 0
     failed: int = 0
@@ -38,10 +38,10 @@ class DeliveryReport(Struct):
 
 
 def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> DeliveryReport:
-    """Send the due notifications, at most `mail_rate` mails per second.
+    """Send the due notifications, at most `mail_rate` emails per second.
 
-    `compose` returns the mail of a notification, or None if the notification has become moot. Without a provider, nothing is sent and all
-    notifications stay queued.
+    `compose` returns the email for a notification, or None if the notification is no longer needed. Without a provider, nothing is sent and
+    all notifications stay queued.
     """
     report, provider, queued = DeliveryReport(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
@@ -53,12 +53,12 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
 
 
 def _query_queued() -> list[Due]:
-    """Read the queued notifications that are due or wait for a retry, and the few that become due within MAX_WAIT_SECONDS."""
+    """Read the queued notifications that are due or wait for a retry, and the few notifications that become due within MAX_WAIT_SECONDS."""
     return store.query_queued(clock.now() + MAX_WAIT_SECONDS, COUNTED)
 
 
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport, wait: Callable[[float], None]) -> None:
-    """Send the due notifications in chunks, one chunk per second, while time is left and the provider accepts mails."""
+    """Send the due notifications in chunks, one chunk per second, while time is left and the provider accepts emails."""
     began, rate = clock.monotonic(), settings.current().mail_rate
     for start in range(0, len(due), rate):
         if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS:
@@ -71,7 +71,7 @@ def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: 
 
 
 def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: DeliveryReport) -> bool:
-    """Send one chunk. Returns False if the provider accepts no further mails now."""
+    """Send one chunk. Returns False if the provider accepts no further emails now."""
     found = {notification.id: notification for notification in store.load_notifications(due.id for due in chunk)}
     waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
     outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
@@ -82,7 +82,7 @@ def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, repo
 
 
 def _is_due(notification: Notification) -> bool:
-    """Return whether the notification is still due: another run may have claimed it after the index was read."""
+    """Return whether the notification is still due. Another run may have claimed it after the index was read."""
     return notification.next_at is not None and notification.next_at <= clock.now()
 
 
@@ -104,7 +104,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
         _fail(claimed, str(error))
         return "failed"
     except Exception as error:
-        # An error in our own templates must neither block other mails nor be retried for ever.
+        # An error in our own templates must neither block other emails nor be retried forever.
         log.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
         _fail(claimed, type(error).__name__)
         return "failed"
@@ -142,7 +142,7 @@ def _give_up(claimed: Notification, failure: str) -> None:
 
 
 def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
-    """The notification as due in the next run. The attempt does not count, because the mail did not make the provider busy."""
+    """Return the notification, due in the next run. The attempt does not count, because the email did not make the provider busy."""
     return replace(notification, next_at=clock.now(), changed_at=clock.now(), failure=str(error))
 
 
@@ -151,7 +151,10 @@ def _save_outcome(claimed: Notification, after: Notification) -> None:
 
 
 def _wait_seconds(attempts: int) -> int:
-    """The wait before the next attempt, random so that retries spread out: at least half of a maximum that doubles with each attempt."""
+    """Return the wait before the next attempt: from half of a maximum to all of it. The maximum doubles with each attempt.
+
+    The wait is random, so that retries are spread out.
+    """
     longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
     return int(random.uniform(longest / 2, longest))
 

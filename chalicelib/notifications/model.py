@@ -54,10 +54,10 @@ class EncodedMail(Struct, frozen=True):
 class Notification(Struct, frozen=True, kw_only=True):
     """An email to be sent to the user `user_id`. Times are epoch seconds.
 
-    `subject_id` is the id of what the email is about: a purchase, a ticket or a waitlist entry. `facts` are the other values that its text
-    needs; they contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt begins by moving `next_at` into the
-    future. `due_at` is the planned time; a notification still queued after that is late. `failure` is the reason why the last attempt
-    failed.
+    `subject_id` is the id of the purchase, ticket or waitlist entry that the email is about. `facts` are the other values that the email's
+    text needs; they contain no secrets. A `queued` notification is sent at `next_at` or later; every attempt begins by moving `next_at`
+    into the future. `due_at` is the planned time; a notification that is still queued after that time is late. `failure` is the reason why
+    the last attempt failed.
     """
 
     id: str
@@ -104,5 +104,5 @@ class SnsRefused(ApiError):
 
 
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:
-    """The id of a notification: the same for the same change, even if reported repeatedly. `kind` and `version` contain no dot."""
+    """Return a notification's id, which is the same whenever the same change is reported. `kind` and `version` contain no dot."""
     return f"{kind}.{subject_id}.{version}"

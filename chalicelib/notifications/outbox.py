@@ -34,7 +34,7 @@ def new_notification(
     language: Language | None = None,
     facts: dict[str, Fact] | None = None,
 ) -> Notification:
-    """A notification to be sent at `due_at` (epoch seconds), or as soon as possible.
+    """Return a notification to be sent at `due_at` (epoch seconds), or as soon as possible.
 
     At most one notification exists for the same `kind`, `subject_id` and `version`, because they form its id.
     """
@@ -63,12 +63,12 @@ def queue_notification(notification: Notification) -> bool:
 
 
 def queue_notification_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; cancelled if a notification with this id already exists."""
+    """Return a transaction item that queues a notification. It is refused if a notification with this id already exists."""
     return store.put_new_item(notification)
 
 
 def list_late_notifications(now: int, limit: int) -> list[Due]:
-    """List the queued notifications that are late or wait for a retry, at most `limit` of each lane."""
+    """List the queued notifications that are late or wait for a retry, at most `limit` from each lane."""
     return [due for due in store.query_queued(now + store.MAX_WAIT_SECONDS, limit) if due.due_at <= now]
 
 
@@ -125,7 +125,10 @@ def encode_mail(message: MailMessage) -> EncodedMail:
 
 
 def _message_id(message: MailMessage, domain: str) -> str:
-    """The Message-ID, equal for all emails of one notification, so that many email programs show an email that was sent twice only once."""
+    """Return the Message-ID.
+
+    It is the same for all emails of a notification, so that many email programs show an email only once even if it was sent twice.
+    """
     if message.notification_id is None:
         return make_msgid(domain=domain)
     return f"<{sha256(message.notification_id.encode()).hexdigest()[:32]}@{domain}>"

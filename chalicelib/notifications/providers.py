@@ -19,12 +19,12 @@ class MailProvider(Protocol):
     """A service that accepts emails for delivery."""
 
     def send(self, mail: EncodedMail) -> str | None:
-        """Hand over an email. Returns the provider's id of the email, or None. Raises MailRefused, ProviderBusy or MailFailed."""
+        """Hand over an email. Returns the email's id at the provider, if it has one. Raises MailRefused, ProviderBusy or MailFailed."""
         ...
 
 
 class MailFailed(Exception):
-    """The provider did not accept the email, or did not answer. A later attempt may succeed. The exception's text contains no address."""
+    """The provider did not accept the email, or did not respond. A later attempt may succeed. The exception's text contains no address."""
 
 
 class ProviderBusy(MailFailed):
@@ -46,13 +46,13 @@ def find_provider() -> MailProvider | None:
 
 
 def ses_client() -> Any:
-    """The SES client of this process."""
+    """Return the SES client of this process."""
     return _ses_client(settings.current().region)
 
 
 @lru_cache(maxsize=4)
 def _ses_client(region: str) -> Any:
-    # No retries by botocore: an attempt whose answer was lost may have sent the email, and the outbox retries anyway.
+    # No retries by botocore: an attempt whose response was lost may have sent the email, and the outbox retries anyway.
     config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     created = sdk_calls.create_client("sesv2", region, config)
     sdk_calls.keep_deadline(created, "sesv2")
@@ -95,7 +95,7 @@ class SesProvider:
         return str(sent["MessageId"])
 
 
-# SMTP: the mail server of the secret setting `smtp_url`.
+# SMTP: the mail server in the secret setting `smtp_url`.
 
 DEFAULT_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 TIMEOUT_SECONDS = 5

@@ -1,4 +1,4 @@
-"""Immediate emails, sent within the request: emails that a user waits for and can request again, such as links.
+"""Immediate emails, which are sent within the request. A user waits for such an email and can request it again, for example for a link.
 
 Emails about changes go through the outbox instead (`outbox`, `delivery`). Both kinds use the same templates, and neither is sent to a
 suppressed address.

@@ -1,4 +1,4 @@
-"""SES's reports about emails (delivered, bounced, rejected, complained about), which arrive by SNS, and the suppressed addresses."""
+"""SES's reports about emails (delivered, bounced, rejected, complained about), which arrive through SNS, and the suppressed addresses."""
 
 import binascii
 import hmac
@@ -53,13 +53,13 @@ class Complaint(Struct, frozen=True, rename="camel"):
 
 
 class ReportedMail(Struct, frozen=True):
-    """The email of a report. `tags` are the tags with which the email was sent."""
+    """The email that a report is about. `tags` are the tags with which the email was sent."""
 
     tags: dict[str, list[str]] = {}
 
 
 class SesReport(Struct, frozen=True, rename="camel"):
-    """A report of SES, in the format of a configuration set's event publishing."""
+    """A report from SES, in the format of a configuration set's event publishing."""
 
     event_type: str
     mail: ReportedMail
@@ -68,7 +68,7 @@ class SesReport(Struct, frozen=True, rename="camel"):
 
 
 def handle_message(raw: bytes, now: int) -> str:
-    """Process a message of the SNS topic. Returns the outcome in one word. Raises SnsRefused."""
+    """Process a message from the SNS topic. Returns the outcome in one word. Raises SnsRefused."""
     message = read_message(raw, now)
     if message.type == "SubscriptionConfirmation":
         confirm_subscription(message)
@@ -111,10 +111,10 @@ def _change(report: SesReport, outcome: Outcome, now: int) -> str:
     return outcome if is_new else "known"
 
 
-# Messages of Amazon SNS over HTTPS: their signatures, and the confirmation of a subscription.
+# Messages from Amazon SNS over HTTPS: their signatures, and the confirmation of a subscription.
 #
-# https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is fetched over TLS from Amazon's hosts
-# only, so it is authentic. The signature is compared with the expected signature, as in RFC 8017, 8.2.2.
+# https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html. The certificate is authentic, because it is fetched over
+# TLS and only from Amazon's hosts. The signature is compared with the expected signature, as in RFC 8017, 8.2.2.
 
 MAX_AGE_SECONDS = 3600  # SNS retries for about this long
 MAX_CERTIFICATE_BYTES = 20_000
@@ -137,7 +137,7 @@ _keys: Memory[str, tuple[int, int]] = Memory()  # URL of a certificate -> modulu
 
 
 class SnsMessage(msgspec.Struct, frozen=True, rename="pascal"):
-    """A message as posted by SNS."""
+    """A message that SNS has posted."""
 
     type: str
     message_id: str
@@ -177,7 +177,7 @@ def confirm_subscription(message: SnsMessage) -> None:
 
 
 def fetch(url: str) -> bytes:
-    """Fetch a URL of Amazon. The caller must have checked the URL."""
+    """Fetch one of Amazon's URLs. The caller must have checked the URL."""
     deadline.require(TIMEOUT_SECONDS)
     with urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - it begins with https://sns.
         content: bytes = response.read(MAX_CERTIFICATE_BYTES)
@@ -208,7 +208,10 @@ def _signed_text(message: SnsMessage) -> bytes:
 
 
 def _key(url: str) -> tuple[int, int]:
-    """The public key of a certificate: modulus and exponent. Cached, because Amazon rarely changes it. Raises ValueError or OSError."""
+    """Return the modulus and the exponent of a certificate's public key. Raises ValueError or OSError.
+
+    The key is cached, because Amazon rarely changes it.
+    """
     known = _keys.entries.get(url)
     if known is None:
         from asn1crypto import pem, x509  # few requests need it
@@ -219,7 +222,7 @@ def _key(url: str) -> tuple[int, int]:
     return known
 
 
-# Suppressed addresses: an email bounced permanently, or the owner complained. Addresses are stored only as keyed hashes.
+# An address is suppressed if an email to it bounced permanently or its owner complained. Addresses are stored only as keyed hashes.
 
 
 def suppress(address: str, reason: str, now: int) -> None:
@@ -228,7 +231,7 @@ def suppress(address: str, reason: str, now: int) -> None:
 
 
 def is_suppressed(address: str) -> bool:
-    """Return whether an address may not get emails; strongly consistent."""
+    """Return whether an address may not get emails. The read is strongly consistent."""
     return store.is_suppressed(_digest(address))
 
 

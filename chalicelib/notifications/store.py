@@ -1,8 +1,8 @@
-"""The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications older than RETENTION_SECONDS.
+"""The tables `email-notifications` and `suppressed-addresses`. DynamoDB deletes notifications that are older than RETENTION_SECONDS.
 
-The index `due` holds only queued notifications, by time. It has LANES lanes, because one partition of an index takes 1,000 writes per
-second. The index `problem` holds only notifications that did not arrive; `event` holds all notifications of an event. All three hold only
-keys and times.
+The index `due` holds only queued notifications, by time. It has LANES lanes, because one partition of an index accepts 1,000 writes per
+second. The index `problem` holds only notifications that did not arrive, and the index `event` holds the notifications of each event. All
+three indexes hold only keys and times.
 """
 
 from collections.abc import Iterable
@@ -88,7 +88,7 @@ class NotificationRow(dynamo.Table):
 
 
 class SuppressedAddressRow(dynamo.Table):
-    """A suppressed address. `id` is the keyed hash of the address, `reason` is `bounced` or `complained`, `at` is in epoch seconds."""
+    """A suppressed address. `id` is the keyed hash of the address, `reason` is `bounced` or `complained`, and `at` is in epoch seconds."""
 
     feature = "suppressed-addresses"
     contents = "Addresses that no mail is sent to."
@@ -116,24 +116,24 @@ def put_new(notification: Notification) -> bool:
 
 
 def put_new_item(notification: Notification) -> dynamo.TransactItem:
-    """Transaction item that queues a notification; cancelled if a notification with this id already exists."""
+    """Return a transaction item that queues a notification. It is refused if a notification with this id already exists."""
     return dynamo.put(_row(notification), "attribute_not_exists(id)")
 
 
 def find_notification(notification_id: str) -> Notification | None:
-    """Return the notification, or None."""
+    """Return the notification. Returns None if it does not exist."""
     row = NotificationRow.find(notification_id)
     return _notification(row) if row else None
 
 
 def load_notifications(ids: Iterable[str]) -> list[Notification]:
-    """Load the notifications with these ids that exist, strongly consistent, in no particular order."""
+    """Load the notifications that exist for these ids, in no particular order. The read is strongly consistent."""
     keys = [{"id": {"S": notification_id}} for notification_id in ids]
     return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
 
 
 def query_queued(until: int, limit: int) -> list[Due]:
-    """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` of each lane, the earliest first.
+    """List the notifications to be sent at `until` (epoch seconds) or earlier, at most `limit` from each lane, the earliest first.
 
     The result may miss notifications written within the last second, because the index lags.
     """
@@ -147,18 +147,18 @@ def query_queued(until: int, limit: int) -> list[Due]:
 def list_event_notifications(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
     """List at most `limit` notifications about an event, the newest first, after the position `after`.
 
-    Returns the notifications, and the position for the next page, which is None at the end.
+    Returns the notifications and the position of the next page. The position is None on the last page.
     """
     return _load_page(NotificationRow.event_index, event_id, limit, after)
 
 
 def list_problem_notifications(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
-    """List at most `limit` notifications of all events with this problem. Sorted and paged like `list_event_notifications`."""
+    """List at most `limit` notifications with this problem, for all events. Sorted and paged like `list_event_notifications`."""
     return _load_page(NotificationRow.problem_index, problem, limit, after)
 
 
 def claim(before: Notification, until: int, now: int) -> Notification | None:
-    """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if it has been claimed or changed meanwhile."""
+    """Claim a notification until `until` (epoch seconds) and count an attempt. Returns None if it has changed since it was read."""
     after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
     condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
     changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}
@@ -171,13 +171,14 @@ def claim(before: Notification, until: int, now: int) -> Notification | None:
 def end_attempt(claimed: Notification, after: Notification) -> bool:
     """Write the outcome of an attempt.
 
-    Returns False and writes nothing if another run has claimed the notification since, or a report of the provider has changed its status.
+    Returns False and writes nothing if, in the meantime, another run has claimed the notification or a report from the provider has changed
+    its status.
     """
     return _change(claimed, after, "status = :status AND attempts = :attempts", status=claimed.status, attempts=claimed.attempts)
 
 
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
-    """Transaction item that queues a notification again; cancelled if its status or attempts have changed since it was read."""
+    """Return a transaction item that queues a notification again. It is refused if the status or attempts have changed since the read."""
     row = NotificationRow(before.id)
     after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
     condition = "status = :status AND attempts = :attempts"
@@ -185,7 +186,7 @@ def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
 
 
 def change_status(notification_id: str, status: NotificationStatus, earlier: Iterable[NotificationStatus], now: int) -> bool:
-    """Change the status of a notification. Returns False if it is not in one of the `earlier` statuses, or does not exist."""
+    """Change the status of a notification. Returns False if it does not exist, or if its status is not one of `earlier`."""
     names = {f"s{number}": name for number, name in enumerate(earlier)}
     condition = " OR ".join(f"status = :{name}" for name in names)
     changes = {"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": status if status in PROBLEMS else None}
@@ -197,12 +198,12 @@ def put_suppressed(digest: str, reason: str, at: int) -> None:
 
 
 def is_suppressed(digest: str) -> bool:
-    """Return whether the address with this hash is suppressed; strongly consistent."""
+    """Return whether the address with this hash is suppressed. The read is strongly consistent."""
     return SuppressedAddressRow.find(digest) is not None
 
 
 def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
-    """Transaction item that releases the address with this hash; cancelled if the address was not suppressed."""
+    """Return a transaction item that releases the address with this hash. It is refused if the address was not suppressed."""
     return dynamo.delete(SuppressedAddressRow(digest), "attribute_exists(id)")
 
 

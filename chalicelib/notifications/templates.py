@@ -43,7 +43,7 @@ def render(kind: str, language: Language, values: Mapping[str, Any]) -> Rendered
 
 
 def clean(value: Any) -> Any:
-    """Return the value with every text in it on one line and without control characters or invisible characters."""
+    """Return the value with every text reduced to one line without control characters or invisible characters."""
     if isinstance(value, str):
         return _INVISIBLE.sub("", _SPACE.sub(" ", value)).strip()
     if isinstance(value, Mapping):

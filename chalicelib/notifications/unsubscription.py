@@ -1,4 +1,4 @@
-"""One-click unsubscription from emails about a waitlist offer (RFC 8058): the reminder is not sent, and the offer stays valid.
+"""One-click unsubscription from emails about a waitlist offer (RFC 8058). It cancels the reminder, but the offer stays valid.
 
 No other emails have such a link, because they are about something that the user has bought or has just requested.
 """
@@ -15,18 +15,18 @@ from chalicelib.notifications.model import UnsubscribeLinkInvalid, notification_
 
 
 def new_token(offer_id: str) -> str:
-    """The token that names an offer in a link. It is signed, so that nobody else can create it."""
+    """Return the token that names an offer in a link. It is signed, so that nobody else can create it."""
     return f"{offer_id}.{_signature(offer_id)}"
 
 
 def mail_headers(offer_id: str) -> dict[str, str]:
-    """The headers that make email programs show an unsubscribe button."""
+    """Return the headers that make email programs show an unsubscribe button."""
     url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={new_token(offer_id)}"
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
 def unsubscribe(named: str, now: int) -> None:
-    """Cancel the reminder of the offer that the token `named` names, unless the reminder was already sent.
+    """Cancel the reminder about the offer in the token `named`, unless the reminder was already sent.
 
     Safe to repeat. Raises UnsubscribeLinkInvalid.
     """

@@ -49,14 +49,14 @@ _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 
 
 class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of a list."""
+    """The page of a list to return."""
 
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: Cursor | None = None
 
 
 class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Filters of the promoter list. Only admins may pass `verified` as false, which lists promoters that are not yet verified."""
+    """Filters of the promoter list. Only admins may pass `verified` as false, which lists promoters who are not yet verified."""
 
     verified: bool = True
 
@@ -77,7 +77,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
-    """Whom to invite. A coordinator manages the event, staff admit people at its door."""
+    """The person to invite. A coordinator manages the event; staff admit people at its door."""
 
     email: Email
     role: EventRole
@@ -110,7 +110,7 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
     errors=(PromoterChanging, VersionConflict, PreconditionFailed),
 )
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
-    """Change a promoter's profile; an admin may also create and verify one."""
+    """Change a promoter's profile; an admin may also create and verify a profile."""
     change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.verified)
     expected = expected_version(request, body)
     return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
@@ -118,7 +118,7 @@ def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBo
 
 @route(bp, "GET", "/promoters/{promoter_id}/events", access="public")
 def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQuery) -> Reply[PromoterEventsView]:
-    """List the events of a promoter, earliest first; the promoter also sees drafts."""
+    """List the events of a promoter, earliest first; the promoter and admins also see drafts and test events."""
     catalog, events = service.list_events(request.identity, promoter_id)
     if (position := _after(query.cursor, _EVENT_POSITION)) is not None:
         starts_at, _, event_id = position.partition("#")

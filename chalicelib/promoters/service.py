@@ -27,7 +27,10 @@ class CoordinatorForbidden(Forbidden):
 
 
 def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
-    """Return a promoter. Raises NotFound for an unknown promoter, and for an unverified one unless the promoter or an admin asks."""
+    """Return a promoter. Raises NotFound if there is no such promoter or the caller may not see the promoter.
+
+    Only admins and the promoter see an unverified promoter.
+    """
     promoter = profiles.find_promoter(promoter_id)
     if promoter is None or (promoter.state != "verified" and not may_act_for(identity, promoter_id)):
         raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
@@ -47,7 +50,7 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
-    """Return the catalog and a promoter's events by start time. Raises NotFound.
+    """Return the catalog, and a promoter's events sorted by start time. Raises NotFound.
 
     Only the promoter and admins get drafts and test events.
     """
@@ -83,14 +86,14 @@ def remove_member(identity: Identity, event_id: str, member_id: str, now: int) -
 
 
 def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:
-    """Raise CoordinatorForbidden if the caller may not appoint or remove coordinators."""
+    """Raise CoordinatorForbidden if the change concerns a coordinator and the caller may not appoint coordinators."""
     is_about_coordinators = role == "coordinator" or (before is not None and before.role == "coordinator")
     if is_about_coordinators and not may_appoint_coordinators(identity, event):
         raise CoordinatorForbidden(event_id=event.id)
 
 
 def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
-    """Whether the caller is this promoter or an admin."""
+    """Return whether the caller is this promoter or an admin."""
     if identity is None:
         return False
     return "admin" in identity.roles or ("promoter" in identity.roles and identity.user_id == promoter_id)
