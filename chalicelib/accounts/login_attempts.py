@@ -95,7 +95,7 @@ def _counter_id(by: str, value: str) -> str:
 
 
 class AttemptsRow(dynamo.Table):
-    """A counter, which began with the first of its `attempts`. The next attempt is allowed at `allowed_at`. Times are epoch seconds."""
+    """A counter of sign-in attempts. The next attempt is allowed at `allowed_at`. Times are epoch seconds."""
 
     feature = "login-attempts"
     contents = "Attempts to sign in, by account and by address."

@@ -36,7 +36,7 @@ PersonRole = Literal["promoter", "coordinator", "staff", "admin"]
 
 
 class Person(Struct, frozen=True):
-    """Somebody who works at an event, as its managers see them.
+    """A person who works at an event, as the managers of the event see the person.
 
     `name` is the address of a person without a name, and null for admins. `role` is null for people who left the event.
     """

@@ -89,7 +89,7 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
 
 
 def find_login(email: str) -> tuple[Credentials | None, Account | None]:
-    """Return the credentials and the account of an address. Always makes two reads, so that timing does not reveal an account."""
+    """Return the credentials and the account of an address. Always makes two reads, so that timing reveals nothing."""
     credentials = store.find_credentials(email)
     return credentials, store.find_account(credentials.user_id if credentials else "none")
 

@@ -24,10 +24,9 @@ def entry_item(
 ) -> dynamo.TransactItem:
     """Return the transaction item that records a change made at `now`.
 
-    The entry also contains the id of the request or of the job run, and the address of a request's caller.
-
-    `event_id` is the event under which the entry is listed; by default, it is the event of a subject `event#<id>`. `changes` maps each
-    field to (old value, new value). Details and values must be JSON-encodable and contain no secrets.
+    The entry also contains the id of the request or of the job run, and the address of a request's caller. `event_id` is the event under
+    which the entry is listed; by default, it is the event of a subject `event#<id>`. `changes` maps each field to (old value, new value).
+    Details and values must be JSON-encodable and contain no secrets.
     """
     kind, _, subject_id = subject.partition("#")
     entry = AuditEntry(

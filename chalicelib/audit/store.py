@@ -95,8 +95,9 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
 
 
 def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
-    """Yield entries, newest first, each with its sort key. The filter's subject selects them, else its event, else its actor, else the day.
+    """Yield entries, newest first, each with its sort key.
 
+    The filter's subject selects the entries. A filter without a subject selects entries by event, then by actor, and otherwise by day.
     The filter's times are applied too, but its other fields are not. If the sort key `before` is given, only entries before that key are
     yielded.
     """

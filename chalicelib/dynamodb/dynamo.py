@@ -9,7 +9,7 @@ A row is an instance of a `Table`. Changes are mappings, and conditions are text
     dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
 
 `put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
-take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each with a placeholder,
+take the same arguments and make a single write. Conditions use plain attribute names: `wire_format` replaces each name with a placeholder,
 because some names are reserved words. A condition is parsed once and cached, so it must be a constant; pass variable values as operands.
 """
 

@@ -1,6 +1,6 @@
 """Sign requests to AWS as botocore does (Signature Version 4), at a tenth of the cost.
 
-The constant headers of an operation's requests are prepared once.
+The text that all requests of an operation share is prepared once.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """

@@ -16,7 +16,7 @@ from pynamodb.models import Model
 
 Item = dict[str, dict[str, Any]]
 
-_NAME = re.compile(r"(?<![:#\w])[a-z_]\w*(?![\w(])")  # keywords are upper case, operands begin with a colon, functions end with a bracket
+_NAME = re.compile(r"(?<![:#\w])[a-z_]\w*(?![\w(])")  # keywords are upper case, operands begin with a colon, functions precede a bracket
 
 
 class _Expression(NamedTuple):

@@ -1,8 +1,8 @@
 """Rate limits: how often a user and a source address may send a request. The limits for an address are much higher.
 
 A request that is bounded by the data that it changes costs no extra write: a checkout or a confirmation moves its purchase to another state
-only once, and a reservation is counted in the buyer's record, which it writes anyway. All other requests are counted for the user in the
-table `rate-limits`. The reasons are in docs/decisions/0006-rate-limits.md and docs/decisions/0025-fewer-trips.md.
+only once, and a reservation is counted in the buyer's record, which the reservation writes anyway. All other requests are counted for the
+user in the table `rate-limits`. The reasons are in docs/decisions/0006-rate-limits.md and docs/decisions/0025-fewer-trips.md.
 """
 
 import hmac
@@ -55,7 +55,7 @@ class Counter(Struct, frozen=True):
     now: int
 
     def wait(self) -> int:
-        """Return the time until the next request is granted, as far as this instance knows. 0 or less means at once."""
+        """Return the time until the next request is granted, according to this instance. 0 or less means at once."""
         return self.quota.wait(local_counter(self.key).tat, self.now)
 
     def begin(self) -> bool:
@@ -89,7 +89,7 @@ class Counter(Struct, frozen=True):
         return self._report(amount)
 
     def remaining(self) -> int:
-        """Return how many more requests would be granted, as far as this instance knows."""
+        """Return how many more requests would be granted, according to this instance."""
         return self.quota.remaining(local_counter(self.key).tat, self.now)
 
     def set_exceeded(self, tat: int) -> None:
@@ -112,7 +112,7 @@ class Counter(Struct, frozen=True):
         raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
 
     def _update(self, tat: int, *, exactly: bool) -> None:
-        """Record the store's `tat`. Unless `exactly`, keep the requests that other threads have counted here in the meantime."""
+        """Record the store's `tat`. Unless `exactly` is set, keep the requests that other threads have counted here in the meantime."""
         with _local_counters.lock:
             counter = local_counter(self.key)
             counter.stored_tat = max(counter.stored_tat, tat)

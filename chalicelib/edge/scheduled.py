@@ -10,7 +10,7 @@ from chalice.app import Blueprint, Rate
 from chalicelib.foundation import clock, deadline, ids, log
 
 Report = dict[str, Any]
-INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; complete once `app` is imported
+INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; it is complete once `app` is imported
 
 
 def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:

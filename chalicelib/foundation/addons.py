@@ -40,7 +40,7 @@ class Addon(Struct, frozen=True, kw_only=True):
 
 
 class PersonalItems(Struct, frozen=True):
-    """Personal data in an add-on's tables. `field` is its field in the export of a person's data, a list of views of type `view`.
+    """Personal data in an add-on's tables. In the export of a person's data, `field` is a list of views of type `view`.
 
     `read` returns a user's items. `show(item, now)` returns the view of an item. `delete(items, user_id, now)` deletes a user's items and
     can be repeated.

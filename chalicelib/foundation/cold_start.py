@@ -1,4 +1,4 @@
-"""Keeps the garbage collector out of a cold start. `app.py` imports this module first and calls `end` last.
+"""Disables garbage collection during a cold start. `app.py` imports this module first and calls `end` last.
 
 Imports create almost no garbage, but Python examines all of their objects again and again as their number grows. These checks take a tenth
 of the CPU time of the API's start. `end` also excludes these objects from later collections, so collections are short while an instance

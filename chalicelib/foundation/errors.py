@@ -1,6 +1,6 @@
 """Base classes of the errors that callers of the API see.
 
-A new error code is a subclass of `ApiError` beside the code that raises it, named in the `errors` of its routes.
+To add an error code, define a subclass of `ApiError` beside the code that raises it, and name the subclass in the `errors` of its routes.
 """
 
 from typing import Any, ClassVar

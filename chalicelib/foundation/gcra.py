@@ -40,7 +40,7 @@ class Quota(Struct, frozen=True):
 
 
 class CounterUpdate(Struct, frozen=True):
-    """A charge as arguments of `dynamo.update`."""
+    """The arguments of `dynamo.update` that make a charge."""
 
     changes: dict[str, Any]
     add: dict[str, Any]

@@ -17,7 +17,7 @@ class IdempotencyConflict(ApiError):
 
 
 class KeyUse(Struct, frozen=True, array_like=True):
-    """A request with a key. `key` is a digest of the key, its user and the URL; `payload` is a digest of the request's body."""
+    """A request with a key. `key` is a digest of the key, the user, the method and the URL; `payload` is a digest of the body."""
 
     key: str
     payload: str

@@ -30,7 +30,7 @@ def is_id(text: str) -> bool:
 
 
 def new_id() -> str:
-    """Return a new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by their time of creation, in milliseconds."""
+    """Return a new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by creation time, to the millisecond."""
     return str(ULID.from_timestamp(clock.precise_now()))
 
 

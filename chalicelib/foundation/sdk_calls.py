@@ -14,7 +14,8 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from chalicelib.foundation import deadline, effects
 
-# No attempt begins with less time left than this. An attempt may take longer, up to the client's timeouts; the edge reserves time for that.
+# No attempt begins with fewer seconds left than this. An attempt may take longer, up to the client's timeouts; the edge reserves time for
+# that.
 MIN_SECONDS = 0.5
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})

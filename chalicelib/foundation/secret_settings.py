@@ -19,7 +19,7 @@ from chalicelib.foundation.memory import Memory
 from chalicelib.foundation.settings import PREFIX, SettingsError
 
 MAX_AGE_SECONDS = 300
-# Time from a failed call to the next call. Without it, every request would wait for timeouts while Secrets Manager is down.
+# Seconds between a failed call and the next call. Without this pause, every request would wait for timeouts while Secrets Manager is down.
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
@@ -107,7 +107,7 @@ def _parse_keys(variable: str, text: str) -> dict[str, str]:
 
 
 def derived_key(purpose: str) -> bytes:
-    """Derive a key of 32 bytes from `jwt_secret` for one purpose: its signatures are never valid for another purpose."""
+    """Derive a key of 32 bytes from `jwt_secret` for one purpose, so that its signatures are never valid for another purpose."""
     return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 

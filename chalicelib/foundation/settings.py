@@ -308,7 +308,7 @@ _current: Settings | None = None
 
 
 def read(environment: dict[str, str]) -> Settings:
-    """Return the settings of an environment. Raises SettingsError for an invalid value and for an unknown name with our prefix."""
+    """Return the settings of an environment. Raises SettingsError for an invalid value or an unknown variable with our prefix."""
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     variables = {PREFIX + name.upper() for name in types}
     for key in environment:

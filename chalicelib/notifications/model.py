@@ -7,8 +7,8 @@ from msgspec import Struct
 from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
-# `sent`: accepted by the provider. `dropped`: the user has no address, or the email was no longer needed. `failed`: given up, or rejected
-# after acceptance.
+# `sent`: the provider accepted the email. `dropped`: the user has no address, or the email was no longer needed. `failed`: all attempts
+# failed, or the provider rejected the email.
 NotificationStatus = Literal["queued", "sent", "delivered", "bounced", "complained", "suppressed", "failed", "dropped"]
 Problem = Literal["bounced", "complained", "suppressed", "failed"]
 PROBLEMS: tuple[Problem, ...] = ("bounced", "complained", "suppressed", "failed")
@@ -26,7 +26,7 @@ class Attachment(Struct, frozen=True):
 
 
 class MailMessage(Struct, frozen=True):
-    """An email to one address, with the same content as plain text and as HTML. Logs contain nothing of the email but its `kind`.
+    """An email to one address, with the same content as plain text and as HTML. Logs contain only the email's `kind`.
 
     `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
     recognized.
