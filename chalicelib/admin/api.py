@@ -36,7 +36,11 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 
 
 class RefundBody(Struct, forbid_unknown_fields=True):
-    """`tickets`: ids, null for all tickets that the buyer still has. `fee_cents`: the fee for each ticket, null for the settings' fee."""
+    """The refund to make.
+
+    `tickets` are ticket ids; null means all tickets that the buyer still has. `fee_cents` is the fee for each ticket; null means the fee
+    in the settings.
+    """
 
     reason: Reason
     tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
@@ -76,7 +80,7 @@ def resume_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
 
 @route(bp, "GET", "/admin/events/{event_id}/status", access="manager")
 def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatusView]:
-    """Show the status of an event's sale: sold, held and available tickets, and the people waiting."""
+    """Show the status of an event's sale: sold, held and available tickets, and the queue."""
     permissions.require_manager(request.require_user(), event_id)
     return Reply(sale_status.sale_status(event_id, request.now))
 
@@ -103,7 +107,7 @@ def show_order_for_managers(request: RequestContext, order_id: str) -> Reply[Adm
     errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed, *PROVIDER_ERRORS),
 )
 def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Reply[AdminOrderView]:
-    """Refund an order, or some of its tickets. A request that is repeated with the same Idempotency-Key refunds only once."""
+    """Refund an order, or some of its tickets. Repeating the request with the same `Idempotency-Key` does not refund again."""
     order = _get_order(request, order_id)
     by = request.require_user().user_id
 
@@ -154,7 +158,7 @@ def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[Ope
 
 @route(bp, "GET", "/admin/payouts", access="admin", errors=PROVIDER_ERRORS)
 def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsView]:  # noqa: ARG001
-    """List the payment provider's payouts to the account's bank, with the state of the comparison of books."""
+    """List the payment provider's payouts to the account's bank, and show whether our books have been compared with the provider's."""
     return Reply(payouts.list_payouts(query))
 
 

@@ -1,4 +1,4 @@
-"""Open cases for admins: unfinished refunds, undecided disputes, and findings of the reconciliation."""
+"""Open cases for admins: unfinished refunds, undecided disputes, and findings from the reconciliation."""
 
 from typing import Annotated, Any
 
@@ -28,14 +28,17 @@ OpenCase = Annotated[dict[str, Any], Meta(description="An open case. Each kind h
 
 
 class OpenCasesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of the open cases."""
+    """The requested page of the open cases."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 100
     cursor: Cursor | None = None
 
 
 class LastRunView(Struct, frozen=True, kw_only=True):
-    """The last run of the reconciliation: how much it compared in [since, until), and how much it repaired and found, by kind."""
+    """The last run of the reconciliation, with the numbers of payments, refunds and disputes that it compared in [since, until).
+
+    `unheard` counts events that no webhook had delivered. `repaired` and `findings` are counts by kind.
+    """
 
     at: Timestamp
     since: Timestamp

@@ -28,7 +28,10 @@ from chalicelib.tickets.model import Attendee, Ticket, ticket_id
 
 
 class AdminOrder(OrderView, frozen=True, kw_only=True):
-    """An order with its event and the details sent with its checkout. These fields are missing if the store cannot be read now."""
+    """An order with its event and the details sent with its checkout.
+
+    The fields that `OrderView` does not have are missing if the store cannot be read now.
+    """
 
     responses: dict[str, str] | UnsetType = UNSET
     answers: list[OptionAnswer] | UnsetType = UNSET
@@ -44,7 +47,11 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
 
 
 class OrderPayment(Struct, frozen=True, kw_only=True):
-    """The payment of an order. `reference`: what was opened at the provider. `capture`: the provider's payment that took the money."""
+    """The payment of an order.
+
+    `reference` is the id of the payment or hosted page that was opened at the provider. `capture` is the id of the payment that took the
+    money.
+    """
 
     provider: ProviderName
     reference: str | None
@@ -52,10 +59,10 @@ class OrderPayment(Struct, frozen=True, kw_only=True):
 
 
 class AdminRefundView(RefundView, frozen=True, kw_only=True):
-    """A refund with the fields that only admins and promoters see. `reference` is the provider's id of the refund.
+    """A refund with the fields that only admins and promoters see. `reference` is the refund's id at the provider.
 
-    `by` is the user id of the requester. `by_name` is null for admins, programs, and people who no longer work at the event; `by_role` is
-    null for programs and such former people. Both are null if the store cannot be read now.
+    `by` is the user id of the requester. `by_name` is null for admins, programs, and people who no longer work at the event. `by_role` is
+    null for programs and for people who no longer work at the event. Both are null if the store cannot be read now.
     """
 
     reason: str
@@ -70,7 +77,7 @@ class AdminRefundView(RefundView, frozen=True, kw_only=True):
 
 
 class AdminDisputeView(DisputeView, frozen=True, kw_only=True):
-    """A dispute. `capture`: the disputed payment. `voided`: the numbers of the tickets that became void when the dispute was lost."""
+    """A dispute. `capture` is the id of the disputed payment. `voided` has the numbers of the tickets that a lost dispute voided."""
 
     voided: list[int]
     capture: str
@@ -152,7 +159,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
 
 
 def changed_order_view(purchase: Purchase) -> AdminOrderView:
-    """Return the view of an order after a change: `admin_order_view`, or, if the store does not answer, a view of the written purchase."""
+    """Return the view of an order after a change. If the store does not answer, the view shows only the written purchase."""
     try:
         return admin_order_view(purchase)
     except dynamo.STORE_ERRORS as error:
@@ -171,7 +178,7 @@ def _ticket_view(ticket: Ticket, purchase: Purchase) -> AdminOrderTicket:
 
 
 def _find_refunders(purchase: Purchase) -> dict[str, Person]:
-    """Return the event's people who requested refunds of the order, by user id."""
+    """Return the people of the event who requested refunds of the order, by user id."""
     user_ids = {refund.by for refund in purchase.refunds}
     event = catalog.snapshot().events.get(purchase.event_id)
     return find_people(purchase.event_id, event.promoter_id if event is not None else None, user_ids) if user_ids else {}
@@ -218,7 +225,7 @@ class RefundPreviewView(Struct, frozen=True, kw_only=True):
     """The effect of a refund. The buyer gets `amount_cents`: the tickets' `price_cents` less `fee_cents` and `refunded_before_cents`.
 
     `refunded_before_cents` is the part of this money that was already refunded in the provider's dashboard. `tickets` are the ids of the
-    tickets that become void, `kept` is the number of tickets that the buyer keeps, `order_status` is the order's status after the refund.
+    tickets that become void, `kept` is the number of tickets that the buyer keeps, and `order_status` is the status after the refund.
     """
 
     order_id: str
@@ -234,7 +241,7 @@ class RefundPreviewView(Struct, frozen=True, kw_only=True):
 
 
 def preview_refund(purchase: Purchase, request: RefundRequest, by: str, now: int) -> RefundPreviewView:
-    """Return what the request would do to the order as it is now. Writes nothing. Raises the refusals of `refunds.request_refund`."""
+    """Return the effect that the request would have on the order now. Writes nothing. Raises the refusals of `refunds.request_refund`."""
     refund = refunds.plan_refund(purchase, request, "preview", by, now)
     price = sum(purchase.ticket_price(number) for number in refund.tickets)
     return RefundPreviewView(

@@ -17,7 +17,7 @@ _PAYOUT_ID = r"\w[\w.-]{2,254}"
 
 
 class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of one provider's payouts. Without `provider`, the first provider of the stage."""
+    """The requested page of a provider's payouts. Without `provider`, the list is from the first provider of the stage."""
 
     provider: ProviderName | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
@@ -25,9 +25,9 @@ class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class PayoutView(Struct, frozen=True, kw_only=True):
-    """A transfer to the bank. `arrives_at`: when the bank should receive it. `failure`: why the bank sent it back.
+    """A transfer to the bank. `arrives_at` is when the bank should receive the transfer, and `failure` says why the bank sent it back.
 
-    `is_compared`: all payments made before the payout have been compared with our books.
+    `is_compared` means that all payments made before the payout have been compared with our books.
     """
 
     id: str
@@ -44,9 +44,9 @@ class PayoutView(Struct, frozen=True, kw_only=True):
 class PayoutsView(Struct, frozen=True, kw_only=True):
     """The account's payouts, newest first. They cover everything that the account sells, including sales outside this shop.
 
-    `providers` are the external payment providers of this stage; `provider` is the provider of the listed payouts, null if the stage has
-    no external provider. `compared_until` is the time up to which payments have been compared with our books, and `findings` is the number
-    of differences found by the last comparison; both are null before the first comparison.
+    `providers` are the external payment providers of this stage. `provider` is the provider of the listed payouts; it is null if the stage
+    has no external provider. `compared_until` is the time up to which payments have been compared with our books, and `findings` is the
+    number of differences found by the last comparison; both are null before the first comparison.
     """
 
     payouts: list[PayoutView]

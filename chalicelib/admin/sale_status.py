@@ -43,7 +43,7 @@ class SaleStatusView(Struct, frozen=True, kw_only=True):
 
 
 def sale_status(event_id: str, now: int) -> SaleStatusView:
-    """Return the current status of an event's sale, read from the store and not from a cache. Raises NotFound."""
+    """Return the current status of an event's sale, read from the store instead of a cache. Raises NotFound."""
     current = catalog.load_current()
     event = current.events.get(event_id)
     if event is None:
@@ -77,8 +77,8 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     )
 
 
-# The live dashboard. Dashboards poll every two seconds; each instance reads the store at most once in that time for each event,
-# regardless of how many dashboards poll it.
+# The live dashboard. Dashboards poll every two seconds. In that time, each instance reads the store at most once for each event, however
+# many dashboards poll the instance.
 
 MAX_AGE_SECONDS = 2
 _MAX_EVENTS = 1000
@@ -96,9 +96,9 @@ class RevenueFigures(Struct, frozen=True, kw_only=True):
 
 
 class PurchaseFigures(Struct, frozen=True, kw_only=True):
-    """The number of reservations, of those that reached a checkout (`checkouts`) or became `orders`, and how the others ended.
+    """How many purchases were reserved, reached a checkout, became orders, or ended without an order.
 
-    The others `expired`, were `cancelled` by the buyer, `declined` by the bank, or `rejected` because the money arrived too late.
+    `declined` counts declined payments. `rejected` counts purchases whose payment was refunded because it came too late or did not match.
     """
 
     reservations: int
@@ -113,7 +113,7 @@ class PurchaseFigures(Struct, frozen=True, kw_only=True):
 class LiveSaleView(Struct, frozen=True, kw_only=True):
     """A sale at the time `at`, which is at most two seconds ago while the store answers.
 
-    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind the payments by seconds, and are null if the
+    `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind by a few seconds, and are null if the
     add-on `reports` is off; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that was always on
     sale.
     """

@@ -16,21 +16,24 @@ from chalicelib.reconciliation import schedule
 
 _WEBHOOKS = "retry_webhooks"
 LATE_INTERVALS = 3  # a job is late after this many intervals without a run
-COUNTED = 1000  # the most entries counted in a backlog; a larger backlog is shown as this number
+COUNTED = 1000  # the maximum that a backlog counts; a larger backlog is shown as this number
 
 
 class BacklogView(Struct, frozen=True):
-    """Work that is due and not done. `due` counts at most 1000; `oldest_due_at` is when the oldest became due, null if nothing is due."""
+    """Work that is due and not done. `due` is at most 1000.
+
+    `oldest_due_at` is when the oldest work became due; it is null if nothing is due.
+    """
 
     due: int
     oldest_due_at: Timestamp | None
 
 
 class JobView(Struct, frozen=True, kw_only=True):
-    """A scheduled job: its last run, and when the next run is due. The fields of a run are null if the job never ran.
+    """A scheduled job, its last run, and when its next run is due. The fields about runs are null if the job has never run.
 
-    `error` is the type of error if the last run failed. `succeeded_at` is when the last successful run began. The state `late` means that
-    the job should have run several times since its last run.
+    `error` is the type of the error if the last run failed. `succeeded_at` is when the last successful run began. The state `late` means
+    that the job should have run several times since its last run.
     """
 
     name: str
@@ -48,8 +51,8 @@ class SystemView(Struct, frozen=True, kw_only=True):
 
     While the jobs run, `mails` and `refunds` are processed within about two minutes. `webhooks` counts the webhooks of all promoters that
     the last run of `retry_webhooks` found due; its `oldest_due_at` ignores the webhooks of endpoints that fail. `compared_at` is when our
-    books were last compared with the payment provider's books, null if never. `limits` maps the name of a limit to requests/seconds per
-    user, empty if limits are off.
+    books were last compared with the payment provider's books; it is null before the first comparison. `limits` maps the name of each
+    limit to its requests/seconds per user; it is empty if rate limits are off.
     """
 
     at: Timestamp

@@ -15,7 +15,7 @@ SIGNS: dict[EntryKind, int] = {
     "declined": 0,
     "captured": +1,
     "refunded": -1,
-    "refund_failed": +1,  # the provider could not deliver it, so the money came back to us
+    "refund_failed": +1,  # the provider could not deliver the refund, so the money came back to us
     "disputed": -1,  # the bank holds the money until the dispute is decided
     "dispute_won": +1,
 }

@@ -1,7 +1,7 @@
 """Open money cases: unfinished refunds, undecided disputes, and findings that only a person can resolve.
 
-A case that follows from a change is opened in the transaction of that change, so a crash never loses the case. The sweep works on refunds
-when they are due; `GET /admin/reconciliation` lists every open case.
+A case that follows from a change is opened in the same transaction as the change, so a crash never loses the case. The sweep works on
+refunds when they are due; `GET /admin/reconciliation` lists every open case.
 """
 
 from typing import Any, Literal
@@ -20,8 +20,8 @@ CaseKind = Literal["refund", "dispute", "finding"]
 class Case(Struct, frozen=True):
     """An unfinished refund, an undecided dispute, or a finding, which is a difference that only a person can resolve.
 
-    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next works on the case; null if only a person
-    or the bank can resolve it.
+    Times are epoch seconds. `since` is when the case was opened. `next_at` is when the sweep next works on the case; it is null if only
+    a person or the bank can resolve the case.
     """
 
     purchase_id: str
@@ -37,7 +37,7 @@ class Case(Struct, frozen=True):
         return self.kind != "dispute" and self.next_at is None
 
     def view(self) -> dict[str, Any]:
-        """The case as JSON for admins and for the command line, with times in ISO 8601."""
+        """Return the case as JSON for admins and for the command line, with times in ISO 8601."""
         return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.details}
 
 
@@ -49,12 +49,12 @@ def open_case_item(
 
 
 def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
-    """Transaction item that closes a case; does nothing if the case is not open."""
+    """Transaction item that closes a case. It does nothing if the case is not open."""
     return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case for a person; cancels the transaction if the case is closed or back with the sweep."""
+    """Transaction item that closes a case for a person. It cancels the transaction if the case is closed or the sweep has taken it over."""
     needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
     return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
@@ -66,7 +66,7 @@ def postpone_case(case: Case, next_at: int) -> None:
 
 
 def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
-    """Return at most `limit` due cases of a kind, longest due first. May miss changes of the last second."""
+    """Return at most `limit` due cases of a kind, beginning with the longest due. May miss changes from the last second."""
     return [_case(row) for row in CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)]
 
 
@@ -98,13 +98,13 @@ def close_finding(purchase_id: str, finding_id: str) -> None:
 
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
-    """Return the open case with this id if only a person can close it, else None."""
+    """Return the open case with this id if only a person can close it. Otherwise returns None."""
     cases = map(_case, CaseRow.query(purchase_id, consistent_read=True))
     return next((case for case in cases if case.id == case_id and case.needs_person), None)
 
 
 def list_open_cases() -> list[Case]:
-    """Return all open cases, oldest first; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
+    """Return all open cases, oldest first, with a strongly consistent read of the whole table. Never call it in a request."""
     cases = map(_case, CaseRow.scan(consistent_read=True))
     return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
 

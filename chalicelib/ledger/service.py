@@ -1,7 +1,7 @@
 """The money ledger: every payment attempt, capture, refund and dispute, written once, together with the change that it belongs to.
 
-The entries of a purchase add up to the balance of its order: what we keep for it, before the provider's fees. The entries of an event
-add up to its revenue. The ledger is independent of providers: `provider` is a label that keeps simulated money apart from real money.
+The entries of a purchase add up to the balance of its order, which is the money that we keep, before the provider's fees. The entries of an
+event add up to its revenue. The ledger is independent of providers: `provider` is a label that keeps simulated money apart from real money.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class EntryFields(TypedDict):
 
 
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
-    """Transaction item that adds an entry; cancels the transaction if the ledger already has the entry."""
+    """Transaction item that adds an entry. It cancels the transaction if the ledger already has the entry."""
     return dynamo.put(_row(**fields), store.ABSENT)
 
 
@@ -50,13 +50,13 @@ def record_entry(**fields: Unpack[EntryFields]) -> bool:
 
 
 def list_purchase_entries(event_id: str, purchase_id: str) -> list[LedgerEntry]:
-    """The entries of one purchase in the order in which they happened; one strongly consistent query."""
+    """Return the entries of one purchase in the order in which they happened. Takes one strongly consistent query."""
     entries = [_entry(row) for row in store.query_purchase(event_id, purchase_id)]
     return sorted(entries, key=lambda entry: (entry.at, KIND_ORDER[entry.kind], entry.reference))
 
 
 def list_event_entries(event_id: str) -> Iterator[LedgerEntry]:
-    """All entries of an event, in order of the purchase id and so of the purchase's age; read page by page while iterating."""
+    """Yield all entries of an event in order of purchase id, so that older purchases come first. Reads page by page while iterating."""
     return map(_entry, store.query_event(event_id))
 
 
@@ -66,7 +66,7 @@ def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id
 
 
 def scan_entries() -> Iterator[LedgerEntry]:
-    """All entries of all events. Reads the whole table: for rebuilding data derived from the ledger, never for requests."""
+    """Yield all entries of all events. Reads the whole table, so it is only for rebuilding derived data, never for requests."""
     return map(_entry, store.scan())
 
 
@@ -84,7 +84,7 @@ def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def revenue_report(event_id: str) -> RevenueReport:
-    """The revenue of an event. Reads all of its entries, but keeps only sums in memory."""
+    """Return the revenue of an event. Reads all of its entries, but keeps only sums in memory."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
     for entry in list_event_entries(event_id):

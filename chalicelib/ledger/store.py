@@ -1,9 +1,9 @@
 """Table `payment-transactions`: keys and queries of the ledger. Entries are only ever added, never changed or deleted.
 
-The hash key `lane` is `<event_id>#<n>`, the range key `entry` is `<purchase_id>#<kind>#<reference>`. All entries of a purchase are adjacent
-in one lane, so one strongly consistent query finds them. There is no index, because an index would lag behind and be hot during a sale.
-A DynamoDB partition takes 1,000 write units a second, and an entry in a transaction costs two. New purchases always write at the end of
-their lane, where splitting the partition would not help, so an event has several lanes.
+The hash key `lane` is `<event_id>#<n>`, and the range key `entry` is `<purchase_id>#<kind>#<reference>`. All entries of a purchase are
+adjacent in one lane, so one strongly consistent query finds them. There is no index, because an index would lag behind and be a hot spot
+during a sale. A DynamoDB partition accepts 1,000 write units a second, and an entry in a transaction costs two. New purchases always write
+at the end of their lane, where splitting the partition would not help, so an event has several lanes.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb import dynamo
 
-# 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would be searched in the wrong lane.
+# 4,000 write units, or 2,000 entries, a second for each event. Never change this number: old entries would not be found.
 LANES = 4
 
 # All characters of ids sort above `#` and `$`, so keys sort by purchase id, and no id can be mistaken for the beginning of another id.
@@ -54,18 +54,18 @@ def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tup
 
 
 def entry_key_parts(row: LedgerRow) -> tuple[str, str, str, str]:
-    """The event id, purchase id, kind and reference in a row's key."""
+    """Return the event id, purchase id, kind and reference in a row's key."""
     purchase_id, kind, reference = row.entry.split("#", 2)
     return row.lane.rpartition("#")[0], purchase_id, kind, reference
 
 
 def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
-    """The entries of one purchase, in order of the key; strongly consistent."""
+    """Return the entries of one purchase in order of the key, with a strongly consistent query."""
     return LedgerRow.query(_lane(event_id, purchase_id), LedgerRow.entry.startswith(f"{purchase_id}#"), consistent_read=True)
 
 
 def query_event(event_id: str) -> Iterator[LedgerRow]:
-    """All entries of an event, merged from its lanes by purchase id. Pages are strongly consistent; memory holds one page per lane."""
+    """Yield the entries of an event, merged from its lanes by purchase id. Pages are strongly consistent. Memory has one page per lane."""
     return _merge_lanes(event_id, None)
 
 
@@ -78,7 +78,7 @@ def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id:
 
 
 def scan() -> Iterator[LedgerRow]:
-    """All entries of all events, in no particular order; strongly consistent. Reads the whole table."""
+    """Yield all entries of all events in no particular order, with a strongly consistent read of the whole table."""
     return LedgerRow.scan(consistent_read=True)
 
 

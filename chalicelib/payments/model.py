@@ -9,7 +9,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
-FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records that name none: they were written when there was only one
+FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records without one: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
@@ -19,8 +19,9 @@ EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
 class Payment(Struct, frozen=True):
     """The payment of a purchase, stored inside the purchase.
 
-    `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page; null until then.
-    `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's hosted page.
+    `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
+    payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
+    hosted page.
     """
 
     provider: ProviderName
@@ -34,7 +35,7 @@ class Payment(Struct, frozen=True):
 
 
 class OwnPage(Struct, frozen=True):
-    """What the shop's page needs to take the payments of a provider.
+    """The things that the shop's own page needs to take payments through a provider.
 
     `key_setting` is the name of the setting with the provider's key for browsers. `sources` are the addresses that the page's
     Content-Security-Policy must allow for the provider, by directive.
@@ -45,11 +46,11 @@ class OwnPage(Struct, frozen=True):
 
 
 class ProviderDescription(Struct, frozen=True, kw_only=True):
-    """What the product must know about an external provider besides its calls.
+    """Facts about an external provider that the rest of the code needs.
 
-    `name` is stored with payments, and is part of the webhook's path and of names of settings and metrics. `title` is the name in texts.
-    `signature_header` is the header with the signature of a webhook, and `event_types` are the types that the provider must send to it.
-    Without `own_page`, buyers always pay on the provider's hosted page.
+    `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name that
+    texts show. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the provider
+    must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page.
     """
 
     name: ExternalProviderName
@@ -69,7 +70,7 @@ class CheckoutPageItem(Struct, frozen=True):
 
 
 class CheckoutPage(Struct, frozen=True):
-    """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes at the latest (epoch seconds)."""
+    """The provider's hosted page: its items, where it sends the buyer afterwards, and the latest time when it closes (epoch seconds)."""
 
     items: list[CheckoutPageItem]
     success_url: str
@@ -89,9 +90,9 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     """A payment as the provider reports it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
 
     `id` is the id of the Payment Intent or hosted page that was opened. `payment_intent_id` is the Payment Intent behind it; for a hosted
-    page it is null until the buyer pays there. `status` is that of the Payment Intent, in Stripe's words; a hosted page that can no longer
-    be paid is `canceled`. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that the payment belongs
-    to, since several shops may share the provider's account.
+    page, it is null until the buyer pays there. `status` is the status of the Payment Intent, in Stripe's terms; it is `canceled` for a
+    hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
+    the payment belongs to, because several shops may share the provider's account.
     """
 
     provider: ProviderName
@@ -126,15 +127,15 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
         return self.status == "canceled" or (self.status == "succeeded" and not self.is_paid)
 
     def matches(self, payment: Payment) -> bool:
-        """Whether the net amount received and its currency equal those of `payment`, our request."""
+        """Whether the net amount received and its currency match `payment`, which is what we requested."""
         return (self.net_received, self.currency) == (payment.amount_cents, payment.currency)
 
 
 class ProviderRefund(Struct, frozen=True, kw_only=True):
     """A refund as the provider reports it. `id` is null if the provider refused to make the refund.
 
-    `refund_id` and `attempt` are ours; they are null and 0 for an external refund, which was made in the provider's dashboard.
-    `namespace` and `purchase_id` come from the refund's metadata, or from its payment's if the refund has none.
+    `refund_id` and `attempt` are ours. For an external refund, which was made in the provider's dashboard, `refund_id` is null and
+    `attempt` is 0. `namespace` and `purchase_id` come from the refund's metadata, or from the payment's metadata if the refund has none.
     """
 
     provider: ProviderName
@@ -176,8 +177,8 @@ class PayoutPage(Struct, frozen=True):
 class ProviderDispute(Struct, frozen=True, kw_only=True):
     """A dispute as the provider reports it.
 
-    `status` is null for an inquiry, which takes no money. `due_at` (epoch seconds) is the provider's deadline for evidence; null if the
-    provider gives none. `namespace` and `purchase_id` are those of the disputed payment.
+    `status` is null for an inquiry, because an inquiry moves no money. `due_at` (epoch seconds) is the provider's deadline for evidence; it
+    is null if the provider gives none. `namespace` and `purchase_id` come from the disputed payment.
     """
 
     provider: ProviderName
@@ -235,7 +236,7 @@ class PaymentsUnavailable(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to try later. It may have carried out the call; the next attempt shows whether it did."""
+    """The provider did not answer, or asked us to try later. The call may still have been carried out; the next attempt will show."""
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503

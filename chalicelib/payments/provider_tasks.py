@@ -16,7 +16,7 @@ from chalicelib.foundation import deadline, log, settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 
-# `unanswered`: the provider or the store did not answer, which says nothing about the task. `error`: the task itself failed.
+# `unanswered` means that the provider or the store did not answer, so the task itself may be fine. `error` means that the task failed.
 Failure = Literal["unanswered", "error"]
 
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
@@ -33,9 +33,9 @@ SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is star
 
 
 class ProviderTask(Struct, frozen=True):
-    """One question to the provider: `ask` only calls the provider, and `finish` gets the answer.
+    """One question for the provider: `ask` only calls the provider, and `finish` gets the answer.
 
-    If either fails, `postpone` gets the reason and moves the task back, so that other tasks come first in the next run.
+    If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run.
     """
 
     name: str
@@ -60,7 +60,7 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     """
     result, waiting = TasksResult(), iter(tasks)
     if (first := next(waiting, None)) is None:
-        return result  # without the provider's rate, which needs its key
+        return result  # return before reading the provider's rate, which needs the provider's key
     waiting = chain((first,), waiting)
     max_at_once = max(1, min(MAX_AT_ONCE, int(payments.call_rate() * RATE_SHARE / CALLS_PER_THREAD)))
     unanswered = 0

@@ -1,7 +1,7 @@
 """Choose the provider of each payment, and pass calls about the payment on to that provider.
 
-`providers/protocol.py` lists the external providers. The other providers call nobody: `free` orders, `simulated` payments where the stage
-allows them, and orders that were `imported` from another system, which holds their money and refunds it.
+`providers/protocol.py` lists the external providers. The other providers make no calls: `free` for free orders, `simulated` if the stage
+allows simulated payments, and `imported` for orders from another system, which holds their money and refunds it.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from chalicelib.payments.providers.protocol import EXTERNAL, ExternalProvider
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
-    """Return a new payment with its provider chosen; nothing is opened at the provider yet.
+    """Return a new payment with its provider chosen. Nothing is opened at the provider yet.
 
     An amount of 0 is always free, whatever was `requested`. Raises ProviderNotOffered if the requested provider is not offered here, and
     PaymentsUnavailable if none was requested and the default provider is not offered.
@@ -60,7 +60,7 @@ def takes_own_page(provider: str) -> bool:
 
 
 def browser_key(provider: str, chosen: Settings | None = None) -> str:
-    """The external provider's key for browsers in these settings (default: the current ones); empty if there is none."""
+    """Return the external provider's key for browsers in these settings, by default the current settings. The key is empty if not set."""
     own_page = external_provider(provider).DESCRIPTION.own_page
     key: str = getattr(chosen or settings.current(), own_page.key_setting) if own_page else ""
     return key
@@ -72,7 +72,7 @@ def has_own_page(provider: str, chosen: Settings | None = None) -> bool:
 
 
 def own_page_sources(chosen: Settings | None = None) -> dict[str, str]:
-    """The addresses that the shop's own page loads from providers, by directive of its Content-Security-Policy; empty if it loads none."""
+    """Return the addresses that the shop's own page loads from providers, by directive of the page's Content-Security-Policy."""
     sources: dict[str, str] = {}
     for name, provider in EXTERNAL.items():
         own_page = provider.DESCRIPTION.own_page
@@ -82,16 +82,16 @@ def own_page_sources(chosen: Settings | None = None) -> dict[str, str]:
 
 
 def call_rate() -> int:
-    """How many calls a second the external providers accept: the lowest rate of those that take payments in this stage.
+    """Return how many calls per second the external providers accept: the lowest rate among the providers that are set up in this stage.
 
-    If none does, the rate of the first in the list.
+    If no provider is set up, returns the rate of the first provider in the list.
     """
     first, *_ = EXTERNAL.values()
     return min((provider.call_rate() for provider in _offered()), default=first.call_rate())
 
 
 def descriptions() -> list[ProviderDescription]:
-    """The descriptions of all external providers, whether or not they take payments in this stage."""
+    """Return the descriptions of all external providers, whether or not they take payments in this stage."""
     return [provider.DESCRIPTION for provider in EXTERNAL.values()]
 
 
@@ -101,12 +101,12 @@ def has_external_provider() -> bool:
 
 
 def external_provider_names() -> list[ProviderName]:
-    """The names of the external providers that take payments in this stage."""
+    """Return the names of the external providers that take payments in this stage."""
     return [name for name, provider in EXTERNAL.items() if provider.is_offered()]
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-    """Return the payment as captured or declined if that is decided here, or None if only its external provider knows. Writes nothing.
+    """Return a free or simulated payment as captured or declined. Returns None for an external payment. Writes nothing.
 
     Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
     """
@@ -145,27 +145,27 @@ def fetch_payment(payment: Payment) -> ProviderPayment:
 
 
 def external_provider(name: str) -> ExternalProvider:
-    """The external provider with this stored name. Raises KeyError for any other name."""
+    """Return the external provider with this stored name. Raises KeyError for any other name."""
     return EXTERNAL[cast(ProviderName, name)]
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
-    """Payments created in [since, until), epoch seconds, at all external providers, paid or not. Raises ProviderUnavailable."""
+    """Yield the payments created in [since, until), epoch seconds, at all offered providers, paid or not. Raises ProviderUnavailable."""
     return (payment for provider in _offered() for payment in provider.list_payments(since, until))
 
 
 def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    """Refunds created in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
+    """Yield the refunds created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
     return (refund for provider in _offered() for refund in provider.list_refunds(since, until))
 
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    """Disputes created in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
+    """Yield the disputes created in [since, until), epoch seconds, at all offered providers. Raises ProviderUnavailable."""
     return (dispute for provider in _offered() for dispute in provider.list_disputes(since, until))
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
-    """Events created in [since, until) that all external providers sent, or tried to send, to our webhooks. Raises ProviderUnavailable."""
+    """Yield the events created in [since, until) that offered providers sent, or tried to send, to us. Raises ProviderUnavailable."""
     return (event for provider in _offered() for event in provider.list_events(since, until))
 
 
@@ -184,8 +184,8 @@ def create_refund(
 ) -> ProviderRefund:
     """Create one refund at the external provider of its payment.
 
-    Set `check_existing` if an earlier call may already have created the refund: the provider's idempotency keys protect for one day only.
-    A refund that the provider already has is then returned instead, even if it is from an earlier attempt that only seemed to be refused.
+    Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
+    day. If the provider already has the refund, returns that refund, even if it comes from an earlier attempt that only seemed to fail.
     """
     external = external_provider(provider)
     for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:
@@ -202,12 +202,12 @@ def _default_provider() -> ProviderName:
 
 
 def _is_offered(name: ProviderName) -> bool:
-    """Whether payments in this stage can have this provider."""
+    """Whether payments in this stage can use this provider."""
     if is_external(name):
         return external_provider(name).is_offered()
     return name == "free" or (name == "simulated" and settings.current().payment_simulation == "on")
 
 
 def _offered() -> Iterator[ExternalProvider]:
-    """The external providers that are set up in this stage."""
+    """Yield the external providers that are set up in this stage."""
     return (provider for provider in EXTERNAL.values() if provider.is_offered())

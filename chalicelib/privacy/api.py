@@ -19,13 +19,13 @@ bp = Blueprint(__name__)
 
 
 class ErasureBody(Struct, forbid_unknown_fields=True):
-    """`password`: the current password. Guests have no password."""
+    """`password` is the current password. Guests have no password."""
 
     password: EnteredPassword | None = None
 
 
 class ExportQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of `limit` orders with their tickets."""
+    """The requested page, with at most `limit` orders and their tickets."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 100
     cursor: Cursor | None = None
@@ -36,7 +36,7 @@ _NO_PASSWORD = ErasureBody()
 
 @route(bp, "GET", "/me/export", access="user", errors=(NoAccount,))
 def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
-    """Export your personal data: your account, and page by page your orders with their tickets."""
+    """Export your personal data: your account, and your orders with their tickets, page by page."""
     before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
     return Reply(service.export(request.require_user(), query.limit, before, request.now))
 

@@ -30,7 +30,10 @@ class PromoterHasEvents(ApiError):
 
 
 def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
-    """Return the data kept about a user, with at most `limit` purchases. With `before`, a purchase id, only older purchases."""
+    """Return the data kept about a user, with at most `limit` purchases.
+
+    If `before`, a purchase id, is given, the data has only older purchases.
+    """
     account, promoter = accounts.find_account(identity.user_id), profiles.find_promoter(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
@@ -70,7 +73,10 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
 
 
 def _checked_account(request: RequestContext, identity: Identity, password: str | None) -> tuple[Account | None, Sequence[Membership]]:
-    """Check the password. Returns the user's account with the event roles of its address, or None and no roles without an account."""
+    """Check the password. Returns the user's account and the event roles of its email address.
+
+    Without an account, returns None and no roles, and does not check the password.
+    """
     account = accounts.find_account(identity.user_id)
     if account is None:
         return None, []
@@ -93,11 +99,11 @@ def _check_events(user_id: str, now: int) -> None:
 
 # Personal data in the add-ons' own tables.
 
-Found = list[tuple[PersonalItems, Sequence[Any]]]  # the items that were read, by kind
+Found = list[tuple[PersonalItems, Sequence[Any]]]  # each kind with the items that were read
 
 
 def read_addons(user_id: str) -> Found:
-    """Return the items that the add-ons' tables have about a user. All tables are read at the same time."""
+    """Return the items about a user in the add-ons' tables. All tables are read at the same time."""
     kinds: list[PersonalItems] = addons.hooks("personal_items")
     return list(zip(kinds, parallel.call_each(lambda kind: kind.read(user_id), kinds), strict=True))
 
@@ -108,5 +114,5 @@ def show_addons(found: Found, now: int) -> dict[str, Any]:
 
 
 def delete_from_addons(found: Found, user_id: str, now: int) -> None:
-    """Delete the items of all tables at the same time. Can be repeated after a crash."""
+    """Delete these items from all tables at the same time. Can be repeated after a crash."""
     parallel.call_each(lambda each: each[0].delete(each[1], user_id, now), found)

@@ -16,7 +16,7 @@ from chalicelib.tickets.views import SeatView, TicketView
 class CoreExportView(Struct, frozen=True, kw_only=True):
     """The data kept about a user: account, promoter profile, roles at events, and a page of orders with their tickets.
 
-    `seats` are the seats of these tickets that have a guest. Add-ons add what they keep: `webhook_endpoints`, and `waitlist` with the
+    `seats` are the seats of these tickets that have a guest. Add-ons add their own data: `webhook_endpoints`, and `waitlist` with the
     user's present and past entries.
 
     `next_cursor` is null on the last page.

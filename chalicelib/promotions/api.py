@@ -33,7 +33,7 @@ _CODE = r"[A-Z0-9-]{4,20}"
 
 
 class PromoCodesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list."""
+    """The requested page of the list."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Cursor | None = None
@@ -60,7 +60,7 @@ def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQu
     errors=(PromoCodeTaken,),
 )
 def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode) -> Reply[PromoCodeView]:
-    """Create a promo code of an event."""
+    """Create a promo code for an event."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
 
@@ -72,7 +72,7 @@ def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")
 def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeView]:
-    """Show a promo code and how often it was used."""
+    """Show a promo code and how often it has been used."""
     return _code_reply(management.get_code(permissions.require_manager(request.require_user(), event_id).id, code_id))
 
 
@@ -93,7 +93,7 @@ def change_promo_code(request: RequestContext, event_id: str, code_id: str, body
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
-    """Delete an unused promo code; a used one is deactivated instead."""
+    """Delete an unused promo code. A used promo code is deactivated instead."""
     caller = request.require_user()
     event = permissions.require_manager(caller, event_id)
     promo_code, is_deleted = management.delete_code(event.id, code_id, caller.user_id, request.now, expected_version(request))

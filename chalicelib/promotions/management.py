@@ -1,6 +1,6 @@
-"""Create, show, change and delete promo codes through the API, and write the codes of the bootstrap file.
+"""Create, show, change and delete promo codes through the API, and write the codes from the bootstrap file.
 
-Codes of the bootstrap file are read-only in the API.
+Codes from the bootstrap file are read-only in the API.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from chalicelib.promotions.views import NewPromoCode, PromoCodeChanges
 
 
 class Validation(Struct, frozen=True):
-    """Whether a code can be used now. `promo_code` is None if it cannot; `reason` is given only where it may be public."""
+    """Whether a code can be used now. If it cannot, `promo_code` is None, and `reason` says why if the reason may be public."""
 
     promo_code: PromoCode | None
     reason: Literal["expired", "used_up"] | None = None
@@ -75,7 +75,7 @@ def list_codes(event_id: str, limit: int, after: str | None) -> list[CodeWithUse
 def change_code(
     event_id: str, code: str, changes: PromoCodeChanges, actor: str, now: int, expected: Expected = ANY_VERSION
 ) -> CodeWithUses:
-    """Change fields of a code. Open checkouts keep their discount. No new version is written if nothing differs.
+    """Change fields of a code. Open checkouts keep their discount. If the changes have no effect, no new version is written.
 
     Raises InvalidInput, NotFound, ManagedByBootstrap, MaxUsesTooSmall, PromoCodeChanging and the errors of `expected`.
     """
@@ -93,7 +93,7 @@ def change_code(
 
 
 def delete_code(event_id: str, code: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> tuple[PromoCode, bool]:
-    """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
+    """Delete an unused code and its stock; deactivate a used code. Returns the code, and whether it was deleted.
 
     Raises NotFound, ManagedByBootstrap, PromoCodeChanging and the errors of `expected`.
     """
@@ -150,15 +150,15 @@ def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:
     return any(tier.id == tier_id for tier in snapshot.listed_tiers(event_id))
 
 
-# Codes of the bootstrap file. Each is written in one transaction, on condition that the file's version is still served.
+# Codes from the bootstrap file. Each code is written in one transaction, on condition that the file's version is still served.
 
 Key = tuple[str, str]  # event id, code
 
 
 def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
-    """Return the stored codes that an apply must compare: these events' bootstrap codes, and API codes that the file declares too.
+    """Return the stored codes to compare with the file: all bootstrap codes of these events, and API codes that the file also declares.
 
-    `event_ids` are all events that a file has ever named; an event that a later file leaves out stays in the catalog.
+    `event_ids` are all events that a file has ever named. An event that a later file leaves out stays in the catalog.
     """
     keys = set(declared)
     found = parallel.call_each(service.list_codes, sorted({*event_ids, *(event_id for event_id, _ in keys)}))
@@ -167,7 +167,7 @@ def load_declared_codes(declared: Iterable[Key], event_ids: Iterable[str]) -> Ma
 
 
 def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
-    """Return the declared code with the fields that only the store has: stock, version, and times of creation and change."""
+    """Return the declared code with the fields that only the store has: its stock, its version, and when it was created and changed."""
     return replace(
         declared,
         stock_id=stored.stock_id,
@@ -181,8 +181,8 @@ def with_stored_fields(stored: PromoCode, declared: PromoCode) -> PromoCode:
 def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -> None:
     """Create or update a code as the file declares it, on condition that this version of the catalog is served.
 
-    Raises MaxUsesTooSmall, PromoCodeTaken if the code was created through the API, and PromoCodeChanging, which may also mean that another
-    version is served.
+    Raises MaxUsesTooSmall, and PromoCodeTaken if the code was created through the API. Also raises PromoCodeChanging, even if the only
+    reason is that another version is served.
     """
 
     def attempt() -> None:
@@ -203,7 +203,7 @@ def put_declared_code(declared: PromoCode, version: int, actor: str, now: int) -
 def withdraw_declared_code(event_id: str, code: str, version: int, actor: str, now: int) -> None:
     """Delete a code that is no longer in the file, or deactivate it if it was used.
 
-    Raises PromoCodeChanging, which may also mean that another version is served.
+    Raises PromoCodeChanging, even if the only reason is that another version of the catalog is served.
     """
 
     def attempt() -> None:

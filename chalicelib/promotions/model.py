@@ -1,4 +1,4 @@
-"""Promo codes: the discount that a code gives, the tickets it applies to, and the reasons to refuse it. Nothing here uses the store."""
+"""Promo codes: the discount of a code, the tickets it applies to, and the reasons to refuse it. Nothing here uses the store."""
 
 from collections.abc import Iterable
 from typing import ClassVar
@@ -20,7 +20,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Times are epoch seconds; `starts_at` and `expires_at` are the first and the last second in which the code can be used. `discount_value`
     is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock of `max_total_uses` (null for no limit) with
     the id `stock_id`, in `shards` shards. `package_ids` are the tiers that the code applies to; empty means all tiers.
-    `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes of the code.
+    `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
     """
 
     event_id: str
@@ -139,7 +139,7 @@ class PromoCodeBusy(ApiError):
         super().__init__(retry_after_seconds=RETRY_SECONDS)
 
 
-# The errors that a purchase can get when it uses a code.
+# The errors for a purchase that tries to use a code.
 USE_ERRORS: tuple[type[ApiError], ...] = (
     PromoCodeInvalid,
     PromoCodeExpired,

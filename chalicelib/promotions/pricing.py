@@ -1,7 +1,7 @@
-"""Prices of discounted tickets: pure functions of whole minor units (cents, pence, yen).
+"""Prices of discounted tickets: pure functions on whole minor units (cents, pence, yen).
 
 A discount is computed once, on the total of all tickets that it applies to, and a percentage is rounded half up to a whole minor unit.
-The discount is then split over these tickets in proportion to their prices by the largest remainder (Hamilton's method). So the ticket
+The discount is then split over these tickets in proportion to their prices by the largest remainder method. So the ticket
 prices add up to the amount paid, and refunding some tickets does not change the price of the others. See docs/decisions/0061-pricing.md.
 `LineItem.ticket_prices` in `purchases/model.py` subtracts the discounts from the prices.
 """
@@ -36,7 +36,7 @@ def ticket_discounts(rule: DiscountRule, prices: Sequence[int], is_included: Seq
 def split(amount_cents: int, prices: Sequence[int]) -> list[int]:
     """Split an amount in proportion to prices. No share exceeds its price. Raises ValueError if the amount exceeds the sum of prices.
 
-    Each share is rounded down. The remaining units go to the shares with the largest fractions; ties go to the first.
+    Each share is rounded down. The remaining units go to the shares that lost the largest fractions; ties go to the first share.
     """
     total = sum(prices)
     if not 0 <= amount_cents <= total:

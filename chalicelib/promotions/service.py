@@ -1,6 +1,6 @@
 """Find promo codes, and write each code together with the stock of its uses, so that the stock's capacity always matches the code.
 
-A use is a ticket of the code's stock: `purchases/checkout.py` holds it, so buyers never exceed the limit of uses. Managers and the
+Each use is a ticket in the code's stock that `purchases/checkout.py` holds, so buyers never exceed the limit. Managers and the
 bootstrap file change codes through `management`.
 """
 
@@ -28,13 +28,13 @@ T = TypeVar("T")
 
 
 def find_promo_code(event_id: str, code: str) -> PromoCode | None:
-    """Return the code, read with strong consistency, or None."""
+    """Return the code, read with strong consistency. Returns None if the event has no such code."""
     row = PromoCodeRow.find(event_id, code)
     return None if row is None else _promo_code(row)
 
 
 def find_typed_code(event_id: str, text: str) -> PromoCode | None:
-    """Return the code that a buyer typed, in any case and spacing, read with strong consistency, or None."""
+    """Like `find_promo_code`, for a code as a buyer typed it: ignores case and surrounding spaces."""
     return find_promo_code(event_id, normalize(text))
 
 
@@ -45,7 +45,7 @@ def list_codes(event_id: str, limit: int | None = None, after: str | None = None
 
 
 def scan_codes() -> Iterator[PromoCode]:
-    """Return the codes of all events. Scans the whole table, so only commands and checks may call it."""
+    """Yield the codes of all events. Scans the whole table, so only commands and checks may call it."""
     return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
 
 
@@ -63,7 +63,7 @@ def create_code(new: PromoCode, actor: str, now: int, conditions: Iterable[dynam
 
 
 def change_code(before: PromoCode, after: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> PromoCode:
-    """Write the next version of a code and resize the stock of its uses; write nothing if nothing differs. Returns the code as stored.
+    """Write the next version of a code and resize the stock of its uses. Returns the stored code. If nothing changes, writes nothing.
 
     Raises MaxUsesTooSmall, and TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
@@ -80,7 +80,7 @@ def change_code(before: PromoCode, after: PromoCode, actor: str, now: int, condi
 
 
 def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[dynamo.TransactItem] = ()) -> tuple[PromoCode, bool]:
-    """Delete an unused code and its stock; deactivate a used one. Returns the code, and whether it was deleted.
+    """Delete an unused code and its stock; deactivate a used code. Returns the code, and whether it was deleted.
 
     Raises TransactionCanceled if the code or its stock has changed since it was read or a condition fails.
     """
@@ -94,7 +94,7 @@ def withdraw_code(before: PromoCode, actor: str, now: int, conditions: Iterable[
 
 
 def retry_conflicts(attempt: Callable[[], T]) -> T:
-    """Call `attempt` again while it conflicts with other changes of the code or its stock. Raises PromoCodeChanging after too many."""
+    """Repeat `attempt` while it conflicts with other changes to the code or its stock. Raises PromoCodeChanging after MAX_ATTEMPTS."""
     for number in range(MAX_ATTEMPTS):
         if number:
             deadline.wait(random.uniform(*PAUSE_SECONDS) * number)
@@ -122,7 +122,7 @@ def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before
     return audit.entry_item(subject, action, actor, now, details, event_id=promo_code.event_id, changes=changes)
 
 
-# The table `promotions`, which has the codes of an event in alphabetical order.
+# The table `promotions`. An event's codes are in alphabetical order.
 
 
 class PromoCodeRow(dynamo.Table):

@@ -21,8 +21,8 @@ from chalicelib.promotions.pricing import DiscountType
 class PromoCodeView(Struct, frozen=True, kw_only=True):
     """A promo code; its `id` is the code. `discount_value` is a percentage, or an amount in major units of `currency`.
 
-    `times_used` counts paid purchases with the code, including refunded ones; `times_held` counts the checkouts that are using it now.
-    A null means no limit. Codes managed by the bootstrap file cannot be changed here.
+    `times_used` counts paid purchases with the code, including refunded purchases; `times_held` counts the checkouts that are using it now.
+    Null means no limit. Codes managed by the bootstrap file cannot be changed here.
     """
 
     id: str
@@ -48,7 +48,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class PromoCodesView(Struct, frozen=True):
-    """A page of the promo codes of an event, in alphabetical order. `next_cursor` is null on the last page."""
+    """A page of an event's promo codes, in alphabetical order. `next_cursor` is null on the last page."""
 
     promo_codes: list[PromoCodeView]
     next_cursor: str | None
@@ -64,7 +64,7 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and its discount. For an invalid code, the fields after `reason` are null, as `reason` may be."""
+    """Whether a code can be used now, and its discount. If not, the fields after `reason` are null, and `reason` may be null."""
 
     code: str
     valid: bool
@@ -165,7 +165,7 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Version | UnsetType = UNSET
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
-        """Return the given fields as values of the model. `discount_type` applies if the body has none. Raises InvalidInput."""
+        """Return the given fields as values of the model. `discount_type` is the default if the body has none. Raises InvalidInput."""
         values = given_fields(self)
         values.pop("code", None)
         for name in ("starts_at", "expires_at"):

@@ -1,6 +1,6 @@
-"""Answers to the custom options of tiers: checked when the checkout opens, and stored with the questions as they were asked.
+"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer keeps its question as it was asked.
 
-Tiers are read from this instance's copy of the catalog, so a checkout without questions costs no read of the store.
+The tiers come from this instance's copy of the catalog, so a checkout without questions needs no extra read from the store.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,8 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.model import OptionAnswer
 
-# Limits for responses and attendees together, as JSON: for free-form responses, and for answers to the questions of tiers.
+# The largest size of responses and attendees together, as JSON. The first limit applies to free-form responses, the second applies to
+# answers to the questions of tiers.
 MAX_DETAILS_BYTES = 4 * 1024
 MAX_ANSWERS_BYTES = 64 * 1024
 
@@ -25,15 +26,15 @@ SentAnswers = dict[Annotated[str, Meta(max_length=64)], SentAnswer]
 
 
 class _TierQuestion(Question, frozen=True, kw_only=True):
-    """A question of a tier of the purchase."""
+    """A question that a tier of the purchase asks."""
 
     tier_id: str
 
 
 def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
-    """Return the checkout options with checked answers. `quantities`: (tier id, number of tickets), in the order of the purchase.
+    """Return the checkout options with checked answers. `quantities` has (tier id, number of tickets), in the order of the purchase.
 
-    If the tiers have no questions, responses are free-form texts and are kept as they are. Raises AnswersRequired; and InvalidInput for
+    If the tiers have no questions, responses are free-form texts and are kept as they are. Raises AnswersRequired. Raises InvalidInput for
     invalid answers, for answers to questions that are not asked, and for answers that are too large.
     """
     if options.sent is None:  # already checked

@@ -1,4 +1,4 @@
-"""Buying over HTTP: join the waiting room, reserve, check out, confirm, order in one call. Also the payment provider's webhook."""
+"""Buying over HTTP: join the waiting room, reserve, check out and confirm, or order in one call. Also the payment provider's webhook."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -60,7 +60,10 @@ Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Empty, unless joining requires proof of work: then send the challenge from the refused first request and the nonce that solves it."""
+    """Leave the body empty unless joining requires proof of work.
+
+    In that case, send the challenge from the refused first request and the nonce that solves it.
+    """
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
@@ -79,7 +82,7 @@ WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
-    """Either one tier with its quantity, or `items`. `token` is the waiting room's token, if the event has a waiting room."""
+    """Send either `tier_id` and `quantity`, or `items`. `token` is the waiting room's token, if the event has a waiting room."""
 
     tier_id: Id | None = None
     quantity: Quantity | None = None
@@ -110,7 +113,7 @@ class ReleaseView(Struct, frozen=True):
 )
 def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _NO_WORK) -> Reply[JoinView]:
     """Join the waiting room of an event, or get the place that you already have."""
-    # This route is not in the waiting room's module, which cannot know whether the user has already bought with their place.
+    # This route is not in the waiting room's module, because that module cannot know whether the user has already used their place to buy.
     user_id = _joining_user_id(request)
     solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
 
@@ -141,7 +144,7 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
 
         def execute(purchase_id: str) -> Reply[ReservationView]:
             purchase = reservations.reserve(wanted, purchase_id, attempt)
-            attempt.is_bounded = True  # the buyer's record has counted it
+            attempt.is_bounded = True  # the buyer's record has counted the attempt
             return Reply(views.reservation_view(purchase, request.now), 201)
 
         def find_result(purchase_id: str) -> Reply[ReservationView] | None:
@@ -189,7 +192,7 @@ def _require_buyer(request: RequestContext, token: str | None) -> str:
 
 
 def read_items(items: Sequence[ItemBody]) -> list[RequestedItem]:
-    """Return the items of a request. Raises InvalidInput for a tier that is listed twice, and for too many tickets."""
+    """Return the items of a request. Raises InvalidInput for a tier that is listed twice and for too many tickets."""
     if len({item.tier_id for item in items}) < len(items):
         raise InvalidInput("List each tier only once.", path="$.items")
     if sum(item.quantity for item in items) > MAX_QUANTITY:
@@ -213,7 +216,7 @@ def _requested_items(body: ReservationBody) -> list[RequestedItem]:
 
 
 class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The attendee of a ticket, with the answers to the questions for each ticket, by option id."""
+    """The attendee of a ticket. `responses` are the answers to the questions that are asked for each ticket, by option id."""
 
     responses: SentAnswers = {}
 
@@ -222,11 +225,12 @@ PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`page`: `own` to pay on the shop's page, or `hosted` for the provider's page, which returns to `success_url` or `cancel_url`.
-    `either` takes the page that the shop is set up for.
+    """`page` chooses where the buyer pays: `own` is the shop's page, `hosted` is the provider's page, and `either` lets the shop decide.
+
+    The provider's page sends the buyer back to `success_url` or `cancel_url`.
 
     `attendees` are the attendees of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by
-    option id: true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
+    option id. An answer is true or false, a text, or a list of choices. If the packages have no options, the responses are free-form texts.
     """
 
     promo_code: PromoCodeInput | None = None
@@ -400,7 +404,7 @@ def _order_reply(result: OrderResult) -> Reply[PendingOrderView]:
 
 
 class ReceiptView(Struct, frozen=True):
-    """Receipt for a processed event of the provider; `received` is the result in one word."""
+    """A receipt for an event from the provider. `received` is the result of processing the event, in one word."""
 
     received: str
 

@@ -46,9 +46,10 @@ class CheckoutRequest(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutResult(Struct, frozen=True):
-    """An open checkout. `is_new`: this call opened it. `is_replay`: an earlier request with the same key opened it and got this reply.
+    """An open checkout.
 
-    With an external provider, the buyer pays on our own page with the `client_secret`, or on the hosted page at `url`.
+    `is_new` means that this call opened the checkout. `is_replay` means that an earlier request with the same key opened it and got this
+    reply. With an external provider, the buyer pays on our own page with the `client_secret`, or on the hosted page at `url`.
     """
 
     purchase: Purchase
@@ -59,10 +60,10 @@ class CheckoutResult(Struct, frozen=True):
 
 
 def open_checkout(request: CheckoutRequest) -> CheckoutResult:
-    """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call continues where it stopped.
+    """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call finishes the work.
 
-    Only the first call uses its options, and only its key is kept, because later calls open nothing. A call with that key returns the
-    purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, also for another user's reservation;
+    The options and the key of the first call count, because later calls open nothing. A later call with the same key returns the purchase
+    as the first call left it. Raises IdempotencyConflict; ReservationNotFound, also for another user's reservation;
     ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a cancelled event;
     AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
     ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted if the reservation has expired and the bank is still deciding; and
@@ -80,10 +81,10 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
     """Confirm a checkout: it is paid and gets its tickets, or is declined and returns its tickets to the stock.
 
     A repeated call gives the same result. Takes three round trips: read the purchase, save it in one transaction, and convert the hold.
-    Each further hold adds one round trip, and an external provider adds one call. Without an external provider, the purchase is not read
-    if this instance opened the checkout a moment ago. If a webhook has completed the order, the buyer's first confirm still counts as new,
-    and records that the buyer has the tickets. Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused,
-    PaymentNotCompleted, PaymentRefunded, PaymentsUnavailable and ProviderUnavailable.
+    Each further hold adds one round trip, checkout details add one, and an external provider adds one call. Without an external provider,
+    the purchase is not read if this instance opened the checkout a moment ago. If a webhook has completed the order, the buyer's first
+    confirm still counts as new and records that the buyer has the tickets. Raises CheckoutNotFound, ReservationEnded, SimulationRequired,
+    SimulationRefused, PaymentNotCompleted, PaymentRefunded, PaymentsUnavailable and ProviderUnavailable.
     """
     recent = store.take_copy(user_id, purchase_id, now)
     resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
@@ -94,9 +95,10 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
 
 
 def _replay(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult | None:
-    """Return the checkout as the first request with this key left it, whatever has happened since; None for any other key.
+    """Return the checkout as the first request with this key left it, whatever has happened since.
 
-    Also None if that request did not open the payment, because of a crash or because the provider refused: this request then continues.
+    Returns None for any other key. Also returns None if the first request did not open the payment, because it crashed or the provider
+    refused: this request then continues.
     """
     if purchase.payment is None or not request.key.repeats(purchase.checkout_key, purchase.checkout_at or 0, request.now):
         return None
@@ -117,7 +119,7 @@ def _open(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult:
 
 
 def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | None:
-    """Run `_start` on this instance's copy of the purchase. None if the purchase has changed or is refused, so it must be read first."""
+    """Run `_start` on this instance's copy of the purchase. If that fails, returns None, and the caller must read the purchase first."""
     if purchase.state != "held" or not purchase.is_active(request.now):
         return None
     with suppress(store.Conflict, ApiError):
@@ -128,7 +130,7 @@ def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | No
 def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     """Move the purchase from `held` to `paying`, and hold a use of its promo code, if any.
 
-    Raises Conflict; and, before anything is written, EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
+    Raises Conflict. Before anything is written, also raises EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
     `with_answers` and `new_payment` raise.
     """
     options, now = request.options, request.now
@@ -150,7 +152,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         has_details=not details.is_empty,
         language=options.language,
     )
-    if promo_code is not None:  # saved under the version read before this hold: see `use fence` in docs/protocol.md
+    if promo_code is not None:  # saved under the version that was read before this hold: see `use fence` in docs/protocol.md
         paying = replace(paying, promo_holds=hold_use(purchase, promo_code, expires_at, now))
     try:
         saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
@@ -165,7 +167,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
 
 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
-    """Open the payment at its provider, and save its id before the buyer can pay it.
+    """Open the payment at its provider, and save the payment's id before the buyer can pay.
 
     A concurrent cancellation either reads the id and cancels the payment, or changes the purchase first. If the purchase changes first,
     saving the id fails here, and the payment is cancelled before anybody can pay it.
@@ -173,7 +175,7 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
     payment = purchase.payment
     assert payment is not None  # set together with the state
     if payment.provider_id is not None:
-        # Do not open it again: once the provider has forgotten the idempotency key, that would create a second payment.
+        # Do not open the payment again: once the provider has forgotten the idempotency key, the call would create a second payment.
         current = payments.fetch_payment(payment)
         return CheckoutResult(purchase, is_new, current.client_secret, current.url)
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
@@ -213,7 +215,7 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
 
 
 def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult | None:
-    """Run `_resolve` on this instance's copy of the purchase. None if the purchase has changed or is refused, so it must be read first."""
+    """Run `_resolve` on this instance's copy of the purchase. If that fails, returns None, and the caller must read the purchase first."""
     if purchase.state != "paying" or purchase.payment is None or not purchase.is_active(now):
         return None
     with suppress(store.Conflict, ApiError):
@@ -222,7 +224,7 @@ def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: 
 
 
 def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a free or simulated payment. Raises Conflict, and what `local_outcome` raises before anything is written."""
+    """Confirm a free or simulated payment. Raises Conflict and, before anything is written, what `local_outcome` raises."""
     outcome = payments.local_outcome(payment, simulate)
     assert outcome is not None  # None only for an external provider
     if outcome.status == "captured":
@@ -245,14 +247,14 @@ def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedO
 
 
 def _confirm_order(purchase: Purchase, now: int) -> SettlementResult:
-    """Return the tickets of an order. On the buyer's first confirm they are new, even if a webhook or the sweep completed the order."""
+    """Return the tickets of an order. The buyer's first confirm counts as new, even if a webhook or the sweep completed the order."""
     is_repeated = purchase.confirmed_at is not None
     confirmed = purchase if is_repeated else store.save(purchase, replace(purchase, confirmed_at=now))
     return SettlementResult(confirmed, queries.load_tickets(confirmed), repeated=is_repeated)
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """Return the purchase if it still holds its tickets. Otherwise end it, or settle it if its money has come in, and raise the refusal."""
+    """Return the purchase if it still holds its tickets. Otherwise, end or settle the purchase and raise the refusal."""
     if purchase.is_active(now):
         return purchase
     raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))
@@ -265,14 +267,14 @@ def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult
     return SettlementResult(result.purchase, [], repeated=False)
 
 
-# Promo code of a purchase: whether the purchase may use it, the discount, and the hold of a use in the code's stock.
+# The promo code of a purchase: check that the purchase may use the code, apply its discount, and hold one use in the code's stock.
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     """Return the promo code with this text if a `held` purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
-    purchase of an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
+    purchase for an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
     """
     promo_code = promotions.find_typed_code(purchase.event_id, text)
     if promo_code is None:
@@ -300,8 +302,8 @@ def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
 def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:
     """Hold a use of the promo code for the purchase. If no use is left, recover expired holds and try again.
 
-    Raises PromoCodeUsedUp; PromoCodeBusy if too many checkouts use the code at the same time; and Conflict if an earlier execution of
-    this checkout died while it held a use.
+    Raises PromoCodeUsedUp. Raises PromoCodeBusy if too many checkouts use the code at the same time, and Conflict if an earlier execution
+    of this checkout died while it held a use.
     """
     request = HoldRequest(promo_code.stock_id, promo_code.shards, 1, purchase.id, expires_at, now)
     try:

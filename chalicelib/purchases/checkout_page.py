@@ -1,4 +1,4 @@
-"""The page that takes the payment: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
+"""The page that takes the payment: our own page with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
 
 import re
 from collections import Counter
@@ -15,8 +15,8 @@ from chalicelib.purchases.errors import ReturnAddressRefused
 from chalicelib.purchases.model import CheckoutDetails, LineItem, Purchase
 
 MAX_URL_LENGTH = 2048
-# We close a hosted page when the hold ends. If that fails, the page closes by itself about half an hour later: the provider refuses a page
-# that would be open for less than MIN_PAGE_SECONDS, and a page may be opened until the hold ends.
+# We close a hosted page when the hold ends. If that fails, the page closes by itself about half an hour later. It cannot close earlier,
+# because the provider refuses a page that would be open for less than MIN_PAGE_SECONDS, and a page may be opened until the hold ends.
 MIN_PAGE_SECONDS = 30 * 60
 MAX_PAGE_SECONDS = 24 * 3600
 CLOCK_SKEW_SECONDS = 60
@@ -26,16 +26,21 @@ _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
 class SentDetails(Struct, frozen=True):
-    """Unchecked answers that a buyer sent with a checkout: `responses` for the whole purchase, `by_ticket` for each ticket, by question."""
+    """Unchecked answers that a buyer sent with a checkout, by question.
+
+    `responses` are the answers for the whole purchase. `by_ticket` has the answers for each ticket.
+    """
 
     responses: dict[str, Any] = {}
     by_ticket: list[dict[str, Any]] = []
 
 
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
-    """How the buyer wants to pay. Null means the default provider, the page that the tiers' prices are set up for, or no promo code.
+    """How the buyer wants to pay, and the details that the buyer sent.
 
-    `language` is the language of emails about the order."""
+    A null `provider` means the default provider, a null `page` means the page that the tiers' prices are set up for, and a null
+    `promo_code` means no promo code. `language` is the language of emails about the order.
+    """
 
     provider: ProviderName | None = None
     page: Literal["own", "hosted", "either"] | None = None
@@ -48,10 +53,10 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
 
 
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:
-    """Return the payment, with return addresses if the hosted page takes it. Raises ReturnAddressRefused.
+    """Return the payment, with return addresses if the hosted page takes the payment. Raises ReturnAddressRefused.
 
-    With `own`, our own page takes the payment; with `either`, our own page does if the shop has one. Otherwise the hosted page takes the
-    payment if the buyer asks for `hosted` or sends a `success_url`, or if all tiers have prices at the provider and the setting
+    With `own`, our own page takes the payment. With `either`, our own page takes it if the shop has one. Otherwise, the hosted page takes
+    the payment if the buyer chooses `hosted` or sends a `success_url`, or if all tiers have prices at the provider and the setting
     `checkout_origins` gives an address to return to. A provider that our page does not support always uses its hosted page.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
@@ -79,7 +84,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
 
 
 def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
-    """Return what the hosted page shows; None if our own page takes the payment."""
+    """Return what the hosted page shows. Returns None if our own page takes the payment."""
     if payment.success_url is None:
         return None
     items = [item for line in purchase.lines for item in _page_items(line)]
@@ -95,12 +100,15 @@ def _page_items(line: LineItem) -> list[CheckoutPageItem]:
 
 
 def _expires_at(purchase: Purchase) -> int | None:
-    """Return when the hosted page closes by itself (epoch seconds), the same for repeated calls; None for the provider's default, a day."""
+    """Return when the hosted page closes by itself, in epoch seconds. Repeated calls return the same time.
+
+    Returns None if the page closes at the provider's default time, after a day.
+    """
     closes_at = purchase.expires_at + MIN_PAGE_SECONDS + CLOCK_SKEW_SECONDS
     return closes_at if closes_at <= (purchase.checkout_at or 0) + MAX_PAGE_SECONDS - CLOCK_SKEW_SECONDS else None
 
 
 def _is_allowed(url: str, origins: list[str]) -> bool:
-    """Return whether the URL begins with one of the origins, letter for letter, and its host ends where the origin ends."""
+    """Return whether the URL begins with one of the origins, letter for letter, and the URL's host ends where the origin ends."""
     is_within = any(url == origin or url.startswith((f"{origin}/", f"{origin}?", f"{origin}#")) for origin in origins)
     return is_within and _SAFE_URL.fullmatch(url) is not None

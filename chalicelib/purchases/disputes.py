@@ -65,7 +65,7 @@ def _save_dispute(
     if status == "won":
         after, retry_items = refunds_at_provider.plan_retry(purchase, _refunds_refused_by(purchase, dispute), now)
         items += retry_items
-    # A dispute about a second payment, which is refunded, has nothing to do with the tickets.
+    # A second payment is always refunded, so a dispute about it does not affect the tickets.
     is_own = purchase.is_own_payment(dispute.payment_intent_id)
     match transitions.action_for(purchase.state, _TRIGGER[status]) if is_own else "record":
         case "freeze":
@@ -85,8 +85,8 @@ def _save_dispute(
 def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
     """Void the tickets of a lost dispute that do not fit into the transaction that ends the dispute, starting with the last ticket.
 
-    The dispute stays open in our records until that transaction. So after a crash, the next event about the dispute, or the
-    reconciliation, continues here.
+    The dispute stays open in our records until that transaction. After a crash, the next event about the dispute or the reconciliation
+    therefore continues here.
     """
     dispute = purchase.find_dispute(provider_dispute.id)
     if dispute is None:
@@ -104,7 +104,10 @@ def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int)
 
 
 def _portion_to_void_ahead(purchase: Purchase, dispute: Dispute) -> list[int]:
-    """Return the tickets that the next transaction must void; empty if the transaction that ends the dispute has room for the rest."""
+    """Return the numbers of the tickets that the next transaction must void.
+
+    The list is empty if the transaction that ends the dispute has room for the remaining tickets.
+    """
     if not purchase.is_own_payment(dispute.payment_intent_id) or not purchase.is_order:
         return []
     lost = _tickets_to_void(purchase, dispute)
@@ -133,7 +136,7 @@ def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynam
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
-    """Transaction items that make frozen tickets valid again; none while another dispute keeps them frozen."""
+    """Return transaction items that make frozen tickets valid again. Returns no items while another dispute keeps the tickets frozen."""
     others_open = any(
         other.status == "open" and other.id != dispute.id and purchase.is_own_payment(other.payment_intent_id)
         for other in purchase.disputes
@@ -142,7 +145,7 @@ def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> li
 
 
 def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) -> dynamo.TransactItem:
-    """Transaction item that opens the dispute's case, or closes it when the dispute is decided."""
+    """Return a transaction item that opens the dispute's case, or closes the case once the dispute is decided."""
     if dispute.status != "open":
         return money_cases.close_case_item(purchase.id, "dispute", dispute.id)
     details = {
@@ -162,9 +165,10 @@ def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
 
 
 def _tickets_to_void(purchase: Purchase, dispute: Dispute) -> list[int]:
-    """Return the fewest tickets, counted from the last one, that cost at least the disputed amount; all tickets if they cost less.
+    """Return the fewest tickets, counted from the last one, that cost at least the disputed amount.
 
-    Tickets that the dispute has already voided count towards the amount, but are not returned.
+    If all tickets together cost less, returns all of them. Tickets that the dispute has already voided count towards the amount, but are
+    not returned.
     """
     numbers = sorted([*purchase.kept_tickets, *dispute.voided])
     cents, lost = 0, []

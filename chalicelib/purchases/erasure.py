@@ -1,4 +1,4 @@
-"""Erasure of personal details from purchases and tickets. User ids, and what was bought and paid, are kept for the books."""
+"""Erasure of personal details from purchases and tickets. User ids, purchases and payments are kept for the books."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,22 +15,22 @@ from chalicelib.tickets.model import Ticket
 
 
 class PersonalDetails(Struct, frozen=True):
-    """Where a person's details are: their purchases, and the tickets that they own."""
+    """The records with a user's personal details: the user's purchases, and the tickets that the user owns."""
 
     purchases: list[Purchase]
     tickets: list[Ticket]
 
 
 def find_personal_details(user_id: str) -> PersonalDetails:
-    """Find the user's purchases and tickets, in three round trips however many there are."""
+    """Find the user's purchases and tickets. Takes three round trips, and more for users with more than 100 purchases or tickets."""
     purchases, owned = parallel.both(lambda: store.load_many(sorted(list_all_purchase_ids(user_id))), lambda: list_all_tickets(user_id))
     return PersonalDetails([purchase for purchase in purchases.values() if purchase is not None], owned)
 
 
 def erase_personal_details(details: PersonalDetails) -> None:
-    """Erase what the user sent with checkouts, and all names on their tickets, including names of guests. Safe to repeat.
+    """Erase what the user sent with checkouts, and all names on their tickets, including guests' names. Safe to repeat.
 
-    The purchases are marked as erased, so that everything that reads the stream of changes forgets the buyer too.
+    The purchases are marked as erased, so that every reader of the change stream also deletes what it stored about the buyer.
     """
     emptied: list[Callable[[], None]] = [partial(store.erase_details, purchase.id) for purchase in details.purchases]
     noted: list[Callable[[], None]] = [partial(_note_erasure, purchase) for purchase in details.purchases]

@@ -80,7 +80,7 @@ class PurchaseLimitExceeded(ApiError):
 
     @classmethod
     def for_buyer(cls, limit: int, requested: int, buyer: BuyerRecord | None) -> Self:
-        """Return the refusal with the numbers of tickets that the buyer has bought and holds; both are 0 without a record."""
+        """Return the refusal with the numbers of tickets that the buyer has bought and holds. Without a record, both numbers are 0."""
         bought, held = (buyer.bought, buyer.active_quantity) if buyer is not None else (0, 0)
         return cls(limit=limit, already_purchased=bought, active_holds=held, requested=requested)
 

@@ -1,8 +1,8 @@
 """Cancellation of an event: its sale stops at once, then the sweep ends its reservations and refunds its orders in batches.
 
-A pass visits all purchases of the event that the ledger knows, in order of their ids. If tickets were still on hold when the pass began,
+A pass visits all purchases of the event that have ledger entries, in order of their ids. If tickets were still on hold when the pass began,
 some of them may have been paid for since, so another pass follows. The stock is closed, so once nothing is on hold there can be no new
-orders, and the pass that begins then is the last one. Free orders are not in the ledger and keep their tickets, which no door accepts.
+orders, and the pass that begins then is the last one. Free orders have no ledger entries and keep their tickets, but no door accepts them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,8 +33,8 @@ _ACTIVE, _FINISHED = "active", "finished"
 class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancelled event. Times are epoch seconds.
 
-    `position`: the last purchase that this pass over the event's orders has finished; null at the start of a pass. `began_without_holds`:
-    nothing was on hold when the pass began, so the pass sees every order that there will ever be.
+    `position` is the last purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds` means that
+    nothing was on hold when the pass began, so the pass visits every order that there will ever be.
     """
 
     event_id: str
@@ -81,13 +81,13 @@ def begin_cancellation(cancellation: Cancellation) -> None:
 
 
 def find_cancellation(event_id: str) -> Cancellation | None:
-    """Load the cancellation of an event, finished or not, strongly consistent; None if there is none."""
+    """Load the cancellation of an event, finished or not, with strongly consistent reads. Returns None for an event without one."""
     row = CancellationRow.find(_ACTIVE, event_id) or CancellationRow.find(_FINISHED, event_id)
     return _cancellation(row) if row is not None else None
 
 
 def list_active_cancellations(limit: int) -> Iterator[Cancellation]:
-    """List cancellations that are not finished, at most `limit`, strongly consistent."""
+    """List at most `limit` unfinished cancellations, with a strongly consistent read."""
     return map(_cancellation, CancellationRow.query(_ACTIVE, limit=limit, consistent_read=True))
 
 
@@ -131,13 +131,13 @@ def _cancellation(row: CancellationRow) -> Cancellation:
 
 
 MAX_EVENTS = 10  # handled in one run
-BATCH = 25  # orders, after which the position is saved
+BATCH = 25  # purchases; the position is saved after each batch
 MAX_BATCHES = 8  # for one event in one run
-SECONDS_RESERVED = 8  # no batch begins when less time of the run is left
-HEARD_SECONDS = 60  # after this time every instance has read that the event is cancelled
+SECONDS_RESERVED = 8  # no batch begins when the run has less time left
+HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 
-REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded once however often it is visited
+REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
 
 
 def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
@@ -186,7 +186,7 @@ def _process(event: Event, cancellation: Cancellation, now: int) -> int:
 
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
-    """End the event's reservations, and note whether anything is still on hold: tickets being paid for, or not yet counted as sold."""
+    """End the event's reservations, and note whether any tickets are still on hold, for example because their payment is in progress."""
     by_stock = read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
     shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
@@ -195,7 +195,7 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
         if purchase is not None and purchase.state in ACTIVE_STATES:
             result = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
             ended += result == "ended"
-    # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells it.
+    # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells from it.
     is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
     return replace(cancellation, began_without_holds=is_quiet, reservations=cancellation.reservations + ended)
@@ -216,7 +216,7 @@ def _end_pass(cancellation: Cancellation, now: int) -> None:
 
 
 def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
-    """Yield the ids, in order and after `after`, of the event's purchases that have ledger entries."""
+    """Yield the ids of the event's purchases that have ledger entries, in order, beginning after the id `after`."""
     last = after
     for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
         if entry.purchase_id != last:

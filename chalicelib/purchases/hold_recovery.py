@@ -25,21 +25,22 @@ from chalicelib.purchases.holds import extend_holds
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
-# When to check again on a checkout whose bank has yet to decide, which can take days. The check only matters if the event with the bank's
-# answer was lost. Until then the holds in the shards are extended, but not the purchase's `expires_at`, so the buyer or the provider's
-# event can end the purchase at once.
+# The time until the next check of a checkout whose bank has yet to decide, which can take days. The check only matters if the event with
+# the bank's answer was lost. Until the check, the holds in the shards are extended, but the purchase's `expires_at` is not, so the buyer or
+# the provider's event can end the purchase at once.
 BANK_CHECK_SECONDS = 3 * 3600
 
-MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before each attempt but the first
+MAX_HOLD_ATTEMPTS = 3  # for a buyer, with a recovery before every attempt except the first
 MAX_PURCHASES_READ = 100  # in one round trip
 SECONDS_FOR_PURCHASE = 2  # one purchase takes three or four calls to the store; with less time left, recovery stops
 MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
 class RecoveryReport(Struct):
-    """What a run did, counted in holds, except for `expired` (purchases that ended) and `orphans` (tombstones that were written).
+    """The work of a run, counted in holds. Only `expired` counts purchases that ended, and `orphans` counts tombstones that were written.
 
-    `undecided`: the purchase cannot end yet, or an error kept it from ending. `remaining`: the run ended before these holds were processed.
+    `undecided` counts holds whose purchase cannot end yet or failed to end because of an error. `remaining` counts holds that the run did
+    not process.
     """
 
     released: int = 0
@@ -59,9 +60,9 @@ class LapsedCheckout(Struct, frozen=True):
 
 
 class _ExpiredHolds(Struct, frozen=True):
-    """Expired holds that name the same purchase, and that purchase as it was read; None if it was never written.
+    """Expired holds of one purchase, and the purchase as it was read.
 
-    `has_tombstone`: a tombstone keeps the purchase from ever being written.
+    `purchase` is None if the purchase was never written. `has_tombstone` means that a tombstone prevents it from ever being written.
     """
 
     purchase_id: str
@@ -77,8 +78,8 @@ class _ExpiredHolds(Struct, frozen=True):
 def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> list[LapsedCheckout]:
     """Release, convert or extend these expired holds, in order, as their purchases decide. Concurrent runs do no harm.
 
-    Returns the checkouts for which the payment provider must be asked. Counts as remaining all holds that there is no time for, and all
-    holds after MAX_STORE_ERRORS in a row. Raises the store's errors if the purchases cannot be read.
+    Returns the checkouts whose payment must first be cancelled at the provider. Holds that there is no time for, and all holds after
+    MAX_STORE_ERRORS errors in a row, count as remaining. Raises the store's errors if the purchases cannot be read.
     """
     by_purchase = _group_by_purchase(holds)
     lapsed: list[LapsedCheckout] = []
@@ -95,7 +96,7 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
                 try:
                     _recover(expired, now, report)
                     store_errors = 0
-                except dynamo.STORE_ERRORS:  # may affect only one shard or item
+                except dynamo.STORE_ERRORS:  # the error may affect only one shard or item
                     store_errors += 1
                     log.exception("recovery.not_dealt_with", purchase_id=purchase_id)
                     report.undecided += len(expired.holds)
@@ -103,7 +104,7 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
 
 
 def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryReport) -> Iterator[ProviderTask]:
-    """Return a task for each lapsed checkout: cancel its payment, then end it, or settle it if its money has come in.
+    """Return a task for each lapsed checkout: cancel the payment, then end the purchase, or settle the payment if its money has come in.
 
     Tasks that are never taken from the iterator count as remaining.
     """
@@ -114,8 +115,8 @@ def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryRep
 def hold_for_buyer(request: HoldRequest, user_id: str, purchase: Purchase | None = None) -> list[Hold]:
     """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises what `hold_tickets` raises.
 
-    `purchase` is the purchase of the request if it is written already. If an earlier execution of the request died and left holds that
-    the purchase does not list, releases them and raises Conflict.
+    `purchase` is the purchase of the request, if it has already been written. If an earlier execution of the request died and left holds
+    that the purchase does not list, this function releases those holds and raises Conflict.
     """
     for attempt in range(1, MAX_HOLD_ATTEMPTS + 1):
         try:
@@ -133,10 +134,10 @@ def hold_for_buyer(request: HoldRequest, user_id: str, purchase: Purchase | None
 
 
 def expire_purchase(purchase: Purchase, now: int) -> Purchase:
-    """End an expired purchase and release its holds. Returns the purchase; an active or ended purchase is unchanged.
+    """End an expired purchase and release its holds. Returns the purchase, unchanged if it is active or has already ended.
 
-    A purchase whose money has come in is settled instead. Raises Conflict, or ProviderUnavailable or PaymentNotCompleted if the purchase
-    cannot end yet because it may still be paid.
+    A purchase whose money has come in is settled instead. Raises Conflict. Raises ProviderUnavailable or PaymentNotCompleted if the
+    purchase cannot end yet because it may still be paid.
     """
     if purchase.is_active(now) or transitions.action_for(purchase.state, "hold_expired") == "ignore":
         return purchase
@@ -148,11 +149,11 @@ def expire_purchase(purchase: Purchase, now: int) -> Purchase:
 def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool:
     """Recover as many expired holds as a refused buyer needs. Returns whether to try again.
 
-    The provider is not asked about the payments of other buyers: the sweep handles their checkouts, and the refusal says that tickets may
-    come back. The provider is asked about the buyer's own checkout, in two calls at most (and one more if its money must be refunded).
+    The payments of other buyers are not cancelled here: the sweep handles their checkouts, and the refusal says that tickets may come back.
+    The buyer's own checkout takes at most two calls to the provider, and one more if its money must be refunded.
     """
     by_purchase = _group_by_purchase(refusal.expired_holds)
-    # A sample, so that many refused buyers do not all end the same purchases.
+    # Take a sample, so that many refused buyers do not all end the same purchases.
     purchase_ids = random.sample(list(by_purchase), min(len(by_purchase), MAX_PURCHASES_READ))
     purchases = store.load_many(purchase_ids)
     expired = [_expired_holds(purchase_id, by_purchase[purchase_id], purchases) for purchase_id in purchase_ids]
@@ -166,10 +167,10 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
             _recover(holds, now, report)
             missing -= holds.quantity
             is_worth_trying = True
-    if missing > 0 and own_checkouts:  # a buyer has one at a time
+    if missing > 0 and own_checkouts:  # a buyer has only one active checkout at a time
         _recover(own_checkouts[0], now, report)
         is_worth_trying = is_worth_trying or report.undecided == 0
-    may_return = sum(holds.quantity for holds in checkouts if holds not in own_checkouts)  # once the sweep ends the checkouts of others
+    may_return = sum(holds.quantity for holds in checkouts if holds not in own_checkouts)  # once the sweep ends other buyers' checkouts
     if not is_worth_trying and may_return and refusal.details["available"] < refusal.details["requested"]:
         refusal.message = (
             "Not enough tickets are available right now. Some may become available within two minutes, "
@@ -182,7 +183,7 @@ def _recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> boo
 def _release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
     """Release holds that an earlier execution of a request left behind and that its `held` purchase does not list.
 
-    First writes a new version of the purchase, so that an execution that still runs cannot save these holds. Raises Conflict if the
+    First writes a new version of the purchase, so that an execution that is still running cannot save these holds. Raises Conflict if the
     purchase has changed.
     """
     store.save(purchase, purchase)
@@ -197,7 +198,7 @@ def _group_by_purchase(holds: Iterable[Hold]) -> dict[str, list[Hold]]:
 
 
 def _expired_holds(purchase_id: str, holds: list[Hold], purchases: dict[str, Purchase | None]) -> _ExpiredHolds:
-    """Combine holds with their purchase, given what `store.load_many` returned: None for a tombstone, no key if nothing was written."""
+    """Combine holds with their purchase. `purchases` comes from `store.load_many`: None is a tombstone; unwritten purchases have no key."""
     purchase = purchases.get(purchase_id)
     return _ExpiredHolds(purchase_id, holds, purchase, has_tombstone=purchase is None and purchase_id in purchases)
 
@@ -211,7 +212,10 @@ def _chunks(purchase_ids: list[str]) -> Iterator[list[str]]:
 
 
 def _needs_provider(purchase: Purchase | None, holds: list[Hold], now: int) -> bool:
-    """Whether the payment provider must be asked before these expired holds can be released. `purchase`: None if it was never written."""
+    """Whether a payment must be cancelled at the provider before these expired holds can be released.
+
+    `purchase` is None if the purchase was never written.
+    """
     if purchase is None:
         return False
     is_lapsed = purchase.state == "paying" and not purchase.is_active(now)
@@ -220,7 +224,7 @@ def _needs_provider(purchase: Purchase | None, holds: list[Hold], now: int) -> b
 
 
 def _keeps_tickets(purchase: Purchase | None, holds: list[Hold], now: int) -> bool:
-    """Whether recovering these holds releases nothing: their purchase is an order or active, and owns all of them."""
+    """Whether recovering these holds releases nothing: their purchase is an order or is active, and owns all of these holds."""
     return purchase is not None and (purchase.is_order or purchase.is_active(now)) and all(hold in purchase.holds for hold in holds)
 
 
@@ -242,9 +246,9 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
 
 
 def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
-    """Recover the expired holds of one purchase and count them in `report`, which keeps what was done before an error.
+    """Recover the expired holds of one purchase and count them in `report`. What was done before an error is also counted.
 
-    Errors other than the store's are logged: they must not keep the tickets of other purchases out of the sale.
+    Only FATAL_ERRORS are raised. Other errors are logged, because they must not keep the tickets of other purchases off sale.
     """
     try:
         for _ in range(store.MAX_ATTEMPTS):
@@ -264,7 +268,7 @@ def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
 
 
 def _recover_orphans(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
-    """Release holds without a purchase. Their request died or is slow, so a tombstone first keeps it from writing the purchase."""
+    """Release holds without a purchase. First write a tombstone, because the request may only be slow and must not write the purchase."""
     if not expired.has_tombstone:
         store.put_tombstone(expired.purchase_id, now)
         report.orphans += 1
@@ -276,7 +280,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
     strays = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
         case _ if purchase.was_order:
-            # This includes a fully refunded order: the hold is then the use of its promo code, which stays used.
+            # This includes fully refunded orders: their hold is then the use of their promo code, and the code stays used.
             report.converted += inventory.convert_holds(owned)
         case "held" | "paying" if owned and not purchase.is_active(now):
             _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
@@ -284,10 +288,10 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
             # A checkout extended the purchase and crashed before it extended the hold in the shard.
             report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
             if strays and purchase.state == "held":
-                # Fence: a checkout that read the old version may be about to list this very use of a promo code.
+                # Fence: raise the version, because a checkout that read the old version may be about to list this use of a promo code.
                 store.save(purchase, purchase)
         case _:
-            # Fence: with the version raised first, a settlement that read the old version cannot make an order with these holds.
+            # Fence: raise the version first, so that a settlement that read the old version cannot make an order with these holds.
             store.save(purchase, purchase)
             report.released += inventory.release_holds(owned)
     # Strays belong to a request that crashed or that lost to another execution of itself: no purchase will ever own them.

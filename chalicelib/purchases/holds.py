@@ -17,7 +17,8 @@ from chalicelib.inventory.model import Hold
 from chalicelib.inventory.store import extend_hold
 from chalicelib.purchases.model import Purchase
 
-# A purchase takes its tickets from the stocks of its tiers and, if the event has a capacity of its own, as many from the event's pool.
+# A purchase takes its tickets from the stocks of its tiers. If the event has a capacity of its own, the purchase also takes the same number
+# from the event's pool.
 
 
 def hold_requests(
@@ -30,7 +31,7 @@ def hold_requests(
     group: StockGroup | None = None,
     takes_kept: bool = False,
 ) -> list[HoldRequest]:
-    """Return a request for each stock that the purchase takes tickets from, in the order in which to hold them. `tiers` are by id.
+    """Return a request for each stock that the purchase takes tickets from, in the order in which to hold them. `tiers` maps ids to tiers.
 
     All purchases use the same order. Otherwise two buyers of the last tickets of two tiers could each hold one and be refused the other.
     The pool comes last, so that its tickets are held only for buyers who already hold the tickets of their tiers.
@@ -47,15 +48,15 @@ def hold_requests(
 
 
 def with_holds(purchase: Purchase, event: Event, tiers: Mapping[str, Tier], held: Mapping[str, list[Hold]]) -> Purchase:
-    """Return the purchase with the holds of its tickets; `held` has them by stock id."""
+    """Return the purchase with the holds of its tickets. `held` maps stock ids to holds."""
     lines = [replace(line, holds=held[tiers[line.tier_id].stock_id]) for line in purchase.lines]
     return replace(purchase, lines=lines, pool_holds=held[event.pool_id] if event.pool_id is not None else [])
 
 
 # Conversion, release or extension of the holds after the purchase is saved.
 #
-# The saved purchase has decided, so the reply to the buyer no longer depends on the shards. A failed update is logged and counted, and
-# hold recovery repeats it when the hold expires.
+# The outcome is already saved in the purchase, so the reply to the buyer no longer depends on the shards. A failed update is logged and
+# counted, and hold recovery repeats the update when the hold expires.
 
 
 def convert_holds(purchase: Purchase) -> int:

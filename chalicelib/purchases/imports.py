@@ -53,7 +53,7 @@ class CodeUnusable(ValueError):
 
 
 def import_code(text: str) -> str:
-    """Return another system's code in the form that tickets store and scans are compared with. Raises CodeUnusable."""
+    """Return another system's code in the form in which tickets store it and scans are compared with it. Raises CodeUnusable."""
     code = text.strip()
     if not MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH:
         raise CodeUnusable(f"has {len(code)} characters; a code has {MIN_CODE_LENGTH} to {MAX_CODE_LENGTH}")
@@ -64,14 +64,14 @@ def import_code(text: str) -> str:
     return read_code(code)
 
 
-# Tickets per transaction. Each ticket needs three items, and at most one more for a shard of its tier and one for a shard of the pool. The
+# Tickets per transaction. Each ticket needs three items, plus at most one for a shard of its tier and one for a shard of the pool. The
 # transaction also has one audit entry.
 BATCH = 19
 MAX_ATTEMPTS = 5
 
 
 class EventStock:
-    """The unsold stock of an event, by tier and, if the event has a capacity of its own, in its pool."""
+    """The unsold stock of an event: the stock of each tier and, if the event has a capacity of its own, its pool."""
 
     def __init__(self, event: Event, tiers: Mapping[str, Tier]) -> None:
         is_pooled = event.pool_id is not None
@@ -79,13 +79,13 @@ class EventStock:
         self.pool = DirectSale(event.pool_id, event.pool_shards) if event.pool_id is not None else None
 
     def reload(self) -> None:
-        """Read the stock again, because somebody else has sold some of it."""
+        """Read the stock again after somebody else has sold some of it."""
         for sale in (*self.by_tier.values(), *([self.pool] if self.pool else [])):
             sale.reload()
 
 
 def find_known(batch: Sequence[SoldTicket]) -> dict[str, Ticket]:
-    """Return the already imported tickets of a batch by code, in any event and state; strongly consistent. One round trip per 100."""
+    """Return the tickets of a batch that were already imported, by code, in any event and state. Takes one strongly consistent read."""
     ids = {ticket_id(sold.order_id, 1): sold.code for sold in batch}
     return {ids[ticket.id]: ticket for ticket in load_tickets(ids)}
 

@@ -12,6 +12,6 @@ bp = Blueprint(__name__)
 
 @scheduled_job(bp, "sweep", minutes=1, description="Releases expired holds and finishes what a crash interrupted.")
 def sweep() -> dict[str, Any]:
-    from chalicelib.purchases.sweep import run_sweep  # imported here because every function loads this module, but only one sweeps
+    from chalicelib.purchases.sweep import run_sweep  # imported here because every function loads this module, but only one runs the sweep
 
     return run_sweep(clock.now())

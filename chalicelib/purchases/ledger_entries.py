@@ -1,4 +1,4 @@
-"""Ledger entries about a purchase. Most are transaction items, to be written together with the change that they record."""
+"""Ledger entries about a purchase. Most are transaction items, which are written together with the change that they record."""
 
 from typing import TypedDict
 
@@ -15,7 +15,7 @@ class _PurchaseKey(TypedDict):
 
 
 def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
-    """Return the entry of a payment that was opened at its provider; no money has moved."""
+    """Return the entry for a payment that was opened at its provider. No money has moved yet."""
     return ledger.entry_item(
         **_purchase_key(purchase),
         kind="opened",
@@ -28,7 +28,7 @@ def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
-    """Return the entry of the purchase's own payment, captured or declined; none for a free order."""
+    """Return the entry for the purchase's own payment, captured or declined. A free order has no entry."""
     if payment.provider == "free":
         return []
     item = ledger.entry_item(
@@ -44,7 +44,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
 
 
 def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
-    """Return the entry of money that came in but gets no tickets and is refunded; `reason` says why."""
+    """Return the entry for money that came in but gets no tickets and is refunded. `reason` says why."""
     assert provider_payment.payment_intent_id is not None  # money came in
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -59,7 +59,7 @@ def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Return the entry of a simulated payment's refund, which succeeds at once."""
+    """Return the entry for the refund of a simulated payment, which succeeds at once."""
     assert purchase.payment is not None  # an order was paid
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -73,7 +73,7 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
 
 
 def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
-    """Return the entry of a refund that was made in the provider's dashboard."""
+    """Return the entry for a refund that was made in the provider's dashboard."""
     assert provider_refund.id is not None  # it was read from the provider
     return ledger.entry_item(
         **_purchase_key(purchase),
@@ -90,7 +90,10 @@ def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, no
 def refund_status_items(
     purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
 ) -> list[dynamo.TransactItem]:
-    """Return the entry of a refund's new status if it moves money: out when the provider accepts the refund, back if it fails later."""
+    """Return the entry for a refund's new status if money moves.
+
+    The money leaves when the provider accepts the refund, and comes back if the refund fails later.
+    """
     left = before.status == "due" and after.status in ("pending", "succeeded")
     came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
     if not (left or came_back):
@@ -110,7 +113,7 @@ def refund_status_items(
 
 
 def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
-    """Return the entries of a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
+    """Return the entries for a dispute's new status: the money leaves when the dispute opens and comes back when it is won.
 
     A dispute that is new to us but already won gets both entries.
     """
@@ -138,7 +141,7 @@ def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_n
 
 
 def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
-    """Record a declined attempt to pay, once. The entry is written by itself, because nothing else changes."""
+    """Record a declined attempt to pay, once. The entry is written without a transaction, because nothing else changes."""
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(

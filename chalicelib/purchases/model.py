@@ -27,7 +27,10 @@ ANY_USES = 1_000_000  # more than a buyer's record can have
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one tier, at the price when they were held. `discounts`: cents off each ticket with a promo code; empty without one."""
+    """Tickets of one tier, at the price when they were held.
+
+    `discounts` has the cents that a promo code takes off each ticket. The list is empty if the purchase has no promo code.
+    """
 
     tier_id: str
     tier_name: str
@@ -40,7 +43,7 @@ class LineItem(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def for_tier(cls, tier: Tier, quantity: int) -> Self:
-        """Return a line at the tier's price now, without holds."""
+        """Return a line at the tier's current price, without holds."""
         return cls(tier.id, tier.name, quantity, tier.price_cents, tier.admits, [], tier.stripe_price_id)
 
     @property
@@ -74,12 +77,12 @@ class ReservationRequest(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """A refund of the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
+    """A refund of the payment `payment_intent_id`, which is null for a free or simulated payment. `at` is in epoch seconds.
 
     A refund is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
     tickets that the refund took back; `fee_cents` is the part of their price that we kept. An external refund was made in the provider's
-    dashboard. `provider` is the payment's provider. Refunds that earlier versions wrote have no `provider`; the external provider was
-    always Stripe then.
+    dashboard. `provider` is the payment's provider. Earlier versions stored refunds without `provider`, because Stripe was then the only
+    external provider.
     """
 
     id: str
@@ -102,9 +105,10 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
-    """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost.
+    """A claim by the buyer's bank for the money of a payment. Times are epoch seconds.
 
-    `due_at`: the provider's deadline for evidence; null if the provider gives none. Times are epoch seconds.
+    `due_at` is the provider's deadline for evidence; it is null if the provider gives none. `voided` has the numbers of the tickets that
+    became void when the dispute was lost.
     """
 
     id: str
@@ -121,9 +125,9 @@ class Dispute(Struct, frozen=True, kw_only=True):
 class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
-    `pool_holds` are the holds in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. The
+    If the event has a capacity of its own, `pool_holds` are the holds in its pool, for all tickets in the order of their numbers. The
     checkout sets the `promo_code`, its discounts in the lines, and `promo_holds`, which hold one use of the code. Once the purchase is
-    paid, the code stays used.
+    paid, that use is never returned.
     """
 
     id: str
@@ -140,7 +144,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     checkout_key: KeyUse | None = None  # the key of the request that opened the checkout
     ended_at: int | None = None
     confirmed_at: int | None = None  # when a confirm first gave the buyer the tickets; a webhook may have issued them earlier
-    has_details: bool = False  # the buyer's answers and attendees are stored apart from the purchase
+    has_details: bool = False  # the buyer's answers and attendees are stored separately from the purchase
     pass_id: str | None = None  # the waiting room's pass that the buyer reserved with
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
@@ -148,7 +152,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
-    language: Language | None = None  # for emails about the purchase: the buyer's at the checkout, or when they joined the waitlist
+    language: Language | None = None  # of emails about the purchase; set at the checkout, or when the buyer joined the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
 
     @property
@@ -204,7 +208,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
     def is_own_payment(self, payment_intent_id: str) -> bool:
-        """Return whether this payment bought the tickets; false for a second payment, which is refunded."""
+        """Return whether this payment bought the tickets. A second payment did not, because it is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
@@ -220,11 +224,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
 
     def with_refunds(self, *refunds: Refund) -> "Purchase":
-        """Return the purchase with these refunds added; a refund with a known id replaces the earlier one."""
+        """Return the purchase with these refunds added. A refund with a known id replaces the earlier refund."""
         return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))
 
     def refunded_total(self, payment_intent_id: str | None, *, include_due: bool) -> int:
-        """Return the total in cents of one payment's refunds that the provider has accepted; `include_due` adds those not yet accepted."""
+        """Return the total in cents of one payment's refunds that the provider has accepted; `include_due` adds the due refunds."""
         states = ("due", "pending", "succeeded") if include_due else ("pending", "succeeded")
         return sum(
             refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
@@ -267,7 +271,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 class OptionAnswer(Struct, frozen=True, kw_only=True):
     """An answer to a custom option of a tier, with the option's label and choices as they were when the buyer answered.
 
-    `ticket` is the number of the ticket that the answer is about; null for the whole purchase.
+    `ticket` is the number of the ticket that the answer is about; it is null if the answer is about the whole purchase.
     """
 
     option_id: str
@@ -293,11 +297,12 @@ class CheckoutDetails(Struct, frozen=True):
 
 
 class BuyerRecord(Struct, frozen=True):
-    """A user's purchases of one event: the active one, if any, the number of tickets bought, and the orders.
+    """A user's purchases for one event: the active purchase, if any, the number of tickets bought, and the orders.
 
-    `past_orders`: orders whose tickets were all taken back. `received`: tickets that others gave to the user. `passes`: the waiting
-    room's passes that the user bought with. `promo_uses`: orders paid with a promo code, as `<code>#<order id>`, including refunded ones.
-    `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit (`foundation.gcra`), in milliseconds.
+    `past_orders` are orders whose tickets were all taken back. `received` are tickets that others gave to the user. `passes` are the
+    waiting room's passes that the user bought with. `promo_uses` are orders that were paid with a promo code, including refunded orders,
+    as `<code>#<order id>`. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
+    (`foundation.gcra`), in milliseconds.
     """
 
     user_id: str
@@ -319,9 +324,10 @@ class BuyerRecord(Struct, frozen=True):
 
 
 class LatePayment(Struct, frozen=True):
-    """What the buyer's record must allow when a late payment is saved: at most `limit` tickets of the event, and `promo_uses` uses so far.
+    """The conditions on the buyer's record when a late payment is saved.
 
-    `promo_uses` is ANY_USES without a promo code.
+    With the new tickets, the buyer must have at most `limit` tickets for the event. So far, the buyer must have at most `promo_uses` uses
+    of promo codes; this is ANY_USES if the purchase has no promo code.
     """
 
     limit: int

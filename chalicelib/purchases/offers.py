@@ -14,7 +14,7 @@ from chalicelib.purchases.store import Conflict
 
 __all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
 
-# How long tickets are held until the purchase is written. The holds are extended to the offer's end only after that, so holds that a crash
+# How long tickets are held until the purchase is written. Only then are the holds extended to the end of the offer, so holds that a crash
 # leaves behind expire within a minute.
 WRITE_SECONDS = 60
 
@@ -42,12 +42,12 @@ def create_offer(
     now: int,
     language: Language | None = None,
 ) -> Purchase:
-    """Hold tickets for a user on the waitlist, and write their purchase and `items_for(purchase id)` in one transaction.
+    """Hold tickets for a user on the waitlist, and write the purchase and `items_for(purchase id)` in one transaction.
 
     `language` is the language of emails about the offer.
 
-    Takes tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
-    PurchaseLimitExceeded; and Conflict if a condition of the items fails.
+    The offer may take tickets that are kept for the waitlist. Raises NotEnoughTickets, SalePaused, PoolMismatch, ActiveReservationExists
+    and PurchaseLimitExceeded. Raises Conflict if a condition of the items fails or the buyer's record has just changed.
     """
     offered = Purchase(
         id=ids.new_id(),
@@ -82,7 +82,7 @@ def create_offer(
 
 
 def return_tickets(purchase: Purchase) -> None:
-    """Release the holds that a crash left of an offer that ended unpaid. They would last as long as the offer, by default a day."""
+    """Release the holds that a crash left after an offer ended unpaid. Otherwise they would last as long as the offer, by default a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
 

@@ -1,4 +1,4 @@
-"""Orders in one call: reserve tickets, open their checkout and pay at once, by the same steps as the separate calls. Also cancel orders."""
+"""Orders in one call: reserve tickets, open their checkout and pay at once, in the same steps as the separate calls. Also cancel orders."""
 
 from contextlib import suppress
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from chalicelib.tickets.model import Ticket
 class OrderRequest(Struct, frozen=True, kw_only=True):
     """The tickets that a user wants, and how to pay for them.
 
-    `pays_at_once`: a free order is paid at once, and so is an order with a simulated payment whose outcome `simulate` is given.
+    With `pays_at_once`, a free order is paid at once, and so is an order with a simulated payment if `simulate` gives its outcome.
     """
 
     tickets: ReservationRequest
@@ -33,7 +33,7 @@ class OrderRequest(Struct, frozen=True, kw_only=True):
 
 
 class OrderResult(Struct, frozen=True, kw_only=True):
-    """An order, the details that its buyer sent, and its tickets if it is paid. External payments use `client_secret` or `url`."""
+    """An order, the details that its buyer sent, and its tickets if it is paid. An external payment has a `client_secret` or a `url`."""
 
     purchase: Purchase
     details: CheckoutDetails
@@ -55,7 +55,7 @@ def create_order(order: OrderRequest, purchase_id: str, attempt: Attempt) -> Ord
 
 
 def resume_order(order: OrderRequest, purchase_id: str) -> OrderResult | None:
-    """Continue the order that an earlier execution of the request began; None if that execution wrote no reservation.
+    """Continue the order that an earlier execution of the request began. Returns None if that execution wrote no reservation.
 
     Raises what `create_order` and `reservations.require_active` raise.
     """
@@ -76,13 +76,13 @@ def with_answers(order: OrderRequest) -> OrderRequest:
 
 
 def check_simulation(simulate: SimulatedOutcome | None) -> None:
-    """Refuse a simulated payment where payments are real, before anything is held. Raises SimulationRefused and PaymentsUnavailable."""
+    """Refuse a simulated payment if payments are real, before anything is held. Raises SimulationRefused and PaymentsUnavailable."""
     if simulate is not None:
         payments.local_outcome(payments.new_payment(1, "USD"), simulate)
 
 
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
-    """Cancel an unpaid order: first cancel its payment, then release its tickets. An order that ended unpaid is returned unchanged.
+    """Cancel an unpaid order: first cancel its payment, then release its tickets. An order that has ended unpaid is returned unchanged.
 
     Raises OrderAlreadyPaid, also if the money has just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
     bank is deciding about the payment.
@@ -113,6 +113,6 @@ def _open_checkout(order: OrderRequest, purchase_id: str) -> CheckoutResult:
         return checkout.open_checkout(request)
     except ApiError as refusal:
         if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            with suppress(ApiError):  # the buyer is to get this refusal; if releasing fails, the holds expire
+            with suppress(ApiError):  # the buyer must get this refusal; if the release fails, the holds expire
                 reservations.release(wanted.user_id, purchase_id, wanted.now)
         raise

@@ -32,7 +32,7 @@ bp = Blueprint(__name__)
 
 
 class OwnListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of a list."""
+    """The requested page of a list."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
     cursor: cursors.Cursor | None = None
@@ -43,7 +43,7 @@ class MyTicketsQuery(OwnListQuery, forbid_unknown_fields=True, frozen=True, kw_o
 
 
 class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the seats of an order."""
+    """The requested page of the seats of an order."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     cursor: cursors.Cursor | None = None
@@ -77,7 +77,7 @@ def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuer
 
 @route(bp, "GET", "/me/tickets", access="user")
 def list_my_tickets(request: RequestContext, query: MyTicketsQuery) -> Reply[TicketListView]:
-    """List the caller's tickets, newest order first; like `GET /tickets`, in another shape."""
+    """List the caller's tickets, newest order first. The same list as `GET /tickets`, in another format."""
     tickets, next_cursor = _list_tickets(request, query)
     return Reply(TicketListView(tickets=tickets, count=len(tickets)), headers=cursors.link_headers(query, next_cursor))
 
@@ -139,7 +139,7 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
 )
 def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
-    """Cancel the transfer of a ticket; its link stops working."""
+    """Cancel the transfer of a ticket. The link of the transfer stops working."""
     ticket = transfers.cancel(request.require_user().user_id, ticket_id, request.now)
     return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
@@ -154,7 +154,7 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
 )
 def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
-    """Accept a transferred ticket, with a new code; the old code stops working."""
+    """Accept a transferred ticket. The ticket gets a new code, and the old code stops working."""
     request.is_repeatable = True
     result = transfers.accept(request.require_user().user_id, token, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
@@ -164,7 +164,7 @@ def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
 
 
 class CancellationView(Struct, frozen=True, kw_only=True):
-    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are open cases."""
+    """The progress of a cancelled event's refunds. Disputed orders wait for the buyer's bank and are listed as open cases."""
 
     event_id: str
     status: Literal["refunding", "finished"]

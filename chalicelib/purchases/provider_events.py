@@ -1,6 +1,6 @@
 """Provider events: apply the provider's current payment, refund or dispute to its purchase, for webhooks and reconciliation.
 
-Also the processing of webhooks, and the table of processed events. Everything is safe to repeat, in any order.
+Also process webhooks, and keep the table of processed events. Everything is safe to repeat, in any order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from chalicelib.purchases import disputes, hold_recovery, ledger_entries, querie
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.refunds import record_external_refund
 
-# Table `provider-events`: the processed events of the provider, kept for as long as the provider may send them again.
+# Table `provider-events`: the provider's events that were processed. They are kept for as long as the provider may send them again.
 
 RETENTION_SECONDS = 30 * 86_400
 
@@ -41,12 +41,12 @@ class ProcessedEventRow(dynamo.Table):
 
 
 def is_processed(event_id: str) -> bool:
-    """Return whether an event was processed, strongly consistent."""
+    """Return whether an event was processed. The read is strongly consistent."""
     return ProcessedEventRow.find(event_id) is not None
 
 
 def select_processed(event_ids: Iterable[str]) -> set[str]:
-    """Return which of these events, at most 100, were processed, strongly consistent. One round trip."""
+    """Return which of these events, at most 100, were processed. Takes one strongly consistent round trip."""
     keys = [{"id": {"S": event_id}} for event_id in event_ids]
     items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
     return {ProcessedEventRow.from_raw_data(item).id for item in items}
@@ -61,7 +61,10 @@ _UNKNOWN_PURCHASE = "unknown_purchase"
 
 
 class EventResult(Struct, frozen=True):
-    """The result in one word, and the purchase afterwards; null if the purchase is not ours or does not exist. `changed`: it changed."""
+    """The result in one word, the purchase afterwards, and whether anything changed.
+
+    `purchase` is null if the purchase is not ours, does not exist or was not needed.
+    """
 
     result: str
     purchase: Purchase | None = None
@@ -80,14 +83,14 @@ def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResul
 
 
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Apply a payment of ours to its purchase. If the purchase does not exist (None), refund the money."""
+    """Apply one of our payments to its purchase. If the purchase does not exist (None), refund the money."""
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
 
 
 def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
-    """Apply a refund to its purchase: one that we created or an external one."""
+    """Apply a refund to its purchase, whether we created the refund or it is external."""
     purchase = _find_purchase(provider_refund)
     if purchase is None:
         return EventResult("not_ours")
@@ -158,7 +161,7 @@ def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute
 
 
 def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
-    """Return the purchase of a refund or dispute; None if the purchase does not exist or belongs to another stage or shop."""
+    """Return the purchase of a refund or dispute. Returns None if the purchase does not exist or belongs to another stage or shop."""
     if provider_object.purchase_id is None or not _is_ours(provider_object):
         return None
     return queries.load(provider_object.purchase_id)
@@ -167,8 +170,8 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchas
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
-    If the refund fails, a finding shows the payment to the admins. The ledger is written afterwards, from the provider's data. If the
-    process crashes in between, the repeated call writes the ledger.
+    If the refund fails, a finding shows the payment to the admins. If the refund succeeds, the ledger entries are written from the
+    provider's data. If the process crashes in between, the repeated call writes these entries.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -222,9 +225,9 @@ class SignatureRefused(ApiError):
 
 
 def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
-    """Process one event of an external provider, in any order and any number of times. Returns the result in one word.
+    """Process one event from an external provider, in any order and any number of times. Returns the result in one word.
 
-    Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
+    Raises SignatureRefused. After any other exception, the provider sends the event again, so no event is lost.
     """
     event = payments.external_provider(provider).verify_event(body, signature, now)
     if event is None:
@@ -235,7 +238,7 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
 
 
 def select_unprocessed(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
-    """Return which of these events, at most 100, are ours and were never processed. One round trip."""
+    """Return which of these events, at most 100, are ours and were never processed. Takes one round trip."""
     our_events = {event.id: event for event in events if not _is_foreign(event)}
     processed = select_processed(our_events)
     return [event for event_id, event in our_events.items() if event_id not in processed]
@@ -250,7 +253,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
     if is_processed(event.id):
         return EventResult("seen")
     result = _apply(event, now)
-    # Record the event last: after a crash the provider sends it again, and processing it twice is safe.
+    # Record the event last: after a crash, the provider sends the event again, and processing it twice is safe.
     record_processed(event.id, event.type, result.result, now)
     log.count("webhooks")
     log.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
@@ -258,7 +261,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _is_foreign(event: ProviderEvent) -> bool:
-    """Return whether the event is about a payment of another stage, or of another shop on the same account.
+    """Return whether the event is about a payment that belongs to another stage, or to another shop on the same account.
 
     Disputes and external refunds carry no metadata; only their payment does. They count as ours until they are fetched.
     """
@@ -279,7 +282,10 @@ def _apply(event: ProviderEvent, now: int) -> EventResult:
 
 
 def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
-    """Return the result of an event about a payment that we already know, to save a provider call; None if the payment must be fetched."""
+    """Return the result of an event whose payment we already know, to save a provider call.
+
+    Returns None if the payment must be fetched.
+    """
     purchase = queries.load(str(event.purchase_id))
     payment = purchase.payment if purchase is not None else None
     if purchase is not None and payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id):

@@ -1,4 +1,4 @@
-"""Queries for purchases: a buyer's own, any order for admins and promoters, and purchases by id for other parts of the code."""
+"""Queries for purchases: a buyer's own purchases, any order for admins and promoters, and purchases by id for other parts of the code."""
 
 from collections.abc import Iterable
 
@@ -49,7 +49,7 @@ def get_own_checkout(user_id: str, purchase_id: str) -> Purchase:
 
 
 def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
-    """Return the user's newest order of an event with its tickets. Raises OrderNotFound."""
+    """Return the user's newest order for an event with its tickets. Raises OrderNotFound."""
     buyer = store.load_buyer(user_id, event_id)
     if buyer is None or not buyer.orders:
         raise OrderNotFound()
@@ -69,10 +69,10 @@ def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
 
 
 def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], str | None]:
-    """Return a page of the user's orders, newest first, and the id to continue with (None on the last page). Two round trips.
+    """Return a page of the user's orders, newest first, and the id to continue with, which is None on the last page.
 
-    A page has at most `limit` orders: those that have tickets, had tickets, or wait for their payment. `before` is the id that the previous
-    page returned.
+    A page has at most `limit` orders that have tickets, had tickets, or wait for their payment. `before` is the id that the previous page
+    returned. Takes two round trips.
     """
     ids = list_all_purchase_ids(user_id)
     newest_first = sorted((order_id for order_id in ids if before is None or order_id < before), reverse=True)  # ULIDs sort by time
@@ -83,18 +83,18 @@ def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[
 
 
 def list_all_purchase_ids(user_id: str) -> set[str]:
-    """Return the ids of the user's orders, past ones too, and of their active purchases."""
+    """Return the ids of the user's orders, including past orders, and of the user's active purchases."""
     return _purchase_ids(store.list_buyer_records(user_id))
 
 
 def list_event_order_ids(user_id: str, event_id: str) -> set[str]:
-    """Return the ids of the user's orders of an event, past ones too."""
+    """Return the ids of the user's orders for an event, including past orders."""
     record = store.load_buyer(user_id, event_id)
     return set() if record is None else {*record.orders, *record.past_orders}
 
 
 def list_all_tickets(user_id: str) -> list[Ticket]:
-    """Return all tickets that the user owns, void ones too, in no particular order."""
+    """Return all tickets that the user owns, including void tickets, in no particular order."""
     records = store.list_buyer_records(user_id)
     orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
@@ -104,8 +104,8 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
     """Return the user's orders among at most `limit` purchases, newest first, and the tickets of these purchases that the user owns.
 
-    The purchases are the user's own, and purchases of others from which the user received a ticket. The tickets include void tickets.
-    Also returns the id to continue with, None on the last page. `before` is the id that the previous page returned.
+    The purchases are the user's own, and other users' purchases from which the user received a ticket. The tickets include void tickets.
+    Also returns the id to continue with, which is None on the last page. `before` is the id that the previous page returned.
     """
     records = store.list_buyer_records(user_id)
     received = {ticket_id for record in records for ticket_id in record.received}
@@ -121,15 +121,15 @@ def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[P
 
 
 def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[Ticket], str | None]:
-    """Return at most `limit` of the user's valid and frozen tickets, newest purchase first, in three round trips.
+    """Return at most `limit` of the user's valid and frozen tickets, newest purchase first.
 
-    Also returns the id to continue with, None on the last page. `after` is the id that the previous page returned. A page has fewer
-    tickets if some were given to others.
+    Also returns the id to continue with, which is None on the last page. `after` is the id that the previous page returned. A page has
+    fewer tickets if the user gave some of them away. Takes three round trips, and one more if it reads more than 100 orders.
     """
     records = store.list_buyer_records(user_id)
     first_order = after.rpartition("-")[0] if after is not None else None
     order_ids = [order_id for record in records for order_id in record.orders if first_order is None or order_id <= first_order]
-    # Each order has a ticket, and each except the first has a ticket that was not on the previous page. So these orders fill the page.
+    # Each order has a ticket, and each order except the first has a ticket that was not on the previous page. So they fill the page.
     newest = sorted(order_ids, reverse=True)[: limit + 1]
     ids = sorted(_ticket_ids(records, newest), key=_page_order)
     ids = [ticket_id for ticket_id in ids if after is None or _page_order(ticket_id) > _page_order(after)]
@@ -148,13 +148,13 @@ def get_order(order_id: str) -> Purchase:
 
 
 def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
-    """Return whether the user has an order of the event that was bought with this pass of the waiting room."""
+    """Return whether the user has an order for the event that was bought with this pass of the waiting room."""
     buyer = store.load_buyer(user_id, event_id)
     return buyer is not None and pass_id in buyer.passes
 
 
 def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
-    """Return the ids of the orders in these records, past ones too, and of the active purchases."""
+    """Return the ids of the orders in these records, including past orders, and of the active purchases."""
     ids = {order_id for record in records for order_id in record.orders | record.past_orders}
     return ids | {record.active_id for record in records if record.active_id is not None}
 
@@ -177,5 +177,5 @@ def _is_shown_as_order(purchase: Purchase) -> bool:
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:
-    """Return the tickets of an order, including those that were taken back; none if no tickets were ever issued."""
+    """Return the tickets of an order, including tickets that were taken back. The list is empty if no tickets were ever issued."""
     return tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.was_order else []

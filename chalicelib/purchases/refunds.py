@@ -27,11 +27,14 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
 REQUESTED_BY_CUSTOMER = "requested_by_customer"
-MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest is for the purchase, its buyer, ledger, cases and audit
+MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest is for purchase, buyer, ledger, cases and audit
 
 
 class RefundRequest(Struct, frozen=True, kw_only=True):
-    """What to refund. `tickets`: ids, null for all remaining tickets. `fee_cents`: the fee for each ticket, null for the settings' fee."""
+    """A request for a refund.
+
+    `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
+    """
 
     reason: str
     tickets: Sequence[str] | None = None
@@ -55,7 +58,7 @@ def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, b
 def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int) -> list[Refund]:
     """Take back all remaining tickets of an order, without a fee. Returns the refunds.
 
-    Tickets that are too many for one transaction are split into two refunds, with `-1` and `-2` appended to `refund_id`. Raises
+    If there are too many tickets for one transaction, they are split into two refunds, with `-1` and `-2` appended to `refund_id`. Raises
     OrderNotFound, NotRefundable and OrderDisputed.
     """
     request = RefundRequest(reason=reason, fee_cents=0)
@@ -71,7 +74,7 @@ def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str,
 
 
 def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
-    """Return the refund that a request would make of the order as it is now; writes nothing. Raises what `request_refund` raises."""
+    """Return the refund that a request would make for the current order. Writes nothing. Raises what `request_refund` raises."""
     if not purchase.was_order:
         raise OrderNotFound()
     if transitions.action_for(purchase.state, "refund_requested") == "refuse":
@@ -98,7 +101,7 @@ def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple
 def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
     """Record a refund that was made in the provider's dashboard.
 
-    If the order's whole payment is now refunded, its tickets are taken back; otherwise a finding asks the admins to decide.
+    If the order's whole payment is now refunded, its tickets are taken back. Otherwise, a finding leaves the decision to the admins.
     """
     return store.retry_on_conflict(purchase, lambda current: _record_external(current, provider_refund, now))
 
@@ -177,7 +180,7 @@ def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: i
 def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
     """Take back the tickets that did not fit into the transaction of a full external refund, as refunds of zero cents.
 
-    If the process crashes in between, the next event about the refund continues.
+    If the process crashes in between, the next event about the refund continues here.
     """
     first = purchase.find_refund(refund_id)
     while first is not None and first.tickets and first.status != "failed" and purchase.kept_tickets and not purchase.is_disputed:
@@ -229,9 +232,9 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
 
 
 def _fee(price_cents: int, request: RefundRequest) -> int:
-    """Return the fee in cents that is kept of one ticket's price, at most the price.
+    """Return the fee in cents that we keep from one ticket's price. The fee is never more than the price.
 
-    The settings' fee applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favour.
+    The fee in the settings applies only to refunds that the buyer requested. Fractions of a cent are rounded in the buyer's favour.
     """
     chosen = settings.current()
     if request.fee_cents is not None:
@@ -287,7 +290,7 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
 
 
 def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
-    """Return the item that opens the case of a new refund; none if the refund has already succeeded."""
+    """Return the item that opens the case of a new refund. A refund that has already succeeded needs no case."""
     return [] if refund.status == "succeeded" else [refunds_at_provider.open_refund_case_item(purchase, refund, now)]
 
 
@@ -316,10 +319,10 @@ ORDERS_AT_ONCE = 4
 
 
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
-    """Refund every order of the event in full. Returns the number of refunded orders and of their tickets.
+    """Refund every order of the event in full. Returns how many orders were refunded and how many tickets became void.
 
-    A repeated call finishes what a crash left. Orders whose payment is disputed are unchanged, because the bank has the money. Raises
-    NotFound for an unknown event.
+    A repeated call finishes what a crash left undone. Orders whose payment is disputed are unchanged, because the bank has the money.
+    Raises NotFound for an unknown event.
     """
     current, ids = parallel.both(catalog.load_current, lambda: set(tickets.list_purchase_ids(event_id)))
     if event_id not in current.events:

@@ -19,18 +19,21 @@ from chalicelib.purchases import ledger_entries, store, transitions
 from chalicelib.purchases.model import Purchase, Refund
 
 MAX_REFUND_ATTEMPTS = 3
-FIRST_RETRY_SECONDS = 60  # a request creates its refund at once; if it is still due after this time, the request has died
+FIRST_RETRY_SECONDS = 60  # a request creates its refund at once; if the refund is still due after this time, the request has died
 REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
 PENDING_CHECK_SECONDS = 6 * 3600
 
 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Transaction item that opens the case of a new refund or attempt. It stays open until the refund succeeds or a person closes it."""
+    """Transaction item that opens the case of a new refund or attempt.
+
+    The case stays open until the refund succeeds or a person closes the case.
+    """
     return _case_item(purchase, refund, now + (PENDING_CHECK_SECONDS if refund.status == "pending" else FIRST_RETRY_SECONDS))
 
 
 def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
-    """Return the purchase with these failed refunds due again, and the transaction items to save with it; writes nothing."""
+    """Return the purchase with these failed refunds due again, and the transaction items to save with it. Writes nothing."""
     due = [replace(refund, status="due", attempt=refund.attempt + 1) for refund in refunds]
     return purchase.with_refunds(*due), [open_refund_case_item(purchase, refund, now) for refund in due]
 
@@ -38,8 +41,8 @@ def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple
 def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existing: bool = False) -> Purchase:
     """Create a refund at the provider if it is due. Returns the purchase with the refund's new status.
 
-    If the provider is unavailable or the store fails to record the status, the refund stays due and the sweep creates it.
-    `check_existing`: an earlier call may have created the refund and died before recording it.
+    If the provider is unavailable or the store fails to record the status, the refund stays due and the sweep creates it. Set
+    `check_existing` if an earlier call may have created the refund and died before it recorded the refund.
     """
     refund = purchase.find_refund(refund_id)
     if refund is None or refund.status != "due":
@@ -60,7 +63,7 @@ def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderR
 
 
 def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
-    """Create a due refund at the provider, unless an earlier call did, or fetch a pending one. Writes nothing to the store."""
+    """Create a due refund at the provider, unless an earlier call created it, or fetch a pending refund. Writes nothing to the store."""
     if refund.status == "pending" and refund.provider_id is not None:
         return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
     return _ask_to_create(purchase, refund, check_existing=True)
@@ -95,7 +98,7 @@ def _record_status(purchase: Purchase, refund_id: str, provider_refund: Provider
 
 
 def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRefund) -> Refund:
-    """Return the refund with its status at the provider; unchanged if the status is not new."""
+    """Return the refund with its status at the provider. If the status is not new, the refund is unchanged."""
     known_by_id = replace(refund, provider_id=provider_refund.id or refund.provider_id)
     match (refund.status, provider_refund.status):
         case ("due" | "pending", "succeeded" | "pending"):
@@ -111,7 +114,7 @@ def _next_refund(purchase: Purchase, refund: Refund, provider_refund: ProviderRe
 
 
 def _case_item_after(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Return the change to the refund's case: closed, due for the next attempt or check, or left to a person."""
+    """Return a transaction item that closes the refund's case, schedules the next attempt or check, or leaves the case to a person."""
     match refund.status:
         case "succeeded":
             return money_cases.close_case_item(purchase.id, "refund", refund.id)
@@ -140,7 +143,7 @@ MAX_PER_SWEEP = 100  # their purchases are read in one round trip
 
 
 class DueRefunds(Struct):
-    """The cases of due refunds, the longest due first, and their purchases as they were read."""
+    """The cases of due refunds, beginning with the longest due, and their purchases as they were read."""
 
     cases: list[Case]
     purchases: dict[str, Purchase | None]
@@ -158,7 +161,7 @@ class DueRefunds(Struct):
 
 
 def load_due(now: int) -> DueRefunds:
-    """Load the refunds that are due now, at most MAX_PER_SWEEP, for `sweep.py`. Refunds that failed come due again."""
+    """Load the refunds that are due now, at most MAX_PER_SWEEP, for `sweep.py`. A refund whose task fails is due again later."""
     due = money_cases.list_due("refund", now, MAX_PER_SWEEP)
     return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
 

@@ -99,8 +99,8 @@ def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     """Cancel a reservation and its payment, and release its holds. A reservation that has already ended is returned unchanged.
 
-    Raises ReservationConverted for an order, also if the reservation becomes one now because its money has come in; ReservationNotFound;
-    ProviderUnavailable; and PaymentNotCompleted while the bank is deciding about the payment.
+    Raises ReservationConverted for an order, even if the reservation becomes an order only now because its money has come in. Also raises
+    ReservationNotFound, ProviderUnavailable, and PaymentNotCompleted while the bank is deciding about the payment.
     """
     purchase = queries.get_own_purchase(user_id, purchase_id)
     return store.retry_on_conflict(purchase, lambda current: _release(current, now))
@@ -146,7 +146,7 @@ class _Plan(Struct, frozen=True):
 
 
 def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
-    """Check whether the user may have the tickets now, as far as that is known without reading the stock. Raises what `reserve` raises."""
+    """Return the plan of the reservation, after all checks that do not read the stock. Raises what `reserve` raises."""
     event, tiers, pass_id = _admit(request)
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(request, tiers, limit)
@@ -165,7 +165,7 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
     by_id = {tier.id: tier for tier in tiers}
     group = catalog.stock_group(event.id)
     hold_requests = holds.hold_requests(purchase, event, by_id, expires_at=purchase.expires_at, now=request.now, group=group)
-    if event.pool_id is not None:  # before tickets of its tiers are held for nothing
+    if event.pool_id is not None:  # check the pool first, so that no tickets of its tiers are held for nothing
         check_figures(hold_requests[-1])
     return _Plan(purchase, event, by_id, hold_requests, limit)
 
@@ -173,7 +173,8 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
 def _admit(request: ReservationRequest) -> tuple[Event, list[Tier], str | None]:
     """Return the event, the requested tiers, and the user's waiting room pass. Raises the refusals of the catalog and the waiting room.
 
-    Before the opening the waiting room's refusal comes first, because it tells the buyer what to do until then. Later it comes last.
+    Before the sale opens, the waiting room's refusal comes first, because it tells the buyer what to do until then. Afterwards, the
+    catalog's refusals come first.
     """
     refusal: ApiError | None = None
     try:
@@ -213,9 +214,9 @@ def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
 def _find_own(request: ReservationRequest, purchase_id: str, refusal: ApiError) -> Purchase | None:
     """Return the purchase that another execution of this request wrote while this execution was refused.
 
-    If there is none, raises ActiveReservationExists if the buyer has another active reservation, which may hold the missing tickets.
-    Otherwise raises the refusal. Returns None if the buyer's reservation had expired and has now ended: another attempt may find its
-    tickets.
+    If there is no such purchase but the buyer has another active reservation, raises ActiveReservationExists, because that reservation may
+    hold the missing tickets. Otherwise raises the refusal. Returns None if the buyer's reservation had expired and has now ended: another
+    attempt may find the tickets of that reservation.
     """
     buyer = store.load_buyer(request.user_id, request.event_id)
     if buyer is None or buyer.active_id is None:
@@ -241,7 +242,7 @@ def _active_reservation(buyer: BuyerRecord) -> ActiveReservationExists:
 def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Purchase:
     """Write the purchase, or return the purchase that another execution of the request wrote. A refusal releases the holds.
 
-    If the store does not report whether it wrote the purchase, the holds stay. Hold recovery decides about them when they expire.
+    If the store does not report whether it wrote the purchase, the holds stay. Hold recovery checks them when they expire.
     """
     expected_tat = 0
     for _ in range(_CREATE_ATTEMPTS):
@@ -262,9 +263,9 @@ def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int)
 
 
 def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Exception | None:
-    """Return why the buyer cannot have the purchase; None if another attempt may succeed.
+    """Return the error that explains why the buyer cannot have the purchase. Returns None if another attempt may succeed.
 
-    Another attempt may succeed if the reservation in the way has ended or the record's `reserve_tat` was not the expected one.
+    Another attempt may succeed if the reservation in the way has ended, or if the record's `reserve_tat` was not the expected value.
     """
     if buyer is None:
         return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery took its id
@@ -280,7 +281,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt:
 
 
 def _refusal_by_active(buyer: BuyerRecord, active_id: str, now: int) -> Exception | None:
-    """Return why the buyer's active reservation is in the way; None if it had expired and has been ended or changed."""
+    """Return the refusal for a buyer with an active reservation. Returns None if that reservation had expired and has ended or changed."""
     refusal = _active_reservation(buyer)
     if buyer.active_until > now:
         return refusal

@@ -28,7 +28,7 @@ _REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mis
 
 
 class SettlementResult(Struct, frozen=True):
-    """The purchase after its payment, and its tickets if it is an order. `repeated`: an earlier call had already settled it."""
+    """The purchase after its payment, and its tickets if it is an order. `repeated` means that an earlier call had settled it."""
 
     purchase: Purchase
     tickets: list[Ticket]
@@ -36,7 +36,7 @@ class SettlementResult(Struct, frozen=True):
 
 
 def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
-    """Issue the tickets for a payment that the provider has received, or refund it. `by_buyer`: the call is the buyer's confirm.
+    """Issue the tickets for a payment that the provider has received, or refund the payment. `by_buyer` is set for the buyer's confirm.
 
     A purchase that has already ended still gets its tickets if they can be held again. Raises Conflict if the purchase has changed.
     """
@@ -139,7 +139,7 @@ def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
 
 
 def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, now: int) -> Purchase:
-    """Return the purchase with new holds of its tickets and its promo code use.
+    """Return the purchase with new holds for its tickets and its promo code use.
 
     Raises NotEnoughTickets, also if a tier no longer exists; SalePaused; and PoolMismatch.
     """
@@ -206,7 +206,7 @@ class CancellationResult(Struct, frozen=True):
     """The purchase after an attempt to cancel it, and the number of released holds.
 
     `outcome` is `ended`; `paid` if the money had come in and was settled; `unknown` if the provider did not answer; or `processing` if
-    the bank is still deciding, so that the payment cannot be cancelled. `unknown` and `processing` leave the purchase unchanged.
+    the bank is still deciding, so the payment cannot be cancelled. `unknown` and `processing` leave the purchase unchanged.
     """
 
     outcome: Literal["ended", "paid", "unknown", "processing"]
@@ -226,8 +226,8 @@ class CancellationResult(Struct, frozen=True):
 def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
     """End a `held` or `paying` purchase as `state`. If its money has come in, settle the payment instead.
 
-    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed. If a checkout
-    saves a payment id meanwhile, the Conflict makes the caller try again and cancel that payment too.
+    `declined` is the declined payment, if a decline is the reason. Raises Conflict if the purchase has changed. If a checkout saves a
+    payment id in the meantime, the Conflict makes the caller try again and cancel that payment too.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)

@@ -1,7 +1,7 @@
 """Store of purchases: the tables `purchases`, `buyers` and `checkout-details`, and this instance's copies of recent purchases.
 
-Every change of a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. So a purchase is
-`held` or `paying` exactly while the buyer's record names it as active.
+Every change to a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. So a purchase is
+`held` or `paying` exactly while the buyer's record names it as the active purchase.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR
 # number means that none was added.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
-# Attributes of a purchase: those stored as JSON, with their types; times; and all that a save may change.
+# Attributes of a purchase: `_JSON` are stored as JSON and have these types, `_TIMES` are times, and a save may change all of `_CHANGEABLE`.
 _JSON: dict[str, Any] = {
     "checkout_key": KeyUse,
     "lines": list[LineItem],
@@ -127,7 +127,7 @@ class Conflict(Exception):
 
 
 class CreateConflict(Exception):
-    """The new purchase was not written: `existing` already has its id, or the record `buyer` does not allow it.
+    """The new purchase was not written: `existing` already has its id, or the record `buyer` does not allow the purchase.
 
     If both are None, a tombstone has taken the id.
     """
@@ -142,20 +142,23 @@ class LimitReached(Exception):
 
 
 def load(purchase_id: str) -> Purchase | None:
-    """Load a purchase, strongly consistent; None for an unknown id and for a tombstone."""
+    """Load a purchase with a strongly consistent read. Returns None for an unknown id and for a tombstone."""
     row = PurchaseRow.find(purchase_id)
     return _purchase(row) if row is not None else None
 
 
 def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
-    """Load purchases by id, strongly consistent. None stands for a tombstone; unknown ids are left out. One round trip per 100."""
+    """Load purchases by id with strongly consistent reads. None stands for a tombstone; unknown ids are left out.
+
+    Takes one round trip per 100 ids.
+    """
     keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
     rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
     return {row.id: _purchase(row) for row in rows}
 
 
 def read_image(image: dict[str, Any] | None) -> Purchase | None:
-    """Return the purchase of an item in wire format, as in the change stream; None for no item and for a tombstone."""
+    """Return the purchase of an item in wire format, as in the change stream. Returns None if there is no item, and for a tombstone."""
     return _purchase(PurchaseRow.from_raw_data(image)) if image else None
 
 
@@ -166,7 +169,7 @@ def load_details(purchase: Purchase) -> CheckoutDetails:
 
 
 def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
-    """Load what buyers sent with these checkouts, by purchase id; checkouts without details are left out. One round trip per 100."""
+    """Load what buyers sent with these checkouts, by purchase id; checkouts without details are left out. Takes one round trip per 100."""
     keys = [{"id": {"S": purchase.id}} for purchase in purchases if purchase.has_details]
     rows = [CheckoutDetailsRow.from_raw_data(item) for item in dynamo.batch_get(CheckoutDetailsRow.name(), keys)] if keys else []
     return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
@@ -183,13 +186,13 @@ def erase_details(purchase_id: str) -> None:
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
-    """Load the user's record for the event, strongly consistent; None if there is none."""
+    """Load the user's record for the event with a strongly consistent read. Returns None if the user has no record."""
     row = BuyerRow.find(user_id, event_id)
     return _buyer_record(row) if row is not None else None
 
 
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
-    """List the user's records, one for each event, strongly consistent."""
+    """List the user's records, one for each event, with a strongly consistent read."""
     return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
 
 
@@ -206,12 +209,12 @@ def create(
 ) -> None:
     """Write a new purchase and `items`, and make it the buyer's active purchase, in one transaction. Raises CreateConflict.
 
-    `limit`: how many tickets of the event the buyer may have in all. The caller checks that the quantity alone is within the limit. A
-    `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if only a condition
-    of `items` fails.
+    `limit` is how many tickets of the event the buyer may have in total. The caller must check that the new tickets do not exceed the limit
+    by themselves. A `charge` counts the reservation in the buyer's record, whose `reserve_tat` must be `expected_tat`. Raises Conflict if
+    only a condition of `items` fails.
     """
     row, quantity = _new_row(purchase), purchase.quantity
-    # No active purchase: two concurrent reservations of one user must not both hold tickets.
+    # The buyer must have no active purchase: two concurrent reservations of one user must not both hold tickets.
     # bought + quantity <= limit, compared in the write itself, because another order may have been paid since the record was read.
     operands: dict[str, Any]
     allowed, operands = _MAY_BUY, {"max_bought": limit - quantity}
@@ -292,7 +295,7 @@ def put_tombstone(purchase_id: str, now: int) -> None:
 
 
 def scan_purchases() -> Iterable[Purchase]:
-    """Yield all purchases, without tombstones. Reads the whole table: for checks and the demo, never for requests."""
+    """Yield all purchases except tombstones. Reads the whole table, so only checks and the demo may call it, never requests."""
     found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
     return (purchase for purchase in found if purchase is not None)
 
@@ -329,7 +332,10 @@ def keep_copy(purchase: Purchase, now: int) -> None:
 
 
 def take_copy(user_id: str, purchase_id: str, now: int) -> Purchase | None:
-    """Remove and return this instance's copy of the user's purchase, because the next step outdates it. None without a recent copy."""
+    """Remove and return this instance's copy of the user's purchase, because the next step outdates the copy.
+
+    Returns None if there is no recent copy.
+    """
     with _copies.lock:
         copy = _copies.entries.get(purchase_id)
         if copy is None or copy.purchase.user_id != user_id:
@@ -374,7 +380,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
-    """Return the update of the buyer's record for a change of a purchase; None if the record does not change."""
+    """Return the update to the buyer's record for a change to a purchase. Returns None if the record does not change."""
     changes: dict[str, Any] = {}
     if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
         changes = {"active_id": None, "active_until": None, "active_quantity": None}
@@ -418,7 +424,10 @@ def _buyer_condition(before: Purchase, late: LatePayment | None, bought_change: 
 
 
 def _ttl(purchase: Purchase) -> int | None:
-    """Return when DynamoDB may delete the purchase (epoch seconds); None if it became an order or has a refund, and is kept forever."""
+    """Return when DynamoDB may delete the purchase, in epoch seconds.
+
+    Returns None for a purchase that became an order or has a refund, because it is kept forever.
+    """
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None

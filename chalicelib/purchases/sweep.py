@@ -32,7 +32,11 @@ _ID = "cursor"
 
 
 class SweepState(Struct, frozen=True):
-    """`shard_id`: where the next run continues to read the shards of all events; None for the start. `low_tiers`: low in the last run."""
+    """State that the next run needs.
+
+    `shard_id` is where the next run continues to read the shards of all events; None means the start. `low_tiers` are the tiers that were
+    low in the last run.
+    """
 
     shard_id: str | None = None
     low_tiers: frozenset[str] = frozenset()
@@ -61,10 +65,10 @@ def save_state(state: SweepState) -> None:
     SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None).save()
 
 
-# Shards of a run: those that can have holds, and a slice of all shards. So the cost of a run does not grow with past events.
+# A run reads the shards that can have holds, and a slice of all shards. So the cost of a run does not grow with the number of past events.
 
 LINGER_SECONDS = 86_400  # every run reads an event's shards until this long after its last hold must have expired
-SLICE = 250  # more shards of the whole table in each run: stray holds of old events are found within (all shards / SLICE) minutes
+SLICE = 250  # additional shards of the whole table in each run, so stray holds of old events are found within (all shards / SLICE) minutes
 
 
 class SweptShards(Struct, frozen=True):
@@ -81,7 +85,7 @@ class SweptShards(Struct, frozen=True):
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 
     def hand_on(self, low_tiers: frozenset[str], *, is_finished: bool) -> None:
-        """Save which tiers are low and where the next run continues: after this slice if this run finished, otherwise at the same place."""
+        """Save which tiers are low and where the next run continues: after this slice if this run finished, otherwise at this slice."""
         state = SweepState(self.next_cursor if is_finished else self.state.shard_id, low_tiers)
         if state != self.state:
             save_state(state)
@@ -104,19 +108,21 @@ def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
 
 
 def _may_have_holds(event: Event, now: int) -> bool:
-    """Decide by the event's dates alone, because a cancelled event or a closed tier may still have earlier holds."""
+    """Decide only from the event's dates, because a cancelled event or a closed tier may still have earlier holds."""
     chosen = settings.current()
     last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS
 
 
-# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`, and again only after it had more than that.
+# Low stock: a tier is reported once when its available tickets fall to its `low_stock_at`. Before the tier is reported again, it must have
+# had more tickets than that.
 
 
 def report_low_stock(catalog: Catalog, shards: list[Shard], known: frozenset[str], now: int) -> frozenset[str]:
     """Report the low tiers that are not in `known`. Returns all tiers that are low now.
 
-    `shards` must include those of all events on sale. If a run ends before the result is saved, the next run reports the same tiers again.
+    `shards` must include the shards of all events on sale. If a run ends before the result is saved, the next run reports the same tiers
+    again.
     """
     low = dict(_low_tiers(catalog, shards, now))
     for tier_id in sorted(low.keys() - known):
@@ -145,7 +151,7 @@ def _is_for_sale(catalog: Catalog, tier: Tier, now: int) -> bool:
 
 
 MAX_SECONDS = 50  # less than the time between two runs
-SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider, so that refunds and checkouts get the other half
+SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider; refunds and checkouts get the other half
 
 SECONDS_FOR_CANCELLATIONS = 15
 
@@ -217,7 +223,7 @@ def _correct_open_flags(swept: SweptShards) -> int:
     """Open or close shards that do not match the state of their event. Returns how many shards were corrected.
 
     A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only shows which shards to suspect.
-    The events of the suspected shards are read after the shards, and a shard is changed only if it has not changed since it was read, so a
+    The events of the suspect shards are read after the shards, and a shard is changed only if it has not changed since it was read, so a
     concurrent pause is not undone. Shards that are not yet marked as pooled, although their event has a pool, are marked first and opened
     by the next run.
     """

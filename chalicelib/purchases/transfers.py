@@ -28,7 +28,7 @@ SECRET_BYTES = 16
 
 
 class OfferResult(Struct, frozen=True):
-    """An open transfer. `is_new`: this call opened it."""
+    """An open transfer. `is_new` means that this call opened the transfer."""
 
     ticket: Ticket
     transfer: Transfer
@@ -41,7 +41,7 @@ class OfferResult(Struct, frozen=True):
 
 
 class AcceptResult(Struct, frozen=True):
-    """The ticket as its new owner has it. `repeated`: the new owner had already accepted it."""
+    """The ticket as its new owner has it. `repeated` means that the new owner had already accepted the ticket."""
 
     ticket: Ticket
     repeated: bool
@@ -66,7 +66,7 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
 
 
 def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
-    """End the open transfer, if any, of the user's ticket. Raises TicketNotFound, also if the transfer has been accepted."""
+    """End the open transfer of the user's ticket, if there is one. Raises TicketNotFound, also if the transfer has been accepted."""
     ticket = tickets.get_owned_ticket(user_id, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         if ticket.transfer is None or not ticket.transfer.is_open(now):

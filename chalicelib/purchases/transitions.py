@@ -1,7 +1,7 @@
 """State machine of a purchase: the action for every state and every trigger.
 
 `settlement.py` carries out the actions on payments; its `_reissue_or_refund` decides what a late payment becomes. docs/payments.md shows
-this table, and tests run every pair of state and trigger.
+this table, and the tests cover every pair of state and trigger.
 """
 
 from typing import Literal, get_args
@@ -105,9 +105,9 @@ def action_for(state: PurchaseState, trigger: Trigger) -> Action:
 
 
 def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Trigger:
-    """Return the trigger that a payment at the provider is for its purchase.
+    """Return the trigger for the purchase that follows from the state of a payment at the provider.
 
-    The purchase's own payment is the payment that paid for it or, before it is paid, the payment that it opened.
+    The purchase's own payment is the payment that paid for it or, before it is paid, the payment that its checkout opened.
     """
     payment = purchase.payment
     if provider_payment.is_paid:
@@ -124,5 +124,5 @@ def _is_own(payment: Payment, provider_payment: ProviderPayment) -> bool:
         return False
     if payment.payment_intent_id is not None:
         return provider_payment.payment_intent_id == payment.payment_intent_id
-    # No id: the request that opened this payment died before saving it.
+    # The id is None if the request that opened this payment died before saving the id.
     return payment.provider_id in (None, provider_payment.id)

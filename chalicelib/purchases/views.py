@@ -48,7 +48,7 @@ _RESERVATION_STATES: dict[PurchaseState, ReservationState] = {
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier, with the name and price at which they are held or were sold. The total is after the discount."""
+    """Tickets of one tier, with the tier's name and price at the time when they were held. The total is after the discount."""
 
     tier_id: str
     tier_name: str
@@ -59,7 +59,7 @@ class OrderItem(Struct, frozen=True, kw_only=True):
 
 
 class ReservationView(Struct, frozen=True, kw_only=True):
-    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+    """A reservation. If it has several tiers, `items` lists them, and `tier_id`, `tier_name` and `price_cents` are null."""
 
     id: str
     event_id: str
@@ -102,7 +102,10 @@ class RefundView(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutSessionView(Struct, frozen=True, kw_only=True):
-    """A checkout session. `message` is present if an earlier request opened it, `refunds` if its payment got no tickets and is refunded."""
+    """A checkout session. `message` is present if an earlier request opened the session.
+
+    `refunds` is present if the payment got no tickets and is refunded.
+    """
 
     id: str
     reservation_id: str
@@ -115,10 +118,10 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 
 
 class OrderView(Struct, frozen=True, kw_only=True):
-    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status. The total is after the discount.
+    """An order as its buyer sees it. `refunded_cents` includes all refunds, whatever their status. The total is after the discount.
 
-    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider; null until there is one, and
-    for free and simulated payments.
+    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until there is one,
+    and stays null for free and simulated payments.
     """
 
     id: str
@@ -141,13 +144,13 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
 
 class FullOrderView(OrderView, frozen=True, kw_only=True):
-    """An order with what the buyer sent with its checkout. `answers` are the answers to the options of its packages.
+    """An order with the details that the buyer sent at the checkout. `answers` are the answers to the options of its packages.
 
-    The event's fields are those in the catalog now; null if the catalog no longer has the event.
+    The event's fields come from the current catalog. They are null if the catalog no longer has the event.
 
     `promoter_id` is null if the shop itself sells the tickets.
 
-    `tier_id`, `tier_name` and `tier_price_cents` are those of the first item.
+    `tier_id`, `tier_name` and `tier_price_cents` describe the first item.
     """
 
     responses: dict[str, str]
@@ -284,7 +287,7 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 
 
 def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
-    """Return how the purchase is paid; None before its checkout is open."""
+    """Return how the purchase is paid. Returns None before its checkout is open."""
     payment = purchase.payment
     shown = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
     if shown and url:
@@ -332,7 +335,7 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
 
 
 def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
-    """Return the view of an order with its checkout details and its event's current fields; null if the catalog has no such event."""
+    """Return the view of an order with its checkout details and its event's current fields."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
     return FullOrderView(
@@ -400,7 +403,10 @@ def _items(purchase: Purchase) -> list[OrderItem]:
 
 
 class DisputeView(Struct, frozen=True, kw_only=True):
-    """A claim by the buyer's bank for the money of a payment. `due_at` is the provider's deadline for evidence, or null."""
+    """A claim by the buyer's bank for the money of a payment.
+
+    `due_at` is the provider's deadline for evidence; it is null if the provider gives none.
+    """
 
     id: str
     status: DisputeStatus

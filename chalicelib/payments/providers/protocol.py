@@ -22,25 +22,25 @@ from chalicelib.payments.providers import stripe
 
 
 class ExternalProvider(Protocol):
-    """A company with its own books, where payments are opened, verified and refunded. Implemented by modules such as `stripe`.
+    """A company with its own books, where payments are opened, verified and refunded. Modules such as `stripe` implement it.
 
-    Each function raises ProviderUnavailable if the company cannot be reached. The lists with `since` and `until` hold what was created in
-    [since, until), epoch seconds, newest first. Two providers never use the same id.
+    Each function raises ProviderUnavailable if the company cannot be reached. The lists with `since` and `until` have the objects that were
+    created in [since, until), in epoch seconds, newest first. Two providers never use the same id.
     """
 
     DESCRIPTION: ProviderDescription
 
     def is_offered(self) -> bool:
-        """Whether buyers in this stage can pay this way."""
+        """Whether buyers in this stage can pay through this provider."""
 
     def call_rate(self) -> int:
-        """How many calls the provider accepts in a second."""
+        """Return how many calls per second the provider accepts."""
 
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
-        """Return the event of a webhook if the provider signed exactly these bytes recently, else None."""
+        """Return the event of a webhook if the provider recently signed exactly these bytes. Otherwise returns None."""
 
     def open_payment(self, payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
-        """Open the payment so that the buyer can pay: on the provider's hosted page if `page` is given, otherwise on the shop's own.
+        """Open the payment so that the buyer can pay: on the provider's hosted page if `page` is given, otherwise on the shop's own page.
 
         A repeated call returns the same payment. Raises PriceMismatch and ProviderUnavailable.
         """
@@ -48,8 +48,8 @@ class ExternalProvider(Protocol):
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
         """Make sure that the payment can no longer be paid. Returns None on success, or the payment if its money has come in or still may.
 
-        Without a `provider_id` there is nothing to pay: a concurrent request that is opening the payment can no longer save the
-        provider's id, so that request cancels the payment itself. Raises ProviderUnavailable.
+        Without a `provider_id`, there is nothing to cancel yet: a concurrent request that is opening the payment can no longer save the
+        payment's id, so that request cancels the payment itself. Raises ProviderUnavailable.
         """
 
     def fetch_payment_by_id(self, provider_id: str) -> ProviderPayment:
@@ -68,7 +68,7 @@ class ExternalProvider(Protocol):
         """Refund an amount of a payment, once per attempt. If the provider refuses, the refund is `failed` and has no id."""
 
     def list_refunds_of_payment(self, payment_intent_id: str) -> list[ProviderRefund]:
-        """All refunds of one payment, newest first."""
+        """Return all refunds of one payment, newest first."""
 
     def list_payments(self, since: int, until: int) -> Iterator[ProviderPayment]: ...
 
@@ -77,10 +77,10 @@ class ExternalProvider(Protocol):
     def list_disputes(self, since: int, until: int) -> Iterator[ProviderDispute]: ...
 
     def list_events(self, since: int, until: int) -> Iterator[ProviderEvent]:
-        """Events that the provider sent, or tried to send, to our webhook."""
+        """Yield the events that the provider sent, or tried to send, to our webhook."""
 
     def list_payouts(self, limit: int, after: str | None) -> PayoutPage:
-        """A page of the account's payouts, newest first, that follow the payout `after`. Raises InvalidInput if `after` does not exist."""
+        """Return a page of the account's payouts after the payout `after`, newest first. Raises InvalidInput if `after` does not exist."""
 
 
 MODULES: tuple[ExternalProvider, ...] = (stripe,)

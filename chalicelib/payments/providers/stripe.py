@@ -1,4 +1,4 @@
-"""Stripe: the calls to its API, the check of its webhook signatures, and the SDK's client with its errors turned into ours.
+"""Stripe: calls to its API, verification of its webhook signatures, and the SDK's client, whose errors are converted to ours.
 
 Every call that creates something carries an idempotency key derived from its purpose, so a call repeated by us, by the SDK or after a
 crash creates nothing new. Each function that calls Stripe raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
@@ -186,7 +186,7 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent
 
 
 def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
-    """All refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
+    """Return all refunds of one payment, newest first. One page of 100 is enough, because a purchase has at most 50 tickets."""
     params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
     return [mapping.refund_of(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
 
@@ -202,7 +202,7 @@ def fetch_dispute(provider_id: str) -> ProviderDispute:
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
-    """Payment Intents created in [since, until), epoch seconds."""
+    """Yield the Payment Intents that were created in [since, until), in epoch seconds."""
     return map(mapping.payment_of_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
 
 
@@ -215,7 +215,7 @@ def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
 
 
 def list_payouts(limit: int, after: str | None) -> PayoutPage:
-    """A page of the account's payouts, newest first, that follow the payout `after`. Raises InvalidInput if `after` does not exist."""
+    """Return a page of the account's payouts after the payout `after`, newest first. Raises InvalidInput if `after` does not exist."""
     import stripe
 
     params: dict[str, Any] = {"limit": limit} if after is None else {"limit": limit, "starting_after": after}
@@ -230,12 +230,12 @@ def list_payouts(limit: int, after: str | None) -> PayoutPage:
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
-    """Events that Stripe sent, or tried to send, to our webhook. Stripe keeps them for 30 days."""
+    """Yield the events that Stripe sent, or tried to send, to our webhook. Stripe keeps events for 30 days."""
     return map(mapping.event_of, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
-    """Return the event of a webhook if one of our secrets signed exactly these bytes within the last five minutes, else None."""
+    """Return the event of a webhook if it was signed with one of our secrets within the last five minutes. Otherwise returns None."""
     import stripe
 
     signed_at = _signed_at(signature)
@@ -253,10 +253,10 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
 
 
 def _signed_at(signature: str) -> int | None:
-    """The time in a Stripe-Signature header, in epoch seconds; None if the header is not ASCII, or has no time or several times.
+    """Return the time in a `Stripe-Signature` header, in epoch seconds.
 
-    With several times, the SDK might verify a different time from the one that we compare with the clock, so an old delivery would pass
-    as a new one.
+    Returns None if the header is not ASCII or does not have exactly one time. If there were several times, the SDK might verify a different
+    time from the one that we compare with the clock, so an old delivery could pass as a new one.
     """
     times = [element for element in signature.split(",") if element.partition("=")[0].strip() == "t"]
     match = _SIGNED_AT.fullmatch(times[0]) if len(times) == 1 else None
@@ -293,7 +293,7 @@ def _fetch_page(what: ListName, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """Call Stripe to open a payment. Raises PriceMismatch if Stripe refuses: unknown price, mixed currencies, amount below its minimum."""
+    """Call Stripe to open a payment. Raises PriceMismatch if Stripe refuses, for example because of an unknown price."""
     import stripe
 
     try:
@@ -313,7 +313,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     """Call Stripe: run `operation` with the SDK's client and return the resulting object as JSON.
 
     Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left for the
-    call. Passes stripe.InvalidRequestError on unchanged.
+    call. Does not catch stripe.InvalidRequestError.
     """
     import stripe
 

@@ -12,7 +12,7 @@ from chalicelib.foundation import deadline, effects
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
-# Time kept free after an attempt, to store what Stripe answered, or that it did not answer.
+# Time reserved after an attempt, to store Stripe's answer or the fact that there was no answer.
 STORE_SECONDS = 2
 MIN_READ_SECONDS = 1.5  # with less time for the answer, no attempt is started
 MAX_BACKOFF_SECONDS = 1  # the SDK's longest wait, before its second retry

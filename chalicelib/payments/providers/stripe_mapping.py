@@ -1,4 +1,4 @@
-"""Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case, we in capitals."""
+"""Conversion of Stripe's JSON objects to our types. Stripe writes currencies in lower case; we write them in capitals."""
 
 from typing import Any, Literal
 
@@ -177,6 +177,6 @@ def _metadata_of_payment(refund_or_dispute: Json) -> Json:
 
 
 def _id_of(field: Any) -> str | None:
-    """The id in a field that holds an object or only its id."""
+    """Return the id in a field that holds an object or only the object's id."""
     found: str | None = field["id"] if isinstance(field, dict) else field
     return found
