@@ -1,6 +1,6 @@
-"""Admin routes: running sales, orders, refunds, revenue, open cases, payouts and scheduled jobs.
+"""Routes for admins: sales, orders, refunds, revenue, open cases, payouts and scheduled jobs.
 
-Promoters may use the routes about sales, orders, refunds and revenue for the events that they manage; the other routes are for admins.
+Promoters may use the routes for sales, orders, refunds and revenue for the events that they manage; the other routes are for admins.
 """
 
 from typing import Annotated, Literal

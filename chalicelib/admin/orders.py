@@ -104,10 +104,11 @@ class AdminOrderTicket(OrderTicket, frozen=True, kw_only=True):
 
 
 class AdminOrderView(Struct, frozen=True, kw_only=True):
-    """An order with its payment, refunds, disputes and ledger. `balance_cents` is what the shop keeps, before the provider's fees.
+    """An order with its payment, refunds, disputes and ledger.
 
-    If the order cannot be shown in full after a change, `message` says so, and tickets, payment, transactions and balance are missing. In
-    the reply to a refund request, `refund` is the requested refund.
+    `balance_cents` is the money that the shop keeps, before the provider's fees. If the order cannot be shown in full after a change,
+    `message` says so, and tickets, payment, transactions and balance are missing. In the reply to a refund request, `refund` is the
+    requested refund.
     """
 
     order: AdminOrder
@@ -130,7 +131,7 @@ class RevenueView(Struct, frozen=True, kw_only=True):
 
 
 def get_order(identity: Identity, order_id: str) -> Purchase:
-    """Return an order. Raises OrderNotFound, also if the caller may not manage the order's event."""
+    """Return an order. Raises OrderNotFound if it does not exist or the caller may not manage its event."""
     purchase = queries.get_order(order_id)
     if not permissions.may_manage(identity, purchase.event_id):
         raise OrderNotFound()

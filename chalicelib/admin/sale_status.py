@@ -111,11 +111,11 @@ class PurchaseFigures(Struct, frozen=True, kw_only=True):
 
 
 class LiveSaleView(Struct, frozen=True, kw_only=True):
-    """A sale at the time `at`, which is at most two seconds ago while the store answers.
+    """A sale at the time `at`. While the store answers, `at` is at most two seconds ago.
 
     `sale` is read from the stock and the waiting room. `purchases` and `takings` lag behind by a few seconds, and are null if the
-    add-on `reports` is off; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that was always on
-    sale.
+    add-on `reports` is off; `takings` has one entry for each provider and currency. `on_sale_at` is null for an event that has always
+    been on sale.
     """
 
     at: Timestamp
@@ -129,7 +129,7 @@ _sales: TtlCache[LiveSaleView] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX
 
 
 def live_sale(event: Event, now: int) -> LiveSaleView:
-    """Return an event's sale, at most two seconds old. A catalog change that this instance knows, such as a pause, appears at once."""
+    """Return an event's sale, at most two seconds old. A catalog change that this instance knows of, such as a pause, shows at once."""
     return _sales.get(now, catalog.snapshot().revision, lambda: _load(event, now), event.id)
 
 

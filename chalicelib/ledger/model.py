@@ -8,7 +8,7 @@ from chalicelib.foundation.money import Currency
 
 EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
 
-# The sign of an entry's amount: positive for money received, negative for money paid out. If no money moves (0), the details hold the
+# The sign of an entry's amount: positive for money received, negative for money paid out. If no money moves (0), the details have the
 # requested amount. The kinds are in the order in which they happen; that order sorts a purchase's entries from the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
@@ -23,7 +23,7 @@ KIND_ORDER = {kind: number for number, kind in enumerate(SIGNS)}
 
 
 class LedgerEntry(Struct, frozen=True, kw_only=True):
-    """One entry of the ledger. `amount_cents` is positive for money received, negative for money paid out. `at` is in epoch seconds."""
+    """One entry of the ledger. `amount_cents` is positive for money received and negative for money paid out. `at` is in epoch seconds."""
 
     event_id: str
     purchase_id: str
@@ -39,7 +39,8 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
 class RevenueTotals(Struct, frozen=True, kw_only=True):
     """An event's revenue through one provider in one currency: sums in minor units, and the number of entries of each kind.
 
-    `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is what we keep.
+    `refunded_cents` excludes failed refunds, and `disputed_cents` excludes disputes that were won. `balance_cents` is the money
+    that we keep.
     """
 
     provider: str

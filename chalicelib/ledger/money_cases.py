@@ -93,7 +93,7 @@ def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str,
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
-    """Close a finding whose difference is gone; does nothing if the finding is not open."""
+    """Close a finding whose difference is gone. Does nothing if the finding is not open."""
     CaseRow(purchase_id, _key("finding", finding_id)).delete()
 
 
@@ -104,7 +104,7 @@ def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
 
 
 def list_open_cases() -> list[Case]:
-    """Return all open cases, oldest first, with a strongly consistent read of the whole table. Never call it in a request."""
+    """Return all open cases, oldest first, with a strongly consistent read of the whole table. Requests must not call it."""
     cases = map(_case, CaseRow.scan(consistent_read=True))
     return sorted(cases, key=lambda case: (case.since, case.purchase_id, case.kind, case.id))
 

@@ -1,7 +1,7 @@
 """The money ledger: every payment attempt, capture, refund and dispute, written once, together with the change that it belongs to.
 
 The entries of a purchase add up to the balance of its order, which is the money that we keep, before the provider's fees. The entries of an
-event add up to its revenue. The ledger is independent of providers: `provider` is a label that keeps simulated money apart from real money.
+event add up to its revenue. The ledger is independent of providers: `provider` is a label that separates simulated money from real money.
 """
 
 from collections import Counter
@@ -71,7 +71,7 @@ def scan_entries() -> Iterator[LedgerEntry]:
 
 
 def read_image(image: dict[str, Any]) -> LedgerEntry:
-    """Convert an item in wire format, as the stream of changes carries it, to an entry."""
+    """Convert an item in wire format, as in the change stream, to an entry."""
     return _entry(store.LedgerRow.from_raw_data(image))
 
 

@@ -65,7 +65,7 @@ def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
 
 
 def query_event(event_id: str) -> Iterator[LedgerRow]:
-    """Yield the entries of an event, merged from its lanes by purchase id. Pages are strongly consistent. Memory has one page per lane."""
+    """Yield the entries of an event, merged from its lanes by purchase id. Reads strongly consistent pages, one per lane at a time."""
     return _merge_lanes(event_id, None)
 
 

@@ -9,7 +9,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
-FIRST_PROVIDER: ProviderName = "stripe"  # the provider of records without one: they were written when there was only one
+FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
@@ -48,9 +48,9 @@ class OwnPage(Struct, frozen=True):
 class ProviderDescription(Struct, frozen=True, kw_only=True):
     """Facts about an external provider that the rest of the code needs.
 
-    `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name that
-    texts show. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the provider
-    must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page.
+    `name` is stored with payments, and is part of the webhook's path and of the names of settings and metrics. `title` is the name
+    in texts for people. `signature_header` is the header with a webhook's signature, and `event_types` are the types of events that the
+    provider must send to the webhook. Without `own_page`, buyers always pay on the provider's hosted page.
     """
 
     name: ExternalProviderName
@@ -70,7 +70,7 @@ class CheckoutPageItem(Struct, frozen=True):
 
 
 class CheckoutPage(Struct, frozen=True):
-    """The provider's hosted page: its items, where it sends the buyer afterwards, and the latest time when it closes (epoch seconds)."""
+    """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes by itself (epoch seconds)."""
 
     items: list[CheckoutPageItem]
     success_url: str

@@ -1,7 +1,7 @@
 """Choose the provider of each payment, and pass calls about the payment on to that provider.
 
-`providers/protocol.py` lists the external providers. The other providers make no calls: `free` for free orders, `simulated` if the stage
-allows simulated payments, and `imported` for orders from another system, which holds their money and refunds it.
+`providers/protocol.py` lists the external providers. The other providers make no calls: `free` is for free orders, `simulated` for stages
+that allow simulated payments, and `imported` for orders from another system. That system holds their money and refunds it.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def takes_own_page(provider: str) -> bool:
 
 
 def browser_key(provider: str, chosen: Settings | None = None) -> str:
-    """Return the external provider's key for browsers in these settings, by default the current settings. The key is empty if not set."""
+    """Return the external provider's key for browsers in these settings, by default the current settings. Empty if no key is set."""
     own_page = external_provider(provider).DESCRIPTION.own_page
     key: str = getattr(chosen or settings.current(), own_page.key_setting) if own_page else ""
     return key
@@ -182,7 +182,7 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 def create_refund(
     provider: str, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
 ) -> ProviderRefund:
-    """Create one refund at the external provider of its payment.
+    """Create one refund of a payment at the external provider.
 
     Set `check_existing` if an earlier call may already have created the refund, because the provider's idempotency keys work for only one
     day. If the provider already has the refund, returns that refund, even if it comes from an earlier attempt that only seemed to fail.

@@ -43,6 +43,6 @@ def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
 
 @route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents, AccountChanging))
 def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply[Done]:
-    """Delete your account and your personal data. Your orders stay for the books, without your name."""
+    """Delete your account and your personal data. Your orders are kept for the books, without your name."""
     service.erase(request, request.require_user(), body.password)
     return Reply(Done("Your account has been deleted."))

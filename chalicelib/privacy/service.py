@@ -1,4 +1,4 @@
-"""Export and erasure of personal data. Orders stay for the books, without personal data."""
+"""Export and erasure of personal data. Orders are kept for the books, without personal data."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""The view of the data export that users request about themselves."""
+"""The view of the personal data that a user exports."""
 
 from typing import TYPE_CHECKING
 

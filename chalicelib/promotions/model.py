@@ -18,8 +18,8 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A promo code of an event; `code` is in capitals.
 
     Times are epoch seconds; `starts_at` and `expires_at` are the first and the last second in which the code can be used. `discount_value`
-    is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock of `max_total_uses` (null for no limit) with
-    the id `stock_id`, in `shards` shards. `package_ids` are the tiers that the code applies to; empty means all tiers.
+    is a percentage, or an amount in minor units of `currency`. The uses of a code are a stock with the id `stock_id` and `shards` shards.
+    Its size is `max_total_uses`; null means no limit. `package_ids` are the tiers that the code applies to; empty means all tiers.
     `minimum_total_cents` applies to the total of the purchase before the discount. `version` counts the changes to the code.
     """
 

@@ -64,7 +64,7 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and its discount. If not, the fields after `reason` are null, and `reason` may be null."""
+    """Whether a code can be used now, and its discount. If it cannot, `reason` may say why, and the fields after it are null."""
 
     code: str
     valid: bool

@@ -1,4 +1,4 @@
-"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer keeps its question as it was asked.
+"""Check buyers' answers to the custom options of tiers when a checkout opens. Each answer is stored with the question as it was asked.
 
 The tiers come from this instance's copy of the catalog, so a checkout without questions needs no extra read from the store.
 """
@@ -17,8 +17,8 @@ from chalicelib.foundation.errors import InvalidInput
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.model import OptionAnswer
 
-# The largest size of responses and attendees together, as JSON. The first limit applies to free-form responses, the second applies to
-# answers to the questions of tiers.
+# The largest size of responses and attendees together, as JSON. The first limit applies to free-form responses, and the second applies
+# to answers to the questions of tiers.
 MAX_DETAILS_BYTES = 4 * 1024
 MAX_ANSWERS_BYTES = 64 * 1024
 

@@ -62,8 +62,8 @@ class CheckoutResult(Struct, frozen=True):
 def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call finishes the work.
 
-    The options and the key of the first call count, because later calls open nothing. A later call with the same key returns the purchase
-    as the first call left it. Raises IdempotencyConflict; ReservationNotFound, also for another user's reservation;
+    Only the options and the key of the first call are used, because later calls open nothing. A later call with the same key returns the
+    purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for another user's reservation;
     ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a cancelled event;
     AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
     ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted if the reservation has expired and the bank is still deciding; and
@@ -78,7 +78,7 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a checkout: it is paid and gets its tickets, or is declined and returns its tickets to the stock.
+    """Confirm a checkout: the purchase is paid and gets its tickets, or is declined and returns its tickets to the stock.
 
     A repeated call gives the same result. Takes three round trips: read the purchase, save it in one transaction, and convert the hold.
     Each further hold adds one round trip, checkout details add one, and an external provider adds one call. Without an external provider,

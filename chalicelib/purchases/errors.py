@@ -1,4 +1,4 @@
-"""Errors of requests about purchases, the errors that each kind of route can raise, and the errors that stop a job."""
+"""Errors for requests about purchases, the errors that each kind of route can raise, and the errors that stop a job."""
 
 from typing import ClassVar, Self
 
@@ -15,7 +15,7 @@ from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.purchases.model import BuyerRecord
 from chalicelib.waiting_room.model import TOKEN_ERRORS
 
-# A job that handles many purchases stops at these errors, because the next purchase would fail too. After any other error it continues.
+# A job that handles many purchases stops at these errors, because the next purchase would fail too. After any other error, it continues.
 FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, *dynamo.STORE_ERRORS)
 
 

@@ -143,7 +143,7 @@ REFUND_ID = "event-cancelled"  # the same for every order, so that an order is r
 def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
     """Cancel an event for good and begin its refunds. A repeated call returns the progress of the refunds.
 
-    Raises NotFound, and ManagedByBootstrap for an event of the bootstrap file that is not cancelled there.
+    Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
     catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)])

@@ -1,6 +1,6 @@
-"""Recovery of expired holds: the purchase decides whether its hold is released, converted or extended.
+"""Recovery of expired holds: the purchase decides whether its holds are released, converted or extended.
 
-The sweep (`sweep.py`, every minute) recovers all expired holds: first those that need no payment provider, then checkouts whose payment
+The sweep (`sweep.py`, every minute) recovers all expired holds: first the holds that need no payment provider, then checkouts whose payment
 must be cancelled at the provider. A buyer's request recovers only as many holds as it needs. The protocol model in tests/protocol defines
 the rules; change the model first.
 """
@@ -37,7 +37,7 @@ MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
 class RecoveryReport(Struct):
-    """The work of a run, counted in holds. Only `expired` counts purchases that ended, and `orphans` counts tombstones that were written.
+    """The results of a run, counted in holds. But `expired` counts purchases that ended, and `orphans` counts written tombstones.
 
     `undecided` counts holds whose purchase cannot end yet or failed to end because of an error. `remaining` counts holds that the run did
     not process.
@@ -113,7 +113,7 @@ def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryRep
 
 
 def hold_for_buyer(request: HoldRequest, user_id: str, purchase: Purchase | None = None) -> list[Hold]:
-    """Hold tickets of one stock. If there are too few, recover expired holds and try again. Raises what `hold_tickets` raises.
+    """Hold tickets from one stock. If there are too few, recover expired holds and try again. Raises what `hold_tickets` raises.
 
     `purchase` is the purchase of the request, if it has already been written. If an earlier execution of the request died and left holds
     that the purchase does not list, this function releases those holds and raises Conflict.
@@ -246,7 +246,7 @@ def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> 
 
 
 def _recover(expired: _ExpiredHolds, now: int, report: RecoveryReport) -> None:
-    """Recover the expired holds of one purchase and count them in `report`. What was done before an error is also counted.
+    """Recover the expired holds of one purchase and count them in `report`. Work that was done before an error is also counted.
 
     Only FATAL_ERRORS are raised. Other errors are logged, because they must not keep the tickets of other purchases off sale.
     """

@@ -1,4 +1,4 @@
-"""Holds of a purchase: from which stocks the purchase takes tickets, and how its holds are converted, released or extended.
+"""Holds of a purchase: the stocks that the purchase takes tickets from, and how its holds are converted, released or extended.
 
 `reservations.py` decides how long a hold lasts, and `hold_recovery.py` ends holds that have expired.
 """

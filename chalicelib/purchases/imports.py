@@ -21,7 +21,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import CODE_ALPHABET, Attendee, Ticket, TicketLine, read_code, ticket_id
 from chalicelib.tickets.store import load_tickets
 
-# Tickets sold by another system, and the ids of their orders here.
+# Tickets sold by another system, and the ids of their orders in this shop.
 
 MIN_CODE_LENGTH, MAX_CODE_LENGTH = 4, 64
 # An order's id has the form of a ULID, which begins with a time. This prefix is a time before 2005, so imported orders sort before others.
@@ -30,7 +30,7 @@ _ID_CHARACTERS = 24  # of 5 bits each, so that no two codes share an id
 
 
 class SoldTicket(Struct, frozen=True):
-    """A ticket to import: its code as `import_code` returns it, its tier here, and its attendee."""
+    """A ticket to import: its code as `import_code` returns it, its tier in this shop, and its attendee."""
 
     code: str
     tier_id: str
@@ -96,7 +96,7 @@ def import_batch(
     """Import the tickets of a batch that were not imported before, with the audit `entry`. Returns how many were imported.
 
     The caller passes at most BATCH tickets with different codes, and tiers of this event. Raises NotEnoughTickets if the stock has too few
-    tickets left for all of them. In that case, or after a crash, nothing of the batch is written.
+    tickets left for all of them. In that case, or after a crash, no part of the batch is written.
     """
     for _ in range(MAX_ATTEMPTS):
         known = find_known(batch)

@@ -1,4 +1,4 @@
-"""Scheduled job of the sweep."""
+"""The scheduled job that runs the sweep."""
 
 from typing import Any
 

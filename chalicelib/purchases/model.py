@@ -27,7 +27,7 @@ ANY_USES = 1_000_000  # more than a buyer's record can have
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):
-    """Tickets of one tier, at the price when they were held.
+    """Tickets of one tier, at the price at which they were held.
 
     `discounts` has the cents that a promo code takes off each ticket. The list is empty if the purchase has no promo code.
     """
@@ -152,7 +152,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
-    language: Language | None = None  # of emails about the purchase; set at the checkout, or when the buyer joined the waitlist
+    language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
 
     @property
@@ -208,7 +208,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
     def is_own_payment(self, payment_intent_id: str) -> bool:
-        """Return whether this payment bought the tickets. A second payment did not, because it is refunded."""
+        """Return whether this payment bought the tickets. A second payment did not, and is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
@@ -319,7 +319,7 @@ class BuyerRecord(Struct, frozen=True):
     reserve_tat: int
 
     def count_uses(self, promo_code: str) -> int:
-        """Return how many purchases the user has paid with this promo code."""
+        """Return how many purchases the user has paid for with this promo code."""
         return sum(use.startswith(f"{promo_code}#") for use in self.promo_uses)
 
 

@@ -50,7 +50,7 @@ def create_order(order: OrderRequest, purchase_id: str, attempt: Attempt) -> Ord
     """
     order = with_answers(order)
     reservations.reserve(order.tickets, purchase_id, attempt)
-    attempt.is_bounded = True  # the buyer's record has counted it
+    attempt.is_bounded = True  # the buyer's record has counted the attempt
     return _open_and_pay(order, purchase_id)
 
 
@@ -84,7 +84,7 @@ def check_simulation(simulate: SimulatedOutcome | None) -> None:
 def cancel_order(user_id: str, order_id: str, now: int) -> Purchase:
     """Cancel an unpaid order: first cancel its payment, then release its tickets. An order that has ended unpaid is returned unchanged.
 
-    Raises OrderAlreadyPaid, also if the money has just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
+    Raises OrderAlreadyPaid, even if the money has only just come in; OrderNotFound; ProviderUnavailable; and PaymentNotCompleted while the
     bank is deciding about the payment.
     """
     try:

@@ -102,7 +102,7 @@ def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTi
     return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))
 
 
-# Transfers over HTTP: offer a ticket by a link, accept it, cancel the transfer.
+# Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.
 
 
 class TransferView(Struct, frozen=True):
@@ -123,7 +123,7 @@ class TransferView(Struct, frozen=True):
     errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed),
 )
 def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
-    """Offer a ticket to another person by a link. A repeated request returns the same link until it expires or is cancelled."""
+    """Offer a ticket to another person by link. A repeated request returns the same link until the offer expires or is cancelled."""
     request.is_repeatable = True
     result = transfers.offer(request.require_user().user_id, ticket_id, request.now)
     url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # after the #, so that no server logs the token

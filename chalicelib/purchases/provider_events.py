@@ -135,7 +135,7 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
 
 
 def _end_if_over(purchase: Purchase, now: int) -> Purchase:
-    """End an expired, unpaid purchase, for example after the bank has declined. The sweep might check it only hours later."""
+    """End an expired, unpaid purchase, for example after the bank has declined. Otherwise the sweep might end it only hours later."""
     if purchase.state != "paying":
         return purchase
     try:
@@ -170,8 +170,8 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchas
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
     """Refund money for a purchase that does not exist, because it was never written or was deleted long ago.
 
-    If the refund fails, a finding shows the payment to the admins. If the refund succeeds, the ledger entries are written from the
-    provider's data. If the process crashes in between, the repeated call writes these entries.
+    If the refund fails, a finding shows the payment to the admins. Otherwise, the ledger entries are written from the provider's
+    data. If the process crashes in between, the repeated call writes these entries.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
@@ -220,7 +220,7 @@ class SignatureRefused(ApiError):
 
     @classmethod
     def of(cls, provider: ProviderName) -> Self:
-        """Return the refusal, naming the setting to check."""
+        """Return the refusal with the name of the setting to check."""
         return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
 
 

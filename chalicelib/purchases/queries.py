@@ -33,7 +33,7 @@ __all__ = [
 
 
 def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
-    """Return the user's purchase in any state. Raises ReservationNotFound, also for another user's purchase."""
+    """Return the user's purchase in any state. Raises ReservationNotFound if the user has no such purchase."""
     purchase = store.load(purchase_id)
     if purchase is None or purchase.user_id != user_id:
         raise ReservationNotFound()
@@ -59,7 +59,7 @@ def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket
 def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     """Return one of the user's orders with its tickets. The order may also be unpaid, ended unpaid, or refunded.
 
-    Raises OrderNotFound, also for another user's order, for a reservation without a checkout, and for a purchase whose money was refunded
+    Raises OrderNotFound if the user has no such order, for a reservation without a checkout, and for a purchase whose money was refunded
     because it got no tickets.
     """
     purchase = store.load(order_id)
@@ -160,7 +160,7 @@ def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
 
 
 def _ticket_ids(records: Iterable[BuyerRecord], order_ids: Iterable[str]) -> set[str]:
-    """Return the ids of the tickets that these orders keep, and of the tickets that the user has received."""
+    """Return the ids of the kept tickets of these orders, and of the tickets that the user has received."""
     orders = [purchase for purchase in store.load_many(order_ids).values() if purchase is not None]
     kept = {ticket_id(purchase.id, number) for purchase in orders for number in purchase.kept_tickets}
     return kept.union(*(record.received for record in records))

@@ -1,4 +1,4 @@
-"""Refunds of orders, whole or by ticket: requested by promoters and admins, or made externally in the provider's dashboard.
+"""Refunds of whole orders or single tickets: requested by promoters and admins, or made externally in the provider's dashboard.
 
 Also the reset of an event's orders in demo stages, which refunds all of them.
 """
@@ -93,7 +93,7 @@ def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: 
 def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Retry a failed refund, or make the next attempt of a due refund now. Raises OrderNotFound and NotRefundable.
 
-    The audit records that the user `by` retried a failed refund.
+    The audit log records that the user `by` retried a failed refund.
     """
     return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
 
@@ -112,7 +112,7 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 
 
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
-    """Return the last of these tickets, as many as one transaction can take back with their seats and `others` more items."""
+    """Return as many of these tickets, counted from the last, as one transaction can take back with their seats and `others` more items."""
     portion = list(numbers)
     while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
         portion.pop(0)
@@ -245,7 +245,7 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
 
 def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase:
-    """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict, also if a ticket or seat changed."""
+    """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict if any of these has changed."""
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
@@ -340,7 +340,7 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
 
 
 def _reset_order(purchase: Purchase, actor: str, now: int) -> int:
-    """Refund an order in full. Returns how many tickets became void; 0 if the order is disputed or has just been refunded."""
+    """Refund an order in full. Returns how many tickets became void, which is 0 if the order is disputed or has just been refunded."""
     try:
         refunds = refund_all_tickets(purchase, "undone", f"undone-{purchase.version}", actor, now)
     except (NotRefundable, OrderDisputed):

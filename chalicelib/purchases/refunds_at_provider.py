@@ -1,4 +1,4 @@
-"""Refunds at the provider: create them, check pending ones, and record their status.
+"""Refunds at the provider: create them, check pending refunds, and record their status.
 
 Requests create their own refund; the sweep works on the refunds that are due. Every step is safe to repeat.
 """

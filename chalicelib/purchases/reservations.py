@@ -204,7 +204,7 @@ def _check_limits(request: ReservationRequest, tiers: Sequence[Tier], limit: int
 
 
 def _note_shortage(event_id: str, refusal: NotEnoughTickets) -> None:
-    """Count a refusal for lack of tickets, and name the tier in it. A stock that belongs to no tier is the event's pool."""
+    """Count a refusal for lack of tickets, and add the tier to its details. A stock that belongs to no tier is the event's pool."""
     log.count("reservations_refused")
     for tier in catalog.snapshot().event_tiers(event_id):
         if tier.stock_id == refusal.stock_id:

@@ -28,7 +28,7 @@ _REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mis
 
 
 class SettlementResult(Struct, frozen=True):
-    """The purchase after its payment, and its tickets if it is an order. `repeated` means that an earlier call had settled it."""
+    """The purchase after its payment, and its tickets if it is an order. `repeated` means that an earlier call settled the payment."""
 
     purchase: Purchase
     tickets: list[Ticket]
@@ -111,7 +111,7 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
-    """Convert the holds of a new order and log it. If a crash or the store prevents that, hold recovery converts the holds later."""
+    """Convert the holds of a new order and log the order. If a crash or the store prevents that, hold recovery converts the holds later."""
     holds.convert_holds(purchase)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
@@ -141,7 +141,7 @@ def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
 def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, now: int) -> Purchase:
     """Return the purchase with new holds for its tickets and its promo code use.
 
-    Raises NotEnoughTickets, also if a tier no longer exists; SalePaused; and PoolMismatch.
+    Raises SalePaused, PoolMismatch and NotEnoughTickets. A tier that no longer exists has no tickets.
     """
     tiers = catalog.snapshot().tiers
     for line in purchase.lines:
@@ -197,7 +197,7 @@ def _ticket_line(line: LineItem, currency: str) -> TicketLine:
     return TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=currency)
 
 
-# Cancellation of an unpaid purchase: first its payment at the provider, then the purchase, then its holds.
+# Cancel an unpaid purchase: first cancel its payment at the provider, then end the purchase, then release its holds.
 
 EndState = Literal["expired", "cancelled"]
 

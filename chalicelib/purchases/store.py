@@ -33,7 +33,8 @@ _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR
 # number means that none was added.
 _MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
-# Attributes of a purchase: `_JSON` are stored as JSON and have these types, `_TIMES` are times, and a save may change all of `_CHANGEABLE`.
+# Attributes of a purchase: `_JSON` maps attributes that are stored as JSON to their types, `_TIMES` are times, and `_CHANGEABLE` are all
+# attributes that a save may change.
 _JSON: dict[str, Any] = {
     "checkout_key": KeyUse,
     "lines": list[LineItem],
@@ -197,7 +198,7 @@ def list_buyer_records(user_id: str) -> list[BuyerRecord]:
 
 
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
-    """Transaction items that move a received ticket from the record of the user `before` to that of the user `after`."""
+    """Transaction items that move a received ticket from the record of the user `before` to the record of the user `after`."""
     return [
         dynamo.update(BuyerRow(after, event_id), {}, add={"received": {ticket_id}}),
         dynamo.update(BuyerRow(before, event_id), {}, discard={"received": {ticket_id}}),

@@ -92,7 +92,7 @@ class SweptShards(Struct, frozen=True):
 
 
 def read_swept_shards(now: int) -> SweptShards:
-    """Read the shards of a run, strongly consistent."""
+    """Read the shards of a run, with strongly consistent reads."""
     current = catalog.snapshot()
     shards = {shard.id: shard for shard in read_shards(_ids_on_sale(current, now))}
     state = load_state()
@@ -108,7 +108,7 @@ def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
 
 
 def _may_have_holds(event: Event, now: int) -> bool:
-    """Decide only from the event's dates, because a cancelled event or a closed tier may still have earlier holds."""
+    """Whether the event may have holds. Only its dates count, because a cancelled event or a closed tier may still have earlier holds."""
     chosen = settings.current()
     last_hold_until = event.last_sale_at + event.effective_hold_seconds(chosen.hold_seconds) + chosen.checkout_seconds
     return (event.on_sale_at is None or event.on_sale_at <= now) and now <= last_hold_until + LINGER_SECONDS

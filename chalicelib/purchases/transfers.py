@@ -1,4 +1,4 @@
-"""Transfers: an owner offers a ticket by a link, and the first user who accepts it gets the ticket, with a new code.
+"""Transfers: an owner offers a ticket by link, and the first user who accepts it gets the ticket, with a new code.
 
 The ticket's item decides races: one transaction sets the new owner and the new code and ends the transfer, on condition that the ticket
 is valid, unused and offered by this very transfer. So an acceptance that races with a scan, a refund, a dispute or another acceptance
@@ -36,7 +36,7 @@ class OfferResult(Struct, frozen=True):
 
     @property
     def token(self) -> str:
-        """The token in the link: the ticket's id, to find the ticket, and the secret."""
+        """The token in the link: the ticket's id, which identifies the ticket, and the secret."""
         return f"{self.ticket.id}.{self.transfer.secret}"
 
 
@@ -66,7 +66,7 @@ def offer(user_id: str, ticket_id: str, now: int) -> OfferResult:
 
 
 def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
-    """End the open transfer of the user's ticket, if there is one. Raises TicketNotFound, also if the transfer has been accepted."""
+    """End the open transfer of the user's ticket, if there is one. Raises TicketNotFound if the user does not own the ticket now."""
     ticket = tickets.get_owned_ticket(user_id, ticket_id)
     for _ in range(MAX_ATTEMPTS):
         if ticket.transfer is None or not ticket.transfer.is_open(now):

@@ -1,6 +1,6 @@
 """The interface of an external payment provider, and the list of providers.
 
-A new provider is a module here, an entry in MODULES, and its name and secrets in `foundation/settings.py` (docs/recipes.md).
+To add a provider, add a module here, an entry in MODULES, and its name and secrets in `foundation/settings.py` (docs/recipes.md).
 """
 
 from collections.abc import Iterator

@@ -268,7 +268,7 @@ def _is_checkout_session(provider_id: str) -> bool:
 
 
 def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
-    # The namespace tells shops apart: several may share one Stripe account, and each receives the webhooks of all of them.
+    # The namespace identifies the shop: several shops may share one Stripe account, and each shop receives the webhooks for all of them.
     return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
 
 

@@ -1,4 +1,4 @@
-"""HTTP client for Stripe's SDK: keeps each attempt within the request's deadline, and tracks whether Stripe may have carried it out.
+"""HTTP client for Stripe's SDK. It keeps each attempt within the request's deadline, and tracks whether Stripe may have made the change.
 
 This module imports the SDK, so it is itself imported only at the first call.
 """

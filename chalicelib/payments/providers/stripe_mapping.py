@@ -54,7 +54,7 @@ _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
 
 
 def payment_of_intent(intent: Json) -> ProviderPayment:
-    """Convert a Payment Intent, with its latest charge if that was expanded."""
+    """Convert a Payment Intent, with its latest charge if the charge was expanded."""
     return ProviderPayment(provider="stripe", id=intent["id"], client_secret=intent.get("client_secret"), **_payment_fields(intent))
 
 
@@ -81,7 +81,7 @@ def payment_of_session(session: Json) -> ProviderPayment:
 
 
 def refund_of(refund: Json) -> ProviderRefund:
-    """Convert a refund, with its Payment Intent if that was expanded."""
+    """Convert a refund, with its Payment Intent if the Payment Intent was expanded."""
     metadata = refund.get("metadata") or {}
     owner = metadata if "purchase_id" in metadata else _metadata_of_payment(refund)
     attempt = str(metadata.get("attempt", "0"))
@@ -118,7 +118,7 @@ def dispute_of(dispute: Json) -> ProviderDispute:
 
 
 def payout_of(payout: Json) -> ProviderPayout:
-    """Convert a payout. Payouts cover the whole account, including what other systems sold through it."""
+    """Convert a payout. Payouts cover the whole account, including the sales of other systems."""
     return ProviderPayout(
         id=payout["id"],
         amount_cents=payout["amount"],
