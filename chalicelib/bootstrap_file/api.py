@@ -18,14 +18,14 @@ _VERSION = "/admin/catalog/versions/{version}"
 
 
 class VersionsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of versions."""
+    """The page of versions to return."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
 
 
 class SeenPlan(Struct, forbid_unknown_fields=True):
-    """The plan that the caller has seen: the field `plan` of the plan's reply."""
+    """The plan that the caller has seen: the value of `plan` in the reply that shows the plan."""
 
     plan: Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -40,7 +40,7 @@ def list_catalog_versions(request: RequestContext, query: VersionsQuery) -> Repl
 
 @route(bp, "GET", f"{_VERSION}/plan", access="admin", errors=(NotFound, VersionUnusable))
 def show_catalog_plan(request: RequestContext, version: str) -> Reply[CatalogPlanView]:  # noqa: ARG001
-    """Show what applying the file of a version again would change now, including sold and held tickets. Changes nothing.
+    """Show the changes that applying the file of a version again would make now, with sold and held tickets. Changes nothing.
 
     For the served version, the changes are the drift: the differences between the shop and the file.
     """
@@ -58,7 +58,7 @@ def apply_catalog_version(request: RequestContext, version: str, body: SeenPlan)
 
 
 def _number(version: str) -> int:
-    """Return the version number in a path. Raises NotFound if it is not a valid number."""
+    """Return the version number in a path. Raises NotFound if `version` is not a valid number."""
     if not (version.isascii() and version.isdecimal()) or len(version) > MAX_DIGITS:
         raise NotFound("The catalog has no version with this number.")
     return int(version)

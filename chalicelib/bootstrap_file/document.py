@@ -31,7 +31,7 @@ DAY_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)
 
 
 def timezone(name: str | None) -> tzinfo:
-    """Return the timezone with this IANA name, or UTC for None. Raises ValueError."""
+    """Return the timezone with this IANA name, or UTC if `name` is None. Raises ValueError if there is no such timezone."""
     if name is None:
         return UTC
     try:
@@ -41,7 +41,7 @@ def timezone(name: str | None) -> tzinfo:
 
 
 def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
-    """Return a day or an ISO 8601 time in epoch seconds. Raises ValueError.
+    """Convert a day or an ISO 8601 time to epoch seconds. Raises ValueError if the text is invalid.
 
     A day means its first second in `zone`, or its last second if `is_end`.
     """
@@ -61,7 +61,7 @@ def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
         raise ValueError(f"{quoted(text)} is not a valid date: {error}") from None
 
 
-MAX_PROMO_CODES = 200  # of an event; an apply writes each changed code in its own transaction
+MAX_PROMO_CODES = 200  # per event; an apply writes each changed code in its own transaction
 
 Id = Annotated[
     str,
@@ -83,7 +83,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class EventMetadata(Struct, frozen=True):
-    """Free-form: any key is kept. These keys have a meaning."""
+    """Free-form metadata: any key is kept. The keys below have a meaning."""
 
     description: Text | None = None
     timezone: str | None = None
@@ -95,7 +95,7 @@ class EventMetadata(Struct, frozen=True):
 
 
 class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """A promo code of an event, with the same fields as in the API. `expires_at` includes the whole day."""
+    """A promo code of an event, with the same fields as in the API. An `expires_at` that is a day includes the whole day."""
 
     code: CodeText
     discount_type: DiscountType
@@ -134,7 +134,7 @@ class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """A question to buyers of a ticket type."""
+    """A question for the buyers of a ticket type."""
 
     id: OptionId
     label: OptionLabel
@@ -168,13 +168,14 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
 def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
     """Return the number of tickets of a ticket type: its `max_quantity`, or else its event's `metadata.capacity`.
 
-    Returns 0 if neither is set: then only the event's `capacity` limits the ticket type, and without that capacity the number is unknown.
+    Returns 0 if neither is set. In that case, only the event's `capacity` limits the ticket type. If the event has no `capacity` either,
+    the number is unknown.
     """
     return ticket.max_quantity or event.metadata.capacity or 0
 
 
 def price_id(ticket: TicketEntry, stage: str) -> str | None:
-    """Return the Stripe price of a ticket type in a stage, or None."""
+    """Return the id of a ticket type's Stripe price in a stage. Returns None if the ticket type has none."""
     if isinstance(ticket.stripe_price_id, dict):
         return ticket.stripe_price_id.get(stage)
     return ticket.stripe_price_id
@@ -204,7 +205,7 @@ def json_schema() -> bytes:
 
 
 def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, TicketEntry]) -> list[PromoCode]:
-    """Return the promo codes of all events; `stock_id` and `shards` are not set yet."""
+    """Return the promo codes of all events. Their `stock_id` and `shards` are not set yet."""
     codes = []
     for event in events.values():
         zone = timezone(event.metadata.timezone)

@@ -1,4 +1,4 @@
-"""Results of checking and planning a bootstrap file: faults, warnings, refusals and changed entries."""
+"""Results of checking and planning a bootstrap file: errors, warnings, refusals and changed entries."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class DocumentFault(Struct, frozen=True):
-    """A fault at the JSON `path` (such as `$.events.spring-fest.date`); `message` says what is wrong and what is allowed."""
+    """An error at the JSON `path` (such as `$.events.spring-fest.date`); `message` says what is wrong and what is allowed."""
 
     path: str
     message: str
@@ -26,7 +26,10 @@ class DocumentFault(Struct, frozen=True):
 
 
 class DocumentWarning(Struct, frozen=True):
-    """An allowed value that is probably a mistake in the entry `name`. Pages translate the warning from `code` and `figures`."""
+    """A warning about an allowed value in the entry `name` that is probably a mistake.
+
+    Pages build a translated text from `code` and `figures`.
+    """
 
     fault: DocumentFault
     code: str
@@ -46,14 +49,14 @@ class InvalidDocument(Exception):
 
 
 def member_path(path: str, key: str | int) -> str:
-    """The JSON path of a member of `path`, which appends `.key`, `['an odd key']` or `[3]`."""
+    """Return the JSON path of a member of `path`: `path` followed by `.key`, `['an odd key']` or `[3]`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
 
 
 def quoted(value: Any) -> str:
-    """Return a value of the file for a message, as JSON in printable ASCII of at most 80 characters."""
+    """Return a value from the file as JSON for a message, in at most 80 characters of printable ASCII."""
     return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
 
 
@@ -68,7 +71,7 @@ Sign = Literal["+", "~", "-"]  # new, changed, no longer in the file
 
 
 class ChangedField(Struct, frozen=True):
-    """A field with its value before and after, as text."""
+    """A changed field, with its old and new values as text."""
 
     name: str
     before: str
@@ -79,15 +82,15 @@ class ChangedField(Struct, frozen=True):
 
 
 def new_field(name: str, value: str) -> ChangedField:
-    """Return a field of a new entry."""
+    """Return a field of a new entry, with `none` as its old value."""
     return ChangedField(name, "none", value)
 
 
 class EntryChange(Struct, frozen=True):
-    """One change of an entry. `stock` has its sold and held tickets if they matter; `reduces`: the change closes or shrinks a sale.
+    """A change to an entry. `stock` has the entry's sold and held tickets if they matter.
 
-    `currency` is the currency of fields in cents, or None if the currency changes too. `is_back` means that the entry was in an earlier
-    file, but not in the served one.
+    `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the fields in cents; it is None if the currency
+    changes too. `is_back` means that the entry was in an earlier file, but not in the served one.
     """
 
     sign: Sign
@@ -128,7 +131,10 @@ CODES = frozenset(_SENTENCES)
 
 
 class Refusal(Struct, frozen=True):
-    """A reason not to apply a document. `kind` and `name` identify the entry (None for the whole document); `code` is one of CODES."""
+    """A reason not to apply a document. `code` is one of CODES.
+
+    `kind` and `name` identify the entry; both are None if the reason concerns the whole document.
+    """
 
     code: str
     figures: dict[str, int | str]
@@ -145,12 +151,12 @@ class Refusal(Struct, frozen=True):
 
 
 def in_use(stock: Stock) -> dict[str, int | str]:
-    """Return the sold and held tickets of a stock as figures of a refusal."""
+    """Return the sold and held tickets of a stock for the `figures` of a refusal."""
     return {"sold": stock.sold, "held": stock.held}
 
 
 def refusal_lines(refusals: Sequence[Refusal]) -> list[str]:
-    """Return the lines that commands print."""
+    """Return the refusals as the lines that commands print."""
     return [str(refusal) for refusal in refusals]
 
 

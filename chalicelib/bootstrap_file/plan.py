@@ -1,4 +1,4 @@
-"""The plan of an apply: readable changes, and the steps that make them."""
+"""The plan of an apply: its changes in readable form, and the steps that make them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,11 +16,14 @@ from chalicelib.promotions.management import Key
 from chalicelib.promotions.model import CodeWithUses, PromoCode
 from chalicelib.promotions.service import with_uses
 
-# Changes of promo codes, computed from the codes of the document, the stored codes and their uses.
+# Changes to promo codes, computed from the codes in the document, the stored codes and their uses.
 
 
 class CodeChange(Struct, frozen=True):
-    """The change of a promo code from `stored` to `declared`, either of which may be None. `uses` are its current uses."""
+    """A change to a promo code, from `stored` (with its current uses) to `declared`.
+
+    `stored` is None for a new code. `declared` is None for a code that is no longer in the file.
+    """
 
     stored: CodeWithUses | None
     declared: PromoCode | None
@@ -37,7 +40,7 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def refusal(self) -> Refusal | None:
-        """The reason why the change cannot be made, or None."""
+        """The reason why the change cannot be made. It is None if the change can be made."""
         if self.stored is None or self.declared is None:
             return None
         uses = self.stored.uses
@@ -70,7 +73,7 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def fields(self) -> list[ChangedField]:
-        """The fields that differ. A new code has its terms; a code that is no longer in the file has no fields."""
+        """The fields that differ. A new code lists its discount and its limit; a code that is no longer in the file lists no fields."""
         if self.declared is None:
             return []
         return _new_fields(self.declared) if self.stored is None else differences(self.stored.promo_code, self.declared)
@@ -88,9 +91,9 @@ class CodeChange(Struct, frozen=True):
 
 
 def load_code_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
-    """Return the changes after which the store has these codes, and no other bootstrap code can be used.
+    """Return the changes after which these codes are stored and no other bootstrap code can be used.
 
-    `event_ids` are all events that bootstrap files have ever named.
+    `event_ids` are the ids of all events that were ever in a bootstrap file.
     """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
     stored = management.load_declared_codes(declared, event_ids)
@@ -140,7 +143,7 @@ NEW_POOL = ""  # the pool of a new event, until the version has a number
 
 
 class NewStock(Struct, frozen=True):
-    """The stock of a new tier, or the pool of a new event. `owner` is the prefix of its id."""
+    """The stock of a new tier, or the pool of a new event. `owner` is the prefix of the stock id."""
 
     owner: str
     capacity: int
@@ -151,7 +154,10 @@ class NewStock(Struct, frozen=True):
 
 
 class Resize(Struct, frozen=True):
-    """Resize a stock from its current capacity to the file's. The number of shards never shrinks. `kind` and `name` identify the owner."""
+    """Resize a stock from its current capacity to the capacity in the file. The number of shards never decreases.
+
+    `kind` and `name` identify the event or tier that owns the stock.
+    """
 
     kind: EntryKind
     name: str
@@ -172,7 +178,10 @@ class OpenChange(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The changes (`entries`) of an apply. With `refusals`, nothing may be applied. `is_served`: the document is already served."""
+    """The plan of an apply; `entries` are its changes. If there are `refusals`, nothing may be applied.
+
+    `is_served` means that the document is already served.
+    """
 
     head: CatalogHead
     checksum: str
@@ -194,21 +203,21 @@ class Plan(Struct, frozen=True):
 
     @property
     def reductions(self) -> list[str]:
-        """The lines of the changes that close or shrink a sale."""
+        """The lines of the diff for the changes that close or shrink a sale."""
         return [str(change) for change in self.entries if change.reduces]
 
     @property
     def reasons(self) -> list[str]:
-        """The lines of the refusals."""
+        """The refusals as the lines that commands print."""
         return refusal_lines(self.refusals)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the catalog, the stock and the promo codes have nothing to change."""
+        """Whether there is nothing to change in the catalog, the stock and the promo codes."""
         return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
 
     def content(self, version: int) -> VersionContent:
-        """Return the content of this version. The stock of new tiers and pools is named after the version."""
+        """Return the content of this version. The stock ids of new tiers and pools contain the version number."""
         events = [
             replace(event, pool_id=new_stock_id(pool_owner(event), version)) if event.pool_id == NEW_POOL else event
             for event in self.events
@@ -218,7 +227,7 @@ class Plan(Struct, frozen=True):
 
 
 def pool_owner(event: Event) -> str:
-    """Return the prefix of the id of an event's pool."""
+    """Return the prefix of the stock id of an event's pool."""
     return f"event:{event.id}"  # no tier has this id
 
 

@@ -11,16 +11,16 @@ from chalicelib.bootstrap_file.validation import ValidDocument
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
 
-_ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
+_ON_SALE = frozenset({"active", "available"})  # the status of an event, and of a tier, that is on sale
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
-    """Map the stock ids of all tiers and events of bootstrap files to their numbers of shards."""
+    """Map the stock ids of all tiers and event pools of bootstrap files to their numbers of shards."""
     return catalog.shard_counts(event.id for event in catalog.events.values() if event.managed_by == "bootstrap")
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
-    """Map the ids of stock that the document changes to their numbers of shards, so that a small change need not read all stock."""
+    """Map the ids of the stocks that the document affects to their numbers of shards, so that a small change need not read all stock."""
     file_tiers = validation.to_tiers(valid)
     changed = {}
     for old in catalog.tiers.values():
@@ -46,12 +46,15 @@ def build_plan(
     stocks: Mapping[str, Stock],
     code_changes: Sequence[CodeChange] = (),
 ) -> Plan:
-    """Return the plan of a document. `stocks` was read with strong consistency for `stock_ids`; other stock is assumed to match."""
+    """Return the plan for applying a document.
+
+    `stocks` are the stocks in `stock_ids`, read with strong consistency. Any other stock is assumed to match the catalog.
+    """
     return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build(code_changes)
 
 
 def _default_shards(tier: Tier, event: Event) -> int:
-    """Return the default number of shards for a new tier. A tier without a limit counts as having its event's capacity."""
+    """Return the default number of shards for a new tier. If the tier has no limit, its event's capacity decides."""
     return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
 
 
@@ -63,8 +66,8 @@ def _amount(capacity: int) -> str:
 def _shards(old: Tier, new: Tier) -> int:
     """Return the new number of shards of a tier's stock.
 
-    Tickets never move between shards. So no shard is removed, because its holds belong to purchases. And no more shards are added than the
-    additional tickets fill, because an empty shard is useless.
+    No shard is ever removed, because its holds belong to purchases. Tickets never move between shards, so a new shard gets only additional
+    tickets, and no more shards are added than the additional tickets can fill.
     """
     added_tickets = max(0, new.stock_capacity - old.stock_capacity)
     filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
@@ -111,7 +114,7 @@ class _PlanBuilder:
         )
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
-        """Whether this document is served. The checksum alone would miss a version that different code created from the same document."""
+        """Whether this document is served. Equal checksums are not enough, because other code may have created the version."""
         unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
@@ -147,7 +150,7 @@ class _PlanBuilder:
         return [*file_events.values(), *(_removed_event(event) for event in removed)]
 
     def _with_new_pool(self, event: Event) -> Event:
-        """Return a new event. With a capacity, it gets a pool, which also counts the tickets that were sold elsewhere (`sold_count`)."""
+        """Return a new event. A capacity gives the event a pool, which also counts the tickets that were sold elsewhere (`sold_count`)."""
         if event.capacity is None:
             return event
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
@@ -158,7 +161,7 @@ class _PlanBuilder:
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
     def _with_known_pool(self, old: Event, event: Event) -> Event:
-        """Return an existing event with its pool, which it keeps even if its capacity is removed, and record the changes."""
+        """Return an existing event with its pool, and record the changes. The event keeps its pool even if its capacity is removed."""
         if old.pool_id is None:
             if event.capacity is not None:
                 self._add_refusal("limit_too_late", "event", event.id)
@@ -250,7 +253,10 @@ class _PlanBuilder:
         *,
         is_open: bool,
     ) -> None:
-        """Record a change of a stock's capacity or shards. `capacities` and `shards` are pairs: the catalog's value, then the file's."""
+        """Record a change to a stock's capacity or number of shards.
+
+        `capacities` and `shards` are pairs of the value in the catalog and the value in the file.
+        """
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
         used = stock.sold + stock.held
         if used > capacity:

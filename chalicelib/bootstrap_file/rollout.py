@@ -2,15 +2,15 @@
 
 1. Plan against the served catalog and its stock, read with strong consistency.
 2. Write the new version beside the others.
-3. Shrink stock, each with a condition; undo all of it if one is refused.
+3. Shrink stock with conditional writes; if one is refused, undo all of them.
 4. Create the stock of new tiers and events.
 5. Grow stock.
 6. Make the new version the head, with the audit entry.
 7. Write promo codes, each on condition that the new version is still served.
 
-Stock is shrunk first, because only shrinking can be refused. New stock is named after the version number of this attempt, which no other
-attempt ever gets, so an apply that stalls and resumes an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
-publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
+Stock is shrunk first, because only shrinking can be refused. The ids of new stock contain the version number of this attempt. No other
+attempt ever gets this number, so an apply that stalls and resumes an hour later cannot overwrite stock that was ever on sale. Steps 2 to 6
+are a publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
-# An apply starts again after a conflict, up to this many attempts in all.
+# After a conflict, an apply starts over. It makes at most this many attempts.
 
 
 MAX_ATTEMPTS = 3
@@ -56,7 +56,7 @@ class ApplyResult(Struct, frozen=True):
 
 
 class ApplyRefused(Exception):
-    """The document was not applied; `refusals` say why and what to do."""
+    """The document was not applied; `refusals` give the reasons and say what to do."""
 
     def __init__(self, refusals: list[Refusal], plan: Plan) -> None:
         self.refusals, self.plan = refusals, plan
@@ -64,7 +64,7 @@ class ApplyRefused(Exception):
 
     @property
     def reasons(self) -> list[str]:
-        """The refusals as lines that commands print."""
+        """The refusals as the lines that commands print."""
         return refusal_lines(self.refusals)
 
 
@@ -74,7 +74,7 @@ def plan(valid: ValidDocument) -> Plan:
 
 
 def plan_apply(valid: ValidDocument) -> Plan:
-    """Return the plan that `apply` would carry out now. In a large catalog, it omits drift of stock that the document does not change."""
+    """Return the plan that `apply` would carry out now. In a large catalog, it omits drift in stock that the document does not change."""
     return _load_plan(valid, all_shards=False)
 
 
@@ -89,7 +89,7 @@ def apply(
 ) -> ApplyResult:
     """Apply a document. Raises ApplyRefused. Starts again after a concurrent pause or API change; gives up after a concurrent apply.
 
-    `approve` gets each plan before any change; an exception that it raises stops the apply before it changes anything.
+    `approve` is called with each plan before any change is made. If it raises an exception, the apply stops without changing anything.
     """
     for _ in range(MAX_ATTEMPTS):
         planned = plan_apply(valid)
@@ -208,12 +208,15 @@ def _resize(resize: Resize) -> None:
     resize_stock(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
     if resize.new_shards != resize.old_shards:
         # A shard that an earlier, crashed attempt added has missed every pause since then. If the event is paused or resumed after the plan
-        # was made, the head's revision has changed, so the publication is refused, and the next attempt reads the pause.
+        # was made, the head's revision has changed, so the publication is refused, and the next attempt reads the new state.
         inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
 
 
 def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
-    """Refuse after a concurrent apply. Our resizes may have undone that apply's resizes, so first correct the stock to its document."""
+    """Raise ApplyRefused because a concurrent apply has published its version.
+
+    Our resizes may have undone its resizes, so the stock is first corrected to match its document.
+    """
     document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
@@ -232,13 +235,13 @@ def _audit(planned: Plan, action: str, actor: str, now: int, what: dict[str, Any
 
 
 def _diff(planned: Plan) -> dict[str, Any]:
-    """Return the changes for the audit log: as lines, and the first ones also as structured data that pages can translate."""
+    """Return the changes for the audit log as lines. The first changes are also included as structured data that pages can translate."""
     shown = [change_view(entry) for entry in planned.entries[:MAX_AUDITED_CHANGES]]
     return {"diff": _shortened(planned.changes), "changes": msgspec.to_builtins(shown), "more": len(planned.entries) - len(shown)}
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    """Return as many lines as fit into an audit entry, and a last line with the number of omitted lines."""
+    """Return the lines that fit into an audit entry. If some do not fit, the last line gives the number of omitted lines."""
     size = 0
     first: list[str] = []
     for line in lines:

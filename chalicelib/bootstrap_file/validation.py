@@ -1,6 +1,6 @@
-"""Validate a JSON tree as a bootstrap document and report all faults, and convert a valid document to events and tiers.
+"""Validate a JSON tree as a bootstrap document and report all errors, and convert a valid document to events and tiers.
 
-msgspec stops at the first fault, so entries and fields are converted one by one.
+msgspec stops at the first error, so entries and fields are converted one by one.
 """
 
 import json
@@ -34,7 +34,7 @@ SECTIONS = ("events", "ticket_types", "ticket_states")
 
 
 class MergedFiles(Struct, frozen=True):
-    """The merged tree. `origins` maps (section, key) to the file of an entry; `first` is the first file."""
+    """The merged tree. `origins` maps the (section, key) of each entry to its file; `first` is the first file."""
 
     tree: Tree
     origins: dict[tuple[str, str], str]
@@ -45,9 +45,9 @@ STATUSES = get_args(TierStatus)
 
 
 class ValidDocument(Struct, frozen=True):
-    """A document without faults. `tree` is the original JSON, including all free-form metadata.
+    """A document without errors. `tree` is the original JSON, including all free-form metadata.
 
-    `warnings` are allowed values that are probably mistakes; they do not prevent an apply.
+    `warnings` report allowed values that are probably mistakes; they do not prevent an apply.
     """
 
     document: BootstrapDocument
@@ -83,7 +83,7 @@ def checksum(tree: Tree) -> str:
 
 
 def _schema_faults(tree: Tree) -> list[DocumentFault]:
-    """Return the faults of individual keys and values, without checking the rules between them."""
+    """Return the errors in individual keys and values. Does not check the rules between fields or entries."""
     rest = {key: value for key, value in tree.items() if key not in SECTIONS}
     faults = [fault for fault in _struct_faults(rest, BootstrapDocument, "$") if fault.path not in ("$.events", "$.ticket_types")]
     faults += [_missing(member_path("$", name)) for name in ("events", "ticket_types") if name not in tree]
@@ -136,7 +136,7 @@ def _not_an_object(path: str, value: Any) -> DocumentFault:
 
 
 def _struct_type(expected: Any) -> type[Struct] | None:
-    """Return the Struct in `Entry`, `Annotated[Entry, ...]` or `Entry | None`, or None."""
+    """Return the Struct `Entry` for `Entry`, `Annotated[Entry, ...]` or `Entry | None`. Returns None for any other type."""
     if isinstance(expected, type) and issubclass(expected, Struct):
         return expected
     if get_origin(expected) is Annotated or isinstance(expected, UnionType):
@@ -145,14 +145,14 @@ def _struct_type(expected: Any) -> type[Struct] | None:
 
 
 def _list_item_type(expected: Any) -> type[Struct] | None:
-    """Return the Struct in `list[Entry]` or `Annotated[list[Entry], ...]`, or None."""
+    """Return the Struct `Entry` for `list[Entry]` or `Annotated[list[Entry], ...]`. Returns None for any other type."""
     if get_origin(expected) is Annotated:
         return _list_item_type(get_args(expected)[0])
     return _struct_type(get_args(expected)[0]) if get_origin(expected) is list else None
 
 
 def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any]:
-    """Return the entries without faults of their own, which the rules between entries can check."""
+    """Return the entries whose own fields are valid. Only these entries can be checked by the rules between entries."""
     valid = {}
     entries = tree.get(section)
     for key, entry in entries.items() if isinstance(entries, dict) else ():
@@ -168,7 +168,7 @@ def _with_file(fault: DocumentFault, files: MergedFiles) -> DocumentFault:
 
 
 def _origin_file(files: MergedFiles, path: str) -> str:
-    """Return the file from which the entry at `path` comes."""
+    """Return the file that contains the entry at `path`. Returns the first file if no entry matches."""
     if len(set(files.origins.values())) < 2:
         return files.first
     for section in SECTIONS:
@@ -256,7 +256,7 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
     )
 
 
-# Rules between fields and between entries, checked for entries whose own fields are valid.
+# Rules between fields and between entries, which are checked only for entries whose own fields are valid.
 
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]
@@ -267,7 +267,7 @@ ENDS = ("end_date", "expires_at", "guests_until")  # a day in these fields means
 
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
-    """Return a fault for each broken rule. `tree` is the whole document, so that a faulty event still counts as present."""
+    """Return an error for each broken rule. `tree` is the whole document; an invalid event in it still counts as present."""
     section = tree.get("events")
     event_ids = set(section) if isinstance(section, dict) else set()
     return [
@@ -282,7 +282,7 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
 
 
 def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
-    """Return the fault of a document for a different stage. Stages without buyers (`local`, `test`, `test-7`) accept any document."""
+    """Return an error if the document is for a different stage. Stages without buyers (`local`, `test`, `test-7`) accept any document."""
     if not isinstance(environment, str) or not environment or stage.split("-")[0] in STAGES_WITHOUT_BUYERS:
         return []
     if environment.lower() in (stage, LONG_STAGE_NAMES.get(stage)):
@@ -292,7 +292,7 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
 
 
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
-    """Return the warnings for a document without faults: too many tickets for an event, or too few shards for the tickets."""
+    """Return the warnings for a document without errors: too many tickets for an event, or too few shards for the tickets."""
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():
         totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
@@ -390,7 +390,7 @@ def _option_faults(path: str, ticket: TicketEntry) -> Iterator[DocumentFault]:
 
 
 def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFault]:
-    """Yield the fault of the entry at `path` if `check`, a rule of the API, refuses it."""
+    """Yield an error for the entry at `path` if `check`, which applies a rule of the API, refuses the entry."""
     try:
         check()
     except InvalidInput as error:
@@ -398,7 +398,7 @@ def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFau
 
 
 def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
-    """Yield faults of a ticket type's capacity. `event` is None if it is missing or faulty; then its capacity is unknown."""
+    """Yield the errors in a ticket type's capacity. `event` is None if the event is missing or invalid; its capacity is then unknown."""
     capacity = ticket.max_quantity or (ticket_capacity(ticket, event) if event else None)
     if capacity is None:
         return
@@ -420,7 +420,7 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
 
 
 def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:
-    """Return the valid dates by key, in epoch seconds, and the faults of the invalid dates."""
+    """Return the valid dates by key, in epoch seconds, and an error for each invalid date."""
     seconds: dict[str, int] = {}
     faults: list[DocumentFault] = []
     for key, text in texts.items():
@@ -436,7 +436,7 @@ def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[
 def _event_timezone(event: EventEntry | None) -> tzinfo:
     try:
         return document.timezone(event.metadata.timezone if event else None)
-    except ValueError:  # reported as a fault of the event
+    except ValueError:  # reported as an error in the event
         return UTC
 
 

@@ -1,7 +1,7 @@
-"""List the served versions of the file, plan a rollback to a version, and apply it once an admin has seen the plan.
+"""List the served versions of the file, plan a rollback to a version, and apply that version once an admin has seen the plan.
 
-This uses the same planner and rollout as the command `rollback`. A plan's name is a digest of its changes. The admin sends the name of the
-plan that they have seen, and the apply is refused if the plan has changed. Sales in the meantime do not change the name.
+This module uses the same planner and rollout as the `rollback` command. A plan's name is a digest of its changes. The admin sends the name
+of the plan that they have seen, and the apply is refused if the plan has changed. Sales in the meantime do not change the name.
 """
 
 import json
@@ -21,7 +21,7 @@ from chalicelib.edge import cursors
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import NotFound
 
-MAX_SHOWN = 500  # changes of a plan
+MAX_SHOWN = 500  # changes that one reply lists
 
 
 def list_versions(limit: int, cursor: str | None) -> VersionsView:
@@ -35,7 +35,10 @@ def list_versions(limit: int, cursor: str | None) -> VersionsView:
 
 
 def plan_version(version: int) -> CatalogPlanView:
-    """Return what applying a version again would change now. For the served version this is the drift. Raises NotFound, VersionUnusable."""
+    """Return what applying a version again would change now. For the served version, this is the drift.
+
+    Raises NotFound and VersionUnusable.
+    """
     valid = _load(version)
     planned = rollout.plan_apply(valid)
     return CatalogPlanView(
@@ -51,10 +54,10 @@ def plan_version(version: int) -> CatalogPlanView:
 
 
 def apply_version(version: int, seen: str, actor: str, now: int) -> AppliedView:
-    """Apply a version again if its plan is still the one that was `seen`.
+    """Apply a version again if its plan still has the name `seen`.
 
     Raises NotFound, VersionUnusable, PlanOutdated, or VersionRefused with the reasons. If only a promo code could not be written,
-    VersionRefused is raised although the version is served.
+    VersionRefused is raised although the version is already served.
     """
 
     def approve(planned: Plan) -> None:
@@ -81,7 +84,7 @@ def _load(version: int) -> ValidDocument:
 
 
 def _name(planned: Plan) -> str:
-    """Return the plan's name: equal for equal changes to the same version, regardless of sold and held tickets."""
+    """Return the plan's name. Plans with equal changes to the same version share a name, regardless of sold and held tickets."""
     changes = [[change.sign, change.kind, change.name, [str(field) for field in change.fields]] for change in planned.entries]
     content = json.dumps([planned.head.version, planned.checksum, changes, bool(planned.refusals)])
     return sha256(content.encode()).hexdigest()

@@ -31,7 +31,7 @@ class VersionsView(Struct, frozen=True, kw_only=True):
 
 
 class PlannedFieldView(Struct, frozen=True):
-    """A field that changes, with its current and future value as text."""
+    """A field that changes, with its current and new values as text."""
 
     name: str
     before: str
@@ -39,10 +39,10 @@ class PlannedFieldView(Struct, frozen=True):
 
 
 class PlannedChangeView(Struct, frozen=True, kw_only=True):
-    """A change of an entry of the file; `text` describes it in one line. `sold` and `held` count tickets, or uses of a promo code.
+    """A change to an entry of the file; `text` describes it in one line. `sold` and `held` count tickets, or uses of a promo code.
 
-    Both are null where they do not matter. `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the
-    fields in cents, or null if the currency changes too. `is_back` means that the created entry existed before and keeps its sales. A new
+    Both are null if they do not matter. `reduces` means that the change closes or shrinks a sale. `currency` is the currency of the
+    fields in cents, or null if the currency changes too. `is_back` means that the created entry existed earlier and keeps its sales. A new
     entry lists its most important fields, with `none` as their former value.
     """
 
@@ -59,7 +59,7 @@ class PlannedChangeView(Struct, frozen=True, kw_only=True):
 
 
 class PlanRefusalView(Struct, frozen=True, kw_only=True):
-    """A reason why nothing can be applied: `text` is one line; `code` and `figures` allow translations.
+    """A reason why nothing can be applied. `text` gives the reason in one line; translations use `code` and `figures`.
 
     `kind` and `id` identify the entry; both are null if the reason concerns the whole file.
     """
@@ -72,7 +72,10 @@ class PlanRefusalView(Struct, frozen=True, kw_only=True):
 
 
 class PlanWarningView(Struct, frozen=True, kw_only=True):
-    """An allowed value that may be a mistake in the entry `name`: `text` is one line; `code` and `figures` allow translations."""
+    """A warning about an allowed value in the entry `name` that may be a mistake.
+
+    `text` gives the warning in one line; translations use `code` and `figures`.
+    """
 
     code: str
     name: str
@@ -83,8 +86,8 @@ class PlanWarningView(Struct, frozen=True, kw_only=True):
 class CatalogPlanView(Struct, frozen=True, kw_only=True):
     """The changes that applying the file of `version` again would make. `served` is the version that is served now.
 
-    If both are the same, the changes are the drift: the differences between the shop and the file. An apply must send the value of `plan`.
-    `more` counts the changes that are not listed. With `refusals`, nothing can be applied; `warnings` do not prevent an apply.
+    If both versions are the same, the changes are the drift: the differences between the shop and the file. An apply must send the value of
+    `plan`. `more` counts the changes that are not listed. If there are `refusals`, nothing can be applied; `warnings` do not prevent an apply.
     """
 
     version: int
@@ -98,7 +101,10 @@ class CatalogPlanView(Struct, frozen=True, kw_only=True):
 
 
 class AppliedView(Struct, frozen=True, kw_only=True):
-    """The result of an apply: `applied` as the new `version`, or `healed` if stock or codes of the served version were corrected."""
+    """The result of an apply, and the `version` that is now served.
+
+    `applied` means that this version is new. `healed` means that stock or codes of the served version were corrected.
+    """
 
     result: Literal["applied", "healed", "unchanged"]
     version: int
