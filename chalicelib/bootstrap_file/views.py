@@ -87,7 +87,8 @@ class CatalogPlanView(Struct, frozen=True, kw_only=True):
     """The changes that applying the file of `version` again would make. `served` is the version that is served now.
 
     If both versions are the same, the changes are the drift: the differences between the shop and the file. An apply must send the value of
-    `plan`. `more` counts the changes that are not listed. If there are `refusals`, nothing can be applied; `warnings` do not prevent an apply.
+    `plan`. `more` counts the changes that are not listed. If there are `refusals`, nothing can be applied; `warnings` do not prevent an
+    apply.
     """
 
     version: int

@@ -23,7 +23,7 @@ _TierKey = tuple[int, int, str, int, int, str]
 def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEventView], str | None]:
     """Return a page of all events in display order, and the cursor of the next page. Reads only the stock of this page.
 
-    Raises InvalidInput.
+    Raises InvalidInput if the cursor is invalid.
     """
     catalog = service.load_current()
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
@@ -38,7 +38,7 @@ def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
 
 
 def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
-    """Return an event that this instance has just changed, from the snapshot, which has the change. Raises NotFound."""
+    """Return an event that this instance has just changed. Uses the snapshot, which includes the change. Raises NotFound."""
     return _event_view(service.snapshot(), event_id, now)
 
 
@@ -49,7 +49,7 @@ def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTier
 
 
 def event_state_view(state: EventState, now: int) -> AdminEventWithTiersView:
-    """Return an event as it was found after a change of its state."""
+    """Return an event as it was read after a change to its state."""
     return views.managed_event_view(state.catalog, state.event, state.stocks, now)
 
 
@@ -77,7 +77,7 @@ def get_tier(tier_id: str, now: int) -> AdminTierView:
 
 
 def changed_tier_view(changed: ChangedTier, now: int) -> AdminTierView:
-    """Return a tier that this instance has just changed, from the snapshot, which has the change. Raises NotFound."""
+    """Return a tier that this instance has just changed. Uses the snapshot, which includes the change. Raises NotFound."""
     return _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
 
 

@@ -54,7 +54,7 @@ bp = Blueprint(__name__)
 
 
 class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of a list."""
+    """The page of a list to return."""
 
     limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
     cursor: Cursor | None = None
@@ -73,7 +73,7 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 @route(bp, "GET", "/events", access="public")
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[EventView]]:
-    """List the public events in display order, or, page by page, those that match the filters."""
+    """List the public events in display order. With filters, list the matching events page by page."""
     if query == NO_FILTERS:
         return response_cache.events_reply(request.now)
     return response_cache.filtered_events_reply(query, request.now)
@@ -89,7 +89,7 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
     errors=(CatalogChanging, EventIncomplete),
 )
 def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:
-    """Create a draft event. Promoters create events of their own; admins may name any promoter."""
+    """Create a draft event. Promoters create their own events; admins may name any promoter."""
     caller = request.require_user()
     if not caller.roles & {"admin", "promoter"}:
         raise Forbidden("Only promoters and admins may create events.")
@@ -105,7 +105,7 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
 
 @route(bp, "GET", "/events/{event_id}", access="public")
 def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWithTiersView]:
-    """Show an event with its tiers, cheapest first. The event's managers also see drafts and figures."""
+    """Show an event with its tiers, cheapest first. The event's managers also see drafts, hidden tiers and additional fields."""
     if _is_manager(request, event_id):
         return admin_queries.managed_event_reply(event_id, request.now)
     return response_cache.event_reply(event_id, request.now)
@@ -195,7 +195,7 @@ def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersVi
     errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
 )
 def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
-    """Create a tier of an event."""
+    """Create a tier for an event."""
     return _create_tier(request, event_id, body, permissions.require_actor(request.require_user(), event_id))
 
 
@@ -303,7 +303,7 @@ def list_tiers_for_admins(request: RequestContext, query: TiersQuery) -> Reply[l
     errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTiers),
 )
 def create_tier_for_admins(request: RequestContext, body: NewTier) -> Reply[AdminTierView]:
-    """Create a tier of any event."""
+    """Create a tier for any event."""
     return _create_tier(request, body.event_id, body.fields(), request.require_user().user_id)
 
 
@@ -361,7 +361,7 @@ def _is_manager(request: RequestContext, event_id: str) -> bool:
 
 
 def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
-    """Return the caller's user id if the caller may manage the event of the tier. Raises NotFound or Forbidden."""
+    """Return the caller's user id if the caller may manage the tier's event. Raises NotFound or Forbidden."""
     event_id = _find_event_id(tier_id)
     if event_id is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)

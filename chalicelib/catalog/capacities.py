@@ -28,7 +28,7 @@ MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # leaves room for the
 
 
 class CapacityTooSmall(ApiError):
-    """The new capacity is below the sold and held tickets; `minimum` is the smallest capacity allowed now."""
+    """The new capacity is below the number of sold and held tickets; `minimum` is the smallest capacity allowed now."""
 
     code: ClassVar[str] = "capacity_too_small"
     status: ClassVar[int] = 409
@@ -71,9 +71,9 @@ class CatalogStock(Struct, frozen=True):
 
 
 def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.TransactItem]]:
-    """Add a pool to an event with its first capacity. Returns the event, and the transaction items that create the pool.
+    """Add a pool to an event that gets its first capacity. Returns the event, and the transaction items that create the pool.
 
-    For a large pool the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, the
+    For a large pool, the items create only the first shards, and `resize_pool` adds the rest. From this call until the event is saved, the
     event's tiers sell nothing. Raises CapacityNeedsDraft and EventHasSales.
     """
     if event.id in catalog.events:
@@ -111,13 +111,13 @@ def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
 
 
 def resize_tier_stock(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
-    """Resize a tier's stock to the tier's changed capacity. Returns the stock. `known` are its shards as `shrink` has just left them."""
+    """Resize a tier's stock to the tier's changed capacity. Returns the stock. `known` are the stock's shards as `shrink` left them."""
     stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
     return _resize_stock(*stock, lambda catalog: CatalogStock.from_tier(catalog, catalog.tiers[tier.id]), known)
 
 
 def resize_pool(event: Event, known: Sequence[Shard] | None = None) -> None:
-    """Resize the pool of an event to its new or changed capacity. `known` are its shards as `shrink` has just left them."""
+    """Resize the pool of an event to its new or changed capacity. `known` are the pool's shards as `shrink` left them."""
     pool = CatalogStock.from_pool(event)
     stock = (pool.stock_id, pool.created, pool.shards, pool.capacity)
     _resize_stock(*stock, lambda catalog: CatalogStock.from_pool(catalog.events[event.id]), known)
@@ -133,13 +133,13 @@ def _resize_stock(
 ) -> Stock:
     """Resize a stock to a capacity. Returns the stock.
 
-    If two changes run at once, the last one to finish applies the capacity that the catalog has by then. To make sure of that, this
-    function is called after the catalog has changed, and reads the catalog again after it has resized the stock.
+    If two changes run at once, the last one to finish applies the capacity that the catalog has by then. To ensure this, the function is
+    called after the catalog has changed, and reads the catalog again after it has resized the stock.
     """
     for _ in range(MAX_ROUNDS):
         found = resize_stock(stock_id, created, capacity, grow_to=shards, known=known)
         known = None
-        # New shards copy the state of the others, but may have missed a pause or a new pool since.
+        # New shards copy the state of the other shards, but may have missed a later pause or a new pool.
         current = find(snapshots.load_current())
         if current.is_pooled and not all(shard.is_pooled for shard in found):
             inventory.mark_pooled(current.stock_id, current.shards)
@@ -153,7 +153,7 @@ def _resize_stock(
 
 
 def _mark_tiers(catalog: Catalog, event_id: str) -> None:
-    """Mark the tiers of a draft, so that they sell only together with the event's pool. Raises EventHasSales if they already have sales."""
+    """Mark the tiers of a draft, so that they sell only with the event's pool. Raises EventHasSales if they already have sales."""
     for tier in catalog.event_tiers(event_id):
         if not inventory.mark_pooled(tier.stock_id, tier.shards):
             raise EventHasSales("Tickets for this event have been sold or reserved. Limit its ticket types instead.", event_id=event_id)

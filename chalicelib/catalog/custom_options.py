@@ -1,4 +1,4 @@
-"""Custom options: the questions that a tier asks buyers and their guests, and the answers to them."""
+"""Custom options: the questions that a tier asks buyers and their guests, and the answers."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +10,7 @@ from chalicelib.foundation.errors import InvalidInput
 OptionType = Literal["boolean", "multi_select", "text_input"]
 AskedPer = Literal["purchase", "ticket", "guest"]
 
-MAX_OPTIONS = 4  # of a tier
+MAX_OPTIONS = 4  # per tier
 MIN_CHOICES, MAX_CHOICES = 2, 10
 MAX_ANSWER_LENGTH = 500
 
@@ -20,9 +20,9 @@ Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):
-    """A question to buyers. Only a `multi_select` has `choices`; the buyer picks one or more of them.
+    """A question for buyers. Only a `multi_select` has `choices`; the buyer picks one or more of them.
 
-    `per`: asked once for each purchase, for each ticket, or for each guest who is named for a seat.
+    `per` says whether the question is asked once for each purchase, for each ticket, or for each guest who is named for a seat.
     A required option must be answered; a required boolean accepts both true and false.
     """
 
@@ -67,7 +67,7 @@ class AnswersRequired(InvalidInput):
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """An option to be answered. `path` is the place of the answer in the body, `sent` the answer itself, `ticket` the ticket number."""
+    """An option to answer. `path` is the JSON path of the answer in the body, `sent` is the answer, and `ticket` is the ticket number."""
 
     option: CustomOption
     path: str
@@ -92,7 +92,7 @@ def check_required(questions: Sequence[Question]) -> None:
 
 
 def check_values(questions: Sequence[Question]) -> None:
-    """Raise InvalidInput if any answer is not allowed. `wrong` lists all such answers; message and path are those of the first."""
+    """Raise InvalidInput if any answer is not allowed. `wrong` lists all such answers; the message and the path come from the first one."""
     refusals = []
     for question in questions:
         try:
@@ -105,7 +105,7 @@ def check_values(questions: Sequence[Question]) -> None:
 
 
 def read_value(question: Question) -> AnswerValue:
-    """Return the answer in its stored form: a boolean, a text, or the choices in the option's order. Raises InvalidInput.
+    """Return the answer in its stored form: a boolean, text, or the choices in the option's order. Raises InvalidInput.
 
     A single choice may be sent as a string instead of a list.
     """

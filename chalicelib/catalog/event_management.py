@@ -62,7 +62,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     """Change fields of an event. Returns the event after the change. No new version is written if nothing differs.
 
     The pool shrinks before the event is written, and grows afterwards. Raises InvalidInput, NotFound, ManagedByBootstrap,
-    CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected`.
+    CapacityNeedsDraft, CapacityTooSmall, EventHasSales and the errors of `expected.check`.
     """
     values = changes.values()
     known: list[Shard] | None = None
@@ -90,9 +90,9 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 
 
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
-    """Delete a draft: it stays in the store with `deleted_at`, but no list contains it. A repeated call changes nothing.
+    """Delete a draft. The event stays in the store with `deleted_at`, but appears in no list. A repeated call changes nothing.
 
-    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected`.
+    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:

@@ -49,7 +49,7 @@ class AlreadyCancelled(ApiError):
 
 
 class EventState(Struct, frozen=True):
-    """An event whose stock matches its state (open or closed), with the catalog and the stocks (by id) as they were found then."""
+    """An event whose stock was opened or closed to match its state, with the catalog and the stocks (by id) as they were read then."""
 
     catalog: Catalog
     event: Event
@@ -59,7 +59,7 @@ class EventState(Struct, frozen=True):
 def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
     """Publish a draft and open its stock. A repeated call completes a publication that a crash interrupted.
 
-    Raises EventIncomplete with all problems, AlreadyCancelled, NotFound, ManagedByBootstrap and the errors of `expected`.
+    Raises EventIncomplete with all problems, AlreadyCancelled, NotFound, ManagedByBootstrap and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
@@ -157,7 +157,7 @@ def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock])
 
 
 def follow_state(catalog: Catalog, event_id: str) -> EventState:
-    """Open or close the shards as the state of the event demands.
+    """Open or close the shards to match the state of the event.
 
     If several changes run at once, the last one to finish applies the state that the event has by then. `catalog` is the current catalog,
     or the result of a change by this request.
@@ -178,7 +178,7 @@ def follow_state(catalog: Catalog, event_id: str) -> EventState:
 
 
 def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, str]]:
-    """List everything that prevents a draft from being published, each with its field and what to do."""
+    """List everything that prevents a draft from being published, each with the path of its field and a message that says what to do."""
     problems = []
     if not event.venue:
         problems.append({"path": "$.venue", "message": "Add a venue."})

@@ -43,8 +43,8 @@ class Field(Struct, frozen=True):
 
     `seen_by` says who gets the field as it is stored: everybody, or only the managers of the event. `meaning` is a sentence for the
     documentation and OpenAPI. `type` has the limits for requests and for the bootstrap file; by default it is the type in the store.
-    `in_file` says where the bootstrap file has the field: `entry`, under the same key of its entry; `elsewhere`, a place that
-    `bootstrap_file/validation.py` and `bootstrap/event_export.py` know; or `no`, not at all.
+    `in_file` says where the bootstrap file has the field. `entry` means under the same key of its entry. `elsewhere` means in a place that
+    `bootstrap_file/validation.py` and `bootstrap/event_export.py` know. `no` means that the file does not have the field.
     """
 
     seen_by: Literal["public", "managers"]
@@ -76,7 +76,7 @@ def file_fields(model: type[Struct]) -> list[tuple[str, Any, Any]]:
 
 
 def view_fields(model: type[Struct], seen_by: str) -> list[NewField]:
-    """Return the fields of a reply that everybody (`public`) sees, or only `managers`."""
+    """Return the reply fields that everybody sees (`public`), or the fields that only `managers` see."""
     types = {field.name: get_args(field.type)[0] for field in msgspec.structs.fields(model) if get_args(field.type)}
     shown = {name: field for name, field in declared_fields(model).items() if field.seen_by == seen_by}
     return [(name, Annotated[types[name], Meta(description=field.meaning)]) for name, field in shown.items()]
@@ -89,7 +89,7 @@ def optional_fields(struct: type[Struct], without: Sequence[str]) -> list[NewFie
 
 
 def extended(fields: Sequence[NewField]) -> Callable[[type[S]], type[S]]:
-    """Add the fields to a struct, except those that its body declares."""
+    """Return a decorator that adds the fields to a struct, except fields that the struct's body declares."""
 
     def extend(struct: type[S]) -> type[S]:
         added = [field for field in fields if field[0] not in struct.__struct_fields__]
@@ -101,10 +101,13 @@ def extended(fields: Sequence[NewField]) -> Callable[[type[S]], type[S]]:
 
 
 def view_values(entry: Struct, seen_by: str) -> dict[str, Any]:
-    """Return the values of the fields that everybody (`public`) sees, or only `managers`."""
+    """Return the values of the fields that everybody sees (`public`), or of the fields that only `managers` see."""
     return {name: getattr(entry, name) for name, field in declared_fields(type(entry)).items() if field.seen_by == seen_by}
 
 
 def file_values(model: type[Struct], entry: Struct) -> dict[str, Any]:
-    """Return the declared fields that the bootstrap file has under their own keys. `entry` is from the file, or an event or tier."""
+    """Return the values of the declared fields that the bootstrap file has under their own keys.
+
+    `entry` is an entry of the file, an event or a tier.
+    """
     return {name: getattr(entry, name) for name, field in declared_fields(model).items() if field.in_file == "entry"}

@@ -103,7 +103,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All fields of an event. Omitted fields get their defaults, except the promoter, who stays unchanged."""
+    """All fields of an event. Omitted fields get their defaults, except the promoter, who stays the same."""
 
     name: Name
 
@@ -113,9 +113,10 @@ class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields
 
 @extended(form_fields(Tier))
 class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a tier. Omitted fields stay unchanged. Without a limit for each order, the setting of the stage applies.
+    """Fields of a tier. Omitted fields stay unchanged.
 
-    With a null `capacity`, the tier is limited only by the capacity of the event, if the event has one.
+    If `per_user_limit` and `max_per_order` are both null, the limit in the stage's settings applies. If `capacity` is null, only the
+    capacity of the event, if it has one, limits the tier.
     """
 
     name: Name | UnsetType = UNSET
@@ -192,7 +193,7 @@ def check_tier(tier: Tier) -> None:
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:
-    """Return how these values change the uploaded image: any `image_url` other than the current one, including null, removes it.
+    """Return the change that these values make to the uploaded image. Any new `image_url`, including null, removes the image.
 
     Raises InvalidInput for the address of any other uploaded image.
     """
@@ -206,7 +207,7 @@ def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str
 
 
 def epoch_seconds(field: str, moment: datetime | None) -> int | None:
-    """Return a time from a body in epoch seconds. Raises InvalidInput for a year out of range."""
+    """Convert a time from a body to epoch seconds. Raises InvalidInput if the year is out of range."""
     if moment is None:
         return None
     try:

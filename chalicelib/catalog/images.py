@@ -19,7 +19,7 @@ class StoredImage(Struct, frozen=True):
 
     @property
     def uploaded_at(self) -> str:
-        """The start of the upload, in milliseconds, as the first ten characters of the image id, which sort by time."""
+        """The first ten characters of the image id. They encode the start of the upload in milliseconds and sort by time."""
         return self.path.rpartition("/")[2][:10]
 
     @property
@@ -42,7 +42,7 @@ class StoredImage(Struct, frozen=True):
 
 
 class ThumbnailView(Struct, frozen=True):
-    """A smaller picture. `url` is an address of the shop; `width` and `height` are pixels."""
+    """A smaller picture. `url` is an address in the shop; `width` and `height` are in pixels."""
 
     url: str
     width: int
@@ -50,7 +50,7 @@ class ThumbnailView(Struct, frozen=True):
 
 
 class ImageView(Struct, frozen=True):
-    """An uploaded picture: a JPEG at `url`, an address of the shop, and smaller versions of it in WebP (`thumbnails`)."""
+    """An uploaded picture: a JPEG at `url` (an address in the shop), and smaller WebP versions (`thumbnails`)."""
 
     url: str
     width: int
@@ -59,7 +59,7 @@ class ImageView(Struct, frozen=True):
 
 
 def image_view(image: StoredImage | None) -> ImageView | None:
-    """Return an image as the public sees it."""
+    """Return an image as the public sees it. Returns None if there is no image."""
     if image is None:
         return None
     thumbnails = [

@@ -1,4 +1,4 @@
-"""Events, tiers, display states and the catalog of all of them. Nothing here uses the store.
+"""Events, tiers, display states and the catalog that contains them. Nothing here uses the store.
 
 The catalog is the content of the bootstrap files plus the events and tiers created through the API. Its terms:
 
@@ -48,11 +48,11 @@ ManagedBy = Literal["bootstrap", "api"]
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file.
+    """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are text, as in the bootstrap file.
 
     `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` limits all tiers together;
-    null means that only the tiers limit the sale. An event that has ever had a capacity has a pool, the stock `pool_id` in `pool_shards`
-    shards, from which every ticket of the event is also taken.
+    null means that only the tiers limit the sale. An event that has ever had a capacity has a pool: the stock `pool_id` with `pool_shards`
+    shards. Every ticket of the event is also taken from the pool.
     """
 
     id: str
@@ -73,7 +73,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     featured: bool = False
     purchase_limit: int | None = None
     hold_seconds: int | None = None
-    guests_until: int | None = None  # the deadline for naming guests; null: as long as the names on tickets can be changed
+    guests_until: int | None = None  # the deadline for naming guests; null: guests can be named while the names on tickets can be changed
     waiting_room: Annotated[
         WaitingRoomConfig | None,
         Field("managers", "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds` and `follow_stock`; null: the settings of the stage."),
@@ -84,7 +84,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: Annotated[str, Field("public", "The street and number of the venue.", Line, in_file="no")] = ""
     city: Annotated[str | None, Field("public", "The city, which filters the list of events.", Label | None, in_file="elsewhere")] = None
     category: Annotated[str | None, Field("public", "The category, which filters the list of events.", Label | None, in_file="no")] = None
-    slug: str | None = None  # a readable id for URLs; an event of the bootstrap file has a readable id
+    slug: str | None = None  # a readable id for URLs; events of the bootstrap file need none, because their ids are readable
     promoter_id: str | None = None  # the user id of the promoter; null for an event that only admins manage
     metadata: dict[str, Any] = {}
     capacity: Annotated[
@@ -102,15 +102,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the stock takes no holds. Only a pause closes events of the bootstrap file; their status stops the sale directly."""
+        """Whether the stock accepts no holds. In a bootstrap event, only a pause closes the stock; the sale rules check its status."""
         return self.paused or (self.managed_by == "api" and self.status in ("draft", "cancelled"))
 
     def limit(self, default: int) -> int:
-        """The number of tickets that one user may buy; `default` if the event has no limit of its own."""
+        """Return the number of tickets that one user may buy. Returns `default` if the event has no limit of its own."""
         return self.purchase_limit or default
 
     def effective_hold_seconds(self, default: int) -> int:
-        """The number of seconds for which a reservation holds its tickets; `default` if the event sets none."""
+        """Return the number of seconds for which a reservation holds its tickets. Returns `default` if the event sets none."""
         return self.hold_seconds or default
 
     @property
@@ -145,7 +145,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def sort_key(self) -> tuple[int, int, str]:
-        """Sorts events by their display order, then by date."""
+        """The key that sorts events by display order, then by start time."""
         return self.display_order, self.starts_at, self.id
 
 
@@ -197,12 +197,12 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return UNLIMITED if self.capacity is None else self.capacity
 
     def limit(self, default: int) -> int:
-        """The number of tickets of this tier that one purchase may have; `default` if the tier has no limit of its own."""
+        """Return the number of tickets of this tier that one purchase may have. Returns `default` if the tier has no limit of its own."""
         return min((limit for limit in (self.per_user_limit, self.max_per_transaction) if limit is not None), default=default)
 
 
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
-    """The meaning of a tier status for buyers: whether such tiers can be bought and are listed, and their message."""
+    """The meaning of a tier status for buyers: whether tiers with this status can be bought and are listed, and which message they show."""
 
     purchasable: bool
     display: bool
@@ -219,7 +219,7 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 
 
 class CatalogHead(Struct, frozen=True):
-    """The served version and the current revision. Version 0 means that no file was applied yet. `applied_at` is in epoch seconds."""
+    """The served version and the current revision. Version 0 means that no file has been applied yet. `applied_at` is in epoch seconds."""
 
     version: int = 0
     revision: int = 0
@@ -240,7 +240,10 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision. Compared by identity, so that caches of computed values can quickly tell whether it changed."""
+    """All events and tiers at one revision.
+
+    Catalogs are compared by identity, so that caches of computed values can quickly tell whether the catalog has changed.
+    """
 
     version: int
     revision: int
@@ -260,7 +263,7 @@ class Catalog(Struct, frozen=True, eq=False):
         *,
         head: CatalogHead = NO_HEAD,
     ) -> Self:
-        """Index events and tiers; `states` replace the default display states of the same name."""
+        """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
         tiers_by_event: dict[str, list[Tier]] = {}
         for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
@@ -289,16 +292,16 @@ class Catalog(Struct, frozen=True, eq=False):
         return self.build(events.values(), tiers.values(), self.states, head=head)
 
     def find_event(self, event_id: str) -> Event | None:
-        """Return the event, which may be a draft; None if it is unknown or deleted."""
+        """Return the event, which may be a draft. Returns None if the event is unknown or deleted."""
         event = self.events.get(event_id)
         return None if event is None or event.deleted_at is not None else event
 
     def event_tiers(self, event_id: str) -> tuple[Tier, ...]:
-        """Return all tiers of an event by price, including those that buyers do not see."""
+        """Return all tiers of an event, cheapest first, including tiers that buyers do not see."""
         return self.tiers_by_event.get(event_id, ())
 
     def listed_tiers(self, event_id: str) -> tuple[Tier, ...]:
-        """Return the tiers of an event by price, without tiers deleted through the API."""
+        """Return the tiers of an event, cheapest first, without tiers deleted through the API."""
         return tuple(tier for tier in self.event_tiers(event_id) if not (tier.removed and tier.managed_by == "api"))
 
     def visible_tiers(self, event: Event) -> tuple[Tier, ...]:
@@ -310,7 +313,7 @@ class Catalog(Struct, frozen=True, eq=False):
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Map the stock ids of all tiers and pools of these events to their numbers of shards, for `inventory.availability.read_stock`."""
+        """Map the stock id of each tier and pool of these events to its number of shards, for `inventory.availability.read_stock`."""
         counts = {}
         for event_id in event_ids:
             counts.update({tier.stock_id: tier.shards for tier in self.event_tiers(event_id)})
@@ -320,13 +323,13 @@ class Catalog(Struct, frozen=True, eq=False):
         return counts
 
     def tier_shard_counts(self, tier: Tier) -> dict[str, int]:
-        """Map the stock ids from which a tier is sold (its own and the event's pool) to their numbers of shards."""
+        """Map the ids of the stocks from which a tier is sold (its own stock and the event's pool) to their numbers of shards."""
         event = self.events.get(tier.event_id)
         pool = {} if event is None or event.pool_id is None else {event.pool_id: event.pool_shards}
         return {tier.stock_id: tier.shards, **pool}
 
     def tier_stock(self, tier: Tier, stocks: Mapping[str, Stock]) -> Stock:
-        """Return the stock of a tier. Its available tickets are limited to what the event's pool has left."""
+        """Return the stock of a tier. It has at most as many available tickets as the event's pool has left."""
         stock = stocks.get(tier.stock_id, NO_STOCK)
         event = self.events.get(tier.event_id)
         if event is None or event.pool_id is None:
@@ -334,7 +337,7 @@ class Catalog(Struct, frozen=True, eq=False):
         return replace(stock, available=min(stock.available, stocks.get(event.pool_id, NO_STOCK).available))
 
     def event_stock(self, event: Event, stocks: Mapping[str, Stock]) -> Stock:
-        """Return the total stock of an event's tiers. Its capacity and available tickets are limited to those of the event's pool."""
+        """Return the total stock of an event's tiers. The event's pool limits the capacity and the available tickets."""
         total = Stock.total_of(stocks[tier.stock_id] for tier in self.event_tiers(event.id) if tier.stock_id in stocks)
         if event.pool_id is None:
             return total

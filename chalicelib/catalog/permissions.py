@@ -1,4 +1,4 @@
-"""Permissions at one event, decided only here. `edge.operation` has already checked whether the caller may use the route."""
+"""Decide what a caller may do at one event. `edge.operation` has already checked whether the caller may use the route."""
 
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.snapshots import find_snapshot
@@ -54,5 +54,5 @@ def _get_event(event_id: str) -> Event:
 
 
 def find_event(event_id: str) -> Event | None:
-    """Return the event, even if it is newer than this instance's snapshot, or None."""
+    """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event."""
     return find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)

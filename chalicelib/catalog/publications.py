@@ -1,4 +1,4 @@
-"""Publications: write a version or new stock before the catalog refers to it, and delete it if the catalog never does.
+"""Publications: write a version or new stock before the catalog refers to it, and delete it if the catalog never refers to it.
 
 An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
 stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
@@ -20,7 +20,7 @@ from chalicelib.inventory.store import shard_table_name
 
 # The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
-# The row of an abandoned publication stays for a day, so that a stalled process which resumes finds it and deletes what it has written.
+# The row of an abandoned publication stays for a day, so that a stalled process that resumes finds the row and deletes its data.
 KEPT_SECONDS = 86_400
 
 
@@ -35,12 +35,12 @@ class Publication:
         return new_stock_id(tier_id, self.number)
 
     def write_shards(self, items: Sequence[dict[str, Any]]) -> None:
-        """Write new shards, in wire format, of stock that is named after this publication."""
+        """Write the shards (in wire format) of new stock that is named after this publication."""
         self._shard_ids = [item["id"]["S"] for item in items]
         dynamo.batch_put(shard_table_name(), items)
 
     def end_item(self) -> dynamo.TransactItem:
-        """Transaction item that ends the publication, for the publishing transaction; it fails if the publication was abandoned."""
+        """Return the item of the publishing transaction that ends the publication. It fails if the publication was abandoned."""
         return store.end_publication_item(self.number)
 
     def discard(self) -> None:
@@ -58,7 +58,7 @@ def new_stock_id(tier_id: str, number: int) -> str:
 
 @contextmanager
 def open_publication(now: int) -> Iterator[Publication]:
-    """Begin a publication for the block, and discard it if the block raises. After a crash the sweep discards it."""
+    """Begin a publication for the block, and discard it if the block raises. After a crash, the sweep discards it."""
     publication = Publication(store.begin_publication(now))
     try:
         yield publication
@@ -69,11 +69,11 @@ def open_publication(now: int) -> Iterator[Publication]:
 
 
 def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
-    """Delete the leftovers of publications that failed to clean up. Returns the number of deleted shards. `shards` were just read.
+    """Delete the leftovers of publications that failed to clean up. Returns the number of deleted shards.
 
-    A shard is deleted if it was never used, no tier or event has its stock, and its publication is not open. The order of the reads makes
-    this safe: a publication has a row before it has shards, so the rows are read after the shards; and a published publication has no row,
-    but its stock is in the catalog, which is read last.
+    `shards` are shards that were just read. A shard is deleted if it was never used, no tier or event has its stock, and its publication is
+    not open. The order of the reads makes this safe: a publication has a row before it has shards, so the rows are read after the shards;
+    and a published publication has no row, but its stock is in the catalog, which is read last.
     """
     open_numbers = set()
     for publication in store.list_publications():

@@ -1,7 +1,7 @@
 """Public catalog replies, cached in encoded form while the catalog is unchanged and the stock figures are fresh.
 
-A repeated request costs one dictionary lookup. Each instance encodes a reply at most once every `stock_cache_seconds`, so a status that
-depends on the clock is never older than that.
+A repeated request costs one dictionary lookup. While the catalog is unchanged, each instance encodes a reply at most once every
+`stock_cache_seconds`, so a status that depends on the clock is never older than that.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ _TierKey = tuple[int, int, str, int, str]
 
 
 class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Filters of the ticket types. `status` is the status in the bootstrap file."""
+    """Filters for the ticket types. `status` is the status in the bootstrap file."""
 
     event_id: Id | None = None
     status: TierStatus | None = None
@@ -56,7 +56,7 @@ def events_reply(now: int) -> CacheableReply[list[EventView]]:
 
 
 def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[views.EventView]]:
-    """Return the page of public events that matches a query, with a `Link` to the next page (RFC 8288). Raises InvalidInput."""
+    """Return a page of the public events that match a query, with a `Link` header to the next page (RFC 8288). Raises InvalidInput."""
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
     body = [views.event_view(catalog, event, page.stocks, now) for event in page.events]
@@ -119,7 +119,10 @@ def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.Tier
 
 
 def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
-    """Return a page of the public tiers, with a `Link` to the next page. `total` counts the tiers of all pages. Raises InvalidInput."""
+    """Return a page of the public tiers, with a `Link` header to the next page. `total` counts the tiers of all pages.
+
+    Raises InvalidInput if the cursor is invalid.
+    """
     catalog = service.snapshot()
     if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)

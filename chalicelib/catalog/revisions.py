@@ -1,7 +1,7 @@
-"""Commit changes of the catalog. Each change is one transaction with its audit entry, and creates a new revision of the catalog.
+"""Commit changes to the catalog. Each change is one transaction with its audit entry, and creates a new revision of the catalog.
 
-All instances see a change within seconds. If two changes are concurrent, the second is rebuilt on the result of the first. A caller who
-names the version of an entry that they have seen is refused if the entry has changed since.
+All instances see a change within a few seconds. If two changes are concurrent, the second is rebuilt on the result of the first. If a
+caller names the version of an entry that they have seen, the change is refused if the entry has changed since then.
 """
 
 import random
@@ -50,7 +50,7 @@ class VersionConflict(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """The If-Match header names an outdated version; `version` is the current one."""
+    """The `If-Match` header names an outdated version; `version` is the current one."""
 
     code: ClassVar[str] = "precondition_failed"
     status: ClassVar[int] = 412
@@ -63,7 +63,7 @@ class Versioned(Protocol):
 
 
 class Expected(Struct, frozen=True):
-    """The version that a caller expects: the `version` of the body or the tags of If-Match. Without either, every version matches."""
+    """The version that a caller expects, from the body or the `If-Match` header. Without either, every version matches."""
 
     version: int | None = None
     if_match: str | None = None
@@ -80,9 +80,9 @@ ANY_VERSION = Expected()
 
 
 class CatalogChange(Struct, Generic[T], frozen=True):
-    """A change of the catalog: its result, and the transaction items that write it (no items if nothing changes).
+    """A change to the catalog: its result, and the transaction items that write it (no items if nothing changes).
 
-    `others` are further tiers that the change affects.
+    `others` are other tiers that the change affects.
     """
 
     result: T
@@ -123,7 +123,7 @@ def get_changeable_event(catalog: Catalog, event_id: str) -> Event:
 
 
 def change_event(before: Event, after: Event, action: str, actor: str, now: int) -> CatalogChange[Event]:
-    """Return the change of an event to its next version, with an audit entry `action`; an empty change if nothing differs."""
+    """Return the change from `before` to `after`, audited as `action`. The change is empty if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
     after = replace(after, version=before.version + 1, updated_at=now)
@@ -132,7 +132,7 @@ def change_event(before: Event, after: Event, action: str, actor: str, now: int)
 
 
 def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[object, object]]:
-    """Map each field that a person has changed to its old and new value."""
+    """Map each changed field, except `version` and `updated_at`, to its old and new values."""
     old, new = asdict(before), asdict(after)
     return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
 
@@ -154,7 +154,7 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
 
 
 def _matches(if_match: str, version: int) -> bool:
-    """Whether a list of entity tags (RFC 9110, 13.1.1) has a tag of this version. Tags begin with the version; `*` matches any."""
+    """Whether a list of entity tags (RFC 9110, 13.1.1) has a tag for this version. Tags begin with the version; `*` matches any."""
     tags = re.findall(r'[^\s,"]+', if_match)
     return "*" in tags or str(version) in (tag.partition("-")[0] for tag in tags)
 
@@ -173,17 +173,17 @@ class Changes(Protocol):
 
 
 def expected_version(request: RequestContext, changes: Changes | None = None) -> Expected:
-    """Return the version that a change expects, from the body or If-Match."""
+    """Return the version that a change expects, from the body or the `If-Match` header."""
     version = changes.version if changes is not None and isinstance(changes.version, int) else None
     return Expected(version, request.header("if-match"))
 
 
 def versioned_reply(view: V, status: int = 200) -> Reply[V]:
-    """Return a reply whose ETag can be sent back as If-Match."""
+    """Return a reply whose ETag can be sent back in the `If-Match` header."""
     return Reply(view, status, {"ETag": f'"{view.version}"'})
 
 
-# Publishing a version is the last step of an apply, in one transaction with its audit entry.
+# Publishing a version: one transaction makes the version visible and writes the audit entry.
 
 SUBJECT = "catalog"
 
@@ -223,5 +223,5 @@ def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: s
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:
-    """Audit an apply that published no version: it was refused, changed nothing, or only corrected stock or codes."""
+    """Audit an apply that was refused, changed nothing, or only corrected stock or codes."""
     dynamo.transact([audit.entry_item(SUBJECT, action, actor, now, details)])

@@ -1,4 +1,4 @@
-"""Rules for when tickets are for sale, and the errors when they are not. Nothing here uses the store."""
+"""Rules that decide when tickets are on sale, and the errors for tickets that are not on sale. Nothing here uses the store."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -70,7 +70,8 @@ def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mappin
 def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> Tier | None:
     """Return the tier with the "from" price of an event: the cheapest tier that can be bought now.
 
-    If there is none, return the cheapest tier whose sale begins later, then the cheapest sold-out tier, then None.
+    If no tier can be bought now, return the cheapest tier whose sale begins later, or else the cheapest sold-out tier. Returns None if
+    there is no such tier either.
     """
     tiers = [(current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)), tier) for tier in catalog.visible_tiers(event)]
     for statuses in (("available", "test"), ("coming-soon",), ("sold-out",)):
@@ -81,7 +82,10 @@ def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str,
 
 
 def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
-    """Return the error if a tier cannot be bought at `now`, else None. Checks neither the stock nor whether the event is paused."""
+    """Return the error for a tier that cannot be bought at `now`. Returns None if the tier can be bought.
+
+    Checks neither the stock nor whether the event is paused.
+    """
     phase = event_phase(event, now)
     if phase != "open":
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)

@@ -31,12 +31,12 @@ MAX_QUERY_WORDS = 10
 
 _WORD = re.compile(r"\w+")
 
-# The quality of a word's match outweighs the weight of the text in which it occurs.
+# The quality of a word's match outweighs the weight of the text in which the word occurs.
 _WHOLE, _BEGINNING, _SIMILAR = 100, 60, 20
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into words, without accents and case."""
+    """Split a text into lower-case words without accents."""
     return _WORD.findall(fold(text))
 
 
@@ -44,7 +44,7 @@ class TextIndex:
     """An index of words. A document has an id and weighted texts: a name counts more than a description."""
 
     def __init__(self, documents: Iterable[tuple[str, Mapping[str, int]]]) -> None:
-        self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that has it
+        self._weights: dict[str, dict[str, int]] = {}  # word -> document id -> the weight of the heaviest text that contains the word
         for document_id, texts in documents:
             for text, weight in texts.items():
                 for word in split_words(text):
@@ -106,7 +106,7 @@ Key = tuple[int, int, int, str]
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """Filters of the public events. Without filters, all events are listed, up to the number that fits one reply."""
+    """Filters for the public events. Without filters, the reply lists all events, or as many as fit."""
 
     q: Annotated[str, Meta(max_length=200, description="Words of the name, venue, city or description.")] | None = None
     status: PublicEventStatus | None = None
@@ -134,7 +134,7 @@ class EventPage(Struct, frozen=True):
 
 
 def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
-    """Return the page of these events that matches a query. Raises InvalidInput for an invalid time or cursor."""
+    """Return a page of the events that match a query. Raises InvalidInput for an invalid time or cursor."""
     ranked = _rank(catalog, public_events, query)
     if query.cursor is not None:
         after: Key = cursors.decode_key(query.cursor, Key)
@@ -206,7 +206,7 @@ def _comparable(text: str) -> str:
 
 
 def _parse_time(name: str, text: str, *, is_end: bool) -> int:
-    """Return a day or a time in epoch seconds: for a day, its first second, or its last second if `is_end`."""
+    """Convert a day or a time to epoch seconds. A day means its first second, or its last second if `is_end`."""
     try:
         if _DAY.fullmatch(text):
             day = datetime.combine(datetime.fromisoformat(text), time(), UTC)

@@ -49,7 +49,10 @@ __all__ = [
 
 
 def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
-    """Return an event that the public may see, and its catalog. Raises NotFound, also for drafts, and for test events in production."""
+    """Return an event that the public may see, and its catalog.
+
+    Raises NotFound if the event is unknown, a draft, or, in production, a test event.
+    """
     catalog = find_snapshot(lambda catalog: event_id in catalog.events)
     event = catalog.events.get(event_id)
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
@@ -69,10 +72,10 @@ def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
-    """Return the event and these of its tiers, in the order of `tier_ids`, if all of them are for sale at `now`.
+    """Return the event and the tiers with these ids, in the order of `tier_ids`, if all of them are on sale at `now`.
 
-    Raises NotFound (also for an invisible event or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
-    This is only an early check: the conditions on the shards' writes decide whether the stock is open and sufficient.
+    Raises NotFound (also if the public may not see the event, or a tier belongs to another event), SalePaused, EventNotOnSale or
+    TierNotOnSale. This is only an early check: the conditional writes to the shards decide whether the stock is open and sufficient.
     """
     get_visible_event(event_id)  # refuses an event that the public may not see
     catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))

@@ -45,7 +45,7 @@ def render_calendar(event: Event, url: str, host: str, revision: int, now: int) 
 
 
 def _period(event: Event) -> Iterator[str]:
-    """Yield the lines with the start and end. An event without a time of day takes whole days, which in iCalendar end on the day after."""
+    """Yield the lines with the start and end. An event without a time of day fills whole days; its iCalendar end is the next day."""
     if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
         last = date.fromisoformat((event.end_date or event.date)[:10])
         yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"

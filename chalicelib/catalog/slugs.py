@@ -12,13 +12,13 @@ _ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def fold(text: str) -> str:
-    """Return the text without accents and case, for comparison in slugs and the search."""
+    """Return the text in lower case and without accents, for slugs and the search."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def new_slug(catalog: Catalog, event_id: str, name: str) -> str:
-    """Return a slug made from the words of the name, with a number if another event already has it as its slug or id."""
+    """Return a slug made from the words of the name, with a number added if another event already has this slug or id."""
     base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[:MAX_LENGTH].strip("-") or "event"
     number, slug = 1, base
     while slug in catalog.events or catalog.slugs.get(slug, event_id) != event_id:

@@ -32,7 +32,7 @@ def snapshot() -> Catalog:
 
 
 def refresh_snapshot() -> Catalog:
-    """Read the head again and return the snapshot. For ids that are not in the snapshot, but may be new.
+    """Read the head again and return the snapshot. Use this for ids that are not in the snapshot, but may be new.
 
     The head is read at most once a second. Otherwise every request for an unknown id would cause a strongly consistent read.
     """
@@ -44,7 +44,7 @@ def refresh_snapshot() -> Catalog:
 
 
 def load_current() -> Catalog:
-    """Return the stored catalog, read with strong consistency. For changes and for admins, never for buyers' requests.
+    """Return the stored catalog, read with strong consistency. Use this for changes and for admins, never for buyers' requests.
 
     If the revision of the head matches the snapshot, the snapshot is current, because every change makes a new revision.
     """
@@ -57,13 +57,13 @@ def load_current() -> Catalog:
 
 
 def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
-    """Return the snapshot if `has` accepts it. Otherwise refresh it first, because the missing entry may be newer."""
+    """Return the snapshot if `has` accepts it. Otherwise refresh it first, because the missing entry may be newer than the snapshot."""
     current = snapshot()
     return current if has(current) else refresh_snapshot()
 
 
 def keep(changed: Catalog) -> None:
-    """Cache the catalog that a change by this instance has produced. The head decides whether it is still current."""
+    """Cache the catalog that a change by this instance has produced. The head decides whether this catalog is still current."""
     _catalog_cache.put(clock.now(), changed.revision, changed)
 
 

@@ -79,7 +79,7 @@ def load(head: CatalogHead) -> Catalog:
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:
-    """Return the event or tier of an item in wire format, as in the stream of changes, or None for other kinds of items."""
+    """Return the event or tier in an item in wire format, as in the stream of changes. Returns None for other kinds of items."""
     row = CatalogRow.from_raw_data(image)
     kind = row.sk.partition("#")[0] if row.pk == "live" else ""
     shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
@@ -92,13 +92,13 @@ def load_content(version: int) -> VersionContent:
 
 
 def load_document(version: int) -> bytes | None:
-    """Load the bootstrap document (JSON) of a version, or None if the version was never served."""
+    """Load the bootstrap document (JSON) of a version. Returns None if the version was never served."""
     row, document = parallel.both(lambda: CatalogRow.find("versions", _sort_key(version)), lambda: _load_packed_parts(version, "document"))
     return None if row is None else zlib.decompress(document)
 
 
 def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
-    """Return the heads of the latest versions, newest first; with `before`, only of versions with a lower number."""
+    """Return the heads of the latest versions, newest first. With `before`, return only versions with a lower number."""
     older: Any = None if before is None else CatalogRow.sk < _sort_key(before)
     rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit, consistent_read=True)
     return [_head(row) for row in rows]
@@ -114,7 +114,7 @@ def begin_publication(now: int) -> int:
 
 
 def end_publication_item(number: int) -> dynamo.TransactItem:
-    """Transaction item that ends a publication; it fails if the publication was abandoned."""
+    """Return the transaction item that ends a publication. It fails if the publication was abandoned."""
     return dynamo.delete(CatalogRow("publications", _sort_key(number)), "attribute_exists(pk) AND attribute_not_exists(abandoned)")
 
 
@@ -148,10 +148,10 @@ def delete_version(version: int) -> None:
 
 
 def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.TransactItem]:
-    """Transaction items that replace the head; they fail if an apply, a pause or an API call has changed it since `expected`.
+    """Return the transaction items that replace the head. They fail if an apply, a pause or an API call has changed the `expected` head.
 
     Without this condition, a delayed apply could serve an old version again, or leave new shards open although their event was paused
-    meanwhile.
+    in the meantime.
     """
     values: dict[str, Any] = {
         "version": new.version,
@@ -166,38 +166,38 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
 
 
 def served_version_item(version: int) -> dynamo.TransactItem:
-    """Transaction item that fails unless this version is served."""
+    """Return a transaction item that fails unless this version is served."""
     return dynamo.check(CatalogRow("head", "head"), "version = :version", version=version)
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that makes all instances reload the catalog. With `expected`, it fails if the revision has changed."""
+    """Return a transaction item that makes all instances reload the catalog. With `expected`, it fails if the revision has changed."""
     condition, operands = ("", {}) if expected is None else _revision_is(expected)
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
 
 
 def create_event_item(event: Event) -> dynamo.TransactItem:
-    """Transaction item that creates an event; it fails if the event exists."""
+    """Return the transaction item that creates an event. It fails if the event exists."""
     return _create_item(f"event#{event.id}", event)
 
 
 def create_tier_item(tier: Tier) -> dynamo.TransactItem:
-    """Transaction item that creates a tier; it fails if the tier exists."""
+    """Return the transaction item that creates a tier. It fails if the tier exists."""
     return _create_item(f"tier#{tier.id}", tier)
 
 
 def put_event_item(event: Event) -> dynamo.TransactItem:
-    """Transaction item that replaces an event. The condition on the head's revision ensures that nobody has changed the event."""
+    """Return the transaction item that replaces an event. A condition on the head's revision keeps changes by others from being overwritten."""
     return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False))
 
 
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
-    """Transaction item that replaces a tier. The condition on the head's revision ensures that nobody has changed the tier."""
+    """Return the transaction item that replaces a tier. A condition on the head's revision keeps changes by others from being overwritten."""
     return _replace_item(f"tier#{tier.id}", tier)
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
-    """Transaction item that sets or deletes the pause flag of an event."""
+    """Return the transaction item that sets or deletes the pause flag of an event."""
     flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
     return dynamo.put(flag) if paused else dynamo.delete(flag)
 
@@ -211,7 +211,7 @@ def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
 
 
 def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:
-    """Return the condition that the head has this revision (0 for a head without one), and its operands."""
+    """Return the condition that the head has this revision (0 if the head has none), and the operands of the condition."""
     return ("revision = :expected", {"expected": revision}) if revision else ("attribute_not_exists(revision)", {})
 
 

@@ -23,7 +23,7 @@ from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # of an event: reordering all of them is one transaction, and lists of tiers have no pages
+MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # per event: reordering all of them is one transaction, and lists of tiers have no pages
 MAX_NAME_LENGTH = 100  # of a copy
 
 
@@ -107,7 +107,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
     tickets than the tier, and after a crash a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
-    ManagedByBootstrap, TierNameTaken, CapacityTooSmall and the errors of `expected`.
+    ManagedByBootstrap, TierNameTaken, CapacityTooSmall and the errors of `expected.check`.
     """
     values = changes.values()
     shards: list[Shard] | None = None
@@ -130,8 +130,8 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
     """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold meanwhile.
 
-    The tier stays in the catalog as `removed`, for refunded orders, but no list contains it. A repeated call changes nothing. Raises
-    NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected`.
+    The tier stays in the catalog as `removed`, for refunded orders, but appears in no list. A repeated call changes nothing. Raises
+    NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
@@ -150,7 +150,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
 
 
 def common_currency(others: Sequence[Tier]) -> str:
-    """Return the currency of the event's other tiers, for a tier that specifies none."""
+    """Return the currency for a tier that specifies none: the currency of the event's other tiers, or the default."""
     return next((other.currency for other in others), DEFAULT_CURRENCY)
 
 
@@ -213,14 +213,14 @@ def _stock_items(shards: list[dict[str, Any]], publication: publications.Publica
 
 
 def _default_shards(capacity: int | None, event: Event | None) -> int:
-    """Return the number of shards for a new tier. A tier without a limit counts as having the capacity of its event."""
+    """Return the number of shards for a new tier. If the tier has no limit, its event's capacity decides."""
     if capacity is not None:
         return default_shard_count(capacity)
     return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
 
 
 def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
-    """Return the change of a tier to its next version, audited as `action`; no change if nothing differs."""
+    """Return the change from `before` to `after`, audited as `action`. The change is empty if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
     after = replace(after, version=before.version + 1, updated_at=now)
@@ -239,7 +239,7 @@ def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
 
 
 def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
-    """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested one."""
+    """Raise InvalidInput or TierNameTaken for a tier that conflicts with other tiers of its event. `currency` is the requested currency."""
     forms.check_tier(tier)
     others = _others(catalog, tier)
     currencies = {other.currency for other in others}
@@ -268,7 +268,7 @@ def _comparable_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-# Custom options: each change of an option is a change of its tier, with its own entry in the audit log.
+# Custom options: each change to an option is a change to its tier, with its own entry in the audit log.
 
 
 class TooManyOptions(ApiError):
@@ -278,7 +278,7 @@ class TooManyOptions(ApiError):
 
 
 def create_option(tier_id: str, new: CustomOption, actor: str, now: int) -> CustomOption:
-    """Add an option to a tier. If its id exists, return that option unchanged.
+    """Add an option to a tier. If the tier already has an option with this id, return that option unchanged.
 
     Raises InvalidInput, NotFound, ManagedByBootstrap and TooManyOptions.
     """
@@ -299,7 +299,7 @@ def update_option(
 ) -> CustomOption:
     """Change fields of an option. Existing answers stay unchanged.
 
-    Raises the errors of `create_option` and of `expected`, which is a version of the tier.
+    `expected` is a version of the tier. Raises InvalidInput, NotFound, ManagedByBootstrap and the errors of `expected.check`.
     """
 
     def change(options: list[CustomOption]) -> list[CustomOption]:
@@ -312,7 +312,7 @@ def update_option(
 
 
 def delete_option(tier_id: str, option_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
-    """Delete an option; existing answers stay. A repeated call changes nothing. Raises the errors of `update_option`."""
+    """Delete an option. Existing answers stay. A repeated call changes nothing. Raises the errors of `update_option`."""
 
     def drop(options: list[CustomOption]) -> list[CustomOption]:
         return [option for option in options if option.id != option_id]
@@ -356,10 +356,10 @@ class StaleOrder(ApiError):
 
 
 def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> Catalog:
-    """Set the order of an event's tiers, for all of them or none. Returns the catalog with the new order.
+    """Set the order of all tiers of an event at once. Returns the catalog with the new order.
 
-    The history shows one change of the event. Raises NotFound, ManagedByBootstrap, and StaleOrder unless `tier_ids` has every tier of the
-    event exactly once and `seen_ids`, if given, is the current order.
+    The event's history shows this as one change. Raises NotFound and ManagedByBootstrap. Raises StaleOrder unless `tier_ids` has every tier
+    of the event exactly once and `seen_ids`, if given, is the current order.
     """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:

@@ -22,10 +22,10 @@ Stocks = Mapping[str, Stock]
 class EventFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of an event have.
 
-    `price_from_cents` is the lowest price of the tiers on sale; if there are none, of the tiers whose sale begins later; if there are none
-    either, of the sold-out tiers. Hidden tiers do not count. Without any such tier, `price_from_cents` and `currency` are null. With
-    `has_waiting_room`, buyers may join the line at any time, and the line moves from `on_sale_at`. An uploaded `image` has several sizes;
-    its `image_url` is an address of the shop.
+    `price_from_cents` is the lowest price among the tiers on sale. If there are none, it is the lowest price among the tiers whose sale
+    begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
+    are null. If `has_waiting_room` is true, buyers may join the line at any time, and the line starts to move at `on_sale_at`. An uploaded
+    `image` has several sizes; its `image_url` is an address in the shop.
     """
 
     id: str
@@ -56,7 +56,7 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
 
 @extended(view_fields(Event, "managers"))
 class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
-    """An event as its managers see it, including the status `draft` or `test` and where it is managed. A draft may have no start."""
+    """An event as its managers see it, including drafts and test events. A draft may have no start."""
 
     paused: bool
     managed_by: ManagedBy
@@ -99,7 +99,7 @@ class TierFieldsView(Struct, frozen=True, kw_only=True):
 
 @extended(view_fields(Tier, "managers"))
 class AdminTierView(TierFieldsView, frozen=True, kw_only=True):
-    """A tier as the managers of its event see it, including held tickets and where it is managed."""
+    """A tier as the managers of its event see it, including its held tickets (`reserved`)."""
 
     reserved: int
     stripe_price_id: str | None
@@ -120,8 +120,8 @@ class AdminEventWithTiersView(AdminEventView, frozen=True, kw_only=True):
 class TierView(TierFieldsView, frozen=True, kw_only=True):
     """A tier as the public sees it. `status` and `message` depend on the time and the stock.
 
-    `available` never exceeds what the capacity of the event leaves. `capacity` is null for a tier without a limit of its own; `available`
-    is also null if the event has no limit either. Only managers of the event see the fields that may be missing.
+    `available` never exceeds the number of tickets that the event's capacity leaves. `capacity` is null for a tier without a limit of its
+    own; `available` is also null if the event has no limit either. Only managers of the event see the optional fields.
     """
 
 
@@ -129,7 +129,7 @@ class TierView(TierFieldsView, frozen=True, kw_only=True):
 class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
     """An event with its tiers, cheapest first.
 
-    Only managers of the event see drafts (which may have no start), hidden tiers and the fields that may be missing.
+    Only managers of the event see drafts (which may have no start), hidden tiers and the optional fields.
     """
 
     tiers: list[TierView]
@@ -145,7 +145,7 @@ class TiersView(Struct, frozen=True, kw_only=True):
 class TierAvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of one tier, as they were at `last_updated`: `capacity = available + reserved + sold`.
 
-    `available` is lower if the capacity of the event leaves fewer tickets. A null means no limit.
+    `available` is lower if the capacity of the event leaves fewer tickets. Null means no limit.
     """
 
     tier_id: str
@@ -160,7 +160,7 @@ class TierAvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class CatalogView(Struct, frozen=True):
-    """The served catalog. `checksum` is the bootstrap file's, empty if no file was applied. Each change makes a new `revision`."""
+    """The served catalog. `checksum` is empty until a bootstrap file is applied. Each change increments `revision`."""
 
     version: int
     revision: int
@@ -168,7 +168,7 @@ class CatalogView(Struct, frozen=True):
 
 
 class DeletedView(Struct, frozen=True, kw_only=True):
-    """The deleted entry."""
+    """A confirmation that an entry was deleted."""
 
     id: str
     deleted_at: Timestamp
@@ -191,7 +191,7 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
 class AvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of each tier of an event, as they were at `last_updated`.
 
-    `capacity` and `available` are totals over all tiers of the event, including hidden ones. A null means no limit. While the sale is
+    `capacity` and `available` are totals over all tiers of the event, including hidden ones. Null means no limit. While the sale is
     `paused`, nobody can reserve tickets.
     """
 
@@ -205,7 +205,10 @@ class AvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class TicketTypeView(Struct, frozen=True, kw_only=True):
-    """A tier as in the bootstrap file, with its event and stock. `status` is the status in the file; `message` depends on the time."""
+    """A tier in the shape of the bootstrap file, with its event and stock.
+
+    `status` is the status in the file; `message` depends on the time.
+    """
 
     id: str
     event_id: str
@@ -239,7 +242,7 @@ class TicketTypesView(Struct, frozen=True, kw_only=True):
 
 
 def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventView:
-    """An event as the public sees it."""
+    """Return an event as the public sees it."""
     cheapest = cheapest_tier(catalog, event, now, stocks)
     return EventView(
         id=event.id,
@@ -264,13 +267,13 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
 
 
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
-    """An event and its visible tiers as the public sees them."""
+    """Return an event and its visible tiers as the public sees them."""
     tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
     return EventWithTiersView(**asdict(event_view(catalog, event, stocks, now)), tiers=tiers)
 
 
 def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierView:
-    """A tier as the public sees it in its event. `status` and `message` depend on the time and the stock."""
+    """Return a tier as the public sees it in its event. `status` and `message` depend on the time and the stock."""
     stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
     return TierView(
@@ -300,7 +303,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
 
 
 def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierAvailabilityView:
-    """The tickets of one tier."""
+    """Return the tickets of one tier."""
     stock = catalog.tier_stock(tier, stocks)
     return TierAvailabilityView(
         tier_id=tier.id,
@@ -316,7 +319,7 @@ def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: in
 
 
 def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AvailabilityView:
-    """The tickets of an event and of each of its tiers."""
+    """Return the tickets of an event and of each of its tiers."""
     lines = [(tier, catalog.tier_stock(tier, stocks)) for tier in catalog.visible_tiers(event)]
     total = catalog.event_stock(event, stocks)
     return AvailabilityView(
@@ -345,7 +348,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
 def ticket_type_view(
     catalog: Catalog, event: Event, event_status: PublicEventStatus, tier: Tier, stocks: Stocks, now: int
 ) -> TicketTypeView:
-    """A tier as in the bootstrap file, with its event and stock. `status` is the status in the file; `message` depends on the time."""
+    """Return a tier in the shape of the bootstrap file, with its event and stock."""
     stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
     for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
