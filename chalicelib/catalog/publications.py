@@ -1,4 +1,4 @@
-"""Publications: write a version or new stock before the catalog refers to it, and delete it if the catalog never refers to it.
+"""Publications write a version or new stock before the catalog refers to it. If the catalog never does, the data is deleted.
 
 An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
 stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
@@ -20,7 +20,7 @@ from chalicelib.inventory.store import shard_table_name
 
 # The sweep abandons a publication after this time, which is longer than an apply takes. An apply that stalls longer fails and starts over.
 MAX_SECONDS = 3600
-# The row of an abandoned publication stays for a day, so that a stalled process that resumes finds the row and deletes its data.
+# The row of an abandoned publication stays for a day, so that a stalled process finds the row when it resumes, and deletes its data.
 KEPT_SECONDS = 86_400
 
 

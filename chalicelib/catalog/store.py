@@ -187,12 +187,12 @@ def create_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 
 def put_event_item(event: Event) -> dynamo.TransactItem:
-    """Return the transaction item that replaces an event. A condition on the head's revision keeps changes by others from being overwritten."""
+    """Return the transaction item that replaces an event. Its transaction must check the head's revision, so no other change is lost."""
     return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False))
 
 
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
-    """Return the transaction item that replaces a tier. A condition on the head's revision keeps changes by others from being overwritten."""
+    """Return the transaction item that replaces a tier. Its transaction must check the head's revision, so no other change is lost."""
     return _replace_item(f"tier#{tier.id}", tier)
 
 

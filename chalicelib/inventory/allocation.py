@@ -1,7 +1,7 @@
 """Hold tickets: choose shards, and place the hold in one of them, or parts of the hold in several.
 
 When tickets run out, the stock's figures decide, so that few requests read all shards. Figures only save work: every hold is a conditional
-write of a shard. Figures refuse a buyer only if the shards would have refused them too when the figures were read, at most
+write of a shard. Figures refuse a buyer only if the shards would also have refused the buyer when the figures were read, at most
 `MAX_REFUSAL_AGE_SECONDS` earlier.
 """
 
@@ -36,8 +36,9 @@ from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, Sal
 class HoldRequest(Struct, frozen=True):
     """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
-    `group` is the group with the stock's figures; without it all shards are read instead. `is_pooled`: the tickets are also taken from
-    the pool of their event, by a separate request. `takes_kept`: the hold may take tickets that are kept for the waitlist.
+    `group` is the group with the stock's figures; without it, all shards are read instead. `is_pooled` means that the tickets are also
+    taken from the pool of their event, by a separate request. `takes_kept` means that the hold may take tickets that are kept for the
+    waitlist.
     """
 
     stock_id: str
@@ -55,7 +56,7 @@ class HoldRequest(Struct, frozen=True):
         return shard_ids(self.stock_id, self.shard_count)
 
     def new_hold_id(self) -> str:
-        """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
+        """Return a hold id for one attempt only, so that a late release from an earlier attempt cannot remove this hold."""
         return f"{self.purchase_id}.{ids.nonce()}"
 
 
@@ -63,9 +64,9 @@ def hold_tickets(request: HoldRequest) -> list[Hold]:
     """Hold the tickets of a request, in one shard if one has enough, otherwise in several.
 
     Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
-    when the shards with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
+    when the shards with tickets accept no more holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
     the stock. After these errors nothing remains held; after an error of the store, parts may remain held until they expire. With a
-    `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may decide NotEnoughTickets and TooManyHolds.
+    `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may cause NotEnoughTickets and TooManyHolds.
     """
     is_known_short = check_figures(request)
     hold_id = request.new_hold_id()
@@ -86,7 +87,7 @@ def hold_tickets(request: HoldRequest) -> list[Hold]:
 
 
 def release(hold: Hold) -> bool:
-    """Make the tickets of a hold available again, and update this instance's hint for the shard. False if the hold no longer exists."""
+    """Make the tickets of a hold available again, and update the hint for the shard. Returns False if the hold no longer exists."""
     released = store.release_hold(hold)
     if released:
         hint = _available_hints.entries.get(hold.shard_id)
@@ -96,9 +97,10 @@ def release(hold: Hold) -> bool:
 
 
 def check_figures(request: HoldRequest) -> bool:
-    """Return whether figures show too few tickets while expired holds may give some back. Raises NotEnoughTickets if no holds have expired.
+    """Return whether the figures show too few tickets, although expired holds may free some.
 
-    A purchase from several stocks checks all of them first, so that it does not hold tickets which it would have to release at once.
+    Raises NotEnoughTickets if the figures show too few tickets and no holds have expired. A purchase from several stocks checks all of them
+    first, so that it does not hold tickets that it would have to release at once.
     """
     figures = _find_shortage(request)
     if figures is not None and not _has_expired(request, figures):
@@ -107,7 +109,7 @@ def check_figures(request: HoldRequest) -> bool:
 
 
 def leave_expired_holds(stock_id: str, now: int) -> None:
-    """Let the other requests of this second refuse buyers without looking at expired holds, because a request could not recover them."""
+    """Let other requests in this second refuse buyers without looking at expired holds, because one request failed to recover them."""
     _stuck.entries[stock_id] = now
 
 
@@ -115,15 +117,15 @@ def leave_expired_holds(stock_id: str, now: int) -> None:
 
 UNKNOWN_AVAILABLE = 1 << 30
 
-# How many tickets each shard had available when this instance last read or wrote it. Only a hint about which shard to try first: the
-# condition of the write decides.
+# How many tickets each shard had available when this instance last read or wrote it. This is only a hint about which shard to try first:
+# the condition of the write decides.
 _available_hints: Memory[str, int] = Memory()
 
 
 def _choose_shards(request: HoldRequest) -> list[str]:
     """Choose two random shards, the fuller one first, which balances nearly as well as choosing the fullest (Mitzenmacher, 2001).
 
-    Shards whose hint says that they have too few tickets are left out. If that leaves none, two shards whose hints say that they have
+    Shards whose hint says that they have too few tickets are left out. If that leaves none, up to two shards whose hints say that they have
     enough are chosen.
     """
     every = request.shard_ids
@@ -142,9 +144,10 @@ def _available_hint(shard_id: str) -> int:
 
 
 def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefused) -> list[Shard]:
-    """Remember what a shard that refused a hold has available. Returns the shard, or nothing if it does not exist.
+    """Remember how many tickets a shard that refused a hold has available.
 
-    Raises what `_check_usable` raises, if that is the reason.
+    Returns a list with the shard, or an empty list if the shard does not exist. Raises what `_check_usable` raises if the shard refused for
+    one of these reasons.
     """
     if refusal.shard is None:
         log.warning("stock.missing", shard_id=shard_id)
@@ -172,7 +175,7 @@ def _read_shards(shard_ids: Sequence[str]) -> list[Shard]:
     return shards
 
 
-# When the chosen shards have too few tickets: the figures decide, or all shards.
+# If the chosen shards have too few tickets, the figures decide, or all shards are read.
 
 MAX_ROUNDS = 4
 MAX_SPANNING_ROUNDS = 8
@@ -180,7 +183,7 @@ PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
 MAX_EXPIRED_SHARDS = 2
 MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
 
-# Stocks whose expired holds a buyer's request could not recover, and when: other requests of the same second do not try it again.
+# By stock id: the second in which a request failed to recover the stock's expired holds. Other requests in this second do not try again.
 _stuck: Memory[str, int] = Memory()
 
 
@@ -195,9 +198,9 @@ def _hold_when_short(request: HoldRequest, refusing_shards: list[Shard]) -> list
 
 
 def _find_shortage(request: HoldRequest) -> Figures | None:
-    """Return recent figures that show too few tickets for this request. None if no shortage is known.
+    """Return recent figures that show too few tickets for this request. Returns None if no shortage is known.
 
-    Asks the store only if this instance has seen a shortage before, so that a request costs no read while tickets are plentiful.
+    Reads the store only if this instance has seen a shortage before, so that a request costs no read while tickets are plentiful.
     """
     if request.group is None:
         return None
@@ -234,17 +237,17 @@ def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
 
 
 def _is_short(request: HoldRequest, figures: Figures) -> bool:
-    """Whether these figures are recent enough to refuse the request, and do."""
+    """Whether these figures show too few tickets for the request and are recent enough to refuse it."""
     return figures.holdable < request.quantity and can_refuse(request.stock_id, figures, request.now)
 
 
 def _has_expired(request: HoldRequest, figures: Figures) -> bool:
-    """Whether expired holds may give this request tickets."""
+    """Whether expired holds may free tickets for this request."""
     return bool(figures.expired_shards(request.now)) and _stuck.entries.get(request.stock_id) != request.now
 
 
 def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Hold tickets that were released since the figures were read, in a few shards with expired holds.
+    """In a few shards with expired holds, hold tickets that were released after the figures were read.
 
     If these shards have too few, raise the refusal with some of their expired holds, which the caller may recover.
     """
@@ -263,9 +266,9 @@ def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Hold tickets in one of the shards that have enough according to the figures (two random ones are tried), or parts in several.
+    """Hold tickets in one of the shards that have enough according to the figures (two random ones are tried), or hold parts in several.
 
-    Returns no holds if other buyers were quicker.
+    Returns an empty list if other buyers were quicker.
     """
     amounts = [(f"{request.stock_id}#{number}", amount) for number, amount in figures.with_tickets]
     sufficient = [(shard_id, amount) for shard_id, amount in amounts if amount >= request.quantity]
@@ -277,7 +280,7 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
-    """Return the item if this instance may refresh it; None if another instance refreshes it or the store fails."""
+    """Return the item if this instance may refresh it. Returns None if another instance is refreshing it or the store fails."""
     instance = instance_name()
     if display.is_leased_to_another(instance, now):
         return None

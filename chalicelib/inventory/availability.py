@@ -32,7 +32,7 @@ from chalicelib.inventory.model import Stock
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
     """Read stocks, given as stock id -> number of shards; stocks without shards are left out.
 
-    Strongly consistent; takes one round trip per 100 shards.
+    The reads are strongly consistent and take one round trip per 100 shards.
     """
     by_stock = read_shards_by_stock(shard_counts)
     return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items() if shards}
@@ -41,9 +41,9 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """Return the stocks of these groups as they are displayed; stocks without shards are left out.
 
-    While any instance asks for them, the stocks are read every `stock_cache_seconds`, or up to three times less often while they do not
-    change. Another instance may show the same figures for `stock_cache_seconds` longer. While the store is down, every instance shows its
-    last figures.
+    While any instance needs them, the stocks are read every `stock_cache_seconds`; while they do not change, the interval grows up to
+    threefold. Another instance may show the same figures for `stock_cache_seconds` longer. While the store is down, every instance shows
+    its last figures.
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):
@@ -68,7 +68,7 @@ def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
 
 
 def _is_fresh(group: StockGroup, now: int) -> bool:
-    """Whether this instance's copy can be shown: it has all figures, and it was checked just now or none of them is due."""
+    """Whether this instance's copy can be shown: it has all figures, and it was checked recently or no figures are due."""
     copy = find_copy(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
@@ -94,7 +94,7 @@ def _load_figures(groups: Sequence[StockGroup], now: int) -> None:
             raise
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
-        for group in groups:  # delays the next attempt: each may take as long as the timeouts of a store that is down
+        for group in groups:  # delays the next attempt, because each attempt may last until the store times out
             copy = find_copy(group.id)
             if copy is not None:
                 copy.checked_at = now

@@ -1,7 +1,7 @@
 """Change the capacity of a stock, even during its sale, and sell tickets without holding them first.
 
 `resize_stock` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
-`resize_stock_items` is for a stock of few shards, which changes in one transaction with the other items that depend on its capacity.
+`resize_stock_items` is for a stock with few shards, which changes in one transaction with the other items that depend on its capacity.
 `DirectSale` records tickets that another system has sold.
 """
 
@@ -50,7 +50,7 @@ def resize_stock(
 
 
 def resize_stock_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
-    """Transaction items that set the capacity of a stock, which gets `grow_to` shards.
+    """Return the transaction items that set the capacity of a stock and its number of shards (`grow_to`).
 
     The transaction is cancelled if the stock is resized or runs short in the meantime. Raises CapacityInUse if too few tickets are free.
     """
@@ -106,13 +106,13 @@ def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
 # Direct sales: tickets that another system has sold are counted as sold in one transaction, without a hold, because no buyer is waiting.
 #
 # A busy shard cancels some of these transactions, which are then repeated. A hold needs only a single write and would conflict less, but
-# a crash would leave held tickets to recover.
+# a crash would leave held tickets behind.
 
 
 class DirectSale:
-    """The available tickets of one stock as last read, minus the tickets that `take` took. The conditions of the writes decide.
+    """The available tickets of one stock as last read, minus the tickets that `take` took.
 
-    `is_pooled`: the tickets are also taken from a pool.
+    The conditions of the writes decide whether the tickets are sold. `is_pooled` means that the tickets are also taken from a pool.
     """
 
     def __init__(self, stock_id: str, shard_count: int, *, is_pooled: bool = False) -> None:
@@ -130,7 +130,7 @@ class DirectSale:
         return -sum(available for available, _ in self._heap)
 
     def take(self, quantity: int) -> list[str]:
-        """Take `quantity` tickets from the fullest shards; returns the shard id of each. Raises NotEnoughTickets and then takes nothing."""
+        """Take `quantity` tickets from the fullest shards. Returns the shard id of each. Takes none if it raises NotEnoughTickets."""
         if self.available < quantity:
             raise NotEnoughTickets(self.available, quantity, [])
         taken: list[str] = []
@@ -143,5 +143,5 @@ class DirectSale:
         return taken
 
     def items(self, taken: Iterable[str]) -> list[dynamo.TransactItem]:
-        """Transaction items that count these tickets as sold; cancelled if a shard has too few left or `is_pooled` contradicts it."""
+        """Return transaction items that count these tickets as sold. They fail if a shard has too few left or contradicts `is_pooled`."""
         return [store.sell_item(shard_id, quantity, self._is_pooled) for shard_id, quantity in Counter(taken).items()]

@@ -1,6 +1,6 @@
 """The figures of stocks for display: one item per group of stocks, which one instance at a time refreshes.
 
-First the types and rules, then the table, then this instance's copies of the items, and last the refresh.
+The module contains the types and rules, then the table, then this instance's copies of the items, and finally the refresh.
 """
 
 import math
@@ -59,7 +59,7 @@ class Figures(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
-        """The figures of these shards; `before` are the figures of the previous refresh, if there was one.
+        """Return the figures of these shards. `before` are the figures of the previous refresh, if there was one.
 
         Tickets kept for the waitlist count as held, because other buyers cannot have them.
         """
@@ -86,23 +86,23 @@ class Figures(Struct, frozen=True, array_like=True):
         return Stock(capacity=self.capacity, available=self.available, held=self.held, sold=self.sold, is_open=self.is_open)
 
     def age(self, now: int) -> int:
-        """Seconds since the figures were read; 0 if an instance whose clock is slightly ahead of ours read them "in the future"."""
+        """Return the seconds since the figures were read. Returns 0 if clock skew makes them appear to be read in the future."""
         seconds = now - self.read_at
         return 0 if -MAX_SKEW_SECONDS <= seconds < 0 else abs(seconds)
 
     def interval(self, base_seconds: int) -> int:
-        """Seconds after which the figures are due: `base_seconds`, or up to three times as long while nothing changes."""
+        """Return the seconds after which the figures are due: `base_seconds`, or up to three times as long while nothing changes."""
         return base_seconds * (1 + self.quiet)
 
     def expired_shards(self, now: int) -> list[int]:
-        """The numbers of the shards known to have expired holds."""
+        """Return the numbers of the shards that are known to have expired holds."""
         return [number for number, expires_at in self.expiring if expires_at <= now]
 
 
 class Display(Struct, frozen=True):
     """The display item of a group. `version` rises with each write; `holder` is the instance that last refreshed it or is refreshing it.
 
-    Until `leased_until` (epoch seconds; 0 without a lease) only the holder refreshes the item.
+    Until `leased_until` (epoch seconds; 0 means no lease), only the holder refreshes the item.
     """
 
     group_id: str
@@ -118,10 +118,10 @@ class Display(Struct, frozen=True):
     def seconds_due(
         self, group: StockGroup, now: int, base_seconds: int, *, moving: Container[str] = (), not_before: int = 0
     ) -> dict[str, float]:
-        """The stocks that are due for a refresh: stock id -> seconds since they became due (infinity for stocks without figures).
+        """Return the stocks that are due for a refresh: stock id -> seconds since they became due (infinity for stocks without figures).
 
-        `base_seconds` is the interval for figures that change, or soon will because this instance is `moving` their tickets. Figures read
-        before `not_before` are ignored.
+        `base_seconds` is the interval for figures that change, or that will soon change because this instance is `moving` their tickets.
+        Figures read before `not_before` are ignored.
         """
         due = {}
         for stock_id in group.shard_counts:
@@ -135,9 +135,9 @@ class Display(Struct, frozen=True):
         return due
 
     def is_turn_of(self, instance: str, seconds_due: Mapping[str, float], now: int) -> bool:
-        """Whether this instance should refresh what is due: always if it refreshed the item last, otherwise once the item is overdue.
+        """Whether this instance should refresh the due figures: always if it refreshed the item last, otherwise once the item is overdue.
 
-        In the first overdue second only some instances try: thousands may notice at once, and a refused write costs as much as a
+        In the first overdue second, only some instances try: thousands may notice at once, and a refused write costs as much as a
         successful one.
         """
         if not seconds_due or self.is_leased_to_another(instance, now):
@@ -146,7 +146,7 @@ class Display(Struct, frozen=True):
         return self.holder == instance or overdue > 0 or (overdue == 0 and random.randrange(CONTENDERS) == 0)
 
     def replaced_by(self, other: Self, now: int) -> Self:
-        """The other item, completed with this item's figures where they are newer or the other item has none."""
+        """Return the other item, with this item's figures where they are newer or the other item has none."""
         later = {
             stock_id: figures
             for stock_id, figures in self.figures.items()
@@ -163,16 +163,16 @@ def shard_number(shard_id: str) -> int:
 
 
 def _select_with_tickets(shards: Sequence[Shard]) -> tuple[tuple[int, int], ...]:
-    """The shards with the most tickets: only a few, or more once tickets are so few that a random choice of shards misses them."""
+    """Return the shards with the most tickets: only a few, or more once so few tickets are left that random shards may have none."""
     amounts = [(shard_number(shard.id), shard.holdable) for shard in shards if shard.holdable]
     is_plenty = sum(amount for _, amount in amounts) >= FEW_TICKETS_PER_SHARD * len(shards)
     return tuple(sorted(amounts, key=lambda entry: entry[1], reverse=True)[: 4 if is_plenty else MAX_SHARDS_WITH_TICKETS])
 
 
 def _select_expiring(shards: Sequence[Shard], now: int) -> tuple[tuple[int, int], ...]:
-    """The shards with expired holds, followed by the shards whose holds expire next.
+    """Return the shards with expired holds, followed by the shards whose holds expire next.
 
-    If too many shards have expired holds, a random sample is taken: a payment still undecided may keep a hold long after its expiry.
+    If too many shards have expired holds, a random sample is taken, because an undecided payment may keep a hold long after its expiry.
     """
     ends = [(shard_number(shard.id), min(expires_at for _, expires_at in shard.holds.values())) for shard in shards if shard.holds]
     expired = [entry for entry in ends if entry[1] <= now]
@@ -187,7 +187,7 @@ _figures = msgspec.json.Decoder(dict[str, Figures])
 
 
 class DisplayRow(dynamo.Table):
-    """A display item. `figures` is JSON: stock id -> the fields of `Figures` as a list, a third of the size of an object with names."""
+    """A display item. `figures` is JSON: stock id -> the fields of `Figures` as a list, which takes a third of the space of an object."""
 
     feature = "stock-display"
     contents = "The stock figures of an event that all instances show."
@@ -204,9 +204,10 @@ class DisplayRow(dynamo.Table):
 
 
 def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
-    """Read the items of these groups; a group without an item gets an empty one. Costs half a read unit each, one round trip per 100.
+    """Read the items of these groups; a group without an item gets an empty one.
 
-    Eventually consistent: the figures were read from the shards earlier anyway, and each write of an item is conditional.
+    Costs half a read unit per item, and takes one round trip per 100 items. The reads are eventually consistent. That is enough, because
+    the figures may be seconds old anyway, and each write of an item is conditional.
     """
     ids = list(group_ids)
     displays = {group_id: Display(group_id) for group_id in ids}
@@ -241,7 +242,7 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
 
 
 def _version_is(version: int) -> tuple[str, dict[str, Any]]:
-    """The condition that an item has this version (0: that it does not exist), and the operands of the condition."""
+    """Return the condition that an item has this version (0 means that it does not exist), and the operands of the condition."""
     return ("version = :before", {"before": version}) if version else ("attribute_not_exists(id)", {})
 
 
@@ -251,10 +252,10 @@ def _display(item: dict[str, Any]) -> Display:
     return Display(row.id, int(row.version), row.holder, int(row.leased_until), figures)
 
 
-# This instance's copies of display items, and its own changes of stock that the items do not show yet.
+# This instance's copies of display items, and its own changes to stock that the items do not show yet.
 
 MOVING_SECONDS = 5  # how long this instance expects further changes of a stock after moving some of its tickets
-MAX_REFUSAL_AGE_SECONDS = 2  # older figures refuse no buyer
+MAX_REFUSAL_AGE_SECONDS = 2  # older figures must not refuse a buyer
 
 
 class Copy(Struct):
@@ -267,7 +268,7 @@ class Copy(Struct):
 _copies: Memory[tuple[str, str], Copy] = Memory()  # by table and group id
 _names: Memory[Literal["instance"], str] = Memory()  # the name under which this instance holds leases
 
-# By stock id: when this instance last moved tickets of the stock, and when it last released tickets of it, opened it or closed it.
+# By stock id: when this instance last moved tickets of the stock, and when it last released tickets of the stock or opened or closed it.
 _moved_at: Memory[str, int] = Memory()
 _changed_at: Memory[str, int] = Memory()
 
@@ -278,7 +279,7 @@ _renewed: Memory[str, bool] = Memory()
 
 @contextmanager
 def lock_copies(*, must_wait: bool) -> Iterator[bool]:
-    """Let one thread at a time load copies. Yields whether this thread has the lock: always if it `must_wait` for it."""
+    """Let one thread at a time load copies. Yields whether this thread has the lock. With `must_wait`, it waits for the lock."""
     is_locked = _copies.lock.acquire(blocking=must_wait)
     try:
         yield is_locked
@@ -301,7 +302,7 @@ def find_figures(group_id: str, stock_id: str) -> Figures | None:
 
 
 def keep_display(display: Display, now: int) -> None:
-    """Keep a copy of an item, with the newer figures of each stock: this instance may have figures that it could not write."""
+    """Keep a copy of an item, with the newest figures of each stock, because this instance may have figures that it could not write."""
     old = find_copy(display.group_id)
     display = display if old is None else old.display.replaced_by(display, now)
     _copies.entries[(DisplayRow.name(), display.group_id)] = Copy(display, now)
@@ -330,7 +331,10 @@ def note_movement(stock_id: str, now: int) -> None:
 
 
 def note_change(stock_id: str) -> None:
-    """Remember that this instance has released tickets of a stock, or opened or closed it, so that earlier figures refuse no buyer."""
+    """Remember that this instance has released tickets of a stock, or opened or closed it.
+
+    Figures that were read earlier no longer refuse buyers.
+    """
     now = clock.now()
     _moved_at.entries[stock_id] = _changed_at.entries[stock_id] = now
 
@@ -361,7 +365,7 @@ def note_refresh(group_id: str) -> None:
 
 
 def earliest_shown_read(group_id: str) -> int:
-    """The earliest `read_at` (epoch seconds) of figures of the group that may still be shown."""
+    """Return the earliest `read_at` (epoch seconds) of figures of the group that may still be shown."""
     return 0 if group_id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
 
 
@@ -372,14 +376,14 @@ def earliest_shown_read(group_id: str) -> int:
 
 
 class RefreshRequest(Struct, frozen=True):
-    """A display item and its stocks to refresh: stock id -> number of shards."""
+    """A display item to refresh, and its stocks: stock id -> number of shards."""
 
     display: Display
     shard_counts: Mapping[str, int]
 
 
 def refresh_displays(requests: Sequence[RefreshRequest], instance: str, now: int) -> list[Display]:
-    """Refresh these items, except items that another instance is refreshing. Returns the current state of all of them."""
+    """Refresh these items, except items that another instance is refreshing. Returns the current state of all these items."""
     begun = parallel.call_each(lambda request: (*begin_refresh(request.display, instance, now), request.shard_counts), requests)
     leased = [RefreshRequest(display, shard_counts) for is_ours, display, shard_counts in begun if is_ours]
     shards = read_shards_by_stock({stock_id: count for request in leased for stock_id, count in request.shard_counts.items()})
@@ -408,7 +412,7 @@ def publish_figures(display: Display, instance: str, shards: Mapping[str, Sequen
 
 
 def read_shards_by_stock(shard_counts: Mapping[str, int]) -> dict[str, list[Shard]]:
-    """Read the shards of stocks, given as stock id -> number of shards. Strongly consistent; one round trip per 100 shards."""
+    """Read the shards of stocks, given as stock id -> number of shards. Takes one strongly consistent round trip per 100 shards."""
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     pages = [ids[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(ids), dynamo.MAX_BATCH_GET)]
     by_stock: dict[str, list[Shard]] = {stock_id: [] for stock_id in shard_counts}

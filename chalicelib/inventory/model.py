@@ -8,7 +8,7 @@ from msgspec import Struct
 from chalicelib.foundation import addons
 from chalicelib.foundation.errors import ApiError
 
-# How many holds one shard accepts: with this many, its item has at most 4 KB. See docs/decisions/0021-shards.md.
+# The number of holds that one shard accepts. With this many holds, its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
 # More shards would serve no more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
@@ -16,7 +16,7 @@ NEW_VERSION = 1  # the version of a shard that nothing has written to since its 
 # The capacity of a stock without a limit. Nobody ever sells this many, so only `finite` and `default_shard_count` treat it specially.
 UNLIMITED = 1_000_000_000
 UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the same time
-RETRY_SECONDS = 5  # after TooManyHolds: by then some of the buyers have paid
+RETRY_SECONDS = 5  # clients wait this long after TooManyHolds; by then, some of the buyers have paid
 
 
 class Hold(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Hold(Struct, frozen=True):
 
 
 def keeps_tickets() -> bool:
-    """Whether shards that the waitlist has marked keep their tickets for it.
+    """Whether shards that the waitlist has marked keep their tickets for people on the waitlist.
 
     A stage without the waitlist ignores the marks and sells the tickets, because nothing would ever remove the marks.
     """
@@ -44,10 +44,11 @@ def keeps_tickets() -> bool:
 
 
 class Shard(Struct, frozen=True):
-    """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds).
+    """One part of a stock: one DynamoDB item. `holds` maps each hold id to (quantity, expiry in epoch seconds).
 
-    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set, it stays set.
-    `is_kept`: its available tickets are kept for offers to people on the waitlist; never in a stage without the waitlist.
+    `is_pooled` means that each ticket is also taken from the pool, the stock of an event with its own capacity. Once set, it stays set.
+    `is_kept` means that the available tickets are kept for offers to people on the waitlist. In a stage without the waitlist, it is always
+    false.
     """
 
     id: str
@@ -62,7 +63,7 @@ class Shard(Struct, frozen=True):
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Self:
-        """Decode DynamoDB's wire format. Written by hand for speed: every read of the stock and every refused hold needs it."""
+        """Decode a shard in DynamoDB's wire format. Written by hand for speed: every stock read and every refused hold uses this code."""
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
         return cls(
@@ -89,21 +90,21 @@ class Shard(Struct, frozen=True):
 
     @property
     def holdable(self) -> int:
-        """The largest quantity that a new hold can have: what is available, or 0 while the shard has its maximum number of holds."""
+        """The largest quantity that a new hold can have: the available tickets, or 0 while the shard has its maximum number of holds."""
         return self.available if len(self.holds) < MAX_HOLDS else 0
 
     def expires_at(self, hold: Hold) -> int:
-        """When this hold of the shard expires (epoch seconds)."""
+        """Return when this hold of the shard expires, in epoch seconds."""
         return self.holds[hold.hold_id][1]
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
-        """The holds that have expired. Their tickets remain held until the purchase ends and releases them."""
+        """Yield the holds that have expired. Their tickets remain held until the purchase ends and releases them."""
         for hold_id, (quantity, expires_at) in self.holds.items():
             if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
 
     def holds_of(self, purchase_id: str) -> Iterator[Hold]:
-        """The shard's holds for this purchase, whether or not the purchase lists them."""
+        """Return the shard's holds for this purchase, whether or not the purchase lists them."""
         holds = (Hold(self.id, hold_id, quantity) for hold_id, (quantity, _) in self.holds.items())
         return (hold for hold in holds if hold.purchase_id == purchase_id)
 
@@ -130,7 +131,7 @@ class Stock(Struct, frozen=True):
 
 
 def stocks_of(shards: Iterable[Shard]) -> dict[str, Stock]:
-    """Sum shards by stock: stock id -> the total of its shards."""
+    """Sum shards by stock. Returns stock id -> the total of its shards."""
     by_stock: dict[str, list[Shard]] = {}
     for shard in shards:
         by_stock.setdefault(shard.stock_id, []).append(shard)
@@ -144,7 +145,8 @@ NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 class NotEnoughTickets(ApiError):
     """All shards of a stock together have too few tickets. Releasing the `expired_holds` that were found in them may free enough.
 
-    `own_holds` are the purchase's own holds, which an earlier execution of the request may have left. Empty if the shards were not read.
+    `own_holds` are the purchase's own holds, which an earlier execution of the request may have left; the list is empty if the shards were
+    not read.
     """
 
     code: ClassVar[str] = "not_enough_tickets"
@@ -190,7 +192,7 @@ class SalePaused(ApiError):
 class PoolMismatch(Exception):
     """The caller and the shards disagree about whether the tickets are also taken from a pool, so the caller's catalog is outdated.
 
-    Nothing is held. Load the catalog again and repeat.
+    Nothing is held. The caller must load the catalog again and retry.
     """
 
 
@@ -201,24 +203,25 @@ class CapacityInUse(ApiError):
 
 
 def shard_ids(stock_id: str, shard_count: int) -> list[str]:
-    """The keys of a stock's shards: `<stock id>#<number>`."""
+    """Return the keys of a stock's shards: `<stock id>#<number>`."""
     return [f"{stock_id}#{number}" for number in range(shard_count)]
 
 
 def stock_id_of(shard_id: str) -> str:
-    """The id of the stock that a shard belongs to."""
+    """Return the id of the stock that a shard belongs to."""
     return shard_id.rpartition("#")[0]
 
 
 def finite(amount: int) -> int | None:
-    """An amount of tickets as people see it; None for a stock without a limit."""
+    """Return an amount of tickets as people see it. Returns None for a stock without a limit."""
     return amount if amount < UNLIMITED // 2 else None
 
 
 def default_shard_count(capacity: int) -> int:
-    """The number of shards of a new stock if the bootstrap file does not set it: one per MAX_HOLDS tickets, at most MAX_SHARDS.
+    """Return the default number of shards for a new stock: one per MAX_HOLDS tickets, at most MAX_SHARDS.
 
-    So all tickets can be on hold at the same time, each in a hold of its own, unless there are more than MAX_SHARDS times MAX_HOLDS.
+    A stock without a limit gets UNLIMITED_SHARDS. In any other stock, all tickets can be on hold at the same time, each in its own hold,
+    unless there are more than MAX_SHARDS * MAX_HOLDS.
     """
     if capacity >= UNLIMITED:
         return UNLIMITED_SHARDS
@@ -234,7 +237,7 @@ def split_evenly(total: int, parts: int) -> list[int]:
 def level(amounts: Sequence[int], change: int) -> list[int]:
     """Change the sum of the amounts by `change`: add to the lowest amounts, or remove from the highest ones.
 
-    The amounts become as equal as that allows. Raises ValueError if the sum would become negative.
+    The amounts become as equal as possible. Raises ValueError if the sum would become negative.
     """
     if sum(amounts) + change < 0:
         raise ValueError("more would be removed than there is")

@@ -1,6 +1,7 @@
-"""Create, open, keep and delete stocks, and release or convert holds. A stock is addressed by its id and its number of shards.
+"""Create, open, close and delete stocks, keep them for the waitlist, and release or convert holds.
 
-Each tier has a stock. An event with a capacity of its own also has one, its pool, from which the tickets of all its tiers are taken too.
+Callers identify a stock by its id and its number of shards. Each tier has a stock. An event with its own capacity also has a stock, its
+pool. Every ticket of the event's tiers is also taken from the pool.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,9 +27,9 @@ def convert_holds(holds: list[Hold]) -> int:
 
 @contextmanager
 def all_or_none() -> Iterator[dict[str, list[Hold]]]:
-    """Hold tickets of several stocks or of none. Yields a dict for their holds by stock id; an error in the block releases these holds.
+    """Hold tickets of several stocks or of none. Yields a dict for the holds by stock id. An error in the block releases these holds.
 
-    Only for holds that no purchase refers to yet.
+    Use this only for holds that no purchase refers to yet.
     """
     held: dict[str, list[Hold]] = {}
     try:
@@ -39,7 +40,7 @@ def all_or_none() -> Iterator[dict[str, list[Hold]]]:
 
 
 def hold_all(requests: Iterable[HoldRequest]) -> dict[str, list[Hold]]:
-    """Hold the tickets of all requests or of none. Returns the holds by stock id; raises what `hold_tickets` raises."""
+    """Hold the tickets of all requests or of none. Returns the holds by stock id. Raises what `hold_tickets` raises."""
     with all_or_none() as held:
         for request in requests:
             held[request.stock_id] = hold_tickets(request)
@@ -49,7 +50,7 @@ def hold_all(requests: Iterable[HoldRequest]) -> dict[str, list[Hold]]:
 def new_shard_items(
     stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False
 ) -> list[dict[str, Any]]:
-    """The shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `store.shard_table_name()`.
+    """Return the shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `store.shard_table_name()`.
 
     `sold` tickets, which were sold elsewhere, fill the first shards; the rest of the capacity is available.
     """
@@ -62,24 +63,24 @@ def new_shard_items(
 
 
 def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
-    """Transaction items that create new shards; cancelled if any of these shards exists."""
+    """Return transaction items that create new shards. They fail if any of these shards exists."""
     return [store.create_shard_item(item) for item in items]
 
 
 def delete_shard_items(stock_id: str, shard_count: int) -> list[dynamo.TransactItem]:
-    """Transaction items that delete a stock; cancelled if any of its tickets is sold or held."""
+    """Return transaction items that delete a stock. They fail if any of its tickets is sold or held."""
     return [store.delete_free_shard_item(shard_id) for shard_id in shard_ids(stock_id, shard_count)]
 
 
 def delete_unused_shards(shard_ids: Sequence[str]) -> int:
-    """Delete shards of stocks that belong to no tier, except shards that were ever written to. Returns how many were deleted."""
+    """Delete these shards, except shards that were written to after their creation. Returns how many were deleted."""
     return sum(parallel.call_each(store.delete_unused_shard, shard_ids))
 
 
 def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]:
     """Open or close stocks, given as stock id -> number of shards, for new holds. Takes effect at once; existing holds stay.
 
-    Returns the resulting stocks in the form of `availability.read_stock`.
+    Returns the resulting stocks in the same form as `availability.read_stock`.
     """
     ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
     shards = [shard for shard in parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), ids) if shard is not None]
@@ -89,7 +90,7 @@ def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]
 
 
 def mark_pooled(stock_id: str, shard_count: int) -> bool:
-    """Require that tickets of a stock are held together with tickets of a pool. False if some are sold or held already."""
+    """Require that tickets of a stock are held together with tickets of a pool. Returns False if some are already sold or held."""
     return all(parallel.call_each(store.mark_pooled, shard_ids(stock_id, shard_count)))
 
 
@@ -103,6 +104,6 @@ def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:
-    """Open the closed shards among these and close the open ones, unless they have changed since. Returns how many were written."""
+    """Open these shards if they are closed, or close them if they are open, unless a shard has changed. Returns how many were written."""
     written = parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards)
     return sum(shard is not None for shard in written)

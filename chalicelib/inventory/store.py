@@ -1,4 +1,4 @@
-"""The shards in DynamoDB: every change of stock is ONE conditional UpdateItem of ONE item.
+"""The shards in DynamoDB: every change to stock is ONE conditional UpdateItem of ONE item.
 
 Every update expression preserves `available + sum(holds) + sold = capacity`. This module uses boto3 instead of PynamoDB, because a
 refused update must return the item (ReturnValuesOnConditionCheckFailure), so that the next attempt needs no read.
@@ -20,7 +20,7 @@ class HoldRefused(Exception):
     """A shard did not accept a hold.
 
     The shard is closed, has too few tickets or too many holds, is kept for the waitlist, or does not match the caller's `is_pooled`.
-    `shard` is the state of the shard, or None if it does not exist.
+    `shard` is the state of the shard; it is None if the shard does not exist.
     """
 
     def __init__(self, shard: Shard | None) -> None:
@@ -35,7 +35,7 @@ def shard_table_name() -> str:
 def new_shard_item(
     shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False, is_kept: bool = False
 ) -> dict[str, Any]:
-    """A new shard in wire format."""
+    """Return a new shard in wire format."""
     item: dict[str, Any] = {
         "id": {"S": shard_id},
         "capacity": {"N": str(capacity)},
@@ -50,12 +50,12 @@ def new_shard_item(
 
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
-    """Transaction item that creates a shard; cancelled if the shard exists, so that a repetition never resets a stock on sale."""
+    """Return a transaction item that creates a shard. It fails if the shard exists, so a repeated call never resets stock on sale."""
     return {"Put": {"TableName": shard_table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
 def create_shard(item: dict[str, Any]) -> Shard | None:
-    """Create a shard and return it; None if it exists already."""
+    """Create a shard and return it. Returns None if the shard already exists."""
     try:
         dynamo.put_item(TableName=shard_table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
@@ -65,9 +65,10 @@ def create_shard(item: dict[str, Any]) -> Shard | None:
 
 
 def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes_kept: bool = False) -> int:
-    """Set the tickets of a new hold aside until `expires_at`; returns how many the shard still has available. Raises HoldRefused.
+    """Set aside the tickets of a new hold until `expires_at`. Returns how many the shard still has available. Raises HoldRefused.
 
-    `is_pooled`: the caller also takes the tickets from a pool. `takes_kept`: the hold may take tickets kept for the waitlist.
+    `is_pooled` means that the caller also takes the tickets from a pool. `takes_kept` means that the hold may take tickets that are kept
+    for the waitlist.
     """
     try:
         response = dynamo.update_item(
@@ -79,7 +80,7 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
             # size: the item stays below 4 KB, because each write costs one unit per KB of the item.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
-            # kept: while people are on the waitlist, returned tickets go to them, even if a cache shows them as available.
+            # kept: while people are on the waitlist, returned tickets go to these people, even if a cache shows the tickets as available.
             f" AND {_pool_condition(is_pooled)}{'' if takes_kept or not keeps_tickets() else ' AND attribute_not_exists(kept)'}",
             ExpressionAttributeNames={"#hold": hold.hold_id, "#open": "open"},
             ExpressionAttributeValues={
@@ -101,19 +102,19 @@ def hold_in_shard(hold: Hold, expires_at: int, *, is_pooled: bool = False, takes
 
 
 def release_hold(hold: Hold) -> bool:
-    """Remove a hold and make its tickets available again. False if the hold no longer exists."""
+    """Remove a hold and make its tickets available again. Returns False if the hold no longer exists."""
     return _remove_hold(hold, "available")
 
 
 def convert_hold(hold: Hold) -> bool:
-    """Remove a hold and count its tickets as sold. False if the hold no longer exists."""
+    """Remove a hold and count its tickets as sold. Returns False if the hold no longer exists."""
     return _remove_hold(hold, "sold")
 
 
 def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
-    """Transaction item that counts available tickets as sold without a hold, even while the sale is closed; cancelled if too few are left.
+    """Return a transaction item that counts available tickets as sold without a hold, even while the sale is closed.
 
-    `is_pooled`: the caller also takes the tickets from a pool, as for `hold_in_shard`.
+    The item fails if too few tickets are left. `is_pooled` means that the caller also takes the tickets from a pool.
     """
     return {
         "Update": {
@@ -131,13 +132,13 @@ def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactI
 
 
 def return_sold_item(hold: Hold) -> dynamo.TransactItem:
-    """Transaction item that makes the sold tickets of a converted hold available again."""
+    """Return a transaction item that makes the sold tickets of a converted hold available again."""
     return {
         "Update": {
             "TableName": shard_table_name(),
             "Key": {KEY: {"S": hold.shard_id}},
             "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
-            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning it would create tickets from nothing.
+            # Hold absent: a hold that is not converted yet is not counted in `sold`; returning its tickets would create new ones.
             "ConditionExpression": "attribute_not_exists(holds.#hold) AND sold >= :quantity",
             "ExpressionAttributeNames": {"#hold": hold.hold_id},
             "ExpressionAttributeValues": {":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
@@ -146,7 +147,7 @@ def return_sold_item(hold: Hold) -> dynamo.TransactItem:
 
 
 def extend_hold(hold: Hold, expires_at: int) -> bool:
-    """Set when a hold expires. False if the hold no longer exists."""
+    """Change the expiry of a hold. Returns False if the hold no longer exists."""
     try:
         dynamo.update_item(
             TableName=shard_table_name(),
@@ -176,7 +177,7 @@ def resize_shard(shard: Shard, capacity: int) -> Shard | None:
 
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
-    """Transaction item with the change of `resize_shard`; cancelled where `resize_shard` returns None."""
+    """Return a transaction item that makes the same change as `resize_shard`. It fails where `resize_shard` returns None."""
     change = capacity - shard.capacity
     return {
         "Update": {
@@ -199,7 +200,7 @@ def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
 
 
 def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> Shard | None:
-    """Open or close a shard for new holds. Returns the changed shard; None if it does not exist or no longer has `expected_version`."""
+    """Open or close a shard for new holds. Returns the shard, or None if it does not exist or no longer has `expected_version`."""
     values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
     condition = "attribute_exists(id)"
     if expected_version is not None:
@@ -224,7 +225,7 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
 def mark_pooled(shard_id: str) -> bool:
     """Let only callers who also take tickets from the event's pool hold tickets of a shard.
 
-    False if the shard does not exist, or has sold or held tickets that the pool does not count.
+    Returns False if the shard does not exist, or has sold or held tickets that the pool does not count.
     """
     try:
         dynamo.update_item(
@@ -241,7 +242,7 @@ def mark_pooled(shard_id: str) -> bool:
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
-    """Start or stop keeping the available tickets of a shard for the waitlist. False if the shard does not exist or needs no change."""
+    """Start or stop keeping the available tickets of a shard for the waitlist. Returns False if the shard is missing or unchanged."""
     try:
         dynamo.update_item(
             TableName=shard_table_name(),
@@ -257,7 +258,7 @@ def set_kept(shard_id: str, is_kept: bool) -> bool:
 
 
 def delete_unused_shard(shard_id: str) -> bool:
-    """Delete a shard. False if the shard does not exist, or anything (such as a hold) was written to it since its creation."""
+    """Delete an unused shard. Returns False if the shard does not exist or was written to (for example by a hold) after its creation."""
     try:
         dynamo.client().delete_item(
             TableName=shard_table_name(),
@@ -272,7 +273,7 @@ def delete_unused_shard(shard_id: str) -> bool:
 
 
 def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes a shard; cancelled if any of its tickets is sold or held, or the shard does not exist."""
+    """Return a transaction item that deletes a shard. It fails if the shard does not exist or has sold or held tickets."""
     return {
         "Delete": {
             "TableName": shard_table_name(),
@@ -284,16 +285,16 @@ def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
-    """Read shards by id, strongly consistent; missing shards are left out."""
+    """Read shards by id with strong consistency. Missing shards are left out."""
     keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
     return [Shard.from_item(item) for item in dynamo.batch_get(shard_table_name(), keys, consistent=True)]
 
 
 def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
-    """Read up to `limit` shards of the whole table that follow the shard `after` (None: from the start), strongly consistent.
+    """Read up to `limit` shards of the whole table with strong consistency, from the shard that follows `after`.
 
-    Returns the shards, and the `after` of the next slice (None at the end of the table). The table is scanned because an index by expiry
-    would become a hot partition during a rush.
+    If `after` is None, the slice begins at the start of the table. Returns the shards and the `after` of the next slice, which is None at
+    the end of the table. The table is scanned because an index by expiry would become a hot partition during a rush.
     """
     start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
     page = dynamo.client().scan(TableName=shard_table_name(), ConsistentRead=True, Limit=limit, **start)
@@ -302,14 +303,14 @@ def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
 
 
 def scan_shards() -> Iterator[Shard]:
-    """Read all shards, page by page. Only for checks, never in requests or scheduled jobs."""
+    """Read all shards, page by page. Use this only for checks, never in requests or scheduled jobs."""
     for page in dynamo.client().get_paginator("scan").paginate(TableName=shard_table_name(), ConsistentRead=True):
         for item in page["Items"]:
             yield Shard.from_item(item)
 
 
 def _pool_condition(is_pooled: bool) -> str:
-    """The condition on a shard's pool: a caller with an outdated catalog must not take tickets that the event's pool does not count."""
+    """Return the condition on a shard's pool. A caller with an outdated catalog must not take tickets that the pool does not count."""
     return "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
 
 
@@ -332,6 +333,6 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
 
 
 def _refused_shard(error: ClientError) -> Shard | None:
-    """The state of a shard whose condition failed, or None if the shard does not exist. Re-raises any other error."""
+    """Return the shard whose condition failed. Returns None if the shard does not exist. Re-raises any other error."""
     item = dynamo.refused_item(error)
     return Shard.from_item(item) if item else None

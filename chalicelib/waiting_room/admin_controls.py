@@ -1,4 +1,4 @@
-"""Admin controls of a running waiting room: set the rate, let buyers in, clear it. Every action is audited."""
+"""Admin controls for a running waiting room: set the rate, let buyers in, clear the room. Every action is audited."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
 
-# Takes the room before a change. Returns the transaction item that makes the change, the details for the audit, and the room after it.
+# A function of the room before a change. It returns the item that makes the change, the details for the audit, and the room afterwards.
 Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]]
 
 
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> LoadedRoom:
-    """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room after the change. Raises TooManyChanges."""
+    """Admit `wave_size` buyers every `wave_seconds` from now on. Returns the room after the change. Raises TooManyChanges."""
     details = {"wave_size": wave_size, "wave_seconds": wave_seconds}
     return _change_plan(
         event_id, "waiting_room.rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now
@@ -28,14 +28,14 @@ def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: 
 
 
 def let_buyers_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
-    """Admit `count` more buyers at once, in addition to the waves; returns the room after the change. Raises TooManyChanges."""
+    """Admit `count` more buyers at once, in addition to the waves. Returns the room after the change. Raises TooManyChanges."""
     return _change_plan(
         event_id, "waiting_room.let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now
     )
 
 
 def clear_room(event_id: str, actor: str, now: int) -> int:
-    """Replace the room with a new room and a new draw, so earlier tokens become invalid; returns how many buyers had joined before."""
+    """Replace the room with a new room and a new draw, so earlier tokens become invalid. Returns how many buyers had joined before."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().revision
@@ -64,9 +64,9 @@ def _change_plan(
 
 
 def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> LoadedRoom:
-    """Write the change and its audit entry in one transaction; returns the room that `change` returned, without another read.
+    """Write the change and its audit entry in one transaction. Returns the room that `change` returned, without another read.
 
-    Retries lost races. Raises StoreUnavailable when all attempts lose.
+    Retries after a lost race. Raises StoreUnavailable if all attempts lose.
     """
     for _ in range(_MAX_ATTEMPTS):
         item, details, after = change(room_cache.load_room(event_id, now))

@@ -1,7 +1,7 @@
 """The admission plan: how many buyers are admitted at any second, computed from a short list of segments.
 
 Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers immediately appends a segment. Each segment starts from
-the number admitted before it, so no admitted buyer is sent back. web/waiting-room.js computes the same.
+the number admitted before it, so no admitted buyer is sent back. `web/waiting-room.js` does the same computation.
 """
 
 from collections.abc import Sequence
@@ -39,19 +39,22 @@ class Segment(Struct, frozen=True, omit_defaults=True):
     paused: bool = False
 
     def admitted_count(self, now: int) -> int:
-        """The number of buyers admitted at `now`, for a segment that is active at `now`."""
+        """Return the number of buyers admitted at `now`. The segment must be active at `now`."""
         return self.base if self.paused else self.base + self.wave_size * self._wave_count(now)
 
     def _wave_count(self, now: int) -> int:
         return max(0, now - self.since + self.waited) // self.interval
 
     def seconds_into_interval(self, now: int) -> int:
-        """The seconds of the current interval that have passed; negative while a postponed first wave is more than one interval away."""
+        """Return the seconds of the current interval that have passed.
+
+        The result is negative while a postponed first wave is more than one interval away.
+        """
         elapsed = self.waited if self.paused else now - self.since + self.waited
         return elapsed if self.paused or elapsed < 0 else elapsed % self.interval
 
     def time_reached(self, position: int) -> int | None:
-        """The second in which the segment would admit `position` if it never ended; None if it never would."""
+        """Return the second in which the segment, if it never ended, would admit `position`. Returns None if it never would."""
         missing = position - self.base
         if missing <= 0:
             return self.since
@@ -62,30 +65,31 @@ class Segment(Struct, frozen=True, omit_defaults=True):
 
 
 def initial_plan(opens_at: int, wave_size: int, interval: int) -> list[Segment]:
-    """The plan of a new room. The first wave is admitted right at the opening: its interval counts as already waited."""
+    """Return the plan of a new room. The first wave is admitted right at the opening: its interval counts as already waited."""
     return [Segment(opens_at, 0, wave_size, interval, waited=interval)]
 
 
 def admitted_count(segments: Sequence[Segment], now: int) -> int:
-    """The number of buyers admitted at `now`; 0 before the opening."""
+    """Return the number of buyers admitted at `now`, which is 0 before the opening."""
     active = _active_segment(segments, now)
     return active.admitted_count(now) if active is not None else 0
 
 
 def active_pass_count(segments: Sequence[Segment], total: int, pass_seconds: int, now: int) -> int:
-    """The number of the `total` arrivals admitted within the last `pass_seconds`, whose passes may still be valid."""
+    """Return how many of the `total` arrivals were admitted within the last `pass_seconds`. Their passes may still be valid."""
     return min(total, admitted_count(segments, now)) - min(total, admitted_count(segments, now - pass_seconds))
 
 
 def is_paused(segments: Sequence[Segment], now: int) -> bool:
-    """Return whether admission is paused at `now`; before the opening, whether it will open paused."""
+    """Return whether admission is paused at `now`, or, before the opening, whether the room will open paused."""
     return (_active_segment(segments, now) or segments[0]).paused
 
 
 def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:
-    """The second in which `position` (from 1), taken at `joined_at`, was or will be admitted; None if no planned wave reaches it.
+    """Return the second in which `position` (from 1), taken at `joined_at`, was or will be admitted.
 
-    The second never changes once it has passed, because later segments begin after it.
+    Returns None if no planned wave reaches the position. The second never changes once it has passed, because later segments begin after
+    it.
     """
     for index, segment in enumerate(segments):
         reached_at = segment.time_reached(position)
@@ -98,7 +102,7 @@ def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -
 
 
 def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
-    """The number of seconds between `start` and `now` in which the room was not paused. Only these seconds use up a pass."""
+    """Return the number of seconds between `start` and `now` in which the room was not paused. Only these seconds use up a pass."""
     total = 0
     for index, segment in enumerate(segments):
         end = segments[index + 1].since if index + 1 < len(segments) else now
@@ -108,31 +112,31 @@ def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
 
 
 def pause(segments: Sequence[Segment], now: int) -> list[Segment]:
-    """The plan with admission paused from `now` on."""
+    """Return the plan with admission paused from `now` on."""
     return _append_change(segments, now, paused=True)
 
 
 def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
-    """The plan with admission resumed at `now`; the next wave waits only for the rest of its interval."""
+    """Return the plan with admission resumed at `now`; the next wave waits only for the rest of its interval."""
     return _append_change(segments, now, paused=False)
 
 
 def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
-    """The plan with a new wave size and interval from `now` on. The time waited so far counts, up to the new interval."""
+    """Return the plan with a new wave size and interval from `now` on. The time waited so far counts, up to the new interval."""
     last = _last_segment(segments, now)
     waited = interval if last is None else min(last[0].seconds_into_interval(last[1]), interval)
     return _append_change(segments, now, wave_size=wave_size, interval=interval, waited=waited)
 
 
 def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
-    """The plan with `count` more buyers admitted at `now`, in addition to the waves; before the opening, with the first wave."""
+    """Return the plan with `count` more buyers admitted at `now`, in addition to the waves; before the opening, in the first wave."""
     last = _last_segment(segments, now)
     admitted = segments[0].base if last is None else last[0].admitted_count(last[1])
     return _append_change(segments, now, base=admitted + count)
 
 
 def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
-    """The plan with at most one wave admitted beyond the `total` arrivals, or None if the plan already satisfies this limit.
+    """Return the plan with at most one wave admitted beyond the `total` arrivals. Returns None if the plan needs no change.
 
     Without the cap, the waves of an empty queue would add up, and a crowd that arrives late would be admitted all at once.
     If the last segment has not admitted any arrival, it is changed in place, because a room may be open and empty for weeks.
@@ -150,7 +154,7 @@ def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> 
 
 
 def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
-    """The second in which the next wave is admitted; None before the opening and while paused.
+    """Return the second in which the next wave is admitted. Returns None before the opening and while the room is paused.
 
     This second depends only on the plan, so it identifies the same wave for all instances, regardless of the size of the wave.
     """
@@ -167,12 +171,12 @@ def is_time_to_size(segments: Sequence[Segment], wave: int, now: int) -> bool:
 
 
 def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment]:
-    """The plan with `wave_size` from the next wave on. 0 stops the waves; a later size restarts them at the same rhythm."""
+    """Return the plan with `wave_size` from the next wave on. Size 0 stops the waves; a later size restarts them in the same rhythm."""
     return list(segments) if segments[-1].wave_size == wave_size else _append_change(segments, now, wave_size=wave_size)
 
 
 def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
-    """Return whether the plan has space for a segment of an automatic change: a resize, or a cap that is not made in place.
+    """Return whether the plan has space for a segment that an automatic change adds: a resize, or a cap that is not made in place.
 
     Automatic changes may use the first quarter of the segments at any time, and the second quarter only at intervals, spread over the
     length of a pass.
@@ -183,10 +187,10 @@ def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
 
 
 def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
-    """The plan with its oldest segments merged, and without segments that change nothing.
+    """Return the plan with its oldest segments merged, and without segments that change nothing.
 
-    The result is equivalent for everyone who is waiting or has a valid pass. Without this, the plan of a room that is changed
-    often, or follows its stock, for days would outgrow the public state document.
+    The result is equivalent for everyone who is waiting or has a valid pass. Without this, a room that is changed often for days, or that
+    follows its stock, would have a plan that outgrows the public state document.
     """
     # The passes of all buyers admitted before these segments began have expired.
     expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]
@@ -198,7 +202,7 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 
 
 def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
-    """Return the segments without empty ones and without segments that continue the previous segment unchanged.
+    """Return the segments, except empty segments and segments that continue the previous segment unchanged.
 
     The first and the last segment always stay: they show an instance with a slow clock that the sale has opened, and when the last change
     took effect.
@@ -218,15 +222,15 @@ def _append_change(segments: Sequence[Segment], now: int, **changes: Any) -> lis
 
 
 def _continue(segment: Segment, at: int) -> Segment:
-    """A segment that begins at `at` and admits exactly as `segment` would from then on."""
+    """Return a segment that begins at `at` and admits exactly as `segment` would from then on."""
     return replace(segment, since=at, base=segment.admitted_count(at), waited=segment.seconds_into_interval(at))
 
 
 def _last_segment(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:
-    """The last segment, and the second in which a change after it takes effect; None before the opening.
+    """Return the last segment, and the second in which a new change takes effect. Returns None before the opening.
 
-    The second is never earlier than the segment's beginning, even if `now` is: a request may be a second older than the change that it
-    reads.
+    The second is never earlier than the start of the segment, even if `now` is earlier: a request may be a second older than the change
+    that it reads.
     """
     if len(segments) == 1 and now < segments[0].since:
         return None

@@ -27,7 +27,7 @@ class RateBody(Struct, forbid_unknown_fields=True):
 
 
 class LetInBody(Struct, forbid_unknown_fields=True):
-    """How many buyers to admit at once."""
+    """The number of buyers to admit at once."""
 
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -56,7 +56,7 @@ class ClearedView(Struct, frozen=True):
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/state", access="public", errors=(NoWaitingRoom,))
 def show_waiting_room(request: RequestContext, event_id: str) -> CacheableReply[RoomState]:
-    """Show the public state of a waiting room, from which browsers compute their own place."""
+    """Show the public state of a waiting room, from which a buyer's browser computes the buyer's place."""
     return room_cache.get_room(event_id, request.now).document
 
 
@@ -86,7 +86,7 @@ def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Rep
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="manager", errors=(NoWaitingRoom, TooManyChanges))
 def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Reply[PlanView]:
-    """Admit some buyers immediately."""
+    """Admit a number of buyers immediately."""
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
     room = admin_controls.let_buyers_in(event_id, body.count, manager.user_id, request.now)

@@ -1,6 +1,6 @@
-"""The draw, which shuffles the line: the commitment to its key, and the position of each arrival, by a keyed permutation.
+"""The draw, which shuffles the line. A keyed permutation gives each arrival its position, and a commitment fixes the key in advance.
 
-Anyone can check a draw: `verify.py` from the command line, `web/waiting-room.js` in a buyer's browser. This module uses only the standard
+Anyone can check a draw, with `verify.py` on the command line or with `web/waiting-room.js` in a browser. This module uses only the standard
 library, so that `verify.py` runs wherever Python does.
 """
 
@@ -8,19 +8,20 @@ from functools import lru_cache
 from hashlib import sha256
 from math import isqrt
 
-# The keyed permutation of 0..n-1 is computed for one number at a time: no list of n numbers, no sorting.
+# The keyed permutation of 0..n-1 is computed for one number at a time, without a list of n numbers and without sorting.
 #
 # It is a Feistel network (Luby and Rackoff, 1988) on pairs (left, right) with left < a and right < b, where a and b are about the
 # square root of n and a * b is n or slightly more. The halves are added modulo a and b in turn, as in NIST's FF1 with two radices
-# (Black and Rogaway, 2002: "generalized Feistel"). A result outside 0..n-1 is encrypted again until it is inside (cycle walking),
-# which happens about once in sqrt(n) times.
+# (Black and Rogaway, 2002: "generalized Feistel"). A result outside 0..n-1 is encrypted again until it is inside (cycle walking).
+# At most about one result in sqrt(n) is outside.
 #
-# After each pair of rounds, at most 1/b of the correlation between two neighbours remains. There are enough pairs of rounds to bring that
-# below 2^-32, and at least the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
+# After each pair of rounds, at most 1/b of the correlation between two neighbours remains. There are enough pairs of rounds to bring it
+# below 2^-32, and never fewer than the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
 #
-# The round function is the first 48 bits of SHA-256(key, round, half). All three have fixed lengths (32 + 1 + 8 bytes, one block of
+# The round function is the first 48 bits of SHA-256(key, round, half). All three inputs have fixed lengths (32 + 1 + 8 bytes, one block of
 # SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. 48 bits are exact in a JavaScript number,
-# and their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40. web/waiting-room.js computes the same.
+# and their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40.
+# `web/waiting-room.js` does the same computation.
 
 ALGORITHM = "feistel-mod-sha256-cycle-walking"
 MIN_ROUNDS = 10
@@ -29,7 +30,7 @@ MAX_N = 1 << 40
 
 
 def permute(key: bytes, n: int, number: int) -> int:
-    """The image of `number` (0 <= number < n <= 2^40) under the key's permutation. Raises ValueError outside this range.
+    """Return the image of `number` (0 <= number < n <= 2^40) under the key's permutation. Raises ValueError outside this range.
 
     A pass through the network takes ten hashes if n is at least 16,257, and more for a smaller n.
     """
@@ -54,13 +55,13 @@ def _round(key: bytes, turn: int, half: int) -> int:
 
 
 def commitment(key: bytes) -> str:
-    """The SHA-256 of the key, in hex. It is published before the first join and fixes the key without revealing it."""
+    """Return the SHA-256 of the key, in hex. It is published before the first join and fixes the key without revealing it."""
     return sha256(key).hexdigest()
 
 
 @lru_cache(maxsize=65_536)
 def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int) -> int:
-    """The position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
+    """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
     `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening (their counter is negative)
     are placed after all drawn arrivals, in the order of their arrival.

@@ -1,7 +1,7 @@
-"""The changes that a room needs as time passes: create it, run its draw, follow a pause, and keep its admission plan in bounds.
+"""The changes that a room needs as time passes: create it, run its draw, follow a pause, and limit its admission plan.
 
-No scheduled job makes them: each instance that loads a room makes the changes that are due. Instances see data of
-different ages, so the first decision that is written binds them all: one for each catalog revision, and one for the size of each wave.
+No scheduled job makes these changes: each instance that loads a room makes the changes that are due. Instances see data of different ages,
+so the first decision that is written binds all of them. There is one decision for each catalog revision, and one for the size of each wave.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from chalicelib.waiting_room import admission_plan, model, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-# For this long, no other instance may run the draw. If the instance crashes, the next one that loads the room after that runs it again.
+# For this long, only one instance may run the draw. If it crashes, the next instance that loads the room afterwards runs the draw again.
 OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
 
 def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], Room | None] | None:
-    """The next change that the room needs, as a function that writes it; None if no change is due.
+    """Return the next change that the room needs, as a function that writes it. Returns None if no change is due.
 
     The function returns the changed room, or None if the caller must load the room again. It raises `store.RoomConflict`.
     `event` comes from the catalog of this `revision`. An instance whose catalog is older than the catalog that the room follows
@@ -40,9 +40,9 @@ def next_due_change(revision: int, event: Event, room: Room | None, total: int, 
 
 
 def follow_catalog(revision: int, event: Event, now: int) -> None:
-    """Bring the event's room, if it exists, in line with this revision of the catalog: after a pause, for example.
+    """Bring the event's room, if it exists, in line with this revision of the catalog, for example after a pause.
 
-    It needs neither arrival counts nor stock, so it costs one read and one write. A draw that is due is left to the next request that
+    This needs neither arrival counts nor stock, so it costs one read and one write. A draw that is due is left to the next request that
     loads the room.
     """
     for _ in range(_MAX_ATTEMPTS):
@@ -58,7 +58,7 @@ def follow_catalog(revision: int, event: Event, now: int) -> None:
 
 
 def effective_plan(event: Event, room: Room) -> list[Segment]:
-    """The room's segments. Until the draw, the first segment begins at the event's current opening and is paused if the event is."""
+    """Return the room's segments. Until the draw, the only segment begins at the event's current opening and is paused if the event is."""
     if room.n is not None:
         return room.segments
     assert event.on_sale_at is not None  # it has a waiting room
@@ -67,7 +67,7 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
 
 
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
-    """The room updated to this catalog revision; None if it already has the revision, or its plan has no space for a pause.
+    """Return the room updated to this catalog revision. Returns None if it has the revision already, or its plan has no space for a pause.
 
     The revision is recorded even if the plan does not change. Otherwise, after two changes that cancel each other out, an instance that
     has seen only the first of them would still act on it.
@@ -85,7 +85,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
 
 
 def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | None:
-    """The room with its plan adjusted to the arrivals and the stock; None if the plan needs no change."""
+    """Return the room with its plan adjusted to the arrivals and the stock. Returns None if the plan needs no change."""
     if room.n is None:
         return None
     now = _time_in(room, now)
@@ -99,10 +99,10 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
 
 
 def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:
-    """The room with the size of its next wave set from the stock; None if there is nothing to decide now.
+    """Return the room with the size of its next wave set from the stock. Returns None if there is nothing to decide now.
 
     The first decision for a wave is final, because other instances see different figures. Decisions are made in a short period before the
-    wave. Waves of size 0 may restart earlier, because nobody may load a quiet room during that period. Only a decision can set the size
+    wave. Waves of size 0 may restart earlier, because a quiet room might not be loaded during that period. Only a decision can set the size
     to 0, so such an early restart happens at most once per wave.
     """
     wave = admission_plan.find_next_wave(plan, now)
@@ -120,7 +120,7 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool
 
 
 def _time_in(room: Room, now: int) -> int:
-    """The current time in a room after its draw: never before the opening, even if this instance's clock is slow."""
+    """Return the current time in a room after its draw, which is never before the opening, even if this instance's clock is slow."""
     return max(now, room.segments[0].since)
 
 
@@ -146,7 +146,7 @@ def _open(room: Room, now: int) -> None:
 
 
 def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:
-    """Record the draw; retry if an admin changes the waves at the same moment.
+    """Record the draw. Retry if an admin changes the waves at the same moment.
 
     Raises RoomConflict if the draw was already recorded, the room was cleared, or all attempts lost a race.
     """

@@ -11,15 +11,16 @@ from chalicelib.waiting_room import admission_plan, draw
 from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening
-GUEST_PREFIX = "guest-"  # begins the ids of users without an account
+GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
 
 
 class RoomState(Struct, frozen=True, kw_only=True):
     """The public state of a room, the same for everybody. A buyer's status is computed from this state and the buyer's token.
 
-    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the
-    number of arrivals counted by the counters before counter i. `total` is the number of users who have joined. `stopped` is the reason
-    why joining has stopped, null while users can join. `may_return` is the number of tickets on hold if no other tickets are left.
+    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the number
+    of arrivals counted by the counters before counter i. `total` is the number of users who have joined. `stopped` is the reason why
+    joining has stopped; it is null while users can join. `may_return` is the number of tickets on hold if no other tickets are left;
+    otherwise it is null.
     """
 
     event_id: str
@@ -137,14 +138,15 @@ TOKEN_ERRORS: tuple[type[ApiError], ...] = (
 )
 
 
-# A buyer's queue status, computed from the room's public state and the buyer's arrival. web/waiting-room.js computes the same.
+# A buyer's queue status, computed from the room's public state and the buyer's arrival. `web/waiting-room.js` does the same computation.
 
 
 class QueueStatus(Struct, frozen=True):
-    """An arrival's place in the queue. `position` counts from 1 and never changes; `ahead` people before it are not admitted yet.
+    """An arrival's place in the queue. `position` counts from 1 and never changes.
 
-    `admitted_at` (epoch seconds) may lie in the future, and is None if no planned wave reaches the position. `pass_seconds_left` is None
-    before admission. `position`, `ahead` and `admitted_at` are None until the draw.
+    `ahead` is the number of people before this position who are not admitted yet. `admitted_at` (epoch seconds) may be in the future; it is
+    None if no planned wave reaches the position. `pass_seconds_left` is None before admission. `position`, `ahead` and `admitted_at` are
+    None until the draw.
     """
 
     position: int | None
@@ -178,12 +180,12 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
 
 
 def pass_seconds(event: Event) -> int:
-    """The number of seconds for which a buyer may reserve after admission."""
+    """Return the number of seconds for which a buyer may reserve after admission."""
     return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
 
 
 def first_segment(event: Event, opens_at: int) -> Segment:
-    """The first segment of the plan, with the configured waves."""
+    """Return the first segment of the plan, with the configured waves."""
     configured, default = event.waiting_room, settings.current()
     wave_size = (configured.wave_size if configured else None) or default.wave_size
     wave_seconds = (configured.wave_seconds if configured else None) or default.wave_seconds

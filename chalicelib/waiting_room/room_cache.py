@@ -1,4 +1,4 @@
-"""The waiting rooms in this instance's memory. Each room is loaded at most once a second, and due changes are then made."""
+"""The waiting rooms in this instance's memory. Each room is loaded at most once a second, and the changes that are due are then made."""
 
 from msgspec import Struct
 
@@ -57,7 +57,7 @@ def reload_room(event_id: str, now: int) -> CachedRoom:
 
 
 def load_room(event_id: str, now: int) -> LoadedRoom:
-    """Load the event's current room from the store, for changing it. Raises what `get_room` raises."""
+    """Load the event's current room from the store, for a change. Raises what `get_room` raises."""
     current, event = _get_event(event_id)
     return _load(current.revision, event, now)
 
@@ -68,7 +68,7 @@ def forget_room(event_id: str) -> None:
 
 
 def _get_event(event_id: str) -> tuple[Catalog, Event]:
-    """The current catalog and the event. Raises NotFound and NoWaitingRoom."""
+    """Return the current catalog and the event. Raises NotFound and NoWaitingRoom."""
     current, event = catalog.get_visible_event(event_id)
     if not event.has_waiting_room:
         raise NoWaitingRoom(event_id=event_id)

@@ -35,7 +35,7 @@ ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 
 
 class JoinResult(Struct, frozen=True):
-    """The status of a user, with the token. `is_new` is true if this call gave the user the place."""
+    """The status of a user, with the token. `is_new` means that this call gave the user a new place."""
 
     view: QueueStatusView
     is_new: bool
@@ -85,7 +85,7 @@ def status_without_room(event_id: str) -> QueueStatusView:
 
 
 def guest_user_id(token: str | None) -> str | None:
-    """Return the user id of a guest, from the guest's token; None for any other token."""
+    """Return the user id of a guest, from the guest's token. Returns None for any other token."""
     arrival = tokens.read_token(token) if token else None
     return arrival.user if arrival is not None and arrival.user.startswith(GUEST_PREFIX) else None
 
@@ -94,7 +94,7 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str
     """Require that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
     Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. Does not
-    check the remaining stock or whether the sale is paused: the inventory does.
+    check the remaining stock or whether the sale is paused; the inventory checks both.
     """
     if not event.has_waiting_room:
         return None
@@ -133,7 +133,7 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
 
 
 def admin_overview(event: Event, now: int) -> AdminRoomView | None:
-    """Return the room as an admin sees it; None for a draft or an event without a room."""
+    """Return the room as an admin sees it. Returns None for a draft or an event without a room."""
     if not event.has_waiting_room or event.status == "draft":
         return None
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
@@ -201,6 +201,6 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
 
 
 def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
-    """The room, reloaded if the token is newer than this instance's copy: from a later room, or issued after the opening."""
+    """Return the room. Reload it if the token is from a later room, or from after an opening that this instance has not seen."""
     is_outdated = arrival.room > cached.state.room or (arrival.counter == LATE and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached

@@ -12,7 +12,7 @@ from chalicelib.waiting_room.store import Room
 
 
 def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
-    """The number of buyers that the next wave may admit so that each can buy up to the limit and the provider can take their payments.
+    """Return how many buyers the next wave may admit so that each can buy up to the limit and the provider can process their payments.
 
     Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. If nobody has a valid pass and tickets are
     left, the wave admits at least one buyer.
@@ -27,7 +27,10 @@ def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
 
 
 def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:
-    """Why joining has stopped (`closed`, `cancelled`, `sold_out`), or None; and the number of tickets on hold if no others are left."""
+    """Return the reason why joining has stopped (`closed`, `cancelled`, `sold_out`), and the number of tickets that may be returned.
+
+    The reason is None if users can join. The number is None unless all remaining tickets are on hold.
+    """
     phase = event_phase(event, now)
     if phase in ("closed", "cancelled"):
         return phase, None
@@ -40,6 +43,6 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """The stock of the event's tickets, at most a few seconds old."""
+    """Return the stock of the event's tickets, at most a few seconds old."""
     snapshot = catalog.snapshot()
     return snapshot.event_stock(event, cached_stock([snapshot.stock_group(event.id)], now))

@@ -1,9 +1,9 @@
-"""The table `waiting-room`: rooms, arrival counters and entries.
+"""The `waiting-room` table: rooms, arrival counters and entries.
 
-| id | what |
+| id | content |
 | --- | --- |
 | `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
-| `counter#<event>#<room>#<counter>` | the arrivals of a counter; `closed` at the opening. The counter `late` counts later arrivals |
+| `counter#<event>#<room>#<counter>` | the number of arrivals of a counter, which is `closed` at the opening; `late` counts later arrivals |
 | `entry#<event>#<room>#<user>` | a user's arrival |
 
 A write that loses a race against another request changes nothing and raises one of the exceptions below. The caller loads the data again
@@ -76,7 +76,7 @@ class Room(msgspec.Struct, frozen=True):
 
     Until the draw, `segments` is empty and the event's configuration applies, unless an admin has changed the waves. `revision` is the
     newest catalog revision that the room has followed. `sized_wave` is the second of the last wave whose size was decided from the stock.
-    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds, 0 for never.
+    Until `opening_lease_ends_at`, only the instance with the lease may make the draw. Times are epoch seconds; 0 means never.
     """
 
     event_id: str
@@ -94,13 +94,13 @@ class Room(msgspec.Struct, frozen=True):
 
 
 def find_room(event_id: str) -> Room | None:
-    """Read the event's room, strongly consistent; None if there is no room."""
+    """Read the event's room with strong consistency. Returns None if there is no room."""
     row = WaitingRoomRow.find(f"room#{event_id}")
     return None if row is None else _room(event_id, row)
 
 
 def load_room_and_total(event_id: str) -> tuple[Room | None, int]:
-    """Read the event's room and the number of users who have joined it; strongly consistent, two round trips."""
+    """Read the event's room and the number of users who have joined it, in two strongly consistent round trips."""
     room = find_room(event_id)
     if room is None:
         return None, 0
@@ -112,7 +112,7 @@ def load_room_and_total(event_id: str) -> tuple[Room | None, int]:
 
 
 def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
-    """Transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
+    """Return a transaction item that creates a room with a new secret key and its commitment, in place of the room `replacing` if given.
 
     `revision` is the catalog revision that the room follows.
     """
@@ -135,7 +135,7 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
 
 
 def take_arrival_number(room: Room, counter: int) -> int:
-    """Take the next number of a counter, from 1. Raises CounterClosed once the sale has opened."""
+    """Take the next number of a counter; the first number is 1. Raises CounterClosed once the sale has opened."""
     row = WaitingRoomRow(_counter_id(room, counter))
     # A number given out after the counter was closed would not take part in the draw.
     taken, item = dynamo.update_if_returning(row, {}, "attribute_not_exists(closed)", add={"arrivals": 1})
@@ -158,7 +158,7 @@ def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
-    """Write the result of the draw, once and for all. Raises RoomConflict if the room has changed since it was read."""
+    """Write the final result of the draw. Raises RoomConflict if the room has changed since it was read."""
     changes = {
         "n": n,
         "offsets": _json(offsets),
@@ -171,7 +171,7 @@ def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[S
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
-    """Transaction item that sets the admission plan; cancelled if the room was changed after it was read."""
+    """Return a transaction item that sets the admission plan. It fails if the room has changed since it was read."""
     changes = {"segments": _json(segments), "version": room.version + 1}
     return dynamo.update(_key(room), changes, _UNCHANGED, version=room.version)
 
@@ -201,7 +201,7 @@ def commit(*items: dynamo.TransactItem) -> None:
 
 
 def find_entry(room: Room, user: str) -> Arrival | None:
-    """Read the user's arrival, strongly consistent; None if the user has not joined the room."""
+    """Read the user's arrival with strong consistency. Returns None if the user has not joined the room."""
     row = WaitingRoomRow.find(_entry_id(room.event_id, room.number, user))
     return _arrival(row) if row is not None else None
 
@@ -214,7 +214,7 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
         existing = dynamo.put_if(row, "attribute_not_exists(id)")
     else:
         existing = dynamo.put_if(row, "arrival = :replaced", replaced=_json(replacing))
-    # If the stored arrival is the same, this write has succeeded: its answer was lost, and only the retry was refused.
+    # If the stored arrival is the same, this write has succeeded: its response was lost, and only the retry was refused.
     if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
         raise EntryConflict
 

@@ -34,7 +34,7 @@ def read_token(token: str) -> Arrival | None:
 
 
 def user_digest(user_id: str) -> str:
-    """The name of a user in tokens: a keyed digest of the user's id, so that nobody can find the id by guessing.
+    """Return the name of a user in tokens: a keyed digest of the user's id, so that nobody can find the id by guessing.
 
     A guest's id is used unchanged, because it identifies nobody.
     """

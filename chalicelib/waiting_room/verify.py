@@ -1,7 +1,7 @@
-"""Check a draw from outside, with Python alone: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
+"""Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
 
 The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that takes the shop's
-secret. Exit codes: 0 all checks passed, 1 a fault was found, 2 nothing could be checked.
+secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked.
 """
 
 import json
@@ -45,7 +45,7 @@ class DrawProof:
     offsets: tuple[int, ...]
 
     def arrivals(self, counter: int) -> int:
-        """The number of arrivals that a counter counted."""
+        """Return the number of arrivals that a counter counted."""
         ends = [*self.offsets[1:], self.n]
         return ends[counter] - self.offsets[counter]
 
@@ -66,7 +66,7 @@ class TokenArrival:
 
 @dataclass(frozen=True)
 class PositionClaim:
-    """A token to check, and the position that its holder was shown, or None for no comparison. `source` names the input line."""
+    """A token to check. `position` is what its holder was shown; if it is None, nothing is compared. `source` names the input line."""
 
     source: str
     token: str
@@ -75,7 +75,7 @@ class PositionClaim:
 
 @dataclass
 class VerificationReport:
-    """The result of a check: the faults (none after an honest draw), and the source of the token at each position."""
+    """The result of a check: the faults (an honest draw has none), and the source of the token at each position."""
 
     proof: DrawProof
     faults: list[str]
@@ -111,7 +111,7 @@ def check(proof: DrawProof, claims: Iterable[PositionClaim], noted_commitment: s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code. Prints the report, or the reason why nothing was checked to standard error."""
+    """Run the command and return its exit code. Prints the report, or, to standard error, the reason why nothing was checked."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:

@@ -1,4 +1,4 @@
-"""The views of a waiting room over HTTP."""
+"""Waiting rooms as the API shows them."""
 
 from typing import Literal
 
@@ -15,8 +15,8 @@ from chalicelib.waiting_room.model import Arrival, RoomState, compute_queue_stat
 class QueueStatusView(Struct, frozen=True, kw_only=True):
     """A place in the queue. Without a queue, `position` is null, and `ahead` and `eta_seconds` are 0.
 
-    `token` represents the place. If the request sent the token, the reply does not repeat it. Without a queue, `token` is null, and the
-    four fields after `eta_seconds` are missing.
+    `token` represents the place. If the request contained the token, the reply does not repeat it. Without a queue, `token` is null, and
+    the four fields after `eta_seconds` are missing.
     """
 
     token: str | UnsetType | None = UNSET
@@ -74,7 +74,7 @@ class AdminRoomView(Struct, frozen=True, kw_only=True):
 
 
 def status_view(state: RoomState, arrival: Arrival, now: int) -> QueueStatusView:
-    """The status of a token's holder."""
+    """Return the status of a token's holder."""
     queue_status = compute_queue_status(state, arrival, now)
     return QueueStatusView(
         state="sale_open" if now >= state.on_sale_at else "waiting",
@@ -94,7 +94,7 @@ def status_view(state: RoomState, arrival: Arrival, now: int) -> QueueStatusView
 
 
 def status_without_room_view(event: Event) -> QueueStatusView:
-    """The status of any user at an event without a waiting room: there is no queue, and no token is needed."""
+    """Return the status of any user at an event without a waiting room: there is no queue, and no token is needed."""
     return QueueStatusView(
         token=None,
         state="sale_open",
@@ -110,7 +110,7 @@ def status_without_room_view(event: Event) -> QueueStatusView:
 
 
 def proof_view(state: RoomState) -> ProofView:
-    """The data for recomputing all positions. The key is null until the opening."""
+    """Return the data for recomputing all positions. The key is null until the opening."""
     return ProofView(
         event_id=state.event_id,
         room=state.room,
@@ -127,7 +127,7 @@ def proof_view(state: RoomState) -> ProofView:
 
 
 def admin_view(state: RoomState, now: int) -> AdminRoomView:
-    """The room as an admin sees it."""
+    """Return the room as an admin sees it."""
     admitted = min(state.total, admission_plan.admitted_count(state.segments, now))
     last = state.segments[-1]
     return AdminRoomView(
