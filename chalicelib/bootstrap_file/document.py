@@ -182,7 +182,7 @@ def price_id(ticket: TicketEntry, stage: str) -> str | None:
 
 
 class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole bootstrap file, or several of them merged."""
+    """A whole bootstrap file, or several files merged into one."""
 
     version: Annotated[str, Meta(min_length=1, max_length=50)]
     events: dict[str, EventEntry]

@@ -26,7 +26,7 @@ class DocumentFault(Struct, frozen=True):
 
 
 class DocumentWarning(Struct, frozen=True):
-    """A warning about an allowed value in the entry `name` that is probably a mistake.
+    """A warning about a value in the entry `name` that is allowed but probably a mistake.
 
     Pages build a translated text from `code` and `figures`.
     """

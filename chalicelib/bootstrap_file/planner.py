@@ -11,7 +11,7 @@ from chalicelib.bootstrap_file.validation import ValidDocument
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
 
-_ON_SALE = frozenset({"active", "available"})  # the status of an event, and of a tier, that is on sale
+_ON_SALE = frozenset({"active", "available"})  # the statuses of events and tiers that are on sale
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:

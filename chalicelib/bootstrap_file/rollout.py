@@ -1,8 +1,8 @@
 """Apply a document to the catalog. The old version is served until step 6, and a second run completes the apply after any crash.
 
 1. Plan against the served catalog and its stock, read with strong consistency.
-2. Write the new version beside the others.
-3. Shrink stock with conditional writes; if one is refused, undo all of them.
+2. Write the new version next to the others.
+3. Shrink stock with conditional writes; if one is refused, undo the earlier ones.
 4. Create the stock of new tiers and events.
 5. Grow stock.
 6. Make the new version the head, with the audit entry.
@@ -215,7 +215,7 @@ def _resize(resize: Resize) -> None:
 def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
     """Raise ApplyRefused because a concurrent apply has published its version.
 
-    Our resizes may have undone its resizes, so the stock is first corrected to match its document.
+    Our resizes may have undone its resizes, so the stock is first corrected to match the document of that version.
     """
     document = catalog.load_document(head.version)
     if document is not None:

@@ -1,4 +1,4 @@
-"""Validate a JSON tree as a bootstrap document and report all errors, and convert a valid document to events and tiers.
+"""Validate a JSON tree as a bootstrap document, report all errors, and convert a valid document to events and tiers.
 
 msgspec stops at the first error, so entries and fields are converted one by one.
 """

@@ -72,7 +72,7 @@ class PlanRefusalView(Struct, frozen=True, kw_only=True):
 
 
 class PlanWarningView(Struct, frozen=True, kw_only=True):
-    """A warning about an allowed value in the entry `name` that may be a mistake.
+    """A warning about a value in the entry `name` that is allowed but may be a mistake.
 
     `text` gives the warning in one line; translations use `code` and `figures`.
     """

@@ -24,7 +24,7 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If an earlier attempt has already created the event `event_id`, return it unchanged. Raises InvalidInput.
+    """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged. Raises InvalidInput.
 
     If the event has a capacity, a repeated call also completes its pool.
     """

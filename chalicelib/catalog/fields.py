@@ -83,7 +83,7 @@ def view_fields(model: type[Struct], seen_by: str) -> list[NewField]:
 
 
 def optional_fields(struct: type[Struct], without: Sequence[str]) -> list[NewField]:
-    """Return the fields of `struct`, except those in `without`, as fields that may be omitted."""
+    """Return the fields of `struct`, except the fields in `without`. Any of them may be omitted."""
     given = [field for field in msgspec.structs.fields(struct) if field.name not in without]
     return [(field.name, field.type | UnsetType, UNSET) for field in given]
 

@@ -235,7 +235,7 @@ def given_fields(changes: Struct) -> dict[str, Any]:
 
 
 def _default_values(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
-    """Return the default values of a body's fields, by the names of the model."""
+    """Return the default values of a body's fields, by their names in the model."""
     names = (_STORED_NAMES.get(name, name) for name in fields.__struct_fields__ if name not in _STAYS)
     return {name: getattr(bare, name) for name in names}
 

@@ -1,6 +1,6 @@
 """The picture of an event or a tier: one JPEG, and WebP thumbnails for pages.
 
-The add-on `images` stores pictures and puts their files on the CDN.
+The `images` add-on stores pictures and puts their files on the CDN.
 """
 
 from msgspec import Struct

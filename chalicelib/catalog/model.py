@@ -4,7 +4,7 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 
 - a version is the content of one applied bootstrap file, and has a number;
 - the revision counts all changes, including pauses and changes through the API;
-- the head is the item that names the version that readers get, and the current revision;
+- the head is the item that names the served version and the current revision;
 - a snapshot is the catalog in an instance's memory.
 """
 
@@ -150,7 +150,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A ticket type of an event. Its stock is in inventory under `stock_id`, in `shards` shards.
+    """A ticket type of an event. Its stock is in the inventory under `stock_id`, with `shards` shards.
 
     `capacity` is null for a tier without a limit of its own; only the event's capacity, if there is one, limits its sale.
     """

@@ -52,7 +52,7 @@ def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed"
 
 
 def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> PublicEventStatus:
-    """Return an event's status for buyers. It is sold out if no tier on sale has available tickets; held tickets are not available."""
+    """Return an event's status for buyers. It is `sold_out` if no tier on sale has available tickets; held tickets are not available."""
     phase = event_phase(event, now)
     if phase != "open":
         return phase

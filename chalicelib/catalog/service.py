@@ -1,4 +1,4 @@
-"""The catalog for other features: read it, and check what is for sale.
+"""The catalog for other features: read it, and check which tickets are on sale.
 
 Changes through the API are in `event_management`, `event_states` and `tier_management`.
 """

@@ -45,7 +45,10 @@ def render_calendar(event: Event, url: str, host: str, revision: int, now: int) 
 
 
 def _period(event: Event) -> Iterator[str]:
-    """Yield the lines with the start and end. An event without a time of day fills whole days; its iCalendar end is the next day."""
+    """Yield the lines with the start and end.
+
+    An event without a time of day fills whole days. In iCalendar, such an event ends on the day after its last day.
+    """
     if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
         last = date.fromisoformat((event.end_date or event.date)[:10])
         yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"

@@ -24,7 +24,7 @@ from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, d
 
 DEFAULT_CURRENCY = "USD"
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # per event: reordering all of them is one transaction, and lists of tiers have no pages
-MAX_NAME_LENGTH = 100  # of a copy
+MAX_NAME_LENGTH = 100  # for the name of a copy
 
 
 class TierNameTaken(ApiError):
@@ -106,7 +106,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
     """Change fields of a tier. Returns the tier after the change. Open reservations keep their original price.
 
     The stock shrinks before the tier is written, because shrinking can be refused, and grows afterwards. So the stock never has more
-    tickets than the tier, and after a crash a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
+    tickets than the tier, and after a crash, a repeated call with the same capacity completes the change. Raises InvalidInput, NotFound,
     ManagedByBootstrap, TierNameTaken, CapacityTooSmall and the errors of `expected.check`.
     """
     values = changes.values()
@@ -128,7 +128,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
-    """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold meanwhile.
+    """Delete a tier without sold or held tickets. Its stock shrinks to zero first, so nothing can be sold in the meantime.
 
     The tier stays in the catalog as `removed`, for refunded orders, but appears in no list. A repeated call changes nothing. Raises
     NotFound, ManagedByBootstrap, TierHasSales and the errors of `expected.check`.
@@ -264,7 +264,7 @@ def _copy_name(name: str, others: list[Tier]) -> str:
 
 
 def _comparable_name(name: str) -> str:
-    """Return the name in a form for comparison, which ignores case and repeated white space because people would not notice them."""
+    """Return the name for comparisons. Case and repeated white space are ignored, because people would not notice them."""
     return " ".join(name.split()).casefold()
 
 

@@ -176,7 +176,7 @@ class DeletedView(Struct, frozen=True, kw_only=True):
 
 
 class AvailabilityLine(Struct, frozen=True, kw_only=True):
-    """The tickets of one tier: `capacity = available + reserved + sold`, unless the capacity of the event leaves fewer `available`."""
+    """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`."""
 
     tier_id: str
     tier_name: str
@@ -390,7 +390,7 @@ def _tier_limit(tier: Tier) -> int:
     return tier.limit(settings.current().tier_purchase_limit)
 
 
-# Events and tiers as managers see them, including drafts, versions and where they are managed.
+# Events and tiers as managers see them, including drafts and versions.
 
 
 def managed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AdminEventWithTiersView:

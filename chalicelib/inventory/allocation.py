@@ -1,7 +1,7 @@
-"""Hold tickets: choose shards, and place the hold in one of them, or parts of the hold in several.
+"""Hold tickets: choose shards, and place the hold in one shard, or parts of the hold in several.
 
 When tickets run out, the stock's figures decide, so that few requests read all shards. Figures only save work: every hold is a conditional
-write of a shard. Figures refuse a buyer only if the shards would also have refused the buyer when the figures were read, at most
+write to a shard. Figures refuse a buyer only if the shards would also have refused the buyer when the figures were read, at most
 `MAX_REFUSAL_AGE_SECONDS` earlier.
 """
 
@@ -63,9 +63,9 @@ class HoldRequest(Struct, frozen=True):
 def hold_tickets(request: HoldRequest) -> list[Hold]:
     """Hold the tickets of a request, in one shard if one has enough, otherwise in several.
 
-    Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds
+    Takes one round trip while tickets are plentiful. Raises NotEnoughTickets only if all shards together have too few, TooManyHolds
     when the shards with tickets accept no more holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` contradicts
-    the stock. After these errors nothing remains held; after an error of the store, parts may remain held until they expire. With a
+    the stock. After these errors, nothing remains held; after a store error, parts may remain held until they expire. With a
     `group`, figures that are up to `MAX_REFUSAL_AGE_SECONDS` old may cause NotEnoughTickets and TooManyHolds.
     """
     is_known_short = check_figures(request)
@@ -109,7 +109,7 @@ def check_figures(request: HoldRequest) -> bool:
 
 
 def leave_expired_holds(stock_id: str, now: int) -> None:
-    """Let other requests in this second refuse buyers without looking at expired holds, because one request failed to recover them."""
+    """Let other requests during this second refuse buyers without looking at expired holds, because one request failed to recover them."""
     _stuck.entries[stock_id] = now
 
 
@@ -159,7 +159,7 @@ def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefuse
 
 
 def _check_usable(shard: Shard, request: HoldRequest) -> None:
-    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request however many tickets it has."""
+    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request regardless of its tickets."""
     if not shard.is_open:
         raise SalePaused()
     if shard.is_pooled != request.is_pooled:

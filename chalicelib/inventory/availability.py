@@ -1,4 +1,4 @@
-"""How many tickets are left, for display only: these figures never decide a sale.
+"""The number of tickets that are left, for display only. These figures never decide a sale.
 
 An instance reads the display item of a group at most every `stock_cache_seconds`. When the item is due and it is this instance's turn
 (`Display.is_turn_of`), the instance refreshes the item from the shards. So the shards are read once, however many instances there are.

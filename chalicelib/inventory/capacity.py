@@ -1,4 +1,4 @@
-"""Change the capacity of a stock, even during its sale, and sell tickets without holding them first.
+"""Change the capacity of a stock, even while it is on sale, and sell tickets without holding them first.
 
 `resize_stock` changes each shard with one conditional write. A crash in between leaves a partial resize, which a repeated call completes.
 `resize_stock_items` is for a stock with few shards, which changes in one transaction with the other items that depend on its capacity.
@@ -105,7 +105,7 @@ def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
 
 # Direct sales: tickets that another system has sold are counted as sold in one transaction, without a hold, because no buyer is waiting.
 #
-# A busy shard cancels some of these transactions, which are then repeated. A hold needs only a single write and would conflict less, but
+# If a shard is busy, some of these transactions fail and are repeated. A hold needs only a single write and would conflict less, but
 # a crash would leave held tickets behind.
 
 

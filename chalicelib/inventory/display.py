@@ -1,4 +1,4 @@
-"""The figures of stocks for display: one item per group of stocks, which one instance at a time refreshes.
+"""Stock figures for display. Each group of stocks has one item, and one instance at a time refreshes it.
 
 The module contains the types and rules, then the table, then this instance's copies of the items, and finally the refresh.
 """
@@ -21,7 +21,7 @@ from chalicelib.inventory import store
 from chalicelib.inventory.model import NO_STOCK, Shard, Stock, shard_ids
 
 LEASE_SECONDS = 2
-PATIENCE_SECONDS = 1  # after this delay any instance may refresh figures that are due, not only the instance that refreshed them last
+PATIENCE_SECONDS = 1  # after this delay, any instance may refresh figures that are due, not only the instance that refreshed them last
 MAX_QUIET = 2  # after this many refreshes without a change, figures are read a third as often as changing figures
 MAX_SKEW_SECONDS = 5
 CONTENDERS = 16  # one in this many instances that find figures overdue in the same second tries to refresh them
@@ -100,7 +100,7 @@ class Figures(Struct, frozen=True, array_like=True):
 
 
 class Display(Struct, frozen=True):
-    """The display item of a group. `version` rises with each write; `holder` is the instance that last refreshed it or is refreshing it.
+    """The display item of a group. Each write increments `version`; `holder` is the instance that last refreshed it or is refreshing it.
 
     Until `leased_until` (epoch seconds; 0 means no lease), only the holder refreshes the item.
     """
@@ -230,7 +230,7 @@ def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display
 def write_figures(display: Display, instance: str, figures: Mapping[str, Figures]) -> Display:
     """Write new figures into an item unless it has changed since it was read, and end its lease. Returns the item with these figures.
 
-    If another instance has written the item in the meantime, its figures stay in the store, and only this instance uses ours.
+    If another instance has written the item in the meantime, the other figures stay in the store, and only this instance uses the new ones.
     """
     after = display.with_figures(figures)
     text = msgspec.json.encode(after.figures).decode()
@@ -254,12 +254,12 @@ def _display(item: dict[str, Any]) -> Display:
 
 # This instance's copies of display items, and its own changes to stock that the items do not show yet.
 
-MOVING_SECONDS = 5  # how long this instance expects further changes of a stock after moving some of its tickets
+MOVING_SECONDS = 5  # how long this instance expects further changes to a stock after moving some of its tickets
 MAX_REFUSAL_AGE_SECONDS = 2  # older figures must not refuse a buyer
 
 
 class Copy(Struct):
-    """This instance's copy of a display item, and when the item was last read (epoch seconds)."""
+    """This instance's copy of a display item, and the time at which the item was last read (epoch seconds)."""
 
     display: Display
     checked_at: int
@@ -365,7 +365,7 @@ def note_refresh(group_id: str) -> None:
 
 
 def earliest_shown_read(group_id: str) -> int:
-    """Return the earliest `read_at` (epoch seconds) of figures of the group that may still be shown."""
+    """Return the earliest `read_at` (epoch seconds) of figures that may still be shown for the group."""
     return 0 if group_id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
 
 

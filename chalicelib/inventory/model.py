@@ -10,10 +10,10 @@ from chalicelib.foundation.errors import ApiError
 
 # The number of holds that one shard accepts. With this many holds, its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
-# More shards would serve no more buyers, but a pause writes all shards, and a refused hold may read all of them.
+# More shards would not serve more buyers, but a pause writes all shards, and a refused hold may read all of them.
 MAX_SHARDS = 1250
-NEW_VERSION = 1  # the version of a shard that nothing has written to since its creation
-# The capacity of a stock without a limit. Nobody ever sells this many, so only `finite` and `default_shard_count` treat it specially.
+NEW_VERSION = 1  # the version of a shard that has not been written to since its creation
+# The capacity of a stock without a limit. Nobody sells this many tickets, so only `finite` and `default_shard_count` treat it specially.
 UNLIMITED = 1_000_000_000
 UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the same time
 RETRY_SECONDS = 5  # clients wait this long after TooManyHolds; by then, some of the buyers have paid
@@ -81,7 +81,7 @@ class Shard(Struct, frozen=True):
 
     @property
     def is_unused(self) -> bool:
-        """Whether nothing has written to the shard since its creation."""
+        """Whether the shard has not been written to since its creation."""
         return self.version == NEW_VERSION
 
     @property
@@ -213,7 +213,7 @@ def stock_id_of(shard_id: str) -> str:
 
 
 def finite(amount: int) -> int | None:
-    """Return an amount of tickets as people see it. Returns None for a stock without a limit."""
+    """Return a number of tickets as people see it. Returns None for a stock without a limit."""
     return amount if amount < UNLIMITED // 2 else None
 
 

@@ -21,7 +21,7 @@ def release_holds(holds: list[Hold]) -> int:
 
 
 def convert_holds(holds: list[Hold]) -> int:
-    """Count the tickets of these holds as sold after their purchase is paid. Returns how many holds still existed."""
+    """Count the tickets of these holds as sold after their purchase has been paid. Returns how many holds still existed."""
     return sum(store.convert_hold(hold) for hold in holds)
 
 

@@ -242,7 +242,10 @@ def mark_pooled(shard_id: str) -> bool:
 
 
 def set_kept(shard_id: str, is_kept: bool) -> bool:
-    """Start or stop keeping the available tickets of a shard for the waitlist. Returns False if the shard is missing or unchanged."""
+    """Start or stop keeping the available tickets of a shard for the waitlist.
+
+    Returns False if the shard does not exist or needs no change.
+    """
     try:
         dynamo.update_item(
             TableName=shard_table_name(),
@@ -315,7 +318,7 @@ def _pool_condition(is_pooled: bool) -> str:
 
 
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
-    """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed only once."""
+    """Move a hold's quantity to the `gaining` attribute. Repeats and races are safe, because a hold can be removed only once."""
     try:
         dynamo.update_item(
             TableName=shard_table_name(),

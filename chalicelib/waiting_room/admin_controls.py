@@ -15,7 +15,7 @@ from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
 
-# A function of the room before a change. It returns the item that makes the change, the details for the audit, and the room afterwards.
+# A function that receives the room before a change and returns the transaction item, the audit details and the room after the change.
 Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]]
 
 

@@ -1,7 +1,7 @@
-"""The admission plan: how many buyers are admitted at any second, computed from a short list of segments.
+"""The admission plan: the number of buyers admitted at any second, computed from a short list of segments.
 
-Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers immediately appends a segment. Each segment starts from
-the number admitted before it, so no admitted buyer is sent back. `web/waiting-room.js` does the same computation.
+Admitting a wave writes nothing. A pause, a resume, a new rate, or admitting buyers immediately appends a segment. Each segment starts with
+the number of buyers admitted before it, so no admitted buyer is sent back. `web/waiting-room.js` does the same computation.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Segment(Struct, frozen=True, omit_defaults=True):
 
 
 def initial_plan(opens_at: int, wave_size: int, interval: int) -> list[Segment]:
-    """Return the plan of a new room. The first wave is admitted right at the opening: its interval counts as already waited."""
+    """Return the plan of a new room. The first wave is admitted exactly at the opening, as if its interval had already passed."""
     return [Segment(opens_at, 0, wave_size, interval, waited=interval)]
 
 
@@ -189,8 +189,8 @@ def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
 def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
     """Return the plan with its oldest segments merged, and without segments that change nothing.
 
-    The result is equivalent for everyone who is waiting or has a valid pass. Without this, a room that is changed often for days, or that
-    follows its stock, would have a plan that outgrows the public state document.
+    The result is equivalent for everyone who is waiting or has a valid pass. Without shortening, a room that is changed often for days, or
+    that follows its stock, would have a plan that outgrows the public state document.
     """
     # The passes of all buyers admitted before these segments began have expired.
     expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]

@@ -1,4 +1,4 @@
-"""The waiting room over HTTP: its state, a buyer's status, the proof of the draw, and the controls of managers and admins.
+"""The waiting room over HTTP: its state, a buyer's status, the proof of the draw, and the controls for managers and admins.
 
 The route for joining is in `purchases/api.py`, because joining depends on the user's earlier purchases.
 """

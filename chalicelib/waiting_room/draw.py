@@ -19,7 +19,7 @@ from math import isqrt
 # below 2^-32, and never fewer than the ten rounds of FF1. With only ten rounds, some orders of six people would come up 47 % too often.
 #
 # The round function is the first 48 bits of SHA-256(key, round, half). All three inputs have fixed lengths (32 + 1 + 8 bytes, one block of
-# SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. 48 bits are exact in a JavaScript number,
+# SHA-256), so a message cannot be extended, and HMAC's second pass would only cost time. A JavaScript number holds 48 bits exactly,
 # and their remainder modulo a or b is uniform to within 2^-28 for n up to 2^40.
 # `web/waiting-room.js` does the same computation.
 

@@ -26,7 +26,7 @@ def next_due_change(revision: int, event: Event, room: Room | None, total: int, 
 
     The function returns the changed room, or None if the caller must load the room again. It raises `store.RoomConflict`.
     `event` comes from the catalog of this `revision`. An instance whose catalog is older than the catalog that the room follows
-    changes nothing, because it would undo the change of another instance.
+    changes nothing, because it would undo a change by another instance.
     """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
@@ -120,7 +120,7 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool
 
 
 def _time_in(room: Room, now: int) -> int:
-    """Return the current time in a room after its draw, which is never before the opening, even if this instance's clock is slow."""
+    """Return the current time in a room after its draw. It is never before the opening, even if this instance's clock is slow."""
     return max(now, room.segments[0].since)
 
 

@@ -57,7 +57,7 @@ class Arrival(
 
     @property
     def pass_id(self) -> str:
-        """The id of this arrival's pass. Purchases are recorded under this id, because a pass is good for one purchase."""
+        """The id of this arrival's pass. Purchases are recorded under this id, because a pass is valid for one purchase."""
         return f"{self.room}.{self.counter}.{self.number}"
 
 

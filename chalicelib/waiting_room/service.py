@@ -120,7 +120,7 @@ def draw_proof(event_id: str, now: int) -> ProofView:
 def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
     """Apply a pause or resume of the event to its room at once, instead of when cached copies of the room expire.
 
-    If the store does not answer, this logs a warning, and the next request that loads the room applies the change.
+    If the store does not answer, this function logs a warning, and the next request that loads the room applies the change.
     """
     event = current.events[event_id]
     if not event.has_waiting_room or event.status == "draft":
@@ -162,7 +162,7 @@ def _join(
 
 
 def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:
-    """Return whether the holder can still buy: not admitted yet, or with a pass that has neither expired nor been used."""
+    """Return whether the holder can still buy: they are not admitted yet, or their pass has neither expired nor been used."""
     status = compute_queue_status(state, arrival, now)
     if status.admitted_at is None or status.admitted_at > now:
         return True

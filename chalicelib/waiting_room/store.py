@@ -151,7 +151,7 @@ def close_counter(room: Room, counter: int) -> int:
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
-    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or the draw is done."""
+    """Reserve the room's draw for this instance until `ends_at`. Returns False if another instance has the lease, or the draw was made."""
     is_free = "(attribute_not_exists(opening_lease_ends_at) OR opening_lease_ends_at <= :now)"
     condition = f"room = :number AND {_NOT_DRAWN} AND {is_free}"
     return dynamo.update_if(_key(room), {"opening_lease_ends_at": ends_at}, condition, number=room.number, now=now)

@@ -1,6 +1,6 @@
 """Check a draw from outside the shop, using only Python: python -m chalicelib.waiting_room.verify PROOF [TOKENS].
 
-The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that takes the shop's
+The check needs no account, setting, secret or package. It cannot tell whether the shop signed a token, because that requires the shop's
 secret. The exit code is 0 if all checks passed, 1 if a fault was found, and 2 if nothing could be checked.
 """
 
@@ -35,7 +35,7 @@ class InvalidClaim(Exception):
 
 @dataclass(frozen=True)
 class DrawProof:
-    """The proof document of a room after the opening: `n` arrivals were drawn, `offsets[i]` of them from the counters before counter i."""
+    """The proof document of a room after the opening. `n` arrivals were drawn; counters before counter i counted `offsets[i]` of them."""
 
     event_id: str
     room: int
@@ -66,7 +66,10 @@ class TokenArrival:
 
 @dataclass(frozen=True)
 class PositionClaim:
-    """A token to check. `position` is what its holder was shown; if it is None, nothing is compared. `source` names the input line."""
+    """A token to check. `source` names the input line.
+
+    `position` is the position that the token's holder was shown. If it is None, no position is compared.
+    """
 
     source: str
     token: str

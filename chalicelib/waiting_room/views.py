@@ -58,7 +58,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
 
 
 class AdminRoomView(Struct, frozen=True, kw_only=True):
-    """A waiting room as an admin sees it: the numbers of users who joined, were admitted and are waiting, and the waves."""
+    """A waiting room as an admin sees it: its waves, and the numbers of users who joined, were admitted and are waiting."""
 
     room: int
     opened: bool
