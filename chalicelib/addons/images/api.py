@@ -1,4 +1,4 @@
-"""Routes for images of events: direct uploads of small files, and forms that send larger files to the bucket."""
+"""Routes for event images: direct uploads of small files, and forms that send larger files to the bucket."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ class NewUploadBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UploadView(Struct, frozen=True, kw_only=True):
-    """A form for one file. Before `expires_at`, post `fields` and then the file, as the part `file`, to `url` as multipart/form-data."""
+    """A form for one file. Before `expires_at`, post `fields`, then the file as the `file` part, to `url` as multipart/form-data."""
 
     id: str
     url: str
@@ -38,7 +38,7 @@ class UploadView(Struct, frozen=True, kw_only=True):
 
 
 class UploadStateView(Struct, frozen=True, kw_only=True):
-    """The outcome of an upload: `waiting` until the file has been checked. `error`, `reason` and `message` explain a refusal."""
+    """The outcome of an upload. `state` is `waiting` until the file has been checked. `error`, `reason` and `message` explain a refusal."""
 
     id: str
     state: Literal["waiting", "done", "refused"]
@@ -78,7 +78,7 @@ def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEve
 def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that uploads the image of an event directly to the bucket.
 
-    A few seconds later the file has been checked and becomes the event's image. `GET .../image/upload/{upload_id}` shows the outcome.
+    The file is checked and becomes the event's image within a few seconds. `GET .../image/upload/{upload_id}` shows the outcome.
     """
     actor = permissions.require_actor(request.require_user(), event_id)
     return upload_reply(ImageOwner(event_id), body.content_type, actor, request.now)

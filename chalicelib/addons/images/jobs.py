@@ -16,7 +16,7 @@ _CLEAN = "NO_THREATS_FOUND"
 
 @bp.lambda_function(name="process_image")
 def process_image(event: Any, context: Any) -> None:
-    """Process a file under `uploads/`. EventBridge calls this once the file is stored or, in a stage that scans files, has been scanned."""
+    """Process a file under `uploads/`. EventBridge calls this function when the file is stored or, in a stage that scans files, scanned."""
     with log.scope(ids.new_id()), deadline.within(scheduled.lambda_seconds(context)):
         key = _stored_key(event["detail"])
         if key is not None:
@@ -29,7 +29,7 @@ def clean_images() -> dict[str, Any]:
 
 
 def _stored_key(detail: dict[str, Any]) -> str | None:
-    """Return the name of the file, or None if GuardDuty did not find the file clean; the bucket deletes such files after a day."""
+    """Return the name of the file. Returns None if GuardDuty did not find the file clean; the bucket deletes such a file after a day."""
     if "scanResultDetails" not in detail:
         return str(detail["object"]["key"])
     key = str(detail["s3ObjectDetails"]["objectKey"])

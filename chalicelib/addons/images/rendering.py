@@ -1,4 +1,4 @@
-"""Re-encode uploaded images. The first bytes and a decoder determine the type of a file, never its name or declared type.
+"""Re-encode uploaded images. The first bytes of a file and a decoder determine its type; its name and declared type are ignored.
 
 Only pixels pass from an upload to the published files: no metadata, no colour profile, and no bytes around the image data.
 """
@@ -29,7 +29,7 @@ _WHITE = (255, 255, 255)
 # Signatures of content that other programs would run or unpack. Each signature is too long to occur in an image by chance.
 _MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype", b"<svg")
 _PDF, _PDF_BYTES = b"%pdf-", 1024  # PDF readers accept the signature anywhere in these first bytes
-_ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of an archive, with the longest comment
+_ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of a ZIP archive, with the longest possible comment
 
 
 class ImageRefused(ApiError):
@@ -71,7 +71,7 @@ def render_image(raw: bytes) -> Rendering:
 
 
 def media_type(raw: bytes) -> str | None:
-    """Return the media type that the first bytes identify, if it is one of IMAGE_TYPES."""
+    """Return the type from IMAGE_TYPES that the first bytes identify. Returns None for any other file."""
     if raw.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if raw.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -95,7 +95,7 @@ def _upright_rgb(raw: bytes) -> "Image.Image":
         return _to_rgb(ImageOps.exif_transpose(image))
     except ImageRefused:
         raise
-    except Exception as error:  # decoders of hostile files raise anything
+    except Exception as error:  # a decoder may raise any exception for a hostile file
         raise ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged") from error
 
 
@@ -124,7 +124,7 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = image.convert("I").point(lambda value: value / 256).convert("L")  # 16 bits, which Pillow's own conversion would clip
+        image = image.convert("I").point(lambda value: value / 256).convert("L")  # Pillow's own conversion would clip 16-bit values
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "CMYK", "L") and (converted := _in_srgb(image, profile)) is not None:
         return converted
@@ -153,6 +153,6 @@ def _webp(image: "Image.Image") -> bytes:
 
 def _encode(image: "Image.Image", form: str, **options: Any) -> bytes:
     target = io.BytesIO()
-    image.info = {}  # metadata that Pillow would also write
+    image.info = {}  # Pillow would also write this metadata
     image.save(target, form, **options)
     return target.getvalue()

@@ -82,7 +82,7 @@ class UploadOutcome(Struct, frozen=True, omit_defaults=True):
 def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
     """Make an uploaded file the image of an event or tier. Uploading the current file again changes nothing.
 
-    Raises ImageRefused, ImageTooLarge, NotFound, ManagedByBootstrap and the errors of `expected`; in all cases nothing is stored.
+    Raises ImageRefused, ImageTooLarge, NotFound, ManagedByBootstrap and the errors of `expected`. Nothing is stored in any of these cases.
     """
     entry = _get_changeable(snapshots.load_current(), owner)
     expected.check(entry)
@@ -104,7 +104,7 @@ def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> 
 
 
 def find_outcome(owner: ImageOwner, upload_id: str) -> UploadOutcome | None:
-    """Return the outcome of an upload, or None if there is none yet."""
+    """Return the outcome of an upload, or None if it has no outcome yet."""
     file = store.find(_outcome_key(owner, upload_id), _MAX_OUTCOME_BYTES)
     return None if file is None else msgspec.json.decode(file.body, type=UploadOutcome)
 
@@ -131,7 +131,7 @@ def process_upload(key: str, now: int) -> None:
 
 
 def delete_unused(now: int) -> int:
-    """Delete the stored images that no event or tier uses, except recent images. Returns the number of deleted files."""
+    """Delete the files of images that no event or tier uses, except recent files. Returns the number of deleted files."""
     used = {image.path for image in _used_images(snapshots.load_current())}
     unused = [
         file.key for file in store.list_files("media/") if file.stored_at < now - UNUSED_SECONDS and _image_path(file.key) not in used
@@ -153,7 +153,7 @@ def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
 def _replace_image(
     owner: ImageOwner, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
 ) -> None:
-    """Refer to a stored image, then delete the previous one. If the catalog refuses the change, delete the new image instead.
+    """Set or clear the owner's image in the catalog, then delete the previous image. If that is refused, delete the new image instead.
 
     With `is_checked_later`, raises NewerImage if the current image was uploaded after the new image.
     """
@@ -214,6 +214,6 @@ def _outcome_key(owner: ImageOwner, upload_id: str) -> str:
 
 
 def _image_path(key: str) -> str:
-    """Return the image path of a file name: `media/<owner>/<image id>-<digest>`."""
+    """Return the path of the image that a file belongs to: `media/<owner>/<image id>-<digest>`."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/{'-'.join(name.partition('.')[0].split('-')[:2])}"

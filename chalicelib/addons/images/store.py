@@ -1,4 +1,4 @@
-"""The S3 bucket of the images: files by name, and forms with which browsers upload directly. Only this module knows S3.
+"""The S3 bucket for images: files by name, and forms for direct uploads from browsers. Only this module calls S3.
 
 Names begin with `media/` (published through CloudFront), `uploads/` (not checked yet) or `outcomes/` (results of uploads).
 """
@@ -18,7 +18,7 @@ FOREVER = "public, max-age=31536000, immutable"  # the content behind a name nev
 
 
 class StoredFile(Struct, frozen=True):
-    """A file with its content type and its metadata, `notes`."""
+    """A file with its content type and its metadata (`notes`)."""
 
     body: bytes
     content_type: str
@@ -44,7 +44,7 @@ def put(key: str, body: bytes, content_type: str, *, cache_control: str = "no-st
 
 
 def find(key: str, max_bytes: int) -> StoredFile | None:
-    """Return a file, or None if it does not exist. Reads at most `max_bytes` + 1 bytes, so that callers notice a longer file."""
+    """Return a file, or None if it does not exist. Reads at most `max_bytes` + 1 bytes, so that callers can detect a longer file."""
     try:
         found = client().get_object(Bucket=_bucket(), Key=key, Range=f"bytes=0-{max_bytes}")
     except ClientError as error:

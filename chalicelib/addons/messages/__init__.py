@@ -1,4 +1,4 @@
-"""Emails to people about changes of their orders, tickets, offers and events."""
+"""Emails to people about changes to their orders, tickets, offers and events."""
 
 from chalicelib.foundation.addons import Addon
 

@@ -1,4 +1,4 @@
-"""Routes of emails: the emails of an event for its managers, and all undelivered emails for admins."""
+"""Routes for emails: managers see the emails about their events, and admins also see all undelivered emails."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ _POSITION = r"\d{11}#.{1,300}"
 
 
 class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which messages to list: all messages of one event or, for admins, the messages of all events with this problem."""
+    """Which messages to list: all messages about one event or, for admins, all messages with this problem, from all events."""
 
     event_id: Id | None = None
     problem: Problem = "failed"
@@ -33,7 +33,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` tells why the last attempt failed."""
+    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` is why the last attempt failed."""
 
     id: str
     kind: str
@@ -72,7 +72,7 @@ def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[Messag
 
 @route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))
 def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
-    """Send an email again, whatever its status. It leaves within a minute."""
+    """Send an email again unless it is already queued. It is sent within a minute."""
     identity = request.require_user()
     notification = outbox.get_notification(message_id)
     if not permissions.may_manage(identity, notification.event_id):

@@ -1,4 +1,4 @@
-"""Compose the email of a notification from the tables, and only when it is sent, so that the outbox holds no secrets."""
+"""Compose the email for a notification from the tables. This is done only when the email is sent, so the outbox contains no secrets."""
 
 from collections.abc import Sequence
 from email.utils import parseaddr
@@ -24,11 +24,11 @@ OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
 
 class Moot(Exception):
-    """The email has become pointless, or its receiver has no address."""
+    """The email has become pointless, or its recipient has no address."""
 
 
 def compose(notification: Notification) -> MailMessage | None:
-    """Return the email of a notification; None if the email has become pointless or its receiver has no address."""
+    """Return the email for a notification. Returns None if the email has become pointless or its recipient has no address."""
     event = permissions.find_event(notification.event_id)
     try:
         if event is None:
@@ -91,7 +91,7 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
 
 
 def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ticket], event: Event) -> list[Attachment]:
-    """Return the tickets as pages to print; an empty list if the stage makes no documents."""
+    """Return the tickets as a PDF file to print. Returns an empty list if the `documents` add-on is disabled."""
     if not addons.is_on("documents"):
         return []
     from chalicelib.addons.documents.ticket_pages import render_tickets
@@ -109,7 +109,7 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Announce tickets that are held for a person on the waitlist. Moot if the offer was paid or declined, or has expired."""
+    """Announce tickets that are held for a person on the waitlist. Raises Moot if the offer was paid or declined, or has expired."""
     purchase = _purchase(notification)
     if not purchase.is_active(clock.now()):
         raise Moot
@@ -119,7 +119,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
 
 
 def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Describe the event as it is now, with the old values of changed details. Moot if the change was undone or the event cancelled."""
+    """Describe the current event and the old values of changed details. Raises Moot if the change was undone or the event was cancelled."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
     if before == after or event.status == "cancelled":
@@ -173,7 +173,7 @@ def _event_values(event: Event) -> dict[str, Any]:
 
 
 def _address(notification: Notification) -> str:
-    """Return the email address given in the order, otherwise the account's address. Raises Moot if there is neither."""
+    """Return the email address given in the order, or else the account's address. Raises Moot if there is neither."""
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     if purchase is not None and purchase.has_details and purchase.user_id == notification.user_id:
@@ -206,7 +206,7 @@ def _tier_name(ticket: Ticket) -> str:
 
 
 def _amount(cents: int, currency: str) -> str:
-    """Format an amount with the digits of its currency; `0` if it is zero."""
+    """Format an amount with the decimal places of its currency. A zero amount becomes `0`."""
     return money.amount_text(cents, currency) if cents else "0"
 
 

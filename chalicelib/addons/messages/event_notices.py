@@ -1,8 +1,8 @@
 """Tell ticket holders when the name, place or time of their event changes: one email for each person and change.
 
 A change is first recorded in a notice. A few minutes after the last of several changes, the emails are queued in portions, and the progress
-is written after each portion. A notice compares the details that holders know with the present event, so a change that is delivered twice
-or has been undone causes no email.
+is saved after each portion. A notice compares the details that holders know with the current event, so a change that was undone causes no
+email, and a change that is delivered twice causes no second email.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,14 +27,14 @@ QUIET_SECONDS = 300  # from the last change until the emails are queued
 MAX_DELAY_SECONDS = 1800  # from the first change until the emails are queued, even if more changes keep coming
 PORTION = 250  # tickets
 MAX_PORTIONS = 4  # per run: about as many emails as one run sends at the initial rate of SES
-HEARD_SECONDS = 60  # after a change, while an instance may still sell the event with its old details
+HEARD_SECONDS = 60  # for this long after a change, an instance may still sell tickets with the event's old details
 SECONDS_RESERVED = 30  # per run, for sending
 MAX_ATTEMPTS = 5
 SILENT_STATUSES = ("draft", "cancelled", "past")  # ticket holders of a cancelled event get an email about the refund instead
 
 
 def note_change(before: Event, after: Event, at: int) -> None:
-    """Record a change of an event `at` (epoch seconds) if it matters to ticket holders. Safe to repeat."""
+    """Record a change to an event if it matters to ticket holders. `at` is the time of the change in epoch seconds. Safe to repeat."""
     if before.status == "draft" or event_details(before) == event_details(after):
         return
     for _ in range(MAX_ATTEMPTS):
@@ -45,9 +45,9 @@ def note_change(before: Event, after: Event, at: int) -> None:
 
 
 def queue_mails(now: int) -> int:
-    """Queue emails about changes that are due, in at most MAX_PORTIONS portions. Returns the number of portions.
+    """Queue the due emails about changes to events, in at most MAX_PORTIONS portions. Returns the number of portions.
 
-    A notice that fails does not stop the others.
+    An error in one notice does not stop the others.
     """
     portions = 0
     for notice in store.list_open_notices():
@@ -64,7 +64,7 @@ def queue_mails(now: int) -> int:
 
 
 def _queue_portions(notice: EventNotice, now: int) -> Iterator[None]:
-    """Queue the due emails of a notice; yields after each portion."""
+    """Queue the due emails of a notice, and yield after each portion."""
     current = _begin_mailing(notice, now) if notice.mailing is None else notice
     while current is not None and current.mailing is not None:
         current = _queue_portion(current, current.mailing, now)
@@ -78,7 +78,7 @@ def _with_change(notice: EventNotice, at: int) -> EventNotice:
 
 
 def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
-    """Begin to queue the emails about a change. Returns None if nothing is due, or another run has already begun."""
+    """Start to queue the emails about a change. Returns None if nothing is due or another run has already started."""
     if notice.due_at is None or notice.last_at is None or now < notice.due_at:
         return None
     event = catalog.load_current().find_event(notice.event_id)
@@ -91,7 +91,7 @@ def _begin_mailing(notice: EventNotice, now: int) -> EventNotice | None:
 
 
 def _queue_portion(notice: EventNotice, under_way: Mailing, now: int) -> EventNotice | None:
-    """Queue the emails for a portion of tickets. Returns the updated notice; None if another run has changed it in the meantime."""
+    """Queue the emails for a portion of tickets. Returns the updated notice, or None if another run has changed it in the meantime."""
     found, position = query_changed_tickets(notice.event_id, under_way.position, PORTION)
     latest = under_way.changed_at + HEARD_SECONDS
     wanted = {ticket.owner_id: ticket for ticket in found if ticket.state != "void" and _held_since(ticket) <= latest}
@@ -114,7 +114,7 @@ def _held_since(ticket: Ticket) -> int:
 def _notifications(
     event_id: str, under_way: Mailing, wanted: Iterable[Ticket], orders: Mapping[str, Purchase | None], now: int
 ) -> Iterator[Notification]:
-    """Yield a notification for the owner of each ticket. The id of a notification has a hash of the owner's id, because logs show it."""
+    """Yield a notification for the owner of each ticket. Notification ids appear in logs, so they contain a hash of the owner's id."""
     before = {f"before_{name}": value for name, value in asdict(under_way.before).items()}
     for ticket in wanted:
         order = orders.get(ticket.purchase_id)

@@ -13,7 +13,7 @@ bp = Blueprint(__name__)
 
 @scheduled_job(bp, "send_messages", minutes=1, description="Sends waiting emails and retries failed ones.")
 def send_messages() -> dict[str, Any]:
-    from chalicelib.addons.messages import composition, event_notices  # every function loads this module, but only this one sends emails
+    from chalicelib.addons.messages import composition, event_notices  # imported here, because other functions load this module too
     from chalicelib.notifications import delivery
 
     event_notices.queue_mails(clock.now())

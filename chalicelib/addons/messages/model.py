@@ -6,7 +6,7 @@ from chalicelib.catalog.model import Event
 
 
 class EventDetails(Struct, frozen=True):
-    """The details of an event whose changes are emailed to ticket holders. `starts_at` is in epoch seconds, 0 without a start."""
+    """The details of an event. Ticket holders get an email when a detail changes. `starts_at` is in epoch seconds, or 0 without a start."""
 
     name: str
     place: str
@@ -30,8 +30,8 @@ class Mailing(Struct, frozen=True, kw_only=True):
 class EventNotice(Struct, frozen=True, kw_only=True):
     """The details that ticket holders of an event know, and the changes to tell them about. Times are epoch seconds.
 
-    `known` has the details that holders know, or learn from the present `mailing`. `first_at` and `last_at` are the times of the first and
-    the last change since then, if any; a mailing about these changes begins at `due_at`.
+    `known` has the details that holders know, or will learn from the current `mailing`. `first_at` and `last_at` are the times of the first
+    and the last change since then, if any; a mailing about these changes begins at `due_at`.
     """
 
     event_id: str

@@ -17,14 +17,14 @@ from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.model import EVENT_CANCELLED
 
-# Older changes cause no email: a newly deployed function reads its stream from the beginning.
+# Older changes cause no email, because a newly deployed function reads its stream from the beginning.
 MAX_AGE_SECONDS = 6 * 3600
 
 # A shorter offer has no reminder, because it would follow right after the first email.
 MIN_REMINDED_SECONDS = 3600
 REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # remind when a quarter of the time is left, but at most three hours before the end
 
-SILENT_REFUNDS = ("undone",)  # from the reset of a demo
+SILENT_REFUNDS = ("undone",)  # made by the reset of a demo
 
 
 def follow(changes: Sequence[Change]) -> None:
@@ -71,7 +71,7 @@ def _payment_notifications(change: OrderPaid) -> Iterator[Notification]:
 
 
 def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
-    """Notify the buyer of a refund: of tickets, of a payment that got no tickets, or because the event was cancelled."""
+    """Notify the buyer of a refund for returned tickets, for a payment that got no tickets, or for a cancelled event."""
     purchase, refund = change.purchase, change.refund
     if refund.reason in SILENT_REFUNDS:
         return
@@ -89,7 +89,7 @@ def _refund_notifications(change: OrderRefunded) -> Iterator[Notification]:
 
 
 def _offer_notifications(change: WaitlistOffered) -> Iterator[Notification]:
-    """Notify of an offer, and remind shortly before it expires. An offer is made once, so its version is always 1."""
+    """Notify the buyer of an offer, and remind the buyer shortly before it expires. An offer is made once, so its version is always 1."""
     purchase, now = change.purchase, clock.now()
     seconds = purchase.expires_at - purchase.created_at
     remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)

@@ -1,4 +1,4 @@
-"""Table `event-notices`: an item for each recently changed event, in one partition, so that one query finds all of them."""
+"""Table `event-notices`: an item for each recently changed event. All items are in one partition, so one query finds them."""
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -6,7 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib.addons.messages.model import EventNotice
 from chalicelib.dynamodb import dynamo
 
-# A notice outlives repeated deliveries of its change: the stream keeps changes for a day.
+# A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
 _NOTICES = "notices"
 
@@ -28,13 +28,13 @@ class EventNoticeRow(dynamo.Table):
 
 
 def find_notice(event_id: str) -> EventNotice | None:
-    """Find the notice of an event; None if the event has not changed recently. Strongly consistent."""
+    """Find the notice of an event with a strongly consistent read. Returns None if the event has not changed recently."""
     row = EventNoticeRow.find(_NOTICES, event_id)
     return None if row is None else _notice(row)
 
 
 def list_open_notices() -> list[EventNotice]:
-    """List the notices with emails to queue now or later, strongly consistent."""
+    """List the notices with emails to queue now or later. The read is strongly consistent."""
     notices = map(_notice, EventNoticeRow.query(_NOTICES, consistent_read=True))
     return [notice for notice in notices if not notice.has_ended]
 

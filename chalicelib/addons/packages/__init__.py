@@ -1,4 +1,4 @@
-"""Packages: tiers in the words of event coordinators, and their purchase in one call."""
+"""Packages, as event coordinators call tiers, and their purchase in one request."""
 
 from chalicelib.foundation.addons import Addon
 

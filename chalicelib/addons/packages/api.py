@@ -1,4 +1,4 @@
-"""Routes of packages: buyers list and buy them, managers of an event change them."""
+"""Routes for packages: buyers list and buy packages, and event managers change them."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -83,7 +83,7 @@ def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]
     errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
 )
 def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
-    """Create a package of an event."""
+    """Create a package for an event."""
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
 
@@ -147,7 +147,7 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
     errors=(*CHANGE_ERRORS, TooManyTiers),
 )
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
-    """Copy a package with its options; the copy is disabled."""
+    """Copy a package with its options. The copy is disabled."""
     actor = require_actor(request, event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
@@ -158,7 +158,7 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
 
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")
 def list_package_history(request: RequestContext, event_id: str, package_id: str, query: HistoryQuery) -> Reply[PackageAuditView]:
-    """List the changes of a package, even a deleted one."""
+    """List the changes to a package, even if it was deleted."""
     service.require_package(request.require_user(), event_id, package_id)
     return Reply(service.list_history(package_id, query.limit, query.cursor))
 
@@ -205,21 +205,21 @@ def delete_option(request: RequestContext, event_id: str, package_id: str, optio
 
 
 def require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
-    """Return the caller's id if they may manage the event of the package. Raises NotFound or Forbidden."""
+    """Return the caller's id if the caller may manage the package's event. Raises NotFound or Forbidden."""
     caller = request.require_user()
     service.require_package(caller, event_id, package_id)
     return caller.user_id
 
 
-# Buy a package over HTTP, in one call.
+# Buy a package in one request.
 
-MAX_ASSIGNED = 100  # seats in a reply, because replies are stored for repeated requests
+MAX_ASSIGNED = 100  # seats in a reply; replies are stored for repeated requests, so they must stay small
 
 MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may have answers to four options
 
 
 class OptionResponseBody(Struct, forbid_unknown_fields=True):
-    """An answer to an option: true or false, a text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
+    """An answer to an option: true or false, text, or a list of choices. `ticket` is the number of one ticket; null means all tickets."""
 
     option_id: Id
     response_value: SentAnswer
@@ -276,10 +276,10 @@ def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:
 
 
 def _with_responses(order: OrderRequest, responses: Sequence[OptionResponseBody]) -> OrderRequest:
-    """Check the answers and add them to the order, before anything is held.
+    """Check the answers and add them to the order, before any tickets are held.
 
-    Raises the errors of `orders.with_answers`, but with paths of responses. Without a `ticket`, the answer to an option that is asked for
-    each ticket applies to all tickets.
+    Raises the errors of `orders.with_answers`, with paths that point to the responses in the request. An answer without a `ticket` applies
+    to all tickets if its option is asked for each ticket.
     """
     (item,) = order.tickets.items
     package = catalog.find_snapshot(lambda found: item.tier_id in found.tiers).tiers.get(item.tier_id)
@@ -306,7 +306,7 @@ def _with_responses(order: OrderRequest, responses: Sequence[OptionResponseBody]
 
 
 def _response_path(responses: Sequence[OptionResponseBody], path: str) -> str:
-    """Convert a path in the checkout's answers to the path of the response."""
+    """Convert a path in the checkout's answers to the path of the matching response, or of the list if no response matches."""
     option_id = path.rpartition("responses.")[2]
     found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
     return "$.option_responses" if found is None else _path(found)

@@ -1,4 +1,4 @@
-"""Routes for images of packages, for stages with both add-ons, `packages` and `images`."""
+"""Routes for package images, in stages that enable both the `packages` and the `images` add-on."""
 
 from chalice.app import Blueprint
 

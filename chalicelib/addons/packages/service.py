@@ -1,4 +1,4 @@
-"""Packages are tiers in the words of event coordinators. This module finds, changes and shows the tiers of the catalog as packages."""
+"""Event coordinators call tiers packages. This module finds, changes and shows the tiers of the catalog as packages."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -86,7 +86,7 @@ def duplicate_package(package_id: str, source_id: str, actor: str, now: int) -> 
 def update_package(package_id: str, changes: PackageChanges, actor: str, now: int, expected: Expected) -> PackageView:
     """Change fields of a package. The returned view has a warning if the package has sales.
 
-    Raises what `tier_management.update_tier` raises. The error of a version conflict contains the current package.
+    Raises what `tier_management.update_tier` raises. A version conflict contains the current package.
     """
     current = catalog.load_current().tiers.get(package_id)
     currency = current.currency if current is not None else tier_management.DEFAULT_CURRENCY
@@ -124,7 +124,7 @@ def list_options(package_id: str) -> list[CustomOption]:
 
 
 def update_option(package_id: str, option_id: str, changes: OptionChanges, actor: str, now: int, expected: Expected) -> CustomOption:
-    """Change fields of an option. Raises like `tier_management.update_option`; a version conflict contains the current package."""
+    """Change fields of an option. Raises what `tier_management.update_option` raises; a version conflict contains the current package."""
     with showing_current(package_id):
         return tier_management.update_option(package_id, option_id, changes.values(), actor, now, expected)
 
@@ -136,7 +136,7 @@ def delete_option(package_id: str, option_id: str, actor: str, now: int, expecte
 
 
 def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAuditView:
-    """Return the changes of a package, newest first. Raises InvalidInput for a cursor of another list."""
+    """Return the changes to a package, newest first. Raises InvalidInput for a cursor from another list."""
     page = audit.search_entries(AuditFilter(subject=f"tier#{package_id}"), limit, cursors.decode(cursor, POSITION_FORM) if cursor else None)
     next_cursor = cursors.encode(page.next_before) if page.next_before else None
     return PackageAuditView([audit_entry_view(entry) for entry in page.entries], next_cursor)
@@ -144,7 +144,7 @@ def list_history(package_id: str, limit: int, cursor: str | None) -> PackageAudi
 
 @contextmanager
 def showing_current(package_id: str) -> Iterator[None]:
-    """Add the current package to a version conflict that the block raises, so that the person who edits it can decide again."""
+    """Add the current package to a version conflict that the block raises, so that the editor can decide again."""
     try:
         yield
     except (VersionConflict, PreconditionFailed) as conflict:
@@ -170,7 +170,7 @@ def _get_tier(found: Catalog, package_id: str) -> Tier:
 
 
 def _created_view(tier: Tier) -> PackageView:
-    """Return the view of a new package with all of its stock, without reading the store."""
+    """Return the view of a new package, whose stock is all available, without reading the store."""
     stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     return package_view(Catalog.build([], [tier]), tier, {tier.stock_id: stock})
 

@@ -1,4 +1,4 @@
-"""Packages over HTTP: request bodies, replies, history and purchases. A package is a tier in the words of event coordinators."""
+"""Packages over HTTP: request bodies, replies, history and purchases. Event coordinators call a tier a package."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -43,9 +43,9 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 
 
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package to create. Without a `quantity_limit` its sales are not limited.
+    """A package to create. Without a `quantity_limit`, its sales are not limited.
 
-    By default, it has the `currency` of the event's other packages, and its `display_order` comes after theirs.
+    By default, the package has the `currency` of the event's other packages and is displayed after them.
     """
 
     name: PackageName
@@ -60,7 +60,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     image_url: ImageUrl | None = None
 
     def tier_fields(self, others: Sequence[Tier]) -> TierFields:
-        """Return the fields of the tier; `others` are the event's other tiers. Raises InvalidInput for an impossible price."""
+        """Return the fields of the tier. `others` are the event's other tiers. Raises InvalidInput for an impossible price."""
         fields = {name: value for name, value in asdict(self).items() if name not in ("price", "currency")}
         if self.display_order is None:
             fields["display_order"] = next_position(others)
@@ -122,7 +122,7 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PackageFieldsView(Struct, frozen=True, kw_only=True):
-    """The fields of all views of a package. `price` is in major units of the currency, `price_cents` in minor units.
+    """The fields that all views of a package share. `price` is in major units of the currency, and `price_cents` is in minor units.
 
     `quantity_limit` is null for a package without a limit; `available` is null if the event has no capacity either. `sold_count` counts
     packages; each package admits `seats_per_package` people.
@@ -156,7 +156,7 @@ class PublicPackageView(PackageFieldsView, frozen=True, kw_only=True):
 
 
 class PublicPackagesView(Struct, frozen=True):
-    """The packages of an event that buyers see, in display order. There are never enough for a second page."""
+    """The packages of an event that buyers see, in display order. The list always fits on one page."""
 
     packages: list[PublicPackageView]
 
@@ -176,19 +176,19 @@ class PackageView(PackageFieldsView, frozen=True, kw_only=True):
 
 
 class PackagesView(Struct, frozen=True):
-    """All packages of an event in display order, including disabled ones. There are never enough for a second page."""
+    """All packages of an event in display order, including disabled packages. The list always fits on one page."""
 
     packages: list[PackageView]
 
 
 class OptionsView(Struct, frozen=True):
-    """The options of a package in display order, four at most."""
+    """The options of a package in display order, at most four."""
 
     options: list[CustomOption]
 
 
 class PackageAuditEntry(Struct, frozen=True, kw_only=True):
-    """Who (`actor`) did what (`action`) and when (`at`). `changes` has the old and new value of each changed field."""
+    """An entry in a package's history: `actor` performed `action` at `at`. `changes` has the old and new value of each changed field."""
 
     id: str
     at: Timestamp
@@ -201,7 +201,7 @@ class PackageAuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class PackageAuditView(Struct, frozen=True):
-    """A page of the history of a package, newest first."""
+    """A page of a package's history, newest first."""
 
     audit_logs: list[PackageAuditEntry]
     next_cursor: str | None
@@ -234,7 +234,7 @@ def audit_entry_view(entry: AuditEntry) -> PackageAuditEntry:
 
 
 def _fields(view: type[PackageFieldsView], tier: Tier, source: TierFieldsView) -> dict[str, Any]:
-    """Return the fields that a view of a package takes from the view of its tier, with its price and whether it is enabled."""
+    """Return the fields of a package view: the fields that it shares with the tier's view, `price` and `is_enabled`."""
     names = {name: TIER_NAMES.get(name, name) for name in view.__struct_fields__}
     taken = {name: getattr(source, tier_name) for name, tier_name in names.items() if hasattr(source, tier_name)}
     return taken | {"price": money.to_major_units(tier.price_cents, tier.currency), "is_enabled": _is_enabled(tier.status)}
@@ -255,8 +255,8 @@ def _is_enabled(status: str) -> bool:
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
     """A seat that was bought, as `GET /orders/{order_id}/seats` lists it.
 
-    `code` admits the person in the seat: it is the guest's code or, without a guest, the code of the ticket, which admits as many people as
-    the ticket has seats. `code` is null if the ticket was transferred to another owner.
+    `code` admits the person in the seat. It is the guest's code or, if the seat has no guest, the ticket's code; a ticket's code admits as
+    many people as the ticket has seats. `code` is null if the ticket was transferred to another owner.
     """
 
     code: str | None
@@ -265,9 +265,9 @@ class AssignedSeatView(SeatView, frozen=True, kw_only=True):
 class PackagePurchaseView(Struct, frozen=True, kw_only=True):
     """The purchase of a package. Prices are in major units of the currency: `total_price` is `base_price` less `discount_amount`.
 
-    A `pending` purchase holds the packages until `expires_at`, and `payment` has what the payment needs. A purchase is `failed` if a
-    simulated payment was declined, and then holds nothing. `assigned_tickets` are the first 100 seats of a paid purchase; `next_cursor`
-    leads to the other seats in `GET /orders/{order_id}/seats`.
+    A `pending` purchase holds the packages until `expires_at`, and `payment` has the data for paying. A purchase is `failed` if a simulated
+    payment was declined; it then holds nothing. `assigned_tickets` are the first 100 seats of a paid purchase; to list the other seats, use
+    `next_cursor` in `GET /orders/{order_id}/seats`.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """The allocator: offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
 The allocator reads the line and the stock, plans offers (`offer_plan`), and makes one offer at a time. Each offer is a transaction that
-fails unless its entry still waits and this allocator still holds the lease of the line. If an offer fails because of newer data, the
+fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer fails because of newer data, the
 allocator reads everything again, so that nobody is passed over because of an outdated number.
 """
 
@@ -23,12 +23,12 @@ from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-MAX_ROUNDS = 100  # per run; each round reads the line and the stock again, and makes the offers that it can
-SECONDS_FOR_OFFER = 3  # with less time left, no offer is begun
+MAX_ROUNDS = 100  # per run; each round reads the line and the stock again, and makes as many offers as it can
+SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 
 
 class AllocationReport(Struct):
-    """The result of a run: entries `offered`, offers `ended`, and entries `deferred` because the buyer cannot have an offer now."""
+    """The counts of a run: new offers, offers that ended, and entries that were deferred because their buyers cannot have an offer now."""
 
     offered: int = 0
     ended: int = 0
@@ -36,7 +36,7 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line. An event that fails does not stop the others."""
+    """Run the allocator for all events with a line. An error in one event does not stop the others."""
     total = AllocationReport()
     for line in store.list_lines():
         if deadline.remaining() < SECONDS_FOR_OFFER:
@@ -88,7 +88,7 @@ def end_offers(event_id: str, now: int) -> int:
 
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
-    """Record the outcome of an offer that has ended. `purchase` is None if it has been deleted since then. Safe to repeat."""
+    """Record the outcome of an offer that has ended. `purchase` is None if it has been deleted. Safe to repeat."""
     if purchase is not None:
         offers.return_tickets(purchase)
     after = replace(entry, state=offer_state(purchase, now), ended_at=now)
@@ -97,19 +97,19 @@ def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
 
 
 def offer_state(purchase: Purchase | None, now: int) -> EntryState:
-    """Return the state of an entry whose offer is this purchase: `offered`, or the outcome."""
+    """Return the state of an entry whose offer is this purchase: `offered` while the offer is open, then its outcome."""
     if purchase is not None and purchase.was_order:
         return "accepted"
     if purchase is not None and purchase.state == "cancelled" and not purchase.is_declined:
         return "declined"
-    # An offer past its time may still be paid while the bank decides about a payment.
+    # After its deadline, an offer may still be paid while the bank decides about a payment.
     return "offered" if purchase is not None and (purchase.is_active(now) or purchase.state == "paying") else "expired"
 
 
 def make_offer(
     event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
-    """Hold the tickets that an entry asks for, and mark it as offered. Raises what `offers.create_offer` raises."""
+    """Hold the tickets that an entry asks for, and mark the entry as offered. Raises what `offers.create_offer` raises."""
     chosen = settings.current()
     until = offer_ends_at(event, tier, chosen.waitlist_offer_seconds, chosen.waitlist_shortest_offer_seconds, now)
 

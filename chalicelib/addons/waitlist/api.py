@@ -1,4 +1,4 @@
-"""Routes of waitlists: buyers join, list and leave; managers of an event see the line and make offers by hand."""
+"""Routes for waitlists: buyers join, leave and list their own entries; event managers see the line and make offers by hand."""
 
 from typing import Annotated, Literal
 
@@ -42,9 +42,9 @@ bp = Blueprint(__name__)
 
 
 class NewEntry(Struct, forbid_unknown_fields=True):
-    """A person who joins. `tier_ids` are in order of preference, by default all tiers that are sold out or not on sale yet.
+    """A request to join. `tier_ids` are in order of preference; the default is the tiers that are sold out or not on sale yet.
 
-    `max_price_cents` is for one ticket.
+    `max_price_cents` is the highest accepted price of one ticket.
     """
 
     event_id: Id
@@ -54,7 +54,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which page of the list to show: of the people who are waiting, or of the people with an offer."""
+    """Whether to list the people who are waiting or the people with an offer, and which page to show."""
 
     status: Literal["waiting", "offered"] = "waiting"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -88,13 +88,13 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
         wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
         result = service.join_waitlist(user_id, wanted, request.now)
-        attempt.is_bounded = True  # a user has one entry
+        attempt.is_bounded = True  # a user can have only one open entry per event
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
 
 
 @route(bp, "GET", "/waitlist", access="user")
 def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
-    """List the caller's entries on waitlists, past ones too, with positions and offers."""
+    """List the caller's waitlist entries, including past entries, with their positions and offers."""
     own = service.list_own_entries(request.require_user().user_id)
     return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
 
@@ -107,14 +107,14 @@ def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     errors=(EntryNotFound, ReservationConverted, ReservationNotFound, PaymentNotCompleted, *PROVIDER_ERRORS),
 )
 def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntryView]:
-    """Leave a waitlist or decline its offer, which then goes to the next person."""
+    """Leave a waitlist, or decline an offer. The declined tickets are offered to the next person."""
     own = service.leave_waitlist(request.require_user().user_id, entry_id, request.now)
     return Reply(own_entry_view(own, request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/waitlist", access="manager")
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
-    """List the people who wait for an event, or the people with an offer, by arrival, with the demand by tier."""
+    """List the people on an event's waitlist who are waiting or have an offer, in order of arrival. Includes the demand for each tier."""
     event = permissions.require_manager(request.require_user(), event_id)
     overview = service.line_overview(event.id)
     if query.status == "offered":

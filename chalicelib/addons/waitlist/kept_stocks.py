@@ -1,7 +1,7 @@
-"""Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for it.
+"""Stocks that are reserved for the line of an event, and the marks on their shards that keep returned tickets for the line.
 
-A stock is reserved for the line once it sells out while people wait for it, and until nobody waits for it. An entry for a sale that has not
-opened yet therefore takes nothing from the buyers at the opening.
+When a stock sells out while people are waiting for it, the stock is reserved for the line until nobody waits for it any more. Therefore, an
+entry for a sale that has not opened yet takes no tickets from the buyers at the opening.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -20,9 +20,10 @@ from chalicelib.inventory.model import Shard
 
 
 class FreeStock(Struct, frozen=True):
-    """The tiers from which the line may have tickets, by id, and the number of free tickets by stock id.
+    """`supplies` has the tiers, by id, whose tickets may be offered to the line. `free` has the number of free tickets by stock id.
 
-    `has_released`: stocks that nobody waited for were released to everybody. Somebody may have joined meanwhile, so read again.
+    `has_released` is true if stocks that nobody waited for were released to everybody. Somebody may have joined in the meantime, so the
+    caller must read the stocks again.
     """
 
     supplies: dict[str, TierSupply]
@@ -31,9 +32,9 @@ class FreeStock(Struct, frozen=True):
 
 
 def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
-    """Read the stocks for the line, and update the line and the marks on the shards accordingly; strongly consistent.
+    """Read the stocks for the line, and update the line and the marks on the shards accordingly. The reads are strongly consistent.
 
-    The line names a stock before its shards are marked and until their marks are removed, so a repetition after a crash finds all marks.
+    The line names a stock before its shards are marked and until their marks are removed, so a retry after a crash finds all marks.
     """
     tiers = [tier for tier in current.event_tiers(event.id) if any(place.entry.accepts(tier) for place in places)]
     on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
@@ -56,24 +57,24 @@ def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
-    """Keep tickets that come back to these sold-out tiers for the line. `free` is the approximate number of tickets by stock id."""
+    """Keep tickets for the line when they return to these sold-out tiers. `free` has the approximate number of free tickets by stock id."""
     named = [tier.stock_id for tier in tiers]
     store.add_stocks(event.id, named)
     counts = current.shard_counts([event.id])
     for stock_id in _kept_ids(event, (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers), free):
         inventory.set_kept(stock_id, counts[stock_id], True)
-    # If everybody has left in the meantime, an allocator may have removed the stocks from the line before they were marked. Add them again,
-    # so that the next allocator finds the marks.
+    # If everybody has left in the meantime, an allocator may have removed the stocks from the line before their shards were marked. Add the
+    # stocks again, so that the next allocator finds the marks.
     store.add_stocks(event.id, named)
 
 
 def release_stocks(current: Catalog, event: Event, line: Line) -> None:
-    """Release the stocks of a line to everybody, after the event has ended or its waitlist was closed."""
+    """Release the stocks of a line to everybody after the event has ended or its waitlist has been closed."""
     _mark(_read_shards(current, event, line.stock_ids), set())
 
 
 def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[str, list[Shard]]:
-    """Read the shards of these stocks of an event and of its pool; nothing if there are no stocks."""
+    """Read the shards of these stocks of an event, and of its pool if it has one. Returns an empty dict if the event has no such stocks."""
     counts = {stock_id: count for stock_id, count in current.shard_counts([event.id]).items() if stock_id in stock_ids}
     if counts and event.pool_id is not None:
         counts[event.pool_id] = event.pool_shards
@@ -81,7 +82,10 @@ def _read_shards(current: Catalog, event: Event, stock_ids: Set[str]) -> dict[st
 
 
 def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, int]) -> set[str]:
-    """Return the stocks whose free tickets are kept: the stocks of the tiers, and the pool while the pool is the limiting stock."""
+    """Return the ids of the stocks whose free tickets are kept for the line.
+
+    These are the stocks of the tiers, and the pool while it is the limiting stock. Returns an empty set if the event keeps no tickets.
+    """
     if not event.keeps_for_waitlist:
         return set()
     kept = set()

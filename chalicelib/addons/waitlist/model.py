@@ -18,15 +18,15 @@ EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
-OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale
-LAST_DAY_SECONDS = 86_400  # before the last sale, when no ticket is kept back for a large party
+OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
+LAST_DAY_SECONDS = 86_400  # this long before the last sale, tickets are no longer kept back for large parties
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """A person waiting for `quantity` tickets of one of these tiers, in order of preference, at `max_price_cents` each or less.
+    """A person who is waiting for `quantity` tickets of one tier, at `max_price_cents` each or less.
 
-    `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds. `purchase_id` and `offered_until` belong to
-    the offer.
+    `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
+    `purchase_id` and `offered_until` belong to the offer.
     """
 
     id: str
@@ -48,12 +48,12 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.state in ENDED_STATES
 
     def accepts(self, tier: Tier) -> bool:
-        """Return whether the entry asks for this tier at its present price."""
+        """Return whether the entry asks for this tier at its current price."""
         return tier.id in self.tier_ids and (self.max_price_cents is None or tier.price_cents <= self.max_price_cents)
 
 
 class Place(Struct, frozen=True):
-    """The place of an entry in its line. `passed_at` is the first time when there were tickets, but fewer than the entry asks for."""
+    """The place of an entry in its line. `passed_at` is when tickets were first free, but fewer than the entry asks for."""
 
     entry: Entry
     passed_at: int | None = None
@@ -63,7 +63,7 @@ class Line(Struct, frozen=True, kw_only=True):
     """The line of an event: the state that all its entries share.
 
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
-    `namings` counts how often stocks were added. Until `leased_until` (epoch seconds) only the allocator `leased_by` makes offers.
+    `namings` counts how often stocks were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
@@ -78,18 +78,18 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def conversion(self) -> float | None:
-        """Return the share of ended offers that were paid; None until an offer has ended."""
+        """The share of ended offers that were paid, or None if no offer has ended yet."""
         ended = self.accepted + self.declined + self.expired
         return round(self.accepted / ended, 4) if ended else None
 
 
 def entry_event_id(entry_id: str) -> str:
-    """Return the id of the event that an entry waits for; an empty text if the id has none."""
+    """Return the event id in an entry id. Returns an empty string if the entry id contains no event id."""
     return entry_id.rpartition(".")[0]
 
 
 def offer_ends_at(event: Event, tier: Tier, seconds: int, shortest: int, now: int) -> int:
-    """Return when an offer made `now` expires: after `seconds`, or sooner close to the event.
+    """Return when an offer made at `now` expires, in epoch seconds: after `seconds`, or sooner if the last sale is close.
 
     An offer lasts for at least `shortest` seconds, but never beyond the last sale of the tier.
     """

@@ -33,7 +33,7 @@ from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-KEPT_SECONDS = 90 * 86_400  # after the last sale, an entry is deleted
+KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
 
 
 class JoinRequest(Struct, frozen=True):
@@ -47,7 +47,7 @@ class JoinRequest(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """How many people ahead ask for at least one of the same tiers, and for how many tickets in total."""
+    """How many people ahead ask for at least one of the same tiers, and how many tickets these people ask for in total."""
 
     people_before: int
     tickets_before: int
@@ -61,7 +61,10 @@ class OwnEntry(Struct, frozen=True):
     offer: Purchase | None = None
 
     def status(self, event: Event | None, now: int) -> EntryStatus:
-        """Return the status that the owner sees: an offer's outcome even before it is recorded, or `closed` if no offer can come."""
+        """Return the status that the owner sees.
+
+        An offer's outcome is shown even before it is recorded. A waiting entry that can no longer get an offer is `closed`.
+        """
         if self.entry.state == "offered":
             return allocator.offer_state(self.offer, now)
         is_closed = event is None or not event.has_waitlist or event_phase(event, now) in ("closed", "cancelled")
@@ -84,7 +87,8 @@ class JoinedEntry(Struct, frozen=True):
 def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     """Join the waitlist of an event. Returns the existing entry of a person who already waits or has an open offer.
 
-    Raises NotFound, EventNotOnSale and WaitlistClosed; TicketsAvailable, TierNotOnSale; TierLimitExceeded and PurchaseLimitExceeded.
+    Raises NotFound, InvalidInput, EventNotOnSale, WaitlistClosed, TicketsAvailable, TierNotOnSale, TierLimitExceeded and
+    PurchaseLimitExceeded.
     """
     current, event = catalog.get_visible_event(wanted.event_id)
     before, line = store.find_entry_and_line(user_id, event.id)
@@ -118,7 +122,7 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
 
 
 def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
-    """Give up the place of an entry, or decline its offer. Returns an entry that has already ended unchanged.
+    """Give up the place of an entry, or decline its offer. An entry that has already ended is returned unchanged.
 
     Raises EntryNotFound, and what `reservations.release` raises for an offer that is paid or being paid.
     """
@@ -127,7 +131,7 @@ def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
         left = store.end_waiting(entry, now)
         if left is not None:
             return OwnEntry(left)
-        entry = _find_own(user_id, entry_id)  # an allocator has just made it an offer
+        entry = _find_own(user_id, entry_id)  # an allocator has just made an offer to the entry
     if entry.state == "offered" and entry.purchase_id is not None:
         purchase = reservations.release(user_id, entry.purchase_id, now)
         return OwnEntry(allocator.end_offer(entry, purchase, now), offer=purchase)
@@ -149,8 +153,7 @@ def line_overview(event_id: str) -> LineOverview:
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
     """Offer free tickets to an entry out of turn, and record the offer in the audit log.
 
-    Raises EntryNotWaiting; NotEnoughTickets, SalePaused, EventNotOnSale and TierNotOnSale; ActiveReservationExists and
-    PurchaseLimitExceeded.
+    Raises EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and PurchaseLimitExceeded.
     """
     place = store.find_waiting(entry_id)
     if place is None:
@@ -218,7 +221,7 @@ def _choose_tiers(
     statuses: dict[str, TierStatus] = {}
     for tier in current.event_tiers(event.id):
         status = current_tier_status(current, tier, now, current.tier_stock(tier, stocks))
-        # Before the event's own opening a tier is not on sale, whatever its own period says.
+        # Before the event's sale opens, none of its tiers is on sale, whatever the tier's own sale period says.
         statuses[tier.id] = "coming-soon" if phase == "scheduled" and status in ("available", "test", "sold-out") else status
     if wanted.tier_ids is None:
         waited_for: tuple[TierStatus, ...] = ("sold-out", "coming-soon")

@@ -1,7 +1,7 @@
 """Table `waitlist`: entries by user, waiting entries by event and order of arrival, open offers by event, and the lines of all events.
 
-Related items are written in one transaction: an entry is in its line exactly while it waits, and among the open offers exactly while it is
-offered.
+Related items are written in one transaction: an entry has a place in its line exactly while it is waiting, and is among the open offers
+exactly while it has an open offer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,16 +15,16 @@ from chalicelib.addons.waitlist.model import Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 
-PARTS = 2  # per line; each takes 500 joins a second
+PARTS = 2  # per line; each part accepts 500 joins a second
 LEASE_SECONDS = 30
 _LINES = "lines"
 
 
 class WaitlistRow(dynamo.Table):
-    """A row; its `pk` tells its kind.
+    """A row. Its `pk` identifies its kind.
 
-    With `user#<user id>`, `sk` is the event id and `content` the entry. With `waiting#<event id>#<part>` and `offers#<event id>`, `sk` is
-    the entry's id and `content` the entry. With `lines`, `sk` is the event id.
+    In a `user#<user id>` row, `sk` is the event id and `content` is the entry. In a `waiting#<event id>#<part>` or `offers#<event id>` row,
+    `sk` is the entry's id and `content` is the entry. In a `lines` row, `sk` is the event id.
     """
 
     feature = "waitlist"
@@ -51,13 +51,13 @@ class WaitlistRow(dynamo.Table):
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
-    """Find the user's latest entry for an event, even if it has ended; strongly consistent."""
+    """Find the user's latest entry for an event, even if it has ended. The read is strongly consistent."""
     row = WaitlistRow.find(_user_key(user_id), event_id)
     return None if row is None else _entry(row)
 
 
 def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line]:
-    """Find the user's latest entry and the line of the event; strongly consistent, one round trip."""
+    """Find the user's latest entry and the line of the event, with one strongly consistent read."""
     keys = [{"pk": {"S": pk}, "sk": {"S": event_id}} for pk in (_user_key(user_id), _LINES)]
     rows = {row.pk: row for row in map(WaitlistRow.from_raw_data, dynamo.batch_get(WaitlistRow.name(), keys, consistent=True))}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
@@ -65,18 +65,18 @@ def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line
 
 
 def find_waiting(entry_id: str) -> Place | None:
-    """Find the place of a waiting entry, strongly consistent; None if the entry no longer waits or does not exist."""
+    """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
     row = WaitlistRow.find(_part_key(entry_id), entry_id)
     return None if row is None else _place(row)
 
 
 def list_user_entries(user_id: str) -> list[Entry]:
-    """List the latest entry of a user for each event, strongly consistent."""
+    """List the latest entry of a user for each event. The read is strongly consistent."""
     return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
 
 
 def list_places(event_id: str, before: str | None = None) -> list[Place]:
-    """List the places of an event in order of arrival, or only those ahead of the entry `before`; strongly consistent."""
+    """List an event's places in order of arrival, or only the places ahead of the entry `before`. The reads are strongly consistent."""
     condition = WaitlistRow.sk < before if before is not None else None
 
     def read(part: int) -> list[Place]:
@@ -87,7 +87,7 @@ def list_places(event_id: str, before: str | None = None) -> list[Place]:
 
 
 def list_offered(event_id: str) -> list[Entry]:
-    """List the entries with an offer whose outcome is not recorded yet, in order of arrival; strongly consistent."""
+    """List the entries with an offer whose outcome is not recorded yet, in order of arrival. The read is strongly consistent."""
     return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", consistent_read=True)]
 
 
@@ -97,7 +97,7 @@ def list_lines() -> Iterator[Line]:
 
 
 def find_line(event_id: str) -> Line | None:
-    """Return the line of an event, strongly consistent; None if nobody has ever joined."""
+    """Return the line of an event with a strongly consistent read. Returns None if the event has no line."""
     row = WaitlistRow.find(_LINES, event_id)
     return None if row is None else _line(row)
 
@@ -108,7 +108,7 @@ def scan_entries() -> Iterator[Entry]:
 
 
 def open_line(event_id: str) -> None:
-    """Create the line of an event if it has none. Allocators look only at events with a line."""
+    """Create the line of an event if the event has none. Allocators process only events with a line."""
     dynamo.put_if(WaitlistRow(_LINES, event_id), "attribute_not_exists(pk)")
 
 
@@ -137,14 +137,14 @@ def take_lease(event_id: str, allocator: str, now: int) -> bool:
 
 
 def end_lease(event_id: str, allocator: str) -> None:
-    """End the lease of this allocator; does nothing if another allocator holds it."""
+    """End the lease of this allocator. Does nothing if another allocator holds the lease."""
     dynamo.update_if(
         WaitlistRow(_LINES, event_id), {"leased_by": None, "leased_until": None}, "leased_by = :allocator", allocator=allocator
     )
 
 
 def create_entry(entry: Entry, before: Entry | None) -> bool:
-    """Write a new entry in place of the user's ended one. Returns False if the user has joined in the meantime."""
+    """Write a new entry in place of the user's ended entry. Returns False if the user has joined in the meantime."""
     condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
     try:
         dynamo.transact([dynamo.put(_entry_row(entry), condition, **operands), dynamo.put(_place_row(entry))])
@@ -166,7 +166,7 @@ def end_waiting(entry: Entry, now: int) -> Entry | None:
 def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | None) -> list[dynamo.TransactItem]:
     """Return the items that mark a waiting entry as offered. The transaction fails if the entry no longer waits.
 
-    With an `allocator` it also fails if another allocator holds the lease.
+    If `allocator` is given, the transaction also fails unless this allocator holds the lease.
     """
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
     items = [_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id)), dynamo.put(_offer_row(after))]
@@ -177,7 +177,7 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
 
 
 def end_offer(before: Entry, after: Entry) -> None:
-    """Record the outcome of an offer, once. If the user's data was erased, only delete the offer."""
+    """Record the outcome of an offer unless it is already recorded. If the user's data was erased, only delete the offer."""
     offer = _offer_row(before)
     counted = dynamo.update(WaitlistRow(_LINES, before.event_id), {}, add={after.state: 1})
     try:

@@ -18,8 +18,8 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who ask for at least one of the same tiers.
 
-    `tickets_before` counts the tickets that these people ask for. `offer` is a reservation, to be paid before it expires like any other
-    reservation. `max_price_cents` is for one ticket.
+    `tickets_before` counts the tickets that these people ask for. `offer` is a reservation, which must be paid before it expires like any
+    other reservation. `max_price_cents` is the highest accepted price of one ticket.
     """
 
     id: str
@@ -44,7 +44,7 @@ class OwnEntriesView(Struct, frozen=True):
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
     """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since`: the first time when there were tickets, but fewer than the entry asks for.
+    `passed_over_since` is when tickets were first free, but fewer than the entry asks for.
     """
 
     id: str
@@ -68,7 +68,7 @@ class TierDemandView(Struct, frozen=True):
 
 
 class WaitlistView(Struct, frozen=True, kw_only=True):
-    """A page of entries in order of arrival, and the figures of all entries. `conversion` is the share of ended offers that were paid."""
+    """A page of entries in order of arrival, and the counts of all entries. `conversion` is the share of ended offers that were paid."""
 
     entries: list[ManagedEntryView]
     waiting: int
@@ -124,7 +124,7 @@ PERSONAL_ITEMS = PersonalItems(
 
 
 def demand_views(waiting: Iterable[Entry]) -> list[TierDemandView]:
-    """Return the demand by tier, the largest first."""
+    """Return the demand by tier, largest first."""
     people, tickets = Counter[str](), Counter[str]()
     for entry in waiting:
         for tier_id in entry.tier_ids:
