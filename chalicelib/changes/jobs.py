@@ -1,10 +1,10 @@
-"""The function that passes changes of purchases, tickets and the catalog to every follower: the core's and the add-ons'.
+"""The function that notifies every follower, in the core and in the add-ons, of changes to purchases, tickets and the catalog.
 
-DynamoDB lets at most two functions read one stream: the reports have a function of their own, and all other followers share this one.
+DynamoDB lets at most two functions read one stream, so the reports have a function of their own, and all other followers share this one.
 
-Events and tiers of the bootstrap file have no items of their own, so the stream shows only the publication. The changes that it made are
-derived here in the form in which the API would have made them. The content of a version never changes, so the same publication always
-gives the same changes.
+Events and tiers from the bootstrap file have no items of their own, so the stream shows only the publication of a version. This module
+derives the changes that the publication made, in the same form as changes made through the API. The content of a version never changes, so
+the same publication always gives the same changes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ def follow_changes(changes: Sequence[Change]) -> None:
 
 
 def pass_on(changes: Sequence[Change]) -> None:
-    """Call all followers, even if one fails. If any failed, raises a store error if there was one, or else the first error."""
+    """Call all followers, even if one fails. After any failure, raises a store error if there was one, or else the first error."""
     everything = list(with_file_changes(changes))
     errors = []
     for follow in followers():
@@ -41,12 +41,12 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
-    """The followers. Each gets all changes of a batch, uses those that concern it, and may be called again with the same batch."""
+    """Return the followers. Each follower gets all changes of a batch, and may be called again with the same batch."""
     return [_number_seats, *addons.hooks("follow_changes")]
 
 
 def _number_seats(changes: Sequence[Change]) -> None:
-    from chalicelib.tickets import seat_numbers  # every function loads this module, but only this one numbers seats
+    from chalicelib.tickets import seat_numbers  # imported here, because other functions load this module too
 
     seat_numbers.number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
 
@@ -60,7 +60,7 @@ def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:
 
 
 def _file_changes(published: CatalogPublished) -> Iterator[Change]:
-    """Yield the changes of events, then of tiers. An entry that left the file counts as deleted, although the catalog keeps it."""
+    """Yield the changes to events, then to tiers. An entry removed from the file counts as deleted, although the catalog keeps it."""
     before, after = (catalog.load_content(version) for version in (published.before, published.version))
     events, new_events = ({event.id: event for event in content.events if not event.removed} for content in (before, after))
     for event_id in sorted(events.keys() | new_events.keys()):

@@ -1,4 +1,4 @@
-"""Changes of purchases, the ledger, tickets and the catalog, named in the past tense, as consumers of the stream receive them."""
+"""Changes to purchases, the ledger, tickets and the catalog, as consumers of the stream receive them. Their names are in the past tense."""
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class PurchaseChange(Change, frozen=True, kw_only=True):
-    """A change of a purchase. `purchase` is its state after the change, with a higher version; one version may yield several changes."""
+    """A change to a purchase. `purchase` is its state after the change, with a higher version. One version may yield several changes."""
 
     purchase: Purchase
 
@@ -86,7 +86,7 @@ class SeatsReturned(PurchaseChange, frozen=True, kw_only=True):
 
 
 class BuyerErased(PurchaseChange, frozen=True, kw_only=True):
-    """The buyer had their personal data erased. The purchase remains."""
+    """The buyer's personal data was erased. The purchase remains."""
 
 
 class PurchaseForgotten(PurchaseChange, frozen=True, kw_only=True):
@@ -98,7 +98,7 @@ class LedgerEntryAdded(Change, frozen=True, kw_only=True):
 
 
 class TicketChange(Change, frozen=True, kw_only=True):
-    """A change of a ticket. `ticket` is its state after the change. `sequence` rises with each change, and redelivery repeats it."""
+    """A change to a ticket. `ticket` is its state after the change. Each change has a higher `sequence`, which a redelivery repeats."""
 
     ticket: Ticket
     sequence: str
@@ -117,7 +117,7 @@ class AdmissionSuspended(TicketChange, frozen=True, kw_only=True):
 
 
 class AdmissionRestored(TicketChange, frozen=True, kw_only=True):
-    """The dispute of the ticket's payment ended, and the ticket is valid again."""
+    """The dispute about the ticket's payment ended, and the ticket is valid again."""
 
 
 class TicketCheckedIn(TicketChange, frozen=True, kw_only=True):
@@ -147,10 +147,10 @@ class TicketNamesChanged(TicketChange, frozen=True, kw_only=True):
 
 
 class EventChanged(Change, frozen=True, kw_only=True):
-    """An event was created (`before` is null), changed, or deleted (`after` is null).
+    """An event was created (`before` is None), changed, or deleted (`after` is None).
 
-    `file_version` is the version of the bootstrap file that changed the event; null for a change made through the API. The stream carries
-    only changes made through the API; followers get both.
+    `file_version` is the version of the bootstrap file that changed the event, or None for a change made through the API. The stream
+    carries only changes made through the API; followers get both kinds.
     """
 
     event_id: str
@@ -160,7 +160,7 @@ class EventChanged(Change, frozen=True, kw_only=True):
 
 
 class TierChanged(Change, frozen=True, kw_only=True):
-    """A tier was created (`before` is null), changed, or deleted (`after` is null). The stream carries only changes through the API."""
+    """A tier was created (`before` is None), changed, or deleted (`after` is None). The stream carries only changes through the API."""
 
     tier_id: str
     before: Tier | None
@@ -176,7 +176,7 @@ class EventResumed(Change, frozen=True, kw_only=True):
 
 
 class CatalogPublished(Change, frozen=True, kw_only=True):
-    """The catalog now serves `version` of the bootstrap file instead of `before`; 0 means no version."""
+    """The catalog now serves `version` of the bootstrap file instead of version `before`. 0 means no version."""
 
     before: int
     version: int

@@ -1,4 +1,4 @@
-"""Changes of the catalog, purchases and tickets, derived from the old and new images of their rows."""
+"""Changes to the catalog, purchases and tickets, derived from the old and new images of their rows."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -43,11 +43,11 @@ from chalicelib.changes.model import (
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 
-# Changes of the catalog.
+# Changes to the catalog.
 
 
 def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, at: int) -> list[Change]:
-    """Return the changes between two catalog items in wire format. Empty for kinds of items that no consumer needs."""
+    """Return the changes between two catalog items in wire format. Returns an empty list for kinds of items that no consumer needs."""
     image = after or before
     if image is None:
         return []
@@ -73,13 +73,14 @@ def _pause_changes(before: dict[str, Any] | None, after: dict[str, Any] | None, 
     return [EventResumed(at=at, event_id=event_id)] if after is None else []
 
 
-# Changes of purchases.
+# Changes to purchases.
 
 
 def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -> list[PurchaseChange]:
-    """Return the changes between two states of a purchase, in the order to read them. None means no item, or a tombstone.
+    """Return the changes between two states of a purchase, in logical order.
 
-    Empty if nothing visible outside the purchase has changed, for example if a payment was opened or only the version rose.
+    A state is None if there is no item or only a tombstone. The list is empty if nothing visible outside the purchase has changed, for
+    example if a payment was opened or only the version increased.
     """
     if after is None:
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
@@ -140,7 +141,7 @@ def _seats(purchase: Purchase, numbers: Iterable[int]) -> dict[str, int]:
     return dict(Counter(purchase.ticket_line(number).tier_id for number in numbers))
 
 
-# Changes of tickets.
+# Changes to tickets.
 
 _STATE_CHANGES: dict[tuple[str, str], type[TicketChange]] = {
     ("valid", "void"): TicketVoided,

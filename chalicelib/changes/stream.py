@@ -1,6 +1,6 @@
 """The stream of changes, and the wrapper for Lambda functions that consume it (docs/changes.md).
 
-Lambda passes batches of change records of one table to a function. Each change is delivered at least once, and the changes of one item
+Lambda passes batches of change records from one table to a function. Each change is delivered at least once, and the changes to one item
 are delivered in order. If a record fails, that record and all later records of the batch are delivered again.
 """
 
@@ -21,7 +21,7 @@ Record = dict[str, Any]  # a change record as Lambda passes it
 
 
 def record_changes(record: Record) -> Sequence[Change]:
-    """Convert a change record to changes. Raises ValueError for a record of an unknown table."""
+    """Convert a change record to changes. Raises ValueError for a record from an unknown table."""
     table, stream = _feature(record), record["dynamodb"]
     before, after = stream.get("OldImage"), stream.get("NewImage")
     at = int(stream["ApproximateCreationDateTime"])
@@ -31,7 +31,7 @@ def record_changes(record: Record) -> Sequence[Change]:
         case "payment-transactions":
             return [LedgerEntryAdded(at=at, entry=ledger.read_image(after))] if before is None else []
         case "tickets":
-            # DynamoDB's sequence numbers have at most 40 digits: padded, they sort as text in numeric order.
+            # DynamoDB's sequence numbers have at most 40 digits. Padded numbers sort as text in numeric order.
             sequence = stream["SequenceNumber"].rjust(40, "0")
             was, now_is = (decode_ticket(item) if item else None for item in (before, after))
             return ticket_changes(was, now_is, at, sequence)
@@ -43,9 +43,9 @@ def record_changes(record: Record) -> Sequence[Change]:
 def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]], Callable[[Any, Any], dict[str, Any]]]:
     """Wrap `consume(changes)` as the handler of a Lambda function that gets batches of change records.
 
-    `consume` gets all changes of a batch at once. If that fails, `consume` gets the changes again, record by record, to find the faulty
-    record: Lambda retries from that record on, and finally sends the record to the dead letters. If the store is at fault, the whole batch
-    is delivered again.
+    `consume` gets all changes of a batch at once. If that fails, `consume` gets the changes again, record by record, to find the record
+    that fails. Lambda retries from that record on, and finally reports the record to the dead-letter queue. If the store is unavailable,
+    the whole batch is delivered again.
     """
 
     def wrap(consume: Callable[[Sequence[Change]], None]) -> Callable[[Any, Any], dict[str, Any]]:
@@ -62,7 +62,7 @@ def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]],
 
 
 def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
-    """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is at fault."""
+    """Consume a batch. Returns the first record that failed, or None. Raises the error if the store is unavailable."""
     try:
         consume([change for record in records for change in record_changes(record)])
         return None
@@ -82,6 +82,6 @@ def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records
 
 
 def _feature(record: Record) -> str:
-    """The feature whose table the record comes from: `...:table/fairgate-<stage>-<feature>/stream/...`."""
+    """Return the feature whose table the record comes from: `...:table/fairgate-<stage>-<feature>/stream/...`."""
     name: str = record["eventSourceARN"].partition(":table/")[2].partition("/")[0]
     return name.removeprefix(dynamo.table_name(""))

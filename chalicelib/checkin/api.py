@@ -1,4 +1,4 @@
-"""The door over HTTP: check in a scanned ticket, admit by ticket id, undo, upload offline scans, and download the manifest."""
+"""The door over HTTP: check in a scanned ticket, admit by ticket id, undo a check-in, upload offline scans, and download the manifest."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import TicketFrozen, TicketVoid, read_code
 
-MAX_SCANS = 100  # per sync; each takes about three store calls
+MAX_SCANS = 100  # per sync; each scan takes about three store calls
 
 bp = Blueprint(__name__)
 
@@ -33,7 +33,7 @@ ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
-    """`code` is the scanned text, `FG1:...`, or a ticket's code as printed. `count` people come in; `all` means everybody not in yet.
+    """`code` is the scanned text (`FG1:...`), or a ticket's code as printed. `count` people come in; `all` means everybody not yet admitted.
 
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
     the `device` gives this scan: a scan that is repeated, or sent later by a sync, counts once.
@@ -49,7 +49,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
 
 
 class AdmitBody(Struct, forbid_unknown_fields=True):
-    """The fields of a check-in, for a ticket that is named by its id. A `code` is optional; if sent, it must match the ticket."""
+    """The fields of a check-in, for a ticket that is named by its id. A `code` is optional; if there is one, it must match the ticket."""
 
     code: ScannedCode | None = None
     qr_sig: QrSignature | None = None
@@ -80,7 +80,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
 
 
 class SyncBody(Struct, forbid_unknown_fields=True):
-    """The scans of one device. Repeat the request, with all scans or some, until a reply arrives: no scan is counted twice."""
+    """The scans of one device. Repeat the request, with all or some of the scans, until a reply arrives: no scan is counted twice."""
 
     device: GateName
     scans: Annotated[list[OfflineScan], Meta(min_length=1, max_length=MAX_SCANS)]
@@ -88,7 +88,7 @@ class SyncBody(Struct, forbid_unknown_fields=True):
 
 
 class ManifestQuery(Struct, forbid_unknown_fields=True):
-    """`since` is the `as_of` of the device's manifest, to list only changed tickets. Without `since`, all tickets are listed."""
+    """With `since`, the `as_of` of the device's manifest, only tickets changed since then are listed. Without it, all tickets are listed."""
 
     since: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
@@ -107,13 +107,13 @@ def check_in(request: RequestContext, body: CheckInBody) -> Reply[CheckInReplyVi
 
 @route(bp, "POST", "/tickets/{ticket_id}/validate", access="door", errors=ADMIT_ERRORS)
 def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _NOTHING_SENT) -> Reply[CheckInReplyView]:
-    """Admit people with a ticket that was found by its id, like a check-in."""
+    """Admit people with a ticket that is named by its id. This works like a check-in."""
     return _admit(request, body, ticket_id)
 
 
 @route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, TicketVoid, TicketFrozen, TicketRefunded))
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
-    """Undo a check-in, so that its people can enter again."""
+    """Undo a check-in, so that the same people can enter again."""
     result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
     message = "The check-in has been undone. These people can be admitted again."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
@@ -129,7 +129,7 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
 
 @route(bp, "GET", "/events/{event_id}/manifest", access="door")
 def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) -> Reply[ManifestView]:
-    """List the tickets of an event for an offline scanner, or the changes since its last request."""
+    """List the tickets of an event for an offline scanner, or only the tickets that have changed since the scanner's last request."""
     event = permissions.require_door(request.require_user(), event_id)
     since = _epoch_seconds(query.since, "since") if query.since is not None else None
     return Reply(manifest.read_manifest(event, since, query.limit, query.cursor, request.now))
@@ -156,9 +156,10 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
 
 
 def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
-    """The id that identifies a repeated scan, stored with the ticket: the device's own, else one from the Idempotency-Key, else a new id.
+    """Return the id that identifies a repeated scan and is stored with the ticket.
 
-    Raises InvalidInput for a `scan_id` without a `device`.
+    This is the device's id, or else an id from the `Idempotency-Key` header, or else a new id. Raises InvalidInput for a `scan_id` without
+    a `device`.
     """
     if body.scan_id is not None:
         if body.device is None:

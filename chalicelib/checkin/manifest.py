@@ -1,8 +1,8 @@
-"""The manifest: all tickets of an event, or those changed since an earlier manifest, for devices that scan without a network.
+"""The manifest, for devices that scan without a network: all tickets of an event, or only the tickets changed since an earlier manifest.
 
-A device needs no key. It stores the SHA-256 of each code and compares the hash of every scanned code with it. The hashes do not reveal our
-codes, which have 100 random bits. So a stolen device cannot forge our tickets, and shows only the names on the tickets. Short codes that
-were imported from another system could be guessed from their hashes.
+A device needs no key. It stores the SHA-256 of each code, and compares the hash of every scanned code with the stored hashes. The hashes do
+not reveal our codes, which have 100 random bits, so a stolen device cannot be used to forge our tickets. It reveals only the names on the
+tickets. Short codes that were imported from another system could be guessed from their hashes.
 """
 
 from hashlib import sha256
@@ -21,8 +21,8 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets.model import Ticket, VoidReason, seat_id
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
-# A change carries the time at which its request began to write. It may become readable later: the request may take its whole deadline, the
-# clocks of two instances may differ, and the index may lag. Together these delays are much shorter than this overlap.
+# A change carries the time at which its request began to write. The change may become readable later: the request may take its whole
+# deadline, the clocks of two instances may differ, and the index may lag. Together, these delays are much shorter than this overlap.
 OVERLAP_SECONDS = 60
 
 # `as_of`, and the position of the last ticket of the previous page.
@@ -53,7 +53,7 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestCheckInView(Struct, frozen=True):
-    """A check-in: `count` people came in. `seat` is set if it was the guest of that seat."""
+    """A check-in: `count` people came in. `seat` is set if the guest of that seat came in."""
 
     at: Timestamp
     count: int
@@ -62,9 +62,10 @@ class ManifestCheckInView(Struct, frozen=True):
 
 
 class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
-    """A ticket in its current state. `code_sha256` is the SHA-256 (hex) of its code as printed: ours in capital letters, with hyphens.
+    """A ticket in its current state. `checkins` is in the order in which the check-ins were recorded.
 
-    `checkins` is in the order in which the check-ins were recorded. `void_reason` is the reason why a void ticket is void.
+    `code_sha256` is the SHA-256 (hex) of the code as printed; our codes are printed in capital letters with hyphens. `void_reason` is the
+    reason why a void ticket is void.
     """
 
     code_sha256: str
@@ -74,7 +75,7 @@ class ManifestTicketView(TicketAtDoorView, frozen=True, kw_only=True):
 
 
 class ManifestView(Struct, frozen=True, kw_only=True):
-    """A page of an event's tickets. When `next_cursor` is null, keep `as_of` and send it as `since` of the next manifest."""
+    """A page of an event's tickets. When `next_cursor` is null, keep `as_of`, and send it as `since` to get the next manifest."""
 
     event: ManifestEventView
     tickets: list[ManifestTicketView]
@@ -83,13 +84,13 @@ class ManifestView(Struct, frozen=True, kw_only=True):
 
 
 def read_manifest(event: Event, since: int | None, limit: int, cursor: str | None, now: int) -> ManifestView:
-    """Read a page of an event's tickets: those changed in or after second `since` (epoch), or all.
+    """Read a page of all tickets of an event, or only of the tickets that changed in or after the second `since` (epoch seconds).
 
     Raises InvalidInput for an invalid cursor.
 
     The tickets are in order of their last change. A ticket that changes while a client reads page by page appears again on a later page.
-    A change that becomes readable late, with a time that the client has already passed, appears in the next manifest: `as_of` is
-    OVERLAP_SECONDS before the first page, and the cursor carries it.
+    A change that becomes readable late, with a time that the client has already passed, appears in the next manifest, because `as_of` is
+    OVERLAP_SECONDS before the request for the first page. The cursor contains `as_of`.
     """
     if cursor is None:
         as_of, position = now - OVERLAP_SECONDS, change_position(since or 0)

@@ -1,4 +1,4 @@
-"""A scan at the door, and the errors with which a scan or an undo is refused."""
+"""A scan at the door, and the errors that refuse a scan or an undo."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
 class Scan(Struct, frozen=True, kw_only=True):
     """A request to admit `count` people with a ticket at `at` (epoch seconds). A repeated scan has the same `id`.
 
-    `ticket_id`, `code`, or both, as in a QR code, name the ticket. For the guest of a seat, they are the id of the seat and the guest's
+    `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
     code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works.
     """
 
@@ -81,7 +81,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket has come in, or the guest of seat `seat` has. `ticket` is the current ticket."""
+    """Everyone on the ticket has come in, or the guest of `seat` has come in. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
@@ -96,7 +96,7 @@ class AlreadyAdmitted(ApiError):
 
 
 class TooManyPeople(ApiError):
-    """The scan asks for more people than the ticket, or the code of the guest of `seat`, still admits. `ticket` is the current ticket."""
+    """The scan is for more people than the ticket, or the code of the guest of `seat`, still admits. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
@@ -117,7 +117,7 @@ class NotCheckedIn(ApiError):
 
 
 def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:
-    """The details of a check-in, for refusals and audit entries."""
+    """Return the details of a check-in, for refusals and audit entries."""
     return {"id": checkin.id, "at": clock.iso(checkin.at), "count": checkin.count, "gate": checkin.gate, "device": checkin.device}
 
 

@@ -50,7 +50,7 @@ MAX_ATTEMPTS = 5
 
 
 class CheckInResult(Struct, frozen=True):
-    """A ticket, and the check-in that was made or undone. `repeated` is true if the same scan had counted before; nothing was changed."""
+    """A ticket, and the check-in that was made or undone. `repeated` is true if the scan was already counted and nothing changed."""
 
     ticket: Ticket
     checkin: CheckIn
@@ -67,12 +67,12 @@ class SyncedScan(Struct, frozen=True):
 
 
 def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
-    """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket does.
+    """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket allows.
 
     Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
-    (`tickets.store.change_checkins_item`) decides: the ticket is valid, has this code, and nobody has come in since it was read. Raises
-    the refusals of `checkin.model`, TicketFrozen and TicketVoid; NotFound and Forbidden for a door at which the user does not work; and
-    TicketNotFound for a ticket of such a door that is named by its id alone.
+    (`tickets.store.change_checkins_item`) requires that the ticket is valid, has this code, and has admitted nobody since it was read.
+    Raises the refusals of `checkin.model`, TicketFrozen and TicketVoid. For a door at which the user does not work, raises NotFound or
+    Forbidden, or TicketNotFound if only the ticket's id is given.
     """
     if scan.event_id is not None:
         permissions.require_door(user, scan.event_id)
@@ -94,10 +94,10 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
 
 
 def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
-    """Undo a check-in, so that its people may come in again. Returns the ticket and the undone check-in.
+    """Undo a check-in, so that the same people may come in again. Returns the ticket and the undone check-in.
 
-    Without `checkin_id`, the last check-in is undone. `scanned_id` is the id of a ticket, or of a seat; for a seat, only a check-in of its
-    guest can be undone. Raises TicketNotFound, also for a door at which the user does not work, and NotCheckedIn.
+    Without `checkin_id`, the last check-in is undone. `scanned_id` is the id of a ticket or of a seat; for a seat, only a check-in of its
+    guest can be undone. Raises NotCheckedIn, and TicketNotFound if there is no such ticket or the user does not work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_door_ticket(user, ticket_id)
@@ -126,7 +126,7 @@ def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedSc
 
 
 def door_times(event: Event) -> tuple[int, int]:
-    """The first and the last second in which the doors of an event are open, in epoch seconds."""
+    """Return the first and the last second in which the doors of an event are open, in epoch seconds."""
     chosen = settings.current()
     closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
     return event.starts_at - chosen.doors_open_seconds, closes_at
@@ -193,7 +193,7 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
         raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
     if holder is None:
         raise TicketNotFound()
-    # Compare with the stored signature, so that a ticket stays valid after a leaked key was removed.
+    # Compare with the stored signature, so that a ticket stays valid after a leaked key has been removed.
     if scan.qr_sig is not None and scan.qr_sig != holder.qr_sig:
         raise SignatureInvalid()
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not permissions.may_admit(user, ticket.event_id)):
@@ -220,12 +220,12 @@ def _require_open_doors(event: Event, at: int) -> None:
 
 
 def _local_date(event: Event, at: int) -> date:
-    """The local date at the event's place."""
+    """Return the date in the event's timezone."""
     return clock.local(at, event.timezone).date()
 
 
 def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
-    """The number of people that a scan admits: at most one for a guest's code, otherwise at most as many as the ticket still admits.
+    """Return the number of people that a scan admits: at most one for a guest's code, or else at most as many as the ticket still admits.
 
     Raises AlreadyAdmitted and TooManyPeople.
     """
@@ -247,7 +247,7 @@ def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | Non
 def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
-    """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket if it has changed since."""
+    """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket if it differs from `before`."""
     write = change_checkins_item(before, after.checkins, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 

@@ -11,7 +11,7 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketState
 
 
 class CheckInView(Struct, frozen=True):
-    """A check-in: `count` people came in. `seat` is set if it was the guest of that seat. `by` is the user who admitted them."""
+    """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them."""
 
     id: str
     at: Timestamp
@@ -23,7 +23,7 @@ class CheckInView(Struct, frozen=True):
 
 
 class DoorGuestView(Struct, frozen=True):
-    """The guest of a seat, who has a separate code. `admitted` is true once the guest has used it. `name` is null after erasure."""
+    """The guest of a seat, who has a separate code. `admitted` is true once the guest has used this code. `name` is null after erasure."""
 
     seat: int
     number: str | None
@@ -57,7 +57,7 @@ class DoorTicketView(TicketAtDoorView, frozen=True, kw_only=True):
 
 
 class CheckInReplyView(Struct, frozen=True):
-    """The result of a check-in or an undo. `repeated` is true if the same request had counted before; nothing was changed."""
+    """The result of a check-in or an undo. `repeated` is true if the request was already counted and nothing changed."""
 
     ticket: DoorTicketView
     checkin: CheckInView
@@ -66,7 +66,7 @@ class CheckInReplyView(Struct, frozen=True):
 
 
 class SyncedScanView(Struct, frozen=True):
-    """`outcome` is admitted, repeated (the scan had counted before), conflict or refused.
+    """`outcome` is `admitted`, `repeated` (the scan was already counted), `conflict` or `refused`.
 
     `error` and `message` give the reason for a conflict or a refusal. For a conflict, the check-ins of `ticket` show who came in first.
     `ticket` is null if the scan was refused.
@@ -80,7 +80,7 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in order of time, and the numbers of admitted scans (including repeated scans), conflicts and refused scans."""
+    """The scans in chronological order, and the numbers of admitted scans (including repeated scans), conflicts and refused scans."""
 
     scans: list[SyncedScanView]
     admitted: int

@@ -1,7 +1,7 @@
-"""Comparison of our books with the payment provider's over a span of time: it repairs what the state machine allows and reports the rest.
+"""Compare our books with the payment provider's for a span of time: repair what the state machine allows, and report the rest.
 
-A comparison covers the provider's payments, refunds and disputes, events that we never received (lost webhooks), and money that only our
-ledger has (tickets without a payment). All of it is safe to repeat, so a comparison that crashes is repeated from its beginning.
+A comparison covers the provider's payments, refunds and disputes, events that we never received (lost webhooks), and money that appears
+only in our ledger (tickets without a payment). A comparison is safe to repeat, so after a crash it is repeated from its beginning.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.provider_events import EventResult
 from chalicelib.reconciliation.model import ReconciliationReport
 
-# Payments of unknown purchases that one comparison may refund. If there are more, the store is the wrong one or was restored from a backup.
+# Payments of unknown purchases that one comparison may refund. With more, this is the wrong store, or it was restored from a backup.
 MAX_UNKNOWN_PAYMENTS = 10
 MAX_RECHECKS = 100  # open findings that one run compares again
 
@@ -50,7 +50,7 @@ class ComparisonRun:
         self.payment_findings = [case for case in findings if "capture" in case.details]
 
     def mark_compared(self, provider_id: str, namespace: str | None) -> bool:
-        """Note that a refund or dispute is compared here, so that its events are not processed too. Returns whether it is ours."""
+        """Record that a refund or dispute is compared here, so that its events are skipped. Returns whether the object is ours."""
         self.compared[provider_id] = namespace == settings.current().provider_namespace
         return self.compared[provider_id]
 
@@ -72,7 +72,7 @@ class ComparisonRun:
 
     @contextmanager
     def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
-        """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison.
+        """Turn an error inside the block into a finding, so that the error does not stop the rest of the comparison.
 
         ProviderUnavailable and FATAL_ERRORS still stop the comparison. If `about` is a payment, pass the name of its provider as
         `payment_at`, so that later runs compare the payment again.
@@ -92,7 +92,7 @@ class ComparisonRun:
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
-    """Compare everything in [since, until), epoch seconds, and repair differences. Returns what was compared, repaired and found.
+    """Compare everything in [since, until), in epoch seconds, and repair differences. Returns a report of what was compared and repaired.
 
     `max_unknown` limits how many payments of unknown purchases may be refunded; None means no limit. Raises ProviderUnavailable and
     StoreIsBehind; repairs made before the error are kept.
@@ -112,7 +112,7 @@ def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX
 
 
 def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
-    """Compare the payments of the oldest findings again, with `disputes` also every open dispute, and close the resolved cases.
+    """Compare the payments of the oldest findings again, and close the resolved cases. With `disputes`, also compare every open dispute.
 
     Returns the number of repairs by kind. Raises ProviderUnavailable.
     """
@@ -129,7 +129,7 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
 
 
 def _provider_name(case: Case) -> str:
-    """The name of the case's external provider. Cases from earlier versions do not name theirs."""
+    """Return the name of the case's external provider. Cases from earlier versions name no provider; they are from the first provider."""
     return str(case.details.get("provider", FIRST_PROVIDER))
 
 
@@ -214,7 +214,7 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
 
 
 def _expected_amounts(purchase: Purchase, payment: ProviderPayment) -> dict[str, Any]:
-    """The amounts that the provider should report. A payment that bought no tickets must have been refunded in full."""
+    """Return the amounts that the provider should report. A payment that bought no tickets must have been refunded in full."""
     own = purchase.payment
     if purchase.was_order and own is not None and own.payment_intent_id == payment.id:
         return _amounts(own.amount_cents, purchase.refunded_total(payment.id, include_due=False), purchase.currency)
@@ -226,12 +226,12 @@ def _amounts(received_cents: int, refunded_cents: int, currency: str) -> dict[st
 
 
 def _payment_repair(result: EventResult) -> str:
-    """The kind of repair to count if applying a payment changed its purchase."""
+    """Return the kind of repair to count if applying a payment changed its purchase."""
     return "payment_over" if result.result == "ended" else "paid_without_tickets"
 
 
 def _event_repair(subject: EventSubject | None, result: EventResult) -> str:
-    """The kind of repair to count if processing an event changed a purchase."""
+    """Return the kind of repair to count if processing an event changed a purchase."""
     match subject:
         case "dispute":
             return "disputes_differ"

@@ -11,7 +11,7 @@ from chalicelib.foundation import clock
 class ReconciliationReport(Struct):
     """The result of comparing [since, until), in epoch seconds: how much was compared, repaired and found.
 
-    `unheard` counts events that no webhook had delivered. `repaired` and `findings` count by kind. Every finding is also an open case.
+    `unheard` counts events that no webhook had delivered. `repaired` and `findings` are counts by kind. Every finding is also an open case.
     """
 
     since: int
@@ -24,11 +24,11 @@ class ReconciliationReport(Struct):
     findings: dict[str, int] = field(default_factory=dict)
 
     def view(self) -> dict[str, Any]:
-        """The report as JSON for admins and for the command line, with times in ISO 8601."""
+        """Return the report for admins and for the command line, with times in ISO 8601."""
         return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
 
     def add(self, following: "ReconciliationReport") -> None:
-        """Extend this report by the report of the time span that follows it."""
+        """Add the report of the time span that follows the span of this report."""
         self.until = following.until
         self.payments += following.payments
         self.refunds += following.refunds
@@ -45,7 +45,7 @@ class ReconciliationReport(Struct):
 
 
 class LastRun(Struct):
-    """The last run of the schedule: when it ran (`at`), the time up to which the books are compared, in epoch seconds, and its report."""
+    """The last run of the schedule. It ran at `at`, and the books are compared up to `until`; both are epoch seconds."""
 
     at: int
     until: int

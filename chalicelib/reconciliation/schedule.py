@@ -12,11 +12,12 @@ from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import LastRun, ReconciliationReport
 
 # An unfinished span is compared again from its beginning. Buyers can make at most 50 payments a second, because Stripe allows 100 calls a
-# second and each payment takes two. Five minutes are thus 15,000 payments and 600 pages of lists, well within a function's 15 minutes.
+# second and each payment takes two calls. Five minutes therefore have at most 15,000 payments on 600 pages of lists. A function can compare
+# them well within its limit of 15 minutes.
 SPAN_SECONDS = 300
 MAX_SPANS_PER_RUN = 72  # six hours; after a longer gap, several runs catch up
 MAX_PAYMENTS_PER_RUN = 10_000  # after this many, no further span is started
-FIRST_RUN_SECONDS = 3600  # how far back the very first run goes; every deployment has the schedule, so no payments are older
+FIRST_RUN_SECONDS = 3600  # the very first run goes back this far; every deployment has the schedule, so no payments are older
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
@@ -35,7 +36,7 @@ def run(now: int) -> ReconciliationReport | None:
     end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - chosen.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
-    # The decision of a dispute is an event, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
+    # An event reports the decision of a dispute, but Stripe keeps events for only 30 days, so open disputes are also fetched once a day.
     report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)

@@ -50,7 +50,7 @@ def show_ticket(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
 
 @route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
 def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
-    """Change the name on a ticket, until shortly before the event. Owners only."""
+    """Change the name on a ticket. Only the owner can do this, until shortly before the event."""
     ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)
     changed = service.change_attendee(ticket, body.attendee, request.now)
     return Reply(ticket_view(changed, catalog.snapshot(), request.now))
@@ -73,7 +73,7 @@ def show_qr_code(request: RequestContext, ticket_id: str, query: QrQuery) -> Rep
 
 
 def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
-    """The ticket, for its owner and for the staff who admit people to its event.
+    """Return a ticket to its owner or to staff who admit people to its event.
 
     Raises TicketNotFound for everybody else, because a 403 would reveal that the ticket exists.
     """
@@ -105,7 +105,7 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     bp, "PUT", "/seats/{seat_id}/guest", access="user", headers=(ACCEPT_LANGUAGE,), errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited)
 )
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
-    """Name the guest of a seat and invite them by email; the codes and the link of an earlier guest stop working."""
+    """Name the guest of a seat and invite the guest by email. The code and the link of an earlier guest stop working."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
         seat = seats.name_guest(user_id, seat_id, body, request.language, request.now)
@@ -162,6 +162,6 @@ def show_guest_qr_code(request: RequestContext, token: str, query: QrQuery) -> R
 
 @route(bp, "DELETE", "/guests/{token}", access="public", errors=(InvitationNotFound,))
 def erase_guest(request: RequestContext, token: str) -> Reply[Done]:
-    """Decline a seat as its guest and delete your data. A guest who is already in keeps the seat, without a name."""
+    """Decline a seat as its guest and delete the guest's data. A guest who has already come in keeps the seat, but without a name."""
     seats.erase_guest(token, request.now)
     return Reply(Done("We have deleted your name, your email address and your answers."))

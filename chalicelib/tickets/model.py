@@ -11,20 +11,20 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
-TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
+TicketState = Literal["valid", "frozen", "void"]  # frozen: the payment is disputed
 VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer
 
-MAX_TICKETS = 50  # per purchase: with the purchase, the buyer's record and the ledger they fit into one transaction of 100 items
+MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record and the ledger, they fit into one transaction of 100 items
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-CODE_LENGTH = 20  # of 5 bits each: 100 bits cannot be guessed
+CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
 MAX_DUPLICATES = 20  # per ticket, so that its item stays small
 
-# Letters outside the alphabet, and the digits that people mean when they type them.
+# Letters that are not in the alphabet become the digits that people mean by them. Hyphens and spaces are removed.
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
@@ -34,7 +34,7 @@ _SEAT_ID = re.compile(rf"({TICKET_ID_FORM})\.([1-9][0-9]{{0,2}})")
 
 
 class TicketLine(Struct, frozen=True):
-    """Tickets of one tier, each for one of the `prices` in minor units. Each ticket admits `admits` people."""
+    """Tickets of one tier: one ticket for each of the `prices`, in minor units. Each ticket admits `admits` people."""
 
     tier_id: str
     admits: int
@@ -61,9 +61,9 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class CheckIn(Struct, frozen=True, array_like=True):
-    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` identifies a repeated scan.
+    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
-    `seat` is set if a guest came in with their own code.
+    `seat` is set if a guest came in with the guest's own code.
     """
 
     id: str
@@ -76,7 +76,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
 
 
 class Guest(Struct, frozen=True, array_like=True):
-    """The guest of a seat as the door needs it, with a code of their own. `name` is null after it was erased."""
+    """The data about a seat's guest that the door needs. Each guest has a separate `code`. `name` is None after it was erased."""
 
     seat: int
     code: str
@@ -93,7 +93,7 @@ class Transfer(Struct, frozen=True, array_like=True):
     accepted_at: int | None = None
 
     def is_open(self, now: int) -> bool:
-        """Whether the offer may still be accepted."""
+        """Return whether the offer may still be accepted."""
         return self.accepted_at is None and now < self.expires_at
 
 
@@ -105,9 +105,9 @@ class Serial(Struct, frozen=True, array_like=True):
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
-    """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds.
+    """A ticket lets `admits` people in once. `price_cents` is the price that was paid; `created_at` is in epoch seconds.
 
-    `checkins` are the check-ins that count, oldest first; `duplicates` are offline scans that let people in although nobody was left to
+    `checkins` are the valid check-ins, oldest first; `duplicates` are offline scans that let people in although nobody was left to
     admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
     has the guests of the seats that are assigned. `serial` is set a second or two after the sale.
     """
@@ -135,19 +135,19 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     @property
     def admitted(self) -> int:
-        """How many people have come in with the ticket."""
+        """The number of people who have come in with the ticket."""
         return sum(checkin.count for checkin in self.checkins)
 
     def seat_number(self, seat: int) -> str | None:
-        """The number of a seat within its event, such as `SVH-0042`; None until the seat is numbered."""
+        """Return the number of a seat within its event, such as `SVH-0042`, or None if the seat is not numbered yet."""
         return f"{self.serial.prefix}-{self.serial.first + seat - 1:04}" if self.serial is not None else None
 
     def guest_of(self, seat: int) -> Guest | None:
-        """The guest of a seat, or None if nobody was named."""
+        """Return the guest of a seat, or None if nobody was named."""
         return next((guest for guest in self.guests if guest.seat == seat), None)
 
     def checkin_of(self, seat: int) -> CheckIn | None:
-        """The check-in of a seat's guest with their own code, or None."""
+        """Return the check-in of a seat's guest with the guest's own code, or None if there is no such check-in."""
         return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
 
     @property
@@ -157,7 +157,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     @property
     def is_admissible(self) -> bool:
-        """Whether the ticket is good for entry."""
+        """Whether the ticket is valid for entry."""
         return self.state == "valid"
 
 
@@ -169,7 +169,7 @@ class TicketIssue(Struct, frozen=True):
 
 
 class TicketGift(Struct, frozen=True):
-    """A ticket in the form that its new owner gets, and the transaction item that transfers it."""
+    """A ticket as its new owner gets it, and the transaction item that transfers the ticket."""
 
     ticket: Ticket
     item: dynamo.TransactItem
@@ -203,12 +203,12 @@ class TicketFrozen(ApiError):
 
 
 def ticket_id(purchase_id: str, number: int) -> str:
-    """The id of ticket `number` (from 1) of a purchase. Ids are deterministic, so a purchase cannot get its tickets twice."""
+    """Return the id of ticket `number` (from 1) of a purchase. Ids are deterministic, so a purchase cannot get its tickets twice."""
     return f"{purchase_id}-{number}"
 
 
 def seat_id(ticket_id: str, seat: int) -> str:
-    """The id of a seat (from 1) of a ticket."""
+    """Return the id of a seat (from 1) of a ticket."""
     return f"{ticket_id}.{seat}"
 
 
@@ -219,27 +219,27 @@ def split_seat_id(text: str) -> tuple[str, int | None]:
 
 
 def may_be_ticket_id(text: str) -> bool:
-    """Whether `text` has the form of a ticket id. The store, which limits keys, would answer other text with an error, not "not found"."""
+    """Return whether `text` has the form of a ticket id. Other text may be too long for a key, so that the store would raise an error."""
     return _TICKET_ID.fullmatch(text) is not None
 
 
 def new_code() -> str:
-    """A random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
+    """Return a random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
     # The alphabet has 32 characters, so each byte selects every character with the same probability.
     characters = "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in secrets.token_bytes(CODE_LENGTH))
     return _grouped(characters)
 
 
 def may_be_own_code(code: str) -> bool:
-    """Whether a stored code has the form of `new_code`. Another system may have issued it nevertheless."""
+    """Return whether a stored code has the form of `new_code`. Another system may still have issued it."""
     return len(code) == _OWN_CODE_LENGTH and read_code(code) == code
 
 
 def read_code(text: str) -> str:
     """Normalize a code that somebody typed or a scanner read to the form that tickets store.
 
-    Text that may be one of our codes gets the form of `new_code`. Other text stays as it is, including its case, because another system
-    may have issued it.
+    Text that may be one of our codes gets the form of `new_code`. Any other text keeps its case and loses only surrounding spaces, because
+    another system may have issued it.
     """
     characters = text.upper().translate(_MISREAD)
     if len(characters) == CODE_LENGTH and set(characters) <= set(CODE_ALPHABET):
@@ -262,7 +262,7 @@ Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], Sent
 class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
     """The guest whom a ticket's owner names for a seat. A guest with an email address is invited by email.
 
-    `answers`: id of an option -> answer. If the package has no options for guests, free-form answers (texts by name) are accepted too.
+    `answers` maps option ids to answers. If the package has no options for guests, free-form answers (texts by name) are accepted too.
     """
 
     name: GuestName
@@ -313,12 +313,12 @@ class Seat(Struct, frozen=True):
 
     @property
     def checkin(self) -> CheckIn | None:
-        """The check-in of the guest who came in with their own code, or None."""
+        """The check-in of the guest with the guest's own code, or None if there is no such check-in."""
         return self.ticket.checkin_of(self.number)
 
     @property
     def token(self) -> str | None:
-        """The token in the invitation's link: the seat's id and the guest's secret. None without a guest, or after the guest was erased."""
+        """The token in the invitation's link: the seat's id and the guest's secret. It is None without a guest or after an erasure."""
         return f"{self.id}.{self.details.secret}" if self.details and self.details.secret else None
 
 

@@ -1,7 +1,7 @@
 """The QR code of a ticket: its text, and its image as SVG and PNG.
 
-The images are drawn here from the modules (the dark and light squares) of the symbol, not by the library's image classes: those
-need Pillow or pypng for PNG, and their SVG is eight times as large (one subpath for each dark module).
+The images are drawn here from the modules (the dark and light squares) of the symbol. The library's image classes are not used, because
+they need Pillow or pypng for PNG, and their SVG is eight times as large (one subpath for each dark module).
 """
 
 import struct
@@ -30,25 +30,25 @@ class ScannedText(NamedTuple):
 
 
 def text(ticket: Ticket) -> str:
-    """The text in the QR code: `FG1:<id>:<code>:<qr_sig>`. The signature also covers the event, which the scanner knows."""
+    """Return the text in the QR code: `FG1:<id>:<code>:<qr_sig>`. The signature also covers the event, which the scanner knows."""
     return f"{PREFIX}:{ticket.id}:{ticket.code}:{ticket.qr_sig}"
 
 
 def guest_text(ticket: Ticket, guest: Guest) -> str:
-    """The text in the QR code of a guest, with the id of their seat instead of the ticket's id."""
+    """Return the text in the QR code of a guest, which has the seat's id instead of the ticket's id."""
     return f"{PREFIX}:{seat_id(ticket.id, guest.seat)}:{guest.code}:{guest.qr_sig}"
 
 
 def read_text(text: str) -> ScannedText | None:
-    """The parts of a QR code's text; None if it is not the text of a ticket."""
+    """Return the parts of a QR code's text, or None if the text is not in the format of a ticket."""
     prefix, _, rest = text.strip().partition(":")
     ticket_id, _, rest = rest.partition(":")
-    code, _, qr_sig = rest.rpartition(":")  # an imported code may have colons
+    code, _, qr_sig = rest.rpartition(":")  # an imported code may contain colons
     return ScannedText(ticket_id, code, qr_sig) if prefix == PREFIX and ticket_id and code else None
 
 
 def modules(text: str) -> Modules:
-    """The modules of the QR symbol and its quiet zone, True where dark: error correction M, the smallest version that fits."""
+    """Return the modules of the smallest QR symbol that fits, with its quiet zone. True means dark. The error correction level is M."""
     import qrcode
 
     symbol = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=BORDER)
@@ -59,7 +59,7 @@ def modules(text: str) -> Modules:
 
 
 def svg(rows: Modules) -> bytes:
-    """An SVG document of one unit per module: a white background, and one path with a rectangle for each run of dark modules."""
+    """Return an SVG document with one unit per module: a white background, and one path with a rectangle for each run of dark modules."""
     size = len(rows)
     path = "".join(f"M{x} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for x, length in runs(row))
     return (
@@ -69,7 +69,7 @@ def svg(rows: Modules) -> bytes:
 
 
 def png(rows: Modules) -> bytes:
-    """A PNG of one bit per pixel (https://www.w3.org/TR/png-3/), PNG_SCALE pixels per module."""
+    """Return a PNG (https://www.w3.org/TR/png-3/) with one bit per pixel. Each module is PNG_SCALE pixels wide and high."""
     side = len(rows) * PNG_SCALE
     lines = b"".join(_line(row) * PNG_SCALE for row in rows)
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)  # 1 bit, greyscale, not interlaced
@@ -77,13 +77,13 @@ def png(rows: Modules) -> bytes:
 
 
 def runs(row: list[bool]) -> list[tuple[int, int]]:
-    """The runs of dark modules in a row, as (start, length)."""
+    """Return the runs of dark modules in a row, as (start, length)."""
     edges = [x for x, (before, here) in enumerate(zip([False, *row], [*row, False], strict=True)) if before != here]
     return [(start, end - start) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _line(row: list[bool]) -> bytes:
-    """One line of pixels after its filter byte (0: no filter). A module is PNG_SCALE = 8 one-bit pixels wide, so one byte; white is 1."""
+    """Return a line of pixels after its filter byte (0 means no filter). Each module is PNG_SCALE bits wide, so one byte. White is 1."""
     return b"\x00" + bytes(0x00 if dark else 0xFF for dark in row)
 
 
@@ -101,13 +101,13 @@ QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
 
 
 class QrQuery(Struct, forbid_unknown_fields=True):
-    """`format` is the image format. Without it, the Accept header decides."""
+    """`format` is the image format. Without a `format`, the `Accept` header decides."""
 
     format: ImageFormat | None = None
 
 
 def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str) -> Reply[str | bytes]:
-    """The image of a QR code with this text, or 304. Raises TicketVoid and TicketFrozen if its ticket admits nobody."""
+    """Return the image of a QR code with this text, or 304 if the client has it. Raises TicketVoid or TicketFrozen for such a ticket."""
     if not ticket.is_admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
     image_format = query.format or _accepted_format(request)
@@ -120,7 +120,7 @@ def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str)
 
 
 def _accepted_format(request: RequestContext) -> ImageFormat:
-    """The image type that the Accept header names first, otherwise SVG."""
+    """Return the image type that the `Accept` header names first, or SVG if it names none."""
     accept = request.header("accept") or ""
     accepted = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
     return accepted[min(accepted)] if accepted else "svg"

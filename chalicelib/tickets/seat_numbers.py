@@ -17,7 +17,9 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.tickets.model import Serial, Ticket
 from chalicelib.tickets.store import load_tickets, number_seats_item
 
-CHUNK = 50  # tickets per transaction, each one item, plus the counter: few, because only one of two concurrent transactions succeeds
+# Tickets per transaction. Each ticket and the counter take one item. The number is low, because only one of two concurrent transactions
+# succeeds.
+CHUNK = 50
 MAX_ATTEMPTS = 5
 PREFIX_LENGTH = 4
 NO_PREFIX = "T"  # for an event whose name has no Latin letters
@@ -74,7 +76,7 @@ def _prefix(event_id: str) -> str:
 
 
 class CounterRow(dynamo.Table):
-    """The counter of an event; `id` is the event's id."""
+    """The counter of an event. `id` is the event's id."""
 
     feature = "ticket-numbers"
     contents = "The last seat number of each event."
@@ -89,7 +91,7 @@ class CounterRow(dynamo.Table):
 
 
 def find_counter(event_id: str) -> NumberCounter | None:
-    """Find the counter of an event, strongly consistent; None if no ticket of the event has a number."""
+    """Find the counter of an event with a strongly consistent read. Returns None if no ticket of the event has a number."""
     row = CounterRow.find(event_id)
     return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
 

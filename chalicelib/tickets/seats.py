@@ -1,8 +1,8 @@
-"""The seats of a ticket: name a guest for each, invite them, give a seat to somebody else, erase a guest.
+"""Name a guest for each seat of a ticket, invite the guests, give a seat to somebody else, and erase a guest.
 
 The ticket's item decides races: it has the code and the name of each guest, so a new guest comes strictly before or after a scan, a
-transfer, a refund or another change of the seat. A guest's personal details are in a separate item, written in the same transaction,
-and are valid as long as the ticket has the same code.
+transfer, a refund or another change to the seat. A guest's personal details are in a separate item, which is written in the same
+transaction. The details are valid as long as the ticket has a guest with the same code.
 """
 
 import secrets
@@ -51,35 +51,38 @@ RETENTION_SECONDS = 366 * 86_400
 
 
 def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
-    """The given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
+    """Return the given seats of tickets, in this order, with the details of their guests. Takes one round trip per 100 guests."""
     seats = [Seat(ticket, number) for ticket, number in places]
     details = seats_store.load_details(seat.id for seat in seats if seat.guest is not None)
     return [_with_details(seat, details.get(seat.id)) for seat in seats]
 
 
 def list_order_seats(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
-    """At most `limit` seats of an order's tickets, the first ticket's seats first, and the cursor of the next page."""
+    """Return at most `limit` seats of an order's tickets, the first ticket's seats first, and the cursor for the next page."""
     places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
     page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
     return list_seats(page), next_cursor
 
 
 def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
-    """All seats of the owner's ticket. Raises TicketNotFound."""
+    """Return all seats of the owner's ticket. Raises TicketNotFound."""
     ticket = service.get_owned_ticket(owner_id, ticket_id)
     return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
 
 
 def guests_until(event: Event) -> int:
-    """When an event's guests become final (epoch seconds): its `guests_until`, or the start if earlier; `attendee_until` by default."""
+    """Return when an event's guests become final, in epoch seconds.
+
+    This is the event's `guests_until`, but not later than its start. Without a `guests_until`, it is `attendee_until`.
+    """
     return service.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
 
 
 def name_guest(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
-    """Name the guest of a seat, replacing any earlier guest, and invite a guest who has an address and was not invited yet.
+    """Name the guest of a seat, replacing any earlier guest. Invites a guest who has an address and has not been invited yet.
 
-    A different person gets a new code and a new link, and the old ones stop working. Raises SeatNotFound, TicketVoid, AttendeeLocked,
-    GuestAdmitted, AnswersRequired and InvalidInput.
+    A different person gets a new code and a new link, and the old code and link stop working. Raises SeatNotFound, TicketVoid,
+    AttendeeLocked, GuestAdmitted, AnswersRequired and InvalidInput.
     """
     for _ in range(MAX_ATTEMPTS):
         seat = _get_changeable_seat(owner_id, named_seat, now)
@@ -102,7 +105,7 @@ def remove_guest(owner_id: str, named_seat: str, now: int) -> Seat:
 
 
 def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
-    """A seat whose guest can be invited, and the guest's address. Raises SeatNotFound, TicketVoid and NoInvitation."""
+    """Return a seat whose guest can be invited, and the guest's address. Raises SeatNotFound, TicketVoid and NoInvitation."""
     seat = _get_owned_seat(owner_id, named_seat)
     if seat.ticket.state == "void":
         raise TicketVoid()
@@ -112,7 +115,7 @@ def get_invitable_seat(owner_id: str, named_seat: str) -> tuple[Seat, str]:
 
 
 def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
-    """Email the link to the guest of a seat, in the language of their host.
+    """Email the invitation's link to the guest of a seat.
 
     If the email cannot be sent, `invited_at` does not change, and the invitation can be sent again.
     """
@@ -127,7 +130,7 @@ def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
 
 
 def get_invited_seat(token: str) -> Seat:
-    """The seat of an invitation; its ticket may have any state. Raises InvitationNotFound."""
+    """Return the seat of an invitation. The seat's ticket may have any state. Raises InvitationNotFound."""
     named_seat, _, secret = token.rpartition(".")
     seat = _find_seat(named_seat)
     if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
@@ -140,7 +143,7 @@ def erase_guest(token: str, now: int) -> Seat:
     for _ in range(MAX_ATTEMPTS):
         seat = get_invited_seat(token)
         guest = seat.guest
-        assert guest is not None  # there are details
+        assert guest is not None  # a seat with details has a guest
         is_in = seat.checkin is not None
         kept = [replace(guest, name=None)] if is_in else []
         after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
@@ -155,7 +158,7 @@ def erase_guest(token: str, now: int) -> Seat:
 
 
 def erase_names(ticket: Ticket) -> None:
-    """Remove all names from a ticket and all personal details of its guests, in any state and at any time. May be repeated.
+    """Remove all names from a ticket and all personal details of its guests, in any state and at any time. Safe to repeat.
 
     The guests' codes stay valid. Nothing changes if the ticket has a new owner.
     """
@@ -173,7 +176,7 @@ def erase_names(ticket: Ticket) -> None:
 
 
 def delete_guest_details(ticket: Ticket) -> None:
-    """Delete the details of the guests whom the ticket had when it was read. May be repeated."""
+    """Delete the details of the guests whom the ticket had when it was read. Safe to repeat."""
     _call_for_guests(ticket, seats_store.delete_details)
 
 
@@ -204,7 +207,7 @@ def _get_owned_seat(owner_id: str, named_seat: str) -> Seat:
 
 
 def _find_seat(named_seat: str) -> Seat | None:
-    """The seat with its guest's details, in one round trip; None if there is no such seat."""
+    """Return a seat with its guest's details, or None if there is no such seat. Takes one round trip."""
     ticket_id, number = split_seat_id(named_seat)
     if number is None:
         return None
@@ -220,7 +223,7 @@ def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
 
 
 def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
-    """The seat with this guest. The same person keeps the code and the link. Raises what `read_answers` raises."""
+    """Return the seat with this guest. The same person keeps the code and the link. Raises what `read_answers` raises."""
     guest, details = seat.guest, seat.details
     free_form, option_answers = read_answers(seat.ticket.tier_id, named.answers)
     if guest is None or details is None or not _is_same_person(guest, details, named):
@@ -233,7 +236,10 @@ def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
 
 
 def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
-    """Compare by address, if there was one: a person who reads emails to the old address must not keep a working link."""
+    """Return whether the named guest is the current guest.
+
+    Compares addresses if the current guest has one, because a person who reads emails to the old address must not keep a working link.
+    """
     if details.email is None:
         return guest.name == named.name
     return named.email is not None and email_key(named.email) == email_key(details.email)
@@ -248,7 +254,7 @@ def _by_seat(guests: list[Guest]) -> list[Guest]:
 
 
 def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
-    """Write or remove the guest of a seat. False, without a change, if its ticket has changed since it was read."""
+    """Write or remove the guest of a seat. Returns False and writes nothing if the ticket has changed since it was read."""
     details = (
         seats_store.delete_details_item(after.id)
         if after.details is None
@@ -263,7 +269,7 @@ def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
 
 
 def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
-    """The audit entry about a guest. It has no personal data, because audit entries are never deleted."""
+    """Return the audit entry about a guest. The entry has no personal data, because audit entries are never deleted."""
     details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
     return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
 
@@ -277,11 +283,11 @@ def _ttl(seat: Seat, now: int) -> int:
     return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS
 
 
-# The answers about a guest: checked against the options of the ticket's tier, and kept with the question as it was asked.
+# The answers about a guest are checked against the options of the ticket's tier, and kept with the question as it was asked.
 
 
 def guest_options(tier_id: str) -> list[CustomOption]:
-    """The options that each guest with a ticket of this tier answers, in order."""
+    """Return the options that each guest with a ticket of this tier answers, in order."""
     return [option for option in _options(tier_id) if option.per == "guest"]
 
 
@@ -342,7 +348,7 @@ def _path(name: str) -> str:
 
 
 def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
-    """The email with the link to the guest's own page. It contains no text that the ticket's owner wrote."""
+    """Return the email with the link to the guest's own page. The email contains no text that the ticket's owner wrote."""
     values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
     if event is not None:
         starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
@@ -351,5 +357,5 @@ def draft_invitation(email: str, token: str, event: Event | None, language: Lang
 
 
 def page_url(token: str) -> str:
-    """The shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
+    """Return the URL of the shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
     return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"

@@ -16,7 +16,7 @@ _NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "option_ans
 
 
 class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """Finds a guest whose code was typed by hand; a scanned text contains the seat's id."""
+    """The index that finds a guest by a code that was typed by hand. Scanned text contains the seat's id."""
 
     class Meta:
         index_name = "code"
@@ -49,7 +49,7 @@ class GuestRow(dynamo.Table):
 
 
 def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
-    """Transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
+    """Return the transaction item that writes the details of a guest, replacing the details of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
     row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
     row.option_answers = msgspec.json.encode(details.option_answers).decode() if details.option_answers else None
@@ -57,12 +57,12 @@ def put_details_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
 
 
 def delete_details_item(seat_id: str) -> dynamo.TransactItem:
-    """Transaction item that deletes the details of a seat's guest, if there are any."""
+    """Return the transaction item that deletes the details of a seat's guest, if there are any."""
     return dynamo.delete(GuestRow(seat_id))
 
 
 def erase_details_item(seat_id: str, code: str) -> dynamo.TransactItem:
-    """Transaction item that erases a guest's details except the code; cancelled if the seat has a new guest."""
+    """Return the item that erases a guest's details except the code. The transaction is cancelled if the seat has a new guest."""
     return dynamo.update(GuestRow(seat_id), _NOTHING_PERSONAL, "code = :code", code=code)
 
 
@@ -77,18 +77,18 @@ def delete_details(seat_id: str, code: str) -> None:
 
 
 def set_invited(details: GuestDetails, at: int) -> bool:
-    """Record when a guest was invited (epoch seconds). False if the seat has a new guest."""
+    """Record when a guest was invited (epoch seconds). Returns False if the seat has a new guest."""
     return dynamo.update_if(GuestRow(details.id), {"invited_at": at}, "code = :code", code=details.code)
 
 
 def find_details(seat_id: str) -> GuestDetails | None:
-    """The details of a seat's guest, strongly consistent, or None."""
+    """Find the details of a seat's guest with a strongly consistent read. Returns None if there are no details."""
     row = GuestRow.find(seat_id)
     return _details(row) if row else None
 
 
 def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
-    """Load guest details by seat id, strongly consistent; seats without details are left out."""
+    """Load guest details by seat id. The reads are strongly consistent. Seats without details are left out."""
     keys = [{"id": {"S": seat_id}} for seat_id in seat_ids]
     items = dynamo.batch_get(GuestRow.name(), keys, consistent=True)
     found = [_details(GuestRow.from_raw_data(item)) for item in items]
@@ -96,7 +96,7 @@ def load_details(seat_ids: Iterable[str]) -> dict[str, GuestDetails]:
 
 
 def find_seat_id(code: str) -> str | None:
-    """The id of the seat whose guest has this code, or None. May miss a guest who was named within the last second."""
+    """Return the id of the seat whose guest has this code, or None. May miss a guest who was named within the last second."""
     return next((str(row.id) for row in GuestRow.code_index.query(code, limit=1)), None)
 
 

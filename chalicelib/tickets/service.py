@@ -39,12 +39,12 @@ def issue_tickets(
     attendees: Sequence[Attendee] = (),
     language: Language | None = None,
 ) -> TicketIssue:
-    """Create the tickets of a purchase that is being paid; commit their items in the transaction that marks it as paid.
+    """Create the tickets of a purchase that is being paid. Commit their items in the transaction that marks the purchase as paid.
 
     The first tickets get the `attendees`, in this order. `language` is the language of emails to the owner.
 
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is cancelled
-    (`dynamo.TransactionCanceled`), and its caller reads the tickets of the first with `load_purchase_tickets`.
+    (`dynamo.TransactionCanceled`), and its caller reads the tickets from the first transaction with `load_purchase_tickets`.
     """
     priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
@@ -62,7 +62,7 @@ def issue_tickets(
 def import_ticket_item(
     purchase_id: str, owner_id: str, event_id: str, line: TicketLine, code: str, attendee: Attendee | None, now: int
 ) -> dynamo.TransactItem:
-    """Transaction item that writes the only ticket of a purchase from another system, with its original code.
+    """Return the transaction item that writes the only ticket of a purchase from another system, with the ticket's original code.
 
     The code has the form that `read_code` returns. The transaction is cancelled if the ticket exists.
     """
@@ -72,12 +72,12 @@ def import_ticket_item(
 
 
 def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
-    """The tickets 1 to `count` of a purchase, in that order, strongly consistent. Tickets that do not exist are left out."""
+    """Load tickets 1 to `count` of a purchase, in this order. The reads are strongly consistent. Missing tickets are left out."""
     return sorted(store.load_tickets(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
 
 
 def load_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Load the given tickets that belong to the owner and are valid or frozen; tickets of the newest purchase come first."""
+    """Load the given tickets that belong to the owner and are valid or frozen. Tickets of the newest purchase come first."""
     tickets = [ticket for ticket in load_all_owned_tickets(owner_id, ticket_ids) if ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
@@ -90,7 +90,7 @@ def load_all_owned_tickets(owner_id: str, ticket_ids: Iterable[str]) -> list[Tic
 
 
 def list_purchase_ids(event_id: str) -> Iterator[str]:
-    """Yield the ids of all purchases of an event that ever got tickets, some more than once. Reads the tickets page by page."""
+    """Yield the ids of all purchases of an event that ever got tickets. May yield an id more than once. Reads the tickets page by page."""
     position: str | None = store.change_position(0)
     while position is not None:
         found, position = store.query_changed_tickets(event_id, position, PAGE_TICKETS)
@@ -98,7 +98,7 @@ def list_purchase_ids(event_id: str) -> Iterator[str]:
 
 
 def get_ticket(ticket_id: str) -> Ticket:
-    """The ticket, in any state. Raises TicketNotFound."""
+    """Return a ticket in any state. Raises TicketNotFound."""
     ticket = find_ticket(ticket_id)
     if ticket is None:
         raise TicketNotFound()
@@ -106,12 +106,12 @@ def get_ticket(ticket_id: str) -> Ticket:
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
-    """The ticket, in any state, or None."""
+    """Return a ticket in any state, or None if it does not exist."""
     return store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
 
 
 def get_owned_ticket(owner_id: str, ticket_id: str) -> Ticket:
-    """The owner's ticket, in any state. Raises TicketNotFound, also for the ticket of another owner."""
+    """Return the owner's ticket in any state. Raises TicketNotFound if the ticket does not exist or has another owner."""
     ticket = get_ticket(ticket_id)
     if ticket.owner_id != owner_id:
         raise TicketNotFound()
@@ -119,12 +119,12 @@ def get_owned_ticket(owner_id: str, ticket_id: str) -> Ticket:
 
 
 def attendee_until(event: Event) -> int:
-    """When the names on the event's tickets become final, in epoch seconds."""
+    """Return when the names on the event's tickets become final, in epoch seconds."""
     return event.starts_at - settings.current().attendee_lock_seconds
 
 
 def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Ticket:
-    """Change who comes with a ticket; the last change wins. Raises AttendeeLocked, TicketVoid and TicketNotFound."""
+    """Change the attendee of a ticket. The last change wins. Raises AttendeeLocked, TicketVoid and TicketNotFound."""
     event = catalog.snapshot().events.get(ticket.event_id)
     if event is not None and now >= attendee_until(event):
         raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
@@ -136,10 +136,10 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
 
 
 def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
-    """Give a ticket with an open transfer to a new owner. The names on it are removed, and its old codes become invalid.
+    """Give a ticket with an open transfer to a new owner. The ticket's names are removed, and its old codes become invalid.
 
     `language` is the language of emails to the new owner. Commit the item together with the other changes of the transfer. The transaction
-    is cancelled if the ticket has changed in any way that matters, so if several people accept it at once, only one gets it.
+    is cancelled if the ticket has changed in any relevant way, so if several people accept the transfer at once, only one gets the ticket.
     """
     assert ticket.transfer is not None
     code = new_code()
@@ -157,7 +157,7 @@ def give_ticket(ticket: Ticket, owner_id: str, language: Language, now: int) -> 
 
 
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
-    """Transaction items that change the tickets from `valid` to `frozen`.
+    """Return the transaction items that change the tickets from `valid` to `frozen`.
 
     The transaction is cancelled if any ticket is not valid, so a void ticket stays void when the dispute is won.
     """
@@ -165,12 +165,12 @@ def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
 
 
 def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
-    """Transaction items that change the tickets from `frozen` to `valid`; cancelled if any ticket is not frozen."""
+    """Return the items that change the tickets from `frozen` to `valid`. The transaction is cancelled if any ticket is not frozen."""
     return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
 def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
-    """Transaction items that void tickets permanently; safe to repeat, cancelled if a ticket does not exist."""
+    """Return the items that void tickets permanently. Safe to repeat. The transaction is cancelled if a ticket does not exist."""
     return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
 
 
@@ -181,8 +181,8 @@ def _new_ticket(
     return Ticket(
         id=new_id,
         code=code,
-        # Stored, not computed for each display: after a key rotation a repeated confirmation still returns the same ticket, and
-        # printed tickets still match the ones on the screen.
+        # The signature is stored, not computed for each display, so that after a key rotation a repeated confirmation still returns the
+        # same ticket, and printed tickets still match the tickets on the screen.
         qr_sig=signature.sign(new_id, event_id, code),
         purchase_id=purchase_id,
         owner_id=owner_id,

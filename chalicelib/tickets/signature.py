@@ -1,7 +1,7 @@
 """Sign tickets: `qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
 
-The form is `<key id>.<base64url HMAC-SHA256>`. The first key of the setting `ticket_keys` signs; all keys verify. To rotate, put a new
-key first, and keep the old key until the last event whose tickets it signed has ended.
+The format is `<key id>.<base64url HMAC-SHA256>`. Tickets are signed with the first key in the setting `ticket_keys`, and verified with any
+of the keys. To rotate the keys, put a new key first, and keep the old key until the last event whose tickets it signed has ended.
 """
 
 import base64
@@ -14,15 +14,15 @@ _VERSION = "fairgate-ticket-v1"
 
 
 def sign(ticket_id: str, event_id: str, code: str) -> str:
-    """The signature of a ticket with the first key. Raises SettingsError if the keys are missing or malformed."""
+    """Return the signature of a ticket with the first key. Raises SettingsError if the keys are missing or malformed."""
     key_id, secret = next(iter(secret_settings.signing_keys("ticket_keys").items()))
     return f"{key_id}.{_mac(secret, ticket_id, event_id, code)}"
 
 
 def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
-    """Whether this shop signed exactly this ticket, with any of the keys; compared in constant time.
+    """Return whether this shop signed exactly this ticket, with any of the keys. The comparison takes constant time.
 
-    Only the store knows whether the ticket has become void or frozen since.
+    Only the store knows whether the ticket has become void or frozen in the meantime.
     """
     key_id, _, mac = qr_sig.partition(".")
     secret = secret_settings.signing_keys("ticket_keys").get(key_id)

@@ -25,7 +25,7 @@ _ENCODED: dict[str, tuple[Any, Any]] = {
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
 }
-# One key of an index takes 1,000 writes a second. Never lower the number: existing tickets in the lanes above it would not be found.
+# One key of an index accepts 1,000 writes a second. Never lower this number: existing tickets in the higher lanes would not be found.
 EVENT_LANES = 4
 
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
@@ -36,7 +36,7 @@ _UNCHANGED = "checkins = :before"
 
 
 class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """Finds a ticket whose code was typed by hand; a scanned text contains the ticket's id."""
+    """The index that finds a ticket by a code that was typed by hand. Scanned text contains the ticket's id."""
 
     class Meta:
         index_name = "code"
@@ -59,7 +59,7 @@ class TicketChangeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-c
 class TicketRow(dynamo.Table):
     """A ticket, with the fields of `Ticket`. `admitted` is the number of people in `checkins`, for readers of the stream.
 
-    `event_lane` is `<event id>#<lane>`, `changed` is `<epoch seconds>#<ticket id>`.
+    `event_lane` is `<event id>#<lane>`, and `changed` is `<epoch seconds>#<ticket id>`.
     """
 
     feature = "tickets"
@@ -98,7 +98,10 @@ class TicketRow(dynamo.Table):
 
 
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
-    """Transaction item that writes a new ticket; cancelled if it exists, because then the buyer already has its code."""
+    """Return the item that writes a new ticket.
+
+    The transaction is cancelled if the ticket exists, because then the buyer already has its code.
+    """
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
     row.changed = _changed(ticket.id)["changed"]
     row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
@@ -106,33 +109,34 @@ def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
-    """Transaction item that changes a ticket's state; cancelled if the ticket is not in the state `before` or does not exist."""
+    """Return the item that changes a ticket's state. The transaction is cancelled if the ticket is not in the state `before`."""
     return dynamo.update(TicketRow(ticket_id), {"state": after, **_changed(ticket_id)}, "state = :before", before=before)
 
 
 def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
-    """Transaction item that makes a ticket void, whatever its state; cancelled if the ticket does not exist."""
+    """Return the item that makes a ticket void, whatever its state. The transaction is cancelled if the ticket does not exist."""
     changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
     return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
-    """Transaction item that numbers the seats of a ticket; cancelled if they have numbers."""
+    """Return the item that numbers the seats of a ticket. The transaction is cancelled if the seats already have numbers."""
     return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
 
 
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
-    """Transaction item that replaces the check-ins of a ticket; cancelled if they have changed since `ticket` was read.
+    """Return the item that replaces the check-ins of a ticket. The transaction is cancelled if they have changed since `ticket` was read.
 
     If the change `admits` somebody, the transaction is also cancelled if the ticket is not valid or its code or guests have changed.
     """
     admitted = sum(checkin.count for checkin in checkins) or None
     changes = {"checkins": _checkins(checkins), "admitted": admitted, **_changed(ticket.id)}
-    # Same check-ins: if several scanners write at once, one succeeds, and the others read again and find nobody left to admit.
+    # The check-ins must be the same: if several scanners write at once, one succeeds, and the others read again and find nobody to admit.
     condition = _UNCHANGED if ticket.checkins else _UNUSED
     operands: dict[str, Any] = {"before": _checkins(ticket.checkins)} if ticket.checkins else {}
     if admits:
-        # Valid: a refund or a dispute may have come first. Same codes: a transfer or a new guest may have replaced them.
+        # The ticket must be valid, because a refund or a dispute may have come first. Its codes must be the same, because a transfer or a
+        # new guest may have replaced them.
         same_guests, guests = _same_guests(ticket)
         condition += f" AND state = :valid AND code = :code AND {same_guests}"
         operands |= {"valid": "valid", "code": ticket.code, **guests}
@@ -140,7 +144,7 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
-    """Transaction item that adds a scan to the duplicates of a ticket; cancelled if they have changed since `ticket` was read."""
+    """Return the item that adds a scan to a ticket's duplicates. The transaction is cancelled if they have changed in the meantime."""
     changes = {"duplicates": _checkins([*ticket.duplicates, duplicate])}
     if not ticket.duplicates:
         return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
@@ -148,23 +152,24 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
 
 
 def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
-    """Change who comes with a ticket. False, without a change, if the ticket has a new owner or is void."""
+    """Change the attendee of a ticket. Returns False and writes nothing if the ticket has a new owner or is void."""
     still_theirs = "owner_id = :owner AND state <> :void"
     changes = {"attendee": _json(attendee), **_changed(ticket.id)}
     return dynamo.update_if(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
 
 
 def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
-    """Remove the name from a ticket and replace its guests. False, without a change, if its owner or guests have changed."""
+    """Remove the name from a ticket and replace its guests. Returns False and writes nothing if its owner or guests have changed."""
     same_guests, operands = _same_guests(ticket)
     changes = {"attendee": None, "guests": _json(guests), **_changed(ticket.id)}
     return dynamo.update_if(TicketRow(ticket.id), changes, f"owner_id = :owner AND {same_guests}", owner=ticket.owner_id, **operands)
 
 
 def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket; cancelled if the ticket is void or has changed since `ticket` was read.
+    """Return the item that replaces the guests of a ticket.
 
-    The owner, the guests and the check-ins must be the same, so a guest who has come in keeps the seat.
+    The transaction is cancelled if the ticket is void, or if its owner, guests or check-ins have changed since `ticket` was read, so that a
+    guest who has come in keeps the seat.
     """
     condition, operands = _same_people(ticket)
     changes = {"guests": _json(guests), **_changed(ticket.id)}
@@ -173,27 +178,30 @@ def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.Transa
 
 
 def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
-    """Transaction item that replaces the guests of a ticket in any state; cancelled if its guests or check-ins have changed."""
+    """Return the item that replaces the guests of a ticket in any state.
+
+    The transaction is cancelled if the ticket's guests or check-ins have changed.
+    """
     condition, operands = _same_people(ticket)
     return dynamo.update(TicketRow(ticket.id), {"guests": _json(guests), **_changed(ticket.id)}, condition, **operands)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
-    """Offer a ticket. False, without a change, if its transfer or owner has changed, or it is not valid or was used."""
+    """Offer a ticket. Returns False and writes nothing if its transfer or owner has changed, or if it is not valid or was used."""
     condition, operands = _transfer_condition(ticket)
     return dynamo.update_if(TicketRow(ticket.id), {"transfer": _json(transfer)}, condition, **operands)
 
 
 def remove_transfer(ticket: Ticket) -> bool:
-    """Withdraw the offer of a ticket in any state. False, without a change, if its transfer or owner has changed."""
+    """Withdraw the offer of a ticket in any state. Returns False and writes nothing if its transfer or owner has changed."""
     operands = {"owner": ticket.owner_id, "transfer": _json(ticket.transfer)}
     return dynamo.update_if(TicketRow(ticket.id), {"transfer": None}, "owner_id = :owner AND transfer = :transfer", **operands)
 
 
 def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
-    """Transaction item that gives a ticket to a new owner, with a new code.
+    """Return the item that gives a ticket to a new owner, with a new code.
 
-    Cancelled under the conditions under which `open_transfer` returns False, and if the guests have changed.
+    The transaction is cancelled if `open_transfer` would return False, or if the guests have changed.
     """
     condition, operands = _transfer_condition(before)
     same_guests, guests = _same_guests(before)
@@ -211,7 +219,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
 
 
 def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    """The condition that neither the guests nor the check-ins have changed, and its operands."""
+    """Return the condition that neither the guests nor the check-ins have changed, and its operands."""
     condition, operands = _same_guests(ticket)
     if not ticket.checkins:
         return f"{condition} AND {_UNUSED}", operands
@@ -225,7 +233,8 @@ def _same_guests(ticket: Ticket) -> tuple[str, dict[str, Any]]:
 
 
 def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
-    # Unused and valid: a scan, a refund or a dispute may have come first. Same transfer: it may have been accepted or cancelled.
+    # The ticket must be unused and valid, because a scan, a refund or a dispute may have come first. The transfer must be the same, because
+    # it may have been accepted or withdrawn.
     condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
     operands: dict[str, Any] = {"valid": "valid", "owner": ticket.owner_id}
     if ticket.transfer is None:
@@ -234,18 +243,18 @@ def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
-    """The ticket, strongly consistent, or None."""
+    """Find a ticket with a strongly consistent read. Returns None if it does not exist."""
     row = TicketRow.find(ticket_id)
     return _ticket(row) if row else None
 
 
 def find_ticket_id(code: str) -> str | None:
-    """The id of the ticket with this code, or None. May miss a ticket that was issued or transferred within the last second."""
+    """Return the id of the ticket with this code, or None. May miss a ticket that was issued or transferred within the last second."""
     return next((str(row.id) for row in TicketRow.code_index.query(code, limit=1)), None)
 
 
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
-    """Load tickets, strongly consistent, in no particular order; missing tickets are left out."""
+    """Load tickets in no particular order. The reads are strongly consistent. Missing tickets are left out."""
     keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
     items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
     return [decode_ticket(item) for item in items]
@@ -256,7 +265,7 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
 
     A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the position from which to continue, or None after the
     last ticket. The tickets are strongly consistent: a ticket that has just changed again is returned in its current state, and once more
-    later. May miss changes of the last second.
+    later. May miss changes from the last second.
     """
     beyond: Any = TicketRow.changed > after
     lanes = parallel.call_each(
@@ -269,12 +278,12 @@ def query_changed_tickets(event_id: str, after: str, limit: int) -> tuple[list[T
 
 
 def change_position(at: int) -> str:
-    """The position before all changes of a second (epoch seconds)."""
+    """Return the position before all changes of a second (epoch seconds)."""
     return f"{at:011}"
 
 
 def scan_tickets() -> Iterator[Ticket]:
-    """All tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
+    """Iterate over all tickets. Reads the whole table: only for rebuilding derived data, never in requests."""
     return map(_ticket, TicketRow.scan(consistent_read=True))
 
 
@@ -284,7 +293,7 @@ def decode_ticket(item: dict[str, Any]) -> Ticket:
 
 
 def _changed(ticket_id: str) -> dict[str, str]:
-    """The attribute that records when the ticket last changed, written by every change that matters at the door."""
+    """Return the attribute that records when the ticket last changed. Every change that matters at the door writes this attribute."""
     return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
 
 
@@ -294,12 +303,12 @@ def _checkins(checkins: Sequence[CheckIn]) -> str | None:
 
 
 def _json(value: Any) -> str | None:
-    """Encode a value for the store; None for an empty value."""
+    """Encode a value for the store. Returns None for an empty value."""
     return msgspec.json.encode(value).decode() if value else None
 
 
 def _ticket(row: TicketRow) -> Ticket:
-    found = row.attribute_values  # getattr would go through PynamoDB's descriptors, which took most of the time here
+    found = row.attribute_values  # faster than getattr, which goes through PynamoDB's descriptors
     values: dict[str, Any] = {name: found.get(name) for name in _PLAIN}
     for name, (shape, empty) in _ENCODED.items():
         text = found.get(name)

@@ -14,7 +14,7 @@ BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
 
 class TicketEvent(Struct, frozen=True, kw_only=True):
-    """The event of a ticket, from the current catalog. Everything but the id is null if the catalog no longer has the event."""
+    """The event of a ticket, from the current catalog. All fields except `id` are null if the catalog no longer has the event."""
 
     id: str
     name: str | None
@@ -27,7 +27,7 @@ class TicketEvent(Struct, frozen=True, kw_only=True):
 
 
 class TicketTier(Struct, frozen=True, kw_only=True):
-    """The tier of a ticket. The price is what was paid, not what the tier costs today."""
+    """The tier of a ticket. `price_cents` is the price that was paid, not the current price of the tier."""
 
     id: str
     name: str | None
@@ -38,7 +38,7 @@ class TicketView(Struct, frozen=True, kw_only=True):
     """A ticket, the number of people it admits, and how many of them have come in.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
-    while the owner offers the ticket to somebody else. `number` is the number of its first seat; it is set a second or two after the sale.
+    while the owner offers the ticket to somebody else. `number` is the number of the first seat; it is set a second or two after the sale.
     """
 
     id: str
@@ -60,21 +60,21 @@ class TicketView(Struct, frozen=True, kw_only=True):
 
 
 class TicketPageView(Struct, frozen=True, kw_only=True):
-    """A page of the caller's tickets; tickets of the newest order come first. `next_cursor` is null on the last page."""
+    """A page of the caller's tickets. Tickets of the newest order come first. `next_cursor` is null on the last page."""
 
     tickets: list[TicketView]
     next_cursor: str | None
 
 
 class TicketListView(Struct, frozen=True, kw_only=True):
-    """A page of a buyer's tickets; tickets of the newest order come first. `count` is the number of tickets on this page."""
+    """A page of a buyer's tickets. Tickets of the newest order come first. `count` is the number of tickets on this page."""
 
     tickets: list[TicketView]
     count: int
 
 
 def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
-    """The event of a ticket. Everything but the id is null if the catalog no longer has the event."""
+    """Return the event of a ticket. All fields except `id` are null if the catalog no longer has the event."""
     event = catalog.events.get(ticket.event_id)
     return TicketEvent(
         id=ticket.event_id,
@@ -89,7 +89,7 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
 
 
 def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
-    """The ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
+    """Return the ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
     event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
     offer = ticket.transfer if ticket.transfer is not None and ticket.transfer.is_open(now) else None
     return TicketView(
@@ -116,7 +116,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
 
 
 class GuestView(Struct, frozen=True, kw_only=True):
-    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page, last emailed to them at `invited_at`.
+    """A seat's guest, as the ticket's owner sees the guest. `url` is the guest's own page; it was last emailed at `invited_at`.
 
     `answers` are all answers by question. `option_answers` are the answers to options, with each option as it was asked. Erased values
     are null.
@@ -131,7 +131,7 @@ class GuestView(Struct, frozen=True, kw_only=True):
 
 
 class SeatView(Struct, frozen=True, kw_only=True):
-    """A seat of a ticket; `seat` is its number within the ticket. `admitted`: its guest has come in with their own code.
+    """A seat of a ticket. `seat` is its number within the ticket. `admitted` is true if the guest has come in with the guest's own code.
 
     `number` is the seat's human-readable number within its event; it is set a second or two after the sale. `guest` is null if nobody was
     named, or if the ticket was given to another owner (`transferred`).
@@ -159,7 +159,7 @@ class TicketSeatsView(Struct, frozen=True, kw_only=True):
 
 
 class SeatPageView(Struct, frozen=True, kw_only=True):
-    """A page of an order's seats; the first ticket's seats come first. `next_cursor` is null on the last page."""
+    """A page of an order's seats. The first ticket's seats come first. `next_cursor` is null on the last page."""
 
     seats: list[SeatView]
     next_cursor: str | None
@@ -184,7 +184,7 @@ class InvitationView(Struct, frozen=True, kw_only=True):
 
 
 def seat_view(seat: Seat, owner_id: str) -> SeatView:
-    """A seat as this user sees it: without its guest if the ticket has another owner."""
+    """Return a seat as this user sees it, without its guest if the ticket has another owner."""
     is_theirs = seat.ticket.owner_id == owner_id
     return SeatView(
         id=seat.id,
@@ -217,7 +217,7 @@ def _answers(details: GuestDetails) -> dict[str, AnswerValue]:
 
 
 def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
-    """A seat as its guest sees it. Raises InvitationNotFound if the seat has no guest."""
+    """Return a seat as its guest sees it. Raises InvitationNotFound if the seat has no guest."""
     guest, details, ticket = seat.guest, seat.details, seat.ticket
     if guest is None or details is None:
         raise InvitationNotFound()

@@ -15,7 +15,7 @@ bp = Blueprint(__name__)
 
 
 class DocumentQuery(Struct, forbid_unknown_fields=True):
-    """Without a `language`, the header Accept-Language decides."""
+    """Without a `language`, the `Accept-Language` header decides."""
 
     language: Language | None = None
 
@@ -30,8 +30,8 @@ class DocumentQuery(Struct, forbid_unknown_fields=True):
     errors=(OrderNotFound, NotPaid),
 )
 def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
-    """Return the receipt of an order as PDF, for its buyer and the event's managers."""
-    from chalicelib.addons.documents import service  # few requests make documents
+    """Return the receipt of an order as a PDF, for its buyer and the event's managers."""
+    from chalicelib.addons.documents import service  # imported here, because few requests make documents
 
     content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"receipt-{order_id}.pdf")
@@ -47,8 +47,8 @@ def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -
     errors=(OrderNotFound, NotPaid, NoValidTickets),
 )
 def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
-    """Return the caller's valid tickets of an order as PDF, one page each, with their QR codes."""
-    from chalicelib.addons.documents import service  # few requests make documents
+    """Return the caller's valid tickets from an order as a PDF, with one page and one QR code for each ticket."""
+    from chalicelib.addons.documents import service  # imported here, because few requests make documents
 
     content = service.order_tickets(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"tickets-{order_id}.pdf")

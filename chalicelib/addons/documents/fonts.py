@@ -1,7 +1,7 @@
-"""Fonts of documents: choose the font for each character, measure texts, and replace characters that no font has.
+"""Fonts for documents: choose the font for each character, measure text, and replace characters that no font has.
 
-The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean the PDF only names the format's standard fonts, and the
-PDF reader supplies them: embedding a font for one of these languages would take more space than all of our code.
+The PDF embeds Latin, Greek and Cyrillic letters. For Chinese, Japanese and Korean, the PDF only names the format's standard fonts, and the
+PDF reader supplies them. Embedding a font for one of these languages would take more space than all of our code.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ _EMBEDDED = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
 
 
 class _EastAsian(NamedTuple):
-    """A standard font of PDF readers, and the encoding that contains the font's characters."""
+    """A standard font that PDF readers supply, and the encoding that contains the font's characters."""
 
     name: str
     encoding: str
@@ -31,7 +31,7 @@ _JAPANESE_ORDER = (_JAPANESE, _CHINESE, _KOREAN)
 
 
 class Run(NamedTuple):
-    """A piece of text in one font, given by ReportLab's name."""
+    """A piece of text in one font. `font` is ReportLab's name for the font."""
 
     font: str
     text: str
@@ -51,7 +51,7 @@ def drawable(text: str) -> str:
 
 
 def runs(text: str, weight: Weight) -> Iterator[Run]:
-    """Split a drawable text into runs of one font, from left to right.
+    """Split drawable text into runs of one font, from left to right.
 
     Characters that Chinese and Japanese share use the Japanese font if the text has Japanese syllables.
     """
@@ -61,7 +61,7 @@ def runs(text: str, weight: Weight) -> Iterator[Run]:
 
 
 def width(text: str, weight: Weight, size: float) -> float:
-    """Return the width of a drawable text at a font size, in points."""
+    """Return the width of drawable text at a font size, in points."""
     from reportlab.pdfbase import pdfmetrics
 
     return float(sum(pdfmetrics.stringWidth(run.text, run.font, size) for run in runs(text, weight)))
@@ -82,7 +82,7 @@ def _is_embedded(character: str) -> bool:
 def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | None:
     """Return the first East Asian font that has a character.
 
-    Returns None for letters that are not East Asian: the East Asian fonts have such letters too, but in another width.
+    Returns None for letters that are not East Asian. The East Asian fonts have such letters too, but with a different width.
     """
     if unicodedata.east_asian_width(character) in ("W", "F", "H"):
         for font in order:
@@ -96,7 +96,7 @@ def _east_asian(character: str, order: tuple[_EastAsian, ...]) -> _EastAsian | N
 
 @lru_cache(maxsize=len(_EMBEDDED) + len(_ORDER))
 def _font(name: str) -> Any:
-    """Register a font with ReportLab and return it: a weight of the embedded font, or a standard font of PDF readers."""
+    """Register a font with ReportLab and return it. `name` is a weight of the embedded font, or a standard font that PDF readers supply."""
     from reportlab.pdfbase import pdfmetrics
 
     font: Any
@@ -106,7 +106,7 @@ def _font(name: str) -> Any:
 
         font = TTFont(f"fairgate-{name}", font_files_ttf[_EMBEDDED[name]])
     else:
-        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # few documents need it
+        from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # imported here, because few documents need it
 
         font = UnicodeCIDFont(name)
     pdfmetrics.registerFont(font)

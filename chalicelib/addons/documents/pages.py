@@ -25,7 +25,7 @@ _FONT_FILE = Lock()  # all documents share the file position from which ReportLa
 
 
 class Cell(Struct, frozen=True):
-    """A text between `left` and `right`, in as many lines as it needs, or `max_lines` at most."""
+    """Text between `left` and `right`, in as many lines as needed, but at most `max_lines`."""
 
     text: str
     left: float = LEFT
@@ -40,7 +40,7 @@ class Pages:
     """A PDF that is being written. The next row begins at `top`."""
 
     def __init__(self, title: str, language: str, now: int) -> None:
-        from reportlab.pdfgen.canvas import Canvas  # few requests make documents
+        from reportlab.pdfgen.canvas import Canvas  # imported here, because few requests make documents
 
         self._file = io.BytesIO()
         self._canvas = Canvas(self._file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=language)
@@ -95,7 +95,7 @@ class Pages:
 
 
 def _lines(cell: Cell) -> list[str]:
-    """Break the text into lines that fit between `left` and `right`. A text that is cut short ends with an ellipsis."""
+    """Break the text into lines that fit between `left` and `right`. Text that is cut off ends with an ellipsis."""
     width = cell.right - cell.left
     lines: list[str] = []
     for paragraph in fonts.drawable(cell.text).split("\n"):

@@ -13,7 +13,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket
 
-_UNIT_RIGHT = 440.0  # right edge of the column of prices
+_UNIT_RIGHT = 440.0  # right edge of the price column
 _LABEL_RIGHT = 130.0
 _ITEM_RIGHT = 350.0
 
@@ -69,7 +69,7 @@ def _facts(
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
-    """Write the lines with the prices that the buyer paid for them, the discount, and the total."""
+    """Write the order's lines with their prices, the discount, and the total."""
     _write_row(pages, words.item, words.price, words.total, is_bold=True)
     pages.rule()
     for line in purchase.lines:
@@ -84,7 +84,7 @@ def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:
 
 
 def _write_returns(pages: Pages, words: Wording, purchase: Purchase, timezone: str) -> None:
-    """Write refunds, lost disputes, and the balance. The receipt is for the first payment, so refunds of a second payment do not appear."""
+    """Write refunds, lost disputes and the balance. The receipt is for the first payment, so refunds of a second payment do not appear."""
     payment_id = purchase.payment.payment_intent_id if purchase.payment is not None else None
     refunds = [refund for refund in purchase.refunds if refund.payment_intent_id == payment_id]
     lost = [dispute for dispute in purchase.disputes if dispute.status == "lost" and purchase.is_own_payment(dispute.payment_intent_id)]

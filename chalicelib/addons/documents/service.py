@@ -1,4 +1,4 @@
-"""Documents to keep and print: the receipt and the tickets of an order, and who may download them."""
+"""Return the receipt or the tickets of an order as a document, to people who may download it."""
 
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ def order_receipt(identity: Identity, order_id: str, language: Language, now: in
 
 
 def order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
-    """Return the order's valid tickets that the caller owns, whether bought or received by transfer.
+    """Return the order's valid tickets that the caller owns, whether the caller bought them or received them by transfer.
 
     Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
     """

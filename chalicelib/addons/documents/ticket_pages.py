@@ -13,11 +13,11 @@ from chalicelib.tickets.model import Ticket
 QR_SIDE = 220.0
 _FACTS_LEFT = LEFT + QR_SIDE + 20
 _SEAT_SIZE = 8.0
-_SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket of 100 seats fits on its page
+_SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket with 100 seats fits on its page
 
 
 def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event | None, language: Language, now: int) -> bytes:
-    """Return a PDF of tickets with their codes. Pass valid tickets of one owner, and give the file to nobody else.
+    """Return a PDF of tickets with their codes. Pass only valid tickets of one owner, and give the file only to that owner.
 
     `event` is None if the catalog no longer has it. `now` is the time of issue in epoch seconds.
     """
@@ -67,7 +67,7 @@ def _facts(words: Wording, purchase: Purchase, ticket: Ticket) -> list[Cell]:
 
 
 def seat_numbers(ticket: Ticket) -> str:
-    """Return the number of the seat, or the first and the last number; an empty text before numbers are assigned."""
+    """Return the number of the ticket's seat, or the first and last numbers of its seats. Returns "" before numbers are assigned."""
     first, last = ticket.seat_number(1), ticket.seat_number(ticket.admits)
     if first is None or last is None:
         return ""

@@ -1,4 +1,4 @@
-"""Texts, amounts and times of documents in the language of the reader."""
+"""The texts of documents, and the formats of amounts and times, in the reader's language."""
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from chalicelib.purchases.model import RefundStatus
 class Wording(Struct, frozen=True, kw_only=True):
     """The texts of one language, with placeholders. `date` is the format of a day.
 
-    `payments` has the texts for providers that need another text than `paid`.
+    `payments` has the texts for providers that need a text other than `paid`.
     """
 
     language: Language

@@ -1,4 +1,4 @@
-"""Routes of webhook endpoints: promoters manage their own endpoints, admins manage all."""
+"""Routes for webhook endpoints: promoters manage their own endpoints, and admins manage all endpoints."""
 
 from typing import Annotated
 
@@ -94,7 +94,7 @@ def show_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 
 @route(bp, "PATCH", _ENDPOINT, access="manager", headers=(IF_MATCH,), errors=(*_CHANGE_ERRORS, RateLimited))
 def change_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str, body: EndpointChanges) -> Reply[EndpointView]:
-    """Change some fields of a webhook endpoint, disable it or enable it."""
+    """Change some fields of a webhook endpoint, or disable or enable it."""
     actor = _require_owner(request, promoter_id)
     expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
     with limited(request, WEBHOOK, actor):
@@ -133,7 +133,7 @@ def rotate_webhook_secret(request: RequestContext, promoter_id: str, endpoint_id
     errors=(EndpointDisabled, RateLimited),
 )
 def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Reply[DeliveryView]:
-    """Send a `ping` to a webhook endpoint. Its delivery shows the outcome a moment later."""
+    """Send a `ping` to a webhook endpoint. The delivery shows the outcome a moment later."""
     actor = _require_owner(request, promoter_id)
 
     def execute(nonce: str) -> Reply[DeliveryView]:
@@ -148,7 +148,7 @@ def test_webhook_endpoint(request: RequestContext, promoter_id: str, endpoint_id
 
 @route(bp, "GET", f"{_ENDPOINT}/deliveries", access="manager")
 def list_webhook_deliveries(request: RequestContext, promoter_id: str, endpoint_id: str, query: DeliveriesQuery) -> Reply[DeliveriesView]:
-    """List the deliveries of a webhook endpoint in the last 30 days, including pending ones."""
+    """List the deliveries of a webhook endpoint in the last 30 days, including pending deliveries."""
     endpoint = _get_endpoint(request, promoter_id, endpoint_id)
     before = None if query.cursor is None else cursors.decode(query.cursor, _DELIVERY_ID)
     page = outbox.list_deliveries(endpoint, query.state, query.limit, before)
@@ -172,7 +172,7 @@ def show_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id
     errors=(EndpointDisabled, AttemptUnderWay, RateLimited),
 )
 def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_id: str, delivery_id: str) -> Reply[DeliveryView]:
-    """Send a message again with the same id and body. Its attempts start from zero."""
+    """Send a message again with the same id and body, and with a full new round of attempts."""
     actor = _require_owner(request, promoter_id)
 
     def execute(_: str) -> Reply[DeliveryView]:
@@ -195,7 +195,7 @@ def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_
     errors=(EndpointDisabled, RateLimited),
 )
 def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_id: str, body: FailedDeliveries) -> Reply[ReplayedView]:
-    """Send messages again that failed for good, up to 100 per call, optionally only those of a time range."""
+    """Resend messages that failed permanently, up to 100 per call, optionally only messages from a time range."""
     actor = _require_owner(request, promoter_id)
     since, until = body.seconds(request.now)
     before = None if body.cursor is None else cursors.decode(body.cursor, _DELIVERY_ID)
@@ -220,7 +220,7 @@ def _require_owner(request: RequestContext, promoter_id: str) -> str:
 
 
 def _get_endpoint(request: RequestContext, promoter_id: str, endpoint_id: str) -> Endpoint:
-    """Return the endpoint if the caller may manage it; raises EndpointNotFound or Forbidden."""
+    """Return the endpoint if the caller may manage it. Raises EndpointNotFound or Forbidden."""
     _require_owner(request, promoter_id)
     return endpoints.get_endpoint(promoter_id, endpoint_id)
 

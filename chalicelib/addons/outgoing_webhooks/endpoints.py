@@ -1,4 +1,4 @@
-"""Create, change and delete a promoter's endpoints. Each change is one transaction with its audit entry."""
+"""Create, change and delete a promoter's endpoints. Each change and its audit entry are written in one transaction."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,7 +71,7 @@ def create_endpoint(
 
 
 def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
-    """Change fields of an endpoint, given by their names in the model. An endpoint that is enabled again starts without failures.
+    """Change fields of an endpoint. `values` are by field name. An endpoint that is enabled again starts without failures.
 
     Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
     """
@@ -87,7 +87,10 @@ def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], 
 
 
 def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> Endpoint:
-    """Give an endpoint a new secret. The old secret also signs for another day. Raises EndpointNotFound or EndpointChanging."""
+    """Give an endpoint a new secret. Messages are also signed with the old secret for another day.
+
+    Raises EndpointNotFound or EndpointChanging.
+    """
 
     def change(before: Endpoint) -> Endpoint:
         until = now + PREVIOUS_SECRET_SECONDS
@@ -97,10 +100,10 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
 
 
 def disable_endpoint(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
-    """Disable an endpoint because its receiver asked for it, or because the endpoint has failed for too long.
+    """Disable an endpoint because it replied 410 (Gone) or has failed for too long.
 
-    Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one email, unless `event_id` is None or the stage
-    sends no messages. `event_id` is the event of the message that failed; a test message has none.
+    Does nothing if the endpoint was deleted or is already disabled. Its promoter gets one email, unless `event_id` is None or the add-on
+    `messages` is disabled. `event_id` is the event of the message that failed; a test message has no event.
     """
 
     def change(before: Endpoint) -> Endpoint:
@@ -133,7 +136,7 @@ def delete_endpoints(found: Sequence[Endpoint], actor: str, now: int) -> None:
 
 
 def record_action(endpoint: Endpoint, action: str, actor: str, now: int, **details: Any) -> None:
-    """Record an action that did not change the endpoint in the audit log."""
+    """Record in the audit log an action that did not change the endpoint."""
     dynamo.transact([_audit_item(endpoint, action, actor, now, details)])
 
 
@@ -148,7 +151,7 @@ def _try_delete(endpoint: Endpoint, actor: str, now: int) -> bool:
 
 
 def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
-    """Return the notification that an endpoint was disabled. It names only the endpoint's host, because the path may be secret."""
+    """Return the notification that an endpoint was disabled. It contains only the endpoint's host, because the path may be secret."""
     return outbox.new_notification(
         "webhook_disabled",
         disabled.id,
@@ -171,7 +174,7 @@ def _change(
 ) -> Endpoint:
     """Commit a change together with its audit entry and the items of `items_for`.
 
-    After a conflict, the change is applied to the newly read endpoint. A change without effect creates no version.
+    After a conflict, reads the endpoint again and applies the change to it. A change without effect creates no new version.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_endpoint(promoter_id, endpoint_id)

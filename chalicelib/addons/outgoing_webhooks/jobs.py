@@ -1,4 +1,4 @@
-"""The functions that send messages to endpoints: one right after they are queued, one every minute for due retries."""
+"""Two functions that send messages: `send_webhooks` right after they are queued, and `retry_webhooks` every minute for due retries."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MAX_SECONDS = 45  # per run, even where no Lambda limits it
 @bp.lambda_function(name="send_webhooks")
 def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
     """Make the first attempts of newly queued deliveries. If time runs out, the schedule makes the rest."""
-    from chalicelib.addons.outgoing_webhooks import outbox, sender  # every function loads this module, but only two of them send
+    from chalicelib.addons.outgoing_webhooks import outbox, sender  # imported here, because other functions load this module too
 
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):
         attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))

@@ -14,14 +14,14 @@ EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket
 MessageType = Literal[EventType, "ping"]
 DeliveryState = Literal["pending", "delivered", "failed"]
 DisabledReason = Literal["by_promoter", "gone", "failing"]
-# Why an attempt failed. `status`: the reply's status was not a success. With every other error there was no valid reply.
+# The reason why an attempt failed. `status` means that the reply did not have a 2xx status. With any other error, there was no valid reply.
 AttemptError = Literal["status", "timeout", "unresolved", "address_refused", "connection_failed", "tls_failed", "bad_reply"]
 
 MAX_ENDPOINTS = 10  # per promoter
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # Seconds from one attempt to the next: ten attempts in three days.
 RETRY_DELAYS = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
-MAX_RETRY_AFTER = DAY  # the longest pause that an endpoint may ask for
+MAX_RETRY_AFTER = DAY  # the longest pause that an endpoint may request
 JITTER = 0.1  # the largest share added to a delay, so that messages that failed together are not retried together
 DISABLE_AFTER_SECONDS = 5 * DAY  # of failures without a success
 KEPT_SECONDS = 30 * DAY  # since a delivery was last queued
@@ -62,7 +62,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         return self.is_enabled and is_new and (not self.event_types or message.type in self.event_types)
 
     def secrets(self, now: int) -> list[str]:
-        """Return the secrets that sign now, newest first."""
+        """Return the secrets that messages are signed with now, newest first."""
         previous = [self.previous_secret] if self.previous_secret is not None and now < self.previous_secret_until else []
         return [self.secret, *previous]
 
@@ -78,7 +78,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class SendAttempt(Struct, frozen=True, kw_only=True):
-    """An attempt to send. `status` is None if there was no reply, `error` is None after a success.
+    """An attempt to send. `status` is None if there was no reply, and `error` is None after a success.
 
     `reply` is the beginning of the reply's body; only the last attempt keeps it.
     """
@@ -93,8 +93,8 @@ class SendAttempt(Struct, frozen=True, kw_only=True):
 class Delivery(Struct, frozen=True, kw_only=True):
     """A message for an endpoint, and its attempts.
 
-    `attempts_made` counts all attempts, `attempts` has the latest, and `round_start` is the count when the delivery was last queued.
-    `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is under way.
+    `attempts_made` counts all attempts, `attempts` has the latest attempts, and `round_start` is the value of `attempts_made` when the
+    delivery was last queued. `next_attempt_at` is None unless the delivery is pending. Until `claimed_until`, an attempt is in progress.
     """
 
     endpoint_id: str
@@ -152,7 +152,7 @@ class AttemptUnderWay(ApiError):
 
 
 def message_id(identity: str, at: int) -> str:
-    """Return the id of the message about the change `identity` at `at`. The same change always has the same id, and ids sort by time."""
+    """Return the id of the message about a change. The same `identity` and time always give the same id, and ids sort by time."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + sha256(identity.encode()).digest()[:10])}"
 
 
@@ -162,7 +162,7 @@ def first_message_id(at: int) -> str:
 
 
 def retry_delay(failures: int, retry_after: int | None) -> int | None:
-    """Return the seconds until the next attempt after `failures` in a row; None to give up. `retry_after` is the requested pause."""
+    """Return the seconds until the next attempt after `failures` in a row, or None to give up. `retry_after` is the requested pause."""
     if failures > len(RETRY_DELAYS):
         return None
     delay = RETRY_DELAYS[failures - 1]

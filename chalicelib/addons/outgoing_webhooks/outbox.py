@@ -27,14 +27,14 @@ MAX_ROWS_READ = 500  # per page, however few deliveries are in the requested sta
 
 
 class DeliveryPage(Struct, frozen=True):
-    """A page of deliveries, newest first. `next_before` is the last delivery that was read; None on the last page."""
+    """A page of deliveries, newest first. `next_before` is the last delivery that was read, or None on the last page."""
 
     deliveries: list[Delivery]
     next_before: str | None
 
 
 class ReplayedPage(Struct, frozen=True):
-    """How many deliveries were queued again. The next call continues after the delivery `next_before`; None after the last delivery."""
+    """The number of deliveries that were queued again. The next call continues after `next_before`, unless it is None."""
 
     replayed: int
     next_before: str | None
@@ -108,7 +108,7 @@ def replay_delivery(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
 
 
 def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
-    """Queue messages about changes in this period again if they failed for good: newest first, at most MAX_REPLAYED.
+    """Queue again the messages about changes in this period that failed permanently: newest first, at most MAX_REPLAYED.
 
     A delivery that is queued again is no longer `failed`, so a repeated call finds only the remaining deliveries. Raises EndpointDisabled.
     """

@@ -1,4 +1,4 @@
-"""Messages about changes for promoters, as JSON. They never have ticket codes or signatures, nor buyers' names, addresses or answers."""
+"""Messages about changes for promoters, as JSON. They never contain ticket codes or signatures, or buyers' names, addresses or answers."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -30,11 +30,12 @@ from chalicelib.tickets.model import Ticket, TicketState
 
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
 
-_INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by"})  # fields of events
+# Fields of events that people do not edit.
+_INTERNAL = frozenset({"version", "updated_at", "created_at", "pool_id", "pool_shards", "managed_by"})
 
 
 class TicketData(Struct, frozen=True, kw_only=True):
-    """A ticket in a message. `number` is the number of its first seat, null in the first seconds."""
+    """A ticket in a message. `number` is the number of its first seat, or null in the first few seconds after the sale."""
 
     id: str
     number: str | None

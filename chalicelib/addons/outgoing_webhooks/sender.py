@@ -1,6 +1,6 @@
-"""Send queued messages. A run claims each attempt first, makes it once and records its result.
+"""Send queued messages. For each attempt, a run claims the delivery, sends the message once and records the result.
 
-Endpoints take turns, and each has only a few attempts under way at once, so a slow or broken endpoint delays only its own messages.
+Endpoints take turns, and each has only a few attempts in progress at once, so a slow or broken endpoint delays only its own messages.
 """
 
 from collections import deque
@@ -41,7 +41,7 @@ T = TypeVar("T")
 class EndpointRun(Struct):
     """An endpoint's part of a run: the ids of due deliveries, and the number of failures in a row.
 
-    `failing_since` is the value that the store has.
+    `failing_since` is the stored value.
     """
 
     endpoint: Endpoint
@@ -66,7 +66,7 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Make the due attempts of all endpoints, and give up the deliveries of disabled endpoints. Returns the report of the run."""
+    """Make the due attempts of all endpoints, and give up on the due deliveries of disabled endpoints. Returns a report of the run."""
     all_endpoints = list(store.scan_endpoints())
     due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), all_endpoints)
     runs: list[EndpointRun] = []
@@ -96,7 +96,7 @@ def _give_up(endpoint: Endpoint, delivery_ids: list[str], now: int) -> int:
 
 def _run(runs: list[EndpointRun]) -> int:
     """Make attempts until none are left or time runs out. Returns the number of attempts."""
-    # There is one turn for each parallel attempt of an endpoint. A worker takes a turn, and puts it back at the end of the queue.
+    # There is one turn for each parallel attempt to an endpoint. A worker takes a turn, and then puts it back at the end of the queue.
     turns = deque(run for number in range(MAX_PER_ENDPOINT) for run in runs if number < len(run.ids))
 
     def take_turns(_: int) -> int:

@@ -1,7 +1,8 @@
-"""Tables `webhook-endpoints`, the endpoints with their secrets, and `webhook-deliveries`, the outbox and log of their messages.
+"""Table `webhook-endpoints` has the endpoints with their secrets. Table `webhook-deliveries` is the outbox and log of their messages.
 
-A delivery is pending as long as it has a `next_attempt_at`, which puts it into the index `due`. A run claims a delivery before sending it;
-if two runs try at once, only one succeeds. A result counts only for its own claim, because `attempts_made` grows with each claim.
+A delivery is pending as long as it has a `next_attempt_at`. This attribute puts the delivery into the index `due`. A run claims a delivery
+before sending it; if two runs try at once, only one succeeds. Each claim increments `attempts_made`, and a result is recorded only if no
+later claim was made.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ PAGE_ROWS = 100  # per call to the store
 
 
 class EndpointRow(dynamo.Table):
-    """`content` is the endpoint as JSON, without `failing_since`. The other attributes exist for conditions."""
+    """`content` is the endpoint as JSON, except for `failing_since`, which is an attribute of its own."""
 
     feature = "webhook-endpoints"
     contents = "The webhook endpoints of promoters, with their secrets."
@@ -45,7 +46,10 @@ class DueDeliveriesIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-
 
 
 class DeliveryRow(dynamo.Table):
-    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued, so that the stream shows what to send now."""
+    """`message` and `attempts` are JSON. `rounds` counts how often the delivery was queued.
+
+    If a record in the stream changes `rounds`, the delivery must be sent now.
+    """
 
     feature = "webhook-deliveries"
     contents = "Webhooks of promoters: sent and due."
@@ -71,13 +75,13 @@ class DeliveryRow(dynamo.Table):
 
 
 def find_endpoint(promoter_id: str, endpoint_id: str) -> Endpoint | None:
-    """Find an endpoint, strongly consistent."""
+    """Find an endpoint with a strongly consistent read."""
     row = EndpointRow.find(promoter_id, endpoint_id)
     return None if row is None else _endpoint(row)
 
 
 def list_endpoints(promoter_id: str) -> list[Endpoint]:
-    """List the endpoints of a promoter, oldest first; strongly consistent."""
+    """List the endpoints of a promoter, oldest first. The read is strongly consistent."""
     return [_endpoint(row) for row in EndpointRow.query(promoter_id, consistent_read=True)]
 
 
@@ -109,7 +113,7 @@ def set_failing(endpoint: Endpoint, since: int | None) -> None:
 
 
 def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int) -> bool:
-    """Queue a message for an endpoint, due at once. Returns False if its delivery already exists, whatever its state."""
+    """Queue a message for an endpoint. It is due immediately. Returns False if the delivery already exists, whatever its state."""
     row = DeliveryRow(
         endpoint_id,
         message.id,
@@ -126,26 +130,26 @@ def add_delivery(promoter_id: str, endpoint_id: str, message: Message, now: int)
 
 
 def find_delivery(endpoint_id: str, delivery_id: str) -> Delivery | None:
-    """Find a delivery, strongly consistent."""
+    """Find a delivery with a strongly consistent read."""
     row = DeliveryRow.find(endpoint_id, delivery_id)
     return None if row is None else _delivery(row)
 
 
 def query_deliveries(endpoint_id: str, before: str | None) -> Iterator[Delivery]:
-    """Iterate over the deliveries of an endpoint, newest first; with `before`, only over deliveries older than that delivery."""
+    """Iterate over the deliveries of an endpoint, newest first. With `before`, yields only deliveries older than that delivery."""
     condition = DeliveryRow.id < before if before is not None else None
     rows = DeliveryRow.query(endpoint_id, condition, scan_index_forward=False, page_size=PAGE_ROWS)
     return map(_delivery, rows)
 
 
 def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]:
-    """Iterate over the deliveries of an endpoint with ids from `first` to `last`, both included, newest first."""
+    """Iterate over the deliveries of an endpoint with ids from `first` to `last`, inclusive, newest first."""
     rows = DeliveryRow.query(endpoint_id, DeliveryRow.id.between(first, last), scan_index_forward=False, page_size=PAGE_ROWS)
     return map(_delivery, rows)
 
 
 def list_due(endpoint_id: str, now: int, limit: int) -> list[tuple[str, int]]:
-    """List the ids of up to `limit` due deliveries, each with the time when it became due; eventually consistent."""
+    """List the ids of up to `limit` due deliveries, each with the time when it became due. The read is eventually consistent."""
     rows = DeliveryRow.due_index.query(endpoint_id, DeliveryRow.next_attempt_at <= now, limit=limit)
     return [(row.id, int(row.next_attempt_at)) for row in rows]
 
@@ -159,7 +163,7 @@ def claim(endpoint_id: str, delivery_id: str, now: int, until: int) -> Delivery 
 
 
 def finish_attempt(claimed: Delivery, state: DeliveryState, attempts: list[SendAttempt], next_attempt_at: int | None) -> bool:
-    """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery since."""
+    """Record the result of a claimed attempt. Returns False and writes nothing if another run has claimed the delivery in the meantime."""
     return dynamo.update_if(
         DeliveryRow(claimed.endpoint_id, claimed.id),
         {
@@ -180,7 +184,7 @@ def give_up(endpoint_id: str, delivery_id: str, now: int) -> bool:
 
 
 def queue_again(delivery: Delivery, now: int) -> Delivery | None:
-    """Make a delivery due at once with a full round of attempts. Returns None if an attempt is under way or has changed the delivery."""
+    """Make a delivery due now, with a full round of attempts. Returns None if an attempt is in progress or has changed the delivery."""
     changes = {
         "state": "pending",
         "next_attempt_at": now,
@@ -196,7 +200,7 @@ def queue_again(delivery: Delivery, now: int) -> Delivery | None:
 
 
 def queued_delivery(before: dict[str, Any] | None, after: dict[str, Any] | None) -> QueuedDelivery | None:
-    """Return the delivery that a change record (in wire format) queues, or None."""
+    """Return the delivery that a change record (in wire format) queues, or None if it queues no delivery."""
     if after is None or (before is not None and before["rounds"] == after["rounds"]):
         return None
     return QueuedDelivery(after["promoter_id"]["S"], after["endpoint_id"]["S"], after["id"]["S"])

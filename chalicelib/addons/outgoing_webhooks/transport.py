@@ -1,10 +1,10 @@
-"""Sign messages and send them to endpoints, which may be hostile: only to checked addresses, in limited time, reading little of the reply.
+"""Sign messages and send them to endpoints. An endpoint may be hostile, so its address is checked, and the time and the reply are limited.
 
 Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
 
-Messages go to public addresses only, so that nobody uses us to reach hosts that only we can reach. Each attempt looks up the name, checks
-its addresses and connects to a checked address, so changing the name's address a moment later has no effect. Redirects and proxies are not
-followed. Socket timeouts restart with each byte, so a separate limit applies to the whole request.
+Messages are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
+checks its addresses and connects to a checked address, so a later change to the name's address has no effect. Redirects are not followed,
+and proxies are not used. Socket timeouts restart with each byte, so a separate limit applies to the whole request.
 """
 
 import hmac
@@ -69,7 +69,7 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """The address is not allowed. The message tells the promoter why. `unresolved`: the name currently has no address."""
+    """The address is not allowed. The message tells the promoter why. `unresolved` is true if the name currently has no address."""
 
     def __init__(self, message: str, *, unresolved: bool = False) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class DestinationRefused(Exception):
 
 
 class Destination(Struct, frozen=True):
-    """The parts of an endpoint's address; `target` is its path and query."""
+    """The parts of an endpoint's address. `target` is the path and query."""
 
     scheme: Literal["https", "http"]
     host: str
@@ -87,7 +87,7 @@ class Destination(Struct, frozen=True):
 
 def parse(url: str) -> Destination:
     """Parse an address and check its form, without looking up its name. Raises DestinationRefused."""
-    if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # first, because urlsplit drops line feeds
+    if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # checked first, because urlsplit drops line feeds
         raise DestinationRefused(
             f"Send an address of at most {MAX_URL_LENGTH} characters, without spaces or accented letters: https://example.com/tickets"
         )
@@ -111,7 +111,7 @@ def parse(url: str) -> Destination:
 
 
 def resolve(destination: Destination) -> list[str]:
-    """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there are none or any of them is not public."""
+    """Look up the addresses of a destination, IPv4 first. Raises DestinationRefused if there is no address or an address is not public."""
     found = look_up(destination.host, destination.port)
     if not found:
         raise DestinationRefused("The host name in the address could not be found.", unresolved=True)
@@ -134,7 +134,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def look_up(host: str, port: int) -> list[str]:
-    """Return the addresses of a host; an empty list if it has none or the answer takes too long."""
+    """Return the addresses of a host. Returns an empty list if the host has no address or the answer takes too long."""
     answer: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -171,7 +171,7 @@ MAX_ADDRESSES = 2  # tried per host
 
 
 class SendFailed(Exception):
-    """There was no reply; `error` is the reason."""
+    """There was no valid reply. `error` is the reason."""
 
     def __init__(self, error: AttemptError) -> None:
         super().__init__(error)
@@ -193,7 +193,7 @@ class EndpointReply(Struct, frozen=True):
 def post(
     destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, seconds: float = SECONDS
 ) -> EndpointReply:
-    """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed after `seconds` at the latest."""
+    """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed if no valid reply begins within `seconds`."""
     ends_at = clock.monotonic() + seconds
     connection = _Connection(destination, addresses[:MAX_ADDRESSES], ends_at)
     try:
@@ -213,12 +213,12 @@ def post(
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to one of the given addresses. The Host header and the certificate use the destination's name."""
+    """A connection to one of the given addresses. The `Host` header and the certificate check use the destination's name."""
 
     def __init__(self, destination: Destination, addresses: Sequence[str], ends_at: float) -> None:
         super().__init__(destination.host, destination.port)
         if destination.scheme == "https":
-            self.default_port = http.client.HTTPS_PORT  # so that the Host header leaves it out
+            self.default_port = http.client.HTTPS_PORT  # the `Host` header then omits the port
         self._destination, self._addresses, self._ends_at = destination, addresses, ends_at
         self._connected: socket.socket | None = None
 
@@ -295,5 +295,5 @@ def _beginning(reply: http.client.HTTPResponse) -> bytes:
 
 
 def _retry_after(text: str | None) -> int | None:
-    """Parse Retry-After in seconds. A date, which is rare, is ignored."""
+    """Parse a `Retry-After` header in seconds. A date is ignored, because dates are rare."""
     return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 10 else None

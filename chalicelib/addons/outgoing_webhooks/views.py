@@ -29,10 +29,11 @@ from chalicelib.foundation.errors import InvalidInput
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):
-    """A webhook endpoint. Only the reply that creates a `secret` shows it. The previous secret also signs until `previous_secret_until`.
+    """A webhook endpoint. `secret` appears only in the reply to the request that created the secret.
 
-    An empty list of `event_types` means all types. `failing_since` is the first failure since the last success. `disabled_reason` is `gone`
-    if the endpoint replied 410, and `failing` after five days without a success.
+    Messages are also signed with the previous secret until `previous_secret_until`. An empty list of `event_types` means all types.
+    `failing_since` is the time of the first failure since the last success. `disabled_reason` is `gone` if the endpoint replied 410, and
+    `failing` after five days without a success.
     """
 
     id: str
@@ -60,8 +61,8 @@ class EndpointsView(Struct, frozen=True):
 class DeliveryView(Struct, frozen=True, kw_only=True):
     """A message for an endpoint. It is pending until the endpoint replies with a 2xx status, and failed after its last attempt.
 
-    `attempts_made` includes the attempts of all replays. `last_status` is the status of the last attempt's reply; without a reply it is
-    null, and `last_error` is the reason.
+    `attempts_made` includes the attempts of all replays. `last_status` is the status of the last attempt's reply. If there was no reply,
+    `last_status` is null, and `last_error` is the reason.
     """
 
     id: str
@@ -79,14 +80,14 @@ class DeliveryView(Struct, frozen=True, kw_only=True):
 
 
 class DeliveriesView(Struct, frozen=True):
-    """A page of deliveries, newest first. With a `next_cursor` there may be more, even if the page is not full."""
+    """A page of deliveries, newest first. If there is a `next_cursor`, there may be more deliveries, even if the page is not full."""
 
     deliveries: list[DeliveryView]
     next_cursor: str | None
 
 
 class ReplayedView(Struct, frozen=True):
-    """How many deliveries this call sends again. With a `next_cursor` there may be more: pass it to the next call."""
+    """The number of deliveries that this call queued again. If there is a `next_cursor`, pass it to the next call to continue."""
 
     replayed: int
     next_cursor: str | None
@@ -94,7 +95,7 @@ class ReplayedView(Struct, frozen=True):
 
 
 class AttemptView(Struct, frozen=True, kw_only=True):
-    """An attempt to send. `error` is null after a success, `status` is null if there was no reply."""
+    """An attempt to send. `error` is null after a success, and `status` is null if there was no reply."""
 
     at: Timestamp
     milliseconds: int
@@ -179,7 +180,7 @@ class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Deliveries that failed for good, about changes from `since` to `until`, both included; by default the last 30 days."""
+    """Permanently failed deliveries about changes from `since` to `until`, inclusive. The default is the last 30 days."""
 
     since: Moment | None = None
     until: Moment | None = None
@@ -195,7 +196,7 @@ class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class EndpointChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields to change; omitted fields keep their values. `enabled`: whether the endpoint gets messages from now on."""
+    """Fields to change; omitted fields keep their values. `enabled` sets whether the endpoint gets messages from now on."""
 
     url: Url | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -204,7 +205,7 @@ class EndpointChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     version: Version | UnsetType = UNSET
 
     def values(self) -> dict[str, Any]:
-        """Return the given values by the names of the model."""
+        """Return the given values by their field names in the model."""
         values = {name: value for name, value in asdict(self).items() if value is not UNSET and name != "version"}
         if "event_types" in values:
             values["event_types"] = list(dict.fromkeys(values["event_types"]))

@@ -24,17 +24,17 @@ MAX_GATES = 50  # shown, busiest first; door staff type the names of gates, so t
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The first and last day (UTC) of the time series: the last 31 days by default, at most 366. Totals cover all time."""
+    """The first and last day (UTC) of the time series: by default the last 31 days, and at most 366 days. Totals cover all time."""
 
     first_day: date | None = field(default=None, name="from")
     last_day: date | None = field(default=None, name="to")
 
 
 class TierFigures(Struct, frozen=True, kw_only=True):
-    """Tickets of a tier: the numbers `sold` in total, `returned`, and `kept` by their owners. `tier_name` is null for a deleted tier.
+    """The numbers of a tier's tickets that were `sold`, `returned`, and `kept` by their owners. `tier_name` is null for a deleted tier.
 
     `capacity` is null for a tier without a limit of its own and for a deleted tier. `people_expected` is the number of people whom the kept
-    tickets admit, `people_admitted` the number of people who have come in.
+    tickets admit, and `people_admitted` is the number of people who have come in.
     """
 
     tier_id: str
@@ -49,7 +49,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier sold, and people admitted with tickets of this tier, in the hour that begins at `hour`."""
+    """The number of one tier's tickets sold, and of people admitted with tickets of this tier, in the hour that begins at `hour`."""
 
     hour: Timestamp
     tier_id: str
@@ -59,14 +59,14 @@ class HourFigures(Struct, frozen=True, kw_only=True):
 
 
 class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
-    """The funnel of purchases. `joined` and `admitted` count people in the current waiting room; they are null without a waiting room."""
+    """The purchase funnel. `joined` and `admitted` count people in the current waiting room; they are null without a waiting room."""
 
     joined: int | None
     admitted: int | None
 
 
 class ConversionRates(Struct, frozen=True, kw_only=True):
-    """Rates between 0 and 1; null while there is nothing to divide by."""
+    """Rates between 0 and 1. A rate is null while its denominator is 0."""
 
     queue_to_hold: float | None
     hold_to_checkout: float | None
@@ -75,14 +75,14 @@ class ConversionRates(Struct, frozen=True, kw_only=True):
 
 
 class RefundFigures(Struct, frozen=True, kw_only=True):
-    """Refunds for returned tickets, and the number of these tickets."""
+    """The number of refunds for returned tickets, and the number of these tickets."""
 
     refunds: int
     tickets: int
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, and how many have come in. `progress` is the share admitted, null if nobody is expected."""
+    """How many people the kept tickets admit, and how many have come in. `progress` is the ratio, or null if nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -115,9 +115,9 @@ class GateFigures(Struct, frozen=True):
 class AnalyticsView(Struct, frozen=True, kw_only=True):
     """The figures of an event, at most a few seconds old. `gates` lists the 50 busiest gates.
 
-    `payment_success_rate` is the share of payment attempts that succeeded, null without attempts. `purchase_success_rate` is the share of
-    ended purchases that became orders, null without ended purchases. `capacity` is the limit across all tiers, null if the event has none.
-    `waitlist_conversion` is the share of ended waitlist offers that were paid, null until an offer has ended, and without a waitlist.
+    `payment_success_rate` is the share of payment attempts that succeeded. `purchase_success_rate` is the share of ended purchases that
+    became orders. `waitlist_conversion` is the share of ended waitlist offers that were paid. A rate is null while its denominator is 0.
+    `capacity` is the limit across all tiers, or null if the event has no such limit.
     """
 
     event_id: str
@@ -138,7 +138,7 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 
 
 class SaleTotals(Struct, frozen=True, kw_only=True):
-    """Tickets sold and not returned, by tier, and the balance of the event in minor units of its own currency."""
+    """Sales totals of an event. `kept` counts tickets sold and not returned, by tier. `balance_cents` is in minor units of `currency`."""
 
     kept: dict[str, int]
     balance_cents: int
@@ -192,13 +192,13 @@ def _waitlist_conversion(event_id: str) -> float | None:
 
 
 def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:
-    """Return the purchase figures of an event, and its money by provider and currency; two round trips."""
+    """Return the purchase figures of an event, and its money by provider and currency. Takes two round trips."""
     totals = store.load_totals(store.load_generations().current, event_id)
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
 
 
 def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:
-    """Return the sales totals of an event; with a query, also by hour. Raises InvalidInput like `event_analytics`."""
+    """Return the sales totals of an event and, if there is a query, its sales by hour. Raises what `event_analytics` raises."""
     days: Figures = {}
     if query is None:
         totals = store.load_totals(store.load_generations().current, event.id)
@@ -235,7 +235,7 @@ def _gates(people: Mapping[str, int]) -> list[GateFigures]:
 
 
 def _load_figures(event_id: str, first_day: date, last_day: date, *parts: str) -> tuple[Figures, Figures]:
-    """Load some parts of the figures of an event, and its figures for these days."""
+    """Load these parts of an event's figures, and the event's figures for these days."""
     generation = store.load_generations().current
     return store.load_parts(generation, event_id, parts), store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
 

@@ -1,7 +1,7 @@
 """The answers of buyers and guests to the questions of an event's packages: counts by choice, and a list of texts.
 
 Buyers' answers are read from their checkouts, and guests' answers from their tickets. There is no copy, so an erased answer appears in no
-report. Each answer has the label of its question at the time, so the answer stays readable when the question is changed or deleted.
+report. Each answer keeps the label that its question had at the time, so the answer stays readable if the question is changed or deleted.
 """
 
 from collections import Counter, defaultdict
@@ -37,9 +37,9 @@ MAX_SEATS = 2000  # in the orders of a page; each seat may have a guest with ans
 
 
 class GivenAnswer(Struct, frozen=True, kw_only=True):
-    """An answer with the label of its question at the time. `ticket` is None if the answer is about the whole order.
+    """An answer with the label that its question had at the time. `ticket` is None if the answer is about the whole order.
 
-    A guest's answer has their seat in the ticket and their name. `option_id` is None for a text that belongs to no option.
+    `seat` and `guest` are the seat and the name of the guest who answered. `option_id` is None for a text that belongs to no option.
     """
 
     purchase: Purchase
@@ -54,7 +54,7 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """Who answered."""
+        """Whether the buyer or a guest answered."""
         return "buyer" if self.seat is None else "guest"
 
 
@@ -76,7 +76,7 @@ def kept_ticket_numbers(purchase: Purchase, tier_id: str) -> list[int]:
 
 
 def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
-    """Load the seats with a guest on tickets that were not returned, by order id."""
+    """Load the seats that have a guest, by order id. Seats of returned tickets are left out."""
     ids = [ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets]
     issued = sorted(load_tickets(ids), key=lambda ticket: ticket.number)
     found: dict[str, list[Seat]] = {}
@@ -130,9 +130,9 @@ def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
 
 
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which answers to show, from `limit` orders, newest first: to all questions, to the questions of one package, or to one question.
+    """Which answers to show: the answers to all questions, to the questions of one package, or to one question.
 
-    A page has fewer orders if the orders have many seats.
+    A page covers up to `limit` orders, newest first. It covers fewer orders if they have many seats.
     """
 
     package_id: Id | None = None
@@ -151,9 +151,9 @@ class ChoiceCount(Struct, frozen=True):
 
 
 class OptionAnswers(Struct, frozen=True, kw_only=True):
-    """The answers of buyers or guests to a question. A `boolean` has the choices `true` and `false`; a `text_input` has none.
+    """The answers of buyers or guests to a question. A `boolean` has the choices `true` and `false`; a `text_input` has no choices.
 
-    `unanswered` counts the orders or tickets without an answer or, for a question to guests, the seats without an answer, even seats
+    `unanswered` counts the orders or tickets without an answer or, for a question for guests, the seats without an answer, even seats
     without a guest. `unanswered` is null if the question no longer exists, has another type now, or is now asked of other people.
     """
 
@@ -168,7 +168,7 @@ class OptionAnswers(Struct, frozen=True, kw_only=True):
 
 
 class TextAnswer(Struct, frozen=True, kw_only=True):
-    """The text answer of a buyer, or of the guest of a `seat`, with the label of its question at the time.
+    """The text answer of a buyer, or of the guest of a `seat`, with the label that its question had at the time.
 
     `ticket` is null if the answer is about the whole order. `option_id` is null if a guest's answer belongs to no option.
     """
@@ -185,7 +185,7 @@ class TextAnswer(Struct, frozen=True, kw_only=True):
 
 
 class AnswersView(Struct, frozen=True, kw_only=True):
-    """The answers of a page of orders. The counts are for the `orders` of this page, so add up the pages.
+    """The answers from a page of orders. The counts cover only the `orders` on this page, so add up the counts of all pages.
 
     Returned orders and tickets are left out. `next_cursor` is null on the last page.
     """
@@ -197,7 +197,7 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """A question by its type and by the people who answer it: a question whose type was changed counts as another question."""
+    """The key of a question. It includes the question's type, so a question whose type was changed counts as another question."""
 
     tier_id: str
     option_id: str
@@ -220,7 +220,7 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
 
 
 def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], str | None]:
-    """Return a page of orders that still have tickets, and the cursor of the next page."""
+    """Return a page of orders that still have tickets, and the cursor for the next page."""
     before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
     found: list[str] = []
     next_cursor = None
@@ -248,7 +248,7 @@ def _is_wanted(tier_id: str, option_id: str | None, query: AnswersQuery) -> bool
 
 
 def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[GivenAnswer]) -> Iterator[OptionAnswers]:
-    """Count the answers to the current questions in their order, then to former questions that have answers on this page."""
+    """Count the answers to the current questions in display order, then the answers to former questions that were answered on this page."""
     by_key: dict[_Key, list[GivenAnswer]] = defaultdict(list)
     for answer in given:
         if answer.option_id is not None:
@@ -264,7 +264,7 @@ def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], gi
 
 
 def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
-    """Return how many answers to a question a fully answered order has, for the order's tickets of a tier."""
+    """Return how many answers to a question an order needs for all its tickets of a tier."""
     kept = kept_ticket_numbers(purchase, tier_id)
     match per:
         case "purchase":
@@ -295,7 +295,7 @@ def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choic
 
 
 def _chosen(answer: GivenAnswer) -> list[str]:
-    """Return the choices of an answer; none for a text."""
+    """Return the choices of an answer. Returns an empty list for a text answer."""
     if isinstance(answer.value, list):
         return answer.value
     return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]

@@ -37,20 +37,20 @@ bp = Blueprint(__name__)
 
 @route(bp, "GET", "/events/{event_id}/analytics", access="manager")
 def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[AnalyticsView]:
-    """Show an event's revenue, ticket sales by tier and hour, and how far buyers got."""
+    """Show an event's revenue, its ticket sales by tier and hour, and its purchase funnel."""
     event = permissions.require_manager(request.require_user(), event_id)
     return Reply(event_analytics(event, query, request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/checkins", access="door")
 def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissionView]:
-    """Show how many people an event expects and how many are in."""
+    """Show how many people are expected at an event, and how many have come in."""
     return Reply(event_admission(permissions.require_door(request.require_user(), event_id)))
 
 
 @route(bp, "GET", "/events/{event_id}/sales", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
-    """List an event's sales and refunds by time. The amounts add up to the totals of the payment ledger."""
+    """List an event's sales and refunds by time. The amounts agree with the payment ledger."""
     permissions.require_manager(request.require_user(), event_id)
     return sales_reply(event_id, query)
 
@@ -69,7 +69,7 @@ def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQ
 
 @route(bp, "GET", "/admin/events/{event_id}/tickets/sales/export", access="manager", media_types=CSV_MEDIA_TYPES)
 def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
-    """Return the sales of an event's packages as CSV, in parts of 1,000 lines; the header Link leads to the next part."""
+    """Return the sales of an event's packages as CSV, in parts of 1,000 lines. The `Link` header points to the next part."""
     return sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
 
 
@@ -81,14 +81,14 @@ def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) ->
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")
 def show_promo_code_sales(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeSalesView]:
-    """Show what was sold with a promo code, the discounts, and the refunds."""
+    """Show the sales, discounts and refunds of orders with a promo code."""
     event = permissions.require_manager(request.require_user(), event_id)
     return Reply(promo_code_sales(event.id, code_id))
 
 
 @route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))
 def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListView]:
-    """List the caller's orders, newest first; with `event_id`, the orders of an event that the caller manages."""
+    """List the caller's orders or, with `event_id`, the orders of an event that the caller manages. The newest orders come first."""
     identity = request.require_user()
     if query.event_id is None:
         return Reply(list_own_orders(identity.user_id, query))

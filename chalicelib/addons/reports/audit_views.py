@@ -26,7 +26,7 @@ _AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate
 
 
 class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which entries to list, newest first, from `from` (included) to `to` (not included)."""
+    """Which entries to list, newest first, from `from` (inclusive) to `to` (exclusive)."""
 
     subject: ShortText | None = None
     actor: ShortText | None = None
@@ -43,7 +43,7 @@ class AuditQuery(EventAuditQuery, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class AuditEntryView(Struct, frozen=True, kw_only=True):
-    """Who (`actor`) did what (`action`) to what (`subject`), when (`at`) and from where (`address`)."""
+    """An audited action: `actor` performed `action` on `subject` at `at`, from the network address `address`."""
 
     id: str
     at: Timestamp
@@ -58,7 +58,7 @@ class AuditEntryView(Struct, frozen=True, kw_only=True):
 
 
 class EventAuditEntryView(AuditEntryView, frozen=True, kw_only=True):
-    """An entry with the name and role of its actor at the event.
+    """An entry with its actor's name and the actor's role at the event.
 
     `actor_name` is null for buyers, admins and programs. `actor_role` is also null for people who scanned tickets but no longer work at the
     event.
@@ -79,7 +79,7 @@ class EventAuditLogView(Struct, frozen=True):
 
 
 def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
-    """Return an event's audit entries as JSON or CSV, with the names of the people who work there."""
+    """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event."""
     page, next_cursor = _read_page(query, event.id)
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
     people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)

@@ -1,4 +1,4 @@
-"""Lists as CSV for spreadsheets, and the times in their queries."""
+"""Format lists as CSV for spreadsheets, and parse the times in their queries."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from chalicelib.edge.routes import Reply
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
 
-# A spreadsheet treats a text that begins with one of these characters as a formula, which can send the sheet's data elsewhere
+# A spreadsheet treats text that begins with one of these characters as a formula. A formula can send the sheet's data elsewhere
 # (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -23,15 +23,15 @@ Cell = str | int | float | None
 
 
 def csv_reply(query: Struct, header: Sequence[str] | None, rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
-    """Return a page of a list as CSV. If there is a next page, the header Link leads to it."""
+    """Return a page of a list as CSV. If there is a next page, the `Link` header points to it."""
     headers = {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
     return Reply(csv_text(header, rows), headers=headers | cursors.link_headers(query, next_cursor))
 
 
 def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
-    """Format a table as CSV (RFC 4180). Pass no `header` for a part that follows another.
+    """Format a table as CSV (RFC 4180). Pass no `header` for a part that continues an earlier part.
 
-    A text that a spreadsheet would treat as a formula gets an apostrophe in front.
+    Text that a spreadsheet would treat as a formula is prefixed with an apostrophe.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -49,7 +49,7 @@ Time = Annotated[datetime, Meta(tz=True)]
 
 
 def epoch_seconds(moment: datetime | None, path: str) -> int | None:
-    """Convert a time of a query to epoch seconds. Raises InvalidInput."""
+    """Convert a time from a query to epoch seconds. Raises InvalidInput."""
     try:
         return clock.epoch_seconds(moment) if moment is not None else None
     except ValueError as error:

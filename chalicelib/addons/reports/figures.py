@@ -1,8 +1,8 @@
-"""Compute what each purchase, ledger entry and ticket adds to the figures of its event, from its current state alone.
+"""Compute what each purchase, ledger entry and ticket adds to the figures of its event, using only its current state.
 
 Figures are named numbers in parts: `totals`; `gates`, the people admitted by gate; a part for each promo code, `promo#EARLY`; and a part
 for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, the
-projector adds the difference, so the figures stay right if changes are missed, delivered twice or counted again.
+projector adds the difference, so the figures stay correct even if changes are missed, delivered twice or counted again.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ Figures = dict[str, dict[str, int]]  # part -> name -> number
 
 TOTALS = "totals"
 GATES = "gates"
-GATE = "gate#"  # before the name of a gate
+GATE = "gate#"  # the prefix of a gate's name
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
@@ -55,7 +55,7 @@ def promo_part(promo_code: str) -> str:
 
 
 def _promo_figures(order: Purchase) -> dict[str, int]:
-    """Return what an order adds to its promo code. The names of amounts include the currency."""
+    """Return what an order adds to the figures of its promo code. The names of amounts include the currency."""
     payment_id = order.payment.payment_intent_id if order.payment is not None else None
     return {
         "uses": 1,
@@ -68,7 +68,7 @@ def _promo_figures(order: Purchase) -> dict[str, int]:
 
 
 def entry_figures(entry: LedgerEntry) -> Figures:
-    """Return the money that a ledger entry moved, by provider and currency, and a count of one entry of its kind."""
+    """Return the money that a ledger entry moved, by provider and currency, and a count of one for the entry's kind."""
     key = f"money#{entry.provider}#{entry.currency}"
     figures = {TOTALS: {f"{key}#{entry.kind}#count": 1}}
     if SIGNS[entry.kind] and entry.amount_cents:
@@ -79,7 +79,7 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """Return the people admitted with a ticket by tier, hour and gate. A check-in without a gate has an empty gate name."""
+    """Return how many people were admitted with a ticket, by tier, hour and gate. A check-in without a gate has an empty gate name."""
     if not ticket.checkins:
         return {}
     figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}

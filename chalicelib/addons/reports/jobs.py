@@ -13,6 +13,6 @@ bp = Blueprint(__name__)
 @bp.lambda_function(name="project_reports")
 @stream_consumer("project_reports")
 def project_reports(changes: Sequence[Change]) -> None:
-    from chalicelib.addons.reports import projection  # every function loads this module, but only this one writes reports
+    from chalicelib.addons.reports import projection  # imported here, because other functions load this module too
 
     projection.project(changes)

@@ -1,9 +1,9 @@
 """Find an event's orders by number, ticket code, buyer's id, email address or name.
 
-The index has the buyer's email addresses, and the names of the buyer, the attendees and the guests. They come from the purchase, its
-tickets, its checkout and the buyer's account, which are all read again after every change that may matter. The terms of an order are stored
+The index has the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from the purchase, its
+tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an order are stored
 beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. The index has no terms of
-an erased buyer, except the names on tickets that now belong to others.
+an erased buyer, except the names on tickets that now belong to other people.
 """
 
 import re
@@ -58,7 +58,7 @@ def update_terms(generation: int, orders: Sequence[Order], retry: Callable[[Call
 
 
 def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
-    # Read the old terms first, so that `change_index` refuses if another run has changed them since.
+    # Read the old terms first, so that `change_index` raises CountConflict if another run has changed them since.
     before = _load_index(generation, orders)
     purchases = [purchase for purchase in queries.load_many(order_id for _, order_id in orders).values() if purchase and purchase.was_order]
     terms = _terms(purchases)
@@ -98,7 +98,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
 
 
 def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
-    """Return the search terms of an order. `buyer` is None without an account, `details` is None if the checkout had none."""
+    """Return the search terms of an order. `buyer` is None if the buyer has no account; `details` is None if the order has no details."""
     names = [" ".join(filter(None, (buyer.first_name, buyer.last_name)))] if buyer is not None else []
     for ticket in issued:
         names += [ticket.attendee.name] if ticket.attendee is not None else []
@@ -120,9 +120,9 @@ def name_words(text: str) -> list[str]:
 def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:
     """Return the ids of at most `limit` purchases that match the text, and the cursor of the next page.
 
-    Numbers, codes, ids and addresses must match completely; a name matches if each word of the text begins one of its words. Accents and
-    case do not matter. A result may belong to another event. Takes three round trips. Orders and names of the last seconds may be missing.
-    Raises InvalidInput for a cursor that is not valid.
+    Numbers, codes, ids and addresses must match completely. A name matches if each word of the text is the beginning of a word in the name.
+    Accents and case do not matter. A result may belong to another event. Takes three round trips. Orders and names from the last few
+    seconds may be missing. Raises InvalidInput for a cursor that is not valid.
     """
     after = None if cursor is None else cursors.decode_key(cursor, _CursorKey)[0]
     number = _NUMBER.fullmatch(text.strip().upper())
@@ -161,7 +161,7 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
     words = sorted(set(name_words(text)[:MAX_WORDS]), key=len, reverse=True)
     if not words:
         return [], None
-    first = f"name#{words[0]}"  # the longest word, because few names begin with a long word
+    first = f"name#{words[0]}"  # the longest word, because it matches the fewest names
     entries, is_cut = store.query_index(store.load_generations().current, event_id, first, first + _LAST, after)
     found = []
     for key, names in entries:
@@ -172,13 +172,13 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
 
 
 def _indexed_word(words: list[str], names: list[str]) -> str | None:
-    """Return the one indexed word under which a search reports an order with these names; None if no name matches all words."""
+    """Return the only indexed word under which a search reports an order with these names, or None if no name matches all words."""
     fitting = [name.split() for name in names]
     fitting = [name for name in fitting if all(any(known.startswith(word) for known in name) for word in words)]
     return min((known for name in fitting for known in name if known.startswith(words[0])), default=None)
 
 
 def _page(found: list[tuple[str, str]], limit: int, read_to: str | None) -> tuple[list[str], str | None]:
-    """Return the order ids of the first `limit` entries and a cursor. `read_to` is the last key read; None if there are no more entries."""
+    """Return the order ids of the first `limit` entries and a cursor. `read_to` is the last key read, or None if no entries follow."""
     position = found[limit - 1][0] if len(found) > limit else read_to
     return [order_id for _, order_id in found[:limit]], cursors.encode_key((position,)) if position is not None else None

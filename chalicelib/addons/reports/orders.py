@@ -58,7 +58,7 @@ class EventDisputeView(DisputeView, frozen=True, kw_only=True):
 
 
 class DisputesView(Struct, frozen=True):
-    """Disputes; the disputes of the newest orders come first. `next_cursor` is null on the last page."""
+    """A page of disputes. The disputes of the newest orders come first. `next_cursor` is null on the last page."""
 
     disputes: list[EventDisputeView]
     next_cursor: str | None
@@ -79,7 +79,7 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
     if query.status == "failed":
         purchases = [
             purchase for purchase in purchases if not purchase.was_order
-        ]  # a late payment was accepted after the purchase had failed
+        ]  # a purchase is no longer `failed` after its late payment was accepted
     return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
 
 
@@ -108,7 +108,7 @@ def _is_searched(purchase: Purchase, query: OrdersQuery) -> bool:
 
 
 def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:
-    """Return the disputes of a page of an event's disputed orders, newest reservation first."""
+    """Return the disputes of one page of disputed orders, newest reservation first."""
     page = OrdersQuery(event_id=event_id, status="disputed", limit=query.limit, cursor=query.cursor)
     purchases, next_cursor = _read_page(event_id, page)
     return DisputesView([_dispute_view(dispute, purchase) for purchase in purchases for dispute in purchase.disputes], next_cursor)
@@ -119,7 +119,7 @@ def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
 
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
-    """Return the purchases of a page of a list, without deleted purchases, and the cursor of the next page."""
+    """Return the purchases on a page of a list, without deleted purchases, and the cursor for the next page."""
     order_list: OrderList = query.status if query.status in ("disputed", "failed") else "order"
     state = query.status if order_list == "order" else None
     found: list[str] = []

@@ -1,12 +1,12 @@
-"""The projector: keeps the figures, orders and sales of each event up to date with the stream of changes, and rebuilds them.
+"""The projector keeps the figures, orders and sales of each event up to date with the stream of changes, and rebuilds them.
 
 Each change is applied exactly once. What a purchase or ticket adds to the figures depends only on its current state (`figures`). One
-transaction writes the counted state, what this state adds, and the difference to the figures. If a change is delivered twice or late, the
-projector finds its state already counted and does nothing. A ledger entry is counted in the transaction that lists it.
+transaction writes the counted state with what it adds, and changes the figures by the difference. If a change is delivered twice or late,
+the projector finds its state already counted and does nothing. A ledger entry is counted in the transaction that lists it.
 
 A rebuild reads the purchases, the ledger and the tickets while reports are read and changes arrive. The rebuild writes a new generation
-beside the current one, and the projector writes both from the start. If the rebuild or the projector counts a state, the other finds that
-state already counted. In the end the new generation becomes the current one, and the old generation is deleted.
+beside the current one, and the projector writes both generations from the start. A state that the rebuild has counted is not counted again
+by the projector, and vice versa. At the end, the new generation becomes the current one, and the old generation is deleted.
 """
 
 from collections import defaultdict
@@ -40,7 +40,7 @@ MAX_ATTEMPTS = 5
 WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no ledger entries
 FIRST_POSITION = "0"  # before all positions in the stream
 
-# Longer than a run of the projector: after this time, every run has loaded the present generations.
+# Longer than a run of the projector, so after this time every run has loaded the new generations.
 WAIT_SECONDS = 65
 BATCH = 190
 
@@ -48,16 +48,16 @@ T = TypeVar("T")
 
 
 class State(Struct, frozen=True):
-    """The state of a purchase or ticket with what it adds to the figures, and the purchase itself unless it was deleted."""
+    """The state of a purchase or ticket with what it adds to the figures. `purchase` is None for a ticket and for a deleted purchase."""
 
     counted: CountedState
     purchase: Purchase | None = None
 
 
 class RebuildReport(Struct, frozen=True):
-    """Numbers of counted items by kind, and of `deleted` items.
+    """The numbers of items that a rebuild counted, by kind, and the number of items that it `deleted`.
 
-    DynamoDB has deleted the `forgotten` purchases after their time to live, so their figures were copied. `checked_in` counts tickets.
+    `forgotten` counts purchases that DynamoDB has deleted after their time to live; their figures were copied. `checked_in` counts tickets.
     """
 
     generation: int
@@ -69,7 +69,7 @@ class RebuildReport(Struct, frozen=True):
 
 
 class RebuildConflict(Exception):
-    """Another rebuild began at the same time."""
+    """Another rebuild was started at the same time."""
 
 
 def project(changes: Sequence[Change]) -> None:
@@ -123,7 +123,7 @@ def ticket_state(ticket: Ticket) -> State:
 
 
 def _state_after(change: Change) -> State | None:
-    """Return the state of the purchase or ticket after a change; None if the change does not affect figures."""
+    """Return the state of the purchase or ticket after a change, or None if the change does not affect the figures."""
     match change:
         case PurchaseForgotten():
             return State(_count_purchase(change.purchase, is_forgotten=True))
@@ -220,7 +220,7 @@ def _is_newer(counted: CountedState, known: CountedState) -> bool:
 
 
 def ledger_sale(entry: LedgerEntry) -> Sale:
-    """Return the sale of a ledger entry."""
+    """Return the sale that lists a ledger entry."""
     return Sale(
         at=entry.at,
         order_id=entry.purchase_id,

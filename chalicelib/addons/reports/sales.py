@@ -1,6 +1,6 @@
 """Sales of an event by time, as JSON or CSV: sales by tier, sales by package, and totals of a promo code.
 
-The amounts add up to the payment ledger. Package sales combine the same sales with the figures of `analytics`, in major units.
+The amounts agree with the payment ledger. Package sales combine the same sales with the figures of `analytics`, in major units.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -42,7 +42,7 @@ _SALE_POSITION = r"\d{11}#\S+"
 
 
 class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which sales to list, oldest first, from `from` (included) to `to` (not included), filtered by the order's promo code or status.
+    """Which sales to list, oldest first, from `from` (inclusive) to `to` (exclusive), filtered by the order's promo code or status.
 
     With `guests`, each sale has the guests that the buyer named, and a page has at most 100 sales.
     """
@@ -55,7 +55,7 @@ class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of sales, optionally for orders with one tier, and the format: JSON or CSV."""
+    """Which sales to list, optionally only for orders with one tier, and whether to list them as JSON or CSV."""
 
     tier_id: Id | None = None
     format: Literal["json", "csv"] = "json"
@@ -64,16 +64,16 @@ class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class SaleGuest(Struct, frozen=True):
-    """The guest that the buyer named for a seat, and the seat's number, which is null in the first seconds after the sale."""
+    """A guest whom the buyer named for a seat. The seat's `number` is null in the first few seconds after the sale."""
 
     number: str | None
     name: str
 
 
 class SaleView(Struct, frozen=True, kw_only=True):
-    """Money received (positive) or paid out (negative) for an order, in minor units; 0 for a free order.
+    """Money received (positive) or paid out (negative) for an order, in minor units. The amount of a free order is 0.
 
-    The amounts add up to the payment ledger for the same time. The fields after `provider` describe the order as it is now. `guests` is
+    The amounts agree with the payment ledger for the same period. The fields after `provider` describe the order as it is now. `guests` is
     null unless the request asks for guests.
     """
 
@@ -109,9 +109,9 @@ def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
 def _find_sale_page(
     event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
 ) -> tuple[list[SaleView], str | None]:
-    """Read up to `limit` sales, oldest first. Returns the sales that the filter accepts, and the cursor of the next page.
+    """Read up to `limit` sales, oldest first. Returns the sales that the filter accepts, and the cursor for the next page.
 
-    `tier_ids` limits them to orders with one of these tiers; None means all tiers. Raises InvalidInput.
+    `tier_ids` limits the sales to orders with one of these tiers; None means all tiers. Raises InvalidInput.
     """
     limit = min(limit, MAX_WITH_GUESTS) if wanted.guests else limit
     found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
@@ -176,7 +176,7 @@ def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str,
 
 
 def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
-    """Return the status of a paid order; None if the order was deleted, or if it got no tickets and the money was returned."""
+    """Return the status of a paid order. Returns None if the order was deleted, or if it got no tickets and the money was returned."""
     match purchase:
         case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
             return state
@@ -192,7 +192,7 @@ def _csv_row(sale: SaleView) -> list[Cell]:
 
 
 class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of sales, optionally for orders with one package, or only for sponsorships."""
+    """Which sales to list, optionally only for orders with one package or with sponsorships."""
 
     package_id: Id | None = None
     sponsorship_only: bool = False
@@ -201,16 +201,17 @@ class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The filter of package sales for a file. With `bom`, it begins with the byte order mark that older spreadsheets need for UTF-8."""
+    """Which package sales to export. With `bom`, the file begins with the byte order mark that older spreadsheets need for UTF-8."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
     bom: bool = False
 
 
 class SalesSummaryView(Struct, frozen=True, kw_only=True):
-    """Packages sold and not refunded, by package, and the revenue of the event after refunds and lost disputes.
+    """`counts` has the packages sold and not refunded, by package. `total_revenue` is the event's revenue without refunded payments.
 
-    `total_revenue` is in major units of `currency`, the currency of the event's tiers. Both include a sale within three seconds.
+    `total_revenue` also excludes disputed payments unless the dispute was won. It is in major units of `currency`, the currency of the
+    event's tiers. Both figures are updated within three seconds of a sale.
     """
 
     counts: dict[str, int]
@@ -220,13 +221,13 @@ class SalesSummaryView(Struct, frozen=True, kw_only=True):
 
 
 class SalesFiguresView(SalesSummaryView, frozen=True, kw_only=True):
-    """The summary with a time series for charts: sales by package and hour, for the days from `from` to `to`, both included."""
+    """The summary and a time series for charts: sales by package and hour, from the day `from` to the day `to`, inclusive."""
 
     by_hour: list[HourFigures]
 
 
 class PackageSalesView(SalesSummaryView, frozen=True, kw_only=True):
-    """The summary of all sales, and a page of the sales that the filter accepts. With a filter a page may have fewer than `limit`."""
+    """The summary of all sales, and a page of the sales that the filter accepts. A page may have fewer than `limit` sales."""
 
     sales: list[SaleView]
     next_cursor: str | None
@@ -245,7 +246,7 @@ def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFigures
 
 
 def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
-    """Return a part of the CSV file. The header Link leads to the next part; the concatenated parts are the whole file."""
+    """Return a part of the CSV file. The `Link` header points to the next part; the concatenated parts are the whole file."""
     found, next_cursor = _find_package_sales(event, query)
     has_header = query.cursor is None
     mark = "\ufeff" if query.bom and has_header else ""
@@ -274,9 +275,9 @@ def _summary(totals: SaleTotals) -> dict[str, Any]:
 
 
 class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
-    """Paid orders with a promo code (`uses`), their tickets, and how many of these were returned.
+    """The number of paid orders with a promo code (`uses`), and the numbers of their sold and returned tickets.
 
-    `revenue` is the price of the tickets after the discount. `refunded` includes refunds that are under way. Amounts without `_cents` are
+    `revenue` is the price of the tickets after the discount. `refunded` includes refunds that are in progress. Amounts without `_cents` are
     in major units of `currency`.
     """
 
@@ -294,7 +295,7 @@ class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
 
 
 def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
-    """Return the figures of a promo code. They include a sale within three seconds. Raises NotFound."""
+    """Return the figures of a promo code. They are updated within three seconds of a sale. Raises NotFound."""
     promo_code = promotions.find_typed_code(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id)

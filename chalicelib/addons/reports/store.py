@@ -1,11 +1,11 @@
 """Table `reports`: figures, orders and sales, which the projector derives from the stream of changes.
 
-| lane | key | what |
+| lane | key | content |
 | --- | --- | --- |
 | `state` | `generation` | the current generation, and the generation that a rebuild is writing |
 | `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each figure is an attribute |
 | `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | the counted state of a purchase or ticket, and what it added |
-| | `order#<id>` | a purchase that became an order: for lists of orders, newest last |
+| | `order#<id>` | a purchase that became an order, for lists of orders |
 | | `disputed#<id>` | a purchase whose payment a bank has ever disputed |
 | | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
@@ -13,9 +13,9 @@
 | | `index#<id>` | the search terms of an order: each `name#<word>` and `email#<address>`, in `terms` |
 | | `name#<word>#<id>`, `email#<address>#<id>` | an order with this address, or with this word in one of its names; `terms` has the names |
 
-DynamoDB limits the writes per second to one item or key range. Each purchase, order, sale and ticket is therefore in one of LANES lanes,
-and the figures of an event are spread over FIGURE_LANES items. All lanes begin with the number of a generation: a rebuild writes a new
-generation beside the current one.
+DynamoDB limits how many times per second an item or a key range can be written. Each purchase, order, sale and ticket is therefore in one
+of LANES lanes, and the figures of an event are spread over FIGURE_LANES items. All lanes except `state` begin with the number of a
+generation, because a rebuild writes a new generation beside the current one.
 """
 
 import heapq
@@ -42,7 +42,7 @@ Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<addr
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 
-PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows and some more, so that one call is enough
+PAGE_ROWS = 320  # per call to the store: a lane's share of 1,000 rows plus a margin, so that one call is enough
 
 _KEY_ATTRIBUTES = frozenset(["lane", "key"])
 
@@ -75,7 +75,7 @@ class ReportRow(dynamo.Table):
 
 
 class Generations(Struct, frozen=True):
-    """The `current` generation, which is read, and the generation that a rebuild is `building`, if any. Changes go to both."""
+    """The `current` generation, which is read, and the generation that a rebuild is `building`, if any. Changes are written to both."""
 
     current: int = 1
     building: int | None = None
@@ -86,10 +86,10 @@ class Generations(Struct, frozen=True):
 
 
 class CountedState(Struct, frozen=True, kw_only=True):
-    """The state of a purchase or ticket that the figures contain, and what it added to them.
+    """A counted state of a purchase or ticket, and what this state added to the figures.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. `position` is a text; a later state has a greater position. `is_forgotten` marks a purchase
-    that DynamoDB has deleted after its time to live; the figures keep what the purchase added.
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text that compares as greater for a later state. `is_forgotten` marks a
+    purchase that DynamoDB has deleted after its time to live; the figures keep what the purchase added.
     """
 
     event_id: str
@@ -100,7 +100,7 @@ class CountedState(Struct, frozen=True, kw_only=True):
 
 
 class Sale(Struct, frozen=True, kw_only=True):
-    """Money received (positive) or paid out (negative) for an order, at `at` in epoch seconds; 0 for a free order.
+    """Money received (positive) or paid out (negative) for an order, or 0 for a free order. `at` is in epoch seconds.
 
     An attempt to pay that moved no money is a sale too: such a sale is counted but not listed.
     """
@@ -119,7 +119,7 @@ class Sale(Struct, frozen=True, kw_only=True):
 
 
 class OrderEntry(Struct, frozen=True):
-    """An order in a list of an event; in the list `failed`, a purchase that did not become an order."""
+    """An order in one of an event's lists. In the list `failed`, it is a purchase that did not become an order."""
 
     order_id: str
     state: str
@@ -127,7 +127,7 @@ class OrderEntry(Struct, frozen=True):
 
 
 class CountConflict(Exception):
-    """Another run has counted one of the purchases or sales in the meantime, and nothing was written: read them again."""
+    """Another run has counted one of the purchases or sales in the meantime, so nothing was written. The caller must read them again."""
 
 
 def load_generations() -> Generations:
@@ -149,7 +149,7 @@ def save_generations(before: Generations, after: Generations) -> bool:
 
 
 def load_counted(generation: int, event_id: str, keys: Iterable[str]) -> dict[str, CountedState]:
-    """Load the counted states of these purchases and tickets, by key; strongly consistent, one round trip per 100 keys."""
+    """Load the counted states of these purchases and tickets, by key, with one strongly consistent read per 100 keys."""
     wire_keys = [_wire_key(ReportRow(_lane(generation, event_id, key), key)) for key in keys]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), wire_keys, consistent=True))
     return {row.key: _counted(event_id, row) for row in rows}
@@ -178,20 +178,20 @@ def order_item(generation: int, event_id: str, order: OrderEntry, order_list: Or
 
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
-    """Return the item that lists a sale. With `is_new` the transaction fails if the sale is already listed."""
+    """Return the item that lists a sale. With `is_new`, the transaction fails if the sale is already listed."""
     row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
     return dynamo.put(row, "attribute_not_exists(lane)" if is_new else "")
 
 
 def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tuple[str, str, str]]:
-    """Return the sales that are already listed, as (order id, kind, reference); strongly consistent."""
+    """Return the sales that are already listed, as (order id, kind, reference). The reads are strongly consistent."""
     keys = [_wire_key(ReportRow(*_sale_key(generation, event_id, sale))) for sale in sales]
     found = [_sale(ReportRow.from_raw_data(item)) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True)]
     return {(sale.order_id, sale.kind, sale.reference) for sale in found}
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
-    """Load the search terms of the orders that are indexed; strongly consistent, one round trip per 100 orders."""
+    """Load the search terms of those orders that are indexed, with one strongly consistent read per 100 orders."""
     keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
@@ -200,7 +200,7 @@ def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict
 def change_index(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> None:
     """Replace the search terms of an order, in transactions that each leave the index consistent.
 
-    Raises CountConflict if another run has changed them in the meantime.
+    Raises CountConflict if another run has changed the terms in the meantime.
     """
     lane, known = _lane(generation, event_id, order_id), dict(before)
     changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
@@ -211,7 +211,7 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
         index = _index_row(generation, event_id, order_id)
         if wanted:
             index.terms = _json(wanted)
-        # The index must still be as it was read: a run that read first may have older names than a run at the same time.
+        # The index must not have changed since it was read, because a concurrent run may have read newer names.
         condition, operands = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
         write = dynamo.put if wanted else dynamo.delete
         items = [write(index, condition, **operands)]
@@ -223,9 +223,10 @@ def change_index(generation: int, event_id: str, order_id: str, before: Terms, a
 
 
 def query_index(generation: int, event_id: str, first: str, last: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
-    """Read a page of an event's index: keys from `first` to `last` (with `after`, only keys after that key), with each entry's names.
+    """Read a page of an event's index, from the key `first` or after the key `after`, up to the key `last`.
 
-    Keys are `<term>#<order id>`. Reads all lanes at once and at most PAGE_ROWS of each. Also returns whether there may be more.
+    Returns each key with the names of its entry, and whether there may be more entries. Keys are `<term>#<order id>`. Reads all lanes in
+    parallel, and at most PAGE_ROWS rows from each lane.
     """
     keys = ReportRow.key.between(max(first, after) if after else first, last)
 
@@ -256,23 +257,23 @@ def commit(items: Sequence[dynamo.TransactItem]) -> None:
 
 
 def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
-    """Load the totals of an event by name; FIGURE_LANES items in one round trip."""
+    """Load the totals of an event by name. Reads FIGURE_LANES items in one round trip."""
     return load_part(generation, event_id, TOTALS)
 
 
 def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
-    """Load one part of an event's figures by name; FIGURE_LANES items in one round trip."""
+    """Load one part of an event's figures by name. Reads FIGURE_LANES items in one round trip."""
     return load_parts(generation, event_id, [part]).get(part, {})
 
 
 def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
-    """Load some parts of an event's figures; FIGURE_LANES items for each part, in one round trip."""
+    """Load these parts of an event's figures. Reads FIGURE_LANES items for each part, in one round trip."""
     keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for part in parts for lane in range(FIGURE_LANES)]
     return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:
-    """Load the daily figures of an event from `first_day` to `last_day`, both included, by part; one query."""
+    """Load the daily figures of an event from `first_day` to `last_day`, inclusive, by part, with one query."""
     key = {"#lane": "lane", "#key": "key"}
     values = {
         ":lane": {"S": _figures_lane(generation, event_id)},
@@ -293,7 +294,7 @@ def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> 
 
 
 def query_orders(generation: int, event_id: str, before: str | None, order_list: OrderList = "order") -> Iterator[OrderEntry]:
-    """Iterate over a list of an event's orders, newest reservation first; with `before`, only over orders older than that order."""
+    """Iterate over a list of an event's orders, newest reservation first. With `before`, yields only orders older than that order."""
     for row in _merge_lanes(
         generation, event_id, f"{order_list}#", f"{order_list}#{before}" if before else f"{order_list}#~", newest_first=True
     ):
@@ -303,13 +304,13 @@ def query_orders(generation: int, event_id: str, before: str | None, order_list:
 
 
 def query_sales(generation: int, event_id: str, first: str, last: str) -> Iterator[tuple[Sale, str]]:
-    """Iterate over an event's sales by time, each with its position, from the position `first` to `last`, both included."""
+    """Iterate over an event's sales by time, each with its position, from the position `first` to `last`, inclusive."""
     for row in _merge_lanes(generation, event_id, f"sale#{first}", f"sale#{last}", newest_first=False):
         yield _sale(row), row.key.removeprefix("sale#")
 
 
 def sale_position(at: int) -> str:
-    """Return the position before the sales of a second: a text that sorts like the number."""
+    """Return the position before all sales of a second, as text that sorts like the number."""
     return f"{at:011}"
 
 
@@ -322,7 +323,7 @@ def scan_counted(generation: int) -> Iterator[CountedState]:
 
 
 def delete_other_generations(kept: int) -> int:
-    """Delete the items of all generations but `kept`. Returns their number. Reads the whole table: for rebuilds only."""
+    """Delete the items of all generations except `kept`. Returns their number. Reads the whole table: for rebuilds only."""
     deleted = 0
     for row in ReportRow.scan(consistent_read=True):
         number = row.lane.partition("#")[0]
@@ -373,7 +374,7 @@ def _wire_key(row: ReportRow) -> dict[str, Any]:
 
 
 def _add_item(row: ReportRow, numbers: Mapping[str, int]) -> dynamo.TransactItem:
-    """Return the item that adds to attributes that the model does not declare; a missing attribute counts as 0."""
+    """Return the item that adds to attributes that the model does not declare. A missing attribute counts as 0."""
     ordered = list(enumerate(numbers.items()))
     return {
         "Update": {
