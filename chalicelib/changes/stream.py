@@ -31,7 +31,7 @@ def record_changes(record: Record) -> Sequence[Change]:
         case "payment-transactions":
             return [LedgerEntryAdded(at=at, entry=ledger.read_image(after))] if before is None else []
         case "tickets":
-            # DynamoDB's sequence numbers have at most 40 digits. Padded numbers sort as text in numeric order.
+            # DynamoDB's sequence numbers have at most 40 digits. Padding makes them sort as text in numeric order.
             sequence = stream["SequenceNumber"].rjust(40, "0")
             was, now_is = (decode_ticket(item) if item else None for item in (before, after))
             return ticket_changes(was, now_is, at, sequence)

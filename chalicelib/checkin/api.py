@@ -33,7 +33,7 @@ ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
-    """`code` is the scanned text (`FG1:...`), or a ticket's code as printed. `count` people come in; `all` means everybody not yet admitted.
+    """`code` is the scanned text (`FG1:...`) or a ticket's code as printed. `count` people come in; `all` means everybody not yet admitted.
 
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
     the `device` gives this scan: a scan that is repeated, or sent later by a sync, counts once.
@@ -88,7 +88,7 @@ class SyncBody(Struct, forbid_unknown_fields=True):
 
 
 class ManifestQuery(Struct, forbid_unknown_fields=True):
-    """With `since`, the `as_of` of the device's manifest, only tickets changed since then are listed. Without it, all tickets are listed."""
+    """`since` is the `as_of` of the device's manifest: list only tickets changed since then. Without `since`, all tickets are listed."""
 
     since: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200

@@ -119,8 +119,8 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
 def sync_scans(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
     """Record scans that were made without a network, the earliest first. Returns the outcome of each scan, in that order.
 
-    The scan that reaches the store first wins. A scan of more people than the ticket still admits is a conflict; it is kept with the
-    ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
+    The scan that reaches the store first wins. A scan for more people than the ticket still admits is a conflict; the scan is kept
+    with the ticket and audited. Repeating the call with the same scans changes nothing and reports the same conflicts.
     """
     return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
 
@@ -163,7 +163,7 @@ def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan
 
 
 def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
-    """Find the ticket that a scan names, and the seat if the scan is of a guest's code. Raises CodeUnknown and TicketNotFound."""
+    """Find the ticket that a scan names, and the seat if the scan has a guest's code. Raises CodeUnknown and TicketNotFound."""
     if scan.code is None:
         ticket_id, seat = split_seat_id(scan.ticket_id or "")
         return _get_door_ticket(user, ticket_id), seat
@@ -247,7 +247,7 @@ def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | Non
 def _save_checkins(
     before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
 ) -> Ticket | None:
-    """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket if it differs from `before`."""
+    """Write the check-ins of `after` and an audit entry. Returns None on success, or the current ticket after a conflict."""
     write = change_checkins_item(before, after.checkins, admits=admits)
     return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
 

@@ -30,7 +30,7 @@ MAX_RECHECKS = 100  # open findings that one run compares again
 
 
 class StoreIsBehind(Exception):
-    """The provider has payments for many purchases that this store lacks: it is the wrong store, or was restored from a backup."""
+    """The provider has payments for many purchases that this store lacks: this is the wrong store, or it was restored from a backup."""
 
 
 class ComparisonRun:
@@ -92,7 +92,7 @@ class ComparisonRun:
 
 
 def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
-    """Compare everything in [since, until), in epoch seconds, and repair differences. Returns a report of what was compared and repaired.
+    """Compare everything in [since, until), in epoch seconds, repair differences, and return the report.
 
     `max_unknown` limits how many payments of unknown purchases may be refunded; None means no limit. Raises ProviderUnavailable and
     StoreIsBehind; repairs made before the error are kept.

@@ -22,7 +22,7 @@ CODE_LENGTH = 20  # characters of 5 bits each; a code of 100 bits cannot be gues
 CODE_GROUP_LENGTH = 5
 _OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
-MAX_DUPLICATES = 20  # per ticket, so that its item stays small
+MAX_DUPLICATES = 20  # per ticket, so that the ticket's item stays small
 
 # Letters that are not in the alphabet become the digits that people mean by them. Hyphens and spaces are removed.
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
@@ -283,7 +283,7 @@ class GuestAnswer(Struct, frozen=True, kw_only=True):
 class GuestDetails(Struct, frozen=True, kw_only=True):
     """A guest's details that the door does not need. `id` is the seat's id; `secret` opens the guest's own page.
 
-    `answers` are free-form answers that no option asked for. Details belong to the ticket's guest with the same `code`; details with
+    `answers` are free-form answers that belong to no option. Details belong to the ticket's guest with the same `code`; details with
     another code are left over from a guest who lost the seat. An erased guest keeps only the code, which the door can still look up.
     """
 

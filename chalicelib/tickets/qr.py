@@ -107,7 +107,10 @@ class QrQuery(Struct, forbid_unknown_fields=True):
 
 
 def qr_reply(request: RequestContext, query: QrQuery, ticket: Ticket, text: str) -> Reply[str | bytes]:
-    """Return the image of a QR code with this text, or 304 if the client has it. Raises TicketVoid or TicketFrozen for such a ticket."""
+    """Return the image of a QR code with this text, or 304 if the client already has the image.
+
+    Raises TicketVoid or TicketFrozen if the ticket is void or frozen.
+    """
     if not ticket.is_admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
     image_format = query.format or _accepted_format(request)

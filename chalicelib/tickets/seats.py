@@ -139,7 +139,7 @@ def get_invited_seat(token: str) -> Seat:
 
 
 def erase_guest(token: str, now: int) -> Seat:
-    """Delete a guest's details at their own request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
+    """Delete a guest's details at the guest's request. The seat becomes free unless the guest has come in. Raises InvitationNotFound."""
     for _ in range(MAX_ATTEMPTS):
         seat = get_invited_seat(token)
         guest = seat.guest
@@ -292,10 +292,10 @@ def guest_options(tier_id: str) -> list[CustomOption]:
 
 
 def read_answers(tier_id: str, sent: Mapping[str, SentAnswer]) -> tuple[dict[str, str], list[GuestAnswer]]:
-    """Split answers into free-form texts, which no option asks for, and answers to options.
+    """Split answers into free-form texts, which belong to no option, and answers to options.
 
-    A guest may also answer the buyer's options. Raises AnswersRequired, and InvalidInput if an answer is not allowed by its option, or
-    answers an unknown question although the tier has options for guests.
+    A guest may also answer the buyer's options. Raises AnswersRequired. Raises InvalidInput if an option does not allow its answer, or
+    if there is an answer to an unknown question although the tier has options for guests.
     """
     options = _options(tier_id)
     questions = [

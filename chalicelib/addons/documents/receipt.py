@@ -36,7 +36,7 @@ def render_receipt(
 ) -> bytes:
     """Return the receipt of a paid purchase. `buyer` is the email address from the checkout, if the buyer gave one.
 
-    `event` is None if the catalog no longer has it. `now` is the time of issue in epoch seconds.
+    `event` is None if the catalog no longer has the event. `now` is the time of issue in epoch seconds.
     """
     words = wording_in(language)
     timezone = event.timezone if event is not None else "UTC"

@@ -1,4 +1,4 @@
-"""Return the receipt or the tickets of an order as a document, to people who may download it."""
+"""The receipt and the tickets of an order as PDFs, for the people who may download them."""
 
 from urllib.parse import urlsplit
 
@@ -48,7 +48,7 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
 
 
 def _seller(event: Event | None) -> Seller:
-    """Return the event's promoter if an admin has verified them, otherwise the shop."""
+    """Return the event's promoter if an admin has verified the promoter, or else the shop."""
     promoter = profiles.find_promoter(event.promoter_id) if event is not None and event.promoter_id is not None else None
     if promoter is not None and promoter.state == "verified":
         return Seller(promoter.company or promoter.name, " · ".join(filter(None, (promoter.website, promoter.email))))

@@ -19,7 +19,7 @@ _SEAT_COLUMNS, _COLUMN_GAP = 3, 12.0  # so that a ticket with 100 seats fits on 
 def render_tickets(purchase: Purchase, tickets: Sequence[Ticket], event: Event | None, language: Language, now: int) -> bytes:
     """Return a PDF of tickets with their codes. Pass only valid tickets of one owner, and give the file only to that owner.
 
-    `event` is None if the catalog no longer has it. `now` is the time of issue in epoch seconds.
+    `event` is None if the catalog no longer has the event. `now` is the time of issue in epoch seconds.
     """
     words = wording_in(language)
     name = event.name if event is not None else purchase.event_id

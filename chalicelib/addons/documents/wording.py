@@ -62,7 +62,7 @@ class Wording(Struct, frozen=True, kw_only=True):
         return f"{'-' if cents < 0 else ''}{text} {currency}"
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
-        """Format the date of a time in a timezone, given as an IANA name."""
+        """Format the date of a time in a timezone. `timezone` is an IANA name."""
         local = clock.local(epoch_seconds, timezone)
         return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
 

@@ -80,7 +80,7 @@ def media_type(raw: bytes) -> str | None:
 
 
 def _upright_rgb(raw: bytes) -> "Image.Image":
-    """Decode an image to sRGB, rotate it as its EXIF data says, and give transparent parts a white background."""
+    """Decode an image to sRGB, rotate it according to its EXIF data, and give transparent parts a white background."""
     _check_file(raw)
     from PIL import Image, ImageOps
 

@@ -153,9 +153,10 @@ def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
 def _replace_image(
     owner: ImageOwner, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
 ) -> None:
-    """Set or clear the owner's image in the catalog, then delete the previous image. If that is refused, delete the new image instead.
+    """Set or clear the owner's image in the catalog, then delete the previous image.
 
-    With `is_checked_later`, raises NewerImage if the current image was uploaded after the new image.
+    If the catalog refuses the change, deletes the new image instead. With `is_checked_later`, raises NewerImage if the current image was
+    uploaded after the new image.
     """
     replaced: StoredImage | None = None
 
@@ -188,7 +189,7 @@ def _image_digest(raw: bytes) -> str:
 
 
 def _save_image(owner: ImageOwner, image_id: str, raw: bytes) -> StoredImage:
-    """Re-encode an uploaded file and store the result, without referring to it.
+    """Re-encode an uploaded file and store the result, without a reference from the catalog.
 
     Raises ImageRefused and ImageTooLarge; in both cases nothing is stored.
     """

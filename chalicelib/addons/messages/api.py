@@ -33,7 +33,7 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` is why the last attempt failed."""
+    """An email about a change. `subject_id` is the order, ticket or event that changed. `failure` is the last attempt's error."""
 
     id: str
     kind: str

@@ -1,4 +1,4 @@
-"""Event notices: what ticket holders are told when their event changes."""
+"""Event notices, which tell ticket holders about changes to their event."""
 
 from msgspec import Struct
 

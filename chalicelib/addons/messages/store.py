@@ -12,7 +12,7 @@ _NOTICES = "notices"
 
 
 class EventNoticeRow(dynamo.Table):
-    """`content` is the notice as JSON. Each write compares it with the notice that was read."""
+    """`content` is the notice as JSON. A write succeeds only if the stored notice is still the notice that was read."""
 
     feature = "event-notices"
     contents = "Events that changed recently: what ticket holders know, and which mails about it are sent."

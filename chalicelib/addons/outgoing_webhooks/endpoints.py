@@ -71,7 +71,7 @@ def create_endpoint(
 
 
 def change_endpoint(promoter_id: str, endpoint_id: str, values: dict[str, Any], actor: str, now: int, expected: Expected) -> Endpoint:
-    """Change fields of an endpoint. `values` are by field name. An endpoint that is enabled again starts without failures.
+    """Change fields of an endpoint. `values` maps field names to new values. An endpoint that is enabled again starts without failures.
 
     Raises InvalidInput, EndpointNotFound, EndpointChanging, and what `expected.check` raises.
     """

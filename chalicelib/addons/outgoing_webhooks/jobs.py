@@ -10,12 +10,12 @@ from chalicelib.foundation import clock, deadline, ids, log
 
 bp = Blueprint(__name__)
 
-MAX_SECONDS = 45  # per run, even where no Lambda limits it
+MAX_SECONDS = 45  # per run, even if no Lambda timeout applies
 
 
 @bp.lambda_function(name="send_webhooks")
 def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
-    """Make the first attempts of newly queued deliveries. If time runs out, the schedule makes the rest."""
+    """Make the first attempts of newly queued deliveries. If time runs out, `retry_webhooks` makes the remaining attempts."""
     from chalicelib.addons.outgoing_webhooks import outbox, sender  # imported here, because other functions load this module too
 
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, scheduled.lambda_seconds(context))):

@@ -157,12 +157,15 @@ def message_id(identity: str, at: int) -> str:
 
 
 def first_message_id(at: int) -> str:
-    """Return an id that sorts before the ids of all messages of this second."""
+    """Return an id that sorts before the ids of all messages from this second."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + bytes(10))}"
 
 
 def retry_delay(failures: int, retry_after: int | None) -> int | None:
-    """Return the seconds until the next attempt after `failures` in a row, or None to give up. `retry_after` is the requested pause."""
+    """Return the seconds until the next attempt, or None to give up.
+
+    `failures` is the number of failures in a row. `retry_after` is the pause that the endpoint requested, in seconds.
+    """
     if failures > len(RETRY_DELAYS):
         return None
     delay = RETRY_DELAYS[failures - 1]

@@ -1,4 +1,4 @@
-"""Sign messages and send them to endpoints. An endpoint may be hostile, so its address is checked, and the time and the reply are limited.
+"""Sign messages and send them to endpoints. Endpoints may be hostile, so their addresses are checked, and time and reply size are limited.
 
 Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
 
@@ -163,7 +163,7 @@ def _allows_local() -> bool:
     return settings.current().webhook_targets == "local"
 
 
-# Requests in limited time.
+# Requests with a time limit.
 
 SECONDS = 5.0
 MAX_REPLY_BYTES = 1024
@@ -179,7 +179,7 @@ class SendFailed(Exception):
 
 
 class EndpointReply(Struct, frozen=True):
-    """The reply of an endpoint. `body` is only the beginning of the body; `retry_after` is the requested pause in seconds."""
+    """The reply from an endpoint. `body` is only the beginning of the body; `retry_after` is the requested pause in seconds."""
 
     status: int
     body: bytes

@@ -62,7 +62,7 @@ class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 @route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
 def list_public_packages(request: RequestContext, event_id: str) -> CacheableReply[PublicPackagesView]:
-    """List the packages of an event that are on sale, and how many are left."""
+    """List the packages of an event that buyers see, with the number left of each."""
     return service.public_packages_reply(event_id, request.now)
 
 

@@ -20,7 +20,7 @@ from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
-MAX_GATES = 50  # shown, busiest first; door staff type the names of gates, so there may be many
+MAX_GATES = 50  # shown, busiest first; door staff type the names of gates, so there may be many gates
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -217,7 +217,7 @@ def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0)
 
 
 def event_admission(event: Event) -> EventAdmissionView:
-    """Return how many people are expected and have come in, by tier."""
+    """Return how many people are expected and how many have come in, by tier."""
     tiers = _tiers(event, store.load_totals(store.load_generations().current, event.id))
     tier_admissions = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
     return EventAdmissionView(event_id=event.id, tiers=tier_admissions, **asdict(_admission(tiers)))
@@ -229,7 +229,7 @@ def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
 
 
 def _gates(people: Mapping[str, int]) -> list[GateFigures]:
-    """Return the busiest gates first, without gates whose check-ins were all undone."""
+    """Return the gates, busiest first, without gates whose check-ins were all undone."""
     counts = [GateFigures(name.removeprefix(GATE) or None, count) for name, count in people.items() if count]
     return sorted(counts, key=lambda gate: (-gate.people_admitted, gate.gate or ""))[:MAX_GATES]
 

@@ -118,7 +118,7 @@ def name_words(text: str) -> list[str]:
 
 
 def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:
-    """Return the ids of at most `limit` purchases that match the text, and the cursor of the next page.
+    """Return the ids of at most `limit` purchases that match the text, and the cursor for the next page.
 
     Numbers, codes, ids and addresses must match completely. A name matches if each word of the text is the beginning of a word in the name.
     Accents and case do not matter. A result may belong to another event. Takes three round trips. Orders and names from the last few

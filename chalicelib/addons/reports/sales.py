@@ -74,7 +74,7 @@ class SaleView(Struct, frozen=True, kw_only=True):
     """Money received (positive) or paid out (negative) for an order, in minor units. The amount of a free order is 0.
 
     The amounts agree with the payment ledger for the same period. The fields after `provider` describe the order as it is now. `guests` is
-    null unless the request asks for guests.
+    null unless the request sets `guests`.
     """
 
     at: Timestamp
@@ -208,10 +208,10 @@ class SalesExportQuery(PackageSalesQuery, forbid_unknown_fields=True, frozen=Tru
 
 
 class SalesSummaryView(Struct, frozen=True, kw_only=True):
-    """`counts` has the packages sold and not refunded, by package. `total_revenue` is the event's revenue without refunded payments.
+    """The numbers of packages sold and not refunded (`counts`), by package, and the event's revenue after refunds.
 
-    `total_revenue` also excludes disputed payments unless the dispute was won. It is in major units of `currency`, the currency of the
-    event's tiers. Both figures are updated within three seconds of a sale.
+    Disputed payments are not part of the revenue unless the dispute was won. `total_revenue` is in major units of `currency`, the currency
+    of the event's tiers. The figures are updated within three seconds of a sale.
     """
 
     counts: dict[str, int]
@@ -295,7 +295,7 @@ class PromoCodeSalesView(Struct, frozen=True, kw_only=True):
 
 
 def promo_code_sales(event_id: str, code: str) -> PromoCodeSalesView:
-    """Return the figures of a promo code. They are updated within three seconds of a sale. Raises NotFound."""
+    """Return the figures of a promo code, which are updated within three seconds of a sale. Raises NotFound."""
     promo_code = promotions.find_typed_code(event_id, code)
     if promo_code is None:
         raise NotFound("This event has no promo code with this name.", event_id=event_id)

@@ -88,7 +88,7 @@ class Generations(Struct, frozen=True):
 class CountedState(Struct, frozen=True, kw_only=True):
     """A counted state of a purchase or ticket, and what this state added to the figures.
 
-    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text that compares as greater for a later state. `is_forgotten` marks a
+    `key` is `purchase#<id>` or `ticket#<id>`. `position` is text; a later state has a greater position. `is_forgotten` marks a
     purchase that DynamoDB has deleted after its time to live; the figures keep what the purchase added.
     """
 
@@ -191,7 +191,7 @@ def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tup
 
 
 def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
-    """Load the search terms of those orders that are indexed, with one strongly consistent read per 100 orders."""
+    """Load the search terms of the indexed orders among these, with one strongly consistent read per 100 orders."""
     keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
     rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
     return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}

@@ -1,4 +1,4 @@
-"""The allocator: offers returned tickets to the waitlist one by one, and records how earlier offers ended.
+"""The allocator offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
 The allocator reads the line and the stock, plans offers (`offer_plan`), and makes one offer at a time. Each offer is a transaction that
 fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer fails because of newer data, the
@@ -109,7 +109,7 @@ def offer_state(purchase: Purchase | None, now: int) -> EntryState:
 def make_offer(
     event: Event, entry: Entry, tier: Tier, allocator: str | None, now: int, extra: Callable[[str], list[dynamo.TransactItem]]
 ) -> Purchase:
-    """Hold the tickets that an entry asks for, and mark the entry as offered. Raises what `offers.create_offer` raises."""
+    """Hold the tickets for an entry, and mark the entry as offered. Raises what `offers.create_offer` raises."""
     chosen = settings.current()
     until = offer_ends_at(event, tier, chosen.waitlist_offer_seconds, chosen.waitlist_shortest_offer_seconds, now)
 

@@ -54,7 +54,7 @@ class NewEntry(Struct, forbid_unknown_fields=True):
 
 
 class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Whether to list the people who are waiting or the people with an offer, and which page to show."""
+    """Which page of which list to show: the people who are waiting, or the people with an offer."""
 
     status: Literal["waiting", "offered"] = "waiting"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -156,7 +156,7 @@ def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) 
     ),
 )
 def offer_by_hand(request: RequestContext, entry_id: str) -> Reply[ManagedEntryView]:
-    """Offer free tickets to a person on the waitlist out of turn."""
+    """Offer available tickets to a person on the waitlist out of turn."""
     identity = request.require_user()
     if permissions.find_event(entry_event_id(entry_id)) is None:
         raise EntryNotFound()

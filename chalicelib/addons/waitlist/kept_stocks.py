@@ -57,7 +57,7 @@ def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
-    """Keep tickets for the line when they return to these sold-out tiers. `free` has the approximate number of free tickets by stock id."""
+    """For the line, keep tickets that are returned to these sold-out tiers. `free` has approximate numbers of free tickets by stock id."""
     named = [tier.stock_id for tier in tiers]
     store.add_stocks(event.id, named)
     counts = current.shard_counts([event.id])

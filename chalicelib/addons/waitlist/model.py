@@ -48,12 +48,12 @@ class Entry(Struct, frozen=True, kw_only=True):
         return self.state in ENDED_STATES
 
     def accepts(self, tier: Tier) -> bool:
-        """Return whether the entry asks for this tier at its current price."""
+        """Return whether the entry is for this tier, and the tier's current price is not too high."""
         return tier.id in self.tier_ids and (self.max_price_cents is None or tier.price_cents <= self.max_price_cents)
 
 
 class Place(Struct, frozen=True):
-    """The place of an entry in its line. `passed_at` is when tickets were first free, but fewer than the entry asks for."""
+    """The place of an entry in its line. `passed_at` is when tickets were first free, but too few for the entry."""
 
     entry: Entry
     passed_at: int | None = None

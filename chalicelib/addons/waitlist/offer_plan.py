@@ -1,6 +1,6 @@
 """Decide who gets returned tickets: a pure function of the line, the free tickets and the time.
 
-The parties are considered in order of arrival. A party that asks for no more tickets than are free gets an offer. A larger party is passed
+The parties are considered in order of arrival. A party that wants no more tickets than are free gets an offer. A larger party is passed
 over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
 `patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. So a
 smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn

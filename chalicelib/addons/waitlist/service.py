@@ -47,7 +47,7 @@ class JoinRequest(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """How many people ahead ask for at least one of the same tiers, and how many tickets these people ask for in total."""
+    """The number of people ahead who wait for at least one of the same tiers, and the total number of tickets that they wait for."""
 
     people_before: int
     tickets_before: int
@@ -151,7 +151,7 @@ def line_overview(event_id: str) -> LineOverview:
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
-    """Offer free tickets to an entry out of turn, and record the offer in the audit log.
+    """Offer available tickets to an entry out of turn, and record the offer in the audit log.
 
     Raises EntryNotWaiting, NotEnoughTickets, SalePaused, EventNotOnSale, TierNotOnSale, ActiveReservationExists and PurchaseLimitExceeded.
     """

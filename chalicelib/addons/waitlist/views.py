@@ -16,9 +16,9 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 
 
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
-    """An entry. While it waits, `people_before` counts the people ahead who ask for at least one of the same tiers.
+    """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
-    `tickets_before` counts the tickets that these people ask for. `offer` is a reservation, which must be paid before it expires like any
+    `tickets_before` counts the tickets that these people wait for. `offer` is a reservation, which must be paid before it expires like any
     other reservation. `max_price_cents` is the highest accepted price of one ticket.
     """
 
@@ -44,7 +44,7 @@ class OwnEntriesView(Struct, frozen=True):
 class ManagedEntryView(Struct, frozen=True, kw_only=True):
     """An entry for managers of the event, and in the export of a user's data.
 
-    `passed_over_since` is when tickets were first free, but fewer than the entry asks for.
+    `passed_over_since` is when tickets were first free, but too few for the entry.
     """
 
     id: str
