@@ -4,7 +4,7 @@ The parties are considered in order of arrival. A party that wants no more ticke
 over, and smaller parties behind it get offers. From then on, tickets are kept back for the larger party in turns: none for the first
 `patience` seconds, then all for `keep` seconds, none for `patience` seconds again, then all for twice `keep` seconds, and so on. So a
 smaller party never waits longer than one turn for a kept ticket, and no party waits forever: if enough tickets come back at all, some turn
-is long enough. On the last day before the event, nothing is kept back.
+is long enough. On the last day of the sale, nothing is kept back.
 """
 
 from collections.abc import Collection, Iterable, Mapping
