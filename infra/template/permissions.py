@@ -148,7 +148,7 @@ TABLES: dict[str, dict[str, str]] = {
         "promotions": "GetItem",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
         "sweep": "GetItem PutItem",
-        "tickets": "BatchGetItem PutItem UpdateItem",
+        "tickets": "PutItem UpdateItem",
     },
     "webhooks": {
         "audit": "PutItem",

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.payments import service as payments
+from chalicelib.payments.providers import stripe
 from chalicelib.purchases import store
 from chalicelib.purchases.refunds_at_provider import RETRY_SECONDS
 from devtools.stripe import account_state
@@ -47,6 +48,23 @@ def test_the_webhook_reports_the_end_of_a_pending_refund_at_once(shop, pending):
     shop.fake.complete_pending()
     shop.fake.deliver()
     assert (status_and_attempt(pending), list_cases(shop)) == (("succeeded", 1), [])
+
+
+def test_the_sweep_continues_if_the_webhook_of_a_refund_was_faster(shop, pending, monkeypatch):
+    shop.fake.complete_pending()
+    ask = stripe.call
+
+    def ask_before_the_webhook_comes(operation):
+        monkeypatch.setattr(stripe, "call", ask)
+        fetched = ask(operation)
+        shop.fake.deliver()
+        return fetched
+
+    monkeypatch.setattr(stripe, "call", ask_before_the_webhook_comes)
+    advance_and_sweep(shop, 6 * HOUR)
+    assert stripe.call is ask
+    assert (status_and_attempt(pending), list_cases(shop)) == (("succeeded", 1), [])
+    shop.assert_books_balance()
 
 
 def test_a_pending_refund_may_fail(shop, pending):
