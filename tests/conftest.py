@@ -18,7 +18,6 @@ from chalicelib.foundation import clock, deadline, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, seeds, store_calls
 from tests.client import Client
-from tests.tracing import collect_untraced, stop_the_tracer_of_a_controller, trace_the_product_alone, untraced
 
 if TYPE_CHECKING:
     from devtools.s3.folder_buckets import FolderBuckets
@@ -28,7 +27,7 @@ JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 # The sets below contain names of folders and files at any depth of tests/. docs/testing.md explains which command runs which tests.
-# Tests of tools, of the tree, and of all features together. Coverage does not measure them, and they are never repeated on moto.
+# Tests of tools, of the tree, and of all features together. They are never repeated on moto.
 NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
 NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules", "test_layers"}
 NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
@@ -52,27 +51,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before the workers of pytest-xdist get the options
 def pytest_configure(config: pytest.Config) -> None:
     seeds.choose(config)
-    stop_the_tracer_of_a_controller(config)
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
     os.environ[f"{settings.PREFIX}ADDONS"] = config.option.addons
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # retries of Stripe's SDK do not wait
-    trace_the_product_alone()
     engines.cache_names_of_moto()
     store_calls.record()
 
 
-@pytest.hookimpl(trylast=True)  # after coverage has begun
 def pytest_sessionstart(session: pytest.Session) -> None:
     if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
         _print_seed(reporter)
-    collect_untraced(session)
     _import_a_part(session)
 
 
-@untraced
 def _import_a_part(session: pytest.Session) -> None:
     """Import a different part of the test files first on each worker, so that each file is compiled by one worker and not by all."""
     worker = getattr(session.config, "workerinput", None)
@@ -93,8 +87,12 @@ def _is_of_a_feature(path: Path) -> bool:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of features on both engines with `--store both`, except tests with threads: moto loses updates under threads."""
-    if metafunc.config.option.store == "both":
+    """Run the tests of features on both engines with `--store both`.
+
+    Tests with threads run on the local store only, because moto loses updates under threads. So do tests marked `not_on_moto`, which repeat
+    a flow so often that they would take minutes there.
+    """
+    if metafunc.config.option.store == "both" and metafunc.definition.get_closest_marker("not_on_moto") is None:
         fixtures, path = set(metafunc.fixturenames), metafunc.definition.path
         if fixtures & {"store", "api"} and "threaded_store" not in fixtures and _is_of_a_feature(path):
             metafunc.parametrize("store_engine", ["local", "moto"], indirect=True)
@@ -107,18 +105,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    """Mark the slow tests, and the tests without coverage, because coverage's tracer nearly doubles the time of a test."""
+    """Mark the slow tests, and leave out the tests that need an add-on if there is none."""
     if config.option.addons == "none":
         items[:] = [item for item in items if item.get_closest_marker("needs_addon") is None]
     for item in items:
         names = _names(item.path)
         if SLOW & names or ("browser" in names and item.get_closest_marker("journey") is None):
             item.add_marker("slow")
-        is_repeated = hypothesis.is_hypothesis_test(item.obj) or (
-            hasattr(item, "callspec") and item.callspec.params.get("store_engine") == "moto"
-        )
-        if is_repeated or not _is_of_a_feature(item.path):
-            item.add_marker("no_cover")
 
 
 def pytest_collection_finish() -> None:

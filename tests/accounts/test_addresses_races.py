@@ -10,7 +10,7 @@ from tests.accounts.conftest import PASSWORD, log_in, refresh, register, sign_up
 from tests.accounts.test_addresses import ask, confirm
 from tests.simulation.interleavings import explore
 
-pytestmark = [pytest.mark.usefixtures("threaded_store"), pytest.mark.no_cover]
+pytestmark = [pytest.mark.usefixtures("threaded_store")]
 
 numbers = itertools.count()
 

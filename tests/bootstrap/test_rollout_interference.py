@@ -64,7 +64,6 @@ def test_one_of_two_simultaneous_applies_is_served_with_its_stock(store, run, wr
         assert served in (6, 8)
 
 
-@pytest.mark.no_cover
 def test_a_sweep_in_between_never_takes_stock_that_is_then_served(store, tree, time):
     """The apply stalls for more than an hour before any of its calls, while the sweep deletes what it has written so far."""
     before, after = _states(tree)
@@ -152,7 +151,6 @@ def _separate_stage(name: str, *more_features: str):
             dynamo.client().delete_table(TableName=dynamo.table_name(feature))
 
 
-@pytest.mark.no_cover
 def test_after_a_crash_at_any_call_running_again_finishes(store, tree):
     for _, after, calls in _crashes(tree):
         head, served = catalog.load_head_and_catalog()

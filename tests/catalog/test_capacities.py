@@ -190,6 +190,7 @@ def test_an_instance_unaware_of_the_capacity_sells_nothing_without_it(api, time,
     invariants.check(time.now)
 
 
+@pytest.mark.not_on_moto
 def test_a_crashed_change_never_adds_tickets_to_an_event_and_is_completed(api, time, monkeypatch):
     monkeypatch.setattr(capacities, "MAX_SHARDS_IN_TRANSACTION", 1)
 

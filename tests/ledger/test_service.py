@@ -223,6 +223,7 @@ ENTRIES = st.tuples(
 )
 
 
+@pytest.mark.not_on_moto
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=st.lists(ENTRIES, max_size=14))
 def test_the_balance_of_a_report_is_that_of_its_purchases(store, fields):

@@ -44,6 +44,7 @@ def test_a_queued_mail_is_sent_once(store, time, provider):
     assert found.provider_id.startswith("provider-")
 
 
+@pytest.mark.not_on_moto
 def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, time, monkeypatch):
     chance = random.Random(7)  # the same faults in each run
     fake = FakeProvider(lambda _: MailFailed("no answer") if chance.random() < 0.3 else None)
@@ -63,6 +64,7 @@ def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, ti
     assert set(statuses(*users)) == {"sent"}
 
 
+@pytest.mark.not_on_moto
 def test_a_mail_that_keeps_failing_is_given_up_and_stays_visible(store, time, monkeypatch):
     fake = FakeProvider(lambda _: MailFailed("no answer"))
     monkeypatch.setattr(delivery.providers, "find_provider", lambda: fake)

@@ -18,7 +18,7 @@ from tests.simulation.faults import without_condition
 from tests.simulation.interleavings import explore, run_seeds
 from tests.simulation.moments import Moment
 
-SEEDS = 40
+SEEDS = 20
 OLD, ADA, BOB = "old", "ada", "bob"
 
 pytestmark = pytest.mark.usefixtures("threaded_store")

@@ -10,7 +10,7 @@ from chalicelib.inventory.availability import read_stock
 from chalicelib.inventory.model import default_shard_count
 from tests.simulation.sell_out import STOCK_ID, sell_out
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("threaded_store"), pytest.mark.no_cover]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("threaded_store")]
 
 CAPACITY, RATE = 100_000, 1000
 KB = 1024

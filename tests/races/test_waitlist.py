@@ -19,7 +19,7 @@ from tests.simulation.interleavings import Play, run_seeds
 from tests.simulation.scheduler import Run
 from tests.simulation.threads import run_in_threads
 
-SEEDS, ROUNDS = 24, 8
+SEEDS, ROUNDS = 12, 4
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

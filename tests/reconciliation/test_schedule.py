@@ -84,7 +84,6 @@ def test_a_run_compares_six_hours_at_most(shop):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
 def test_after_days_without_a_run_the_schedule_catches_up(shop):
     start_schedule(shop)
     edge = load_position() + 3 * SPAN_SECONDS
@@ -266,7 +265,6 @@ def open_shop_with_differences(api, time):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
 def test_the_next_run_repairs_what_a_crash_at_any_call_left(api, time, monkeypatch):
     with open_shop_with_differences(api, time) as (shop, (order, late, second)):
         moment = Moment(time, shop.fake)

@@ -68,7 +68,6 @@ def first_admitting_second(plan, position, joined, until):
     return next((second for second in range(joined, until) if admission_plan.admitted_count(plan, second) >= position), None)
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists, st.integers(1, 60), st.integers(-80, 300))
 @effort(max_examples=300)
 def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, position, joined):
@@ -83,7 +82,6 @@ def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, p
     )
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists)
 @effort(max_examples=500)
 def test_no_change_revokes_an_admission(plan, change_list):
@@ -103,7 +101,6 @@ def test_no_change_revokes_an_admission(plan, change_list):
     assert admitted == sorted(admitted)
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists)
 @effort(max_examples=300)
 def test_a_change_admits_at_once_only_the_people_let_in_by_hand(plan, change_list):
@@ -123,7 +120,6 @@ def test_a_change_admits_at_once_only_the_people_let_in_by_hand(plan, change_lis
             assert admits == 0
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists, st.integers(0, 100), st.integers(1, 500), st.integers(1, 60), st.integers(10, 200))
 @effort(max_examples=300)
 def test_a_pause_costs_nobody_waiting_time_or_pass_time(plan, change_list, until, length, position, pass_seconds):
@@ -149,7 +145,6 @@ def test_a_pause_costs_nobody_waiting_time_or_pass_time(plan, change_list, until
         assert admission_plan.running_seconds(paused, begins, ends) == 0
 
 
-@pytest.mark.no_cover
 @given(plans, st.lists(st.tuples(st.integers(0, 5), changes()), max_size=8), st.integers(0, 10))
 def test_changes_before_the_opening_do_not_move_the_opening(plan, change_list, more):
     simulation = Simulation(plan)
@@ -174,7 +169,6 @@ def test_a_room_that_opens_paused_admits_its_first_wave_on_resume():
     assert [admission_plan.admission_time(resumed, position, OPENS - 50) for position in (5, 6)] == [OPENS + 1_000, OPENS + 1_030]
 
 
-@pytest.mark.no_cover
 @given(st.integers(1, 7), intervals, st.integers(0, 100), sizes, intervals)
 def test_a_new_rate_counts_the_time_waited_so_far(size, interval, after, new_size, new_interval):
     plan = admission_plan.initial_plan(OPENS, size, interval)
@@ -188,7 +182,6 @@ def test_a_new_rate_counts_the_time_waited_so_far(size, interval, after, new_siz
         assert admission_plan.admitted_count(changed, due - 1) == before
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists, st.integers(0, 40))
 def test_no_more_than_one_wave_piles_up_while_the_queue_is_empty(plan, change_list, total):
     simulation = Simulation(plan)
@@ -206,7 +199,6 @@ def test_no_more_than_one_wave_piles_up_while_the_queue_is_empty(plan, change_li
     assert admission_plan.cap_unused_admissions(capped, simulation.now, total) is None
 
 
-@pytest.mark.no_cover
 @given(plans, change_lists, st.integers(-2, 60), sizes)
 @example(admission_plan.initial_plan(OPENS, 1, 1), [(40, 0, ("resume",)), (0, 0, ("set_rate", 0, 1))], 21, 0)
 def test_a_new_size_counts_from_the_next_wave_on(plan, change_list, later, size):
@@ -241,7 +233,6 @@ def test_every_wave_has_its_time_to_be_sized(interval):
     assert admission_plan.find_next_wave(admission_plan.pause(plan, OPENS + 1), OPENS + interval - 1) is None
 
 
-@pytest.mark.no_cover
 @given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
 @effort(max_examples=300)
 def test_a_shortened_plan_is_the_same_for_everybody_with_a_valid_pass(plan, change_list, pass_seconds, later):
@@ -271,7 +262,6 @@ def test_a_room_whose_rate_changes_for_days_keeps_its_plan_short():
     assert admission_plan.shorten(simulation.plan, simulation.now, 180) == simulation.plan
 
 
-@pytest.mark.no_cover
 def test_a_room_that_is_open_for_a_week_keeps_its_plan_short():
     """Loaded every few seconds, with an arrival now and then: an unused wave must not add a segment each time."""
     simulation = Simulation(admission_plan.initial_plan(OPENS, 3, 30))

@@ -37,7 +37,6 @@ class CountingGateway(Gateway):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
 def test_a_thousand_browsers_call_only_join_state_and_reserve(threaded_store, api, time):
     import app
 

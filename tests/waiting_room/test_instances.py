@@ -98,6 +98,7 @@ def test_an_opening_that_was_put_off_a_second_before_does_not_take_place(api, ti
     assert instance.poll()["n"] == 0
 
 
+@pytest.mark.not_on_moto
 def test_the_size_of_a_wave_is_decided_once(api, time):
     """The figures change between any two polls: from enough for everybody to nothing at all."""
     event_id, tier_id = create_sale(api, time, capacity=60, follow_stock=True, wave_seconds=10)
@@ -123,6 +124,7 @@ def test_the_size_of_a_wave_is_decided_once(api, time):
         assert waves == sorted(set(waves)), changed_at
 
 
+@pytest.mark.not_on_moto
 def test_the_waves_follow_the_stock_for_as_long_as_the_sale_lasts(api, time):
     """One wave a second, and other figures for each: the plan stays short, and the last figures still count."""
     event_id, tier_id = create_sale(api, time, capacity=60, follow_stock=True, wave_seconds=1, wave_size=20)
@@ -190,6 +192,7 @@ def test_a_join_during_a_crashed_opening_is_drawn_or_late(api, time):
         run_seeds(30, scenario)
 
 
+@pytest.mark.not_on_moto
 def test_the_state_stays_small_whatever_admins_do(api, time):
     """No pass expires here, so nothing that admitted anybody can be merged."""
     event_id, _ = create_sale(api, time, pass_seconds=86_400, wave_seconds=2, follow_stock=True)

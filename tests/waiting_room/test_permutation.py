@@ -8,7 +8,6 @@ from itertools import permutations
 import pytest
 
 from chalicelib.waiting_room.draw import ALGORITHM, MAX_N, permute
-from tests.tracing import untraced
 
 CROWD_SIZE = 100_000
 SMALL_SIZES = [2, 5, 7, 12]
@@ -20,7 +19,6 @@ def key(number):
 
 
 @pytest.fixture(scope="module")
-@untraced
 def places():
     """Where each arrival of the crowd is placed (from 0), for a fixed key."""
     return [permute(key(0), CROWD_SIZE, number) for number in range(CROWD_SIZE)]
@@ -53,7 +51,6 @@ def test_the_p_value_agrees_with_published_tables():
         assert p_value(tenth_of_a_percent, degrees) == pytest.approx(0.001, abs=0.0003)
 
 
-@pytest.mark.no_cover
 def test_up_to_300_every_size_is_permuted():
     for n in range(1, 301):
         for key_number in (1, 2):
@@ -110,7 +107,6 @@ def test_neighbours_on_arrival_are_not_neighbours_in_the_draw(places, lag):
     assert p_value(chi_square((gaps[part] for part in range(20)), (CROWD_SIZE - lag) / 20), 19) > 0.001
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("n", SMALL_SIZES)
 def test_over_many_keys_every_arrival_is_equally_likely_at_every_place(n):
     numbers = {0, 1, n // 2, n - 1}
@@ -120,7 +116,6 @@ def test_over_many_keys_every_arrival_is_equally_likely_at_every_place(n):
         assert p_value(statistic, n - 1) > 0.001, number
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [3, 4, 5])
 def test_over_many_keys_every_order_of_a_few_arrivals_is_equally_likely(n):
     orders = Counter(tuple(permute(key(key_number), n, number) for number in range(n)) for key_number in range(KEY_COUNT))

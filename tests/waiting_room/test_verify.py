@@ -201,7 +201,6 @@ def test_it_accepts_the_draw_of_a_real_sale(api, time, run):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
 def test_a_hundred_thousand_tokens_are_accepted_and_one_swap_is_found():
     counts = [25_003, 1, 0, 49_996, 25_000]  # of five counters
     offsets = tuple(sum(counts[:counter]) for counter in range(len(counts)))

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 
 import msgspec
-import pytest
 
 from chalicelib.waiting_room import draw, tokens, views
 from chalicelib.waiting_room.model import LATE, Arrival, RoomState
@@ -38,7 +37,6 @@ def as_json(state: RoomState):
     return msgspec.json.decode(msgspec.json.encode(state))
 
 
-@pytest.mark.no_cover
 def test_client_and_server_agree_on_ten_thousand_random_cases():
     rng = random.Random(4)
     cases, expected = [], []

@@ -24,9 +24,6 @@ PART_LINES = 1000
 MAX_PART_BYTES = 24_000_000  # of memory, for a part of 1,000 lines with their orders
 
 
-pytestmark = pytest.mark.no_cover  # the same code runs in the tests of sales
-
-
 @pytest.fixture
 def event_id(threaded_store, api: Client, time) -> str:
     """An event with 20,000 sales, of which every tenth was refunded: the items that the product writes, but many in one call."""

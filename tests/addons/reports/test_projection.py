@@ -72,7 +72,6 @@ def admit(api, ticket_id, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("threaded_store")
 def test_reports_equal_a_recount_of_random_changes_in_any_order(api, time):
     play_sale(api, time, 1000, seed=1)

@@ -199,6 +199,7 @@ def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, ti
     assert (tier_stock.available, tier_stock.held) == (1, 0)
 
 
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("crash", [faults.crash_after, faults.crash_before])
 def test_a_crash_at_any_step_loses_and_doubles_nothing(api, sold_out, time, crash):
     event_id, _, orders = sold_out

@@ -22,7 +22,6 @@ from tests import builders, invariants
 from tests.addons.waitlist import lines
 from tests.simulation import faults
 
-pytestmark = pytest.mark.no_cover
 ENTRIES, CAPACITY, TURN_SECONDS = 500, 60, 600
 TURNS = Turns(2 * TURN_SECONDS, 2 * TURN_SECONDS)
 TURNS_WITH_CRASHES = 60

@@ -1,5 +1,7 @@
 """Cancelled events: the sale stops at once, reservations end, and every order is refunded, whatever crashes."""
 
+import pytest
+
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
@@ -120,6 +122,7 @@ def test_an_order_too_large_for_one_transaction_is_refunded_in_two(api, time, mo
     assert order.refunded_cents == 20_000
 
 
+@pytest.mark.not_on_moto
 def test_a_crash_at_any_call_loses_no_refund_and_makes_none_twice(api, time):
     number, finished = 0, False
     while not finished:
