@@ -116,7 +116,10 @@ def refresh(request: RequestContext, token: str) -> Tokens:
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
-    """End the session of a refresh token. `everywhere` ends all of the user's sessions; it raises SessionOver if the token is invalid."""
+    """End the session of a refresh token. With `everywhere`, end all of the user's sessions.
+
+    Raises SessionOver if `everywhere` is set and the token is invalid.
+    """
     if everywhere:
         session = sessions.get_session(refresh_token, now)
         if session.generation != GUEST_GENERATION:
@@ -316,7 +319,7 @@ def _find_session(identity: Identity, generation: int, now: int) -> Session | No
 
 
 def _generation(account: Account | None) -> int:
-    """Return the generation that valid sessions of an account, or of a guest, have."""
+    """Return the generation of valid sessions, for an account or for a guest."""
     return account.generation if account is not None else GUEST_GENERATION
 
 

@@ -2,8 +2,8 @@
 
 An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
 stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
-condition that the row exists and is not abandoned. Once the row is abandoned, nothing of the publication can become visible, and its data
-may be deleted.
+condition that the row exists and is not abandoned. Once the row is abandoned, no part of the publication can become visible, and its
+data may be deleted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Publication:
         dynamo.batch_put(shard_table_name(), items)
 
     def end_item(self) -> dynamo.TransactItem:
-        """Return the item of the publishing transaction that ends the publication. It fails if the publication was abandoned."""
+        """Return the transaction item that ends the publication. The transaction fails if the publication was abandoned."""
         return store.end_publication_item(self.number)
 
     def discard(self) -> None:

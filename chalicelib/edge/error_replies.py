@@ -107,7 +107,7 @@ _MESSAGES = {
 
 
 def reshape_errors(chalice_request: ChaliceRequest, get_response: Callable[[ChaliceRequest], ChaliceResponse]) -> ChaliceResponse:
-    """HTTP middleware: convert Chalice's own errors, which are `{"Code", "Message"}`. All other responses pass unchanged."""
+    """HTTP middleware: convert Chalice's own errors, whose body is `{"Code", "Message"}`. All other responses pass through."""
     response = get_response(chalice_request)
     body = response.body
     if isinstance(body, dict) and body.keys() == {"Code", "Message"}:

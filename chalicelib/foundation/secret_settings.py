@@ -47,7 +47,7 @@ _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) 
 def optional_secret(name: str) -> str:
     """Return the value of a secret setting. Returns an empty string if it is not set.
 
-    Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to call it.
+    Raises SettingsError if Secrets Manager has never returned the secret, and DeadlineExceeded if there is no time left to call it.
     """
     value: str = getattr(settings.current(), name)
     if not value and settings.current().secrets_arn:
@@ -69,7 +69,7 @@ def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
 
 
 def check_secrets(values: msgspec.Struct | None = None) -> None:
-    """Check the length and format of all secrets, so that an invalid secret is found at the start and not at the first payment.
+    """Check the length and format of all secrets, so that an invalid secret is found at startup and not at the first payment.
 
     Secrets that are not in the environment are taken from `values`. Raises SettingsError, which never repeats a value.
     """

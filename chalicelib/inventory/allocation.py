@@ -1,8 +1,8 @@
 """Hold tickets: choose shards, and place the hold in one shard, or parts of the hold in several.
 
-When tickets run out, the stock's figures decide, so that few requests read all shards. Figures only save work: every hold is a conditional
-write to a shard. Figures refuse a buyer only if the shards would also have refused the buyer when the figures were read, at most
-`MAX_REFUSAL_AGE_SECONDS` earlier.
+When tickets run low, the stock's figures show which shards to try and whether to refuse a buyer, so that few requests read all shards. The
+figures only save work: every hold is a conditional write to a shard. A buyer is refused because of the figures only if the shards would
+also have refused the buyer when the figures were read, at most `MAX_REFUSAL_AGE_SECONDS` earlier.
 """
 
 import random
@@ -97,7 +97,7 @@ def release(hold: Hold) -> bool:
 
 
 def check_figures(request: HoldRequest) -> bool:
-    """Return whether the figures show too few tickets, although expired holds may free some.
+    """Return True if the figures show too few tickets but expired holds may free some.
 
     Raises NotEnoughTickets if the figures show too few tickets and no holds have expired. A purchase from several stocks checks all of them
     first, so that it does not hold tickets that it would have to release at once.
@@ -109,7 +109,10 @@ def check_figures(request: HoldRequest) -> bool:
 
 
 def leave_expired_holds(stock_id: str, now: int) -> None:
-    """Let other requests during this second refuse buyers without looking at expired holds, because one request failed to recover them."""
+    """Leave the expired holds of a stock alone for the rest of this second, because a request has failed to recover them.
+
+    During this time, other requests refuse buyers without looking at expired holds.
+    """
     _stuck.entries[stock_id] = now
 
 
@@ -146,8 +149,7 @@ def _available_hint(shard_id: str) -> int:
 def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefused) -> list[Shard]:
     """Remember how many tickets a shard that refused a hold has available.
 
-    Returns a list with the shard, or an empty list if the shard does not exist. Raises what `_check_usable` raises if the shard refused for
-    one of these reasons.
+    Returns a list with the shard, or an empty list if the shard does not exist. Raises what `_check_usable` raises.
     """
     if refusal.shard is None:
         log.warning("stock.missing", shard_id=shard_id)
@@ -159,7 +161,7 @@ def _note_refusal(request: HoldRequest, shard_id: str, refusal: store.HoldRefuse
 
 
 def _check_usable(shard: Shard, request: HoldRequest) -> None:
-    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request regardless of its tickets."""
+    """Raise SalePaused, PoolMismatch or (for kept tickets) NotEnoughTickets if a shard refuses the request, however many tickets it has."""
     if not shard.is_open:
         raise SalePaused()
     if shard.is_pooled != request.is_pooled:
@@ -175,13 +177,13 @@ def _read_shards(shard_ids: Sequence[str]) -> list[Shard]:
     return shards
 
 
-# If the chosen shards have too few tickets, the figures decide, or all shards are read.
+# If the chosen shards have too few tickets, use the figures, or read all shards.
 
 MAX_ROUNDS = 4
 MAX_SPANNING_ROUNDS = 8
 PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
 MAX_EXPIRED_SHARDS = 2
-MAX_EXPIRED_HOLDS = 10  # reported to one refused buyer, who needs only a few
+MAX_EXPIRED_HOLDS = 10  # returned with one refusal, because a buyer needs only a few
 
 # By stock id: the second in which a request failed to recover the stock's expired holds. Other requests in this second do not try again.
 _stuck: Memory[str, int] = Memory()
@@ -214,13 +216,13 @@ def _find_shortage(request: HoldRequest) -> Figures | None:
 
 
 def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
-    """Hold tickets in shards that have some according to the figures, or refuse.
+    """Hold tickets in shards that have tickets according to the figures, or refuse the request.
 
-    If the figures do not decide, one instance at a time reads all shards, and the others wait for its figures.
+    If the figures are not sufficient for either, one instance at a time reads all shards, and the others wait for the new figures.
     """
     for _ in range(MAX_ROUNDS):
         display = try_read_display(group.id, request.now)
-        if display is None:  # without figures, the shards decide
+        if display is None:  # without figures, read all shards
             break
         figures = display.figures.get(request.stock_id)
         if figures is not None and _is_short(request, figures):
@@ -247,7 +249,7 @@ def _has_expired(request: HoldRequest, figures: Figures) -> bool:
 
 
 def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """In a few shards with expired holds, hold tickets that were released after the figures were read.
+    """Hold tickets that were released after the figures were read, looking in a few shards with expired holds.
 
     If these shards have too few, raise the refusal with some of their expired holds, which the caller may recover.
     """
@@ -266,7 +268,7 @@ def _hold_released(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
-    """Hold tickets in one of the shards that have enough according to the figures (two random ones are tried), or hold parts in several.
+    """Hold tickets in a shard that has enough according to the figures, trying two at random. If none has enough, hold parts in several.
 
     Returns an empty list if other buyers were quicker.
     """
@@ -280,7 +282,7 @@ def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
 
 
 def _begin_refresh(display: Display, now: int) -> Display | None:
-    """Return the item if this instance may refresh it. Returns None if another instance is refreshing it or the store fails."""
+    """Return the display item if this instance may refresh it. Returns None if another instance is refreshing it or the store fails."""
     instance = instance_name()
     if display.is_leased_to_another(instance, now):
         return None
@@ -295,8 +297,8 @@ def _begin_refresh(display: Display, now: int) -> Display | None:
 def _hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]], None]) -> list[Hold]:
     """Take parts of the quantity from several shards; if other buyers were quicker, release the parts and start over.
 
-    Only a read that follows the release of our own parts decides "not enough". So if several buyers block each other with their parts,
-    the last buyer to release sees all tickets and succeeds.
+    The request is refused only after a read that was made while it held no parts itself. So if several buyers block each other with their
+    parts, the last buyer to release sees all tickets and succeeds.
     """
     for number in range(MAX_SPANNING_ROUNDS):
         shards = _read_shards(request.shard_ids)

@@ -34,7 +34,7 @@ class UnsubscribeQuery(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
-    """An address that gets no emails, because an email to it bounced permanently or its reader complained."""
+    """An address that gets no emails, because an email to it bounced permanently or the recipient complained."""
 
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 

@@ -48,15 +48,15 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     error if the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` returns whether the user has an order
     that was bought with the pass; it is called only for admitted users. Raises NotFound, NoWaitingRoom and JoiningStopped.
 
-    Takes one read and two writes. After a crash between the two writes, the number is taken but belongs to nobody, so buyers after that
-    number are one place further back than necessary.
+    Takes one read and two writes. After a crash between the two writes, the arrival number is taken but belongs to nobody, so everybody
+    with a later number is one place further back than necessary.
     """
     opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
             return _join(event_id, user_id, check_work, is_pass_used, opened_room, now)
         except store.CounterClosed as closed:
-            opened_room = closed.room  # join late, even if another instance is still closing the room's other counters
+            opened_room = closed.room  # join as a late arrival, even if another instance is still closing the room's other counters
             room_cache.reload_room(event_id, now)
         except store.EntryConflict:
             continue
@@ -79,7 +79,7 @@ def queue_status(event_id: str, token: str, now: int) -> QueueStatusView:
 
 
 def status_without_room(event_id: str) -> QueueStatusView:
-    """Return the status at an event without a waiting room. Raises NotFound."""
+    """Return the status for an event without a waiting room. Raises NotFound."""
     _, event = catalog.get_visible_event(event_id)
     return views.status_without_room_view(event)
 
@@ -91,7 +91,7 @@ def guest_user_id(token: str | None) -> str | None:
 
 
 def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str | None:
-    """Require that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
+    """Check that the user may reserve now. Returns the id of the user's pass, or None if the event has no waiting room.
 
     Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. Does not
     check the remaining stock or whether the sale is paused; the inventory checks both.
@@ -144,7 +144,7 @@ def _join(
 ) -> JoinResult:
     """Make one attempt to join, as a late arrival if the room has the number `opened_room`.
 
-    Raises store.CounterClosed, and store.EntryConflict if another request of the user was faster.
+    Raises store.CounterClosed, and store.EntryConflict if another request from the same user was faster.
     """
     cached = room_cache.get_room(event_id, now)
     user = tokens.user_digest(user_id)
@@ -201,6 +201,6 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
 
 
 def _reload_if_outdated(cached: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
-    """Return the room. Reload it if the token is from a later room, or from after an opening that this instance has not seen."""
+    """Return the room, reloaded if the token was issued in a later room, or after an opening that this instance has not seen."""
     is_outdated = arrival.room > cached.state.room or (arrival.counter == LATE and cached.state.n is None)
     return room_cache.reload_room(arrival.event_id, now) if is_outdated else cached

@@ -1,8 +1,8 @@
 """The allocator offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
 The allocator reads the line and the stock, plans offers (`offer_plan`), and makes one offer at a time. Each offer is a transaction that
-fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer fails because of newer data, the
-allocator reads everything again, so that nobody is passed over because of an outdated number.
+fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer fails because the data has
+changed, the allocator reads everything again, so that nobody is passed over because of outdated figures.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 
 
 class AllocationReport(Struct):
-    """The counts of a run: new offers, offers that ended, and entries that were deferred because their buyers cannot have an offer now."""
+    """The counts of a run: new offers, offers that ended, and entries that were deferred because their buyers could not get an offer."""
 
     offered: int = 0
     ended: int = 0
@@ -36,7 +36,7 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line. An error in one event does not stop the others."""
+    """Run the allocator for all events with a line. An error in one event does not stop the others; a store error stops the run."""
     total = AllocationReport()
     for line in store.list_lines():
         if deadline.remaining() < SECONDS_FOR_OFFER:
@@ -102,7 +102,7 @@ def offer_state(purchase: Purchase | None, now: int) -> EntryState:
         return "accepted"
     if purchase is not None and purchase.state == "cancelled" and not purchase.is_declined:
         return "declined"
-    # After its deadline, an offer may still be paid while the bank decides about a payment.
+    # An offer stays open past its deadline while the bank is still deciding on a payment.
     return "offered" if purchase is not None and (purchase.is_active(now) or purchase.state == "paying") else "expired"
 
 
