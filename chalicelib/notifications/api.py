@@ -52,7 +52,7 @@ def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> R
     bp, "POST", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",)
 )
 def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done | str]:
-    """Unsubscribe from emails about a waitlist offer, with the link in such an email. Email programs call this route (RFC 8058).
+    """Unsubscribe from emails about a waitlist offer, using the link in one of those emails. Email programs call this route (RFC 8058).
 
     Returns an HTML page if the request accepts HTML, as browsers do, and otherwise a JSON message.
     """

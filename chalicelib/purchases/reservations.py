@@ -159,6 +159,7 @@ def _plan(request: ReservationRequest, purchase_id: str) -> _Plan:
         lines=[LineItem.for_tier(tier, item.quantity) for tier, item in zip(tiers, request.items, strict=True)],
         currency=tiers[0].currency,
         created_at=request.now,
+        # The event's own number of seconds; without one, FAIRGATE_HOLD_SECONDS.
         expires_at=request.now + event.effective_hold_seconds(settings.current().hold_seconds),
         pass_id=pass_id,
     )

@@ -1,8 +1,8 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
 A run corrects shards that a pause or resume did not reach, recovers expired holds, refunds the orders of cancelled events, processes due
-refunds, deletes what unfinished publications left, and reports tiers with few tickets. A run ends by itself before the next run begins,
-and what it has done is saved. What it postpones comes after everything else in the next run, so nobody waits behind a payment that never
+refunds (`refunds_at_provider.load_due`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
+the next run begins, and its work is saved. What it postpones comes last in the next run, so nobody waits behind a payment that never
 completes.
 """
 

@@ -1,4 +1,7 @@
-"""Tokens: arrivals signed by the shop. A token cannot be forged, used for another event or passed on to another user."""
+"""Tokens: arrivals signed by the shop. A token cannot be forged, used for another event or passed on to another user.
+
+`service.require_pass` decides whether a token is a pass, with which its user may reserve tickets now.
+"""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
