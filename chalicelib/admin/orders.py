@@ -40,6 +40,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     event_name: str | UnsetType | None = UNSET
     event_venue: str | UnsetType | None = UNSET
     event_starts_at: Timestamp | UnsetType | None = UNSET
+    event_timezone: str | UnsetType | None = UNSET
     promoter_id: str | UnsetType | None = UNSET
     tier_id: str | UnsetType = UNSET
     tier_name: str | UnsetType = UNSET

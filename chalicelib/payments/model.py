@@ -7,7 +7,7 @@ from msgspec import Struct
 from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.settings import ExternalProviderName
 
-SimulatedOutcome = Literal["success", "fail"]
+SimulatedOutcome = Literal["success", "decline", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
 FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined"]
@@ -214,7 +214,7 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
 
 class SimulationRequired(InvalidInput):
     code: ClassVar[str] = "simulate_required"
-    default_message: ClassVar[str] = "Send `simulate` with the outcome of the simulated payment: `success` or `fail`."
+    default_message: ClassVar[str] = "Send `simulate` with the outcome of the simulated payment: `success`, `decline` or `fail`."
 
 
 class SimulationRefused(InvalidInput):

@@ -108,6 +108,8 @@ def external_provider_names() -> list[ProviderName]:
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
     """Return a free or simulated payment as captured or declined. Returns None for an external payment. Writes nothing.
 
+    After `decline`, as after a declined card, the buyer may pay again; `fail` ends the purchase.
+
     Raises SimulationRequired if `simulate` is missing, SimulationRefused if it is not allowed, and PaymentsUnavailable.
     """
     if is_external(payment.provider):
@@ -118,8 +120,8 @@ def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Paymen
     if not _is_offered(payment.provider):
         raise PaymentsUnavailable()
     if payment.provider == "simulated" and simulate is None:
-        raise SimulationRequired('Say how the simulated payment ends: "success" or "fail".', path="$.simulate")
-    is_declined = payment.provider == "simulated" and simulate == "fail"
+        raise SimulationRequired('Say how the simulated payment ends: "success", "decline" or "fail".', path="$.simulate")
+    is_declined = payment.provider == "simulated" and simulate in ("decline", "fail")
     return replace(payment, status="declined" if is_declined else "captured")
 
 

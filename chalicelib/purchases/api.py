@@ -20,6 +20,7 @@ from chalicelib.foundation.ids import Id
 from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
+from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
 from chalicelib.purchases.answers import SentAnswers
 from chalicelib.purchases.checkout import CheckoutRequest, CheckoutResult
@@ -79,6 +80,7 @@ class ItemBody(Struct, forbid_unknown_fields=True):
 
 ItemBodies = Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)]
 WaitingRoomToken = Annotated[str, Meta(max_length=2048)]
+PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
@@ -91,9 +93,13 @@ class ReservationBody(Struct, forbid_unknown_fields=True):
 
 
 class ActiveReservationQuery(Struct, forbid_unknown_fields=True):
-    """`token` is the waiting room's token. In a demo stage it identifies a guest."""
+    """`token` is the waiting room's token. In a demo stage it identifies a guest.
+
+    With `promo_code`, the reservation is shown at the price that it would have with this code. Only a checkout uses the code.
+    """
 
     token: Annotated[str, Meta(max_length=2048)] | None = None
+    promo_code: PromoCodeInput | None = None
 
 
 class ReleaseView(Struct, frozen=True):
@@ -154,11 +160,20 @@ def reserve(request: RequestContext, event_id: str, body: ReservationBody) -> Re
         return execute_once(request, user_id, execute, find_result=find_result)
 
 
-@route(bp, "GET", "/events/{event_id}/reservations", access="public", errors=(Unauthenticated, UserRequired, ReservationNotFound))
+@route(
+    bp,
+    "GET",
+    "/events/{event_id}/reservations",
+    access="public",
+    errors=(Unauthenticated, UserRequired, ReservationNotFound, RateLimited, *USE_ERRORS),
+)
 def show_active_reservation(request: RequestContext, event_id: str, query: ActiveReservationQuery) -> Reply[ReservationView]:
-    """Show the caller's active reservation for an event."""
-    user_id = _require_buyer(request, query.token)
-    return Reply(views.reservation_view(reservations.get_active_reservation(user_id, event_id, request.now), request.now))
+    """Show the caller's active reservation for an event, or preview its price with a promo code."""
+    purchase = reservations.get_active_reservation(_require_buyer(request, query.token), event_id, request.now)
+    if query.promo_code:
+        with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
+            purchase = checkout.preview_code(purchase, query.promo_code, request.now)
+    return Reply(views.reservation_view(purchase, request.now))
 
 
 @route(
@@ -221,9 +236,6 @@ class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_d
     responses: SentAnswers = {}
 
 
-PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers type it
-
-
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     """`page` chooses where the buyer pays: `own` is the shop's page, `hosted` is the provider's page, and `either` lets the shop decide.
 
@@ -248,6 +260,11 @@ class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
 
 
 class ConfirmBody(Struct, forbid_unknown_fields=True):
+    """`simulate` decides the outcome of a simulated payment; leave it out for any other payment.
+
+    After `decline`, as after a declined card, the buyer can pay again while the tickets are held. `fail` releases the tickets.
+    """
+
     checkout_id: Id
     simulate: SimulatedOutcome | None = None
 
@@ -328,7 +345,10 @@ class OrderBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
 
 
 class PayBody(Struct, forbid_unknown_fields=True):
-    """`simulate` decides the outcome of a simulated payment; leave it out for any other payment."""
+    """`simulate` decides the outcome of a simulated payment; leave it out for any other payment.
+
+    After `decline`, as after a declined card, the buyer can pay again while the tickets are held. `fail` releases the tickets.
+    """
 
     simulate: SimulatedOutcome | None = None
 

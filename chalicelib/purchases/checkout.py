@@ -78,15 +78,16 @@ def open_checkout(request: CheckoutRequest) -> CheckoutResult:
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a checkout: the purchase is paid and gets its tickets, or is declined and returns its tickets to the stock.
+    """Confirm a checkout: the purchase is paid and gets its tickets, or its simulated payment fails and the tickets are released.
 
-    A repeated call gives the same result. Takes three round trips: read the purchase, save it in one transaction, and convert the hold.
-    Each further hold adds one round trip, checkout details add one, and an external provider adds one call. Without an external provider,
-    the purchase is not read if this instance opened the checkout a moment ago. If a webhook has completed the order, the buyer's first
-    confirm still counts as new and records that the buyer has the tickets. Raises CheckoutNotFound, ReservationEnded, SimulationRequired,
-    SimulationRefused, PaymentNotCompleted, PaymentRefunded, PaymentsUnavailable and ProviderUnavailable.
+    A declined payment changes nothing, so that the buyer can pay again while the tickets are held. A repeated call gives the same result.
+    Takes three round trips: read the purchase, save it in one transaction, and convert the hold. Each further hold adds one round trip,
+    checkout details add one, and an external provider adds one call. Without an external provider, the purchase is not read if this
+    instance opened the checkout a moment ago. If a webhook has completed the order, the buyer's first confirm still counts as new and
+    records that the buyer has the tickets. Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused,
+    PaymentNotCompleted, PaymentRefunded, PaymentsUnavailable and ProviderUnavailable.
     """
-    recent = store.take_copy(user_id, purchase_id, now)
+    recent = store.take_copy(user_id, purchase_id, now) if simulate != "decline" else None
     resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
     if resolved is not None:
         return resolved
@@ -224,12 +225,18 @@ def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: 
 
 
 def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """Confirm a free or simulated payment. Raises Conflict and, before anything is written, what `local_outcome` raises."""
+    """Confirm a free or simulated payment. Raises Conflict; PaymentNotCompleted for `decline`; and what `local_outcome` raises."""
     outcome = payments.local_outcome(payment, simulate)
     assert outcome is not None  # None only for an external provider
     if outcome.status == "captured":
         return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
-    return _decline(purchase, outcome, now)
+    if simulate == "decline":
+        ledger_entries.record_simulated_decline(purchase, payment, now)
+        _note_decline(purchase)
+        raise PaymentNotCompleted(payment_status="requires_payment_method")  # what Stripe calls a payment after a declined card
+    ended = settlement.cancel_purchase(purchase, "cancelled", now, outcome)
+    _note_decline(purchase)
+    return SettlementResult(ended.purchase, [], repeated=False)
 
 
 def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
@@ -260,14 +267,25 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
     raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))
 
 
-def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
-    result = settlement.cancel_purchase(purchase, "cancelled", now, payment)
+def _note_decline(purchase: Purchase) -> None:
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
-    return SettlementResult(result.purchase, [], repeated=False)
 
 
 # The promo code of a purchase: check that the purchase may use the code, apply its discount, and hold one use in the code's stock.
+
+
+def preview_code(purchase: Purchase, text: str, now: int) -> Purchase:
+    """Return the purchase as it would be with this promo code, without holding a use. After its checkout was opened, returns it unchanged.
+
+    Raises PromoCodeUsedUp and what `find_code` raises.
+    """
+    if purchase.state != "held":
+        return purchase
+    promo_code = find_code(purchase, text, now)
+    if promotions.with_uses(promo_code).uses.available == 0:
+        raise PromoCodeUsedUp(promo_code=promo_code.code)
+    return with_discount(purchase, promo_code)
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:

@@ -156,5 +156,18 @@ def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: i
     )
 
 
+def record_simulated_decline(purchase: Purchase, payment: Payment, now: int) -> None:
+    """Record a declined attempt at a simulated payment that the buyer may pay again, at most once a second."""
+    ledger.record_entry(
+        **_purchase_key(purchase),
+        kind="declined",
+        reference=f"{payment.provider}-{now}",
+        amount=payment.amount_cents,
+        currency=purchase.currency,
+        provider=payment.provider,
+        now=now,
+    )
+
+
 def _purchase_key(purchase: Purchase) -> _PurchaseKey:
     return {"event_id": purchase.event_id, "purchase_id": purchase.id}

@@ -160,6 +160,7 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     event_name: str | None
     event_venue: str | None
     event_starts_at: Timestamp | None
+    event_timezone: str | None
     promoter_id: str | None
     tier_id: str
     tier_name: str
@@ -347,6 +348,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         event_name=event.name if event else None,
         event_venue=event.venue if event else None,
         event_starts_at=clock.iso(event.starts_at) if event else None,
+        event_timezone=event.timezone if event else None,
         promoter_id=event.promoter_id if event else None,
         tier_id=first.tier_id,
         tier_name=first.tier_name,
@@ -371,7 +373,7 @@ def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
 def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> ConfirmationView:
     """Return the view of a confirmed checkout, paid or declined. If it was confirmed before, `message` says so."""
     if purchase.is_order:
-        message = "Payment received. Here are your tickets."
+        message = "Payment received. Here are your tickets." if purchase.total_cents > 0 else "Here are your tickets."
     elif purchase.was_order:
         message = "This order was refunded, so its tickets are no longer valid."
     else:

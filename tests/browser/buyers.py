@@ -61,6 +61,11 @@ class Buyer:
         self.press("Reserve tickets")
         expect(self.heading("Checkout")).to_be_visible()
 
+    def give_up_tickets(self) -> None:
+        """Cancel the reservation, which takes two steps."""
+        self.page.get_by_text("Cancel the reservation").click()
+        self.press("Give up my tickets")
+
     def pay(self, outcome: str = "Card is accepted") -> None:
         self.press("Continue to payment")
         self.page.get_by_label(outcome).check()

@@ -11,7 +11,8 @@ _ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}(\.[0-9A-HJKMNP-TV-Z]{26})?\b")
 # Each is `<status> <method> <path below /api/v1>`, with `*` for an id.
 EXPECTED: dict[Callable[..., Any], set[str]] = {
     buying.unknown_event: {"404 GET /events/none", "404 GET /events/none/availability"},
-    buying.checkout_with_a_wrong_promo_code: {"400 POST /checkout/sessions"},
+    buying.checkout_with_a_wrong_promo_code: {"400 GET /events/*/reservations"},
+    buying.payment_declined: {"409 POST /checkout/confirm"},
     buying.hold_expired: {"404 GET /checkout/sessions/*"},
     buying.checkout_given_back_in_another_tab: {"409 POST /checkout/sessions"},
     buying.failure_with_a_request_id: {"500 GET /events"},

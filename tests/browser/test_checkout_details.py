@@ -1,5 +1,7 @@
 """What buyers say at the checkout: a promo code, and answers to what a package asks."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -15,16 +17,39 @@ def tier(api, time) -> tuple[str, str]:
     return event_id, builders.create_tier(api, event_id, "Table")
 
 
-def test_a_promo_code_is_corrected_and_shown_with_what_it_takes_off(new_buyer, api, time, tier):
+@pytest.mark.parametrize("button", ["Apply", "Continue to payment"])
+def test_a_wrong_promo_code_is_explained_at_its_field(new_buyer, tier, button):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 2)
+    field = buyer.page.get_by_label(CODE)
+    field.fill("save11")
+    buyer.press(button)
+    expect(field).to_have_accessible_description(re.compile("^This promo code is not valid for this event"))
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    clock, error = (buyer.page.locator(name).bounding_box() for name in (".hold", ".field-error"))
+    assert clock["y"] + clock["height"] <= field.bounding_box()["y"]
+    assert error["y"] + error["height"] <= buyer.page.viewport_size["height"]
+    field.fill("save1")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_promo_code_shows_the_new_total_before_and_after_paying(new_buyer, api, time, tier):
     builders.create_promo_code(api, tier[0], "SAVE10")
     buyer = new_buyer()
     buyer.page.goto(f"/events/{tier[0]}")
     buyer.choose("Table", 2)
-    buyer.page.get_by_label(CODE).fill("save11")
-    buyer.press("Continue to payment")
-    buyer.see("This promo code is not valid for this event.")
     buyer.page.get_by_label(CODE).fill("save10")
-    buyer.press("Continue to payment")
+    buyer.page.keyboard.press("Enter")
+    buyer.see("$10 off. New total: $90")
+    expect(buyer.page.get_by_text("New total: $90")).to_be_in_viewport(ratio=1)
+    buyer.see("Discount with SAVE10")
+    buyer.page.get_by_label(CODE).fill("save1")  # another code: the total is without a discount again
+    expect(buyer.page.locator(".total strong")).to_have_text("$100")
+    buyer.page.get_by_label(CODE).fill("save10")
+    buyer.press("Continue to payment")  # also without applying it first
+    expect(buyer.page.get_by_role("heading", name="Payment")).to_be_focused()
     buyer.see("Discount with SAVE10")
     buyer.see("-$10")
     buyer.page.reload()
@@ -43,8 +68,12 @@ def test_a_code_for_everything_needs_no_payment(new_buyer, api, time, tier):
     buyer.page.goto(f"/events/{tier[0]}")
     buyer.choose("Table", 1)
     buyer.page.get_by_label(CODE).fill("FREE")
-    buyer.press("Continue to payment")
+    buyer.press("Apply")
+    buyer.see("New total: Free")
+    buyer.press("Get the tickets")
     buyer.see_tickets(1)
+    buyer.see("You are going!")
+    expect(buyer.page.locator(".outcome-good")).not_to_contain_text("payment")
     invariants.check(time.now)
 
 

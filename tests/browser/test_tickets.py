@@ -47,6 +47,28 @@ def holder(new_buyer, shop):
     return holder
 
 
+def test_the_new_order_comes_first_and_has_the_times_of_its_event(new_buyer, api, time, shop):
+    later = builders.create_event(api, "Late Show", starts_at="2027-01-07T03:00:00Z")
+    assert api.patch(f"/events/{later}", json={"timezone": "America/Denver"}, token=builders.admin_token()).status == 200
+    builders.create_tier(api, later)
+    buyer = new_buyer(timezone_id="Asia/Tokyo")
+    for event_id in (shop[0], later):
+        buyer.page.goto(f"/events/{event_id}")
+        buyer.choose("Floor", 1)
+        buyer.pay()
+        buyer.see("You are going!")
+    done = buyer.page.locator(".outcome-good")
+    expect(done).to_contain_text("Late Show, 1 ticket: $50")
+    expect(done.get_by_role("link", name="Add to calendar")).to_be_visible()
+    expect(done.get_by_role("button", name="Tickets as PDF")).to_be_visible()
+    expect(buyer.page.locator("h2")).to_have_text(["You are going!", "Late Show", "Your other tickets", EVENT])
+    done.get_by_role("link", name="Receipt").click()
+    expect(buyer.heading("Late Show")).to_be_visible()
+    times = buyer.page.locator(".lead .event-when")
+    expect(times).to_contain_text("January 6, 2027 at 8:00 PM MST")
+    expect(times).to_contain_text("January 7, 2027 at 12:00 PM GMT+9")
+
+
 def tickets_of(buyer) -> list[dict]:
     """The tickets that the API shows the buyer when the page is loaded again."""
     with buyer.page.expect_response("**/api/v1/tickets?*") as response:

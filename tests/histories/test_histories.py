@@ -92,7 +92,7 @@ class History(RuleBasedStateMachine):
         self._check_status(self.api.patch(path, json={"max_total_uses": most}, token=builders.admin_token()))
 
     @precondition(lambda self: self.reservations)
-    @rule(user=USERS, outcome=st.sampled_from(["success", "success", "fail"]), crash=crash_numbers(5))
+    @rule(user=USERS, outcome=st.sampled_from(["success", "success", "decline", "fail"]), crash=crash_numbers(5))
     def confirm(self, user, outcome, crash):
         self._request(crash, lambda: builders.confirm(self.api, user, self.reservations.get(user, "none"), outcome))
 

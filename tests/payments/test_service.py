@@ -128,6 +128,7 @@ def test_an_external_provider_takes_payments_only_with_its_key():
     [
         *(("free", simulate, "captured") for simulate in (None, "success", "fail")),
         ("simulated", "success", "captured"),
+        ("simulated", "decline", "declined"),
         ("simulated", "fail", "declined"),
     ],
 )

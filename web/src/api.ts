@@ -44,7 +44,9 @@ export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
 
 export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>
   content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));
-export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
+/** The active reservation. With a promo code, at the price that it would have with this code. */
+export const getReservation = (event_id: string, promo_code?: string) =>
+  content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id }, query: { promo_code } } }));
 export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
 
 /** Join the waitlist of an event. A repeated call returns the same entry. */
@@ -66,8 +68,9 @@ export const openCheckout = (reservation_id: string, details: CheckoutDetails, b
     }),
   );
 export const getSession = (session_id: string) => content(buyer.GET("/checkout/sessions/{session_id}", { params: { path: { session_id } } }));
+export type SimulatedOutcome = NonNullable<Schemas["ConfirmBody"]["simulate"]>;
 /** Ask whether a payment went through, or decide a simulated payment. A repeated call returns the same order. */
-export const confirm = (checkout_id: string, simulate?: "success" | "fail") => content(buyer.POST("/checkout/confirm", { body: { checkout_id, simulate } }));
+export const confirm = (checkout_id: string, simulate?: SimulatedOutcome) => content(buyer.POST("/checkout/confirm", { body: { checkout_id, simulate } }));
 
 /** Load all of the buyer's tickets, page by page. */
 export async function listTickets(): Promise<Ticket[]> {

@@ -28,6 +28,11 @@ export function usePlace(eventId: string): ShownPlace {
   return { ...place.view(), enter: () => void place.enter(), lookAgain: () => void place.lookAgain() };
 }
 
+/** Whether this browser has a place in the event's waiting room, which may have been used or be over. */
+export function hasPlace(eventId: string): boolean {
+  return localStorage.getItem(key(eventId, "token")) !== null;
+}
+
 function surroundings(eventId: string, changed: () => void) {
   return {
     fetchRoom: () => getRoom(eventId).catch((error) => (error instanceof ApiFailure && error.status === 404 ? null : Promise.reject(error))),

@@ -85,14 +85,20 @@ def checkout_with_questions(stage: Stage) -> None:
 def checkout_with_a_wrong_promo_code(stage: Stage) -> None:
     stage.checkout()
     stage.page.get_by_label("Promo code").fill("GALA")
-    stage.buyer.press("Continue to payment")
+    stage.buyer.press("Apply")
     stage.buyer.see("This promo code is not valid")
 
 
-def payment_with_a_discount(stage: Stage) -> None:
+def checkout_with_a_promo_code(stage: Stage) -> None:
     builders.create_promo_code(stage.api, stage.event, "GALA")
     stage.checkout()
     stage.page.get_by_label("Promo code").fill("GALA")
+    stage.buyer.press("Apply")
+    stage.buyer.see("New total")
+
+
+def payment_with_a_discount(stage: Stage) -> None:
+    checkout_with_a_promo_code(stage)
     stage.buyer.press("Continue to payment")
     stage.buyer.see("Discount with GALA")
 
@@ -114,7 +120,7 @@ def payment_declined(stage: Stage) -> None:
     stage.payment()
     stage.page.get_by_label("Card is declined").check()
     stage.page.get_by_role("button", name="Pay $").click()
-    stage.buyer.see("The payment was declined")
+    stage.buyer.see("Your card was declined.")
 
 
 def hold_almost_over(stage: Stage) -> None:
@@ -213,7 +219,7 @@ def checkout_for_free(stage: Stage) -> None:
 
 def checkout_given_back(stage: Stage) -> None:
     checkout(stage)
-    stage.buyer.press("Cancel the reservation")
+    stage.buyer.give_up_tickets()
     stage.buyer.see("You have no tickets on hold")
 
 
@@ -221,7 +227,7 @@ def checkout_given_back_in_another_tab(stage: Stage) -> None:
     checkout(stage)
     first, tab = stage.buyer, stage.page
     stage.open_second_tab(f"/events/{stage.event}/checkout")
-    stage.buyer.press("Cancel the reservation")
+    stage.buyer.give_up_tickets()
     stage.buyer.see("You have no tickets on hold")
     stage.buyer, stage.page = first, tab
     first.press("Continue to payment")
@@ -260,6 +266,7 @@ SCENES: list[Scene] = [
     checkout,
     checkout_with_questions,
     checkout_with_a_wrong_promo_code,
+    checkout_with_a_promo_code,
     payment,
     payment_with_a_discount,
     payment_declined,

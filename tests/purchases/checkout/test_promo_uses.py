@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, settings
 from chalicelib.foundation.ids import new_id
 from chalicelib.inventory import model as stocks
 from chalicelib.inventory import service as inventory
@@ -51,12 +51,55 @@ def test_the_discount_is_taken_off_once_and_split_over_the_tickets(api, shop):
     assert sorted(ticket["tier"]["price_cents"] for ticket in tickets) == [2499, 2500]
 
 
+def test_a_preview_shows_the_price_with_a_code_and_holds_no_use(api, shop):
+    builders.create_promo_code(api, shop[0], discount_value=25)
+    reservation = builders.reserve(api, "ada", *shop, 2).json
+    path = f"/events/{shop[0]}/reservations"
+    shown = api.get(path, query={"promo_code": " save"}, user="ada").json
+    assert (shown["promo_code"], shown["discount_cents"], shown["total_price_cents"]) == ("SAVE", 1667, 4999)
+    assert (uses(shop[0]), api.get(path, user="ada").json) == ((0, 0), reservation)
+    opened = builders.start_checkout(api, "ada", reservation["id"], promo_code="SAVE").json
+    assert opened["reservation"]["total_price_cents"] == shown["total_price_cents"]
+    unchanged = api.get(path, query={"promo_code": "OTHER"}, user="ada")  # the checkout has decided which code is used
+    assert (unchanged.status, unchanged.json["promo_code"]) == (200, "SAVE")
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        (None, "promo_code_invalid"),
+        ({"is_active": False}, "promo_code_invalid"),
+        ({"minimum_total": 1000}, "promo_code_minimum_not_reached"),
+        ({"max_total_uses": 1}, "promo_code_used_up"),
+    ],
+)
+def test_a_preview_is_refused_like_the_checkout(api, shop, fields, refusal):
+    if fields is not None:
+        builders.create_promo_code(api, shop[0], **fields)
+        if refusal == "promo_code_used_up":
+            checkout(api, shop, user="bob", promo_code="SAVE")
+    reservation_id = builders.reserve(api, "ada", *shop, 2).json["id"]
+    preview = api.get(f"/events/{shop[0]}/reservations", query={"promo_code": "save"}, user="ada")
+    opened = builders.start_checkout(api, "ada", reservation_id, promo_code="save")
+    assert preview.json["error"] == opened.json["error"] == refusal
+    assert preview.status == opened.status
+
+
+def test_codes_cannot_be_guessed_by_previews(api, shop):
+    builders.reserve(api, "ada", *shop, 1)
+    path = f"/events/{shop[0]}/reservations"
+    with settings.override(rate_limits="on", limit_promo_code="1/60", address_factor=2):
+        replies = [api.get(path, query={"promo_code": f"GUESS{number}"}, user="ada").status for number in range(3)]
+        assert (replies, api.get(path, user="ada").status) == ([400, 400, 429], 200)
+
+
 def test_an_amount_takes_off_at_most_everything_and_then_nobody_has_to_pay(api, shop):
     builders.create_promo_code(api, shop[0], discount_type="fixed_amount", discount_value="99.50")
     opened = checkout(api, shop, promo_code="SAVE").json
     assert (opened["payment"]["provider"], opened["reservation"]["total_price_cents"]) == ("free", 0)
     paid = builders.confirm(api, "ada", opened["id"], simulate=None)
     assert (paid.status, paid.json["order"]["total_price_cents"], uses(shop[0])) == (201, 0, (1, 0))
+    assert paid.json["message"] == "Here are your tickets."
     assert builders.refund(api, opened["id"]).json["refund"]["amount_cents"] == 0
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib.foundation import memory, settings
+from chalicelib.ledger import service as ledger
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -134,7 +135,34 @@ def test_the_confirmation_of_a_refunded_order_says_so(api, time, held):
     assert again.json["message"].startswith("This order was refunded, so its tickets are no longer valid.")
 
 
-def test_a_declined_payment_returns_the_tickets(api, time, held):
+def test_a_declined_payment_keeps_the_tickets_so_that_the_buyer_can_pay_again(api, time, held):
+    event_id, _, reservation_id = held
+    builders.start_checkout(api, "ada", reservation_id)
+    for _ in range(2):
+        time.advance(1)
+        reply = builders.confirm(api, "ada", reservation_id, "decline")
+        assert (reply.status, reply.json["error"]) == (409, "payment_not_completed")
+        assert reply.json["payment_status"] == "requires_payment_method"  # as after a declined card at Stripe
+    assert count_sold_held_available(api, event_id) == (0, 2, 8)
+    assert builders.confirm(api, "ada", reservation_id).status == 201
+    assert [entry.kind for entry in ledger.list_purchase_entries(event_id, reservation_id)] == ["declined", "declined", "captured"]
+    late = builders.confirm(api, "ada", reservation_id, "decline")
+    assert (late.status, late.json["checkout_session"]["state"]) == (200, "completed")
+    invariants.check(time.now, recovered=True)
+
+
+def test_after_a_declined_payment_the_hold_ends_on_time(api, time, held):
+    event_id, _, reservation_id = held
+    builders.start_checkout(api, "ada", reservation_id)
+    builders.confirm(api, "ada", reservation_id, "decline")
+    time.advance(180)
+    late = builders.confirm(api, "ada", reservation_id, "decline")
+    assert (late.status, late.json["error"]) == (409, "reservation_expired_or_invalid")
+    assert count_sold_held_available(api, event_id) == (0, 0, 10)
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_failed_payment_returns_the_tickets(api, time, held):
     event_id, tier_id, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     for _ in range(2):

@@ -2,8 +2,8 @@
 
 import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type Tier } from "../api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
 import { money } from "../formats";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
@@ -11,6 +11,7 @@ import { HoldClock } from "../parts/hold-clock";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
+import { PromoCode } from "../parts/promo-code";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";
 import { useTexts } from "../texts";
@@ -23,18 +24,21 @@ export function Checkout() {
   const reservation = held?.reservation;
   const [end, setEnd] = useState<End | null>(null);
   const [isUnpaid, setUnpaid] = useState(query.redirect_status === "failed");
+  const title = useRef<HTMLHeadingElement>(null);
   useTitle(t.checkout.title);
+  useEffect(() => {
+    if (end) title.current?.focus();
+  }, [end]);
 
   const checkoutId = query.paid ?? reservation?.id ?? null;
   const finish = (state: Session["state"]) => {
     forgetReservation(eventId);
     if (state === "completed") {
       sessionStorage.removeItem(`fairgate.chosen.${eventId}`);
-      route("/tickets?new=1", true); // Back then leads to the event, not to a finished checkout
-    } else if (state === "failed") setEnd("declined");
-    else if (state === "refunded") setEnd("refunded");
+      route(`/tickets?new=${checkoutId}`, true); // Back then leads to the event, not to a finished checkout
+    } else if (state === "refunded") setEnd("refunded");
     else if (state === "expired") setEnd("expired");
-    else if (state === "cancelled") setEnd("none");
+    else if (state !== "pending") setEnd("none");
   };
   const isMissing = failure?.status === 404; // ended, or never existed
   const unpaid = () => {
@@ -48,7 +52,9 @@ export function Checkout() {
           {t.back}
         </a>
       </p>
-      <h1>{t.checkout.title}</h1>
+      <h1 tabIndex={-1} ref={title}>
+        {t.checkout.title}
+      </h1>
       {end ? (
         <Ended end={end} eventId={eventId} checkoutId={checkoutId} />
       ) : query.paid ? (
@@ -91,12 +97,15 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const [promoCode, setPromoCode] = useKept(`fairgate.promo-code.${eventId}`, "");
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
-  const [simulate, setSimulate] = useKept<"success" | "fail">(`fairgate.simulate.${eventId}`, "success");
+  const [priced, setPriced] = useState<Reservation | null>(null);
+  const [codeRefusal, setCodeRefusal] = useState<ApiFailure | null>(null);
+  const [simulate, setSimulate] = useState<SimulatedOutcome>("success");
   const [refusal, setRefusal] = useState<PaymentRefusal | null>(isUnpaid ? {} : null);
   const [isPaid, setPaid] = useState(false);
   const { isWorking, failure, run } = useAction();
   const element = usePaymentElement(session?.payment ?? null);
-  const order = session?.reservation ?? reservation;
+  const applied = priced?.promo_code === promoCode.trim().toUpperCase() ? priced : null; // until the buyer types another code
+  const order = session?.reservation ?? applied ?? reservation;
   const seconds = Date.parse(order.expires_at) / 1000 - useNow();
   const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
   const asked = askedOptions(reservation, tiers);
@@ -111,10 +120,16 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
         await action();
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        if (error.code === "reservation_expired_or_invalid") end(seconds > 0 ? "none" : "expired"); // cancelled in another tab
+        if (error.code === "reservation_expired_or_invalid" || error.code === "reservation_not_found") end(seconds > 0 ? "none" : "expired"); // cancelled in another tab
         else if (error.code === "payment_refunded") end("refunded");
         else if (error.code === "reservation_converted") finish("completed"); // paid in another tab
-        else throw error;
+        else if (error.code.startsWith("promo_code_")) {
+          setPriced(null);
+          setCodeRefusal(error);
+        } else if (error.details.payment_status === "requires_payment_method") {
+          setSimulate("success");
+          setRefusal({ reason: t.checkout.declined });
+        } else throw error;
       }
     });
   const open = async () => {
@@ -139,9 +154,20 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       if (opened.payment?.provider === "free") finish((await confirm(opened.id)).checkout_session.state);
     });
   };
+  const apply = () =>
+    act(async () => {
+      if (!promoCode.trim()) return;
+      setPriced(await getReservation(eventId, promoCode.trim()));
+      setCodeRefusal(null);
+    });
+  const typeCode = (code: string) => {
+    setPromoCode(code);
+    setCodeRefusal(null);
+  };
   const pay = (submitted: SubmitEvent) => {
     submitted.preventDefault();
     act(async () => {
+      setRefusal(null);
       if (session?.payment?.url) return location.assign(session.payment.url);
       if (session?.payment?.client_secret) {
         const refused = await element.pay(`${back}?paid=${reservation.id}`);
@@ -227,31 +253,21 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           </fieldset>
           <Questions options={asked.once} answers={answers} onChange={setAnswers} of="order" />
           {reservation.total_price_cents > 0 && (
-            <label class="field">
-              <span>{t.checkout.optional(t.checkout.promoCode)}</span>
-              <input
-                type="text"
-                name="promo-code"
-                autocomplete="off"
-                autocapitalize="characters"
-                spellcheck={false}
-                maxLength={20}
-                value={promoCode}
-                onInput={({ currentTarget }) => setPromoCode(currentTarget.value)}
-              />
-            </label>
+            <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
-          <button type="submit" class="button" disabled={isWorking}>
+          <button type="submit" class="button" aria-disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree : t.checkout.toPayment}
           </button>
         </form>
       ) : (
         <form class="panel" onSubmit={pay}>
-          <h2>{t.checkout.payment}</h2>
+          <h2 tabIndex={-1} ref={takeFocus}>
+            {t.checkout.payment}
+          </h2>
           {session.payment?.provider === "simulated" && (
             <fieldset>
               <legend class="small">{t.checkout.simulated}</legend>
-              {(["success", "fail"] as const).map((outcome) => (
+              {(["success", "decline"] as const).map((outcome) => (
                 <label class="check choice" key={outcome}>
                   <input type="radio" name="simulate" value={outcome} checked={simulate === outcome} onChange={() => setSimulate(outcome)} />
                   {outcome === "success" ? t.checkout.approve : t.checkout.decline}
@@ -280,16 +296,25 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
               <p>{t.checkout.notCharged}</p>
             </div>
           )}
-          <button type="submit" class="button" disabled={isWorking || (Boolean(session.payment?.client_secret) && element.state !== "ready")}>
+          <button type="submit" class="button" aria-disabled={isWorking} disabled={Boolean(session.payment?.client_secret) && element.state !== "ready"}>
             {isWorking ? t.checkout.working : t.checkout.pay(amount)}
           </button>
         </form>
       )}
-      <button type="button" class="link" onClick={cancel} disabled={isWorking}>
-        {t.checkout.cancel}
-      </button>
+      <details class="two-steps">
+        <summary>{t.checkout.cancel}</summary>
+        <p>{t.checkout.cancelText}</p>
+        <button type="button" class="button button-quiet" onClick={cancel} aria-disabled={isWorking}>
+          {t.checkout.cancelNow}
+        </button>
+      </details>
     </>
   );
+}
+
+/** Focus a heading when it appears, because the button that led to it has gone. */
+function takeFocus(heading: HTMLElement | null) {
+  heading?.focus();
 }
 
 /** The idempotency key: the same details give the same key, so a repeated request opens no second payment. */

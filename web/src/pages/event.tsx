@@ -2,10 +2,10 @@
 
 import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { dayAndTime, otherTimezone } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
+import { Moment } from "../parts/moment";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
@@ -90,22 +90,6 @@ function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number;
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
       </p>
     </>
-  );
-}
-
-/** A time in the event's time zone and, if different, in the buyer's. */
-function Moment({ at, timezone }: { at: string; timezone: string }) {
-  const { t, locale } = useTexts();
-  const other = otherTimezone(at, timezone);
-  return (
-    <p class="event-when">
-      <time dateTime={at}>{dayAndTime(at, timezone, locale)}</time>
-      {other && (
-        <span class="small">
-          {t.event.yourTime} {dayAndTime(at, other, locale)}
-        </span>
-      )}
-    </p>
   );
 }
 

@@ -3,10 +3,11 @@
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getOrder, getPromoter, listEvents, listOrders, type Order, type OrderWithTickets, type Promoter } from "../api";
-import { day, dayAndTime, money } from "../formats";
+import { day, money } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { Moment } from "../parts/moment";
 import { RefundState } from "../parts/refunds";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
@@ -139,10 +140,10 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
   return (
     <>
       <h1>{order.event_name ?? order.event_id}</h1>
-      <p class="lead">
-        {order.event_starts_at && <time dateTime={order.event_starts_at}>{dayAndTime(order.event_starts_at, undefined, locale)}</time>}
-        {order.event_venue && <span class="block">{order.event_venue}</span>}
-      </p>
+      <div class="lead">
+        {order.event_starts_at && <Moment at={order.event_starts_at} timezone={order.event_timezone} />}
+        <p>{order.event_venue}</p>
+      </div>
       <section class="panel ticket receipt">
         <div class="order-end">
           <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>
@@ -153,7 +154,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
           <dd class="code">{order.id}</dd>
           <dt>{t.orders.date}</dt>
           <dd>
-            <time dateTime={order.created_at}>{dayAndTime(order.created_at, undefined, locale)}</time>
+            <Moment at={order.created_at} timezone={order.event_timezone} />
           </dd>
           <dt>{t.orders.seller}</dt>
           <dd>
@@ -204,7 +205,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
             {order.refunds.map((refund) => (
               <tr key={refund.id}>
                 <th scope="row" colSpan={2}>
-                  {t.orders.refund} {day(refund.created_at, "UTC", locale)}
+                  {t.orders.refund} {day(refund.created_at, order.event_timezone ?? "UTC", locale)}
                   <span class="block small">
                     <RefundState refund={refund} isSimulated={!order.payment_id} />
                   </span>

@@ -2,8 +2,9 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { listRefundedOrders, type Ticket } from "../api";
-import { dayAndTime } from "../formats";
+import { calendarFile, getOrder, listRefundedOrders, type OrderWithTickets, type Ticket } from "../api";
+import { dayAndTime, money } from "../formats";
+import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { useLoaded, useTitle } from "../parts/hooks";
@@ -16,18 +17,23 @@ import { isOver, isUsable, useWallet } from "../use-wallet";
 export function Wallet() {
   const { t, locale } = useTexts();
   const { query, route } = useLocation();
-  const [isNew] = useState(Boolean(query.new));
-  const { tickets, codes, kept, isOld, failure, reload } = useWallet();
+  const [newOrder] = useState(query.new); // the id of the order that was just placed
+  const wallet = useWallet();
+  const { codes, kept, isOld, failure, reload } = wallet;
+  const { value: placed, failure: unknown } = useLoaded(async () => (newOrder ? getOrder(newOrder) : null), "new");
   const { value: refunded } = useLoaded(async () => (ADDONS.reports ? listRefundedOrders() : []), "refunds");
   const [scanned, setScanned] = useState<string | null>(null);
   useTitle(t.wallet.title);
   useEffect(() => {
-    if (isNew) route("/tickets", true); // a reload does not repeat the message
+    if (newOrder) route("/tickets", true); // a reload does not repeat the message
   }, []);
 
+  const tickets = newOrder && !placed && !unknown ? null : wallet.tickets; // nothing moves when the order arrives
   const upcoming = (tickets ?? []).filter((ticket) => !isOver(ticket)).toSorted(byStart);
   const past = (tickets ?? []).filter(isOver).toSorted((a, b) => byStart(b, a));
   const usable = upcoming.filter((ticket) => isUsable(ticket) && codes[ticket.code]);
+  const ofNewOrder = upcoming.filter((ticket) => ticket.order_id === newOrder);
+  const others = upcoming.filter((ticket) => ticket.order_id !== newOrder);
   const list = (shown: Ticket[]) => (
     <ul class="passes">
       {shown.map((ticket) => (
@@ -44,11 +50,7 @@ export function Wallet() {
   return (
     <div class="page">
       <h1>{t.wallet.title}</h1>
-      {isNew && tickets && (
-        <Outcome tone="good" title={t.checkout.doneTitle}>
-          <p>{t.checkout.doneText}</p>
-        </Outcome>
-      )}
+      {newOrder && tickets && <Done placed={placed} />}
       {isOld && kept && (
         <Outcome tone="calm" title={t.wallet.oldTitle}>
           <p>{t.wallet.oldText(dayAndTime(iso(kept.savedAt), undefined, locale))}</p>
@@ -64,7 +66,9 @@ export function Wallet() {
           </a>
         </Outcome>
       )}
-      {upcoming.length > 0 && list(upcoming)}
+      {ofNewOrder.length > 0 && list(ofNewOrder)}
+      {ofNewOrder.length > 0 && others.length > 0 && <h2>{t.checkout.others}</h2>}
+      {others.length > 0 && list(others)}
       {refunded && refunded.length > 0 && <Refunds orders={refunded} />}
       {past.length > 0 && (
         <details class="past">
@@ -76,6 +80,38 @@ export function Wallet() {
       {tickets && tickets.length > 0 && <GuestNote text={t.guest.text} />}
       <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} asOf={isOld && kept ? kept.savedAt : null} />
     </div>
+  );
+}
+
+/** The order that was just placed. Null if it could not be loaded. */
+function Done({ placed }: { placed: OrderWithTickets | null }) {
+  const { t, locale } = useTexts();
+  const order = placed?.order;
+  const isFree = order?.total_price_cents === 0;
+  return (
+    <Outcome tone="good" title={t.checkout.doneTitle}>
+      <p>
+        {order && !isFree && t.checkout.donePaid} {t.checkout.doneText}
+      </p>
+      {order && (
+        <>
+          <p>
+            {order.event_name}, {t.orders.tickets(order.quantity)}: <strong>{isFree ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
+          </p>
+          <div class="row">
+            <a class="button button-quiet" href={`/orders/${order.id}`}>
+              {t.orders.receipt}
+            </a>
+            {ADDONS.documents && <DocumentButton orderId={order.id} kind="tickets" />}
+            {order.event_starts_at && (
+              <a class="button button-quiet" href={calendarFile(order.event_id)} download>
+                {t.event.calendar}
+              </a>
+            )}
+          </div>
+        </>
+      )}
+    </Outcome>
   );
 }
 

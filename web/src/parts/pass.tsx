@@ -1,11 +1,11 @@
 /** One ticket: its event, its QR code, and the actions of its owner. */
 
 import { calendarFile, type Ticket } from "../api";
-import { dayAndTime } from "../formats";
 import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 import { isOver, isUsable } from "../use-wallet";
 import { DocumentButton } from "./document-button";
+import { Moment } from "./moment";
 import { NameForm } from "./name-form";
 import { SeatsPanel } from "./seats-panel";
 import { TransferPanel } from "./transfer-panel";
@@ -20,14 +20,14 @@ interface Props {
 }
 
 export function Pass({ ticket, picture, onScan, onChanged }: Props) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const { event, tier } = ticket;
   const canUse = isUsable(ticket);
   return (
     <li class={`pass ${canUse ? "" : "pass-void"}`}>
       <div class="pass-text">
         <h2>{event.name ? <a href={`/events/${event.id}`}>{event.name}</a> : event.id}</h2>
-        {event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone ?? undefined, locale)}</time>}
+        {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} />}
         <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
         <p class="row">
           {ticket.number && <span class="chip">{ticket.number}</span>}

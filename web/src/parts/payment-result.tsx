@@ -5,11 +5,12 @@ import { ApiFailure, confirm, getSession, type Reservation, type Session } from 
 import { money } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
+import { hasPlace } from "../use-place";
 import { Failure, OtherWays, Outcome, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
 import { RefundState } from "./refunds";
 
-export type End = "declined" | "expired" | "refunded" | "none";
+export type End = "expired" | "refunded" | "none";
 
 const ASK_AGAIN_MS = 2500;
 const REFUND_SECONDS = 20;
@@ -83,17 +84,16 @@ export function Over({ reservation, finish }: { reservation: Reservation; finish
 export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string; checkoutId: string | null }) {
   const { t } = useTexts();
   const texts = {
-    declined: [t.checkout.declinedTitle, t.checkout.declinedText],
     expired: [t.checkout.expiredTitle, t.checkout.expiredText],
     refunded: [t.checkout.refundedTitle, t.checkout.refundedText],
     none: [t.checkout.noneTitle, t.checkout.noneText],
   } as const;
   return (
-    <Outcome tone={end === "declined" ? "bad" : "calm"} title={texts[end][0]}>
+    <Outcome tone="calm" title={texts[end][0]}>
       <p>{texts[end][1]}</p>
       {end === "refunded" && checkoutId && <LateMoney checkoutId={checkoutId} />}
       <p class="row">
-        <a class="button" href={`/events/${eventId}`}>
+        <a class="button" href={hasPlace(eventId) ? `/events/${eventId}/line` : `/events/${eventId}`}>
           {t.checkout.again}
         </a>
         <a href="/tickets">{t.nav.tickets}</a>

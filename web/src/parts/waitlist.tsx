@@ -247,7 +247,7 @@ function Leaving({ entry, reload }: { entry: WaitlistEntry; reload: () => Promis
       await reload();
     });
   return (
-    <details class="waitlist-leave">
+    <details class="two-steps">
       <summary>{words.title}</summary>
       <p>{words.text}</p>
       {failure && <Failure failure={failure} />}
