@@ -128,7 +128,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           setCodeRefusal(error);
         } else if (error.details.payment_status === "requires_payment_method") {
           setSimulate("success");
-          setRefusal({ reason: t.checkout.declined });
+          setRefusal({});
         } else throw error;
       }
     });
@@ -292,7 +292,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           )}
           {refusal && (
             <div class="notice notice-bad" role="alert">
-              <p>{refusal.reason ?? t.checkout.notPaid}</p>
+              <p>{refusal.reason ?? (session.payment?.provider === "simulated" ? t.checkout.declined : t.checkout.notPaid)}</p>
               <p>{t.checkout.notCharged}</p>
             </div>
           )}
