@@ -357,6 +357,7 @@ class _Tour(TourClient):
             f"/admin/events/{event_id}/status",
             f"/admin/events/{event_id}/live",
             f"/admin/events/{event_id}/money",
+            f"/admin/events/{event_id}/ticket-holders",
             f"/admin/orders/{order_id}",
             "/admin/reconciliation",
             "/admin/payouts",

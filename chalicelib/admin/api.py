@@ -15,6 +15,7 @@ from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueVi
 from chalicelib.admin.payouts import PayoutsQuery, PayoutsView
 from chalicelib.admin.sale_status import LiveSaleView, SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
+from chalicelib.admin.ticket_holders import TicketHoldersView, ticket_holders
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
@@ -38,8 +39,8 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 class RefundBody(Struct, forbid_unknown_fields=True):
     """The refund to make.
 
-    `tickets` are ticket ids; null means all tickets that the buyer still has. `fee_cents` is the fee for each ticket; null means the fee
-    in the settings.
+    `tickets` are ticket ids; null means all tickets that are not void, including those that were given to other people. `fee_cents` is the
+    fee for each ticket; null means the fee in the settings.
     """
 
     reason: Reason
@@ -89,6 +90,12 @@ def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatus
 def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView]:
     """Show a running sale for a dashboard: its status, the money, and the outcomes of attempts to buy."""
     return Reply(sale_status.live_sale(permissions.require_manager(request.require_user(), event_id), request.now))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/ticket-holders", access="manager")
+def count_ticket_holders(request: RequestContext, event_id: str) -> Reply[TicketHoldersView]:
+    """Show how many people a change to an event reaches, and what cancelling it would refund."""
+    return Reply(ticket_holders(permissions.require_manager(request.require_user(), event_id).id))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))

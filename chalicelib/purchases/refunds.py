@@ -111,6 +111,14 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
     return "partially_refunded" if set(purchase.kept_tickets) - set(numbers) else "refunded"
 
 
+def refundable_cents(purchase: Purchase, numbers: Iterable[int], fees: int = 0) -> int:
+    """Return what a refund of these tickets of an order pays. Part of the payment may already be refunded in the provider's dashboard."""
+    payment = purchase.payment
+    assert payment is not None  # an order was paid
+    left = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
+    return min(left, sum(purchase.ticket_price(number) for number in numbers) - fees)
+
+
 def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
     """Return as many of these tickets, counted from the last, as one transaction can take back with their seats and `others` more items."""
     portion = list(numbers)
@@ -196,9 +204,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
     payment = purchase.payment
     assert payment is not None  # an order was paid
-    # Part of the payment may already have been refunded in the provider's dashboard.
-    refundable = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
-    amount = min(refundable, sum(purchase.ticket_price(number) for number in numbers) - fees)
+    amount = refundable_cents(purchase, numbers, fees)
     return Refund(
         provider=payment.provider,
         id=refund_id,

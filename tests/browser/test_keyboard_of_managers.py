@@ -77,5 +77,6 @@ def test_an_event_is_run_from_start_to_end_by_keyboard(new_buyer, api, time):
     keyboard.press("link", "Overview")
     keyboard.press("button", "Cancel the event")
     manager.see("This cannot be undone.")
+    keyboard.fill("To confirm, type the name of the event: City Strings: Winter Gala", "City Strings: Winter Gala")
     keyboard.press("button", "Yes, cancel the event")
     manager.see_heading("This event is cancelled")

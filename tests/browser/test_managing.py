@@ -7,6 +7,7 @@ from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
+from tests.browser.page_checks import check
 from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
 
 
@@ -160,6 +161,37 @@ def test_typed_text_survives_a_reload_without_a_layout_shift(new_buyer, api, tim
     assert sum(value for value, _ in shifts) <= MAX_SHIFT, shifts
     manager.press("Discard my changes")
     expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("The Paramount Hall")
+
+
+def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    tier_id = api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    builders.buy(api, "ada", event_id, tier_id, customer_email="ada@home.test")
+    builders.buy(api, "bob", event_id, tier_id)
+    manager.open(f"/events/{event_id}")
+    manager.see_heading("Published")
+    expect(manager.page.get_by_role("button", name="Return to draft")).to_have_count(0)  # tickets are sold
+    manager.open(f"/events/{event_id}/facts")
+    manager.fill("Category (optional)", "Music")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()  # nobody is told of a category
+    manager.fill("Venue", "Great Hall")
+    manager.press("Save")
+    manager.see("2 people have tickets.")
+    manager.see("1 person gets an email with the old and the new details")
+    manager.see("1 person has given no email address")
+    check(manager.page, "facts_noticed")
+    manager.press("No, go back")
+    expect(manager.page.get_by_role("dialog")).to_have_count(0)
+    assert manager.page.evaluate("document.activeElement.textContent") == "Save"
+    assert api.get(f"/events/{event_id}").json["venue"] == "The Paramount Hall"
+    manager.press("Save")
+    manager.press("Save the changes")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    assert api.get(f"/events/{event_id}", token=manager.token).json["venue"] == "Great Hall"
 
 
 def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, time):

@@ -113,8 +113,12 @@ def published(manager: Manager) -> Iterator[str]:
     builders.buy(manager.api, "ada", event_id, tier_id, 2)
     manager.open(f"/events/{event_id}")
     manager.press("Cancel the event")
-    manager.see("This cannot be undone.")
+    manager.see("1 person has tickets.")
+    manager.see("1 order is refunded in full: $179.")
+    manager.see("1 order has no email address")
+    expect(manager.page.get_by_role("button", name="Yes, cancel the event")).to_be_disabled()
     yield "about_to_be_cancelled"
+    manager.fill("To confirm, type the name of the event: Nova Lights: Afterglow Tour", "nova lights:  afterglow tour ")
     manager.press("Yes, cancel the event")
     manager.see_heading("This event is cancelled")
     manager.press("Show refund progress")

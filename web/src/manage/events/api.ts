@@ -20,6 +20,10 @@ export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
 export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/unpublish", { params: eventPath(event_id) }));
 export const cancelEvent = (event_id: string) => content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id) }));
+export type TicketHolders = Schemas["TicketHoldersView"];
+/** Count the people whom a change to the event reaches, and what its cancellation would refund. */
+export const countTicketHolders = (event_id: string): Promise<TicketHolders> =>
+  content(manager.GET("/admin/events/{event_id}/ticket-holders", { params: eventPath(event_id) }));
 export const deleteEvent = ({ id, version }: ManagedEvent) =>
   content(manager.DELETE("/events/{event_id}", { params: { ...eventPath(id), header: ifVersion(version) } }));
 

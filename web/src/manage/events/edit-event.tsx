@@ -1,8 +1,11 @@
-/** The details of an event, for editing. */
+/** The details of an event, for editing. A change that ticket holders will notice is confirmed first. */
 
+import { useRef, useState } from "preact/hooks";
 import { Outcome } from "../../parts/failure";
+import { now } from "../../server-time";
 import { getEvent } from "../api";
 import { differences } from "../draft";
+import { Confirm } from "../parts/confirm";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
@@ -11,6 +14,10 @@ import { changeEvent } from "./api";
 import { EventForm } from "./event-form";
 import { toFields, toValues } from "./event-values";
 import { ImagePanel } from "./image-panel";
+import { ReachedPeople } from "./ticket-holders";
+
+/** Ticket holders get an email if one of these changes. */
+const NOTICED = ["name", "venue", "address", "city", "starts_at", "timezone"] as const;
 
 export function EditEvent() {
   const own = useRoomTexts("events");
@@ -40,16 +47,35 @@ function Editor() {
   };
   const draft = useDraft(`event.${event.id}`, { version: event.version, values: toValues(event) }, load);
   const [isSaved, setSaved] = useSaved(draft.isChanged);
-  const save = () =>
-    draft.save(async (values, base, version) => {
+  const [isConfirming, setConfirming] = useState(false);
+  const isConfirmed = useRef(false);
+  const place = useRef<HTMLDivElement>(null);
+  const saved = toValues(event);
+  const changed = NOTICED.filter((name) => draft.values[name] !== saved[name]);
+  const isOver = Date.parse(event.ends_at ?? event.starts_at ?? "") < 1000 * now(); // then only a new start is announced
+  const isSilent = event.status === "cancelled" || (isOver && !changed.includes("starts_at"));
+  const isNoticed = changed.length > 0 && !isSilent && event.tiers.some(({ sold }) => sold > 0);
+  const save = async () => {
+    if (isNoticed && !isConfirmed.current) return setConfirming(true);
+    isConfirmed.current = false;
+    await draft.save(async (values, base, version) => {
       const changes = differences(toFields(base), toFields(values));
       replace(await changeEvent(event.id, { ...changes, version }));
       setSaved();
     });
+  };
+  // Submitted again, so that the form shows a refusal at its field.
+  const confirm = async () => {
+    isConfirmed.current = true;
+    place.current!.querySelector("form")!.requestSubmit();
+  };
   return (
-    <>
+    <div ref={place}>
       <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
+      <Confirm title={own.noticedTitle} action={own.noticedSave} back={form.back} isOpen={isConfirming} close={() => setConfirming(false)} onConfirm={confirm}>
+        <ReachedPeople />
+      </Confirm>
       {ADDONS.images && <ImagePanel title={own.picture} />}
-    </>
+    </div>
   );
 }

@@ -17,6 +17,7 @@ import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent } from "./api";
 import { Tasks } from "./tasks";
+import { CancellationEffects } from "./ticket-holders";
 
 export function Overview() {
   const { locale } = useTexts();
@@ -201,14 +202,15 @@ function MoreActions() {
   return (
     <section class="further">
       {may("createEvents") && <Duplicate />}
-      {!isDraft && event.status !== "cancelled" && (
+      {!isDraft && event.status !== "cancelled" && sold === 0 && (
         <Confirmed label={own.unpublish} confirm={own.unpublishNow} act={async () => replace(await unpublishEvent(event.id))}>
           <p>{own.unpublishText}</p>
         </Confirmed>
       )}
       {!isDraft && event.status !== "cancelled" && may("cancelEvent") && (
-        <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel}>
-          <p>{own.cancelText(sold)}</p>
+        <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel} typed={{ words: event.name, label: own.cancelTyped(event.name) }}>
+          <p>{own.cancelText(sold > 0)}</p>
+          {sold > 0 && <CancellationEffects />}
           <p>
             <strong>{own.cancelFinal}</strong>
           </p>

@@ -11,12 +11,14 @@ interface Props {
   confirm: string;
   /** The name of the affected thing, for screen readers. */
   subject?: string;
+  /** Words that people must type first, and the label of their field. */
+  typed?: { words: string; label: string };
   children: ComponentChildren;
   act: () => Promise<void>;
   class?: string;
 }
 
-export function Confirmed({ label, subject, confirm, children, act, class: look = "button button-quiet" }: Props) {
+export function Confirmed({ label, subject, confirm, typed, children, act, class: look = "button button-quiet" }: Props) {
   const own = useRoomTexts("forms");
   const [isOpen, setOpen] = useState(false);
   const title = subject ? `${label}: ${subject}` : label;
@@ -25,7 +27,7 @@ export function Confirmed({ label, subject, confirm, children, act, class: look 
       <button type="button" class={look} aria-label={title} onClick={() => setOpen(true)}>
         {label}
       </button>
-      <Confirm title={title} action={confirm} back={own.back} isOpen={isOpen} close={() => setOpen(false)} onConfirm={act}>
+      <Confirm title={title} action={confirm} back={own.back} isOpen={isOpen} close={() => setOpen(false)} onConfirm={act} typed={typed}>
         {children}
       </Confirm>
     </>

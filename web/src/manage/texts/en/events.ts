@@ -1,5 +1,8 @@
 /** The details of an event, and its life from draft to sale. */
 
+const orders = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "order" : "orders"}`;
+const people = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}`;
+
 const problems: Record<string, string> = {
   "$.venue": "Add a venue.",
   "$.starts_at": "Add a start time in the future.",
@@ -41,10 +44,22 @@ export const eventTexts = {
   unpublishText: "The page disappears from the shop. This is possible only while nothing is sold or reserved.",
   unpublishNow: "Yes, return to draft",
   cancel: "Cancel the event",
-  cancelText: (sold: number) =>
-    sold > 0
-      ? `The sale stops immediately and for good. All orders are refunded in full automatically, about 100 per minute. The tickets no longer admit anyone. Tickets sold: ${sold.toLocaleString("en")}.`
+  cancelText: (isSold: boolean): string =>
+    isSold
+      ? "The sale stops immediately and for good. The tickets no longer admit anyone."
       : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
+  cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 100 ? ` This takes about ${Math.ceil(count / 100)} minutes.` : ""}`,
+  cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
+  refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the buyer sees the cancellation only in the shop.`,
+  cancelFree: (count: number) => `${orders(count)} ${count === 1 ? "was" : "were"} free or sold elsewhere: nothing is refunded and no email is sent. Tell these people yourself.`,
+  cancelTyped: (name: string) => `To confirm, type the name of the event: ${name}`,
+  holders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets.`,
+  atLeast: (count: number) => `There are more than ${count.toLocaleString("en")} tickets. These figures count only part of them.`,
+  noMails: "This shop sends no emails about it. Tell these people yourself.",
+  noticedTitle: "This change affects ticket holders",
+  noticedSave: "Save the changes",
+  changeMailed: (count: number) => `${people(count)} ${count === 1 ? "gets" : "get"} an email with the old and the new details, about five minutes after your last change.`,
+  withoutEmail: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} given no email address and will see the change only in the shop and on the ticket.`,
   cancelFinal: "This cannot be undone. Nobody can publish the event again.",
   cancelNow: "Yes, cancel the event",
   cancelledTitle: "This event is cancelled",

@@ -2,6 +2,9 @@
 
 import type { eventTexts as english } from "../en/events";
 
+const pedidos = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "pedido" : "pedidos"}`;
+const personas = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "persona" : "personas"}`;
+
 const problems: Record<string, string> = {
   "$.venue": "Añade un recinto.",
   "$.starts_at": "Añade una fecha de inicio futura.",
@@ -43,10 +46,22 @@ export const eventTexts: typeof english = {
   unpublishText: "La página desaparece de la tienda. Solo es posible mientras no haya nada vendido ni reservado.",
   unpublishNow: "Sí, volver a borrador",
   cancel: "Cancelar el evento",
-  cancelText: (sold: number) =>
-    sold > 0
-      ? `La venta se detiene de inmediato y para siempre. Todos los pedidos se reembolsan por completo de forma automática, unos 100 por minuto. Las entradas dejan de dar acceso. Entradas vendidas: ${sold.toLocaleString("es")}.`
+  cancelText: (isSold) =>
+    isSold
+      ? "La venta se detiene de inmediato y para siempre. Las entradas dejan de dar acceso."
       : "La venta se detiene de inmediato y para siempre. No se ha vendido ninguna entrada, así que no hay nada que reembolsar.",
+  cancelRefunds: (count, amounts) => `${count === 1 ? "Se reembolsa" : "Se reembolsan"} por completo ${pedidos(count)}: ${amounts}.${count > 100 ? ` Tarda unos ${Math.ceil(count / 100)} minutos.` : ""}`,
+  cancelMailed: (count) => (count === 1 ? "El comprador recibe un correo sobre el reembolso." : `Los compradores de ${pedidos(count)} reciben un correo sobre su reembolso.`),
+  refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: el comprador solo verá la cancelación en la tienda.`,
+  cancelFree: (count) => `${pedidos(count)} ${count === 1 ? "era gratuito o se vendió" : "eran gratuitos o se vendieron"} en otro sistema: no hay reembolso ni correo. Avisa tú a esas personas.`,
+  cancelTyped: (name) => `Para confirmar, escribe el nombre del evento: ${name}`,
+  holders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas.`,
+  atLeast: (count) => `Hay más de ${count.toLocaleString("es")} entradas. Estas cifras solo cuentan una parte.`,
+  noMails: "Esta tienda no envía correos sobre ello. Avisa tú a esas personas.",
+  noticedTitle: "Este cambio afecta a quienes tienen entradas",
+  noticedSave: "Guardar los cambios",
+  changeMailed: (count) => `${personas(count)} ${count === 1 ? "recibirá" : "recibirán"} un correo con los datos anteriores y los nuevos, unos cinco minutos después de tu último cambio.`,
+  withoutEmail: (count) => `${personas(count)} no ${count === 1 ? "ha" : "han"} dado ningún correo electrónico y solo ${count === 1 ? "verá" : "verán"} el cambio en la tienda y en su entrada.`,
   cancelFinal: "No se puede deshacer. Nadie podrá volver a publicarlo.",
   cancelNow: "Sí, cancelar el evento",
   cancelledTitle: "Evento cancelado",

@@ -1,0 +1,82 @@
+"""Whom a change to an event reaches, and what its cancellation refunds. Managers see this before they save or cancel."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from chalicelib.accounts import service as accounts
+from chalicelib.foundation import parallel
+from chalicelib.purchases import queries, refunds
+from chalicelib.purchases.model import Purchase
+from chalicelib.tickets.store import change_position, query_changed_tickets
+
+MAX_TICKETS = 2000  # that one request reads
+_WITHOUT_MONEY = ("free", "imported")  # providers whose orders a cancellation does not refund
+
+
+class CancellationRefunds(Struct, frozen=True, kw_only=True):
+    """The orders in one currency that a cancellation refunds, and the sum of these refunds."""
+
+    currency: str
+    orders: int
+    amount_cents: int
+
+
+class TicketHoldersView(Struct, frozen=True, kw_only=True):
+    """The people who have tickets for an event, and what a cancellation would refund now.
+
+    `people` own the `tickets`. Nobody knows an email address of `people_without_email`, or of the buyers of `refunds_without_email` among
+    the orders in `refunds`. A cancellation neither refunds nor announces `orders_without_payment`, which were free or imported, and leaves
+    `disputed_orders` to the bank. If `is_complete` is false, the event has more tickets than were read, and all figures are minimums.
+    """
+
+    event_id: str
+    tickets: int
+    people: int
+    people_without_email: int
+    refunds: list[CancellationRefunds]
+    refunds_without_email: int
+    orders_without_payment: int
+    disputed_orders: int
+    is_complete: bool
+
+
+def ticket_holders(event_id: str) -> TicketHoldersView:
+    """Count the people with valid or frozen tickets for an event, and the refunds of its orders. Reads at most MAX_TICKETS tickets."""
+    found, following = query_changed_tickets(event_id, change_position(0), MAX_TICKETS)
+    kept = [ticket for ticket in found if ticket.state != "void"]
+    loaded = queries.load_many({ticket.purchase_id for ticket in kept}) if kept else {}
+    orders = [order for order in loaded.values() if order is not None and order.is_order]
+    owners = {ticket.owner_id for ticket in kept}
+    mailed, users = parallel.both(
+        lambda: _orders_with_email(orders), lambda: _users_with_account(owners | {order.user_id for order in orders})
+    )
+    reached = users | {order.user_id for order in orders if order.id in mailed}
+    paid = [order for order in orders if order.payment is not None and order.payment.provider not in _WITHOUT_MONEY]
+    refunded = [order for order in paid if not order.is_disputed]
+    return TicketHoldersView(
+        event_id=event_id,
+        tickets=len(kept),
+        people=len(owners),
+        people_without_email=len(owners - reached),
+        refunds=_refunds(refunded),
+        refunds_without_email=sum(order.id not in mailed and order.user_id not in users for order in refunded),
+        orders_without_payment=len(orders) - len(paid),
+        disputed_orders=len(paid) - len(refunded),
+        is_complete=following is None,
+    )
+
+
+def _orders_with_email(orders: Iterable[Purchase]) -> set[str]:
+    return {order_id for order_id, details in queries.load_many_details(orders).items() if details.customer_email}
+
+
+def _users_with_account(user_ids: Iterable[str]) -> set[str]:
+    return {account.user_id for account in accounts.find_accounts(user_ids)}
+
+
+def _refunds(orders: Iterable[Purchase]) -> list[CancellationRefunds]:
+    amounts: dict[str, list[int]] = {}
+    for order in orders:
+        amounts.setdefault(order.currency, []).append(refunds.refundable_cents(order, order.kept_tickets))
+    return [CancellationRefunds(currency=currency, orders=len(each), amount_cents=sum(each)) for currency, each in sorted(amounts.items())]
