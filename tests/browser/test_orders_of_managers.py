@@ -46,7 +46,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.page.get_by_label("Ticket 2, Front rows").check()
         expect(outlook).to_contain_text("$10.45")
         expect(outlook).to_contain_text("The buyer gets$79.05")
-        expect(outlook).to_contain_text("The buyer keeps1 ticket")
+        expect(outlook).to_contain_text("Still valid afterwards1 ticket")
         manager.page.get_by_label("No fee").check()
         expect(outlook).to_contain_text("The buyer gets$89.50")
         manager.page.get_by_label("Another amount").check()
@@ -65,6 +65,29 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     assert [ticket["state"] for ticket in tickets] == ["valid", "void"]
     [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
+    invariants.check(manager.time.now)
+
+
+def test_a_ticket_that_was_given_away_is_refunded_only_when_it_is_chosen(manager):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    order_id = builders.create_order(manager.api, (event_id, tier_id), 2)
+    token = manager.api.post(f"/tickets/{order_id}-2/transfer", user="ada").json["token"]
+    assert manager.api.post(f"/transfers/{token}/accept", user="bob").status == 201
+    manager.open(f"/events/{event_id}/orders/{order_id}")
+    manager.see("The buyer gave this ticket to someone else: Ticket 2, Front rows.")
+    expect(manager.page.get_by_label("Everything the buyer still has (1 ticket)")).to_be_checked()
+    expect(manager.page.locator(".outlook")).to_contain_text("Still valid afterwards1 ticket")
+    manager.page.get_by_label("Some tickets").check()
+    expect(manager.page.get_by_label("Ticket 2, Front rows, given to someone else")).not_to_be_checked()
+    manager.page.get_by_label("Everything the buyer still has").check()
+    manager.press("Refund $89.50")
+    manager.page.get_by_role("dialog").get_by_role("button", name="Refund $89.50").click()
+    manager.see("No longer valid: 1 ticket.")
+    expect(manager.page.get_by_label("Everything the buyer still has")).to_have_count(0)
+    tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]
+    assert [ticket["state"] for ticket in tickets] == ["void", "valid"]
     invariants.check(manager.time.now)
 
 

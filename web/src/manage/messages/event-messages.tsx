@@ -14,7 +14,7 @@ export function EventMessages() {
     <div class="page page-narrow">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
-      <MessageList found={found} noneText={own.noneText} />
+      <MessageList found={found} noneText={own.noneText} timezone={event.timezone} />
     </div>
   );
 }

@@ -13,8 +13,15 @@ import { resend, type Message } from "./messages";
 
 const OFFERS = ["waitlist_offer", "offer_expiring"];
 
-/** `noneText`: shown when there are no emails. */
-export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
+interface Props {
+  found: Pages<{ messages: Message[]; next_cursor: string | null }>;
+  /** Shown when there are no emails. */
+  noneText: string;
+  /** The event's time zone, if all emails are about one event. */
+  timezone?: string;
+}
+
+export function MessageList({ found, noneText, timezone }: Props) {
   const own = useRoomTexts("messages");
   const [sent, setSent] = useState<string | null>(null); // the kind of the resent email
   const sendAgain = async (message: Message) => {
@@ -27,7 +34,7 @@ export function MessageList({ found, noneText }: { found: Pages<{ messages: Mess
       {(messages) => (
         <ul class="rows">
           {messages.map((message) => (
-            <Row key={message.id} message={message} sendAgain={sendAgain} />
+            <Row key={message.id} message={message} timezone={timezone} sendAgain={sendAgain} />
           ))}
         </ul>
       )}
@@ -35,13 +42,13 @@ export function MessageList({ found, noneText }: { found: Pages<{ messages: Mess
   );
 }
 
-function Row({ message, sendAgain }: { message: Message; sendAgain: (message: Message) => Promise<void> }) {
+function Row({ message, timezone, sendAgain }: { message: Message; timezone?: string; sendAgain: (message: Message) => Promise<void> }) {
   const own = useRoomTexts("messages");
   const { locale } = useTexts();
   const may = useMay();
   const subject = subjectAddress(message);
   const kind = own.kinds[message.kind] ?? message.kind;
-  const when = (iso: string) => dayAndTime(iso, undefined, locale);
+  const when = (iso: string) => dayAndTime(iso, timezone, locale);
   return (
     <li class="row-card tier-row">
       <div class="row-text">

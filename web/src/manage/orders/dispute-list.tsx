@@ -52,7 +52,8 @@ export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "a
   const own = useRoomTexts("disputes");
   const { locale } = useTexts();
   const { status, reason } = dispute;
-  const when = (iso: string) => dayAndTime(iso, undefined, locale);
+  const { event } = useManagedEvent();
+  const when = (iso: string) => dayAndTime(iso, event.timezone, locale);
   return (
     <>
       <dl class="facts">

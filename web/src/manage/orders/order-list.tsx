@@ -64,13 +64,16 @@ function OrderResults({ eventId, filters }: { eventId: string; filters: Filters 
 function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[] }) {
   const own = useRoomTexts("orders");
   const { locale } = useTexts();
+  const { timezone } = useManagedEvent().event;
   return (
     <TablePlace label={own.title}>
       <table>
         <thead>
           <tr>
             <th scope="col">{own.order}</th>
-            <th scope="col">{own.when}</th>
+            <th scope="col">
+              {own.when} <span class="small">({timezone.replaceAll("_", " ")})</span>
+            </th>
             <th scope="col">{own.tickets}</th>
             <th scope="col" class="number">{own.total}</th>
             <th scope="col">{own.status}</th>
@@ -85,7 +88,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
                 </a>
                 <span class="small code">{order.user_id}</span>
               </th>
-              <td class="date-first">{day(order.created_at, undefined, locale)}</td>
+              <td class="date-first">{day(order.created_at, timezone, locale)}</td>
               <td>{order.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")}</td>
               <td class="number">{money(order.total_price_cents, order.currency, locale)}</td>
               <td>

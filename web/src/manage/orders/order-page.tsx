@@ -42,6 +42,7 @@ function Order({ shown, replace }: OrderProps) {
   const providerName = useProviderName();
   const { locale } = useTexts();
   const may = useMay();
+  const { event } = useManagedEvent();
   const { order, refund } = shown;
   const amount = (cents: number) => money(cents, order.currency, locale);
   const facts: [string, string][] = [
@@ -73,7 +74,7 @@ function Order({ shown, replace }: OrderProps) {
       <dl class="facts panel">
         <div>
           <dt>{own.when}</dt>
-          <dd class="date-first">{dayAndTime(order.created_at, undefined, locale)}</dd>
+          <dd class="date-first">{dayAndTime(order.created_at, event.timezone, locale)}</dd>
         </div>
         {facts.map(([name, value]) => (
           <div key={name}>
@@ -137,6 +138,7 @@ interface Entry {
 /** Payments, refunds and disputes in chronological order. */
 function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts("orders");
+  const { event } = useManagedEvent();
   const providerName = useProviderName();
   const { locale } = useTexts();
   const byWhom = useByWhom();
@@ -174,7 +176,7 @@ function History({ shown, replace }: OrderProps) {
         {entries.map((entry) => (
           <li key={entry.key}>
             <time class="small" dateTime={entry.at}>
-              {dayAndTime(entry.at, undefined, locale)}
+              {dayAndTime(entry.at, event.timezone, locale)}
             </time>
             <span>{entry.text}</span>
             {entry.cents !== null && <strong class="numbers">{money(entry.cents, shown.order.currency, locale)}</strong>}

@@ -25,16 +25,18 @@ export function RefundForm({ shown, onRefunded }: Props) {
   return (
     <section class="panel">
       <h2>{own.refund}</h2>
-      {canRefund ? <RefundFields key={kept.length} shown={shown} kept={kept.map(({ id }) => id)} onRefunded={onRefunded} /> : <p>{own.noRefund(shown.order.disputed)}</p>}
+      {canRefund ? <RefundFields key={kept.length} shown={shown} kept={kept} onRefunded={onRefunded} /> : <p>{own.noRefund(shown.order.disputed)}</p>}
     </section>
   );
 }
 
-function RefundFields({ shown, kept, onRefunded }: Props & { kept: string[] }) {
+function RefundFields({ shown, kept, onRefunded }: Props & { kept: NonNullable<ManagedOrder["tickets"]> }) {
   const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const { order } = shown;
-  const [isWhole, setWhole] = useState(true);
+  const buyers = kept.filter(({ transferred }) => !transferred);
+  const given = kept.filter(({ transferred }) => transferred);
+  const [isWhole, setWhole] = useState(buyers.length > 0);
   const [chosen, setChosen] = useState<string[]>([]);
   const [reason, setReason] = useState<RefundRequest["reason"]>("requested_by_customer");
   const [fee, setFee] = useState<Fee>("settings");
@@ -49,7 +51,7 @@ function RefundFields({ shown, kept, onRefunded }: Props & { kept: string[] }) {
   const isComplete = (isWhole || chosen.length > 0) && fees !== null;
   const request: RefundRequest = {
     reason,
-    tickets: isWhole ? undefined : kept.filter((id) => chosen.includes(id)),
+    tickets: isWhole && given.length === 0 ? undefined : (isWhole ? buyers : kept.filter(({ id }) => chosen.includes(id))).map(({ id }) => id),
     fee_cents: fees ?? undefined,
     return_seats: returnsSeats,
     note: note.trim() || undefined,
@@ -59,6 +61,7 @@ function RefundFields({ shown, kept, onRefunded }: Props & { kept: string[] }) {
   const refund = async () => {
     onRefunded(await refundOrder(order.id, request, key));
   };
+  const nameOf = (id: string) => own.ticket(Number(id.split("-").at(-1)), tierName(shown, id));
   const amount = preview ? money(preview.amount_cents, preview.currency, locale) : "";
   return (
     <form
@@ -70,22 +73,26 @@ function RefundFields({ shown, kept, onRefunded }: Props & { kept: string[] }) {
     >
       <fieldset>
         <legend>{own.whatToRefund}</legend>
-        <label class="choice">
-          <input type="radio" name={name} checked={isWhole} onChange={() => setWhole(true)} /> {own.everything(kept.length)}
-        </label>
+        {given.length > 0 && <p class="small">{own.given(given.map(({ id }) => nameOf(id)).join("; "), given.length)}</p>}
+        {buyers.length > 0 && (
+          <label class="choice">
+            <input type="radio" name={name} checked={isWhole} onChange={() => setWhole(true)} /> {own.everything(buyers.length)}
+          </label>
+        )}
         <label class="choice">
           <input type="radio" name={name} checked={!isWhole} onChange={() => setWhole(false)} /> {own.some}
         </label>
         {!isWhole && (
           <div class="choices">
-            {kept.map((id) => (
+            {kept.map(({ id, transferred }) => (
               <label class="choice" key={id}>
                 <input
                   type="checkbox"
                   checked={chosen.includes(id)}
                   onChange={({ currentTarget }) => setChosen(currentTarget.checked ? [...chosen, id] : chosen.filter((other) => other !== id))}
                 />{" "}
-                {own.ticket(Number(id.split("-").at(-1)), tierName(shown, id))}
+                {nameOf(id)}
+                {transferred && `, ${own.transferred}`}
               </label>
             ))}
           </div>

@@ -41,7 +41,7 @@ export const ordersTexts = {
   endedUnpaid: "The payment ended without tickets, so there is nothing to refund. Money that arrived too late is returned automatically.",
   ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
   ticketStates: { valid: "valid", void: "no longer valid", frozen: "frozen" },
-  transferred: "transferred",
+  transferred: "given to someone else",
   checkedIn: (time: string, gate: string | null) => `Checked in ${time}${gate ? `, gate ${gate}` : ""}`,
   history: "Activity",
   entries: {
@@ -66,6 +66,8 @@ export const ordersTexts = {
   whatToRefund: "What to refund",
   everything: (count: number) => `Everything the buyer still has (${tickets(count)})`,
   some: "Some tickets",
+  given: (names: string, count: number) =>
+    `The buyer gave ${count === 1 ? "this ticket" : "these tickets"} to someone else: ${names}. ${count === 1 ? "It stays" : "They stay"} valid unless you choose ${count === 1 ? "it" : "them"} under “Some tickets”.`,
   chooseSome: "Choose the tickets to refund.",
   atTheDoor: "See who was let in at the door, and when",
   reason: "Reason",
@@ -88,7 +90,7 @@ export const ordersTexts = {
   feeKept: "Fee you keep",
   refundedBefore: "Already refunded at the provider",
   buyerGets: "The buyer gets",
-  buyerKeeps: "The buyer keeps",
+  buyerKeeps: "Still valid afterwards",
   ticketCount: tickets,
   refundAmount: (amount: string) => `Refund ${amount}`,
   question: (amount: string) => `Refund ${amount}?`,

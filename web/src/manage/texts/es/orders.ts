@@ -43,7 +43,7 @@ export const ordersTexts: typeof english = {
   endedUnpaid: "El pago terminó sin entradas, así que no hay nada que reembolsar. El dinero que llegó tarde se devuelve automáticamente.",
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
   ticketStates: { valid: "válida", void: "anulada", frozen: "congelada" },
-  transferred: "transferida",
+  transferred: "dada a otra persona",
   checkedIn: (time, gate) => `Acceso: ${time}${gate ? `, puerta ${gate}` : ""}`,
   history: "Actividad",
   entries: {
@@ -68,6 +68,8 @@ export const ordersTexts: typeof english = {
   whatToRefund: "Qué reembolsar",
   everything: (count) => `Todo lo que conserva el comprador (${entradas(count)})`,
   some: "Algunas entradas",
+  given: (names, count) =>
+    `El comprador dio ${count === 1 ? "esta entrada" : "estas entradas"} a otra persona: ${names}. ${count === 1 ? "Sigue siendo válida" : "Siguen siendo válidas"} si no ${count === 1 ? "la" : "las"} eliges en «Algunas entradas».`,
   chooseSome: "Elige las entradas que quieres reembolsar.",
   atTheDoor: "Ver quién entró por la puerta y cuándo",
   reason: "Motivo",
@@ -90,7 +92,7 @@ export const ordersTexts: typeof english = {
   feeKept: "Comisión que retienes",
   refundedBefore: "Ya reembolsado en el proveedor",
   buyerGets: "El comprador recibe",
-  buyerKeeps: "El comprador conserva",
+  buyerKeeps: "Siguen siendo válidas",
   ticketCount: entradas,
   refundAmount: (amount) => `Reembolsar ${amount}`,
   question: (amount) => `¿Reembolsar ${amount}?`,
