@@ -1,9 +1,10 @@
-"""Share an event: calendar files, and link previews for messengers and social networks."""
+"""Share an event: calendar files, link previews for messengers and social networks, and its name, time and place in emails."""
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from html import escape
+from typing import Any
 
 from chalicelib.catalog.model import Event
 from chalicelib.foundation import clock
@@ -125,3 +126,12 @@ def render_preview(event: Event, url: str, shop_url: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= MAX_DESCRIPTION else f"{text[: MAX_DESCRIPTION - 1].rstrip()}…"
+
+
+# Emails.
+
+
+def mail_values(event: Event) -> dict[str, Any]:
+    """Return the name, place and start of an event for the templates of emails. The start is in the event's time zone."""
+    starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
+    return {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}

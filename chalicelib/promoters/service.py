@@ -5,7 +5,7 @@ from typing import ClassVar
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.profiles import Promoter, PromoterChange
-from chalicelib.catalog import permissions
+from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.permissions import may_appoint_coordinators
@@ -13,6 +13,7 @@ from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
+from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.availability import cached_stock
 from chalicelib.inventory.model import Stock
@@ -72,7 +73,9 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
-    notifications.send(MailDraft("event_invitation", email, language, {"event": {"name": event.name}, "role": role}))
+    shop_url = settings.current().shop_url.rstrip("/")
+    url = f"{shop_url}/door" if role == "staff" else f"{shop_url}/manage/events/{event.id}"
+    notifications.send(MailDraft("event_invitation", email, language, {"event": sharing.mail_values(event), "role": role, "url": url}))
     return membership
 
 

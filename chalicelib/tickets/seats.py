@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import sharing
 from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_option_order, read_value
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
@@ -349,10 +350,8 @@ def _path(name: str) -> str:
 
 def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
     """Return the email with the link to the guest's own page. The email contains no text that the ticket's owner wrote."""
-    values: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
-    if event is not None:
-        starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-        values = {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
+    unknown: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
+    values = unknown if event is None else sharing.mail_values(event)
     return MailDraft("guest_invited", email, language, {"event": values, "url": page_url(token)})
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.accounts import members
 from chalicelib.audit import service as audit
+from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import log_in, mailbox, refresh, register, sign_up  # noqa: F401
 
@@ -197,6 +198,24 @@ def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  #
     assert api.get("/events/fest/members", token=tokens["access_token"]).json["members"][0]["role"] == "coordinator"
     assert api.delete(f"/events/fest/members/{member.json['id']}", token=builders.token("nora", "promoter")).status == 200
     assert refresh(api, tokens["refresh_token"]).json["user"]["events"] == {}
+
+
+def test_an_invitation_leads_to_the_work_and_says_when_and_where(api, mailbox):  # noqa: F811
+    event_id = builders.create_event(api, "Night of Jazz", venue="The Hall")
+    changed = {"city": "Boulder", "timezone": "America/Denver"}
+    assert api.patch(f"/events/{event_id}", json=changed, token=builders.admin_token()).status == 200
+    members_path = f"/events/{event_id}/members"
+    for role in ("staff", "coordinator"):
+        body = {"email": f"{role}@example.com", "role": role}
+        assert api.post(members_path, json=body, token=builders.admin_token()).status == 201
+    staff, coordinator = mailbox.mails
+    for mail, label, path in ((staff, "Open the door", "/door"), (coordinator, "Manage the event", f"/manage/events/{event_id}")):
+        for text in (mail.text, mail.html):
+            address = f"{settings.current().shop_url.rstrip('/')}{path}"
+            assert [part for part in (label, address, "Night of Jazz", "The Hall, Boulder", "(America/Denver)") if part not in text] == []
+    body = {"email": "luz@example.com", "role": "staff"}
+    api.post(members_path, json=body, token=builders.admin_token(), headers={"Accept-Language": "es"})
+    assert "Abrir la puerta" in mailbox.mails[-1].text
 
 
 def test_a_coordinator_invites_staff_and_no_coordinators(api, shop):

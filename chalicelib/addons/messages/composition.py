@@ -37,7 +37,7 @@ def compose(notification: Notification) -> MailMessage | None:
         values, attachments = _content(notification, event)
     except Moot:
         return None
-    values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": _event_values(event)}
+    values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": sharing.mail_values(event)}
     text = templates.render(notification.kind, notification.language, values)
     headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
     return MailMessage(
@@ -165,11 +165,6 @@ def _calendar(event: Event) -> Attachment:
     host = parseaddr(settings.current().mail_from)[1].rpartition("@")[2] or "fairgate"
     text = sharing.render_calendar(event, _shop_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
     return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
-
-
-def _event_values(event: Event) -> dict[str, Any]:
-    starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    return {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
 
 
 def _address(notification: Notification) -> str:
