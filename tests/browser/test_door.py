@@ -134,8 +134,11 @@ def test_two_devices_admit_a_ticket_once_and_an_undo_readmits_it(door, new_staff
     assert door.admitted(ticket) == 0
     south.type(ticket.code)
     south.see_verdict("Come in")
+    south.type(ticket.code)
+    south.see_verdict("Already in")
     south.lose_network()
     south.press("Undo: Ada Lovelace")
+    expect(south.page.locator(".verdict")).to_have_count(0)
     expect(south.page.get_by_text("undo not sent yet")).to_be_visible()
     south.type(ticket.code)
     south.see_verdict("Come in", "Decided offline, from this device's list.")

@@ -73,6 +73,7 @@ def scanning(staff: DoorStaff) -> Iterator[str]:
     yield "elsewhere"
     staff.type("7K3MX-0QWZ9-H4TRB-V81CD")
     staff.see_verdict("Unknown")
+    expect(staff.page.locator(".verdict-void")).to_have_count(1)
     yield "unknown"
     staff.press("Start the camera")
     expect(staff.page.get_by_text("This device has no camera.")).to_be_visible()

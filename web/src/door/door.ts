@@ -110,8 +110,7 @@ export class Door {
         await this.#log.keep({ ...scan, state: "undo_waiting", code: null });
         if (this.#connection === "online") await this.#sendUndo(this.#log.find(scanId)!).catch(this.#lost);
       }
-      if (this.#verdict?.scan.id === scanId) this.#verdict = null;
-      this.#announce();
+      this.dismiss(); // whatever it says: after an undo, "Already in" may be wrong, too
     });
   }
 

@@ -17,6 +17,10 @@ const TONES: Record<string, Tone> = {
   ticket_refunded: "void",
   ticket_void: "void",
   ticket_frozen: "void",
+  code_unknown: "void",
+  code_replaced: "void",
+  signature_invalid: "void",
+  ticket_not_found: "void",
 };
 export const SIGNS: Record<Tone, string> = { good: "✓", again: "↺", elsewhere: "⇄", early: "◷", void: "✕", unknown: "?" };
 
