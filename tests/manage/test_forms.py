@@ -9,7 +9,8 @@ import { createInterface } from "node:readline";
 import * as zoned from "$WEB/src/manage/zoned-time.ts";
 import * as amounts from "$WEB/src/manage/amounts.ts";
 import * as draft from "$WEB/src/manage/draft.ts";
-const rooms = { ...zoned, ...amounts, ...draft };
+import * as choices from "$WEB/src/manage/parts/choices.ts";
+const rooms = { ...zoned, ...amounts, ...draft, ...choices };
 for await (const line of createInterface({ input: process.stdin })) {
   const { name, given } = JSON.parse(line);
   console.log(JSON.stringify(rooms[name](...given)));
@@ -74,3 +75,18 @@ def test_edits_that_meet_lose_nothing():
 
 def test_only_what_differs_is_sent():
     assert run("differences", {"a": 1, "b": {"c": 2}, "d": None}, {"a": 1, "b": {"c": 3}, "d": 4}) == {"b": {"c": 3}, "d": 4}
+
+
+def test_likely_time_zones_come_first():
+    zones = [value for value, _ in run("timezones", "America/Denver", "Europe/Madrid")]
+    assert zones[:3] == ["America/Denver", "Europe/Madrid", "UTC"]
+    assert zones.index("Europe/Lisbon") < zones.index("America/New_York")
+    assert len(zones) == len(set(zones)) > 300
+    assert run("timezones", "Mars/Base", "UTC")[0] == ["Mars/Base", "Mars/Base"]
+
+
+def test_common_currencies_come_first_with_their_names():
+    choices = run("currencies", "KES", "es")
+    assert choices[0][0] == "KES"
+    assert choices[1] == ["EUR", "EUR – euro"]
+    assert len(choices) == len({code for code, _ in choices}) > 100

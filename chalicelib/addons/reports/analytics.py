@@ -66,7 +66,10 @@ class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
 
 
 class ConversionRates(Struct, frozen=True, kw_only=True):
-    """Rates between 0 and 1. A rate is null while its denominator is 0."""
+    """Rates between 0 and 1. A rate is null while its denominator is 0.
+
+    `queue_to_hold` counts reservations per admitted person. It may exceed 1, because a person may reserve more than once.
+    """
 
     queue_to_hold: float | None
     hold_to_checkout: float | None

@@ -95,6 +95,8 @@ def test_imported_tickets_are_sales_without_money(api, poller, tmp_path):
     poller.drain()
     [sale] = pages(api, f"/events/{event_id}/sales", "sales")
     assert (sale["provider"], sale["amount_cents"], sale["quantity"]) == ("imported", 0, 1)
+    funnel = api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json["funnel"]
+    assert (funnel["reservations"], funnel["checkouts"], funnel["orders"]) == (1, 1, 1)  # no step exceeds the step before
 
 
 @pytest.fixture

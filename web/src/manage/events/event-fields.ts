@@ -13,7 +13,7 @@ export const EVENT_FIELDS = {
   starts_at: { kind: "time", place: "when", half: true, label: { en: "Starts", es: "Empieza" } },
   ends_at: { kind: "time", place: "when", half: true, optional: true, label: { en: "Ends", es: "Termina" } },
   timezone: {
-    kind: "zone",
+    kind: "choice",
     place: "when",
     label: { en: "Time zone", es: "Zona horaria" },
     note: { en: "All times on this page are in this time zone.", es: "Todas las horas de esta página son de esta zona horaria." },

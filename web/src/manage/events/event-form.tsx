@@ -6,6 +6,7 @@ import { EventPicture } from "../../parts/event-picture";
 import { Form } from "../../parts/form";
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
+import { timezones } from "../parts/choices";
 import { labels } from "../parts/field-table";
 import { SaveNote } from "../parts/save-note";
 import { TableFields, type RowChanges } from "../parts/table-fields";
@@ -93,10 +94,4 @@ function Preview({ values, event }: { values: EventValues; event: ManagedEvent |
       </div>
     </section>
   );
-}
-
-/** The time zones that the browser knows, and the chosen one even if the browser does not know it. */
-function timezones(chosen: string): [string, string][] {
-  const known = ["UTC", ...Intl.supportedValuesOf("timeZone")];
-  return (known.includes(chosen) ? known : [chosen, ...known]).map((zone) => [zone, zone.replaceAll("_", " ")]);
 }

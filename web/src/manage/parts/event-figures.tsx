@@ -44,7 +44,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   );
 }
 
-/** Each step with its count and its share of the previous step. The bar is decoration. */
+/** Each step with its count and its share of the previous step, if both count people or both count purchases. The bar is decoration. */
 export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
   const own = useRoomTexts("sales");
   const { locale } = useTexts();
@@ -56,17 +56,22 @@ export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
   ];
   const most = Math.max(1, ...steps.map(([, count]) => count));
   return (
-    <ol class="funnel">
-      {steps.map(([name, count], index) => (
-        <li key={name}>
-          <span>{name}</span>
-          <progress max={most} value={count} aria-hidden="true" />
-          <span class="numbers">
-            {count.toLocaleString(locale)}
-            {index > 0 && steps[index - 1]![1] > 0 && <span class="small"> {own.shareOfPrevious(share(count / steps[index - 1]![1], locale))}</span>}
-          </span>
-        </li>
-      ))}
-    </ol>
+    <>
+      <ol class="funnel">
+        {steps.map(([name, count], index) => (
+          <li key={name}>
+            <span>{name}</span>
+            <progress max={most} value={count} aria-hidden="true" />
+            <span class="numbers">
+              {count.toLocaleString(locale)}
+              {index > 0 && name !== own.reservations && steps[index - 1]![1] > 0 && (
+                <span class="small"> {own.shareOfPrevious(share(count / steps[index - 1]![1], locale))}</span>
+              )}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {funnel.joined !== null && <p class="small">{own.reservedAgain}</p>}
+    </>
   );
 }

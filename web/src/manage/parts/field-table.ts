@@ -21,7 +21,7 @@ export type Row = Common &
     | { kind: "text" | "area"; maxLength: number; rows?: number; nullable?: true }
     | { kind: "price"; maxLength: number }
     | { kind: "number"; min: number; max: number }
-    | { kind: "time" | "zone" | "check" }
+    | { kind: "time" | "choice" | "check" }
   );
 
 export type Table = Record<string, Row>;

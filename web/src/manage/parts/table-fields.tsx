@@ -7,7 +7,7 @@ import { useRoomTexts } from "../texts";
 import type { Row, Table } from "./field-table";
 import { AreaField, CheckField, SelectField, TextField } from "./fields";
 
-/** How a form changes a row with what it knows: `note` and `placeholder` in the page's language, the `options` of a time zone. */
+/** How a form changes a row with what it knows: `note` and `placeholder` in the page's language, the `options` of a choice. */
 export interface RowChanges {
   place?: string;
   note?: string;
@@ -38,7 +38,7 @@ export function TableFields<V extends Values>({ table, place, draft, errorOf, ch
         return <CheckField key={name} {...common} />;
       case "area":
         return <AreaField key={name} {...common} maxLength={row.maxLength} rows={row.rows ?? 3} />;
-      case "zone":
+      case "choice":
         return <SelectField key={name} {...common} options={options} />;
       case "number":
         return <TextField key={name} {...typed} type="number" min={row.min} max={row.max} />;

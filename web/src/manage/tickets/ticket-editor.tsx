@@ -92,7 +92,14 @@ function Existing({ tier }: { tier: Tier }) {
     });
   return (
     <>
-      <h1>{tier.name}</h1>
+      <div class="page-head">
+        <h1>{tier.name}</h1>
+        {event.managed_by === "api" && (
+          <a class="button button-quiet" href={`/manage/events/${event.id}/tickets/new`}>
+            {own.addAnother}
+          </a>
+        )}
+      </div>
       {tier.sold > 0 && (
         <Outcome tone="calm" title={own.soldTitle(tier.sold)}>
           <p>{own.soldText}</p>

@@ -1,7 +1,9 @@
 /** The form for a ticket type or a package. */
 
+import { useMemo, useState } from "preact/hooks";
 import { Form } from "../../parts/form";
 import { useTexts } from "../../texts";
+import { currencies } from "../parts/choices";
 import { labels } from "../parts/field-table";
 import { SaveNote } from "../parts/save-note";
 import { TableFields, type RowChanges } from "../parts/table-fields";
@@ -25,11 +27,13 @@ interface Props {
 
 export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts("tickets");
-  const { language } = useTexts();
+  const { language, locale } = useTexts();
+  const [first] = useState(draft.values.currency);
+  const options = useMemo(() => currencies(first, locale), [first, locale]);
   const smallest = tier ? tier.sold + tier.reserved : 0;
   const changes: Record<string, RowChanges> = {
     name: { placeholder: isPackage ? own.packageExample : own.ticketExample },
-    currency: { disabled: hasCurrency },
+    currency: { disabled: hasCurrency, options },
     ...(smallest > 0 && { capacity: { note: own.smallest(smallest) } }),
     ...(isPackage && { is_sponsorship: { place: "main" } }),
   };

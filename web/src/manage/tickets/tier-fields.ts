@@ -16,13 +16,11 @@ export const TIER_FIELDS = {
     note: { en: "Per ticket or package. Enter 0 if it is free.", es: "Por entrada o paquete. Pon 0 si es gratis." },
   },
   currency: {
-    kind: "text",
+    kind: "choice",
     place: "main",
     half: true,
-    required: true,
-    maxLength: 3,
     label: { en: "Currency", es: "Moneda" },
-    note: { en: "Three letters. The whole event uses the same currency.", es: "Tres letras. Todo el evento usa la misma moneda." },
+    note: { en: "The whole event uses the same currency.", es: "Todo el evento usa la misma moneda." },
   },
   capacity: {
     kind: "number",

@@ -6,6 +6,7 @@ export const ticketTexts = {
   title: "Tickets",
   addTicket: "Add ticket type",
   addPackage: "Add package",
+  addAnother: "Add another ticket type",
   none: "Nothing to sell yet",
   noneText: "Add each type of ticket you sell, such as Floor and Balcony, with its price and quantity. A package, such as a table, admits several people. Then publish the event from its overview.",
   orderNote: "Buyers see them in this order. Drag a row by its handle, or use the arrows.",

@@ -34,6 +34,7 @@ export const salesTexts: typeof english = {
   admitted: "Con turno para comprar",
   reservations: "Reservaron",
   checkouts: "Empezaron a pagar",
+  reservedAgain: "La sala de espera cuenta personas; los pasos siguientes cuentan reservas. Una persona puede reservar más de una vez.",
   orders: "Pedidos",
   shareOfPrevious: (share) => `${share} del paso anterior`,
   endings: (expired, cancelled, declined, rejected) => `Terminaron sin entradas: ${expired} fuera de tiempo, ${cancelled} abandonadas, ${declined} rechazadas por el banco, ${rejected} pagadas tarde y devueltas.`,

@@ -8,6 +8,7 @@ export const ticketTexts: typeof english = {
   title: "Entradas",
   addTicket: "Añadir tipo de entrada",
   addPackage: "Añadir paquete",
+  addAnother: "Añadir otro tipo de entrada",
   none: "Todavía no hay nada que vender",
   noneText: "Añade cada tipo de entrada que vendes, como Pista y Grada, con su precio y su cantidad. Un paquete, como una mesa, da acceso a varias personas. Después publica el evento desde su resumen.",
   orderNote: "Los compradores las ven en este orden. Arrastra una fila por su tirador o usa las flechas.",
