@@ -110,7 +110,7 @@ def test_a_guest_buys_the_managers_pages_open_and_the_door_admits(core, new_visi
     guest.pay()
     guest.see_tickets(1)
     code = guest.page.locator(".pass .code").first.inner_text()
-    guest.follow("Receipt")
+    guest.page.locator(".outcome-good").get_by_role("link", name="Receipt").click()
     expect(guest.heading("Receipt")).to_be_visible()
     order_id = urlsplit(guest.page.url).path.rpartition("/")[2]
     guest.page.goto("/account")
