@@ -150,7 +150,8 @@ def _print_seed(reporter: pytest.TerminalReporter) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     _print_seed(terminalreporter)
-    if exitstatus == pytest.ExitCode.OK and _is_whole(config) and (unused := store_calls.unused(store_calls.made)):
+    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if ended and _is_whole(config) and (unused := store_calls.unused(store_calls.made)):
         terminalreporter.section("FAILED: infra/template/permissions.py", red=True)
         for function, action, table in unused:
             terminalreporter.line(f"{function} is allowed to {action} {table}, which no test makes it do")

@@ -92,7 +92,7 @@ def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buye
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Fail authentication")
     buyer.see("The payment was not completed.")
-    buyer.see("You have not been charged. Try again, or pay another way.")
+    buyer.see("You have not been charged, and we still hold your tickets. Try again, or pay another way.")
     assert "secret" not in buyer.page.url
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Complete authentication")
@@ -108,7 +108,7 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
     buyer.see("The payment was not completed.")
     buyer.page.get_by_label("Language").select_option("es")
     buyer.see("El pago no se ha completado.")
-    buyer.see("No te hemos cobrado nada.")
+    buyer.see("No te hemos cobrado nada y te seguimos guardando las entradas.")
 
 
 @pytest.mark.usefixtures("own_page")
