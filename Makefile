@@ -61,10 +61,12 @@ plan apply: $(RUN_STAMP)
 status: $(RUN_STAMP)
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
 
-# docs/testing.md says what the two run.
+# docs/testing.md says what these commands run.
+SHORT := -m "not slow" --seeds=2
+
 test: $(STAMP)
 	@$(BIN)/python -m infra.web
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),-m "not slow" --seeds=2)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),$(SHORT))
 
 # Features of the core, which must not rely on an add-on.
 WITHOUT_ADDONS := $(addprefix tests/,accounts admin catalog changes checkin privacy)
@@ -76,7 +78,7 @@ test-all: $(STAMP)
 
 coverage: $(STAMP)
 	@$(BIN)/python -m infra.web
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --seeds=2 --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(SHORT) --cov --cov-report=term:skip-covered $(ARGS)
 
 shots: $(STAMP)
 	@$(BIN)/python -m infra.web

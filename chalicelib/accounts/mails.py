@@ -42,7 +42,7 @@ def draft(kind: AccountMail, to: str, language: Language, link: str | None = Non
 
 def link_url(purpose: MailPurpose, token: str) -> str:
     """Return the URL of a link. The token is in the fragment, which browsers do not send to servers, so no server logs it."""
-    return f"{settings.current().shop_url.rstrip('/')}/{_PAGES[purpose]}#token={quote(token)}"
+    return settings.current().page_url(f"{_PAGES[purpose]}#token={quote(token)}")
 
 
 # Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works once and for a limited time.

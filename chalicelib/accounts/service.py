@@ -328,7 +328,7 @@ def _device(request: RequestContext) -> Device:
 
 
 def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
-    """Return the current event roles of an account. There are none before its address is verified."""
+    """Return the current event roles of an account. An account has no event roles before its address is verified."""
     return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
 
 

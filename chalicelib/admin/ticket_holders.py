@@ -6,12 +6,12 @@ from msgspec import Struct
 
 from chalicelib.accounts import service as accounts
 from chalicelib.foundation import parallel
+from chalicelib.payments.model import WITHOUT_MONEY
 from chalicelib.purchases import queries, refunds
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.store import change_position, query_changed_tickets
 
 MAX_TICKETS = 2000  # that one request reads
-_WITHOUT_MONEY = ("free", "imported")  # providers whose orders a cancellation does not refund
 
 
 class CancellationRefunds(Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def ticket_holders(event_id: str) -> TicketHoldersView:
         lambda: _orders_with_email(orders), lambda: _users_with_account(owners | {order.user_id for order in orders})
     )
     reached = users | {order.user_id for order in orders if order.id in mailed}
-    paid = [order for order in orders if order.payment is not None and order.payment.provider not in _WITHOUT_MONEY]
+    paid = [order for order in orders if order.payment is not None and order.payment.provider not in WITHOUT_MONEY]
     refunded = [order for order in paid if not order.is_disputed]
     return TicketHoldersView(
         event_id=event_id,

@@ -382,9 +382,8 @@ CACHING = {"Cache-Control": "public, max-age=300"}
 def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
     """Return an event as a calendar file."""
     catalog, event = service.get_visible_event(event_id)
-    shop_url = _shop_url()
-    host = urlsplit(shop_url).hostname or "fairgate"
-    text = sharing.render_calendar(event, _page_url(shop_url, event_id), host, catalog.revision, request.now)
+    url = settings.current().page_url(f"events/{event_id}")
+    text = sharing.render_calendar(event, url, urlsplit(url).hostname or "fairgate", catalog.revision, request.now)
     headers = {
         "Content-Type": f"{sharing.CALENDAR_MEDIA_TYPE}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{event_id}.ics"',
@@ -396,19 +395,10 @@ def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
 def show_preview_page(_: RequestContext, event_id: str) -> Reply[str]:
     """Return an event as an HTML page for programs that show link previews."""
     _catalog, event = service.get_visible_event(event_id)
-    shop_url = _shop_url()
     headers = {
         "Content-Type": f"{sharing.PREVIEW_MEDIA_TYPE}; charset=utf-8",
         "Content-Security-Policy": sharing.POLICY,
         "X-Content-Type-Options": "nosniff",
     }
-    return Reply(sharing.render_preview(event, _page_url(shop_url, event_id), shop_url), headers=headers | CACHING)
-
-
-def _shop_url() -> str:
-    return settings.current().shop_url.rstrip("/")
-
-
-def _page_url(shop_url: str, event_id: str) -> str:
-    """Return the address of an event's page in the shop."""
-    return f"{shop_url}/events/{event_id}"
+    page_url = settings.current().page_url
+    return Reply(sharing.render_preview(event, page_url(f"events/{event_id}"), page_url("").rstrip("/")), headers=headers | CACHING)

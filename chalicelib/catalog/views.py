@@ -22,7 +22,7 @@ Stocks = Mapping[str, Stock]
 class EventFieldsView(Struct, frozen=True, kw_only=True):
     """The fields that all views of an event have.
 
-    `price_from_cents` is the lowest price among the tiers on sale. If there are none, it is the lowest price among the tiers whose sale
+    `price_from_cents` is the lowest price among the tiers on sale. If no tier is on sale, it is the lowest price among the tiers whose sale
     begins later, or else among the sold-out tiers. Hidden tiers do not count. If there is no such tier, `price_from_cents` and `currency`
     are null. If `has_waiting_room` is true, buyers may join the line at any time, and the line starts to move at `on_sale_at`. An uploaded
     `image` has several sizes; its `image_url` is an address in the shop.

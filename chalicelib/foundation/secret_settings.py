@@ -125,7 +125,7 @@ def _load() -> msgspec.Struct:
 
 
 def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
-    """Read the secret. If this fails, keep the cached values, or raise SettingsError or DeadlineExceeded if there are none."""
+    """Read the secret. If this fails, keep the cached values, or raise SettingsError or DeadlineExceeded if no values are cached."""
     try:
         return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
     except (SettingsError, DeadlineExceeded) as error:

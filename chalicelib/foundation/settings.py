@@ -285,6 +285,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         named = {name.strip() for name in self.addons.split(",")}
         return ADDONS if self.addons == "all" else tuple(name for name in ADDONS if name in named)
 
+    def page_url(self, path: str) -> str:
+        """Return the address of a page of the shop. `path` has no leading slash."""
+        return f"{self.shop_url.rstrip('/')}/{path}"
+
     @property
     def provider_namespace(self) -> str:
         """The mark that distinguishes our payments at a provider, because shops that share an account get each other's webhooks."""

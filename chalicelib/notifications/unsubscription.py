@@ -21,7 +21,7 @@ def new_token(offer_id: str) -> str:
 
 def mail_headers(offer_id: str) -> dict[str, str]:
     """Return the headers that make email programs show an unsubscribe button."""
-    url = f"{settings.current().shop_url.rstrip('/')}/api/v1/unsubscribe?token={new_token(offer_id)}"
+    url = settings.current().page_url(f"api/v1/unsubscribe?token={new_token(offer_id)}")
     return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 

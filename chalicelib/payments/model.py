@@ -9,6 +9,7 @@ from chalicelib.foundation.settings import ExternalProviderName
 
 SimulatedOutcome = Literal["success", "decline", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
+WITHOUT_MONEY: tuple[ProviderName, ...] = ("free", "imported")  # their orders have no ledger entries, and nothing to refund
 FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]

@@ -73,8 +73,7 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
-    shop_url = settings.current().shop_url.rstrip("/")
-    url = f"{shop_url}/door" if role == "staff" else f"{shop_url}/manage/events/{event.id}"
+    url = settings.current().page_url("door" if role == "staff" else f"manage/events/{event.id}")
     notifications.send(MailDraft("event_invitation", email, language, {"event": sharing.mail_values(event), "role": role, "url": url}))
     return membership
 

@@ -126,7 +126,7 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     """Offer a ticket to another person by link. A repeated request returns the same link until the offer expires or is cancelled."""
     request.is_repeatable = True
     result = transfers.offer(request.require_user().user_id, ticket_id, request.now)
-    url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # after the #, so that no server logs the token
+    url = settings.current().page_url(f"transfer#token={result.token}")  # after the #, so that no server logs the token
     view = TransferView(result.ticket.id, result.token, url, clock.iso(result.transfer.expires_at))
     return Reply(view, 201 if result.is_new else 200)
 

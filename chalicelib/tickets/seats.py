@@ -357,4 +357,4 @@ def draft_invitation(email: str, token: str, event: Event | None, language: Lang
 
 def page_url(token: str) -> str:
     """Return the URL of the shop's page for a guest. The token is in the fragment, which browsers never send, so no log contains it."""
-    return f"{settings.current().shop_url.rstrip('/')}/guest#token={quote(token)}"
+    return settings.current().page_url(f"guest#token={quote(token)}")

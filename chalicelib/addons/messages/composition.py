@@ -70,7 +70,7 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
             return _event_change(notification, event)
         case "webhook_disabled":
             facts = notification.facts
-            return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": _shop_url("manage/webhooks")}, []
+            return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": settings.current().page_url("manage/webhooks")}, []
     raise ValueError(f"unknown kind of mail: {notification.kind!r}")
 
 
@@ -85,7 +85,7 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
         "order_id": purchase.id,
         "total": _amount(purchase.total_cents, purchase.currency),
         "currency": purchase.currency,
-        "url": _shop_url("tickets"),
+        "url": settings.current().page_url("tickets"),
     }
     return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event)]
 
@@ -105,7 +105,7 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
     if ticket.owner_id != notification.user_id or ticket.state == "void":
         raise Moot
     shown, images = _shown_tickets([ticket])
-    return {"tickets": shown, "url": _shop_url("tickets")}, [*images, _calendar(event)]
+    return {"tickets": shown, "url": settings.current().page_url("tickets")}, [*images, _calendar(event)]
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -115,7 +115,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
         raise Moot
     tiers = ", ".join(line.tier_name for line in purchase.lines)
     until = clock.local(purchase.expires_at, event.timezone)
-    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": _shop_url("account")}, []
+    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": settings.current().page_url("account")}, []
 
 
 def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -131,7 +131,7 @@ def _event_change(notification: Notification, event: Event) -> tuple[dict[str, A
         "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
         "zone": before.timezone,
     }
-    return {"before": earlier, "url": _shop_url(f"events/{event.id}")}, [_calendar(event)]
+    return {"before": earlier, "url": settings.current().page_url(f"events/{event.id}")}, [_calendar(event)]
 
 
 def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -163,7 +163,7 @@ def _shown_tickets(valid: Sequence[Ticket]) -> tuple[list[dict[str, Any]], list[
 def _calendar(event: Event) -> Attachment:
     snapshot = catalog.snapshot()
     host = parseaddr(settings.current().mail_from)[1].rpartition("@")[2] or "fairgate"
-    text = sharing.render_calendar(event, _shop_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
+    text = sharing.render_calendar(event, settings.current().page_url(f"events/{event.id}"), host, snapshot.revision, clock.now())
     return Attachment("event.ics", sharing.CALENDAR_MEDIA_TYPE, text.encode())
 
 
@@ -203,7 +203,3 @@ def _tier_name(ticket: Ticket) -> str:
 def _amount(cents: int, currency: str) -> str:
     """Format an amount with the decimal places of its currency. A zero amount becomes `0`."""
     return money.amount_text(cents, currency) if cents else "0"
-
-
-def _shop_url(path: str) -> str:
-    return f"{settings.current().shop_url.rstrip('/')}/{path}"

@@ -25,7 +25,7 @@ from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, Pu
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
-from chalicelib.payments.model import ProviderName
+from chalicelib.payments.model import WITHOUT_MONEY, ProviderName
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
@@ -37,7 +37,6 @@ from chalicelib.tickets.store import scan_tickets
 CHUNK = 16
 MAX_ATTEMPTS = 5
 
-WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no ledger entries
 FIRST_POSITION = "0"  # before all positions in the stream
 
 # Longer than a run of the projector, so after this time every run has loaded the new generations.

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.addons.reports import projection, store
+from chalicelib.addons.reports import store
 from chalicelib.addons.reports.figures import Figures, entry_figures, purchase_figures, ticket_figures, total
 from chalicelib.dynamodb import dynamo
 from chalicelib.ledger import service as ledger
+from chalicelib.payments.model import WITHOUT_MONEY
 from chalicelib.purchases import queries
 from chalicelib.tickets.store import scan_tickets
 from devtools.dynamodb.event_source_mapping import StreamPoller
@@ -58,9 +59,7 @@ def recounted_figures() -> dict[str, Figures]:
 def listed_sales(generation: int = 1) -> Counter[tuple[str, str, str, int]]:
     events = {lane.split("#")[1] for lane in _lanes(generation)}
     sales = [sale for event_id in events for sale, _ in store.query_sales(generation, event_id, "0", "~")]
-    return Counter(
-        (sale.order_id, sale.kind, sale.reference, sale.amount_cents) for sale in sales if sale.provider not in projection.WITHOUT_MONEY
-    )
+    return Counter((sale.order_id, sale.kind, sale.reference, sale.amount_cents) for sale in sales if sale.provider not in WITHOUT_MONEY)
 
 
 def ledger_sales() -> Counter[tuple[str, str, str, int]]:
