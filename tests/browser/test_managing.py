@@ -1,7 +1,7 @@
 """A promoter puts an event on sale by the pages alone, and a buyer buys there."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from chalicelib.foundation import settings
 from tests import builders, invariants
@@ -18,6 +18,32 @@ def add(manager: Manager, kind: str, name: str, price: str, number: str) -> None
     manager.fill("Quantity (optional)", number)
     manager.press("Create")
     manager.see_heading(name)
+
+
+def test_a_late_reply_does_not_close_the_form_of_a_new_package(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}/tickets")
+    manager.follow("Add package")
+    manager.fill("Name", "Table")
+    manager.fill("Price", "1200")
+    requests: list[Route] = []
+
+    def hold_second(route: Route) -> None:  # the page reads the event after creating, and again because its address changes
+        requests.append(route)
+        if len(requests) != 2:
+            route.continue_()
+
+    manager.page.route(f"**/api/v1/events/{event_id}", hold_second)
+    manager.press("Create")
+    manager.press("Add a question")
+    manager.fill("Question", "Dinner")
+    with manager.page.expect_response(f"**/api/v1/events/{event_id}"):
+        requests[1].continue_()
+    expect(manager.page.get_by_label("Question", exact=True)).to_have_value("Dinner")
+    manager.press("Save question")
+    manager.see("required · once per purchase")
 
 
 @pytest.mark.journey

@@ -23,13 +23,11 @@ export const useMe = (): Me => useContext(MeContext)!;
 
 /** Loads the event of the page, and reloads it for the event's next page, because tickets sell in the meantime. */
 export function EventProvider({ eventId, children }: { eventId: string | null; children: ComponentChildren }) {
-  const [changed, setChanged] = useState<ManagedEvent | null>(null);
+  const [changed, setChanged] = useState<{ event: ManagedEvent; number: number } | null>(null);
   const changes = useRef(0);
   const loaded = useLoaded(async () => {
-    const before = changes.current;
-    const event = eventId === null ? null : await getEvent(eventId);
-    if (changes.current === before) setChanged(null); // otherwise this reply may be older than the change
-    return event;
+    const changesBefore = changes.current;
+    return { event: eventId === null ? null : await getEvent(eventId), changesBefore };
   }, eventId ?? "");
   const { path } = useLocation();
   const shown = useRef({ eventId, path });
@@ -39,9 +37,12 @@ export function EventProvider({ eventId, children }: { eventId: string | null; c
   }, [eventId, path]);
   const replace = (event: ManagedEvent) => {
     changes.current += 1;
-    setChanged(event);
+    setChanged({ event, number: changes.current });
   };
-  const value = changed && (changed.id === eventId || changed.slug === eventId) ? changed : loaded.value;
+  const isOfPage = changed && (changed.event.id === eventId || changed.event.slug === eventId);
+  // A reply to a request from before the change may be older than the change.
+  const isNewest = isOfPage && changed.number > (loaded.value?.changesBefore ?? 0);
+  const value = isNewest ? changed.event : (loaded.value?.event ?? null);
   return <EventContext.Provider value={{ ...loaded, eventId, value, replace }}>{children}</EventContext.Provider>;
 }
 
