@@ -107,6 +107,7 @@ def test_neighbours_on_arrival_are_not_neighbours_in_the_draw(places, lag):
     assert p_value(chi_square((gaps[part] for part in range(20)), (CROWD_SIZE - lag) / 20), 19) > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SMALL_SIZES)
 def test_over_many_keys_every_arrival_is_equally_likely_at_every_place(n):
     numbers = {0, 1, n // 2, n - 1}
@@ -116,6 +117,7 @@ def test_over_many_keys_every_arrival_is_equally_likely_at_every_place(n):
         assert p_value(statistic, n - 1) > 0.001, number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 4, 5])
 def test_over_many_keys_every_order_of_a_few_arrivals_is_equally_likely(n):
     orders = Counter(tuple(permute(key(key_number), n, number) for number in range(n)) for key_number in range(KEY_COUNT))
