@@ -84,6 +84,22 @@ def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, a
     invariants.check(time.now)
 
 
+def test_a_stranger_becomes_a_promoter_on_the_pages(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.page.goto("/")
+    manager.page.get_by_role("link", name="Sell tickets").click()
+    manager.follow("Create a promoter account")
+    manager.see_heading("Create a promoter account")
+    manager.fill("Email address", "ada@example.com")
+    manager.fill("Password", PASSWORD)
+    manager.fill("Company (optional)", "Nova Nights")
+    manager.press("Create account")
+    manager.follow("New event")
+    manager.see_heading("New event")
+    manager.go("Your profile")
+    expect(manager.page.get_by_label("Company")).to_have_value("Nova Nights")
+
+
 def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, mailbox):  # noqa: F811
     promoter, door = (Manager(new_buyer().page, api, time) for _ in range(2))
     promoter.sign_up()

@@ -42,9 +42,14 @@ function Stranger() {
       <div class="page page-narrow">
         <h1>{own.signInTitle}</h1>
         <p class="lead">{own.signInText}</p>
-        <a class="button" href={withNext("/sign-in", url)}>
-          {t.signIn.title}
-        </a>
+        <p class="row">
+          <a class="button" href={withNext("/sign-in", url)}>
+            {t.signIn.title}
+          </a>
+          <a class="button button-quiet" href="/register?role=promoter&next=/manage">
+            {own.becomePromoter}
+          </a>
+        </p>
       </div>
     </Layout>
   );

@@ -1,4 +1,4 @@
-/** The registration page. A guest's tickets and place in line move to the account. */
+/** The registration page, with `?role=promoter` for promoters. A guest's tickets and place in line move to the account. */
 
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
@@ -17,13 +17,15 @@ export function Register() {
   const continueTo = useContinue();
   const { buyer } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
-  const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "" });
+  const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "", company: "" });
   const [isMailed, setMailed] = useState(false);
   const [isGuest] = useState(buyer?.kind === "guest");
-  useTitle(t.register.title);
+  const isPromoter = query.role === "promoter";
+  const title = isPromoter ? t.register.promoterTitle : t.register.title;
+  useTitle(title);
   const submit = async ({ password }: Record<string, string>) => {
     const account = { email: email.trim(), password: password!, first_name: names.first.trim() || null, last_name: names.last.trim() || null };
-    const mustVerify = await register(account);
+    const mustVerify = await register(isPromoter ? { ...account, role: "promoter", company: names.company?.trim() || null } : account);
     if (mustVerify) return setMailed(true);
     try {
       await signIn(account.email, account.password);
@@ -32,21 +34,33 @@ export function Register() {
       if (error instanceof ApiFailure && error.code === "login_failed") return setMailed(true);
       throw error;
     }
-    continueTo(safeAddress(query.next) ?? "/account");
+    continueTo(safeAddress(query.next) ?? (isPromoter ? "/manage" : "/account"));
   };
   return (
     <div class="page page-narrow">
-      <h1>{t.register.title}</h1>
+      <h1>{title}</h1>
       {isMailed ? (
         <Mailed email={email.trim()} next={safeAddress(query.next)} canContinue={isGuest} />
       ) : (
         <>
-          <p class="lead">{isGuest ? t.register.guestLead : t.register.lead}</p>
+          <p class="lead">{isPromoter ? t.register.promoterLead : isGuest ? t.register.guestLead : t.register.lead}</p>
           <Form onSubmit={submit} button={t.register.button}>
             {(errorOf) => (
               <>
                 <EmailField value={email} onValue={setEmail} error={errorOf("email")} />
                 <PasswordField label={t.form.password} isNew error={errorOf("password")} />
+                {isPromoter && (
+                  <Field
+                    name="company"
+                    label={t.register.company}
+                    error={errorOf("company")}
+                    autocomplete="organization"
+                    maxLength={200}
+                    type="text"
+                    value={names.company}
+                    onInput={({ currentTarget }) => setNames({ ...names, company: currentTarget.value })}
+                  />
+                )}
                 <Field
                   name="first_name"
                   label={t.form.firstName}

@@ -9,6 +9,7 @@ import { languages, languageName, useTexts, type Language } from "../texts";
 interface FrameProps {
   /** The address of the link on the name. */
   home: string;
+  /** The name of these pages beside the shop's; the shop itself has none. */
   product?: string;
   navigation: ComponentChildren;
   /** Content above the page, such as a note that the session has ended. */
@@ -60,6 +61,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       </main>
       <footer class="bottom">
         <p>{t.footer}</p>
+        {!product && <a href="/manage">{t.sellTickets}</a>}
         <label>
           <span>{t.language}</span>
           <select value={wanted} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>

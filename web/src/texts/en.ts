@@ -13,6 +13,7 @@ export const en = {
   skip: "Skip to content",
   nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everyone gets a fair place in line, and anyone can verify the draw.",
+  sellTickets: "Sell tickets",
   language: "Language",
   languageMissing: (name: string) => `${name} could not be loaded, so this page stays in English. Reload the page when you are back online.`,
   loading: "Loading…",

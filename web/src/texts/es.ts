@@ -14,6 +14,7 @@ export const es: Texts = {
   skip: "Saltar al contenido",
   nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Un turno justo para todo el mundo y un sorteo que cualquiera puede comprobar.",
+  sellTickets: "Vender entradas",
   language: "Idioma",
   languageMissing: (name) => `No se ha podido cargar ${name} y la página sigue en español. Vuelve a cargarla cuando tengas conexión.`,
   loading: "Cargando…",
