@@ -49,7 +49,7 @@ export const accountTexts = {
     lead: "Find your tickets and receipts on all your devices.",
     guestLead: "Your tickets, orders and place in line move to your account.",
     promoterTitle: "Create a promoter account",
-    promoterLead: "Put your own events on sale. Buyers see your name as the seller.",
+    promoterLead: "Put your own events on sale. Buyers see your name as the seller once this shop has verified it.",
     company: "Company (optional)",
     button: "Create account",
     known: "Already have an account?",

@@ -51,7 +51,7 @@ export const accountTexts: typeof english = {
     lead: "Ten tus entradas y recibos en todos tus dispositivos.",
     guestLead: "Tus entradas, tus pedidos y tu puesto en la cola pasan a tu cuenta.",
     promoterTitle: "Crear una cuenta de promotor",
-    promoterLead: "Pon a la venta tus propios eventos. Los compradores verán tu nombre como vendedor.",
+    promoterLead: "Pon a la venta tus propios eventos. Los compradores verán tu nombre como vendedor cuando la tienda lo haya verificado.",
     company: "Empresa (opcional)",
     button: "Crear cuenta",
     known: "¿Ya tienes cuenta?",
