@@ -176,13 +176,17 @@ class DeletedView(Struct, frozen=True, kw_only=True):
 
 
 class AvailabilityLine(Struct, frozen=True, kw_only=True):
-    """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`."""
+    """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`.
+
+    `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers.
+    """
 
     tier_id: str
     tier_name: str
     capacity: int | None
     available: int | None
     reserved: int
+    reserved_for_waitlist: int
     sold: int
     price_cents: int
     per_user_limit: int
@@ -335,6 +339,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
                 capacity=finite(stock.capacity),
                 available=finite(stock.available),
                 reserved=stock.held,
+                reserved_for_waitlist=stock.for_waitlist,
                 sold=stock.sold,
                 price_cents=tier.price_cents,
                 per_user_limit=_tier_limit(tier),

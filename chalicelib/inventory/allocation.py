@@ -30,7 +30,7 @@ from chalicelib.inventory.display import (
     publish_figures,
     try_read_display,
 )
-from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused, Shard, TooManyHolds, shard_ids
+from chalicelib.inventory.model import OFFER_MARK, Hold, NotEnoughTickets, PoolMismatch, SalePaused, Shard, TooManyHolds, shard_ids
 
 
 class HoldRequest(Struct, frozen=True):
@@ -38,7 +38,7 @@ class HoldRequest(Struct, frozen=True):
 
     `group` is the group with the stock's figures; without it, all shards are read instead. `is_pooled` means that the tickets are also
     taken from the pool of their event, by a separate request. `takes_kept` means that the hold may take tickets that are kept for the
-    waitlist.
+    waitlist. `is_offer` means that the tickets are for an offer to a person on the waitlist.
     """
 
     stock_id: str
@@ -50,6 +50,7 @@ class HoldRequest(Struct, frozen=True):
     group: StockGroup | None = None
     is_pooled: bool = False
     takes_kept: bool = False
+    is_offer: bool = False
 
     @property
     def shard_ids(self) -> list[str]:
@@ -57,7 +58,8 @@ class HoldRequest(Struct, frozen=True):
 
     def new_hold_id(self) -> str:
         """Return a hold id for one attempt only, so that a late release from an earlier attempt cannot remove this hold."""
-        return f"{self.purchase_id}.{ids.nonce()}"
+        nonce = ids.nonce()
+        return f"{self.purchase_id}.{nonce[:-1] + OFFER_MARK if self.is_offer else nonce}"
 
 
 def hold_tickets(request: HoldRequest) -> list[Hold]:

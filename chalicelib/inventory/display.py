@@ -56,6 +56,7 @@ class Figures(Struct, frozen=True, array_like=True):
     holdable: int = 0
     with_tickets: tuple[tuple[int, int], ...] = ()
     expiring: tuple[tuple[int, int], ...] = ()
+    for_waitlist: int = 0
 
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
@@ -79,11 +80,19 @@ class Figures(Struct, frozen=True, array_like=True):
             holdable=sum(shard.holdable for shard in shards),
             with_tickets=_select_with_tickets(shards),
             expiring=_select_expiring(shards, read_at),
+            for_waitlist=total.for_waitlist,
         )
 
     @property
     def stock(self) -> Stock:
-        return Stock(capacity=self.capacity, available=self.available, held=self.held, sold=self.sold, is_open=self.is_open)
+        return Stock(
+            capacity=self.capacity,
+            available=self.available,
+            held=self.held,
+            sold=self.sold,
+            is_open=self.is_open,
+            for_waitlist=self.for_waitlist,
+        )
 
     def age(self, now: int) -> int:
         """Return the seconds since the figures were read. Returns 0 if clock skew makes them appear to be read in the future."""

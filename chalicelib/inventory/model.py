@@ -19,6 +19,9 @@ UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of such a stock at the
 RETRY_SECONDS = 5  # clients wait this long after TooManyHolds; by then, some of the buyers have paid
 
 
+OFFER_MARK = "w"  # the last character of the hold ids of offers to the waitlist; other hold ids end with a hexadecimal digit
+
+
 class Hold(Struct, frozen=True):
     """Tickets set aside in one shard for a purchase. `hold_id` is `<purchase_id>.<nonce>` and is never reused."""
 
@@ -89,6 +92,12 @@ class Shard(Struct, frozen=True):
         return sum(quantity for quantity, _ in self.holds.values())
 
     @property
+    def for_waitlist(self) -> int:
+        """The tickets that are kept for people on the waitlist, or held for their offers."""
+        kept = self.available if self.is_kept else 0
+        return kept + sum(quantity for hold_id, (quantity, _) in self.holds.items() if hold_id.endswith(OFFER_MARK))
+
+    @property
     def holdable(self) -> int:
         """The largest quantity that a new hold can have: the available tickets, or 0 while the shard has its maximum number of holds."""
         return self.available if len(self.holds) < MAX_HOLDS else 0
@@ -110,13 +119,17 @@ class Shard(Struct, frozen=True):
 
 
 class Stock(Struct, frozen=True):
-    """The total of several shards or stocks. It is open only if all of them are open."""
+    """The total of several shards or stocks. It is open only if all of them are open.
+
+    `for_waitlist` counts the tickets that are kept for people on the waitlist or held for their offers.
+    """
 
     capacity: int
     available: int
     held: int
     sold: int
     is_open: bool
+    for_waitlist: int = 0
 
     @classmethod
     def total_of(cls, parts: Iterable["Shard | Stock"]) -> Self:
@@ -127,6 +140,7 @@ class Stock(Struct, frozen=True):
             held=sum(part.held for part in parts),
             sold=sum(part.sold for part in parts),
             is_open=all(part.is_open for part in parts),
+            for_waitlist=sum(part.for_waitlist for part in parts),
         )
 
 

@@ -38,7 +38,8 @@ def hold_requests(
     """
 
     def request(stock_id: str, shard_count: int, quantity: int, *, is_pooled: bool = False) -> HoldRequest:
-        return HoldRequest(stock_id, shard_count, quantity, purchase.id, expires_at, now, group, is_pooled, takes_kept)
+        is_offer = purchase.waitlist_entry_id is not None
+        return HoldRequest(stock_id, shard_count, quantity, purchase.id, expires_at, now, group, is_pooled, takes_kept, is_offer)
 
     wanted = [(tiers[line.tier_id], line.quantity) for line in sorted(purchase.lines, key=lambda line: line.tier_id)]
     requests = [request(tier.stock_id, tier.shards, quantity, is_pooled=event.pool_id is not None) for tier, quantity in wanted]

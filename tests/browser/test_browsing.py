@@ -54,7 +54,7 @@ def test_an_event_whose_picture_is_missing_gets_a_drawn_one(new_buyer, api, even
 def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
     buyer = new_buyer()
     buyer.page.goto("/")
-    names = buyer.page.locator(".card h2")
+    names = buyer.page.locator(".card h3")
     expect(names).to_have_count(3)
     buyer.page.get_by_label("City").select_option("Porto")
     expect(names).to_have_text(["Soon"])
@@ -66,10 +66,61 @@ def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
     expect(names).to_have_text(["Open Air"])
 
 
+@pytest.fixture
+def programme(api, time) -> dict[str, str]:
+    """Events by their names. One of them is over, and one is cancelled."""
+    hour, day = 3600, 86_400
+    starts = {"Later": 40 * day, "Gone by": hour, "Tonight": 9 * hour, "Off": 2 * day, "Saturday": 5 * day, "In July": 31 * day}
+    ids = {name: builders.create_event(api, name, starts_at=clock.iso(time.now + seconds)) for name, seconds in starts.items()}
+    for name, event_id in ids.items():
+        builders.create_tier(api, event_id)
+        fields = {"category": "Dance" if name == "Saturday" else "Concert", "city": "Lima" if name == "Gone by" else "Quito"}
+        fields["ends_at"] = clock.iso(time.now + starts[name] + 1800)
+        assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    assert api.post(f"/events/{ids['Off']}/cancel", json={}, token=builders.admin_token()).status == 200
+    time.advance(2 * hour)
+    return ids
+
+
+def test_events_are_in_the_order_of_their_dates(new_buyer, programme):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    expect(buyer.page.locator(".group h2")).to_have_text(["Today and tonight", "This weekend", "Later", "Cancelled"])
+    names = buyer.page.locator(".card h3")
+    expect(names).to_have_text(["Tonight", "Saturday", "In July", "Later", "Off"])
+    expect(buyer.page.get_by_label("City")).to_have_count(0), "all events that are listed are in one city"
+    expect(buyer.page.get_by_label("Category").locator("option")).to_have_text(["All categories", "Concert", "Dance"])
+    dates = ["All dates", "Today and tonight", "This weekend", "June 2026", "July 2026"]
+    expect(buyer.page.get_by_label("Date").locator("option")).to_have_text(dates)
+    buyer.page.get_by_label("Date").select_option("July 2026")
+    expect(names).to_have_text(["In July", "Later"])
+    buyer.page.get_by_label("Date").select_option("This weekend")
+    buyer.page.get_by_label("Category").select_option("Dance")
+    buyer.page.reload()
+    expect(names).to_have_text(["Saturday"])
+    expect(buyer.page.locator(".card")).to_contain_text("Dance")
+    buyer.page.get_by_label("Category").select_option("Concert")
+    buyer.see("No matching events")
+
+
+def test_past_events_are_behind_a_link(new_buyer, programme):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    buyer.follow("Past events (1)")
+    names = buyer.page.locator(".card h3")
+    expect(names).to_have_text(["Gone by"])
+    expect(buyer.heading("Past events")).to_be_visible()
+    expect(buyer.page.get_by_role("link", name="Upcoming events")).to_be_focused()
+    buyer.page.get_by_role("searchbox").fill("gone")
+    expect(names).to_have_text(["Gone by"])
+    buyer.follow("Upcoming events")
+    expect(names).to_have_count(5)
+
+
 def test_a_search_survives_back_and_a_reload(new_buyer, events):
     buyer = new_buyer()
     buyer.page.goto("/")
-    names = buyer.page.locator(".card h2")
+    names = buyer.page.locator(".card h3")
     buyer.page.get_by_role("searchbox").press_sequentially("sóon")
     buyer.page.get_by_label("City").select_option("Porto")
     expect(names).to_have_text(["Soon"])
@@ -109,6 +160,89 @@ def test_times_are_those_of_the_event_and_of_the_buyer(new_buyer, events):
     expect(opening).to_contain_text("Your time:")
 
 
+def test_an_event_shows_its_end_and_the_text_of_the_promoter_as_it_was_written(new_buyer, api, time):
+    text = "First line\n\n<b>Third</b>: https://a.example/tour, javascript:alert(1)"
+    ends_at = clock.iso(time.now + 30 * 86_400 + 9000)
+    event_id = builders.create_event(api, description=text)
+    builders.create_tier(api, event_id, description="Row 1\nRow 2")
+    fields = {"ends_at": ends_at, "timezone": "America/Denver", "category": "Concert"}
+    assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.locator(".event-when time")).to_have_text(re.compile(r"July 1, (2026, )?6:00\s.\s8:30\sAM MDT$"))
+    expect(buyer.page.locator(".event-text .chip")).to_have_text("Concert")
+    description = buyer.page.locator(".event-description")
+    assert description.inner_text() == text
+    expect(description.get_by_role("link")).to_have_count(1)
+    link = description.get_by_role("link", name="https://a.example/tour")
+    expect(link).to_have_attribute("href", "https://a.example/tour")
+    expect(link).to_have_attribute("rel", "nofollow ugc noopener noreferrer")
+    assert buyer.page.locator(".tier .plain-text").inner_text() == "Row 1\nRow 2"
+
+
+def test_on_a_phone_the_price_and_the_way_to_the_tickets_stay_in_reach(new_buyer, api):
+    event_id = builders.create_event(api, description="A long text.\n" * 60)
+    builders.create_tier(api, event_id, price_cents=5500)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    bar = buyer.page.locator(".buy-bar")
+    expect(bar).to_contain_text("from $55")
+    expect(bar).to_be_in_viewport(ratio=1)
+    quantity = buyer.page.get_by_label("Number of tickets: Floor")
+    expect(quantity).not_to_be_in_viewport()
+    bar.get_by_role("link", name="Tickets").click()
+    expect(quantity).to_be_in_viewport()
+    expect(buyer.page.locator("#tickets")).to_be_focused()
+    buyer.page.set_viewport_size({"width": 1280, "height": 800})
+    expect(bar).to_be_hidden()
+
+
+def test_kinds_of_tickets_have_their_own_limits_and_say_only_once_until_when(new_buyer, api, time):
+    event_id = builders.create_event(api)
+    for name in ("Floor", "Balcony", "Late"):
+        tier_id = builders.create_tier(api, event_id, name, per_user_limit=2)
+        fields = {"sale_ends_at": clock.iso(time.now + 86_400)}
+        assert api.patch(f"/tiers/{tier_id}", json=fields, token=builders.admin_token()).status == 200
+    event = api.get(f"/events/{event_id}").json
+    late = next(tier for tier in event["tiers"] if tier["name"] == "Late")
+    late |= {"status": "coming-soon", "sale_starts_at": clock.iso(time.now - 86_400)}  # a bootstrap file can say so
+    buyer = new_buyer()
+    buyer.page.route(
+        f"**/events/{event_id}", lambda route: route.fulfill(json=event) if "/api/" in route.request.url else route.continue_()
+    )
+    buyer.page.goto(f"/events/{event_id}")
+    tiers = buyer.page.locator(".tier")
+    expect(tiers.filter(has_text="Up to 2 per order")).to_have_count(2)
+    expect(buyer.page.get_by_text("You can buy up to")).to_have_count(0)
+    expect(buyer.page.get_by_text("On sale until")).to_have_count(1)
+    expect(tiers.filter(has_text="Late")).to_contain_text("Not on sale yet")
+    expect(buyer.page.get_by_text("On sale from")).to_have_count(0)
+
+
+def test_tickets_that_have_just_gone_are_not_answered_with_choose_fewer(new_buyer, api):
+    event_id, tier_id = builders.create_shop(api, capacity=2)
+    builders.create_tier(api, event_id, "Balcony")
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_label("Number of tickets: Floor").select_option("2")
+    assert builders.reserve(api, "somebody", event_id, tier_id, 2).status == 201
+    buyer.press("Reserve tickets")
+    buyer.see("Tickets that you chose have just gone.")
+    expect(buyer.page.get_by_text("Choose fewer")).to_have_count(0)
+
+
+def test_an_event_that_does_not_exist_is_not_asked_for_its_tickets_again(new_buyer, origin):
+    buyer = new_buyer()
+    asked: list[str] = []
+    buyer.page.on("request", lambda request: asked.append(request.url))
+    buyer.page.goto("/events/none")
+    expect(buyer.heading("Event not found")).to_be_visible()
+    buyer.page.clock.run_for(1000)
+    asked.clear()
+    buyer.page.clock.run_for(20_000)
+    assert [url for url in asked if url.endswith("/availability")] == []
+
+
 def test_tickets_that_others_have_on_hold_are_not_called_sold(new_buyer, api, time, events):
     tier_id = api.get(f"/events/{events['Open Air']}").json["tiers"][1]["id"]
     for user, quantity in (("b", 4), ("c", 4), ("d", 2)):
@@ -127,8 +261,20 @@ def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
     buyer.page.goto(f"/events/{events['Open Air']}")
     expect(buyer.heading("This event has been cancelled")).to_be_visible()
     expect(buyer.page.get_by_text("No longer on sale", exact=True)).to_have_count(2)
-    buyer.see("If you bought tickets, we are refunding you automatically.")
+    buyer.see("If you bought tickets, we are refunding you automatically: you get the full price back")
     expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
+    expect(buyer.page.locator(".buy-bar")).to_have_count(0)
+
+
+def test_a_reservation_for_a_cancelled_event_is_no_longer_offered(new_buyer, api, time, events):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    buyer.choose("Floor", 1)
+    assert api.post(f"/events/{events['Open Air']}/cancel", json={}, token=builders.admin_token()).status == 200
+    time.advance(5)
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    buyer.see("the reservation has ended and you have not been charged")
+    expect(buyer.heading("Your tickets are waiting")).to_have_count(0)
 
 
 def test_an_unknown_address_shows_an_error_page(new_buyer, origin):

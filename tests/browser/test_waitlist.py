@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.foundation import clock
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, mailbox, register  # noqa: F401
 from tests.addons.waitlist import lines
@@ -169,3 +170,39 @@ def test_an_event_without_a_waitlist_says_that_tickets_may_come_back(new_buyer, 
     ada.page.goto(f"/events/{event_id}")
     ada.see("If tickets are returned, they appear here")
     expect(ada.heading("Waitlist")).to_have_count(0)
+
+
+def test_the_waitlist_is_for_sold_out_tickets_and_below_those_that_can_be_bought(new_buyer, api, time, sold_out):
+    event_id = sold_out[0]
+    builders.create_tier(api, event_id, "Balcony", price_cents=9000)
+    time.advance(5)
+    ada = new_buyer()
+    ada.use_demo_identity()
+    ada.page.goto(f"/events/{event_id}")
+    join_button, reserve_button = (ada.page.get_by_role("button", name=name) for name in ("Join the waitlist", "Reserve tickets"))
+    expect(join_button).to_be_visible()
+    assert join_button.bounding_box()["y"] > reserve_button.bounding_box()["y"]
+    expect(ada.page.get_by_label("Which tickets?")).to_have_count(0), "only one kind is sold out"
+    ada.press("Join the waitlist")
+    ada.see("You are waiting for 1 ticket: Floor")
+    coming = builders.create_event(api, "Coming")
+    tier_id = builders.create_tier(api, coming)
+    fields = {"sale_starts_at": clock.iso(time.now + 86_400)}
+    assert api.patch(f"/tiers/{tier_id}", json=fields, token=builders.admin_token()).status == 200
+    ada.page.goto(f"/events/{coming}")
+    ada.see("On sale from")
+    expect(ada.heading("Waitlist")).to_have_count(0)
+
+
+def test_strangers_see_that_a_ticket_is_set_aside_for_the_waitlist(new_buyer, api, time, sold_out):
+    event_id, orders = sold_out
+    lines.join(api, "eve", event_id)
+    lines.give_back(api, orders[0])
+    assert lines.run_allocator()["offered"]
+    time.advance(60)
+    ada = new_buyer()
+    ada.page.goto(f"/events/{event_id}")
+    expect(ada.heading("This event is sold out")).to_be_visible()
+    ada.see("1 ticket set aside for the waitlist.")
+    expect(ada.page.get_by_text("people who are paying")).to_have_count(0)
+    expect(ada.page.locator(".tier")).to_contain_text("Sold out · 1 ticket set aside for the waitlist")

@@ -1,5 +1,7 @@
 /** Amounts, times and durations as people write them. */
 
+const TIME: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
+
 export function money(cents: number, currency: string, locale: string): string {
   const format = new Intl.NumberFormat(locale, { style: "currency", currency });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
@@ -18,6 +20,26 @@ export function shortDayAndTime(iso: string, timezone: string | undefined, local
 
 export function dayAndTime(iso: string, timezone: string | undefined, locale: string): string {
   return format(iso, timezone, locale, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", timeZoneName: "short" });
+}
+
+/**
+ * From the start to the end of an event, without the parts that both have in common. An event from midnight to midnight takes place on days,
+ * not at times. `short` leaves out the end unless the event takes longer than a day.
+ */
+export function period(start: string, end: string | null, timezone: string | undefined, locale: string, short = false): string {
+  const at = (iso: string) => format(iso, timezone, "en-GB", { hour: "2-digit", minute: "2-digit" });
+  if (!end || end <= start) return short ? shortDayAndTime(start, timezone, locale) : dayAndTime(start, timezone, locale);
+  const last = new Date(Date.parse(end) - 1).toISOString(); // before midnight
+  const isWholeDays = at(start) === "00:00" && ["00:00", "23:59"].includes(at(end));
+  const isLong = Date.parse(last) - Date.parse(start) >= 86_400_000;
+  const days: Intl.DateTimeFormatOptions = short ? { weekday: "short", day: "numeric", month: "short" } : { weekday: "long", day: "numeric", month: "long" };
+  if (isWholeDays || (short && isLong)) return format(start, timezone, locale, days, last);
+  return short ? shortDayAndTime(start, timezone, locale) : format(start, timezone, locale, { ...days, ...TIME, timeZoneName: "short" }, end);
+}
+
+/** A month and its year. */
+export function month(iso: string, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(iso));
 }
 
 /** The viewer's time zone, or undefined if both zones show the same time at that moment. */
@@ -41,12 +63,13 @@ export function duration(seconds: number, locale: string): string {
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
 
-function format(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions): string {
-  const isThisYear = new Date(iso).getFullYear() === new Date().getFullYear();
+/** The time, or the time from `iso` to `end`. */
+function format(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions, end = iso): string {
+  const isThisYear = [iso, end].every((time) => new Date(time).getFullYear() === new Date().getFullYear());
   if (options.month && !isThisYear) options = { ...options, year: "numeric" };
   try {
-    return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
+    return new Intl.DateTimeFormat(locale, { ...options, timeZone }).formatRange(new Date(iso), new Date(end));
   } catch {
-    return new Intl.DateTimeFormat(locale, options).format(new Date(iso)); // this browser does not know the time zone
+    return new Intl.DateTimeFormat(locale, options).formatRange(new Date(iso), new Date(end)); // this browser does not know the time zone
   }
 }

@@ -43,6 +43,31 @@ def test_the_first_whose_quantity_fits_gets_the_offer(api, sold_out):
     assert statuses(api, "w1", "w2", "w3") == ["offered", "offered", "waiting"]
 
 
+def test_strangers_see_which_tickets_on_hold_are_for_the_waitlist(api, sold_out, time):
+    event_id, tier_id, orders = sold_out
+
+    def on_hold():
+        time.advance(60)
+        [line] = api.get(f"/events/{event_id}/availability").json["availability"]
+        return line["available"], line["reserved"], line["reserved_for_waitlist"]
+
+    assert on_hold() == (0, 0, 0)
+    lines.join(api, "w1", event_id)
+    lines.join(api, "w2", event_id, 3)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.give_back(api, orders[1])
+    assert on_hold() == (0, 2, 2), "one ticket is offered to w1, and one is kept for w2"
+    [offer] = lines.own(api, "w1")
+    checkout = builders.start_checkout(api, "w1", offer["offer"]["id"])
+    assert builders.confirm(api, "w1", checkout.json["id"]).status == 201
+    assert on_hold() == (0, 1, 1)
+    assert api.delete(f"/waitlist/{lines.own(api, 'w2')[0]['id']}", user="w2").status == 200
+    lines.run_allocator()
+    assert builders.reserve(api, "x", event_id, tier_id).status == 201
+    assert on_hold() == (0, 1, 0), "a stranger is paying"
+
+
 def test_tickets_are_kept_back_for_a_large_party_and_not_for_ever(api, sold_out, time):
     event_id, _, orders = sold_out
     lines.join(api, "w1", event_id, 3)

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from chalicelib.foundation import clock
 from tests import builders, pictures
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage, never_answer
 
@@ -18,11 +19,25 @@ def storefront_without_a_match(stage: Stage) -> None:
 
 
 def storefront_of_a_city(stage: Stage) -> None:
-    for event_id, city in ((stage.event, "Denver"), (stage.sold_out, "Santa Fe")):
-        assert stage.api.patch(f"/events/{event_id}", json={"city": city}, token=builders.admin_token()).status == 200
+    for event_id, city, category in ((stage.event, "Denver", "Concert"), (stage.sold_out, "Santa Fe", "Acoustic")):
+        fields = {"city": city, "category": category}
+        assert stage.api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
     stage.open("/")
     stage.page.get_by_label("City").select_option("Denver")
     expect(stage.page.get_by_role("listitem")).to_have_count(1)
+
+
+def storefront_by_date(stage: Stage) -> None:
+    """Events of tonight, the weekend and later, one that is cancelled, and one that is over."""
+    hour, day = 3600, 86_400
+    for name, seconds in {"Matinee": hour, "Supper Club": 9 * hour, "Night Market": 5 * day, "Poetry Slam": 3 * day}.items():
+        event_id = stage.create_event(name, "Foundry No. 9, Pittsburgh", UPPER_LEVEL, starts_at=clock.iso(stage.time.now + seconds))
+        fields = {"category": "Club", "ends_at": clock.iso(stage.time.now + seconds + 1800)}
+        assert stage.api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+    stage.as_admin(f"/events/{event_id}/cancel")
+    stage.time.advance(2 * hour)
+    stage.open("/")
+    expect(stage.page.locator(".group")).to_have_count(4)
 
 
 def event(stage: Stage) -> None:
@@ -257,6 +272,7 @@ SCENES: list[Scene] = [
     storefront,
     storefront_without_a_match,
     storefront_of_a_city,
+    storefront_by_date,
     event,
     event_with_packages,
     event_that_opens,

@@ -19,7 +19,9 @@ from tests.stripe_shop import StripeShop
 
 Scene = Callable[["Stage"], None]
 CardScene = Callable[["CardStage"], None]
-TEXT = "One night, one stage, and a room that listens. Doors open ninety minutes before the start."
+TEXT = (
+    "One night, one stage, and a room that listens. Doors open ninety minutes before the start.\nThe artists: https://example.org/artists"
+)
 EVENTS = [
     ("Nova Lights: Afterglow Tour", "The Paramount Hall, Denver"),
     ("Marisol Vega: An Acoustic Evening", "Cedar Street Chapel, Santa Fe"),

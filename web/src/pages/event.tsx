@@ -1,16 +1,19 @@
 /** One event: its details, its tiers with live availability, and the way to its tickets. */
 
+import type { ComponentChildren } from "preact";
 import { useRoute } from "preact-iso";
-import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, type Availability, type EventWithTiers } from "../api";
+import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Moment } from "../parts/moment";
+import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
-import { Waitlist } from "../parts/waitlist";
+import { useWaitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
 import { useTexts } from "../texts";
 
@@ -22,15 +25,19 @@ export function EventPage() {
   const eventId = params.eventId!;
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
-  const { value: stock } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
+  const isMissing = !event && failure?.status === 404;
+  const loadStock = async () => (isMissing ? null : getAvailability(eventId));
+  const { value: stock } = useLoaded(loadStock, eventId, isMissing ? undefined : AVAILABILITY_SECONDS);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
-  const held = event?.status === "sold_out" && stock ? stock.availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
+  const held = event?.status === "sold_out" ? (stock?.availability ?? []) : [];
+  const paying = sum(held.map((line) => line.reserved - line.reserved_for_waitlist));
+  const setAside = sum(held.map((line) => line.reserved_for_waitlist));
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const isPaused = isOpen && (stock?.paused ?? false);
-  const sale = event && (reservation ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} held={held} />);
-  if (!event && failure?.status === 404) {
+  const isReserved = reservation !== null && event?.status !== "cancelled";
+  if (isMissing) {
     return (
       <div class="page page-narrow">
         <h1>{t.event.notFound}</h1>
@@ -50,20 +57,57 @@ export function EventPage() {
         {!event && <h1 class="hidden">{t.event.title}</h1>}
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
-        {event && <Facts event={event} held={held} isPaused={isPaused} />}
+        {event && <Facts event={event} paying={paying} isPaused={isPaused} />}
       </div>
+      {event && !isReserved && <BuyBar event={event} />}
       {event && (
-        <div class="event-buy">
-          {ADDONS.waitlist ? <Waitlist event={event}>{sale}</Waitlist> : sale}
-          <TicketPicker event={event} availability={stock?.availability ?? []} canBuy={!reservation && isOpen && !isPaused} token={null} />
-        </div>
+        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !isPaused}>
+          {isReserved ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
+        </Tickets>
       )}
     </article>
   );
 }
 
-/** `held`: how many tickets are on hold for others, if none are available. */
-function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number; isPaused: boolean }) {
+interface TicketsProps {
+  event: EventWithTiers;
+  availability: Availability[];
+  canBuy: boolean;
+  /** The state of the sale. */
+  children: ComponentChildren;
+}
+
+/** The state of the sale, the tickets, and the waitlist: below what can be bought, but above a list of tickets that are all sold out. */
+function Tickets({ event, availability, canBuy, children }: TicketsProps) {
+  const waitlist = ADDONS.waitlist ? useWaitlist(event) : null;
+  const isSoldOut = event.status === "sold_out";
+  return (
+    <div class="event-buy" id="tickets" tabIndex={-1}>
+      {waitlist?.offer ?? children}
+      {isSoldOut && waitlist?.panel}
+      <TicketPicker event={event} availability={availability} canBuy={canBuy} token={null} />
+      {!isSoldOut && waitlist?.panel}
+    </div>
+  );
+}
+
+/** At the lower edge of a phone: the price, and the way to the tickets until they come into view. */
+function BuyBar({ event }: { event: EventWithTiers }) {
+  const { t, locale } = useTexts();
+  const { price_from_cents: cents, currency } = event;
+  if (cents === null || !currency || !["on_sale", "scheduled"].includes(event.status)) return null;
+  return (
+    <p class="buy-bar">
+      <strong>{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</strong>
+      <a class="button" href="#tickets">
+        {t.event.tickets}
+      </a>
+    </p>
+  );
+}
+
+/** `paying`: how many tickets are on hold for people who are paying, if none are available. */
+function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: number; isPaused: boolean }) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
@@ -71,20 +115,26 @@ function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number;
     <>
       <p>
         <span class={`status status-${isPaused ? "paused" : event.status}`}>
-          {isPaused ? t.event.pausedStatus : held > 0 ? t.event.heldStatus : t.status[event.status]}
-        </span>
+          {isPaused ? t.event.pausedStatus : paying > 0 ? t.event.heldStatus : t.status[event.status]}
+        </span>{" "}
+        {event.category && <span class="chip">{event.category}</span>}
       </p>
       <h1>{event.name}</h1>
-      {starts && <Moment at={starts} timezone={event.timezone} />}
+      {starts && <Moment at={starts} end={event.ends_at} timezone={event.timezone} />}
       <p class="event-where">
         {event.venue}
         {place && <span class="small">{place}</span>}
       </p>
-      <p class="event-description">{event.description}</p>
+      <PlainText class="event-description" text={event.description} />
       <p class="row">
         {event.status !== "cancelled" && (
           <a class="button button-quiet" href={calendarFile(event.id)} download>
             {t.event.calendar}
+          </a>
+        )}
+        {event.venue && (
+          <a href={`https://www.google.com/maps/search/?${new URLSearchParams({ api: "1", query: place ? `${event.venue}, ${place}` : event.venue })}`} rel="noreferrer">
+            {t.event.map}
           </a>
         )}
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
@@ -94,7 +144,7 @@ function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number;
 }
 
 /** What the buyer can do now, other than choosing tickets. */
-function Way({ event, held }: { event: EventWithTiers; held: number }) {
+function Way({ event, paying, setAside }: { event: EventWithTiers; paying: number; setAside: number }) {
   const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
@@ -102,9 +152,10 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
   if (event.status === "closed") return <Ended tone="calm" title={t.event.closedTitle} text={t.event.closedText} />;
   if (event.status === "sold_out") {
     return (
-      <Outcome tone="calm" title={held > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
-        <p>{held > 0 ? t.event.heldText(held) : t.event.soldOutText}</p>
-        {!(ADDONS.waitlist && event.has_waitlist) && <p>{held > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
+      <Outcome tone="calm" title={paying > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
+        {paying > 0 ? <p>{t.event.heldText(paying)}</p> : setAside === 0 && <p>{t.event.soldOutText}</p>}
+        {setAside > 0 && <p>{t.event.setAside(setAside)}.</p>}
+        {!(ADDONS.waitlist && event.has_waitlist) && <p>{paying > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
         <a href="/">{t.allEvents}</a>
       </Outcome>
     );
@@ -141,6 +192,10 @@ function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; tex
       <OtherWays />
     </Outcome>
   );
+}
+
+function sum(counts: number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** The sale resumes later. The chosen tickets are kept. */

@@ -1,21 +1,24 @@
-/** The start page: all events, with a search in the address, so that Back, reloads and links keep it. */
+/** The start page: the events by date, with a search in the address, so that Back, reloads and links keep it. */
 
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import { confirm, listEvents, type EventStatus, type EventSummary } from "../api";
-import { day, dayAndTime, money } from "../formats";
+import { dateFilters, monthStart } from "../event-dates";
+import { dayAndTime, money, month, period } from "../formats";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
 
 const REFRESH_SECONDS = 30;
-const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"]; // listed last
+const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"];
+const GROUPS = ["today", "weekend", "later", "cancelled"] as const;
 
 export function Storefront() {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const { query, route } = useLocation();
-  const { value: events, failure, reload } = useLoaded(load, "events", REFRESH_SECONDS);
+  const { value: events, failure, reload } = useLoaded(listEvents, "events", REFRESH_SECONDS);
   useTitle(t.store.title);
   useEffect(() => {
     const paid = query.checkout_id; // payment pages without a return address return here
@@ -24,16 +27,43 @@ export function Storefront() {
 
   const { q: search = "", available = "" } = query;
   const words = plain(search).split(/\s+/);
-  const cities = [...new Set(events?.flatMap((event) => event.city || []))].sort();
+  const isPast = query.when === "past";
+  const direction = isPast ? -1 : 1; // the last past event comes first
+  const time = now();
+  const all = events?.map((event) => ({ event, dates: dateFilters(event, time) })) ?? [];
+  const listed = all
+    .filter(({ dates }) => (dates[0] === "past") === isPast)
+    .toSorted((a, b) => direction * (Date.parse(a.event.starts_at) - Date.parse(b.event.starts_at)));
+  const cities = distinct(listed.map(({ event }) => event.city));
+  const categories = distinct(listed.map(({ event }) => event.category));
+  const dates = listed.flatMap((entry) => entry.dates);
+  const whens = ["today", "weekend", ...distinct(dates.filter((date) => /^\d/.test(date)))].filter((date) => dates.includes(date));
   const city = cities.find((name) => name === query.city) ?? "";
-  const shown = events?.filter((event) => {
+  const category = categories.find((name) => name === query.category) ?? "";
+  const when = isPast ? "past" : (whens.find((date) => date === query.when) ?? "");
+  const shown = listed.filter(({ event, dates }) => {
     const text = plain(`${event.name} ${event.venue} ${event.city ?? ""} ${event.category ?? ""} ${event.description}`);
-    return words.every((word) => text.includes(word)) && (!available || event.status === "on_sale") && (!city || event.city === city);
+    const isWanted = (!city || event.city === city) && (!category || event.category === category) && (!when || dates.includes(when));
+    return isWanted && words.every((word) => text.includes(word)) && (!available || event.status === "on_sale");
   });
-  const find = (changed: { q?: string; city?: string; available?: string }) => {
-    const wanted = Object.entries({ q: search, city, available, ...changed }).filter(([, text]) => text);
+  const find = (changed: Record<string, string>) => {
+    const wanted = Object.entries({ q: search, when, city, category, available, ...changed }).filter(([, text]) => text);
     route(wanted.length > 0 ? `/?${new URLSearchParams(wanted)}` : "/", true);
   };
+  const select = (name: string, label: string, any: string, value: string, values: string[], text = (option: string) => option) =>
+    values.length > 1 && (
+      <select aria-label={label} value={value} onChange={({ currentTarget }) => find({ [name]: currentTarget.value })}>
+        <option value="">{any}</option>
+        {values.map((option) => (
+          <option key={option} value={option}>
+            {text(option)}
+          </option>
+        ))}
+      </select>
+    );
+  const dateText = (date: string) => (date === "today" || date === "weekend" ? t.store.groups[date] : month(monthStart(date), locale));
+  const groups = isPast ? (["past"] as const) : GROUPS.filter((group) => shown.some(({ dates }) => dates[0] === group));
+  const pastCount = all.length - listed.length;
   return (
     <div class="page">
       <div class="hero">
@@ -49,14 +79,9 @@ export function Storefront() {
           value={search}
           onInput={({ currentTarget }) => find({ q: currentTarget.value })}
         />
-        {cities.length > 1 && (
-          <select aria-label={t.store.city} value={city} onChange={({ currentTarget }) => find({ city: currentTarget.value })}>
-            <option value="">{t.store.anywhere}</option>
-            {cities.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        )}
+        {!isPast && select("when", t.store.date, t.store.anyDate, when, whens, dateText)}
+        {select("city", t.store.city, t.store.anywhere, city, cities)}
+        {select("category", t.store.category, t.store.anyCategory, category, categories)}
         <label class="check">
           <input type="checkbox" checked={Boolean(available)} onChange={({ currentTarget }) => find({ available: currentTarget.checked ? "now" : "" })} />
           {t.store.available}
@@ -64,12 +89,12 @@ export function Storefront() {
       </search>
       {failure && !events && <Failure failure={failure} retry={reload} />}
       {!events && !failure && <CardSkeletons />}
-      {events?.length === 0 && (
+      {events && listed.length === 0 && (
         <Outcome tone="calm" title={t.store.empty}>
           <p>{t.store.emptyText}</p>
         </Outcome>
       )}
-      {events && events.length > 0 && shown?.length === 0 && (
+      {listed.length > 0 && shown.length === 0 && (
         <Outcome tone="calm" title={t.store.none}>
           <p>{t.store.noneText}</p>
           <button type="button" class="button button-quiet" onClick={() => route("/", true)}>
@@ -77,21 +102,18 @@ export function Storefront() {
           </button>
         </Outcome>
       )}
-      {shown && shown.length > 0 && (
-        <ul class="cards">
-          {shown.map((event) => (
-            <Card key={event.id} event={event} />
-          ))}
-        </ul>
-      )}
+      {shown.length > 0 &&
+        groups.map((group) => (
+          <section class="group" key={group} aria-labelledby={`group-${group}`}>
+            <h2 id={`group-${group}`}>{group === "later" && groups.length === 1 ? t.store.upcoming : t.store.groups[group]}</h2>
+            <ul class="cards">
+              {shown.map(({ event, dates }) => dates[0] === group && <Card key={event.id} event={event} />)}
+            </ul>
+          </section>
+        ))}
+      {(isPast || pastCount > 0) && <a href={isPast ? "/" : "/?when=past"}>{isPast ? t.store.upcoming : t.store.pastEvents(pastCount)}</a>}
     </div>
   );
-}
-
-/** Load the events, with those no longer on sale last. */
-async function load() {
-  const isOver = (event: EventSummary) => Number(OVER.includes(event.status));
-  return (await listEvents()).toSorted((a, b) => isOver(a) - isOver(b));
 }
 
 function Card({ event }: { event: EventSummary }) {
@@ -103,14 +125,15 @@ function Card({ event }: { event: EventSummary }) {
       <EventPicture id={event.id} image={event.image} sizes="(min-width: 44rem) 24rem, 100vw" />
       <div class="card-stub">
         <p class="card-date">
-          <time dateTime={event.starts_at}>{day(event.starts_at, event.timezone, locale)}</time>
+          <time dateTime={event.starts_at}>{period(event.starts_at, event.ends_at, event.timezone, locale, true)}</time>
           <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
         </p>
-        <h2>
+        <h3>
           <a href={`/events/${event.id}`}>{event.name}</a>
-        </h2>
+        </h3>
         <p class="small">{event.city && !event.venue.includes(event.city) ? `${event.venue}, ${event.city}` : event.venue}</p>
-        {event.status === "scheduled" && event.on_sale_at && (
+        {event.category && <p class="small">{event.category}</p>}
+        {event.status === "scheduled" && event.on_sale_at && Date.parse(event.on_sale_at) > 1000 * now() && (
           <p class="small">{t.event.salesFrom(dayAndTime(event.on_sale_at, event.timezone, locale))}</p>
         )}
         {cents !== null && currency && !isOver && <p class="card-price">{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</p>}
@@ -122,13 +145,21 @@ function Card({ event }: { event: EventSummary }) {
 function CardSkeletons() {
   const { t } = useTexts();
   return (
-    <div class="cards" role="status">
+    <div class="group" role="status">
       <span class="hidden">{t.loading}</span>
-      {Array.from({ length: 6 }, (_, index) => (
-        <div class="card card-skeleton" key={index} />
-      ))}
+      <h2 aria-hidden="true">&nbsp;</h2>
+      <div class="cards">
+        {Array.from({ length: 6 }, (_, index) => (
+          <div class="card card-skeleton" key={index} />
+        ))}
+      </div>
     </div>
   );
+}
+
+/** The names without repetitions, in alphabetical order. */
+function distinct(names: (string | null)[]): string[] {
+  return [...new Set(names.flatMap((name) => name || []))].sort();
 }
 
 /** The text in lower case without accents, for searching. */

@@ -26,7 +26,9 @@ export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () =>
   const { t, language } = useTexts();
   const failureText = useFailureText();
   const ruleText = useRuleText();
-  const known = failureText(failure.code);
+  const more = useContext(FailureTexts);
+  const isGone = failure.code === "not_enough_tickets" && failure.details.available === 0 && !more[failure.code];
+  const known = failureText(isGone ? "none_left" : failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">

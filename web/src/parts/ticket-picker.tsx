@@ -4,11 +4,13 @@ import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
 import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Tier } from "../api";
 import { dayAndTime, money } from "../formats";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { noteReservation } from "../reserved";
 import { Picture } from "./event-picture";
 import { Failure } from "./failure";
 import { useAction, useKept } from "./hooks";
+import { PlainText } from "./plain-text";
 
 const OVER: EventWithTiers["status"][] = ["cancelled", "closed"]; // regardless of the tiers
 
@@ -33,6 +35,10 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
   const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
   const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
   const isTooMany = count > event.purchase_limit;
+  const forSale = OVER.includes(event.status) ? [] : tiers.filter(isForSale);
+  const ends = new Set(forSale.map((tier) => tier.sale_ends_at));
+  const commonEnd = ends.size === 1 ? [...ends][0] : null;
+  const isLimited = forSale.reduce((sum, tier) => sum + tier.per_user_limit, 0) >= event.purchase_limit; // the kinds do not limit the buyer further
 
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
@@ -57,16 +63,17 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
   return (
     <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
       <h2 id="tickets-title">{t.event.tickets}</h2>
+      {commonEnd && <p class="small">{t.event.salesUntil(dayAndTime(commonEnd, event.timezone, locale))}</p>}
       <ul class="tiers">
         {tiers.map((tier) => (
           <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.id}>
             {tier.image && <Picture class="tier-picture" image={tier.image} sizes="(min-width: 56rem) 40vw, 100vw" />}
             <div class="tier-text">
               <h3>{tier.name}</h3>
-              {tier.description && <p>{tier.description}</p>}
+              {tier.description && <PlainText text={tier.description} />}
               <QuestionPreview options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} canBuy={canBuy} />
+                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} canBuy={canBuy} hasEnd={!commonEnd} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
@@ -90,7 +97,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
       {canBuy && tiers.some(isForSale) && (
         <div class="picker-end">
           {failure && <Failure failure={failure} />}
-          <p class="small">{t.event.limit(event.purchase_limit)}</p>
+          {isLimited && <p class="small">{t.event.limit(event.purchase_limit)}</p>}
           <div class="total" aria-live="polite">
             <span>{t.event.total}</span>
             <strong>{count === 0 ? "–" : total === 0 ? t.free : money(total, items[0]!.tier.currency, locale)}</strong>
@@ -128,13 +135,15 @@ function QuestionPreview({ options }: { options: CustomOption[] }) {
 
 interface CurrentTier extends Tier {
   available: number; // Infinity without a limit
-  reserved: number;
+  paying: number; // on hold for other buyers
+  setAside: number; // for the waitlist
 }
 
 /** The tier with the latest availability. */
 function current(tier: Tier, availability: Availability[]): CurrentTier {
   const figures = availability.find((line) => line.tier_id === tier.id);
-  return { ...tier, available: (figures ?? tier).available ?? Infinity, reserved: figures?.reserved ?? 0 };
+  const { reserved = 0, reserved_for_waitlist: setAside = 0 } = figures ?? {};
+  return { ...tier, available: (figures ?? tier).available ?? Infinity, paying: reserved - setAside, setAside };
 }
 
 function isForSale(tier: CurrentTier): boolean {
@@ -145,17 +154,19 @@ function maxQuantity(tier: CurrentTier, event: EventWithTiers): number {
   return Math.min(tier.available, tier.per_user_limit, event.purchase_limit);
 }
 
-function TierState({ tier, event, canBuy }: { tier: CurrentTier; event: EventWithTiers; canBuy: boolean }) {
+function TierState({ tier, event, canBuy, hasEnd }: { tier: CurrentTier; event: EventWithTiers; canBuy: boolean; hasEnd: boolean }) {
   const { t, locale } = useTexts();
   if (OVER.includes(event.status)) return <>{t.event.closed}</>;
   if (event.status === "scheduled" && !canBuy && tier.status === "available") return <>{t.event.comingSoon}</>;
   if (isForSale(tier)) {
-    const until = tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));
-    return <>{[t.event.left(tier.available), until].filter(Boolean).join(" · ")}</>;
+    const limit = tier.per_user_limit < event.purchase_limit && t.event.tierLimit(tier.per_user_limit);
+    const until = hasEnd && tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));
+    return <>{[t.event.left(tier.available), limit, until].filter(Boolean).join(" · ")}</>;
   }
   if (tier.status === "coming-soon") {
-    return <>{tier.sale_starts_at ? t.event.salesFrom(dayAndTime(tier.sale_starts_at, event.timezone, locale)) : t.event.comingSoon}</>;
+    return <>{tier.sale_starts_at && Date.parse(tier.sale_starts_at) / 1000 > now() ? t.event.salesFrom(dayAndTime(tier.sale_starts_at, event.timezone, locale)) : t.event.comingSoon}</>;
   }
   if (tier.status === "closed") return <>{t.event.closed}</>;
-  return <>{tier.reserved > 0 ? t.event.held(tier.reserved) : t.event.soldOut}</>;
+  const isHeld = tier.paying > 0 ? t.event.held(tier.paying) : t.event.soldOut;
+  return <>{tier.setAside > 0 ? `${isHeld} · ${t.event.setAside(tier.setAside)}` : isHeld}</>;
 }

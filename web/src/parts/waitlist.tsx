@@ -16,56 +16,37 @@ import { useAction, useLoaded, useNow } from "./hooks";
 const ENTRIES_SECONDS = 20;
 const MAX_WISHES = 10; // the API's limit
 
-interface Props {
-  event: EventWithTiers;
-  /** The state of the sale; an offer replaces it. */
-  children: ComponentChildren;
-}
-
-/** The event's waitlist: joining, the place in it, and offers. Renders only the children if there is nothing to wait for. */
-export function Waitlist({ event, children }: Props) {
-  const tiers = tiersToWaitFor(event);
-  if (tiers.length === 0) return <>{children}</>;
-  return (
-    <EventWaitlist event={event} tiers={tiers}>
-      {children}
-    </EventWaitlist>
-  );
-}
-
-/** Tiers that are sold out or not on sale yet. Before a waiting room opens, there is no waitlist: joining the room is the way to its tickets. */
-function tiersToWaitFor(event: EventWithTiers): Tier[] {
-  const isOpen = event.on_sale_at === null || Date.parse(event.on_sale_at) / 1000 <= now();
-  if (!event.has_waitlist || event.status === "cancelled" || event.status === "closed" || (event.has_waiting_room && !isOpen)) return [];
-  return event.tiers.filter(({ status }) => status === "sold-out" || status === "coming-soon" || (!isOpen && status === "available"));
-}
-
-function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
+/**
+ * The event's waitlist for this buyer: an open offer, which replaces the state of the sale, and otherwise the panel to join or to see the
+ * place. Both are null if there is nothing to wait for.
+ */
+export function useWaitlist(event: EventWithTiers): { offer: ComponentChildren; panel: ComponentChildren } {
   const { waitlist: texts } = useTexts().t;
   const { buyer } = useBuyer();
   const isMember = buyer !== null && buyer.kind !== "guest";
-  const load = async () => (isMember ? await listWaitlistEntries() : []);
-  const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id}`, ENTRIES_SECONDS);
+  const isOver = event.status === "cancelled" || event.status === "closed";
+  const isOpen = event.on_sale_at === null || Date.parse(event.on_sale_at) / 1000 <= now();
+  const tiers = event.tiers.filter(({ status }) => status === "sold-out");
+  // Before a waiting room opens, there is no waitlist: joining the room is the way to its tickets. Other programs may have put the buyer on
+  // the waitlist for tickets that are not on sale yet.
+  const mayWait = tiers.length > 0 || !isOpen || event.tiers.some(({ status }) => status === "coming-soon");
+  const canWait = event.has_waitlist && !isOver && mayWait && (isOpen || !event.has_waiting_room);
+  const load = async () => (isMember && canWait ? await listWaitlistEntries() : []);
+  const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id} ${canWait}`, ENTRIES_SECONDS);
   const entry = entries?.find(({ event_id }) => event_id === event.id) ?? null;
-  if (entry?.status === "offered") return <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />;
-  return (
-    <FailureTexts.Provider value={texts.failures}>
-      {children}
-      {failure && !entries && <Failure failure={failure} retry={reload} />}
-      {entry?.status === "waiting" ? (
-        <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} />
-      ) : (
-        entries && (
-          <section class="panel">
-            <h2>{texts.title}</h2>
-            {entry && <p role="status">{texts.over[entry.status]}</p>}
-            <p>{texts.rule}</p>
-            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <SignInToJoin eventId={event.id} />}
-          </section>
-        )
-      )}
-    </FailureTexts.Provider>
+  if (!canWait) return { offer: null, panel: null };
+  if (entry?.status === "offered") return { offer: <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />, panel: null };
+  if (entry?.status === "waiting") return { offer: null, panel: <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} /> };
+  const panel = entries && tiers.length > 0 && (
+    <section class="panel">
+      <h2>{texts.title}</h2>
+      {entry && <p role="status">{texts.over[entry.status]}</p>}
+      <p>{texts.rule}</p>
+      {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <SignInToJoin eventId={event.id} />}
+    </section>
   );
+  const failed = failure && !entries && <Failure failure={failure} retry={reload} />;
+  return { offer: null, panel: <FailureTexts.Provider value={texts.failures}>{failed || panel}</FailureTexts.Provider> };
 }
 
 /** All waitlist entries of the buyer; renders nothing without entries. */
@@ -115,7 +96,7 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
     run(async () => {
-      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : null });
+      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : tiers.map(({ id }) => id).slice(0, MAX_WISHES) });
       await joined();
     });
   };
