@@ -96,7 +96,8 @@ function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
     run(async () => {
-      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : tiers.map(({ id }) => id).slice(0, MAX_WISHES) });
+      const any = tiers.toSorted((a, b) => a.price_cents - b.price_cents).slice(0, MAX_WISHES);
+      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : any.map(({ id }) => id) });
       await joined();
     });
   };
