@@ -25,9 +25,7 @@ export function EventPage() {
   const eventId = params.eventId!;
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
-  const isMissing = !event && failure?.status === 404;
-  const loadStock = async () => (isMissing ? null : getAvailability(eventId));
-  const { value: stock } = useLoaded(loadStock, eventId, isMissing ? undefined : AVAILABILITY_SECONDS);
+  const { value: stock } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
@@ -37,7 +35,7 @@ export function EventPage() {
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const isPaused = isOpen && (stock?.paused ?? false);
   const isReserved = reservation !== null && event?.status !== "cancelled";
-  if (isMissing) {
+  if (!event && failure?.status === 404) {
     return (
       <div class="page page-narrow">
         <h1>{t.event.notFound}</h1>

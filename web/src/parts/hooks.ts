@@ -10,7 +10,10 @@ export interface Loaded<T> {
   reload: () => Promise<void>;
 }
 
-/** Load once per `key`, and with `everySeconds` repeatedly while the page is visible. After a failure, the old value stays. */
+/**
+ * Load once per `key`, and with `everySeconds` repeatedly while the page is visible, but not what does not exist. After a failure, the old
+ * value stays.
+ */
 export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number): Loaded<T> {
   const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>({ key, value: null, failure: null });
   const latest = useRef(load);
@@ -24,18 +27,20 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
       setState((before) => ({ key, value: before.key === key ? before.value : null, failure: error }));
     }
   }, [key]);
+  useEffect(() => void reload(), [reload]);
+  const isMissing = state.key === key && !state.value && state.failure?.status === 404;
+  const seconds = isMissing ? undefined : everySeconds;
   useEffect(() => {
-    void reload();
     const refresh = () => document.visibilityState === "visible" && void reload();
-    const timer = everySeconds ? setInterval(refresh, 1000 * everySeconds * (0.8 + 0.4 * Math.random())) : undefined;
+    const timer = seconds ? setInterval(refresh, 1000 * seconds * (0.8 + 0.4 * Math.random())) : undefined;
     addEventListener("online", refresh);
-    if (everySeconds) document.addEventListener("visibilitychange", refresh);
+    if (seconds) document.addEventListener("visibilitychange", refresh);
     return () => {
       clearInterval(timer);
       removeEventListener("online", refresh);
       document.removeEventListener("visibilitychange", refresh);
     };
-  }, [reload, everySeconds]);
+  }, [reload, seconds]);
   return state.key === key ? { ...state, reload } : { value: null, failure: null, reload };
 }
 
