@@ -279,8 +279,8 @@ def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> 
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
 
 
-def _accepts_gzip(chalice_request: ChaliceRequest) -> bool:
-    for coding in chalice_request.headers.get("accept-encoding", "").split(","):
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    for coding in (accept_encoding or "").split(","):
         name, _, weight = coding.partition(";")
         if name.strip().lower() == "gzip":
             return weight.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
@@ -295,7 +295,7 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
         return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
     raw = msgspec.json.encode(reply.body)
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
-    if len(raw) < MIN_GZIP_BYTES or not _accepts_gzip(chalice_request):
+    if len(raw) < MIN_GZIP_BYTES or not accepts_gzip(chalice_request.headers.get("accept-encoding")):
         return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     zipped = base64.b64encode(gzip.compress(raw, compresslevel=5)).decode()
@@ -303,7 +303,7 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceRespo
 
 
 def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:
-    send_zipped = reply.zipped is not None and _accepts_gzip(chalice_request)
+    send_zipped = reply.zipped is not None and accepts_gzip(chalice_request.headers.get("accept-encoding"))
     etag = reply.zipped_etag if send_zipped and reply.zipped_etag else reply.etag
     headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
     if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):

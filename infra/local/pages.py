@@ -1,10 +1,13 @@
 """The built pages of web/ as HTTP responses, with the CDN's headers. Serves no file outside the folder."""
 
+import gzip
 import mimetypes
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
+from chalicelib.edge.routes import MIN_GZIP_BYTES, accepts_gzip
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.settings import Settings
 from chalicelib.payments import service as payments
@@ -79,6 +82,22 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return GatewayResponse(200, headers, file.read_bytes())
+
+
+def compressed(response: GatewayResponse, headers: Headers) -> GatewayResponse:
+    """Return the response as gzip if it is text and the client accepts gzip. CloudFront does the same."""
+    kind = response.headers.get("Content-Type", "")
+    if len(response.body) < MIN_GZIP_BYTES or not kind.startswith(("text/", "image/svg+xml")):
+        return response
+    varied = response.headers | {"Vary": "Accept-Encoding"}
+    if not accepts_gzip(", ".join(value for name, value in headers if name.lower() == "accept-encoding")):
+        return GatewayResponse(response.status, varied, response.body)
+    return GatewayResponse(response.status, varied | {"Content-Encoding": "gzip"}, _gzip(response.body))
+
+
+@lru_cache(maxsize=256)
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)
 
 
 def payment_policy(chosen: Settings) -> str:

@@ -14,7 +14,7 @@ from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
 from infra.local.images import LocalImages
 from infra.local.mailbox import Mailbox
-from infra.local.pages import page_response, preview_target, text_response
+from infra.local.pages import compressed, page_response, preview_target, text_response
 from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
@@ -92,7 +92,8 @@ class LocalServer:
                 return shown
             if self._mailbox is not None and (shown := self._mailbox.response(request.method, target)):
                 return shown
-            return api_page_response(request.method, target) or page_response(self._web, request.method, target)
+            page = api_page_response(request.method, target) or page_response(self._web, request.method, target)
+            return compressed(page, request.headers)
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             return text_response(500, "Something went wrong. Try again; if it happens again, read the log.")

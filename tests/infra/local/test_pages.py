@@ -1,10 +1,11 @@
 """The built pages over HTTP: which file an address is, how long it may be kept, and what it may run."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from infra.local.pages import FOREVER, REVALIDATE, page_response, preview_target
+from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, preview_target
 from tests.javascript import run_module
 
 
@@ -54,6 +55,22 @@ def test_pages_may_run_only_our_own_scripts_and_styles(web):
 def test_pages_that_are_not_built_say_how_to_build_them(tmp_path):
     response = page_response(tmp_path, "GET", "/")
     assert (response.status, b"make run" in response.body) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "accepted", "is_zipped"),
+    [("/", "gzip, br", True), ("/", "br, gzip;q=0", False), ("/", "", False), ("/icon.svg", "gzip", False), ("/font.woff2", "gzip", False)],
+)
+def test_long_texts_are_sent_as_gzip_to_clients_that_accept_it(web, target, accepted, is_zipped):
+    page = b"<h1>Start</h1>" * 100
+    for name in ("index.html", "font.woff2"):
+        (web / name).write_bytes(page)
+    plain = page_response(web, "GET", target)
+    response = compressed(plain, [("Accept-Encoding", accepted)])
+    assert response.headers.get("Content-Encoding") == ("gzip" if is_zipped else None)
+    assert response.headers.get("Vary") == ("Accept-Encoding" if target == "/" else None)
+    assert (gzip.decompress(response.body) if is_zipped else response.body) == plain.body
+    assert response.headers["Content-Security-Policy"] == plain.headers["Content-Security-Policy"]
 
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"

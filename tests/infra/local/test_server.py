@@ -1,5 +1,6 @@
 """The HTTP server of the local run, over sockets: what it passes to the app, what it refuses, and that no client can stop it."""
 
+import gzip
 import socket
 import threading
 from collections.abc import Iterator
@@ -121,6 +122,18 @@ def test_a_request_reaches_the_app_as_it_was_sent(server, app):
     assert code == 200
     expected = {"name": "a.b", "size": 2, "query": "ü", "x-name": "b", "host": "shop.test", "content-type": "application/json"}
     assert msgspec.json.decode(body) == expected
+
+
+def test_pages_are_sent_as_gzip_on_a_connection_that_stays_open(server, tmp_path):
+    (tmp_path / "index.html").write_text("<h1>Start</h1>" * 1000)
+    connection = HTTPConnection(HOST, server.port, timeout=SECONDS)
+    for method in ("GET", "HEAD", "GET"):
+        connection.request(method, "/", headers={"Accept-Encoding": "gzip"})
+        response = connection.getresponse()
+        body = response.read()
+        assert (response.status, response.headers["content-encoding"]) == (200, "gzip")
+        assert int(response.headers["content-length"]) < 1000
+        assert method == "HEAD" or gzip.decompress(body) == b"<h1>Start</h1>" * 1000
 
 
 def test_pages_are_served_beside_the_api_to_get_and_head(server):
