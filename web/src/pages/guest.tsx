@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { eraseGuest, getGuestQrCode, getInvitation } from "../api";
-import { dayAndTime } from "../formats";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { Moment } from "../parts/moment";
 import { QrCode } from "../parts/pass";
 import { useTexts } from "../texts";
 
@@ -28,7 +28,7 @@ export function Guest() {
 }
 
 function Invitation({ token }: { token: string }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
   const [isErased, setErased] = useState(false);
   const { value: seat, failure, reload } = useLoaded(() => getInvitation(token), `guest-${token}`);
@@ -51,7 +51,7 @@ function Invitation({ token }: { token: string }) {
   return (
     <section class="panel">
       <h2>{event.name}</h2>
-      {event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone ?? undefined, locale)}</time>}
+      {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} />}
       <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
       <p class="row">
         {seat.tier_name && <span class="chip">{seat.tier_name}</span>}
