@@ -1,9 +1,9 @@
 """Publications write a version or new stock before the catalog refers to it. If the catalog never does, the data is deleted.
 
 An apply or the creation of a large tier writes too much for one transaction. So a publication first gets a unique number and a row. Its
-stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible deletes the row, on
-condition that the row exists and is not abandoned. Once the row is abandoned, no part of the publication can become visible, and its
-data may be deleted.
+stock is named after the number, which no other attempt ever gets. The transaction that makes everything visible
+(`revisions.publish_version` for an apply) deletes the row, on condition that the row exists and is not abandoned. Once the row
+is abandoned, no part of the publication can become visible, and its data may be deleted.
 """
 
 from collections.abc import Iterator, Sequence

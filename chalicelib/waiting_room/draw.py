@@ -63,6 +63,8 @@ def commitment(key: bytes) -> str:
 def position(key: bytes, n: int, offsets: tuple[int, ...], counter: int, number: int) -> int:
     """Return the position, from 1, of arrival `number` (from 1) of a counter, in a draw of `n` arrivals.
 
+    `model.compute_queue_status` calls this for the arrival of a token, which `tokens.read_token` decodes.
+
     `offsets[counter]` is the number of arrivals counted by the earlier counters. Arrivals after the opening (their counter is negative)
     are placed after all drawn arrivals, in the order of their arrival.
     """
