@@ -11,7 +11,7 @@ SimulatedOutcome = Literal["success", "decline", "fail"]
 ProviderName = Literal["free", "simulated", "imported", ExternalProviderName]
 WITHOUT_MONEY: tuple[ProviderName, ...] = ("free", "imported")  # their orders have no ledger entries, and nothing to refund
 FIRST_PROVIDER: ProviderName = "stripe"  # for records that name no provider: they were written when there was only one
-PaymentStatus = Literal["open", "captured", "declined"]
+PaymentStatus = Literal["open", "captured", "declined", "replaced"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "cancelled"]
 DisputeStatus = Literal["open", "won", "lost"]
 EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
@@ -22,7 +22,7 @@ class Payment(Struct, frozen=True):
 
     `provider_id` is the id of the Payment Intent opened at the provider, or of the Checkout Session for a hosted page. It is null until the
     payment is opened. `payment_intent_id` is the Payment Intent that took the money. With a `success_url`, the buyer pays on the provider's
-    hosted page.
+    hosted page. If the buyer changes the checkout, the payment is `replaced`, and the next payment of the purchase has the next `number`.
     """
 
     provider: ProviderName
@@ -33,6 +33,7 @@ class Payment(Struct, frozen=True):
     payment_intent_id: str | None = None
     success_url: str | None = None
     cancel_url: str | None = None
+    number: int = 1
 
 
 class OwnPage(Struct, frozen=True):

@@ -256,7 +256,13 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
+    """With `replace`, the other fields replace those of an open checkout, whose buyer has gone back from the payment.
+
+    Another promo code changes the total, so it cancels the open payment and opens a new one. The tickets and their time stay the same.
+    """
+
     reservation_id: Id
+    replace: bool = False
 
 
 class ConfirmBody(Struct, forbid_unknown_fields=True):
@@ -276,10 +282,12 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
         options = read_options(request, body)
-        wanted = CheckoutRequest(user_id=user_id, purchase_id=body.reservation_id, options=options, key=key, now=request.now)
+        wanted = CheckoutRequest(
+            user_id=user_id, purchase_id=body.reservation_id, options=options, key=key, now=request.now, replace=body.replace
+        )
         result = checkout.open_checkout(wanted)
         attempt.is_bounded = result.is_new  # a checkout is opened only once
-    return _session_reply(result, request.now)
+    return _session_reply(result, request.now, is_change=body.replace)
 
 
 @route(bp, "GET", "/checkout/sessions/{session_id}", access="user", errors=(CheckoutNotFound,))
@@ -306,14 +314,15 @@ def confirm_purchase(request: RequestContext, purchase_id: str, simulate: Simula
     return Reply(view, 201 if is_new_order else 200)
 
 
-def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionView]:
+def _session_reply(result: CheckoutResult, now: int, *, is_change: bool) -> Reply[CheckoutSessionView]:
     if result.is_replay:
         opened_at = result.purchase.checkout_at or now
         return idempotency.replayed(views.checkout_session_view(result.purchase, opened_at, result.client_secret, result.url), 201)
     session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
     if result.is_new:
         return Reply(session, 201)
-    return Reply(replace(session, message="The checkout for this reservation is already open (idempotent)."))
+    message = "The checkout has been changed." if is_change else "The checkout for this reservation is already open (idempotent)."
+    return Reply(replace(session, message=message))
 
 
 def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:

@@ -24,25 +24,30 @@ from chalicelib.promotions.model import (
     PromoCodeInvalid,
     PromoCodeLimitReached,
     PromoCodeUsedUp,
+    normalize,
 )
 from chalicelib.promotions.pricing import ticket_discounts
 from chalicelib.purchases import checkout_page, hold_recovery, holds, ledger_entries, queries, settlement, store
 from chalicelib.purchases.answers import with_answers
 from chalicelib.purchases.checkout_page import CheckoutOptions
 from chalicelib.purchases.errors import ReservationEnded
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.purchases.reservations import refusal_of_ended
 from chalicelib.purchases.settlement import SettlementResult
 
 
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
-    """A request to open the checkout of the user's reservation `purchase_id`. `now` is in epoch seconds."""
+    """A request to open the checkout of the user's reservation `purchase_id`. `now` is in epoch seconds.
+
+    With `replace`, the buyer has gone back from the payment, and the `options` replace those of the open checkout.
+    """
 
     user_id: str
     purchase_id: str
     options: CheckoutOptions
     key: KeyUse
     now: int
+    replace: bool = False
 
 
 class CheckoutResult(Struct, frozen=True):
@@ -62,12 +67,12 @@ class CheckoutResult(Struct, frozen=True):
 def open_checkout(request: CheckoutRequest) -> CheckoutResult:
     """Open the checkout of a reservation (`held -> paying`), then its payment at the provider. A repeated call finishes the work.
 
-    Only the options and the key of the first call are used, because later calls open nothing. A later call with the same key returns the
-    purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for another user's reservation;
-    ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a cancelled event;
-    AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code; ReturnAddressRefused,
-    ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted if the reservation has expired and the bank is still deciding; and
-    PriceMismatch and ProviderUnavailable.
+    Only the options and the key of the first call are used, because later calls open nothing, unless they `replace` the options. A later
+    call with the same key returns the purchase as the first call left it. Raises IdempotencyConflict; ReservationNotFound, including for
+    another user's reservation; ReservationEnded; ReservationConverted or PaymentRefunded if the reservation was paid; EventNotOnSale for a
+    cancelled event; AnswersRequired and InvalidInput for answers to the tiers' questions; the refusals of a promo code;
+    ReturnAddressRefused, ProviderNotOffered and PaymentsUnavailable; PaymentNotCompleted while the bank is deciding about a payment that
+    has to end first; and PriceMismatch and ProviderUnavailable.
     """
     recent = store.take_copy(request.user_id, request.purchase_id, request.now)
     started = _start_recent(recent, request) if recent is not None else None
@@ -114,9 +119,11 @@ def _replay(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult | No
 
 def _open(purchase: Purchase, request: CheckoutRequest) -> CheckoutResult:
     _require_active(purchase, request.now)
-    if purchase.state == "paying":
-        return _open_payment(purchase, request.now, is_new=False)
-    return _open_payment(_start(purchase, request), request.now, is_new=True)
+    if purchase.state == "held":
+        return _open_payment(_start(purchase, request), request.now, is_new=True)
+    if request.replace or _is_replaced(purchase):
+        purchase = _replace(purchase, request)
+    return _open_payment(purchase, request.now, is_new=False)
 
 
 def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | None:
@@ -128,8 +135,49 @@ def _start_recent(purchase: Purchase, request: CheckoutRequest) -> Purchase | No
     return None
 
 
+def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
+    """Replace the options of a `paying` purchase. Its tickets and its time stay; with another promo code, a new payment replaces the old.
+
+    The old payment is first marked as replaced, so that the provider's event about its end does not end the purchase, and then cancelled,
+    so that nobody can pay it. Only then is the new payment saved. If the old payment has been paid meanwhile, it is settled instead.
+    Raises ReservationConverted, PaymentRefunded, PaymentNotCompleted, ProviderUnavailable and what `_start` raises.
+    """
+    typed = request.options.promo_code
+    details = _complete_details(purchase, request.options)  # refuse wrong answers before anything changes
+    if not _is_replaced(purchase) and (normalize(typed) if typed is not None else None) == purchase.promo_code:
+        changed = replace(
+            purchase,
+            checkout_at=request.now,
+            checkout_key=request.key,
+            has_details=purchase.has_details or not details.is_empty,
+            language=request.options.language,
+        )
+        return store.save(purchase, changed, [store.details_item(changed, details)] if changed.has_details else [])
+    payment = purchase.payment
+    assert payment is not None  # set together with the state
+    if typed is not None:
+        find_code(without_discount(purchase), typed, request.now)  # refuse a wrong code before the payment is cancelled
+    if payment.provider_id is not None:
+        if not _is_replaced(purchase):
+            purchase = store.save(purchase, replace(purchase, payment=replace(payment, status="replaced")))
+        provider_payment = payments.cancel_payment(payment)
+        if provider_payment is not None:
+            finished = settlement.finish_cancellation(purchase, provider_payment, "cancelled", request.now)
+            raise refusal_of_ended(finished.require_decided().purchase)
+    return _start(purchase, request)
+
+
+def _is_replaced(purchase: Purchase) -> bool:
+    """Whether the purchase has no payment that can be paid, because the buyer is changing its checkout."""
+    return purchase.payment is not None and purchase.payment.status == "replaced"
+
+
+def _complete_details(purchase: Purchase, options: CheckoutOptions) -> CheckoutDetails:
+    return with_answers(options, [(line.tier_id, line.quantity) for line in purchase.lines]).details
+
+
 def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
-    """Move the purchase from `held` to `paying`, and hold a use of its promo code, if any.
+    """Move the purchase from `held` to `paying`, or give a `paying` purchase a new payment. Hold a use of its promo code, if any.
 
     Raises Conflict. Before anything is written, also raises EventNotOnSale, ReturnAddressRefused, the refusals of a promo code, and what
     `with_answers` and `new_payment` raise.
@@ -138,28 +186,35 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
-    details = with_answers(options, [(line.tier_id, line.quantity) for line in purchase.lines]).details
-    promo_code = find_code(purchase, options.promo_code, now) if options.promo_code is not None else None
-    priced = with_discount(purchase, promo_code) if promo_code is not None else purchase
+    details = _complete_details(purchase, options)
+    bare = without_discount(purchase)
+    promo_code = find_code(bare, options.promo_code, now) if options.promo_code is not None else None
+    priced = with_discount(bare, promo_code) if promo_code is not None else bare
     payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
-    expires_at = purchase.expires_at + settings.current().checkout_seconds
+    earlier = purchase.payment
+    expires_at = purchase.expires_at + (settings.current().checkout_seconds if earlier is None else 0)
     paying = replace(
         priced,
         state="paying",
-        payment=checkout_page.choose_page(priced, payment, options),
+        payment=replace(checkout_page.choose_page(priced, payment, options), number=earlier.number + 1 if earlier is not None else 1),
         checkout_at=now,
         checkout_key=request.key,
         expires_at=expires_at,
-        has_details=not details.is_empty,
+        has_details=purchase.has_details or not details.is_empty,
         language=options.language,
     )
-    if promo_code is not None:  # saved under the version that was read before this hold: see `use fence` in docs/protocol.md
-        paying = replace(paying, promo_holds=hold_use(purchase, promo_code, expires_at, now))
+    is_same_code = promo_code is not None and promo_code.code == purchase.promo_code
+    held: list[Hold] = []
+    if promo_code is not None and not is_same_code:
+        # Saved under the version that was read before this hold: see `use fence` in docs/protocol.md.
+        held = hold_use(purchase, promo_code, expires_at, now)
+    paying = replace(paying, promo_holds=purchase.promo_holds if is_same_code else held)
     try:
         saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
     except store.Conflict:
-        inventory.release_holds(paying.promo_holds)
+        inventory.release_holds(held)
         raise
+    inventory.release_holds([] if is_same_code else purchase.promo_holds)  # of the earlier code; hold recovery repeats this
     if expires_at != purchase.expires_at:
         # If the process crashes here, hold recovery extends the holds, because the purchase's `expires_at` decides.
         holds.extend_holds(saved, expires_at)
@@ -276,20 +331,21 @@ def _note_decline(purchase: Purchase) -> None:
 
 
 def preview_code(purchase: Purchase, text: str, now: int) -> Purchase:
-    """Return the purchase as it would be with this promo code, without holding a use. After its checkout was opened, returns it unchanged.
+    """Return the purchase as it would be with this promo code, without holding a use.
 
     Raises PromoCodeUsedUp and what `find_code` raises.
     """
-    if purchase.state != "held":
-        return purchase
-    promo_code = find_code(purchase, text, now)
+    if normalize(text) == purchase.promo_code:
+        return purchase  # its checkout holds a use
+    bare = without_discount(purchase)
+    promo_code = find_code(bare, text, now)
     if promotions.with_uses(promo_code).uses.available == 0:
         raise PromoCodeUsedUp(promo_code=promo_code.code)
-    return with_discount(purchase, promo_code)
+    return with_discount(bare, promo_code)
 
 
 def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
-    """Return the promo code with this text if a `held` purchase may use it. `hold_use` decides whether uses are left.
+    """Return the promo code with this text if an unpaid purchase may use it. `hold_use` decides whether uses are left.
 
     The buyer's earlier uses of the code cannot change while the purchase is `held` or `paying`, because a buyer has only one active
     purchase for an event. Raises PromoCodeInvalid, PromoCodeLimitReached and what `PromoCode.check` raises.
@@ -315,6 +371,11 @@ def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:
         lines.append(replace(line, discounts=discounts[first : first + line.quantity]))
         first += line.quantity
     return replace(purchase, lines=lines, promo_code=promo_code.code)
+
+
+def without_discount(purchase: Purchase) -> Purchase:
+    """Return the purchase at its full price, without a promo code."""
+    return replace(purchase, lines=[replace(line, discounts=[]) for line in purchase.lines], promo_code=None, promo_holds=[])
 
 
 def hold_use(purchase: Purchase, promo_code: PromoCode, expires_at: int, now: int) -> list[Hold]:

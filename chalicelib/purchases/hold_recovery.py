@@ -287,7 +287,7 @@ def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, rep
         case "held" | "paying":
             # A checkout extended the purchase and crashed before it extended the hold in the shard.
             report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
-            if strays and purchase.state == "held":
+            if strays:
                 # Fence: raise the version, because a checkout that read the old version may be about to list this use of a promo code.
                 store.save(purchase, purchase)
         case _:

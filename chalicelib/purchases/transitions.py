@@ -114,7 +114,7 @@ def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> T
         if payment is None or not _is_own(payment, provider_payment):
             return "payment_duplicated"
         return "payment_succeeded" if purchase.is_order or provider_payment.matches(payment) else "payment_mismatched"
-    if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id:
+    if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id and payment.status != "replaced":
         return "payment_cancelled"  # the end of any other payment says nothing about the buyer's current payment
     return "payment_declined" if provider_payment.decline_code is not None else "payment_pending"
 

@@ -25,7 +25,11 @@ window.Stripe = (key, options) => ({
       },
       destroy: () => box.replaceChildren(),
     };
-    return { clientSecret, update, create: () => element, getElement: () => element };
+    const create = (kind, { paymentMethodOrder }) => {
+      window.paymentMethodOrder = paymentMethodOrder;
+      return element;
+    };
+    return { clientSecret, update, create, getElement: () => element };
   },
   confirmPayment: async ({ elements: { clientSecret }, confirmParams }) => {
     const body = new URLSearchParams({

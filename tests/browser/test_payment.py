@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib.foundation import settings
 from chalicelib.purchases import store
-from tests import invariants
+from tests import builders, invariants
 from tests.browser import stripe_js
 from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, VISA
 
@@ -63,6 +63,7 @@ def test_a_card_is_declined_and_another_pays_on_the_shops_own_page(new_buyer, sh
     assert asked == []  # Stripe.js is loaded to pay, not before
     _show_element(buyer)
     assert asked == ["https://js.stripe.com/endive/stripe.js"]
+    assert buyer.page.evaluate("paymentMethodOrder") == ["apple_pay", "google_pay", "link", "card"]
     _pay(buyer, DECLINED)
     expect(buyer.page.get_by_role("alert")).to_contain_text("Your card has insufficient funds.")
     buyer.page.get_by_label("Card").fill(VISA)
@@ -134,6 +135,55 @@ def test_a_reload_and_a_second_tab_continue_the_same_payment(new_buyer, shop):
     _pay(other, VISA)
     other.see_tickets(2)
     assert shop.received_and_kept() == (10_000, 10_000)
+
+
+def _go_back_for_a_code(buyer, api, shop) -> None:
+    """Go back from the payment, change a name, and continue with a promo code of 10 %."""
+    builders.create_promo_code(api, shop.event_id, "SAVE")
+    buyer.press("Back to your details")
+    expect(buyer.heading("Your details")).to_be_focused()
+    expect(buyer.page.get_by_label("Ticket 1, Floor")).to_have_value("Ada")
+    buyer.page.get_by_label("Ticket 1, Floor").fill("Grace")
+    buyer.page.get_by_label("Promo code (optional)").fill("save")
+    buyer.press("Apply")
+    buyer.see("$10 off. New total: $90")
+    buyer.page.reload()
+    expect(buyer.page.get_by_label("Promo code (optional)")).to_have_value("save")
+    buyer.press("Continue to payment")
+    expect(buyer.heading("Payment")).to_be_focused()
+    buyer.see("Discount with SAVE")
+
+
+@pytest.mark.usefixtures("own_page")
+def test_from_the_card_form_one_can_go_back_to_names_and_promo_code(new_buyer, api, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    buyer.page.get_by_label("Ticket 1, Floor").fill("Ada")
+    _show_element(buyer)
+    _go_back_for_a_code(buyer, api, shop)
+    expect(buyer.page.get_by_label("Card")).to_be_visible()
+    buyer.page.get_by_label("Card").fill(VISA)
+    buyer.page.get_by_role("button", name="Pay $90").click()
+    buyer.see_tickets(2)
+    buyer.see("Grace")
+    assert shop.received_and_kept() == (9_000, 9_000)
+
+
+@pytest.mark.usefixtures("hosted_page")
+def test_from_the_provider_s_page_one_can_go_back_to_names_and_promo_code(new_buyer, api, shop):
+    buyer = new_buyer()
+    _reserve(buyer, shop)
+    buyer.page.get_by_label("Ticket 1, Floor").fill("Ada")
+    buyer.press("Continue to payment")
+    buyer.press("Pay $100")
+    expect(buyer.page.get_by_label("Test card number")).to_be_visible()
+    buyer.page.goto(f"/events/{shop.event_id}/checkout")
+    _go_back_for_a_code(buyer, api, shop)
+    buyer.press("Pay $90")
+    buyer.pay_by_card("4242 4242 4242 4242")
+    buyer.see_tickets(2)
+    assert shop.received_and_kept() == (9_000, 9_000)
 
 
 @pytest.mark.usefixtures("own_page")

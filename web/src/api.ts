@@ -57,7 +57,7 @@ export const listWaitlistEntries = async () => (await content(buyer.GET("/waitli
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
 /** The buyer's input for a payment: attendees, answers, and a promo code. */
-export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code">;
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code" | "replace">;
 
 /** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */
 export const openCheckout = (reservation_id: string, details: CheckoutDetails, back: string, key: string) =>

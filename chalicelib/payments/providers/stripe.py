@@ -72,8 +72,8 @@ def call_rate() -> int:
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
     """Open a Payment Intent or, with a `page`, a Checkout Session. Raises PriceMismatch."""
     if page is None:
-        return _create_payment_intent(metadata, payment.amount_cents, payment.currency)
-    session = _create_checkout_session(metadata, payment.currency, page)
+        return _create_payment_intent(metadata, payment)
+    session = _create_checkout_session(metadata, payment, page)
     if (session.amount, session.currency) != (payment.amount_cents, payment.currency):
         _cancel(session.id)
         raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=session.amount)
@@ -88,25 +88,25 @@ def cancel_payment(payment: Payment) -> ProviderPayment | None:
     return None if provider_payment.is_closed else provider_payment
 
 
-def _create_payment_intent(metadata: PaymentMetadata, amount: int, currency: str) -> ProviderPayment:
+def _create_payment_intent(metadata: PaymentMetadata, payment: Payment) -> ProviderPayment:
     params: Any = {
-        "amount": amount,
-        "currency": currency.lower(),
+        "amount": payment.amount_cents,
+        "currency": payment.currency.lower(),
         "automatic_payment_methods": {"enabled": True},
         "metadata": _metadata_of(metadata),
     }
     return mapping.payment_of_intent(
-        _call_to_open(lambda api: api.v1.payment_intents.create(params, _idempotency_key("intent", metadata.purchase_id, params)))
+        _call_to_open(lambda api: api.v1.payment_intents.create(params, _opening_key("intent", metadata, payment, params)))
     )
 
 
-def _create_checkout_session(metadata: PaymentMetadata, currency: str, page: CheckoutPage) -> ProviderPayment:
+def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: CheckoutPage) -> ProviderPayment:
     items = [
         {"quantity": item.quantity, "price": item.price_id}
         if item.price_id is not None
         else {
             "quantity": item.quantity,
-            "price_data": {"currency": currency.lower(), "unit_amount": item.price_cents, "product_data": {"name": item.name}},
+            "price_data": {"currency": payment.currency.lower(), "unit_amount": item.price_cents, "product_data": {"name": item.name}},
         }
         for item in page.items
     ]
@@ -121,7 +121,7 @@ def _create_checkout_session(metadata: PaymentMetadata, currency: str, page: Che
         **({"expires_at": page.expires_at} if page.expires_at else {}),
     }
     return mapping.payment_of_session(
-        _call_to_open(lambda api: api.v1.checkout.sessions.create(params, _idempotency_key("session", metadata.purchase_id, params)))
+        _call_to_open(lambda api: api.v1.checkout.sessions.create(params, _opening_key("session", metadata, payment, params)))
     )
 
 
@@ -270,6 +270,11 @@ def _is_checkout_session(provider_id: str) -> bool:
 def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
     # The namespace identifies the shop: several shops may share one Stripe account, and each shop receives the webhooks for all of them.
     return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
+
+
+def _opening_key(what: str, metadata: PaymentMetadata, payment: Payment, params: dict[str, Any]) -> Any:
+    """Return a key of its own for each payment of a purchase. Otherwise, the same parameters would return a payment that was replaced."""
+    return _idempotency_key(what if payment.number == 1 else f"{what}{payment.number}", metadata.purchase_id, params)
 
 
 def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any:

@@ -97,7 +97,10 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const [promoCode, setPromoCode] = useKept(`fairgate.promo-code.${eventId}`, "");
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
-  const [priced, setPriced] = useState<Reservation | null>(null);
+  const [isChange, setChange] = useKept(`fairgate.change.${reservation.id}`, false); // of an open checkout, whose payment was left
+  const [hasGoneBack, setGoneBack] = useState(false);
+  const [known, setKnown] = useState(reservation);
+  const [priced, setPriced] = useState<Reservation | null>(reservation.promo_code ? reservation : null);
   const [codeRefusal, setCodeRefusal] = useState<ApiFailure | null>(null);
   const [simulate, setSimulate] = useState<SimulatedOutcome>("success");
   const [refusal, setRefusal] = useState<PaymentRefusal | null>(isUnpaid ? {} : null);
@@ -105,7 +108,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const { isWorking, failure, run } = useAction();
   const element = usePaymentElement(session?.payment ?? null);
   const applied = priced?.promo_code === promoCode.trim().toUpperCase() ? priced : null; // until the buyer types another code
-  const order = session?.reservation ?? applied ?? reservation;
+  const order = session?.reservation ?? applied ?? (isChange ? fullPrice(known) : known);
   const seconds = Date.parse(order.expires_at) / 1000 - useNow();
   const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
   const asked = askedOptions(reservation, tiers);
@@ -142,8 +145,11 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
     };
-    const opened = await openCheckout(reservation.id, details, back, await openingKey(reservation.id, details));
+    const sent = isChange ? { ...details, replace: true } : details;
+    const opened = await openCheckout(reservation.id, sent, back, await openingKey(reservation.id, sent));
     setOpened(true);
+    setKnown(opened.reservation);
+    setPriced(opened.reservation.promo_code ? opened.reservation : null);
     if (!opened.payment?.client_secret || !reloadForPayment()) setSession(opened);
     return opened;
   };
@@ -153,6 +159,14 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       const opened = await open();
       if (opened.payment?.provider === "free") finish((await confirm(opened.id)).checkout_session.state);
     });
+  };
+  const goBack = () => {
+    if (isWorking) return;
+    setSession(null);
+    setOpened(false);
+    setChange(true);
+    setGoneBack(true);
+    setRefusal(null);
   };
   const apply = () =>
     act(async () => {
@@ -224,7 +238,10 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       {failure && <Failure failure={failure} />}
       <GuestNote text={t.guest.before} />
       {!session ? (
-        <form class="panel" onSubmit={toPayment}>
+        <form key="details" class="panel" onSubmit={toPayment}>
+          <h2 tabIndex={-1} ref={hasGoneBack ? takeFocus : null}>
+            {t.checkout.details}
+          </h2>
           <fieldset>
             <legend>{t.checkout.names}</legend>
             <p class="small">{isNamed ? t.checkout.namesNeeded : t.checkout.namesNote}</p>
@@ -252,7 +269,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
             ))}
           </fieldset>
           <Questions options={asked.once} answers={answers} onChange={setAnswers} of="order" />
-          {reservation.total_price_cents > 0 && (
+          {fullPrice(known).total_price_cents > 0 && (
             <PromoCode code={promoCode} onCode={typeCode} apply={apply} applied={applied} refusal={codeRefusal} />
           )}
           <button type="submit" class="button" aria-disabled={isWorking}>
@@ -260,7 +277,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           </button>
         </form>
       ) : (
-        <form class="panel" onSubmit={pay}>
+        <form key="payment" class="panel" onSubmit={pay}>
           <h2 tabIndex={-1} ref={takeFocus}>
             {t.checkout.payment}
           </h2>
@@ -299,6 +316,9 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <button type="submit" class="button" aria-disabled={isWorking} disabled={Boolean(session.payment?.client_secret) && element.state !== "ready"}>
             {isWorking ? t.checkout.working : t.checkout.pay(amount)}
           </button>
+          <button type="button" class="button button-quiet" onClick={goBack} aria-disabled={isWorking}>
+            {t.checkout.toDetails}
+          </button>
         </form>
       )}
       <details class="two-steps">
@@ -310,6 +330,12 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       </details>
     </>
   );
+}
+
+/** The reservation without the discount of a promo code. */
+function fullPrice(reservation: Reservation): Reservation {
+  const { total_price_cents, discount_cents } = reservation;
+  return { ...reservation, total_price_cents: total_price_cents + discount_cents, discount_cents: 0, promo_code: null };
 }
 
 /** Focus a heading when it appears, because the button that led to it has gone. */

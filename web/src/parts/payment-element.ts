@@ -10,6 +10,9 @@ import { useTexts } from "../texts";
 // The address at which this document was loaded. Its policy allows Stripe.js only if that was a checkout's (docs/web.md).
 const LOADED_AT = location.pathname;
 
+// Stripe shows each of them only where the device and the account have it, and every other method after them.
+const WALLETS_FIRST = ["apple_pay", "google_pay", "link", "card"];
+
 interface Keys {
   client_secret?: string;
   publishable_key?: string;
@@ -47,7 +50,7 @@ export function usePaymentElement(keys: Keys | null) {
       const stripe = await loadStripe(publishableKey, { locale: locale.current });
       if (!isCurrent || !stripe || !box.current) return;
       const elements = stripe.elements({ clientSecret, locale: locale.current, appearance: appearance(box.current) });
-      const element = elements.create("payment");
+      const element = elements.create("payment", { paymentMethodOrder: WALLETS_FIRST });
       element.on("ready", () => show("ready"));
       element.on("loaderror", () => show("failed"));
       element.mount(box.current);

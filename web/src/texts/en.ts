@@ -186,6 +186,8 @@ export const en = {
     atBank: "Your bank is processing the payment",
     atBankNote: "Some payment methods take several days. We keep your tickets for you until the bank decides, and then they appear under My tickets. You can close this page.",
     order: "Your order",
+    details: "Your details",
+    toDetails: "Back to your details",
     names: "Who is coming?",
     namesNote: "Optional. We save the names with your order.",
     namesNeeded: "We need a name for each ticket, so that we know who gave which answer.",

@@ -189,6 +189,8 @@ export const es: Texts = {
     atBank: "Tu banco está tramitando el pago",
     atBankNote: "Algunas formas de pago tardan varios días. Te guardamos las entradas hasta que responda el banco y después las verás en Mis entradas. Puedes cerrar esta página.",
     order: "Tu pedido",
+    details: "Tus datos",
+    toDetails: "Volver a tus datos",
     names: "¿Quién viene?",
     namesNote: "Opcional. Guardamos los nombres con tu pedido.",
     namesNeeded: "Necesitamos un nombre por entrada para saber de quién es cada respuesta.",
