@@ -30,6 +30,7 @@ QrSignature = Annotated[str, Meta(min_length=1, max_length=100)]
 People = Annotated[int, Meta(ge=1, le=100)] | Literal["all"]
 GateName = Annotated[str, Meta(min_length=1, max_length=64)]
 ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
+OverrideReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
@@ -37,6 +38,9 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
 
     `event_id` is the event at this door. Without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
     the `device` gives this scan: a scan that is repeated, or sent later by a sync, counts once.
+
+    An `override_reason` admits one person although the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
+    void and disputed tickets, and tickets of other or cancelled events, stay refused.
     """
 
     code: ScannedCode
@@ -46,6 +50,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     device: GateName | None = None
     scan_id: ScanId | None = None
     count: People = 1
+    override_reason: OverrideReason | None = None
 
 
 class AdmitBody(Struct, forbid_unknown_fields=True):
@@ -58,6 +63,7 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
     device: GateName | None = None
     scan_id: ScanId | None = None
     count: People = 1
+    override_reason: OverrideReason | None = None
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):
@@ -77,6 +83,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
     qr_sig: QrSignature | None = None
     gate: GateName | None = None
     count: People = 1
+    override_reason: OverrideReason | None = None
 
 
 class SyncBody(Struct, forbid_unknown_fields=True):
@@ -148,6 +155,7 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
         count=body.count,
         gate=body.gate,
         device=body.device,
+        override_reason=body.override_reason,
     )
     result = service.check_in(user, scan, request.now)
     checkin = result.checkin
@@ -189,6 +197,7 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
         count=scan.count,
         gate=scan.gate,
         device=body.device,
+        override_reason=scan.override_reason,
     )
 
 

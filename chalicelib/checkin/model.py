@@ -13,7 +13,8 @@ class Scan(Struct, frozen=True, kw_only=True):
     """A request to admit `count` people with a ticket at `at` (epoch seconds). A repeated scan has the same `id`.
 
     `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
-    code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works.
+    code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works. With an
+    `override_reason`, one more person is admitted with a ticket that was used, or before the doors open.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     count: int | Literal["all"] = 1
     gate: str | None = None
     device: str | None = None
+    override_reason: str | None = None
 
 
 class CodeUnknown(NotFound):

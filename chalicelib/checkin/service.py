@@ -82,7 +82,8 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
         _require_admissible(user, ticket, seat, scan)
-        checkin = CheckIn(scan.id, scan.at, _admitted_count(ticket, seat, scan), user.user_id, scan.gate, scan.device, seat)
+        count = _admitted_count(ticket, seat, scan)
+        checkin = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
         changed = _save_checkins(ticket, after, "ticket.checked_in", user, _details(after, checkin), now, admits=True)
         if changed is None:
@@ -204,16 +205,16 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
         raise TicketFrozen(ticket_id=ticket.id)
     event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
     if event is not None:
-        _require_open_doors(event, scan.at)
+        _require_open_doors(event, scan.at, may_be_early=scan.override_reason is not None)
 
 
-def _require_open_doors(event: Event, at: int) -> None:
+def _require_open_doors(event: Event, at: int, *, may_be_early: bool) -> None:
     opens_at, closes_at = door_times(event)
     if event.status == "cancelled":
         raise EventCancelled(event_id=event.id)
     if at > closes_at:
         raise EventOver(event_id=event.id, ended_at=clock.iso(closes_at))
-    if at < opens_at:
+    if at < opens_at and not may_be_early:
         is_today = _local_date(event, at) == _local_date(event, event.starts_at)
         error = DoorsNotOpen if is_today else WrongDay
         raise error(event_id=event.id, starts_at=clock.iso(event.starts_at), doors_open_at=clock.iso(opens_at))
@@ -227,11 +228,13 @@ def _local_date(event: Event, at: int) -> date:
 def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
     """Return the number of people that a scan admits: at most one for a guest's code, or else at most as many as the ticket still admits.
 
-    Raises AlreadyAdmitted and TooManyPeople.
+    If staff override the refusal of a used ticket, the scan admits one person. Raises AlreadyAdmitted and TooManyPeople.
     """
     remaining = ticket.admits - ticket.admitted
     if seat is not None:
         remaining = min(remaining, 0 if ticket.checkin_of(seat) else 1)
+    if remaining <= 0 and scan.override_reason is not None:
+        return 1
     if remaining <= 0:
         raise AlreadyAdmitted(ticket, seat)
     count = remaining if scan.count == "all" else scan.count
@@ -269,4 +272,5 @@ def _audit_item(
 
 
 def _details(ticket: Ticket, checkin: CheckIn) -> dict[str, Any]:
-    return {"order_id": ticket.purchase_id, **checkin_details(checkin)}
+    override = {"override_reason": checkin.override_reason} if checkin.override_reason else {}
+    return {"order_id": ticket.purchase_id, **checkin_details(checkin), **override}

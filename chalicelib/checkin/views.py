@@ -11,7 +11,10 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketState
 
 
 class CheckInView(Struct, frozen=True):
-    """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them."""
+    """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
+
+    `override_reason` is set if that user let somebody in against a refusal, and says why.
+    """
 
     id: str
     at: Timestamp
@@ -20,6 +23,7 @@ class CheckInView(Struct, frozen=True):
     device: str | None
     by: str
     seat: int | None
+    override_reason: str | None
 
 
 class DoorGuestView(Struct, frozen=True):
@@ -89,7 +93,8 @@ class SyncView(Struct, frozen=True):
 
 
 def checkin_view(checkin: CheckIn) -> CheckInView:
-    return CheckInView(checkin.id, clock.iso(checkin.at), checkin.count, checkin.gate, checkin.device, checkin.by, checkin.seat)
+    at = clock.iso(checkin.at)
+    return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, checkin.by, checkin.seat, checkin.override_reason)
 
 
 def ticket_at_door_view(ticket: Ticket, catalog: Catalog) -> TicketAtDoorView:
@@ -113,7 +118,7 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
         order_id=ticket.purchase_id,
         event_id=ticket.event_id,
         event_name=event.name if event else None,
-        remaining=ticket.admits - ticket.admitted,
+        remaining=max(0, ticket.admits - ticket.admitted),
         guests=[
             DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.checkin_of(guest.seat) is not None)
             for guest in ticket.guests

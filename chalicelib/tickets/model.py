@@ -63,7 +63,7 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
-    `seat` is set if a guest came in with the guest's own code.
+    `seat` is set if a guest came in with the guest's own code. `override_reason` is set if staff let somebody in against a refusal.
     """
 
     id: str
@@ -73,6 +73,7 @@ class CheckIn(Struct, frozen=True, array_like=True):
     gate: str | None = None
     device: str | None = None
     seat: int | None = None
+    override_reason: str | None = None
 
 
 class Guest(Struct, frozen=True, array_like=True):

@@ -299,7 +299,9 @@ def _changed(ticket_id: str) -> dict[str, str]:
 
 def _checkins(checkins: Sequence[CheckIn]) -> str | None:
     """Encode check-ins for the store. An empty seat is left out, because conditions compare the text with older items."""
-    return _json([astuple(checkin)[: None if checkin.seat else -1] for checkin in checkins])
+    # Without the last fields while they are empty: the conditions compare the text that earlier versions wrote.
+    lengths = (None if checkin.override_reason else -1 if checkin.seat else -2 for checkin in checkins)
+    return _json([astuple(checkin)[:length] for checkin, length in zip(checkins, lengths, strict=True)])
 
 
 def _json(value: Any) -> str | None:

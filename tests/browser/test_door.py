@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from chalicelib.foundation import settings
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import find_ticket_id
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser import camera
+from tests.browser.async_checks import wait_until
 from tests.browser.chromium import find_chromium
 from tests.browser.door_staff import DoorStaff
 from tests.browser.doors import Door, door, new_staff  # noqa: F401
@@ -209,6 +211,57 @@ def test_each_reason_has_its_words_and_the_colour_of_its_kind(door, api, time, n
     seen["Over"] = staff.see_verdict("Over").evaluate("panel => getComputedStyle(panel).backgroundColor")
     assert len(set(seen.values())) == 3, seen  # these three are never admitted
     assert seen["Refunded"] == seen["Over"] == seen["Unknown"]
+
+
+def test_practice_shows_what_the_day_will_show_and_records_nothing(door, time, new_staff):  # noqa: F811
+    refunded, good = door.sell(quantity=2)
+    builders.refund(door.api, refunded.purchase_id, tickets=[refunded.id])
+    with settings.override(doors_open_seconds=600):
+        staff = new_staff()
+        staff.type(good.code)
+        staff.see_verdict("Not yet")
+        staff.press("Practise scanning")
+        expect(staff.page.locator(".verdict")).to_have_count(0)
+        staff.type(good.code)
+        staff.see_verdict("Come in", "Practice: nobody was checked in")
+        expect(staff.page.get_by_role("button", name="Undo", exact=True)).to_have_count(0)
+        staff.type(good.code)
+        staff.see_verdict("Already in", "Practice: nobody was checked in")
+        expect(staff.page.get_by_role("button", name="Let in anyway")).to_have_count(0)
+        staff.type(refunded.code)
+        staff.see_verdict("Refunded")
+        check(staff.page, "/door")
+        assert (door.admitted(good), staff.kept()["scans"]) == (0, 1)
+        time.advance(3000)
+        staff.page.clock.fast_forward(3_000_000)
+        expect(staff.page.get_by_role("heading", name="Practice")).to_have_count(0)
+        staff.type(good.code)
+        staff.see_verdict("Come in")
+        expect(staff.page.get_by_text("Practice: nobody was checked in")).to_have_count(0)
+        assert door.admitted(good) == 1
+
+
+def test_staff_override_a_refusal_with_a_reason_online_and_offline(door, new_staff):  # noqa: F811
+    [ticket] = door.sell(name="Ada Lovelace")
+    staff = new_staff()
+    staff.type(ticket.code)
+    staff.see_verdict("Come in")
+    for number, reason in enumerate(("Went out with a steward", "Sent back by security"), start=2):
+        staff.type(ticket.code)
+        staff.see_verdict("Already in")
+        staff.press("Let in anyway")
+        expect(staff.page.get_by_label("Why do you let this person in?")).to_be_focused()
+        staff.page.get_by_label("Why do you let this person in?").fill(reason)
+        staff.press("Let in one person")
+        expect(staff.see_verdict("Come in", "Ada Lovelace")).to_be_focused()
+        if number == 2:
+            assert door.admitted(ticket) == 2
+            staff.lose_network()
+    staff.see_verdict("Come in", "Decided offline")
+    staff.find_network()
+    wait_until(staff.page, "async () => !document.body.innerText.toLowerCase().includes('not sent yet')")
+    checkins = tickets.get_ticket(ticket.id).checkins
+    assert [checkin.override_reason for checkin in checkins] == [None, "Went out with a steward", "Sent back by security"]
 
 
 def test_an_idle_camera_sleeps_and_a_busy_one_keeps_the_screen_on(door, film, new_staff):  # noqa: F811

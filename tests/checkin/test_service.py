@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
@@ -11,7 +12,7 @@ from chalicelib.foundation import clock, settings
 from chalicelib.tickets import qr, signature
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.store import change_checkins_item
-from tests import builders
+from tests import builders, invariants
 from tests.checkin.conftest import Door
 from tests.faults.kinds import FAULTS
 from tests.simulation import faults
@@ -208,3 +209,43 @@ def test_an_instance_that_has_not_heard_of_a_new_event_looks_it_up(api, time):
         real, before = snapshots.snapshot, [old]
         patched.setattr(snapshots, "snapshot", lambda: before.pop() if before else real())
         assert door.refusal() == (409, "wrong_day")
+
+
+def test_staff_let_somebody_in_with_a_used_ticket_and_say_why(door):
+    first = door.scan(gate="North").json["checkin"]
+    reply = door.scan(gate="South", override_reason="Went out with a steward")
+    assert (reply.status, reply.json["ticket"]["remaining"]) == (200, 0)
+    checkin = reply.json["checkin"]
+    assert (checkin["count"], checkin["gate"], checkin["override_reason"]) == (1, "South", "Went out with a steward")
+    assert (door.ticket.admitted, first["override_reason"]) == (2, None)
+    entry = audit.list_entries(f"ticket#{door.tickets[0].id}")[0]
+    assert (entry.action, entry.actor, entry.details["override_reason"]) == ("ticket.checked_in", checkin["by"], "Went out with a steward")
+    assert door.refusal() == (409, "already_admitted")  # an override is for one person
+    assert door.undo(checkin_id=checkin["id"]).status == 200
+    assert door.ticket.admitted == 1
+
+
+@pytest.mark.parametrize("hours", [2, 72])
+def test_staff_let_somebody_in_before_the_doors_open(api, time, hours):
+    door = Door(api, time, starts_at=clock.iso(time.now + hours * 3600))
+    with settings.override(doors_open_seconds=600):
+        assert door.refusal()[1] in ("doors_not_open", "wrong_day")
+        assert door.scan(override_reason="Crew").status == 200
+        assert door.refusal(door.tickets[1].code)[1] in ("doors_not_open", "wrong_day")
+    invariants.check(time.now)
+
+
+def test_no_reason_admits_a_ticket_that_is_not_valid_or_not_for_this_door(api, time):
+    door, other = Door(api, time, quantity=3), Door(api, time)
+    refunded, void, frozen = door.tickets
+    builders.refund(api, door.order_id, tickets=[refunded.id])
+    assert door.refusal(refunded.code, override_reason="Please") == (410, "ticket_refunded")
+    assert door.refusal(other.tickets[0].code, event_id=door.event_id, override_reason="Please") == (409, "wrong_event")
+    assert door.refusal("7K3MX-0QWZ9-H4TRB-V81CD", override_reason="Please") == (404, "code_unknown")
+    assert door.refusal(void.code, count=2, override_reason="Please") == (409, "too_many_people")
+    for reason in ("", "  ", "x" * 201):
+        assert door.refusal(void.code, override_reason=reason)[0] == 400
+    api.post(f"/events/{door.event_id}/cancel", json={}, token=builders.admin_token())
+    assert door.refusal(frozen.code, override_reason="Please")[1] in ("event_cancelled", "ticket_refunded")
+    time.advance(14 * 3600)
+    assert other.refusal(override_reason="Please") == (409, "event_over")

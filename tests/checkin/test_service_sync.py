@@ -100,3 +100,14 @@ def test_a_scan_without_a_ticket_or_a_time_is_refused(door):
     assert door.sync("north", {"id": "1", "at": "2026-01-01T20:00:00Z"}).json["path"] == "$.scans[0].code"
     assert door.sync("north", {"id": "1", "at": "0001-01-01T20:00:00Z", "code": "x"}).json["path"] == "$.scans[0].at"
     assert door.sync("north").status == 400
+
+
+def test_an_override_without_a_network_is_recorded_later(door):
+    door.scan(gate="main")
+    reply = door.sync("north", door.offline_scan("1", -10), door.offline_scan("2", -9, override_reason="Lost in the queue"))
+    assert outcomes(reply) == ["conflict", "admitted"]
+    assert outcomes(door.sync("north", door.offline_scan("2", -9, override_reason="Lost in the queue"))) == ["repeated"]
+    assert [checkin.override_reason for checkin in door.ticket.checkins] == [None, "Lost in the queue"]
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[1].id])
+    refused = door.sync("north", door.offline_scan("3", code=door.tickets[1].code, override_reason="Please")).json["scans"]
+    assert [(scan["outcome"], scan["error"]) for scan in refused] == [("refused", "ticket_refunded")]

@@ -10,7 +10,7 @@ DECIDE = """
 import { decide, digest, readScan, countPeople, search } from "$WEB/src/door/admission.ts";
 import { createInterface } from "node:readline";
 for await (const line of createInterface({ input: process.stdin })) {
-  const { manifest, text, count, now, uncounted, words } = JSON.parse(line);
+  const { manifest, text, count, now, uncounted, words, isOverride } = JSON.parse(line);
   const byDigest = new Map();
   for (const ticket of manifest.tickets) {
     byDigest.set(ticket.code_sha256, { ticket, guest: null });
@@ -21,7 +21,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   } else if (text === null) console.log(JSON.stringify(countPeople(manifest.tickets, uncounted)));
   else {
     const listed = byDigest.get(await digest(readScan(text).code)) ?? null;
-    console.log(JSON.stringify(decide(manifest.event, listed, uncounted, count, now)));
+    console.log(JSON.stringify(decide(manifest.event, listed, uncounted, count, now, isOverride)));
   }
 }
 """
@@ -39,8 +39,8 @@ class Device:
         [answer] = javascript.run_module(DECIDE, [{"manifest": self.manifest, "uncounted": self.uncounted, "text": None} | case])
         return answer
 
-    def decide(self, text, count=1):
-        return self.ask(text=text, count=count, now=self.door.time.now)
+    def decide(self, text, count=1, **case):
+        return self.ask(text=text, count=count, now=self.door.time.now, **case)
 
 
 def outcome(reply):
@@ -103,3 +103,16 @@ def test_codes_are_read_as_the_server_reads_them(door):
     for text in (code, code.lower(), code.replace("0", "O").replace("1", "l"), f"FG1:{door.tickets[0].id}:{code}:k1.signature"):
         assert device.decide(text)["code"] == "admitted", text
     assert device.decide("their:code")["code"] == "not_listed"
+
+
+@pytest.mark.parametrize("hours", [-49, -1, 13])
+def test_the_device_overrides_what_the_api_does(api, time, hours):
+    door = Door(api, time, quantity=3, starts_at=clock.iso(time.now + max(1, -hours) * 3600))
+    used, refunded, _ = door.tickets
+    door.scan(used.code, override_reason="Early")
+    builders.refund(api, door.order_id, tickets=[refunded.id])
+    time.advance((max(1, -hours) + hours) * 3600)
+    device = Device(door)
+    decisions = [device.decide(ticket.code, isOverride=True)["code"] for ticket in door.tickets]
+    assert decisions == [outcome(door.scan(ticket.code, override_reason="Please")) for ticket in door.tickets]
+    assert decisions == (["event_over", "ticket_refunded", "event_over"] if hours > 0 else ["admitted", "ticket_refunded", "admitted"])

@@ -67,8 +67,15 @@ export function findById(tickets: Map<string, ManifestTicket>, id: string): List
   return ticket && (guest || ticket.id === id) ? { ticket, guest } : null;
 }
 
-/** Decide whether this many people may enter with a ticket now. */
-export function decide(event: ManifestEvent, listed: Listed | null, uncounted: Uncounted[], count: number | "all", now: number): Decision {
+/** Decide whether this many people may enter with a ticket now. An override admits one person with a used ticket, or too early. */
+export function decide(
+  event: ManifestEvent,
+  listed: Listed | null,
+  uncounted: Uncounted[],
+  count: number | "all",
+  now: number,
+  isOverride = false,
+): Decision {
   const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ code, count: 0, first });
   if (!listed) return refuse("not_listed");
   const { ticket, guest } = listed;
@@ -76,11 +83,12 @@ export function decide(event: ManifestEvent, listed: Listed | null, uncounted: U
   if (ticket.state === "frozen") return refuse("ticket_frozen");
   if (event.cancelled) return refuse("event_cancelled");
   if (now > seconds(event.doors_close_at)) return refuse("event_over");
-  if (now < seconds(event.doors_open_at)) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
+  if (now < seconds(event.doors_open_at) && !isOverride) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
   const checkins = allCheckins(ticket, uncounted);
   const ofGuest = guest ? checkins.find(({ seat }) => seat === guest.seat) : undefined;
   const left = ticket.admits - people(checkins);
   const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
+  if (remaining <= 0 && isOverride) return { code: "admitted", count: 1, first: null };
   if (remaining <= 0) return refuse("already_admitted", ofGuest ?? checkins[0] ?? null);
   const wanted = count === "all" ? remaining : count;
   return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, first: null };

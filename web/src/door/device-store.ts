@@ -42,6 +42,8 @@ export interface ScanRecord {
   who: string;
   first: { at: string; gate: string | null; device: string | null } | null;
   isConflict: boolean;
+  /** Why staff let somebody in against a refusal. */
+  overrideReason?: string;
 }
 
 interface Schema extends DBSchema {

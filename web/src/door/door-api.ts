@@ -23,6 +23,7 @@ export interface DoorScan {
   device: string;
   eventId: string;
   count: number | "all";
+  override_reason?: string | undefined;
 }
 
 export const getMe = () => content(staff.GET("/auth/me"));

@@ -12,6 +12,7 @@ import { DeviceState } from "./device-state";
 import type { Door } from "./door";
 import { give, outcomeTone } from "./feedback";
 import { GateCounts } from "./gate-counts";
+import { Practice } from "./practice";
 import { ScanList } from "./scan-list";
 import { Scanner } from "./scanner";
 import { useDoorTexts } from "./texts";
@@ -65,6 +66,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
       ) : (
         <div class="door-parts">
           <div class="door-main">
+            <Practice door={door} view={view} />
             <VerdictPanel door={door} verdict={view.verdict} timezone={setup.event.timezone} opensAt={setup.event.doors_open_at} />
             <Scanner onCode={(text) => door.scan(text)} onRunning={setScanning} />
             <TicketSearch door={door} view={view} />

@@ -27,6 +27,8 @@ export interface Verdict {
   ticket: (ManifestTicket & { name: string | null }) | null;
   remaining: number;
   isOffline: boolean;
+  /** Nobody was checked in: this is what the scan would have come to with the doors open. */
+  isPractice: boolean;
 }
 
 export interface DoorView {
@@ -37,6 +39,7 @@ export interface DoorView {
   uncounted: Uncounted[];
   scans: ScanRecord[];
   verdict: Verdict | null;
+  isPractice: boolean;
 }
 
 export class Door {
@@ -47,6 +50,8 @@ export class Door {
   #connection: Connection = "online";
   #verdict: Verdict | null = null;
   #refreshing: Promise<void> | null = null;
+  #isPractice = false;
+  #practised: Uncounted[] = [];
   #triedAt = 0;
   #losses = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -97,6 +102,21 @@ export class Door {
   /** Admit people with a ticket, or the guest of a seat, by id. */
   admit(id: string, count: number | "all"): Promise<Verdict> {
     return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, count));
+  }
+
+  /** Let one person in against the refusal of the last scan. The shop records the reason. */
+  override({ ticketId, seat }: ScanRecord, reason: string): Promise<Verdict> {
+    const id = seat === null ? ticketId! : `${ticketId}.${seat}`;
+    return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, 1, reason));
+  }
+
+  /** Start or end the practice, in which scans show what they would come to with the doors open. It also ends when the doors open. */
+  practise(isPractice: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#isPractice = isPractice;
+      this.#practised = [];
+      this.dismiss();
+    });
   }
 
   /** Undo a check-in of this device. */
@@ -181,11 +201,12 @@ export class Door {
     await this.#change({ event: page.event, asOf: page.as_of, loadedAt: startedAt });
   }
 
-  async #admit(listed: Listed | null, text: string | null, id: string | null, count: number | "all"): Promise<Verdict> {
+  async #admit(listed: Listed | null, text: string | null, id: string | null, count: number | "all", reason?: string): Promise<Verdict> {
     const { gate, device, event } = this.#setup;
-    const scan = this.#log.begin(this.#setup, listed, text, id);
+    const scan = this.#log.begin(this.#setup, listed, text, id, reason);
+    if (this.#practises()) return this.#practiseScan(scan, listed, count);
     if (this.#connection === "online") {
-      const sent = { id: scan.id, gate, device, eventId: event.id, count };
+      const sent = { id: scan.id, gate, device, eventId: event.id, count, override_reason: reason };
       try {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
@@ -197,7 +218,7 @@ export class Door {
         scan.wasTried = true;
       }
     }
-    const decision = decide(event, listed, this.#log.uncounted(), count, scan.at);
+    const decision = decide(event, listed, this.#log.uncounted(), count, scan.at, reason !== undefined);
     return this.#show(decided(scan, decision), listed, true);
   }
 
@@ -208,10 +229,32 @@ export class Door {
     return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count: checkin.count, who }, { ticket: known, guest }, false);
   }
 
+  #practises(): boolean {
+    return this.#isPractice && now() < seconds(this.#setup.event.doors_open_at);
+  }
+
+  /** Decide by the list as if the doors were open. Nothing is sent or stored. */
+  #practiseScan(scan: ScanRecord, listed: Listed | null, count: number | "all"): Verdict {
+    const { event } = this.#setup;
+    const decision = decide(event, listed, this.#uncounted(), count, seconds(event.doors_open_at));
+    const outcome = { ...decided(scan, decision), code: null, state: "done" as const };
+    if (decision.code === "admitted") this.#practised.push({ ...outcome, ticketId: listed!.ticket.id });
+    return this.#announceVerdict(outcome, listed, true);
+  }
+
+  /** People that the server does not know about, including the people of a practice. */
+  #uncounted(): Uncounted[] {
+    return [...this.#log.uncounted(), ...this.#practised];
+  }
+
   async #show(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Promise<Verdict> {
     await this.#log.keep(scan);
+    return this.#announceVerdict(scan, listed, isOffline);
+  }
+
+  #announceVerdict(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Verdict {
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
-    const admitted = ticket ? people(allCheckins(ticket, this.#log.uncounted())) : 0;
+    const admitted = ticket ? people(allCheckins(ticket, this.#uncounted())) : 0;
     this.#verdict = {
       scan,
       ticket: ticket && {
@@ -222,6 +265,7 @@ export class Door {
       },
       remaining: ticket && !listed.guest ? ticket.admits - admitted : 0,
       isOffline,
+      isPractice: this.#practises(),
     };
     this.#announce();
     return this.#verdict;
@@ -234,12 +278,13 @@ export class Door {
     for (;;) {
       const waiting = this.#log.inState("waiting").slice(0, SYNC_SIZE);
       if (waiting.length === 0) break;
-      const scans = waiting.map(({ id, at, code, ticketId, seat, count, gate }) => ({
+      const scans = waiting.map(({ id, at, code, ticketId, seat, count, gate, overrideReason }) => ({
         id,
         at: new Date(1000 * at).toISOString(),
         ...(code ? { code } : { ticket_id: seat === null ? ticketId! : `${ticketId}.${seat}` }),
         count,
         gate,
+        ...(overrideReason ? { override_reason: overrideReason } : {}),
       }));
       for (const synced of (await api.sync(device, event.id, scans)).scans) {
         const scan = waiting.find(({ id }) => synced.id === `${device}/${id}`);
@@ -292,6 +337,7 @@ export class Door {
       uncounted: this.#log.uncounted(),
       scans: this.#log.scans,
       verdict: this.#verdict,
+      isPractice: this.#practises(),
     };
   }
 

@@ -30,7 +30,7 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
                   </span>
                   {[title, scan.who].filter(Boolean).join(" · ")}
                 </p>
-                <p class="small">{[formatTime(scan.at, view.setup.event.timezone, locale), scan.gate, count, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
+                <p class="small">{[formatTime(scan.at, view.setup.event.timezone, locale), scan.gate, count, scan.overrideReason, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
               </div>
               {isIn && (scan.state === "done" || scan.state === "waiting") && (
                 <button type="button" class="button button-quiet" aria-label={d.scans.undo(scan.who)} onClick={() => void door.undo(scan.id)}>

@@ -35,7 +35,7 @@ export class ScanLog {
   }
 
   /** A new scan, not decided or stored yet. `text` is the code that was read, or `id` the ticket that was chosen. */
-  begin({ gate }: Setup, listed: Listed | null, text: string | null, id: string | null): ScanRecord {
+  begin({ gate }: Setup, listed: Listed | null, text: string | null, id: string | null, overrideReason?: string): ScanRecord {
     return {
       id: crypto.randomUUID(),
       number: (this.#scans.at(-1)?.number ?? 0) + 1,
@@ -51,6 +51,7 @@ export class ScanLog {
       who: listed ? holderName(listed.ticket, listed.guest) : "",
       first: null,
       isConflict: false,
+      ...(overrideReason ? { overrideReason } : {}),
     };
   }
 

@@ -1,10 +1,12 @@
 /** The outcome of the last scan, readable from a distance. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { dayAndTime } from "../formats";
 import type { Door, Verdict } from "./door";
 import { SIGNS, outcomeTone } from "./feedback";
 import { useDoorTexts } from "./texts";
+
+const OVERRIDABLE = ["already_admitted", "wrong_day", "doors_not_open"];
 
 interface Props {
   door: Door;
@@ -23,14 +25,15 @@ export function VerdictPanel({ door, verdict, timezone, opensAt }: Props) {
 
 function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict }) {
   const { d, locale } = useDoorTexts();
-  const { scan, ticket, remaining, isOffline } = verdict;
+  const { scan, ticket, remaining, isOffline, isPractice } = verdict;
   const panel = useRef<HTMLElement>(null);
   useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [scan.id]);
   const tone = outcomeTone(scan.outcome);
   const [title, text] = d.outcomes[scan.outcome] ?? d.unexpected;
   const isIn = scan.outcome === "admitted";
   return (
-    <section class={`verdict verdict-${tone}`} ref={panel}>
+    <section class={`verdict verdict-${tone}`} ref={panel} tabIndex={-1}>
+      {isPractice && <p class="verdict-practice">{d.practice.verdict}</p>}
       <p class="verdict-title">
         <span aria-hidden="true">{SIGNS[tone]}</span> {title}
       </p>
@@ -40,7 +43,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
       {tone === "early" && <p>{d.verdict.opens(dayAndTime(opensAt, timezone, locale))}</p>}
-      {isOffline && <p>{isIn ? `${d.verdict.offline} ${d.verdict.sentLater}` : d.verdict.offline}</p>}
+      {isOffline && !isPractice && <p>{isIn ? `${d.verdict.offline} ${d.verdict.sentLater}` : d.verdict.offline}</p>}
       <div class="row">
         {isIn && ticket && remaining > 0 && (
           <>
@@ -54,7 +57,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
             )}
           </>
         )}
-        {isIn && (
+        {isIn && !isPractice && (
           <button type="button" class="button" onClick={() => void door.undo(scan.id)}>
             {d.verdict.undo}
           </button>
@@ -63,6 +66,40 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
           {d.verdict.next}
         </button>
       </div>
+      {!isPractice && scan.ticketId !== null && OVERRIDABLE.includes(scan.outcome) && (
+        <Override key={scan.id} admit={(reason) => (panel.current?.focus(), void door.override(scan, reason))} />
+      )}
     </section>
+  );
+}
+
+/** Let somebody in against the refusal, with a reason. */
+function Override({ admit }: { admit: (reason: string) => void }) {
+  const { d } = useDoorTexts();
+  const [isOpen, setOpen] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), [isOpen]);
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    admit(field.current!.value.trim());
+  };
+  if (!isOpen) {
+    return (
+      <button type="button" class="button" onClick={() => setOpen(true)}>
+        {d.override.open}
+      </button>
+    );
+  }
+  return (
+    <form class="field" onSubmit={submit}>
+      <label for="override-reason">{d.override.reason}</label>
+      <div class="field-row">
+        <input id="override-reason" ref={field} type="text" required maxLength={200} pattern=".*\S.*" autocomplete="off" />
+        <button type="submit" class="button">
+          {d.override.admit}
+        </button>
+      </div>
+      <p>{d.override.note}</p>
+    </form>
   );
 }

@@ -65,6 +65,20 @@ export const en = {
     thisDevice: "On this device.",
     opens: (when: string) => `The doors open on ${when}.`,
   },
+  practice: {
+    early: "Before the doors open",
+    begin: "Practise scanning",
+    end: "End the practice",
+    title: "Practice",
+    note: (opens: string) => `Scans show what they would come to with the doors open, and nobody is checked in. The practice ends by itself when the doors open on ${opens}.`,
+    verdict: "Practice: nobody was checked in",
+  },
+  override: {
+    open: "Let in anyway",
+    reason: "Why do you let this person in?",
+    admit: "Let in one person",
+    note: "Your name and the reason are recorded.",
+  },
   /** By the outcome of a scan: a title that can be read from a distance, and what to do. */
   outcomes: {
     admitted: ["Come in", "The ticket is valid."],

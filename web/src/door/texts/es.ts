@@ -67,6 +67,20 @@ export const es: typeof en = {
     thisDevice: "En este dispositivo.",
     opens: (when) => `Las puertas se abren el ${when}.`,
   },
+  practice: {
+    early: "Antes de abrir las puertas",
+    begin: "Practicar lecturas",
+    end: "Terminar la práctica",
+    title: "Práctica",
+    note: (opens) => `Las lecturas muestran qué pasaría con las puertas abiertas, y nadie queda registrado. La práctica termina sola cuando se abran las puertas, el ${opens}.`,
+    verdict: "Práctica: no se ha registrado a nadie",
+  },
+  override: {
+    open: "Dejar pasar de todos modos",
+    reason: "¿Por qué dejas pasar a esta persona?",
+    admit: "Dejar pasar a una persona",
+    note: "Quedan registrados tu nombre y el motivo.",
+  },
   outcomes: {
     admitted: ["Adelante", "La entrada es válida."],
     already_admitted: ["Ya está dentro", "Esta entrada ya se ha usado. Pide otra entrada o llama al coordinador."],

@@ -76,6 +76,7 @@ function Row({ entry }: { entry: Entry }) {
   const where = [
     [own.gate, entry.details.gate],
     [own.device, entry.details.device],
+    [own.overridden, entry.details.override_reason],
   ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans have them
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
   const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");

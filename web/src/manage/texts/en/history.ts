@@ -119,4 +119,5 @@ export const historyTexts = {
   details,
   gate: "Gate",
   device: "Device",
+  overridden: "Let in against a refusal",
 };

@@ -118,4 +118,5 @@ export const historyTexts: typeof english = {
   details,
   gate: "Puerta",
   device: "Dispositivo",
+  overridden: "Pasó pese a un rechazo",
 };
