@@ -38,6 +38,8 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     manager.time.advance(2)
     manager.open(f"/events/{drop.event_id}/live")
     expect(figure(manager, "In line")).to_have_text("20")
+    beside = manager.page.locator(".side-event .status")
+    expect(beside).to_have_text("Opens soon")
     drop.open()
     assert len(drop.buy(3)) == 3
     project_changes()
@@ -45,6 +47,8 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     expect(figure(manager, "Sold")).to_have_text("6")
     expect(figure(manager, "Let in")).to_have_text("4")
     expect(figure(manager, "Revenue")).to_have_text("$537")
+    expect(beside).to_have_text("On sale")
+    expect(manager.page.locator(".page-head .status")).to_have_text("On sale")
 
     manager.press("Pause the sale")
     expect(manager.page.get_by_role("dialog")).to_contain_text("People in line keep their places")
@@ -56,6 +60,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     manager.press("Pause now")
     manager.see("The sale is paused.")
     expect(manager.page.locator(".page-head .status")).to_have_text("Paused")
+    expect(beside).to_have_text("Paused")
     assert drop.refused() == "event_paused"
     manager.time.advance(60)
     manager.look_again()

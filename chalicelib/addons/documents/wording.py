@@ -9,7 +9,7 @@ from chalicelib.purchases.model import RefundStatus
 
 
 class Wording(Struct, frozen=True, kw_only=True):
-    """The texts of one language, with placeholders. `date` is the format of a day.
+    """The texts of one language, with placeholders. `date` is the format of a day. `hours` is 12 or 24, the hours on a clock.
 
     `payments` has the texts for providers that need a text other than `paid`.
     """
@@ -21,6 +21,7 @@ class Wording(Struct, frozen=True, kw_only=True):
     months: tuple[str, ...]
     date: str
     moment: str
+    hours: int
     receipt: str
     number: str
     paid_at: str
@@ -67,10 +68,11 @@ class Wording(Struct, frozen=True, kw_only=True):
         return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
 
     def time(self, epoch_seconds: int, timezone: str) -> str:
-        """Format a local time with the name of its timezone."""
+        """Format a local time with the usual short name of its zone, such as `8:00 PM MDT` or `16:13 CEST`."""
         local = clock.local(epoch_seconds, timezone)
-        zone = str(local.tzinfo).replace("_", " ")
-        return self.moment.format(day=self.day(epoch_seconds, timezone), time=f"{local:%H:%M}", zone=zone)
+        zone = local.tzname() or ""
+        time = f"{local:%H:%M}" if self.hours == 24 else f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
+        return self.moment.format(day=self.day(epoch_seconds, timezone), time=time, zone=zone if zone.isalpha() else f"UTC{zone}")
 
 
 ENGLISH = Wording(
@@ -93,7 +95,8 @@ ENGLISH = Wording(
         "December",
     ),
     date="{weekday}, {day} {month} {year}",
-    moment="{day}, {time} ({zone})",
+    moment="{day}, {time} {zone}",
+    hours=12,
     receipt="Receipt",
     number="Number",
     paid_at="Date",
@@ -150,7 +153,8 @@ SPANISH = Wording(
         "diciembre",
     ),
     date="{weekday}, {day} de {month} de {year}",
-    moment="{day}, {time} ({zone})",
+    moment="{day}, {time} {zone}",
+    hours=24,
     receipt="Recibo",
     number="Número",
     paid_at="Fecha",

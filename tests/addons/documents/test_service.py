@@ -62,10 +62,10 @@ def test_the_receipt_has_the_lines_as_they_were_sold(api, time, shop):
     text = text_of(receipt(api, order_id, user="ada"))
     for part in (
         f"Number {order_id}",
-        "Date Monday, 1 June 2026, 14:00 (Europe/Madrid)",
+        "Date Monday, 1 June 2026, 2:00 PM CEST",
         "Seller Fairgate 127.0.0.1",
         "Buyer ada@example.com",
-        "Noche de gala Monday, 21 September 2026, 16:13 (Europe/Madrid) Town hall, Calle Ñ, Málaga",
+        "Noche de gala Monday, 21 September 2026, 4:13 PM CEST Town hall, Calle Ñ, Málaga",
         "3 × Floor 50.00 EUR 150.00 EUR",
         "Promo code EARLY -15.00 EUR",
         "Total 135.00 EUR",
@@ -127,7 +127,7 @@ def test_each_ticket_has_a_page_with_its_code(api, time, shop):
     pages = pdfs.read(ticket_pages(api, order_id, user="ada").body)
     assert [page.codes for page in pages] == [[f"{qr.PREFIX}:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}"] for ticket in tickets]
     for number, (page, ticket) in enumerate(zip(pages, tickets, strict=True), start=1):
-        assert page.text.startswith("Noche de gala Monday, 21 September 2026, 16:13 (Europe/Madrid) Town hall, Calle Ñ, Málaga Floor")
+        assert page.text.startswith("Noche de gala Monday, 21 September 2026, 4:13 PM CEST Town hall, Calle Ñ, Málaga Floor")
         assert f"Ticket {number} of 2 Code {ticket['code']}" in page.text
         assert f"Order {order_id}" in page.text
 
@@ -183,7 +183,7 @@ def test_documents_are_in_the_language_that_was_asked_for(api, time, shop):
     text = text_of(spanish)
     assert "Recibo" in text
     assert "1 × Floor 50,00 EUR 50,00 EUR" in text
-    assert "lunes, 21 de septiembre de 2026, 16:13 (Europe/Madrid)" in text
+    assert "lunes, 21 de septiembre de 2026, 16:13 CEST" in text
     by_header = api.get(f"/orders/{order_id}/tickets.pdf", user="ada", headers={"Accept-Language": "xx, es-MX;q=0.8, en;q=0.5"})
     assert "Entrada 1 de 1" in text_of(by_header)
     reply = api.get(f"/orders/{order_id}/receipt.pdf?language=xx", user="ada")

@@ -25,9 +25,11 @@ def test_an_amount_has_the_digits_of_its_currency(language, cents, currency, tex
 
 def test_a_time_is_local_to_its_timezone():
     summer, winter = 1_780_315_200, 1_796_126_400  # 2026-06-01 and 2026-12-01, 12:00 UTC
-    assert wording_in("en").time(summer, "America/New_York") == "Monday, 1 June 2026, 08:00 (America/New York)"
-    assert wording_in("en").time(winter, "America/New_York") == "Tuesday, 1 December 2026, 07:00 (America/New York)"
-    assert wording_in("es").time(summer, "Nowhere/Known") == "lunes, 1 de junio de 2026, 12:00 (UTC)"
+    assert wording_in("en").time(summer, "America/New_York") == "Monday, 1 June 2026, 8:00 AM EDT"
+    assert wording_in("en").time(winter, "America/New_York") == "Tuesday, 1 December 2026, 7:00 AM EST"
+    assert wording_in("es").time(summer, "Nowhere/Known") == "lunes, 1 de junio de 2026, 12:00 UTC"
+    assert wording_in("en").time(summer, "UTC") == "Monday, 1 June 2026, 12:00 PM UTC"
+    assert wording_in("es").time(summer, "America/Sao_Paulo") == "lunes, 1 de junio de 2026, 09:00 UTC-03"
 
 
 @pytest.mark.parametrize("language", get_args(Language))

@@ -1,11 +1,12 @@
 /** A running sale: its figures, charts and sell-out forecast, and the controls. */
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { clock, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useNow } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { Chart } from "../parts/chart";
+import { EventStatus } from "../parts/event-status";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
@@ -15,19 +16,26 @@ import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sa
 
 /** Figures older than this are marked as out of date. */
 const OLD_SECONDS = 10;
+const NOT_PUBLIC = ["draft", "test"];
 
 export function LivePage() {
   const own = useRoomTexts("live");
-  const { event } = useManagedEvent();
+  const { event, replace } = useManagedEvent();
   const may = useMay();
   const { sale: live, samples, failure, poll } = useLiveSale(event.id);
   const isDraft = event.status === "draft"; // nothing is on sale, and nobody is in line
+  useEffect(() => {
+    const now = live?.sale; // the navigation shows the same status as this page
+    if (now && !NOT_PUBLIC.includes(event.status) && (now.status !== event.status || now.paused !== event.paused)) {
+      replace({ ...event, status: now.status, paused: now.paused });
+    }
+  }, [live]);
   if (!live) return <div class="page">{failure ? <Failure failure={failure} retry={poll} /> : <Skeleton lines={8} />}</div>;
   return (
     <div class="page">
       <div class="page-head">
         <h1>{own.title}</h1>
-        <Status live={live} isDraft={isDraft} />
+        <EventStatus event={event} as="p" />
       </div>
       {isDraft && <p class="notice">{own.draft}</p>}
       <Age live={live} isLost={failure !== null} />
@@ -37,13 +45,6 @@ export function LivePage() {
       <Tiers live={live} />
     </div>
   );
-}
-
-function Status({ live, isDraft }: { live: LiveSale; isDraft: boolean }) {
-  const own = useRoomTexts("live");
-  const { t } = useTexts();
-  const status = isDraft ? "draft" : live.sale.paused ? "paused" : live.sale.status;
-  return <p class={`status status-${status}`}>{status === "paused" ? own.pausedStatus : t.status[status]}</p>;
 }
 
 /** The time of the figures, and a warning when the connection is lost, because old figures poll like new ones. */

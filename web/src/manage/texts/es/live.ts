@@ -6,7 +6,6 @@ const persons = (count: number) => `${count.toLocaleString("es")} ${count === 1 
 
 export const liveTexts: typeof english = {
   title: "Venta en directo",
-  pausedStatus: "En pausa",
   asOf: (time) => `Datos de las ${time}. Se actualizan cada dos segundos mientras ves esta página.`,
   lost: (time) => `Sin conexión desde las ${time}: estas cifras no están actualizadas. La venta continúa y esta página sigue intentando conectarse.`,
   figures: "Cifras actuales",
