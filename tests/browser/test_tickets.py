@@ -270,7 +270,7 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     question = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "guest"}
     options = f"/admin/events/{shop[0]}/tickets/packages/{tier_id}/options"
     assert api.post(options, json=question, token=builders.admin_token()).status == 201
-    host, guest = new_buyer(), new_buyer()
+    host, guest = new_buyer(), new_buyer(timezone_id="Asia/Tokyo")
     host.page.goto(f"/events/{shop[0]}")
     host.choose("Table", 1)
     host.pay()
@@ -285,6 +285,7 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     guest.page.goto(f"/guest{link.partition('/guest')[2]}")
     guest.see(EVENT)
     guest.see("Bob")
+    guest.see("Your time:")
     [ticket] = tickets_of(host)
     assert ticket["tier"]["id"] == tier_id
     [answer] = api.get(f"/guests/{link.partition('#token=')[2]}").json["option_answers"]
