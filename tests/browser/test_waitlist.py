@@ -194,6 +194,18 @@ def test_the_waitlist_is_for_sold_out_tickets_and_below_those_that_can_be_bought
     expect(ada.heading("Waitlist")).to_have_count(0)
 
 
+def test_who_takes_any_sold_out_ticket_waits_for_the_cheapest_first(new_buyer, api, time, sold_out):
+    event_id = sold_out[0]
+    builders.buy(api, "ada", event_id, builders.create_tier(api, event_id, "Stalls", price_cents=1000, capacity=1))
+    builders.create_tier(api, event_id, "Balcony", price_cents=500)
+    time.advance(5)
+    buyer = new_buyer()
+    buyer.use_demo_identity()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.press("Join the waitlist")
+    buyer.see("You are waiting for 1 ticket: Stalls, Floor")
+
+
 def test_strangers_see_that_a_ticket_is_set_aside_for_the_waitlist(new_buyer, api, time, sold_out):
     event_id, orders = sold_out
     lines.join(api, "eve", event_id)
