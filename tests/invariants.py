@@ -124,7 +124,8 @@ def _check_promo_codes(shards: list[Shard], purchases_by_id: dict[str, Purchase]
             violations.append(f"{promo_code.code}: its stock has {stock}, and it may be used {promo_code.capacity} times")
         if not stock.sold <= paid <= stock.sold + stock.held or (recovered and stock.sold != paid):
             violations.append(f"{promo_code.code}: {stock.sold} uses are counted, and {paid} purchases were paid with it")
-        by_buyer = Counter(purchase.user_id for purchase in users if purchase.was_order)
+        # A guest's orders that moved to an account are counted by themselves: each buyer kept to the limit before.
+        by_buyer = Counter((purchase.user_id, purchase.moved_from) for purchase in users if purchase.was_order)
         most = promo_code.max_uses_per_donor
         violations += [f"{promo_code.code}: {user} used it {times} times" for user, times in by_buyer.items() if most and times > most]
     for purchase in purchases_by_id.values():
@@ -271,10 +272,18 @@ def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: 
             violations.append(f"{record.user_id}: the record's orders are {set(record.orders)}")
         if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:
             violations.append(f"{record.user_id}: the record's past orders are {set(record.past_orders)}")
-        if bought + record.active_quantity > limit:
-            violations.append(f"{record.user_id}: {bought} bought and {record.active_quantity} held, above the limit of {limit}")
+        for guest in {purchase.moved_from for purchase in own}:  # orders that moved from a guest may lift the sum above the limit
+            bought_or_held = sum(_taken(purchase) for purchase in own if purchase.moved_from == guest)
+            if bought_or_held > limit:
+                violations.append(f"{record.user_id}: {bought_or_held} bought and held (moved from {guest}), above the limit of {limit}")
+        if record.active_quantity != sum(purchase.quantity for purchase in own if purchase.state in ACTIVE_STATES):
+            violations.append(f"{record.user_id}: the record says {record.active_quantity} held, wrongly")
     violations += [f"{user_id}: {purchase_id} is active, and the record does not name it" for (user_id, _), purchase_id in active.items()]
     return violations
+
+
+def _taken(purchase: Purchase) -> int:
+    return purchase.quantity if purchase.state in ACTIVE_STATES else len(purchase.kept_tickets)
 
 
 def _check_details(purchases_by_id: dict[str, Purchase]) -> list[str]:

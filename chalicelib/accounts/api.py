@@ -3,6 +3,7 @@
 A session's refresh token is sent in bodies, or in a cookie if the client requests a cookie (`session_cookie`).
 """
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from chalice.app import Blueprint
@@ -167,22 +168,26 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Sign in with email address and password."""
     is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(service.log_in(request, body.email, body.password), is_cookie)
+    return _tokens_reply(request, service.log_in(request, body.email, body.password), is_cookie)
 
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
-    """Get an identity without an account, to buy as a guest."""
+    """Get an identity without an account, to buy as a guest. A guest whom the cookie still knows gets the same identity again."""
     is_cookie = session_cookie.is_requested(request)
+    known = session_cookie.read_guest(request) if is_cookie else None
+    if known is not None:
+        with suppress(SessionOver):
+            return _tokens_reply(request, service.refresh(request, known), is_cookie, 201)
     with limited_by_address(request, SIGN_UP):
-        return _tokens_reply(service.begin_guest_session(request), is_cookie, 201)
+        return _tokens_reply(request, service.begin_guest_session(request), is_cookie, 201)
 
 
 @route(bp, "POST", "/auth/refresh", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
 def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
     """Exchange a refresh token for a new access token and the next refresh token."""
     is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(service.refresh(request, _refresh_token(request, body.refresh_token, is_cookie)), is_cookie)
+    return _tokens_reply(request, service.refresh(request, _refresh_token(request, body.refresh_token, is_cookie)), is_cookie)
 
 
 @route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
@@ -190,7 +195,7 @@ def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
     """End a session, or all sessions of its user; issued access tokens expire within 15 minutes."""
     is_cookie = session_cookie.is_requested(request)
     service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You have been logged out."), headers=session_cookie.forget() if is_cookie else {})
+    return Reply(Done("You have been logged out."), headers=session_cookie.forget(request) if is_cookie else {})
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -219,7 +224,7 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
     """Change your password; your other sessions end."""
     user_id, is_cookie = request.require_user().user_id, session_cookie.is_requested(request)
-    return _tokens_reply(service.change_password(request, user_id, body.current_password, body.password), is_cookie)
+    return _tokens_reply(request, service.change_password(request, user_id, body.current_password, body.password), is_cookie)
 
 
 @route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -312,9 +317,9 @@ def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -
     return sent
 
 
-def _tokens_reply(tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[TokensView]:
+def _tokens_reply(request: RequestContext, tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[TokensView]:
     if is_cookie:
-        return Reply(tokens_view(tokens, None), status, session_cookie.keep(tokens.refresh_token))
+        return Reply(tokens_view(tokens, None), status, session_cookie.keep(request, tokens.refresh_token, is_guest=tokens.account is None))
     return Reply(tokens_view(tokens, tokens.refresh_token), status)
 
 

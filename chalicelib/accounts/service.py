@@ -18,7 +18,7 @@ from chalicelib.accounts.model import (
     Profile,
     WrongPassword,
 )
-from chalicelib.accounts.sessions import Device, Session, SessionNotFound, SessionOver
+from chalicelib.accounts.sessions import GUEST_GENERATION, Device, Session, SessionNotFound, SessionOver
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge import auth
@@ -27,14 +27,13 @@ from chalicelib.edge.languages import Language
 from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import ids, log, parallel, settings
 
-GUEST_GENERATION = 0  # for sessions of guests, who have no account
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
 MAX_ATTEMPTS = 5
 MAX_USER_AGENT_LENGTH = 200
 
 
 class Tokens(Struct, frozen=True):
-    """The tokens and rights of a user. `account` is None for a guest."""
+    """The tokens and rights of a user. `account` is None for a guest. The refresh token is valid for `refresh_seconds`."""
 
     user_id: str
     roles: tuple[Role, ...]
@@ -42,6 +41,7 @@ class Tokens(Struct, frozen=True):
     access_token: str
     refresh_token: str
     account: Account | None
+    refresh_seconds: int = sessions.REFRESH_SECONDS
 
 
 class Registration(Struct, frozen=True):
@@ -102,17 +102,42 @@ def begin_guest_session(request: RequestContext) -> Tokens:
 
 def refresh(request: RequestContext, token: str) -> Tokens:
     """Exchange a refresh token for new tokens, with the user's current roles. Raises SessionOver."""
-    session = sessions.get_session(token, request.now)
-    account = store.find_account(session.user_id)
+    session, account = _load_session(token, request.now)
+    refresh_token = sessions.use_token(session, token, _device(request), request.now)
+    tokens = _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
+    return structs.replace(tokens, refresh_seconds=max(sessions.REFRESH_SECONDS, session.expires_at - request.now))
+
+
+def get_guest_session(token: str, now: int) -> Session:
+    """Return the session of a guest's refresh token. Raises SessionOver for any other token."""
+    session, account = _load_session(token, now)
+    if account is not None:
+        raise SessionOver()
+    return session
+
+
+def _load_session(token: str, now: int) -> tuple[Session, Account | None]:
+    """Return the session of a valid refresh token, and its user's account, which is None for a guest. Raises SessionOver."""
+    session = sessions.get_session(token, now)
+    account = _account_of(session)
     if session.generation != _generation(account):
         # Read the session again, because the user may just have ended all other sessions. That moves this session to the account's new
         # generation.
-        session = sessions.get_session(token, request.now)
+        session = sessions.get_session(token, now)
     if session.generation != _generation(account):
         sessions.end_session(session.id)
         raise SessionOver()
-    refresh_token = sessions.use_token(session, token, _device(request), request.now)
-    return _issue_tokens(session.user_id, account, refresh_token, _event_roles(account))
+    return session, account
+
+
+def _account_of(session: Session) -> Account | None:
+    """Return the account of a session's user. Returns None for a guest.
+
+    A guest who has registered, but cannot sign in before the address is verified, stays a guest until then: the address may be mistyped.
+    """
+    account = store.find_account(session.user_id)
+    is_waiting = account is not None and not _may_log_in(account) and account.locked_at is None
+    return None if is_waiting and session.generation == GUEST_GENERATION else account
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:

@@ -1,4 +1,6 @@
-"""Sessions and their refresh tokens, which are opaque and valid for seven days and one use.
+"""Sessions and their refresh tokens, which are opaque and valid for one use.
+
+A session ends seven days after its last use, or later if `keep_session` was called.
 
 Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
 current token, so a client that lost a reply gets the same new token when it repeats the request within GRACE_SECONDS; a token never has two
@@ -21,6 +23,9 @@ from chalicelib.foundation import log, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 REFRESH_SECONDS = 7 * 86_400
+MOVED_SECONDS = 40 * 86_400  # longer than an unpaid purchase is kept
+MAX_ATTEMPTS = 5
+GUEST_GENERATION = 0  # for sessions of guests, who have no account
 GRACE_SECONDS = 10
 
 
@@ -35,7 +40,7 @@ class Session(Struct, frozen=True, kw_only=True):
     """A sign-in. Once its `generation` differs from the account's generation, the session has ended.
 
     Times are epoch seconds. `rotated_at` is the time of the last request that used a token, or of the sign-in if no token has been used
-    yet; `device` is the device that made this request.
+    yet; `device` is the device that made this request. `moved_to` is the account to which a guest's orders move.
     """
 
     id: str
@@ -47,6 +52,7 @@ class Session(Struct, frozen=True, kw_only=True):
     rotated_at: int
     expires_at: int
     device: Device
+    moved_to: str | None = None
 
 
 class SessionOver(ApiError):
@@ -122,13 +128,49 @@ def list_sessions(user_id: str, generation: int, limit: int, before: str | None,
 def use_token(session: Session, token: str, device: Device, now: int) -> str:
     """Use a refresh token that `get_session` accepted. Returns the next token. Raises SessionOver if the session has just ended."""
     successor = _successor(token)
-    if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
-        return successor
-    # The token was used a moment ago, either by this client, which then lost the reply, or by another tab in the same browser.
-    current = _load_session(session.id)
-    if current is None or not hmac.compare_digest(current.token_hash, _digest(successor)):
+    for _ in range(MAX_ATTEMPTS):
+        if _is_current(session, token) and _replace_token(session, _digest(successor), device, now):
+            return successor
+        current = _load_session(session.id)
+        if current is None or current.expires_at <= now:
+            raise SessionOver()
+        # The token was used a moment ago, either by this client, which then lost the reply, or by another tab in the same browser.
+        if hmac.compare_digest(current.token_hash, _digest(successor)):
+            return successor
+        if not _is_current(current, token):
+            raise SessionOver()
+        session = current  # `keep_session` has just changed its end
+    raise SessionOver()
+
+
+def keep_guest(guest_id: str, until: int) -> str | None:
+    """Let the session of a guest last at least until `until` (epoch seconds). See `keep_session`. May miss a session of the last second."""
+    key = next(iter(SessionRow.user_index.query(guest_id, limit=1)), None)  # a guest has one session, which is older than an account's
+    return keep_session(key.id, until) if key is not None else None
+
+
+def keep_session(session_id: str, until: int) -> str | None:
+    """Let a guest's session last at least until `until` (epoch seconds), unless the guest has ended it or has an account by now.
+
+    Returns the account to which the guest's orders move. Returns None if they do not move.
+    """
+    changes = {"expires_at": until, "ttl": until}
+    condition = "generation = :guest AND attribute_not_exists(moved_to) AND expires_at < :until"
+    kept, item = dynamo.update_if_returning(SessionRow(session_id), changes, condition, guest=GUEST_GENERATION, until=until)
+    return None if kept or "moved_to" not in item else str(item["moved_to"]["S"])
+
+
+def begin_move(session: Session, user_id: str, now: int) -> None:
+    """Record that the orders of this guest's session move to an account, also orders that are paid later. Raises SessionOver."""
+    changes = {"moved_to": user_id, "ttl": max(session.expires_at, now + MOVED_SECONDS)}
+    condition = "attribute_exists(id) AND (attribute_not_exists(moved_to) OR moved_to = :user)"
+    if not dynamo.update_if(SessionRow(session.id), changes, condition, user=user_id):
         raise SessionOver()
-    return successor
+
+
+def end_moved(session: Session, now: int) -> None:
+    """End a guest's session whose orders have moved. The item stays for a while, because the guest may have payments under way."""
+    dynamo.update_if(SessionRow(session.id), {"expires_at": now}, "attribute_exists(moved_to)")
 
 
 def keep_session_item(session: Session, generation: int) -> dynamo.TransactItem:
@@ -220,6 +262,7 @@ class SessionRow(dynamo.Table):
     user_agent = UnicodeAttribute(null=True)
     position = UnicodeAttribute()
     ttl = NumberAttribute()
+    moved_to = UnicodeAttribute(null=True)
     user_index = UserIndex()
 
 
@@ -230,8 +273,8 @@ def _load_session(session_id: str) -> Session | None:
 
 
 def _replace_token(session: Session, token_hash: str, device: Device, now: int) -> bool:
-    """Replace the token. Returns False and changes nothing if the session has ended or another request has replaced the token."""
-    expires_at = now + REFRESH_SECONDS
+    """Replace the token. Returns False and changes nothing if the session has ended or another request has changed it."""
+    expires_at = max(now + REFRESH_SECONDS, session.expires_at)
     changes = {
         "address": device.address,
         "user_agent": device.user_agent,
@@ -241,7 +284,8 @@ def _replace_token(session: Session, token_hash: str, device: Device, now: int) 
         "expires_at": expires_at,
         "ttl": expires_at,
     }
-    return dynamo.update_if(SessionRow(session.id), changes, "token_hash = :before", before=session.token_hash)
+    condition = "token_hash = :before AND expires_at = :end"
+    return dynamo.update_if(SessionRow(session.id), changes, condition, before=session.token_hash, end=session.expires_at)
 
 
 def _session(row: SessionRow) -> Session:
@@ -255,4 +299,5 @@ def _session(row: SessionRow) -> Session:
         rotated_at=int(row.rotated_at),
         expires_at=int(row.expires_at),
         device=Device(row.address, row.user_agent),
+        moved_to=row.moved_to,
     )

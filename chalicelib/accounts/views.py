@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.service import Tokens
-from chalicelib.accounts.sessions import REFRESH_SECONDS, Session
+from chalicelib.accounts.sessions import Session
 from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
@@ -106,7 +106,7 @@ class RegistrationView(Struct, frozen=True):
 
 def tokens_view(tokens: Tokens, refresh_token: str | None) -> TokensView:
     user = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
-    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, REFRESH_SECONDS, user_view(user, tokens.account))
+    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, tokens.refresh_seconds, user_view(user, tokens.account))
 
 
 def session_view(session: Session, identity: Identity) -> SessionView:

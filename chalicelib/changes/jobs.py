@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from chalice.app import Blueprint
 
 from chalicelib.catalog import service as catalog
-from chalicelib.changes.model import CatalogPublished, Change, EventChanged, TicketIssued, TierChanged
+from chalicelib.changes.model import CatalogPublished, Change, EventChanged, OrderPaid, TicketIssued, TicketTransferred, TierChanged
 from chalicelib.changes.stream import stream_consumer
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import addons, log
@@ -42,13 +42,21 @@ def pass_on(changes: Sequence[Change]) -> None:
 
 def followers() -> list[Callable[[Sequence[Change]], None]]:
     """Return the followers. Each follower gets all changes of a batch, and may be called again with the same batch."""
-    return [_number_seats, *addons.hooks("follow_changes")]
+    return [_number_seats, _follow_guests, *addons.hooks("follow_changes")]
 
 
 def _number_seats(changes: Sequence[Change]) -> None:
     from chalicelib.tickets import seat_numbers  # imported here, because other functions load this module too
 
     seat_numbers.number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
+
+
+def _follow_guests(changes: Sequence[Change]) -> None:
+    from chalicelib.purchases import guest_orders
+
+    got = [(change.purchase.user_id, change.purchase.event_id) for change in changes if isinstance(change, OrderPaid)]
+    got += [(change.ticket.owner_id, change.ticket.event_id) for change in changes if isinstance(change, TicketTransferred)]
+    guest_orders.keep_guests(got)
 
 
 def with_file_changes(changes: Sequence[Change]) -> Iterator[Change]:

@@ -41,6 +41,10 @@ class OrderPaid(PurchaseChange, frozen=True, kw_only=True):
     """Tickets were issued, including for late payments and free orders."""
 
 
+class OrderMoved(PurchaseChange, frozen=True, kw_only=True):
+    """A guest's purchase, in any state, moved to the guest's account with its tickets and holds."""
+
+
 class OrderRejected(PurchaseChange, frozen=True, kw_only=True):
     """A payment came in, but the buyer gets no tickets, so the payment is refunded."""
 

@@ -19,6 +19,7 @@ from chalicelib.changes.model import (
     EventChanged,
     EventPaused,
     EventResumed,
+    OrderMoved,
     OrderPaid,
     OrderRefunded,
     OrderRejected,
@@ -85,7 +86,8 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
     if after is None:
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
     erased = [BuyerErased(at=at, purchase=after)] if after.is_erased and not (before is not None and before.is_erased) else []
-    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at), *erased]
+    moved = [OrderMoved(at=at, purchase=after)] if before is not None and before.user_id != after.user_id else []
+    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at), *erased, *moved]
 
 
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
@@ -161,7 +163,7 @@ def ticket_changes(before: Ticket | None, after: Ticket | None, at: int, sequenc
 
 
 def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Iterator[TicketChange]:
-    if before.owner_id != after.owner_id:
+    if before.owner_id != after.owner_id and before.code != after.code:  # a guest's ticket keeps its code when it moves to an account
         yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id, from_language=before.language)
     if _names(before) != _names(after):
         yield TicketNamesChanged(at=at, ticket=after, sequence=sequence)

@@ -154,6 +154,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     waitlist_entry_id: str | None = None  # the waitlist entry that the tickets were offered to
     language: Language | None = None  # the language of emails about the purchase, set at the checkout or on the waitlist
     is_erased: bool = False  # the buyer's personal details were erased; the purchase is kept
+    moved_from: str | None = None  # the guest who made the purchase, before it moved to the guest's account
 
     @property
     def quantity(self) -> int:

@@ -1,10 +1,15 @@
 """Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, cancellation of an event, and reset of its orders."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts import session_cookie, sessions
+from chalicelib.accounts.model import NoAccount, RefreshToken
+from chalicelib.accounts.sessions import SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
@@ -15,8 +20,9 @@ from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
-from chalicelib.purchases import event_cancellation, queries, refunds, transfers, views
+from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, transfers, views
 from chalicelib.purchases.errors import OrderNotFound, TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
+from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.views import OrderWithTicketsView
 from chalicelib.tickets import seats
@@ -92,7 +98,10 @@ def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPa
 def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[TicketView], str | None]:
     """Return a page of the caller's tickets, and the cursor of the next page."""
     after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
-    tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
+    identity = request.require_user()
+    tickets, last = queries.list_ticket_page(identity.user_id, query.limit, after)
+    if "guest" in identity.roles and identity.session_id is not None and tickets:  # again, because an event may have moved
+        sessions.keep_session(identity.session_id, guest_orders.kept_until(ticket.event_id for ticket in tickets))
     snapshot = catalog.snapshot()
     return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
 
@@ -100,6 +109,50 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
 def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTicketsView]:
     order = views.full_order_view(purchase, queries.load_details(purchase))
     return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))
+
+
+# A guest's orders over HTTP, as an account that the guest has signed in to.
+
+
+class GuestOrdersBody(Struct, forbid_unknown_fields=True):
+    """`refresh_token` is the guest's; it is required unless the cookie contains it. With `preview`, nothing moves."""
+
+    refresh_token: RefreshToken | None = None
+    preview: bool = False
+
+
+class GuestOrdersView(Struct, frozen=True):
+    """The orders and reservations that moved or, in a preview, would move, and the number of tickets.
+
+    Both are 0 if the guest's session has ended, for example because everything has moved.
+    """
+
+    orders: int
+    tickets: int
+
+
+@route(bp, "POST", "/auth/guest/orders", access="user", headers=(session_cookie.HEADER,), errors=(NoAccount,))
+def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[GuestOrdersView]:
+    """Move a guest's orders, reservations and tickets to the caller's account, and end the guest's session. Repeat an interrupted call."""
+    request.is_repeatable = True
+    identity = request.require_user()
+    if "guest" in identity.roles:
+        raise NoAccount()
+    account = accounts.get_account(identity.user_id)
+    is_cookie = session_cookie.is_requested(request)
+    token = session_cookie.read_guest(request) if is_cookie else body.refresh_token
+    found = GuestOrders()
+    with suppress(SessionOver):
+        if token is not None:
+            session = accounts.get_guest_session(token, request.now)
+            if body.preview:
+                return _guest_orders_reply(guest_orders.find(session.user_id), {})
+            found = guest_orders.move_session(session, account.user_id, request.now)
+    return _guest_orders_reply(found, session_cookie.forget_guest(request) if is_cookie and token is not None else {})
+
+
+def _guest_orders_reply(found: GuestOrders, headers: dict[str, str]) -> Reply[GuestOrdersView]:
+    return Reply(GuestOrdersView(found.orders, found.tickets), headers=headers)
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

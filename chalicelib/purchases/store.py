@@ -83,6 +83,7 @@ class PurchaseRow(dynamo.Table):
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
+    moved_from = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -271,6 +272,40 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     except dynamo.TransactionCanceled as cancelled:
         if late is not None and not cancelled.failed(0) and cancelled.failed(1):
             raise LimitReached from cancelled
+        raise Conflict from cancelled
+    return after
+
+
+def move(before: Purchase, user_id: str, received: Iterable[str], items: Sequence[dynamo.TransactItem]) -> Purchase:
+    """Give a guest's purchase to another user, update both buyers' records and write `items`, in one transaction.
+
+    The user may then have more tickets than the limit. `received` are tickets of the purchase that the guest gave away and got back.
+    Returns the saved purchase. Raises Conflict if the purchase has changed since it was read, if a condition of `items` fails, and if both
+    users have an active purchase.
+    """
+    after = replace(before, user_id=user_id, moved_from=before.user_id, version=before.version + 1)
+    named: dict[str, Any] = {"orders" if before.is_order else "past_orders": {before.id}} if before.was_order else {}
+    if before.is_order and before.pass_id is not None:
+        named["passes"] = {before.pass_id}
+    if before.was_order and before.promo_code is not None:
+        named["promo_uses"] = {f"{before.promo_code}#{before.id}"}
+    count, changes, cleared = len(before.kept_tickets), {}, {}
+    if before.state in ACTIVE_STATES:
+        changes = {"active_id": before.id, "active_until": before.expires_at, "active_quantity": before.quantity}
+        cleared = dict.fromkeys(changes)
+    condition, operands = _buyer_condition(before, None, 0)
+    given, taken = BuyerRow(before.user_id, before.event_id), BuyerRow(user_id, before.event_id)
+    back = {"received": set(received)} if received else {}
+    bought = [{"bought": quantity} if quantity else {} for quantity in (-count, count)]
+    changed = {"user_id": user_id, "moved_from": before.user_id, "version": after.version}
+    transaction = [
+        dynamo.update(PurchaseRow(before.id), changed, _UNCHANGED, version=before.version),
+        dynamo.update(given, cleared, condition, add=bought[0], discard={**named, **back}, **operands),
+        dynamo.update(taken, changes, "attribute_not_exists(active_id)" if changes else "", add={**bought[1], **named}),
+    ]
+    try:
+        dynamo.transact([*transaction, *items])
+    except dynamo.TransactionCanceled as cancelled:
         raise Conflict from cancelled
     return after
 

@@ -218,6 +218,14 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
     return dynamo.update(TicketRow(before.id), changes, f"{condition} AND {same_guests}", **operands, **guests)
 
 
+def move_item(ticket: Ticket, owner_id: str) -> dynamo.TransactItem:
+    """Return the item that gives a ticket to another owner with its code, names and transfer, which all stay valid.
+
+    The transaction is cancelled if the ticket has a new owner since it was read.
+    """
+    return dynamo.update(TicketRow(ticket.id), {"owner_id": owner_id}, "owner_id = :owner", owner=ticket.owner_id)
+
+
 def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
     """Return the condition that neither the guests nor the check-ins have changed, and its operands."""
     condition, operands = _same_guests(ticket)

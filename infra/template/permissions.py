@@ -61,12 +61,15 @@ TABLES: dict[str, dict[str, str]] = {
         "job-runs": "UpdateItem",
     },
     "follow_changes": {
-        "buyers": "GetItem UpdateItem",
+        "audit": "PutItem",
+        "buyers": "GetItem Query UpdateItem",
         "catalog": "GetItem Query",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
         "inventory": "BatchGetItem UpdateItem",
-        "purchases": "BatchGetItem PutItem",
+        "purchases": "BatchGetItem PutItem UpdateItem",
+        "sessions": "UpdateItem",
+        "sessions/index/user": "Query",
         "ticket-numbers": "GetItem PutItem",
         "tickets": "BatchGetItem UpdateItem",
         "webhook-deliveries": "PutItem",
@@ -170,10 +173,8 @@ TABLES: dict[str, dict[str, str]] = {
 # Function -> table of the core -> the add-ons without which the function does not use the table.
 ONLY_FOR: dict[str, dict[str, set[str]]] = {
     "follow_changes": {
-        "buyers": {"waitlist"},
         "email-notifications": {"messages"},
         "inventory": {"waitlist"},
-        "purchases": {"waitlist"},
     },
 }
 

@@ -42,6 +42,7 @@ def query(operation: str, event: str, place: str) -> dict[str, str]:
 _OF_ACCOUNTS: dict[str, Any] = {
     "POST /admin/suppressed-addresses/release": {"email": "gone@example.com"},
     "PATCH /admin/users/{user_id}": {"locked": True},
+    "POST /auth/guest/orders": {"refresh_token": "x"},
     "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
     "POST /auth/email/resend": _ADA,
     "POST /auth/email/verify": {"token": "x"},

@@ -262,10 +262,50 @@ def test_an_expired_session_keeps_what_was_typed_while_signing_in(ada, time, eve
     ada.see_tickets(1)
 
 
+@pytest.mark.journey
+def test_a_guest_who_signs_in_moves_the_tickets_to_the_account(ada, time, event_id):
+    buy(ada, event_id)
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.see("Move 1 ticket to your account?")
+    ada.press("Not now")
+    expect(ada.page.get_by_text("Move 1 ticket to your account?")).to_have_count(0)
+    expect(ada.page.locator("main")).to_be_focused()
+    ada.follow("My tickets")
+    ada.see("No tickets yet")
+    ada.page.reload()
+    ada.press("Move")
+    ada.see_tickets(1)
+    expect(ada.page.get_by_text("Move 1 ticket to your account?")).to_have_count(0)
+    ada.page.reload()
+    ada.see_tickets(1)
+    invariants.check(time.now)
+
+
+def test_a_guest_who_signed_in_and_out_still_has_the_tickets(ada, event_id):
+    buy(ada, event_id)
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.see("Move 1 ticket to your account?")
+    ada.press("Sign out")
+    expect(ada.heading("Good seats, fairly shared.")).to_be_visible()
+    ada.follow("My tickets")
+    ada.see_tickets(1)
+
+
+def test_a_guest_with_tickets_is_known_until_after_the_event(new_buyer, time, event_id):
+    buyer = new_buyer()
+    buy(buyer, event_id)
+    time.advance(50 * 86_400)
+    buyer.page.goto("/tickets")
+    buyer.see("Tickets for past events (1)")
+
+
 def test_a_guest_who_was_away_for_a_week_is_told_and_can_buy_again(new_buyer, time, event_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
-    buy(buyer, event_id)
+    buyer.choose(TIER, 1)
+    expect(buyer.heading("Checkout")).to_be_visible()
     time.advance(REFRESH_SECONDS)
     buyer.page.goto("/tickets")
     buyer.see("Your guest visit has ended. We recognise this browser for seven days")

@@ -171,7 +171,7 @@ def _address(notification: Notification) -> str:
     """Return the email address given in the order, or else the account's address. Raises Moot if there is neither."""
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
-    if purchase is not None and purchase.has_details and purchase.user_id == notification.user_id:
+    if purchase is not None and purchase.has_details and notification.user_id in (purchase.user_id, purchase.moved_from):
         details = queries.load_details(purchase)
         if details is not None and details.customer_email:
             return details.customer_email

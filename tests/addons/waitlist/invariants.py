@@ -30,7 +30,7 @@ def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: i
         purchase = purchases_by_id.get(entry.purchase_id or "")
         if (entry.purchase_id is None) != (entry.id not in offers):
             violations.append(f"{entry.id}: its offer is {entry.purchase_id}, and {offers[entry.id]} purchases are offers to it")
-        if purchase is not None and (purchase.user_id, purchase.quantity) != (entry.user_id, entry.quantity):
+        if purchase is not None and (purchase.moved_from or purchase.user_id, purchase.quantity) != (entry.user_id, entry.quantity):
             violations.append(f"{entry.id}: its offer is of {purchase.quantity} tickets to {purchase.user_id}")
         if entry.state == "accepted" and (purchase is None or not purchase.was_order):
             violations.append(f"{entry.id}: is accepted, and was not paid")

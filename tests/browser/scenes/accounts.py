@@ -65,9 +65,20 @@ def session_over(stage: Stage) -> None:
     stage.buyer.see("Your session has ended.")
 
 
+def guest_who_signed_in(stage: Stage) -> None:
+    wallet(stage)
+    stage.api.post("/auth/register", json={"email": "ada@example.com", "password": "seven grey owls"})
+    stage.open("/sign-in?next=/orders")
+    stage.page.get_by_label("Email address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
+    stage.buyer.press("Sign in")
+    stage.buyer.see("Move 2 tickets to your account?")
+    stage.buyer.see("No orders yet")
+
+
 def guest_who_stayed_away(stage: Stage) -> None:
     wallet(stage)
-    stage.time.advance(8 * 86_400)
+    stage.time.advance(70 * 86_400)
     stage.page.reload()
     stage.buyer.see("We recognise this browser for seven days")
 
@@ -184,6 +195,7 @@ SCENES: list[Scene] = [
     account,
     account_of_a_guest,
     session_over,
+    guest_who_signed_in,
     guest_who_stayed_away,
     guest_who_stayed_away_looks_at_an_event,
     orders,

@@ -69,7 +69,6 @@ def transfer_without_a_token(stage: Stage) -> None:
 
 
 def wallet_of_a_past_event(stage: Stage) -> None:
-    stage.buyer.use_demo_identity()  # a guest would be forgotten by then
     wallet(stage)
     stage.time.advance(32 * 86_400)
     stage.page.reload()

@@ -7,6 +7,7 @@ import { withNext } from "../pages/sign-in";
 import { isManagerAsBuyer, seeAsManager, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Frame } from "./frame";
+import { GuestOrders } from "./guest-orders";
 
 /** Pages that signing in does not return to. */
 const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|reset-password)/;
@@ -64,7 +65,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
     )
   );
   return (
-    <Frame home="/" navigation={navigation} banner={banner} saysOffline={EXPLAINS_OFFLINE.test(path)}>
+    <Frame home="/" navigation={navigation} banner={banner || <GuestOrders key={buyer?.id} />} saysOffline={EXPLAINS_OFFLINE.test(path)}>
       {children}
     </Frame>
   );

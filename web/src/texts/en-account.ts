@@ -36,7 +36,7 @@ export const accountTexts = {
     button: "Sign in",
     forgot: "Forgot your password?",
     new: "New here?",
-    guest: "Signing in does not bring along the tickets you bought as a guest. To keep them:",
+    guest: "When you have signed in, you can move your tickets to your account. No account yet?",
     noAccountNeeded: "You can buy without an account. With one, your tickets are on all your devices.",
     ended: "Your session has ended. Sign in to continue where you left off: what you entered is saved.",
     endedShort: "Your session has ended.",
@@ -61,13 +61,18 @@ export const accountTexts = {
 
   guest: {
     title: "You are shopping as a guest",
-    text: "Your tickets stay in this browser for seven days after your last visit. With an account, they are on all your devices.",
-    before: "You are buying as a guest. Your tickets stay in this browser for seven days after your last visit.",
+    text: "Your tickets stay in this browser until 30 days after the event, unless you delete its cookies. With an account, they are on all your devices.",
+    before: "You are buying as a guest. Your tickets stay in this browser until 30 days after the event, unless you delete its cookies.",
     other: "Sign in to another account",
     ended:
-      "Your guest visit has ended. We recognise this browser for seven days after your last visit, or until its cookies are deleted. What you bought is still valid. If you have not saved your tickets, contact the seller and give the number of your order or payment.",
+      "Your guest visit has ended. We recognise this browser for seven days after your last visit, or until 30 days after the event if you have tickets, unless its cookies are deleted. What you bought is still valid. If you have not saved your tickets, contact the seller and give the number of your order or payment.",
     endedShort: "Your guest visit has ended.",
     endedMore: "What this means",
+    move: (count: number) =>
+      count === 0 ? "Move the orders you placed as a guest to your account?" : `Move ${count} ${plural.select(count) === "one" ? "ticket" : "tickets"} to your account?`,
+    moveNow: "Move",
+    moveLater: "Not now",
+    notMoved: "Not everything was moved. Please try again.",
   },
 
   demo: {
