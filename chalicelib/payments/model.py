@@ -72,12 +72,16 @@ class CheckoutPageItem(Struct, frozen=True):
 
 
 class CheckoutPage(Struct, frozen=True):
-    """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes by itself (epoch seconds)."""
+    """The provider's hosted page: its items, where it sends the buyer afterwards, and when it closes by itself (epoch seconds).
+
+    `email` is the buyer's address, so that the buyer need not type it again.
+    """
 
     items: list[CheckoutPageItem]
     success_url: str
     cancel_url: str | None
     expires_at: int | None
+    email: str | None = None
 
 
 class PaymentMetadata(Struct, frozen=True):
@@ -94,7 +98,8 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     `id` is the id of the Payment Intent or hosted page that was opened. `payment_intent_id` is the Payment Intent behind it; for a hosted
     page, it is null until the buyer pays there. `status` is the status of the Payment Intent, in Stripe's terms; it is `canceled` for a
     hosted page that can no longer be paid. `charge_id` and `decline_code` belong to the latest attempt. `namespace` names the shop that
-    the payment belongs to, because several shops may share the provider's account.
+    the payment belongs to, because several shops may share the provider's account. `email` is the address that the buyer typed on the
+    hosted page.
     """
 
     provider: ProviderName
@@ -113,6 +118,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
     url: str | None = None
     charge_id: str | None = None
     decline_code: str | None = None
+    email: str | None = None
 
     @property
     def net_received(self) -> int:

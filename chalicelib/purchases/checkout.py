@@ -235,7 +235,8 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
         current = payments.fetch_payment(payment)
         return CheckoutResult(purchase, is_new, current.client_secret, current.url)
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
-    provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
+    email = store.load_details(purchase).customer_email if payment.success_url is not None else None
+    provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment, email))
     if provider_payment is None:
         store.keep_copy(purchase, now)
         return CheckoutResult(purchase, is_new)

@@ -83,12 +83,12 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     return replace(payment, success_url=success_url, cancel_url=options.cancel_url)
 
 
-def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
+def page_content(purchase: Purchase, payment: Payment, email: str | None) -> CheckoutPage | None:
     """Return what the hosted page shows. Returns None if our own page takes the payment."""
     if payment.success_url is None:
         return None
     items = [item for line in purchase.lines for item in _page_items(line)]
-    return CheckoutPage(items, payment.success_url, payment.cancel_url, _expires_at(purchase))
+    return CheckoutPage(items, payment.success_url, payment.cancel_url, _expires_at(purchase), email)
 
 
 def _page_items(line: LineItem) -> list[CheckoutPageItem]:

@@ -285,16 +285,25 @@ class OptionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CheckoutDetails(Struct, frozen=True):
-    """What the buyer sends with a checkout: free-form texts by name, attendees, the address for emails about the order, and answers."""
+    """What the buyer sends with a checkout: free-form texts by name, attendees, the address for emails about the order, and answers.
+
+    `payment_email` is the address that a buyer without a `customer_email` typed on the provider's page.
+    """
 
     responses: dict[str, str] = {}
     attendees: list[Attendee] = []
     customer_email: str | None = None
     answers: list[OptionAnswer] = []
+    payment_email: str | None = None
+
+    @property
+    def email(self) -> str | None:
+        """The buyer's address, as far as the order knows it."""
+        return self.customer_email or self.payment_email
 
     @property
     def is_empty(self) -> bool:
-        return not (self.responses or self.attendees or self.customer_email or self.answers)
+        return not (self.responses or self.attendees or self.email or self.answers)
 
 
 class BuyerRecord(Struct, frozen=True):

@@ -20,7 +20,7 @@ from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPaym
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
 from chalicelib.purchases import holds, ledger_entries, queries, refunds_at_provider, store, transitions
-from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, LatePayment, LineItem, Purchase, Refund
+from chalicelib.purchases.model import ACTIVE_STATES, ANY_USES, CheckoutDetails, LatePayment, LineItem, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
 
@@ -43,7 +43,8 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
         case "issue":
-            return complete_purchase(purchase, _paid_payment(purchase, provider_payment), now, by_buyer=by_buyer)
+            payment = _paid_payment(purchase, provider_payment)
+            return complete_purchase(purchase, payment, now, by_buyer=by_buyer, email=provider_payment.email)
         case "reissue_or_refund":
             return _reissue_or_refund(purchase, provider_payment, now, by_buyer)
         case "refund":
@@ -52,11 +53,16 @@ def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
             return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
 
 
-def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
-    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed."""
+def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool, email: str | None = None) -> SettlementResult:
+    """Save the purchase as `paid` with its tickets, then convert its holds. Raises Conflict if the purchase has changed.
+
+    `email` is the address that the buyer typed on the provider's page.
+    """
     paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    issue = _issue_tickets(paid, now)
-    saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
+    details = store.load_details(purchase)
+    issue = _issue_tickets(paid, details, now)
+    items = [*issue.items, *ledger_entries.payment_items(paid, payment, now)]
+    saved = store.save(purchase, paid, items, details=_with_email(purchase, details, email))
     return _finish_order(saved, issue, late=False)
 
 
@@ -91,10 +97,11 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
         catalog.refresh_snapshot()
         raise store.Conflict from None
     paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
-    issue = _issue_tickets(paid, now)
-    late = LatePayment(limit, promo_uses)
+    details = store.load_details(purchase)
+    issue = _issue_tickets(paid, details, now)
+    late, items = LatePayment(limit, promo_uses), [*issue.items, *ledger_entries.payment_items(paid, payment, now)]
     try:
-        saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], late=late)
+        saved = store.save(purchase, paid, items, details=_with_email(purchase, details, provider_payment.email), late=late)
     except store.LimitReached:
         holds.release_holds(paid)
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
@@ -104,10 +111,14 @@ def _reissue_or_refund(purchase: Purchase, provider_payment: ProviderPayment, no
     return _finish_order(saved, issue, late=True)
 
 
-def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
+def _issue_tickets(purchase: Purchase, details: CheckoutDetails, now: int) -> TicketIssue:
     lines = [_ticket_line(line, purchase.currency) for line in purchase.lines]
-    attendees = store.load_details(purchase).attendees
-    return tickets.issue_tickets(purchase.id, purchase.user_id, purchase.event_id, lines, now, attendees, purchase.language)
+    return tickets.issue_tickets(purchase.id, purchase.user_id, purchase.event_id, lines, now, details.attendees, purchase.language)
+
+
+def _with_email(purchase: Purchase, details: CheckoutDetails, email: str | None) -> CheckoutDetails | None:
+    """Return the details with the address from the provider's page, or None if the order has an address or must not get one."""
+    return replace(details, payment_email=email) if email and not details.email and not purchase.is_erased else None
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:

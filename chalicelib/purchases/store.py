@@ -251,16 +251,25 @@ def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
 
 
-def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, late: LatePayment | None = None) -> Purchase:
+def save(
+    before: Purchase,
+    after: Purchase,
+    items: Sequence[dynamo.TransactItem] = (),
+    *,
+    details: CheckoutDetails | None = None,
+    late: LatePayment | None = None,
+) -> Purchase:
     """Replace the purchase `before` with `after`, update the buyer's record to match and write `items`, in one transaction.
 
-    Returns the saved purchase, with its version raised by one. Raises Conflict if the purchase has changed since it was read or a
-    condition of `items` fails, and LimitReached for a `late` payment that the buyer's record does not allow.
+    `details` replace those of the checkout. Returns the saved purchase, with its version raised by one. Raises Conflict if the purchase has
+    changed since it was read or a condition of `items` fails, and LimitReached for a `late` payment that the buyer's record does not allow.
     """
-    after = replace(after, version=before.version + 1)
+    after = replace(after, version=before.version + 1, has_details=after.has_details or details is not None)
     row = PurchaseRow(before.id)
     buyer = _buyer_update_item(before, after, late)
-    if before.has_details and _ttl(after) != _ttl(before):
+    if details is not None:
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"details": _json(details), "ttl": _ttl(after)})]
+    elif before.has_details and _ttl(after) != _ttl(before):
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
     changes = _changed_attributes(before, after)
     if buyer is None and not items:

@@ -12,7 +12,7 @@ from chalicelib.foundation.clock import Timestamp
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import DisputeStatus, PaymentStatus, ProviderName
 from chalicelib.purchases.model import ACTIVE_STATES, CheckoutDetails, Dispute, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
-from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
+from chalicelib.tickets.model import Attendee, Ticket, TicketState, order_number, ticket_id
 
 ReservationState = Literal["active", "converted", "expired", "cancelled"]
 SessionState = Literal["pending", "completed", "failed", "refunded", "expired", "cancelled"]
@@ -120,11 +120,14 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
 class OrderView(Struct, frozen=True, kw_only=True):
     """An order as its buyer sees it. `refunded_cents` includes all refunds, whatever their status. The total is after the discount.
 
+    `number` is for people to read and say, and for the search of the event's orders. It identifies the order only within its event.
+
     A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider. It is null until there is one,
     and stays null for free and simulated payments.
     """
 
     id: str
+    number: str
     checkout_session_id: str
     user_id: str
     event_id: str
@@ -302,6 +305,7 @@ def order_view(purchase: Purchase) -> OrderView:
     """Return the view of a purchase as an order, as its buyer sees it."""
     return OrderView(
         id=purchase.id,
+        number=order_number(purchase.id, catalog.snapshot().events.get(purchase.event_id)),
         checkout_session_id=purchase.id,
         user_id=purchase.user_id,
         event_id=purchase.event_id,
@@ -344,7 +348,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         responses=details.responses,
         answers=details.answers,
         attendees=details.attendees,
-        customer_email=details.customer_email,
+        customer_email=details.email,
         event_name=event.name if event else None,
         event_venue=event.venue if event else None,
         event_starts_at=clock.iso(event.starts_at) if event else None,

@@ -2,11 +2,13 @@
 
 import re
 import secrets
+import unicodedata
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from chalicelib.catalog.custom_options import AnswerValue, OptionType, SentAnswer
+from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -206,6 +208,42 @@ class TicketFrozen(ApiError):
 def ticket_id(purchase_id: str, number: int) -> str:
     """Return the id of ticket `number` (from 1) of a purchase. Ids are deterministic, so a purchase cannot get its tickets twice."""
     return f"{purchase_id}-{number}"
+
+
+# Numbers that people read and say: `SVH-0042` for a seat, `SVH-7K3Q-9XF2` for an order.
+
+_PREFIX_LENGTH = 4
+_ORDER_NUMBER = re.compile(r"(?:[A-Z0-9]{1,4}[- ])?([A-Z0-9]{4})[- ]?([A-Z0-9]{4})")
+
+
+def number_prefix(name: str) -> str:
+    """Return the initials of a name, or the first three letters of a single word. Returns "" for a name without Latin letters."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    words = re.findall(r"[A-Z0-9]+", plain)
+    initials = "".join(word[0] for word in words) if len(words) > 1 else "".join(words)[:3]
+    return initials[:_PREFIX_LENGTH]
+
+
+def order_number(order_id: str, event: Event | None) -> str:
+    """Return the number of an order: the initials of its event, and the last characters of its id, which are random.
+
+    `event` is None if the catalog no longer has the event; the number then has no initials, which no search needs.
+    """
+    prefix = number_prefix(event.slug or event.id) if event is not None else ""
+    key = order_key(order_id)
+    return "-".join(filter(None, (prefix, key[:4], key[4:])))
+
+
+def order_key(order_id: str) -> str:
+    """Return the characters of an order's id that are in its number."""
+    return order_id[-8:]
+
+
+def read_order_key(text: str) -> str | None:
+    """Return the key in an order's number that somebody typed, with or without initials and hyphens. Returns None for other text."""
+    found = _ORDER_NUMBER.fullmatch(text.strip().upper())
+    key = f"{found[1]}{found[2]}".translate(_MISREAD) if found else ""
+    return key if key and set(key) <= set(CODE_ALPHABET) else None
 
 
 def seat_id(ticket_id: str, seat: int) -> str:

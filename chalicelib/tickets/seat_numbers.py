@@ -5,8 +5,6 @@ counter that all buyers of an event share. One transaction writes the counter an
 if a change is delivered twice.
 """
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -14,14 +12,13 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog import permissions
 from chalicelib.dynamodb import dynamo
-from chalicelib.tickets.model import Serial, Ticket
+from chalicelib.tickets.model import Serial, Ticket, number_prefix
 from chalicelib.tickets.store import load_tickets, number_seats_item
 
 # Tickets per transaction. Each ticket and the counter take one item. The number is low, because only one of two concurrent transactions
 # succeeds.
 CHUNK = 50
 MAX_ATTEMPTS = 5
-PREFIX_LENGTH = 4
 NO_PREFIX = "T"  # for an event whose name has no Latin letters
 
 
@@ -64,12 +61,8 @@ def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
 
 
 def _prefix(event_id: str) -> str:
-    """Return the prefix of an event's numbers: the initials of its name, or the first three letters of a single word."""
     event = permissions.find_event(event_id)
-    plain = unicodedata.normalize("NFKD", event.name if event else "").encode("ascii", "ignore").decode().upper()
-    words = re.findall(r"[A-Z0-9]+", plain)
-    initials = "".join(word[0] for word in words) if len(words) > 1 else "".join(words)[:3]
-    return initials[:PREFIX_LENGTH] or NO_PREFIX
+    return number_prefix(event.name if event else "") or NO_PREFIX
 
 
 # The table `ticket-numbers`: the last number and the prefix of each event.

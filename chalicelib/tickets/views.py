@@ -8,7 +8,7 @@ from chalicelib.catalog.views import iso_or_none
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.tickets import seats, service
-from chalicelib.tickets.model import Attendee, GuestAnswer, GuestDetails, InvitationNotFound, Seat, Ticket, TicketState
+from chalicelib.tickets.model import Attendee, GuestAnswer, GuestDetails, InvitationNotFound, Seat, Ticket, TicketState, order_number
 
 BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
@@ -48,6 +48,7 @@ class TicketView(Struct, frozen=True, kw_only=True):
     state: TicketState
     created_at: Timestamp
     order_id: str
+    order_number: str
     qr_url: str
     event: TicketEvent
     tier: TicketTier
@@ -100,6 +101,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         state=ticket.state,
         created_at=clock.iso(ticket.created_at),
         order_id=ticket.purchase_id,
+        order_number=order_number(ticket.purchase_id, event),
         qr_url=f"{BASE_PATH}/tickets/{ticket.id}/qr",
         event=ticket_event(ticket, catalog),
         tier=TicketTier(id=ticket.tier_id, name=tier.name if tier else None, price_cents=ticket.price_cents),

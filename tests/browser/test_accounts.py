@@ -387,6 +387,7 @@ def test_a_receipt_names_the_promoter_who_sells(new_buyer, api, time):
     buyer.page.goto(f"/events/{event_id}")
     buyer.page.get_by_role("combobox", name="Number of tickets").first.select_option("1")
     buyer.press("Reserve tickets")
+    buyer.give_address()
     buyer.pay()
     buyer.see_tickets(1)
     buyer.page.goto("/orders")

@@ -1,4 +1,4 @@
-"""What buyers say at the checkout: a promo code, and answers to what a package asks."""
+"""What buyers say at the checkout: their address, a promo code, and answers to what a package asks."""
 
 import re
 
@@ -118,4 +118,26 @@ def test_answers_to_a_package_survive_a_reload(new_buyer, api, time, tier):
         ("Step-free access?", 1, True),
         ("Step-free access?", 2, False),
     ]
+    invariants.check(time.now)
+
+
+def test_a_guests_mistyped_address_is_corrected_with_one_click_and_kept(new_buyer, api, time, tier):
+    buyer = new_buyer()
+    address = buyer.page.get_by_label("Email address")
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 1)
+    address.fill("")
+    buyer.press("Continue to payment")
+    assert address.evaluate("input => input === document.activeElement && input.validity.valueMissing")
+    address.fill("ada@gmial.com")
+    buyer.press("Did you mean ada@gmail.com?")
+    expect(address).to_have_value("ada@gmail.com")
+    expect(address).to_be_focused()
+    buyer.page.reload()
+    expect(address).to_have_value("ada@gmail.com")
+    with buyer.page.expect_response("**/checkout/confirm") as confirmed:
+        buyer.pay()
+    order_id = confirmed.value.json()["order"]["id"]
+    assert api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["order"]["customer_email"] == "ada@gmail.com"
+    buyer.see_tickets(1)
     invariants.check(time.now)

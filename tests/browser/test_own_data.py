@@ -154,17 +154,18 @@ def test_a_promoter_with_current_events_learns_why_erasure_is_refused(at_home):
     expect(form.get_by_label("I have saved what I need")).to_be_checked()
 
 
-def test_a_guest_learns_how_long_tickets_stay_and_registers(new_buyer, time, event_id):  # noqa: F811
+def test_a_guest_registers_at_the_checkout_and_pays_with_the_accounts_address(new_buyer, time, event_id):  # noqa: F811
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
-    buyer.see("Your tickets stay in this browser for seven days after your last visit")
+    buyer.see("With an account, your tickets are also under My tickets on all your devices.")
     buyer.follow("Create an account")
     buyer.page.get_by_label("Email address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
     buyer.press("Create account")
     expect(buyer.heading("Checkout")).to_be_visible()
     expect(buyer.page.get_by_text("You are buying as a guest")).to_have_count(0)
+    expect(buyer.page.get_by_label("Email address")).to_have_count(0)
     buyer.pay()
     buyer.see_tickets(1)
     invariants.check(time.now)

@@ -318,7 +318,7 @@ def test_the_tickets_and_the_receipt_are_saved_as_pdf(holder):
         holder.page.get_by_role("button", name="Receipt as PDF").click()
     assert download.value.suggested_filename == f"receipt-{order_id}.pdf"
     [page] = pdfs.read(download.value.path().read_bytes())
-    assert f"Number {order_id}" in page.text
+    assert f"-{order_id[-8:-4]}-{order_id[-4:]} Date" in page.text
     holder.page.get_by_label("Language").select_option("es")
     with holder.page.expect_download() as download:
         holder.page.get_by_role("button", name="Entradas en PDF").click()

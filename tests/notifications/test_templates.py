@@ -19,7 +19,7 @@ VALUES = {
     "shop": "Fairgate",
     "event": EVENT,
     "tickets": [TICKET, TICKET | {"attendee": None}],
-    "order_id": "01ORDER",
+    "order_number": "NL-7K3Q-9XF2",
     "total": "100.00",
     "amount": "50.00",
     "currency": "EUR",

@@ -116,7 +116,7 @@ def test_a_provider_without_our_own_page_takes_the_money_on_its_hosted_one(shop,
     with settings.override(checkout_page="own", stripe_publishable_key="pk_test_of_another_provider"):
         chosen = checkout_page.choose_page(purchase, payment, CheckoutOptions(page=page))
     assert chosen.success_url == f"https://shop.test/?checkout_id={purchase.id}"
-    assert checkout_page.page_content(purchase, chosen) is not None
+    assert checkout_page.page_content(purchase, chosen, None) is not None
 
 
 def test_a_refund_is_made_where_the_money_is(shop, paybook):

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.foundation import clock
 from chalicelib.purchases import checkout
+from chalicelib.tickets.model import number_prefix
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -86,6 +87,17 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
     shown = buyer.show(order["id"]).json
     assert (shown["order"]["status"], shown["order"]["expires_at"], len(shown["tickets"])) == ("paid", None, 3)
     assert shown["order"]["customer_email"] == "ada@example.org"
+
+
+def test_an_order_has_one_number_everywhere(buyer):
+    order_id = buyer.create_order()
+    confirmed = buyer.confirm(order_id).json["order"]["number"]
+    slug = buyer.api.get(f"/events/{buyer.event_id}").json["slug"]
+    assert confirmed == f"{number_prefix(slug)}-{order_id[-8:-4]}-{order_id[-4:]}"
+    [listed] = buyer.api.get("/orders", user="ada").json["orders"]
+    managed = buyer.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["order"]
+    assert {listed["number"], managed["number"], buyer.show(order_id).json["order"]["number"]} == {confirmed}
+    assert {ticket["order_number"] for ticket in buyer.api.get("/tickets", user="ada").json["tickets"]} == {confirmed}
 
 
 def test_an_order_is_the_reservation_and_the_checkout_session_of_its_id(buyer):

@@ -35,6 +35,7 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
         "state": "valid",
         "created_at": clock.iso(time.now),
         "order_id": confirmed["order"]["id"],
+        "order_number": confirmed["order"]["number"],
         "event": {
             "id": event_id,
             "name": "Night",

@@ -56,8 +56,8 @@ export const listWaitlistEntries = async () => (await content(buyer.GET("/waitli
 /** Leave a waitlist, or decline its offer. */
 export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
-/** The buyer's input for a payment: attendees, answers, and a promo code. */
-export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code" | "replace">;
+/** The buyer's input for a payment: a guest's address, attendees, answers, and a promo code. */
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "customer_email" | "attendees" | "responses" | "promo_code" | "replace">;
 
 /** Open the payment of a reservation. A repeated call returns the same payment. A payment page of the provider returns to `back`. */
 export const openCheckout = (reservation_id: string, details: CheckoutDetails, back: string, key: string) =>

@@ -11,7 +11,7 @@ from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
 from chalicelib.purchases.model import Purchase, Refund
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, order_number
 
 _UNIT_RIGHT = 440.0  # right edge of the price column
 _LABEL_RIGHT = 130.0
@@ -40,7 +40,7 @@ def render_receipt(
     """
     words = wording_in(language)
     timezone = event.timezone if event is not None else "UTC"
-    pages = Pages(f"{words.receipt} {purchase.id}", language, now)
+    pages = Pages(f"{words.receipt} {order_number(purchase.id, event)}", language, now)
     pages.write(Cell(words.receipt, size=22, weight="bold"), gap=8)
     for label, text in _facts(words, purchase, event, seller, buyer, timezone):
         pages.write(Cell(label, right=_LABEL_RIGHT), Cell(text, left=_LABEL_RIGHT + 10), gap=2)
@@ -57,7 +57,7 @@ def render_receipt(
 def _facts(
     words: Wording, purchase: Purchase, event: Event | None, seller: Seller, buyer: str | None, timezone: str
 ) -> Iterator[tuple[str, str]]:
-    yield words.number, purchase.id
+    yield words.number, order_number(purchase.id, event)
     yield words.paid_at, words.time(purchase.ended_at or purchase.created_at, timezone)
     yield words.seller, f"{seller.name}\n{seller.contact}"
     if buyer:

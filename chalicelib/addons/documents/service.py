@@ -24,7 +24,7 @@ def order_receipt(identity: Identity, order_id: str, language: Language, now: in
     if not purchase.was_order:
         raise NotPaid()
     event = find_event(purchase.event_id)
-    email = queries.load_details(purchase).customer_email
+    email = queries.load_details(purchase).email
     return render_receipt(purchase, queries.load_tickets(purchase), event, _seller(event), email, language, now)
 
 

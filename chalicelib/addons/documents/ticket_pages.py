@@ -8,7 +8,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets import qr
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, order_number
 
 QR_SIDE = 220.0
 _FACTS_LEFT = LEFT + QR_SIDE + 20
@@ -44,7 +44,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
         pages.write(cell, gap=5)
     pages.top = max(beside + QR_SIDE, pages.top) + 8
     pages.write(Cell(words.warning, max_lines=1), gap=4)
-    pages.write(Cell(words.order.format(order=purchase.id), size=8), gap=10)
+    pages.write(Cell(words.order.format(order=order_number(purchase.id, event)), size=8), gap=10)
     if ticket.admits > 1:
         _write_seats(pages, words, ticket)
 

@@ -15,10 +15,10 @@ from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.purchases import queries
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, order_number
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
@@ -58,7 +58,7 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
         case "order_confirmed":
             return _confirmation(notification, event)
         case "order_refunded" | "event_cancelled" | "payment_returned":
-            return _refund(notification)
+            return _refund(notification, event)
         case "ticket_received":
             return _received_ticket(notification, event)
         case "ticket_given" | "ticket_voided":
@@ -82,7 +82,7 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
     shown, images = _shown_tickets(kept)
     values = {
         "tickets": shown,
-        "order_id": purchase.id,
+        "order_number": order_number(purchase.id, event),
         "total": _amount(purchase.total_cents, purchase.currency),
         "currency": purchase.currency,
         "url": settings.current().page_url("tickets"),
@@ -134,13 +134,13 @@ def _event_change(notification: Notification, event: Event) -> tuple[dict[str, A
     return {"before": earlier, "url": settings.current().page_url(f"events/{event.id}")}, [_calendar(event)]
 
 
-def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     refund = purchase.find_refund(str(notification.facts["refund_id"]))
     if refund is None:
         raise Moot
     values = {
-        "order_id": purchase.id,
+        "order_number": order_number(purchase.id, event),
         "count": len(refund.tickets),
         "amount": _amount(refund.amount_cents, refund.currency),
         "currency": refund.currency,
@@ -168,17 +168,21 @@ def _calendar(event: Event) -> Attachment:
 
 
 def _address(notification: Notification) -> str:
-    """Return the email address given in the order, or else the account's address. Raises Moot if there is neither."""
+    """Return the address from the checkout, or else the account's, or else the one from the payment provider's page.
+
+    Raises Moot if there is none.
+    """
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
-    if purchase is not None and purchase.has_details and notification.user_id in (purchase.user_id, purchase.moved_from):
-        details = queries.load_details(purchase)
-        if details is not None and details.customer_email:
-            return details.customer_email
+    is_buyer = purchase is not None and notification.user_id in (purchase.user_id, purchase.moved_from)
+    details = queries.load_details(purchase) if purchase is not None and is_buyer else CheckoutDetails()
+    if details.customer_email:
+        return details.customer_email
     account = accounts.find_account(notification.user_id)
-    if account is None:
+    address = account.email if account is not None else details.payment_email
+    if address is None:
         raise Moot
-    return account.email
+    return address
 
 
 def _purchase(notification: Notification) -> Purchase:

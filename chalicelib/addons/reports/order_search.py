@@ -1,14 +1,15 @@
-"""Find an event's orders by number, ticket code, buyer's id, email address or name.
+"""Find an event's orders by number or id, ticket code, buyer's id, email address or name.
 
-The index has the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from the purchase, its
-tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an order are stored
-beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. The index has no terms of
-an erased buyer, except the names on tickets that now belong to other people.
+The index has the order's number, the buyer's email addresses, and the names of the buyer, the attendees and the guests. It is built from
+the purchase, its tickets, its checkout and the buyer's account; all of these are read again after each relevant change. The terms of an
+order are stored beside the index and compared on each write, so if two runs overlap, the run that read older terms writes nothing. Of an
+erased buyer, the index has only the order's number, and the names on tickets that now belong to other people.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta
@@ -22,12 +23,13 @@ from chalicelib.edge import cursors
 from chalicelib.foundation import parallel
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
-from chalicelib.tickets.model import Ticket, read_code, ticket_id
+from chalicelib.tickets.model import Ticket, order_key, read_code, read_order_key, ticket_id
 from chalicelib.tickets.store import find_ticket_id, load_tickets
 
 CHUNK = 16  # orders read at once
 MAX_NAMES = 100  # per order; the index ignores further names of an order with very many guests
 MAX_WORD_LENGTH = 50
+MAX_FAILED_READ = 1000
 
 Order = tuple[str, str]  # the ids of the event and the purchase
 
@@ -89,6 +91,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
     by_user = {account.user_id: account for account in buyers}
     return {
         purchase.id: order_terms(
+            purchase.id,
             by_user.get(purchase.user_id) if not purchase.is_erased else None,
             details.get(purchase.id),
             sorted((ticket for ticket in issued if ticket.purchase_id == purchase.id), key=lambda ticket: ticket.number),
@@ -97,7 +100,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
     }
 
 
-def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
+def order_terms(order_id: str, buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
     """Return the search terms of an order. `buyer` is None if the buyer has no account; `details` is None if the order has no details."""
     names = [" ".join(filter(None, (buyer.first_name, buyer.last_name)))] if buyer is not None else []
     for ticket in issued:
@@ -105,8 +108,9 @@ def order_terms(buyer: Account | None, details: CheckoutDetails | None, issued: 
         names += [guest.name for guest in ticket.guests if guest.name is not None]
     folded = list(dict.fromkeys(name for text in names if (name := " ".join(name_words(text)))))[:MAX_NAMES]
     terms: Terms = {f"name#{word}": folded for word in dict.fromkeys(word for name in folded for word in name.split())}
-    addresses = [buyer.email if buyer is not None else None, details.customer_email if details is not None else None]
-    return terms | {f"email#{email_key(address)}": [] for address in addresses if address is not None}
+    addresses = [buyer.email if buyer is not None else None, details.email if details is not None else None]
+    terms |= {f"email#{email_key(address)}": [] for address in addresses if address is not None}
+    return terms | {f"number#{order_key(order_id)}": []}
 
 
 def name_words(text: str) -> list[str]:
@@ -132,10 +136,22 @@ def find_order_ids(event_id: str, text: str, limit: int, cursor: str | None) -> 
         return _find_by_address(event_id, text.strip(), limit, after)
     if after is not None:
         return _find_by_name(event_id, text, limit, after)
-    exact, (named, next_cursor) = parallel.both(
-        lambda: _find_exact(event_id, text.strip()), lambda: _find_by_name(event_id, text, limit, None)
+    (numbered, exact), (named, next_cursor) = parallel.both(
+        lambda: parallel.both(lambda: _find_by_number(event_id, text), lambda: _find_exact(event_id, text.strip())),
+        lambda: _find_by_name(event_id, text, limit, None),
     )
-    return list(dict.fromkeys([*exact, *named])), next_cursor
+    return list(dict.fromkeys([*numbered, *exact, *named])), next_cursor
+
+
+def _find_by_number(event_id: str, text: str) -> list[str]:
+    """Return the orders with this number: one, or by chance several. Also looks at the newest failed payments, which have no terms."""
+    key = read_order_key(text)
+    if key is None:
+        return []
+    term, generation = f"number#{key}#", store.load_generations().current
+    entries, _ = store.query_index(generation, event_id, term, term + _LAST, None)
+    failed = islice(store.query_orders(generation, event_id, None, "failed"), MAX_FAILED_READ) if not entries else ()
+    return [found.removeprefix(term) for found, _ in entries] or [row.order_id for row in failed if order_key(row.order_id) == key]
 
 
 def _find_exact(event_id: str, text: str) -> list[str]:

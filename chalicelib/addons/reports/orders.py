@@ -34,8 +34,8 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
             Meta(
                 min_length=1,
                 max_length=200,
-                description="An order or ticket number, a ticket's code, the buyer's id or email address, or words of the name of the "
-                "buyer or a guest. The beginning of each word is enough.",
+                description="An order number, with or without its initials, an order or ticket id, a ticket's code, the buyer's id or "
+                "email address, or words of the name of the buyer or a guest. The beginning of each word is enough.",
             ),
         ]
         | None

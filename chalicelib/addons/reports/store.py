@@ -10,8 +10,9 @@
 | | `failed#<id>` | a purchase that reached the payment and ended without tickets; the row stays even if a late payment is accepted |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | a ledger entry that moved money, or a free order, by time |
 | | `attempt#<time>#...` | a ledger entry that moved no money |
-| | `index#<id>` | the search terms of an order: each `name#<word>` and `email#<address>`, in `terms` |
+| | `index#<id>` | the search terms of an order: each `name#<word>`, `email#<address>` and `number#<key>`, in `terms` |
 | | `name#<word>#<id>`, `email#<address>#<id>` | an order with this address, or with this word in one of its names; `terms` has the names |
+| | `number#<key>#<id>` | an order whose number ends with this key |
 
 DynamoDB limits how many times per second an item or a key range can be written. Each purchase, order, sale and ticket is therefore in one
 of LANES lanes, and the figures of an event are spread over FIGURE_LANES items. All lanes except `state` begin with the number of a
@@ -38,7 +39,7 @@ LANES = 4
 FIGURE_LANES = 2
 
 OrderList = Literal["order", "disputed", "failed"]
-Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>` -> an empty list
+Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>`, `number#<key>` -> an empty list
 
 MAX_TERMS_WRITTEN = 90  # in one transaction, which may have 100 items
 

@@ -119,10 +119,19 @@ def _create_checkout_session(metadata: PaymentMetadata, payment: Payment, page: 
         "payment_intent_data": {"metadata": _metadata_of(metadata)},
         **({"cancel_url": page.cancel_url} if page.cancel_url else {}),
         **({"expires_at": page.expires_at} if page.expires_at else {}),
+        **({"customer_email": page.email} if page.email else {}),
     }
-    return mapping.payment_of_session(
-        _call_to_open(lambda api: api.v1.checkout.sessions.create(params, _opening_key("session", metadata, payment, params)))
-    )
+
+    def create(api: "stripe.StripeClient") -> Any:
+        return api.v1.checkout.sessions.create(params, _opening_key("session", metadata, payment, params))
+
+    try:
+        return mapping.payment_of_session(_call_to_open(create))
+    except PriceMismatch as refusal:
+        if getattr(refusal.__cause__, "param", None) != "customer_email":
+            raise
+        del params["customer_email"]  # Stripe's rules for addresses are stricter than ours; the buyer types it again on Stripe's page
+        return mapping.payment_of_session(_call_to_open(create))
 
 
 def fetch_payment_by_id(provider_id: str) -> ProviderPayment:

@@ -77,7 +77,8 @@ def payment_of_session(session: Json) -> ProviderPayment:
         fields |= _payment_fields(payment_intent)
     if session["status"] != "open" and fields["status"] not in ("succeeded", "processing"):
         fields["status"] = "canceled"
-    return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), **fields)
+    email = (session.get("customer_details") or {}).get("email")
+    return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), email=email, **fields)
 
 
 def refund_of(refund: Json) -> ProviderRefund:

@@ -68,6 +68,7 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     assert texts == [f"FG1:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}" for ticket in shown]
     assert "Ada &lt;b&gt;" in html_of(mail)
     assert "(America/Denver)" in mail.get_body(("plain",)).get_content()
+    assert f"Order: NOJ-{order_id[-8:-4]}-{order_id[-4:]}" in mail.get_body(("plain",)).get_content()
     [calendar] = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
     [pages] = [part for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"]
     assert (pages.get_filename(), pages.get_content()[:5]) == ("tickets.pdf", b"%PDF-")

@@ -168,3 +168,30 @@ def test_the_checkout_of_a_cancelled_event_is_refused_and_opens_no_payment(shop)
     refused = shop.request_checkout(reservation_id)
     assert (refused.status, refused.json["error"], refused.json["event_status"]) == (409, "event_not_on_sale", "cancelled")
     assert shop.load_purchase(reservation_id).payment is None
+
+
+def test_the_hosted_page_gets_the_buyers_address_or_asks_for_it(shop):
+    given = shop.open_checkout("bob", page="hosted", success_url=RETURN_URL, customer_email="bob@home.test")
+    assert shop.fetch_hosted_page(given).customer_email == "bob@home.test"
+    asked = shop.open_checkout(page="hosted", success_url=RETURN_URL)
+    for user, session, address in (("bob", given, "bob@home.test"), ("ada", asked, "ada@example.com")):
+        shop.pay(session)  # on the page as ada@example.com
+        assert shop.confirm(session, user).status == 201
+        assert shop.api.get(f"/orders/{session['id']}", user=user).json["order"]["customer_email"] == address
+    shop.fake.deliver()
+
+
+def test_the_address_of_the_hosted_page_is_kept_beside_the_attendees_also_when_the_webhook_is_faster(shop):
+    session = shop.open_checkout(page="hosted", success_url=RETURN_URL, attendees=[{"name": "Ada"}])
+    shop.pay(session)
+    shop.fake.deliver()
+    order = shop.api.get(f"/orders/{session['id']}", user="ada").json["order"]
+    assert (order["status"], order["customer_email"], order["attendees"]) == ("paid", "ada@example.com", [{"name": "Ada"}])
+
+
+def test_an_address_that_stripe_refuses_is_asked_for_on_its_page(shop):
+    session = shop.open_checkout(page="hosted", success_url=RETURN_URL, customer_email="ada@home")
+    assert shop.fetch_hosted_page(session).customer_email is None
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    assert shop.api.get(f"/orders/{session['id']}", user="ada").json["order"]["customer_email"] == "ada@home"

@@ -5,6 +5,7 @@ import { Fragment } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type SimulatedOutcome, type Tier } from "../api";
 import { money } from "../formats";
+import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
@@ -14,6 +15,7 @@ import { Ended, Over, Returned, type End } from "../parts/payment-result";
 import { PromoCode } from "../parts/promo-code";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";
+import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 
 export function Checkout() {
@@ -91,6 +93,8 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const { t, locale } = useTexts();
   const eventId = reservation.event_id;
   const [eventName] = useState(() => reservedEventName(eventId));
+  const hasAccount = useBuyer().buyer?.kind === "account";
+  const [email, setEmail] = useKept("fairgate.email", "");
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
   const [answers, setAnswers] = useKept<Answers>(`fairgate.answers.${eventId}`, {});
   const [ticketAnswers, setTicketAnswers] = useKept<Answers[]>(`fairgate.ticket-answers.${eventId}`, []);
@@ -141,6 +145,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       responses: givenAnswers(asked.byTicket[index] ?? [], ticketAnswers[index] ?? {}),
     }));
     const details: CheckoutDetails = {
+      customer_email: hasAccount ? null : email.trim() || null,
       attendees: isNamed ? attendees : attendees.filter(({ name }) => name).map(({ name }) => ({ name })),
       responses: givenAnswers(asked.once, answers),
       promo_code: promoCode.trim() || null,
@@ -242,6 +247,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <h2 tabIndex={-1} ref={hasGoneBack ? takeFocus : null}>
             {t.checkout.details}
           </h2>
+          {!hasAccount && <BuyerEmail value={email} onValue={setEmail} />}
           <fieldset>
             <legend>{t.checkout.names}</legend>
             <p class="small">{isNamed ? t.checkout.namesNeeded : t.checkout.namesNote}</p>

@@ -82,7 +82,7 @@ function OrderLine({ order, event }: { order: Order; event: string }) {
         <a href={`/orders/${order.id}`}>{event}</a>
       </h2>
       <p class="small">
-        <time dateTime={order.created_at}>{day(order.created_at, timezone, locale)}</time> · {t.orders.tickets(order.quantity)}
+        <time dateTime={order.created_at}>{day(order.created_at, timezone, locale)}</time> · {t.orders.tickets(order.quantity)} · <span class="code">{order.number}</span>
       </p>
       <p class="order-end">
         <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
@@ -151,7 +151,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
         </div>
         <dl class="facts">
           <dt>{t.orders.number}</dt>
-          <dd class="code">{order.id}</dd>
+          <dd class="code">{ADDONS.reports ? order.number : order.id /* without reports, managers find orders only by id */}</dd>
           <dt>{t.orders.date}</dt>
           <dd>
             <Moment at={order.created_at} timezone={order.event_timezone} />

@@ -37,6 +37,11 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
           {ticket.admitted > 0 && ticket.admitted < ticket.admits && <span class="small">{t.wallet.admitted(ticket.admitted, ticket.admits)}</span>}
         </p>
         {ticket.attendee && <p>{ticket.attendee.name}</p>}
+        {ADDONS.reports && ticket.order_number && ( // tickets that were stored by an earlier version have no number
+          <p class="small">
+            {t.wallet.order} <span class="code">{ticket.order_number}</span>
+          </p>
+        )}
       </div>
       <div class="pass-code">
         {canUse ? (

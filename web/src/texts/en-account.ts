@@ -62,10 +62,10 @@ export const accountTexts = {
   guest: {
     title: "You are shopping as a guest",
     text: "Your tickets stay in this browser until 30 days after the event, unless you delete its cookies. With an account, they are on all your devices.",
-    before: "You are buying as a guest. Your tickets stay in this browser until 30 days after the event, unless you delete its cookies.",
+    before: "You are buying as a guest. With an account, your tickets are also under My tickets on all your devices.",
     other: "Sign in to another account",
     ended:
-      "Your guest visit has ended. We recognise this browser for seven days after your last visit, or until 30 days after the event if you have tickets, unless its cookies are deleted. What you bought is still valid. If you have not saved your tickets, contact the seller and give the number of your order or payment.",
+      "Your guest visit has ended. We recognise this browser for seven days after your last visit, or until 30 days after the event if you have tickets, unless its cookies are deleted. What you bought is still valid. If you have not saved your tickets, look for our email about your order, or contact the seller and give your order number.",
     endedShort: "Your guest visit has ended.",
     endedMore: "What this means",
     move: (count: number) =>

@@ -64,10 +64,10 @@ export const accountTexts: typeof english = {
   guest: {
     title: "Compras como invitado",
     text: "Tus entradas se quedan en este navegador hasta 30 días después del evento, salvo que borres sus cookies. Con una cuenta las tienes en todos tus dispositivos.",
-    before: "Compras como invitado. Tus entradas se quedarán en este navegador hasta 30 días después del evento, salvo que borres sus cookies.",
+    before: "Compras como invitado. Con una cuenta, además, tienes tus entradas en Mis entradas en todos tus dispositivos.",
     other: "Iniciar sesión con otra cuenta",
     ended:
-      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita, o hasta 30 días después del evento si tienes entradas, salvo que se borren sus cookies. Lo que compraste sigue siendo válido. Si no guardaste tus entradas, ponte en contacto con el vendedor e indica el número de tu pedido o de tu pago.",
+      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita, o hasta 30 días después del evento si tienes entradas, salvo que se borren sus cookies. Lo que compraste sigue siendo válido. Si no guardaste tus entradas, busca nuestro correo sobre tu pedido o ponte en contacto con el vendedor e indica tu número de pedido.",
     endedShort: "Tu visita como invitado ha terminado.",
     endedMore: "Qué significa esto",
     move: (count) => (count === 0 ? "¿Pasar a tu cuenta los pedidos que hiciste como invitado?" : `¿Pasar ${count} ${plural.select(count) === "one" ? "entrada" : "entradas"} a tu cuenta?`),

@@ -84,7 +84,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
             <tr key={order.id}>
               <th scope="row">
                 <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
-                  {order.id}
+                  {order.number}
                 </a>
                 <span class="small code">{order.user_id}</span>
               </th>

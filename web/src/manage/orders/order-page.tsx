@@ -56,7 +56,9 @@ function Order({ shown, replace }: OrderProps) {
   return (
     <>
       <div class="page-head">
-        <h1>{own.orderTitle}</h1>
+        <h1>
+          {own.orderTitle} <span class="code">{order.number}</span>
+        </h1>
         <p class={`status status-${order.status}`}>{own.states[order.status]}</p>
       </div>
       <p class="code">{order.id}</p>
