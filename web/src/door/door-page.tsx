@@ -1,7 +1,7 @@
 /** The door's main page: scanner, search, counts, recent scans and device state. */
 
 import { useEffect, useState } from "preact/hooks";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { Outcome } from "../parts/failure";
 import { useScreenLock } from "../parts/screen-lock";
 import { unlockSound } from "../parts/tones";

@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { LocationProvider } from "preact-iso";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { FailureTexts, Skeleton } from "../parts/failure";
 import { Frame } from "../parts/frame";
 import { useTitle } from "../parts/hooks";

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { Frame } from "../parts/frame";
 import { seeAsBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";

@@ -2,7 +2,7 @@
 
 import { render, type ComponentType, type JSX } from "preact";
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { Failure, FailureTexts, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { hasDemoIdentity, useBuyer } from "../session";

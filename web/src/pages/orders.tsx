@@ -11,7 +11,7 @@ import { Moment } from "../parts/moment";
 import { RefundState } from "../parts/refunds";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
-import { withNext } from "./sign-in";
+import { withNext } from "../next-page";
 
 const REFRESH_SECONDS = 30;
 

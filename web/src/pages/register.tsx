@@ -9,7 +9,7 @@ import { EmailField, Field, Form, PasswordField } from "../parts/form";
 import { useAction, useKept, useTitle } from "../parts/hooks";
 import { register, signIn, useBuyer } from "../session";
 import { useTexts } from "../texts";
-import { safeAddress, withNext } from "./sign-in";
+import { safeAddress, withNext } from "../next-page";
 
 export function Register() {
   const { t } = useTexts();

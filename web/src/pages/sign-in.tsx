@@ -1,6 +1,7 @@
 /** The sign-in page, also for ended sessions, guests, and demo stages. */
 
 import { useLocation } from "preact-iso";
+import { safeAddress, withNext } from "../next-page";
 import { currentBuyer, continueWithoutAccount, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
 import { useContinue } from "../parts/entries";
 import { EmailField, Form, PasswordField } from "../parts/form";
@@ -72,16 +73,4 @@ export function SignIn() {
       )}
     </div>
   );
-}
-
-/** The address of a page that continues to `next` afterwards. */
-export function withNext(page: string, next: string | undefined): string {
-  return safeAddress(next) ? `${page}?next=${encodeURIComponent(next!)}` : page;
-}
-
-/** The address if it belongs to this site, because a link from elsewhere must not redirect people to another site. */
-export function safeAddress(address: string | undefined): string | null {
-  if (!address?.startsWith("/")) return null;
-  const url = new URL(address, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : null;
 }

@@ -1,7 +1,7 @@
 /** Tells guests how long their tickets stay in this browser, and how to keep them. */
 
 import { useLocation } from "preact-iso";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { isManagerAsBuyer, seeAsManager, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Frame } from "./frame";

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
 import { clock, dayAndTime, money } from "../formats";
-import { withNext } from "../pages/sign-in";
+import { withNext } from "../next-page";
 import { forgetReservation, noteReservation } from "../reserved";
 import { now } from "../server-time";
 import { currentBuyer, useBuyer } from "../session";

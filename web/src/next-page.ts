@@ -1,0 +1,13 @@
+/** The address that a page continues to afterwards, as `?next=`. Apart from the pages, because all entries link to them. */
+
+/** The address of a page that continues to `next` afterwards. */
+export function withNext(page: string, next: string | undefined): string {
+  return safeAddress(next) ? `${page}?next=${encodeURIComponent(next!)}` : page;
+}
+
+/** The address if it belongs to this site, because a link from elsewhere must not redirect people to another site. */
+export function safeAddress(address: string | undefined): string | null {
+  if (!address?.startsWith("/")) return null;
+  const url = new URL(address, location.origin);
+  return url.origin === location.origin ? url.pathname + url.search : null;
+}
