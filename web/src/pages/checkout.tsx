@@ -66,7 +66,7 @@ export function Checkout() {
       ) : isMissing ? (
         <Ended end="none" eventId={eventId} checkoutId={null} />
       ) : !held ? (
-        failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={5} />
+        failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={24} />
       ) : (
         <Held reservation={held.reservation} tiers={held.tiers} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
       )}
