@@ -1,5 +1,6 @@
 /**
- * The buyer's identity. Only this module handles it: other modules send requests with `fetchAsBuyer` and read `useBuyer`.
+ * The buyer's identity. Only this module and `parts/guest-orders.tsx` handle it: other modules send requests with `fetchAsBuyer` and
+ * read `useBuyer`.
  *
  * The access token is only in memory, the refresh token in a cookie that no script can read. localStorage has a note of the buyer's
  * identity, so that a new visitor costs no API call and other tabs learn of changes. The note gives no access.
@@ -18,17 +19,15 @@ export interface Buyer {
   isManager?: boolean;
 }
 
-export type GuestOrders = Schemas["GuestOrdersView"];
-
 const NOTE = "fairgate.buyer";
 const DEMO_ID = "fairgate.demo";
 const ACCOUNT = "fairgate.account"; // the note of an account that views a demo stage as a buyer
-const GUEST = "fairgate.guest"; // set while the cookie also has the session of a guest who signed in to an account
-const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that no tab sends a cookie that another tab has replaced
+export const GUEST = "fairgate.guest"; // not empty while the cookie also has the session of a guest who signed in to an account
+export const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that no tab sends a cookie that another tab has replaced
 const MANAGING = ["promoter", "admin"];
 const EARLY_SECONDS = 30;
 const REFRESH_PATIENCE_MS = 7000; // shorter than the ten seconds in which the API repeats the same reply to a refresh
-const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
+export const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
 
 let access: { token: string; until: number; userId: string } | null = null;
 let hasEnded = false;
@@ -67,9 +66,8 @@ export async function fetchAsBuyer(request: Request): Promise<Response> {
   return send();
 }
 
-/** Sign in. A guest stays known to this browser: see `moveGuestOrders`. */
+/** Sign in. A guest stays known to this browser: see `parts/guest-orders.tsx`. */
 export async function signIn(email: string, password: string): Promise<void> {
-  if (currentBuyer()?.kind === "guest") await identityHeaders().catch(() => {}); // earlier versions stored a guest's cookie in another form
   await startSession(() => content(publicApi.POST("/auth/login", { ...COOKIE, body: { email, password } })));
 }
 
@@ -119,19 +117,6 @@ export async function register(account: Schemas["NewAccount"]): Promise<boolean>
   return (await content(publicApi.POST("/auth/register", { headers, body: account }))).verification_required;
 }
 
-/** Whether the account may have orders to move that it placed in this browser as a guest. */
-export const hasGuestOrders = () => localStorage.getItem(GUEST) !== null && currentBuyer()?.kind === "account";
-
-/** Move the orders of the guest who signed in to the account. With `preview`, nothing moves. Returns their numbers of orders and tickets. */
-export async function moveGuestOrders(preview: boolean): Promise<GuestOrders> {
-  const headers = await identityHeaders();
-  return navigator.locks.request(LOCK, async () => {
-    const found = await content(publicApi.POST("/auth/guest/orders", { ...COOKIE, headers, body: { preview } }));
-    if (!preview || found.orders + found.tickets === 0) localStorage.removeItem(GUEST);
-    return found;
-  });
-}
-
 /** Sign out, here and in all tabs, and with `everywhere` on all devices. A guest with orders that have not moved is back afterwards. */
 export async function signOut(everywhere = false): Promise<void> {
   if (isManagerAsBuyer()) return seeAsManager(); // leaving the made-up buyer does not end the account's session
@@ -144,10 +129,9 @@ export async function signOut(everywhere = false): Promise<void> {
       }
     });
   }
-  const hasGuest = hasGuestOrders();
   end(false);
   await forgetWallet();
-  if (hasGuest) await startSession(() => content(publicApi.POST("/auth/guest", COOKIE)));
+  if (localStorage.getItem(GUEST)) await identityHeaders(); // become the guest again
 }
 
 /** Continue without an account after a session has ended. */
@@ -157,7 +141,7 @@ export function continueWithoutAccount(): void {
 }
 
 /** The headers that identify the buyer. */
-async function identityHeaders(): Promise<Record<string, string>> {
+export async function identityHeaders(): Promise<Record<string, string>> {
   const buyer = currentBuyer();
   if (buyer?.kind === "demo") return { "X-User-Id": buyer.id };
   if (!isFresh()) await navigator.locks.request(LOCK, renew);
@@ -193,11 +177,10 @@ async function startSession(ask: () => Promise<Schemas["TokensView"]>): Promise<
 
 function keep({ access_token, expires_in, user }: Schemas["TokensView"]): void {
   access = { token: access_token, until: now() + expires_in, userId: user.id };
-  const before = currentBuyer();
-  if (user.roles.includes("guest")) localStorage.removeItem(GUEST);
-  else if (before?.kind === "guest" && before.id !== user.id) localStorage.setItem(GUEST, "1");
+  const isGuest = user.roles.includes("guest");
+  if (currentBuyer()?.kind === "guest" || isGuest) localStorage.setItem(GUEST, isGuest ? "" : "1");
   const isManager = user.roles.some((role) => MANAGING.includes(role)) || Object.keys(user.events).length > 0;
-  note({ kind: user.roles.includes("guest") ? "guest" : "account", id: user.id, ...(isManager && { isManager }) });
+  note({ kind: isGuest ? "guest" : "account", id: user.id, ...(isManager && { isManager }) });
 }
 
 function note(buyer: Buyer): void {

@@ -72,7 +72,7 @@ def guest_who_signed_in(stage: Stage) -> None:
     stage.page.get_by_label("Email address").fill("ada@example.com")
     stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
     stage.buyer.press("Sign in")
-    stage.buyer.see("Move 2 tickets to your account?")
+    stage.buyer.see("Move 2 tickets to your account")
     stage.buyer.see("No orders yet")
 
 

@@ -72,7 +72,7 @@ function Guest({ erased }: { erased: () => void }) {
           <a class="button" href="/register">
             {t.register.title}
           </a>
-          <a href="/sign-in">{t.guest.other}</a>
+          <a href="/sign-in">{t.signIn.title}</a>
         </p>
       </Outcome>
       {ADDONS.reports && <OrdersLink />}

@@ -44,15 +44,9 @@ export function SignIn() {
           </>
         )}
       </Form>
-      {buyer?.kind === "guest" ? (
-        <p>
-          {t.signIn.guest} <a href={withNext("/register", query.next)}>{t.register.title}</a>
-        </p>
-      ) : (
-        <p>
-          {t.signIn.new} <a href={withNext("/register", query.next)}>{t.register.title}</a>
-        </p>
-      )}
+      <p>
+        {t.signIn.new} <a href={withNext("/register", query.next)}>{t.register.title}</a>
+      </p>
       {hasEnded ? (
         <p>
           <button type="button" class="link" onClick={() => proceed(continueWithoutAccount)}>

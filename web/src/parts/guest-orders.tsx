@@ -2,10 +2,22 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { ApiFailure } from "../api";
-import { hasGuestOrders, moveGuestOrders, type GuestOrders as Found } from "../session";
+import { ApiFailure, content, publicApi, type Schemas } from "../client";
+import { COOKIE, currentBuyer, GUEST, identityHeaders, LOCK } from "../session";
 import { useTexts } from "../texts";
 import { useAction } from "./hooks";
+
+type Found = Schemas["GuestOrdersView"];
+
+/** Move the guest's orders to the account. With `preview`, nothing moves. Returns the numbers of orders and tickets. */
+async function moveGuestOrders(preview: boolean): Promise<Found> {
+  const headers = await identityHeaders();
+  return navigator.locks.request(LOCK, async () => {
+    const found = await content(publicApi.POST("/auth/guest/orders", { ...COOKIE, headers, body: { preview } }));
+    if (!preview || found.orders + found.tickets === 0) localStorage.removeItem(GUEST);
+    return found;
+  });
+}
 
 export function GuestOrders() {
   const { t } = useTexts();
@@ -16,9 +28,9 @@ export function GuestOrders() {
     const refused = (error: unknown) => {
       if (!(error instanceof ApiFailure)) throw error; // the next page asks again
     };
-    if (hasGuestOrders()) moveGuestOrders(true).then(setFound, refused);
+    if (localStorage.getItem(GUEST) && currentBuyer()?.kind === "account") moveGuestOrders(true).then(setFound, refused);
   }, []);
-  if (!found || found.orders + found.tickets === 0) return null;
+  if (!found?.tickets) return null;
   const move = () =>
     run(async () => {
       await moveGuestOrders(false);
@@ -30,12 +42,12 @@ export function GuestOrders() {
   };
   return (
     <p class="banner" role="status">
-      {failure ? t.guest.notMoved : t.guest.move(found.tickets)}{" "}
+      {failure && t.failure.title}{" "}
       <button type="button" class="link" onClick={move} disabled={isWorking}>
-        {t.guest.moveNow}
+        {t.guest.move(t.orders.tickets(found.tickets))}
       </button>{" "}
       <button type="button" class="link" onClick={later}>
-        {t.guest.moveLater}
+        {t.guest.later}
       </button>
     </p>
   );

@@ -36,7 +36,6 @@ export const accountTexts = {
     button: "Sign in",
     forgot: "Forgot your password?",
     new: "New here?",
-    guest: "When you have signed in, you can move your tickets to your account. No account yet?",
     noAccountNeeded: "You can buy without an account. With one, your tickets are on all your devices.",
     ended: "Your session has ended. Sign in to continue where you left off: what you entered is saved.",
     endedShort: "Your session has ended.",
@@ -61,18 +60,14 @@ export const accountTexts = {
 
   guest: {
     title: "You are shopping as a guest",
-    text: "Your tickets stay in this browser until 30 days after the event, unless you delete its cookies. With an account, they are on all your devices.",
+    text: "Your tickets stay in this browser until 30 days after the event. With an account, they are on all your devices.",
     before: "You are buying as a guest. With an account, your tickets are also under My tickets on all your devices.",
-    other: "Sign in to another account",
     ended:
-      "Your guest visit has ended. We recognise this browser for seven days after your last visit, or until 30 days after the event if you have tickets, unless its cookies are deleted. What you bought is still valid. If you have not saved your tickets, look for our email about your order, or contact the seller and give your order number.",
+      "Your guest visit has ended. We recognise this browser for seven days after your last visit, with tickets until 30 days after the event. What you bought is still valid. Look for our email about your order, or contact the seller and give your order number.",
     endedShort: "Your guest visit has ended.",
     endedMore: "What this means",
-    move: (count: number) =>
-      count === 0 ? "Move the orders you placed as a guest to your account?" : `Move ${count} ${plural.select(count) === "one" ? "ticket" : "tickets"} to your account?`,
-    moveNow: "Move",
-    moveLater: "Not now",
-    notMoved: "Not everything was moved. Please try again.",
+    move: (tickets: string) => `Move ${tickets} to your account`,
+    later: "Not now",
   },
 
   demo: {

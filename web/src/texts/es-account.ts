@@ -38,7 +38,6 @@ export const accountTexts: typeof english = {
     button: "Iniciar sesión",
     forgot: "¿Olvidaste tu contraseña?",
     new: "¿Es tu primera vez?",
-    guest: "Cuando inicies sesión, podrás pasar tus entradas a tu cuenta. ¿Aún no tienes cuenta?",
     noAccountNeeded: "Puedes comprar sin cuenta. Con una, tienes tus entradas en todos tus dispositivos.",
     ended: "Tu sesión ha terminado. Inicia sesión para seguir donde lo dejaste: lo que escribiste sigue guardado.",
     endedShort: "Tu sesión ha terminado.",
@@ -63,17 +62,14 @@ export const accountTexts: typeof english = {
 
   guest: {
     title: "Compras como invitado",
-    text: "Tus entradas se quedan en este navegador hasta 30 días después del evento, salvo que borres sus cookies. Con una cuenta las tienes en todos tus dispositivos.",
+    text: "Tus entradas se quedan en este navegador hasta 30 días después del evento. Con una cuenta las tienes en todos tus dispositivos.",
     before: "Compras como invitado. Con una cuenta, además, tienes tus entradas en Mis entradas en todos tus dispositivos.",
-    other: "Iniciar sesión con otra cuenta",
     ended:
-      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita, o hasta 30 días después del evento si tienes entradas, salvo que se borren sus cookies. Lo que compraste sigue siendo válido. Si no guardaste tus entradas, busca nuestro correo sobre tu pedido o ponte en contacto con el vendedor e indica tu número de pedido.",
+      "Tu visita como invitado ha terminado. Reconocemos este navegador durante siete días desde tu última visita, con entradas hasta 30 días después del evento. Lo que compraste sigue siendo válido. Busca nuestro correo sobre tu pedido o da tu número de pedido al vendedor.",
     endedShort: "Tu visita como invitado ha terminado.",
     endedMore: "Qué significa esto",
-    move: (count) => (count === 0 ? "¿Pasar a tu cuenta los pedidos que hiciste como invitado?" : `¿Pasar ${count} ${plural.select(count) === "one" ? "entrada" : "entradas"} a tu cuenta?`),
-    moveNow: "Pasar a mi cuenta",
-    moveLater: "Ahora no",
-    notMoved: "No se ha pasado todo. Inténtalo de nuevo.",
+    move: (tickets) => `Pasar ${tickets} a tu cuenta`,
+    later: "Ahora no",
   },
 
   demo: {
