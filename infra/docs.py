@@ -104,7 +104,8 @@ def _allowed_values(field: Any) -> str:
         return next((meta.title for meta in bounds if isinstance(meta, msgspec.Meta) and meta.title), "")
     if kind is not int:
         return _code(get_args(kind))
-    return allowed_values.description(Annotated[(kind, *bounds)] if bounds else kind).removeprefix("a whole number ").removeprefix("from ")
+    described = allowed_values.description(Annotated[(kind, *bounds)] if bounds else kind)
+    return described.removeprefix("a whole number ").removeprefix("from ").removeprefix("of ")
 
 
 def _settings() -> str:
@@ -290,12 +291,12 @@ def _alarm_costs() -> str:
         made = alarms.alarms(stage)
         metrics = sum(len(alarm.metrics) for alarm in made)
         dollars = metrics * CENTS_PER_ALARM_METRIC / 100
-        lines.append(f"- `{stage}` has {len(made)} alarms, which ask for {metrics} metrics: ${dollars:.2f} a month.\n")
+        lines.append(f"- `{stage}` has {len(made)} alarms, which evaluate {metrics} metrics: ${dollars:.2f} a month.\n")
     return "".join(lines)
 
 
 def _dead_letters() -> str:
-    rows = [(_code(functions.SCHEDULED), "runs the function once, which continues everything that was left", "")]
+    rows = [(_code(functions.SCHEDULED), "runs the function once, which finishes the work that was left", "")]
     again = "reads the changes again and passes them to the function"
     rows += [(f"`{name}`", again, dead_letters.LOST_CHANGES[name]) for name in event_sources.CONSUMERS]
     others = [name for name in functions.BY_EVENTS if name not in functions.SCHEDULED]

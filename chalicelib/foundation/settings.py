@@ -66,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Which add-ons the stage has: `all`, `none`, or their names, comma separated ([deployment](deployment.md#add-ons))."),
     ] = "all"
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store. Empty: DynamoDB on AWS.")] = ""
-    images_bucket: Annotated[str, _says("Name of the S3 bucket of uploaded images. The stack of a deployed stage sets it.")] = ""
+    images_bucket: Annotated[str, _says("Name of the S3 bucket for uploaded images. The stack of a deployed stage sets it.")] = ""
     images_endpoint: Annotated[str, _says("Address of an S3-compatible store for images. Empty: S3 on AWS.")] = ""
     identity: Annotated[
         Literal["demo", "jwt"],
@@ -137,7 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Seconds for which an offer of the waitlist holds its tickets, but at most a quarter of the time until the sale ends."),
     ] = 86_400
     waitlist_shortest_offer_seconds: Annotated[
-        Seconds, _says("The shortest time in seconds for which an offer of the waitlist holds its tickets, unless the event begins before.")
+        Seconds, _says("The shortest time in seconds for which an offer of the waitlist holds its tickets, unless the sale ends earlier.")
     ] = 900
     waitlist_patience_seconds: Annotated[
         Seconds, _says("Seconds for which smaller parties may overtake a party that waits for more tickets than have come back.")
@@ -156,7 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("Fee for each ticket, in minor units, if a buyer changes their mind and the refund request does not set a fee."),
     ] = 0
     refund_fee_percent: Annotated[
-        int, Meta(ge=0, le=100), _says("Fee for each ticket in percent of its price, added to the fee above.")
+        int, Meta(ge=0, le=100), _says("Fee for each ticket, as a percentage of its price, added to the fee above.")
     ] = 0
     payment_provider: Annotated[
         Literal["auto", "simulated", ExternalProviderName],
@@ -167,7 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
     stripe_api_key: Annotated[
         str,
-        _says("Secret key of Stripe, which enables payments by Stripe. Only stage `prod` accepts live keys."),
+        _says("Secret key of Stripe, which enables payments through Stripe. Only stage `prod` accepts live keys."),
         _secret("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
     ] = ""
     stripe_webhook_secrets: Annotated[
@@ -234,7 +234,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("ARN of the SNS topic that SES reports to. The stack sets it too. Empty: `POST /webhooks/ses` refuses all messages.")
     ] = ""
     mail_rate: Annotated[
-        int, Meta(ge=1, le=1000), _says("The most mails to send in a second: what the provider accepts. SES accepts 14 from a new account.")
+        int,
+        Meta(ge=1, le=1000),
+        _says("How many mails to send per second, at most: as many as the provider accepts. SES accepts 14 from a new account."),
     ] = 14
     smtp_url: Annotated[
         str,

@@ -15,5 +15,5 @@ class NoValidTickets(ApiError):
     code: ClassVar[str] = "no_valid_tickets"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "This order has no valid ticket of yours: each one was refunded or transferred, or its payment is disputed."
+        "You have no valid tickets in this order: they were all refunded or transferred, or the payment is disputed."
     )

@@ -79,7 +79,7 @@ def upload_form(key: str, content_type: str, max_bytes: int, seconds: int, notes
 def _bucket() -> str:
     name = settings.current().images_bucket
     if not name:
-        raise SettingsError("FAIRGATE_IMAGES_BUCKET is not set: it names the bucket of the images")
+        raise SettingsError("FAIRGATE_IMAGES_BUCKET is not set. Set it to the name of the images bucket.")
     return name
 
 

@@ -61,7 +61,7 @@ def follow(changes: Sequence[Change]) -> None:
 
 
 def queued_deliveries(records: Sequence[dict[str, Any]]) -> list[QueuedDelivery]:
-    """Return the deliveries that change records show as queued."""
+    """Return the deliveries that were queued, according to these stream records."""
     images = ((record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage")) for record in records)
     return [queued for before, after in images if (queued := store.queued_delivery(before, after)) is not None]
 
@@ -108,7 +108,7 @@ def replay_delivery(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
 
 
 def replay_failed_deliveries(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
-    """Queue again the messages about changes in this period that failed permanently: newest first, at most MAX_REPLAYED.
+    """Queue again the messages that failed permanently, of those about changes in this period: newest first, at most MAX_REPLAYED.
 
     A delivery that is queued again is no longer `failed`, so a repeated call finds only the remaining deliveries. Raises EndpointDisabled.
     """

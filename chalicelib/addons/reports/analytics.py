@@ -31,10 +31,10 @@ class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class TierFigures(Struct, frozen=True, kw_only=True):
-    """The numbers of a tier's tickets that were `sold`, `returned`, and `kept` by their owners. `tier_name` is null for a deleted tier.
+    """How many of a tier's tickets were `sold`, were `returned`, and are still `kept` by their owners.
 
-    `capacity` is null for a tier without a limit of its own and for a deleted tier. `people_expected` is the number of people whom the kept
-    tickets admit, and `people_admitted` is the number of people who have come in.
+    `tier_name` is null for a deleted tier. `capacity` is null for a tier without a limit of its own and for a deleted tier.
+    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people who have come in.
     """
 
     tier_id: str

@@ -1,16 +1,16 @@
 /**
- * Stripe's Payment Element: a Stripe frame inside the checkout, and the only part that sees the card. Stripe.js is loaded from js.stripe.com
- * only when a payment is made on this page.
+ * Stripe's Payment Element: a frame by Stripe inside the checkout, and the only part of the page that sees the card number. Stripe.js is
+ * loaded from js.stripe.com only when a buyer pays on this page.
  */
 
 import type { Stripe, StripeElements } from "@stripe/stripe-js";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTexts } from "../texts";
 
-// The address at which this document was loaded. Its policy allows Stripe.js only if that was a checkout's (docs/web.md).
+// The address at which this document was loaded. Its policy allows Stripe.js only if this was the address of a checkout (docs/web.md).
 const LOADED_AT = location.pathname;
 
-// Stripe shows each of them only where the device and the account have it, and every other method after them.
+// Stripe shows each of these only if the device and the Stripe account offer it, and lists all other methods after them.
 const WALLETS_FIRST = ["apple_pay", "google_pay", "link", "card"];
 
 interface Keys {

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 
-/** Keep the screen on, also after the page was hidden for a while. Has no effect in browsers without wake locks. */
+/** Keep the screen on, even after the page was hidden for a while. Has no effect in browsers without wake locks. */
 export function useScreenLock(isWanted: boolean): void {
   useEffect(() => {
     if (!isWanted || !("wakeLock" in navigator)) return;

@@ -21,7 +21,7 @@ export const adminTexts = {
   since: (when: string) => `since ${when}`,
   verify: "Verify",
   unverify: "Remove verification",
-  verifyText: "Verify promoters once you know who they are: buyers will trust the name, company and website. The audit log records this with your name. If any of the three changes, the verification is removed automatically.",
+  verifyText: "Verify promoters once you know who they are: buyers will trust the name, company and website. The audit log records this with your name. If the name, company or website changes, the verification is removed automatically.",
   unverifyText: "Buyers no longer see this promoter as verified. Events and sales continue. The audit log records this with your name.",
   system: "System",
   stage: "Stage",

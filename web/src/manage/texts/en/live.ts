@@ -48,7 +48,7 @@ export const liveTexts = {
   undo: "Undo",
   back: "Go back",
   pause: "Pause the sale",
-  pauseEffect: "Nobody else is let in, and nothing can be reserved. People in line keep their places, and the time to choose tickets stops. Payments already in progress can be completed.",
+  pauseEffect: "Nobody else is let in, and nothing can be reserved. People in line keep their places, and the countdown for choosing tickets is paused. Payments already in progress can be completed.",
   paused: "The sale is paused.",
   resume: "Resume the sale",
   resumeEffect: "Waves continue where they stopped, and tickets can be reserved again. Nobody loses their place.",

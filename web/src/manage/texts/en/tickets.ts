@@ -33,7 +33,7 @@ export const ticketTexts = {
   notFoundTitle: "Ticket type not found",
   notFoundText: "Someone may have deleted it.",
   soldTitle: (count: number) => `${many(count)} sold already`,
-  soldText: "Your changes apply to future purchases. Existing buyers keep the name, price and seats that they bought.",
+  soldText: "Your changes apply to future purchases. Tickets already sold keep their name, price and seats.",
   ticketExample: "Front rows",
   packageExample: "Table for eight",
   smallest: (count: number) => `At least ${many(count)}, the number already sold or on hold.`,
