@@ -40,7 +40,7 @@ class AccountRow(dynamo.Table):
     """An account, with the fields of `Account`; `roles` are separated by spaces, and `lane` and `email_key` are derived."""
 
     feature = "accounts"
-    contents = "Accounts, their passwords by address, and the links in mails."
+    contents = "Accounts, their passwords by address, and the links in emails."
     personal_data = dynamo.PersonalData("names, addresses and phone numbers", export="yes", erasure="deleted")
 
     class Meta:

@@ -57,8 +57,8 @@ class NotificationRow(dynamo.Table):
     """A notification. `position` is `<created_at>#<id>`. Only queued rows have `due_lane`; only rows with a problem have `problem`."""
 
     feature = "email-notifications"
-    contents = "Mails that follow from changes, each with its status."
-    personal_data = dynamo.PersonalData("which mail a user gets about what", export="no", erasure="expires")
+    contents = "Emails about changes, each with its status."
+    personal_data = dynamo.PersonalData("which emails a user gets, and about what", export="no", erasure="expires")
 
     class Meta:
         table_name = None
@@ -91,7 +91,7 @@ class SuppressedAddressRow(dynamo.Table):
     """A suppressed address. `id` is the keyed hash of the address, `reason` is `bounced` or `complained`, and `at` is in epoch seconds."""
 
     feature = "suppressed-addresses"
-    contents = "Addresses that no mail is sent to."
+    contents = "Addresses to which no email is sent."
     personal_data = dynamo.PersonalData("keyed hash of an address", export="no", erasure="stays, so that the address gets no mail")
 
     class Meta:

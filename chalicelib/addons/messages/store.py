@@ -15,7 +15,7 @@ class EventNoticeRow(dynamo.Table):
     """`content` is the notice as JSON. A write succeeds only if the stored notice is still the notice that was read."""
 
     feature = "event-notices"
-    contents = "Events that changed recently: what ticket holders know, and which mails about it are sent."
+    contents = "Events that changed recently: what ticket holders know, and which emails about the change have been sent."
     personal_data = None
 
     class Meta:
