@@ -30,7 +30,7 @@ class IdempotencyRow(dynamo.Table):
 
     feature = "idempotency"
     contents = "Replies to Idempotency-Keys. The purchases keep the keys of checkouts."
-    personal_data = dynamo.PersonalData("keyed ids of users, and replies", export="no", erasure="expires")
+    personal_data = dynamo.PersonalData("hashed ids of users, and replies", export="no", erasure="expires")
 
     class Meta:
         table_name = None
@@ -50,7 +50,7 @@ class RateLimitRow(dynamo.Table):
 
     feature = "rate-limits"
     contents = "How much of their rate limits users and addresses have used."
-    personal_data = dynamo.PersonalData("keyed ids and addresses", export="no", erasure="expires")
+    personal_data = dynamo.PersonalData("keyed hashes of ids and addresses", export="no", erasure="expires")
 
     class Meta:
         table_name = None

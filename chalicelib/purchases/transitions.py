@@ -70,7 +70,7 @@ ACTIONS: dict[Action, str] = {
     "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended it",
     "cancel_payment": "the payment is cancelled at the provider, then `end` follows; if money has come in, the payment is settled instead",
     "refuse": "refused with 409, or 404 if there never was an order",
-    "return_tickets": "tickets become void, seats go back to the stock, money is refunded: `partially_refunded`, in the end `refunded`",
+    "return_tickets": "tickets become void, seats return, money is refunded: `partially_refunded`, or `refunded` once no ticket is left",
     "retry": "the refund is tried again, three times in all, and then shown to the admins",
     "record": "the refund or dispute is recorded; a fully refunded order loses its tickets, a partly refunded order is shown to the admins",
     "settle_first": "the payment's current state at the provider is applied; then this row applies again, in the purchase's new state",
