@@ -2,6 +2,8 @@ import { defineConfig } from "vite";
 
 // Code shared by the entries goes into one file: small files compress badly, and all files of an entry count for its budget. Each language is a separate file.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
+// The rights, the API and the events of a person, which the door uses of the pages for managers: without this file, it would load their parts and texts.
+const RIGHTS = { name: "rights", test: /\/src\/manage\/(api|rights|events\/own-events)\.ts/ };
 // Parts shared by the pages for managers go into one file too.
 const PARTS = { name: "parts", minShareCount: 2, test: /\/src\/manage\/parts\/(?!chart)/ };
 
@@ -18,7 +20,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
-    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, PARTS] } } },
+    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, RIGHTS, PARTS] } } },
   },
   worker: { format: "es" },
 });

@@ -139,7 +139,7 @@ def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str],
 
 
 def _name(account: Account) -> str:
-    return " ".join(filter(None, (account.first_name, account.last_name))) or account.email
+    return account.name or account.email
 
 
 def _transact(items: list[dynamo.TransactItem]) -> None:

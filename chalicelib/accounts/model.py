@@ -81,6 +81,11 @@ class Account(Struct, frozen=True, kw_only=True):
     locked_at: int | None = None
     generation: int = 1
 
+    @property
+    def name(self) -> str | None:
+        """The first and last name, as far as the owner has given them."""
+        return " ".join(filter(None, (self.first_name, self.last_name))) or None
+
 
 class Credentials(Struct, frozen=True):
     """The data that a sign-in needs. `email_key` is the comparable form of the email address."""

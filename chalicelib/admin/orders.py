@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
+from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
@@ -21,7 +22,7 @@ from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases import queries, refunds, views
 from chalicelib.purchases.errors import OrderNotFound
-from chalicelib.purchases.model import Dispute, OptionAnswer, Purchase, Refund
+from chalicelib.purchases.model import Buyer, Dispute, OptionAnswer, Purchase, Refund
 from chalicelib.purchases.refunds import RefundRequest
 from chalicelib.purchases.views import DisputeView, OrderStatus, OrderTicket, OrderView, RefundView, dispute_view, order_status
 from chalicelib.tickets.model import Attendee, Ticket, ticket_id
@@ -33,6 +34,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     The fields that `OrderView` does not have are missing if the store cannot be read now.
     """
 
+    buyer: Buyer | UnsetType = UNSET
     responses: dict[str, str] | UnsetType = UNSET
     answers: list[OptionAnswer] | UnsetType = UNSET
     attendees: list[Attendee] | UnsetType = UNSET
@@ -141,14 +143,17 @@ def get_order(identity: Identity, order_id: str) -> Purchase:
 
 def admin_order_view(purchase: Purchase) -> AdminOrderView:
     """Return the view of an order with its payment, refunds, disputes and ledger."""
-    (entries, tickets), (details, people) = parallel.both(
+    (entries, tickets), ((details, account), people) = parallel.both(
         lambda: parallel.both(lambda: ledger.list_purchase_entries(purchase.event_id, purchase.id), lambda: queries.load_tickets(purchase)),
-        lambda: parallel.both(lambda: queries.load_details(purchase), lambda: _find_refunders(purchase)),
+        lambda: parallel.both(
+            lambda: parallel.both(lambda: queries.load_details(purchase), lambda: accounts.find_account(purchase.user_id)),
+            lambda: _find_refunders(purchase),
+        ),
     )
     order = views.full_order_view(purchase, details)
     payment = purchase.payment
     return AdminOrderView(
-        order=AdminOrder(**asdict(order)),
+        order=AdminOrder(**asdict(order), buyer=queries.find_buyer(purchase, details, account)),
         tickets=[_ticket_view(ticket, purchase) for ticket in tickets],
         payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment

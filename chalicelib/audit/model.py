@@ -35,17 +35,23 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class AuditFilter(Struct, frozen=True, kw_only=True):
-    """Which entries to list. A null field does not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds."""
+    """Which entries to list. A null field does not filter. `since` (inclusive) and `until` (exclusive) are epoch seconds.
+
+    Entries with the action `hidden` are left out.
+    """
 
     subject: str | None = None
     event_id: str | None = None
     actor: str | None = None
     action: str | None = None
+    hidden: str | None = None
     since: int | None = None
     until: int | None = None
 
     def accepts(self, entry: AuditEntry) -> bool:
-        """Return whether an entry matches the filter's subject, event, actor and action. Times are not compared."""
+        """Return whether an entry matches the filter's subject, event, actor and actions. Times are not compared."""
+        if entry.action == self.hidden:
+            return False
         names = ("subject", "event_id", "actor", "action")
         return all(wanted is None or wanted == getattr(entry, name) for name in names for wanted in (getattr(self, name),))
 

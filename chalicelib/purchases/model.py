@@ -306,6 +306,16 @@ class CheckoutDetails(Struct, frozen=True):
         return not (self.responses or self.attendees or self.email or self.answers)
 
 
+class Buyer(Struct, frozen=True):
+    """The buyer of an order, for the event's managers: the name of the account or of the first ticket, and an email address.
+
+    A field is None if nobody knows it, or after an erasure.
+    """
+
+    name: str | None = None
+    email: str | None = None
+
+
 class BuyerRecord(Struct, frozen=True):
     """A user's purchases for one event: the active purchase, if any, the number of tickets bought, and the orders.
 

@@ -170,13 +170,6 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     tier_price_cents: int
 
 
-class OrderListView(Struct, frozen=True, kw_only=True):
-    """A page of orders, newest first. `next_cursor` is null on the last page."""
-
-    orders: list[OrderView]
-    next_cursor: str | None
-
-
 class PendingOrderView(Struct, frozen=True, kw_only=True):
     """A new order and how to pay for it. `message` is present if an earlier request created the order."""
 

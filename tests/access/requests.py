@@ -31,6 +31,7 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
 def query(operation: str, event: str, place: str) -> dict[str, str]:
     """The query parameters of an operation about an event; `place` is the token of a place in a line."""
     queries = {
+        "GET /admin/figures": {"event_ids": event},
         "GET /admin/messages": {"event_id": event},
         "GET /me/order": {"event_id": event},
         **{f"{method} /unsubscribe": {"token": unsubscription.new_token("offer")} for method in ("GET", "POST")},

@@ -44,6 +44,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/manage/events/:eventId/live": live.live_sale,
     "/manage/events/:eventId/orders": money.orders,
     "/manage/events/:eventId/orders/:orderId": money.orders,
+    "/manage/events/:eventId/attendees": money.attendees,
     "/manage/events/:eventId/waitlist": waiting.waitlist,
     "/manage/events/:eventId/messages": waiting.mails,
     "/manage/events/:eventId/sales": money.sales,

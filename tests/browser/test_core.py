@@ -14,10 +14,24 @@ from tests.infra.conftest import LocalRun, start  # noqa: F401
 pytestmark = pytest.mark.slow
 
 # What belongs to add-ons in the built pages: chunks, the pages' addresses, and paths of the API.
-CHUNKS = ("compare-page", "figures", "history-page", "message", "order-list", "problem-messages", "replay", "sales", "waitlist", "webhooks")
+CHUNKS = (
+    "attendee-list",
+    "compare-page",
+    "figures",
+    "history-page",
+    "message",
+    "order-list",
+    "problem-messages",
+    "replay",
+    "sales",
+    "waitlist",
+    "webhooks",
+)
 ADDRESSES = ("/history", "/sales", "/manage/compare", "/manage/messages", "/manage/webhooks", "/waitlist", "new-package", "`/orders`")
 PATHS = (
+    "/admin/figures",
     "/analytics",
+    "/attendees",
     "/disputes",
     "/image",
     "/suppressed-addresses",

@@ -183,6 +183,32 @@ def test_the_file_of_sales_adds_up_to_the_ledger(manager):
     invariants.check(manager.time.now)
 
 
+def test_the_people_of_an_event_are_found_and_downloaded(manager):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    for user, name in {"ada": "José Núñez", "bob": "Adam Smith"}.items():
+        details = {"attendees": [{"name": name}], "customer_email": f"{user}@example.com"}
+        builders.buy(manager.api, user, event_id, tier_id, **details)
+    project_changes()
+    manager.open(f"/events/{event_id}/orders")
+    expect(manager.page.get_by_role("row").filter(has_text="José Núñez")).to_contain_text("ada@example.com")
+    manager.go("Attendees")
+    people = manager.page.get_by_role("rowheader")
+    expect(people).to_have_count(2)
+    manager.fill("Name, email, code or order number", "jose")
+    manager.press("Search")
+    expect(people).to_have_text(["José Núñezada@example.com"])
+    with manager.page.expect_download() as download:
+        manager.press("Download as CSV")
+    lines = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert download.value.suggested_filename == f"{event_id}-attendees.csv"
+    assert [(line["name"], line["email"], line["came_in"]) for line in lines] == [("José Núñez", "ada@example.com", "no")]
+    manager.page.get_by_label("Show").select_option("Came in")
+    manager.see("Nobody matches.")
+    invariants.check(manager.time.now)
+
+
 def test_each_provider_has_its_own_list_of_payouts(new_buyer, api, time, monkeypatch):
     monkeypatch.setitem(protocol.EXTERNAL, "imported", PayBook())  # under names that the API knows
     monkeypatch.setitem(protocol.EXTERNAL, "simulated", PayBook(("pb-9",)))

@@ -1,20 +1,24 @@
 """The figures of an event for its promoter, read from the reports and never from orders."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 from msgspec.structs import asdict
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.figures import GATE, GATES, TOTALS, Figures
 from chalicelib.admin.sale_status import PurchaseFigures, RevenueFigures
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.edge.auth import Identity
 from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.ids import FORM
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
 
@@ -140,6 +144,36 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
     waitlist_conversion: float | None
 
 
+class FiguresQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The ids of up to 50 events, separated by commas."""
+
+    event_ids: Annotated[
+        str,
+        Meta(
+            max_length=15_000,
+            pattern=rf"^{FORM}(,{FORM}){{0,49}}\Z",
+            examples=["summits-v-harbor"],
+            description="Ids of up to 50 events, separated by commas.",
+        ),
+    ]
+
+
+class EventFigures(Struct, frozen=True, kw_only=True):
+    """The number of an event's tickets that were sold and not returned, and the money kept, before the provider's fees, by currency.
+
+    `capacity` is null if there is no limit.
+    """
+
+    event_id: str
+    tickets_kept: int
+    capacity: int | None
+    balance_cents: dict[str, int]
+
+
+class FiguresView(Struct, frozen=True):
+    events: list[EventFigures]
+
+
 class SaleTotals(Struct, frozen=True, kw_only=True):
     """Sales totals of an event. `kept` counts tickets sold and not returned, by tier. `balance_cents` is in minor units of `currency`."""
 
@@ -198,6 +232,30 @@ def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueF
     """Return the purchase figures of an event, and its money by provider and currency. Takes two round trips."""
     totals = store.load_totals(store.load_generations().current, event_id)
     return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
+
+
+def event_figures(identity: Identity, query: FiguresQuery) -> FiguresView:
+    """Return the figures of the events that the caller manages, in the order of the query. Takes two round trips."""
+    known = catalog.snapshot().events
+    wanted = [known[event_id] for event_id in dict.fromkeys(query.event_ids.split(",")) if event_id in known]
+    events = [event for event in wanted if permissions.may_manage(identity, event.id)]
+    totals = store.load_many_totals(store.load_generations().current, [event.id for event in events]) if events else {}
+    return FiguresView([_event_figures(event, totals.get(event.id, {})) for event in events])
+
+
+def _event_figures(event: Event, totals: Mapping[str, int]) -> EventFigures:
+    balance: Counter[str] = Counter()
+    for revenue in _revenue(totals):
+        balance[revenue.currency] += revenue.balance_cents
+    limits = [tier.capacity for tier in catalog.snapshot().event_tiers(event.id)]
+    summed = None if None in limits else sum(filter(None, limits))
+    kept = sum(tier.kept for tier in _tiers(event, totals))
+    return EventFigures(
+        event_id=event.id,
+        tickets_kept=kept,
+        capacity=event.capacity if event.capacity is not None else summed,
+        balance_cents=dict(balance),
+    )
 
 
 def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0) -> SaleTotals:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Meta, Struct
 
 from chalicelib.addons.reports import store
-from chalicelib.addons.reports.csv_replies import Cell, csv_reply
+from chalicelib.addons.reports.csv_replies import Cell, csv_part
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import AnswerValue, AskedPer, OptionType
 from chalicelib.catalog.model import Event
@@ -57,6 +57,18 @@ class GivenAnswer(Struct, frozen=True, kw_only=True):
         """Whether the buyer or a guest answered."""
         return "buyer" if self.seat is None else "guest"
 
+    @property
+    def chosen(self) -> list[str]:
+        """The choices of the answer. The list is empty for a text answer."""
+        if isinstance(self.value, list):
+            return self.value
+        return [] if isinstance(self.value, str) else ["true" if self.value else "false"]
+
+    @property
+    def text(self) -> str:
+        """The answer in one line."""
+        return self.value if isinstance(self.value, str) else "; ".join(self.chosen)
+
 
 def load_answers(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
     """Load the answers of orders, order by order: first the buyer's answers, then the guests' answers."""
@@ -64,9 +76,9 @@ def load_answers(purchases: Sequence[Purchase]) -> list[GivenAnswer]:
     given: list[GivenAnswer] = []
     for purchase in purchases:
         if purchase.id in details:
-            given += _buyer_answers(purchase, details[purchase.id])
+            given += buyer_answers(purchase, details[purchase.id])
         for seat in guests.get(purchase.id, []):
-            given += _guest_answers(purchase, seat)
+            given += guest_answers(purchase, seat)
     return given
 
 
@@ -85,7 +97,8 @@ def _load_guests(purchases: Sequence[Purchase]) -> dict[str, list[Seat]]:
     return found
 
 
-def _buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
+def buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[GivenAnswer]:
+    """Iterate over the buyer's answers, without those about returned tickets only."""
     for answer in details.answers:
         if answer.ticket in purchase.kept_tickets if answer.ticket is not None else kept_ticket_numbers(purchase, answer.tier_id):
             yield GivenAnswer(
@@ -99,7 +112,8 @@ def _buyer_answers(purchase: Purchase, details: CheckoutDetails) -> Iterator[Giv
             )
 
 
-def _guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
+def guest_answers(purchase: Purchase, seat: Seat) -> Iterator[GivenAnswer]:
+    """Iterate over the answers of the guest of a seat."""
     details, guest, ticket = seat.details, seat.guest, seat.ticket
     if details is None or guest is None:
         return
@@ -210,10 +224,7 @@ def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]
     purchases, next_cursor = _find_orders(event.id, query)
     given = [answer for answer in load_answers(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
     if query.format == "csv":
-        is_first = query.cursor is None
-        reply: Reply[str] = csv_reply(query, COLUMNS if is_first else None, map(_csv_row, given), next_cursor)
-        headers = reply.headers | {"Content-Disposition": f'attachment; filename="{event.id}-answers.csv"'}
-        return Reply(("\ufeff" if query.bom and is_first else "") + reply.body, headers=headers)
+        return csv_part(query, f"{event.id}-answers.csv", COLUMNS, map(_csv_row, given), next_cursor)
     options = list(_count(event.id, query, purchases, given))
     texts = [_text_answer(answer) for answer in given if answer.option_type == "text_input"]
     return Reply(AnswersView(orders=len(purchases), options=options, texts=texts, next_cursor=next_cursor))
@@ -279,7 +290,7 @@ def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choic
     """Count the answers to one question. The choices are in the question's order; former choices come last."""
     counts: Counter[str] = Counter()
     for answer in answers:
-        counts.update(_chosen(answer))
+        counts.update(answer.chosen)
     offered = ["true", "false"] if key.option_type == "boolean" else list(choices)
     shown = [*offered, *sorted(counts.keys() - set(offered))]
     return OptionAnswers(
@@ -292,13 +303,6 @@ def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choic
         unanswered=max(0, expected - len(answers)) if expected is not None else None,
         choices=[ChoiceCount(choice, counts[choice]) for choice in shown],
     )
-
-
-def _chosen(answer: GivenAnswer) -> list[str]:
-    """Return the choices of an answer. Returns an empty list for a text answer."""
-    if isinstance(answer.value, list):
-        return answer.value
-    return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]
 
 
 def _text_answer(answer: GivenAnswer) -> TextAnswer:
@@ -319,9 +323,8 @@ def _csv_row(answer: GivenAnswer) -> list[Cell]:
     """Return an answer as a row of COLUMNS."""
     purchase = answer.purchase
     package = next((line.tier_name for line in purchase.lines if line.tier_id == answer.tier_id), "")
-    value = answer.value if isinstance(answer.value, str) else "; ".join(_chosen(answer))
     about = [_sold_at(purchase), purchase.id, purchase.user_id, answer.tier_id, package, answer.ticket]
-    return [*about, answer.option_id, answer.label, value, answer.seat, answer.guest]
+    return [*about, answer.option_id, answer.label, answer.text, answer.seat, answer.guest]
 
 
 def _sold_at(purchase: Purchase) -> str:

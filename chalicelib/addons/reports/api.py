@@ -3,8 +3,18 @@
 from chalice.app import Blueprint
 
 from chalicelib.addons.reports import sales
-from chalicelib.addons.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
+from chalicelib.addons.reports.analytics import (
+    AnalyticsQuery,
+    AnalyticsView,
+    EventAdmissionView,
+    FiguresQuery,
+    FiguresView,
+    event_admission,
+    event_analytics,
+    event_figures,
+)
 from chalicelib.addons.reports.answers import AnswersQuery, AnswersView, answers_reply
+from chalicelib.addons.reports.attendees import AttendeesQuery, AttendeesView, attendees_reply, record_reading
 from chalicelib.addons.reports.audit_views import (
     AuditLogView,
     AuditQuery,
@@ -14,7 +24,15 @@ from chalicelib.addons.reports.audit_views import (
     event_audit_reply,
 )
 from chalicelib.addons.reports.csv_replies import CSV_MEDIA_TYPES
-from chalicelib.addons.reports.orders import DisputesQuery, DisputesView, OrdersQuery, list_disputes, list_event_orders, list_own_orders
+from chalicelib.addons.reports.orders import (
+    DisputesQuery,
+    DisputesView,
+    OrdersQuery,
+    OrdersView,
+    list_disputes,
+    list_event_orders,
+    list_own_orders,
+)
 from chalicelib.addons.reports.sales import (
     PackageSalesQuery,
     PackageSalesView,
@@ -30,7 +48,6 @@ from chalicelib.catalog import permissions
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation.errors import NotFound
-from chalicelib.purchases.views import OrderListView
 
 bp = Blueprint(__name__)
 
@@ -40,6 +57,12 @@ def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery
     """Show an event's revenue, its ticket sales by tier and hour, and its purchase funnel."""
     event = permissions.require_manager(request.require_user(), event_id)
     return Reply(event_analytics(event, query, request.now))
+
+
+@route(bp, "GET", "/admin/figures", access="manager")
+def list_figures(request: RequestContext, query: FiguresQuery) -> Reply[FiguresView]:
+    """Show how many tickets of each event are sold, and the money kept. Leaves out events that the caller does not manage."""
+    return Reply(event_figures(request.require_user(), query))
 
 
 @route(bp, "GET", "/events/{event_id}/checkins", access="door")
@@ -87,13 +110,25 @@ def show_promo_code_sales(request: RequestContext, event_id: str, code_id: str) 
 
 
 @route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))
-def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListView]:
+def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrdersView]:
     """List the caller's orders or, with `event_id`, the orders of an event that the caller manages. The newest orders come first."""
     identity = request.require_user()
     if query.event_id is None:
-        return Reply(list_own_orders(identity.user_id, query))
+        return Reply(list_own_orders(identity, query))
     permissions.require_manager(identity, query.event_id)
-    return Reply(list_event_orders(query.event_id, query))
+    found = list_event_orders(query.event_id, query)
+    record_reading(query.event_id, identity.user_id, request.now, "orders", len(found.orders))
+    return Reply(found)
+
+
+@route(bp, "GET", "/events/{event_id}/attendees", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_attendees(request: RequestContext, event_id: str, query: AttendeesQuery) -> Reply[AttendeesView | str]:
+    """List the people whom an event's tickets admit: names, addresses, answers, and who has come in.
+
+    The audit log records who reads the list. As CSV, it comes in parts; the `Link` header points to the next part.
+    """
+    identity = request.require_user()
+    return attendees_reply(permissions.require_manager(identity, event_id), query, identity.user_id, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/disputes", access="manager")

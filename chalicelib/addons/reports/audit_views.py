@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib.accounts.members import Person, PersonRole, find_people
+from chalicelib.addons.reports.attendees import PEOPLE_READ
 from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
 from chalicelib.audit import service as audit
 from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
@@ -79,8 +80,11 @@ class EventAuditLogView(Struct, frozen=True):
 
 
 def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
-    """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event."""
-    page, next_cursor = _read_page(query, event.id)
+    """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event.
+
+    Who has read people's names and addresses is listed only on request, because these entries would hide the changes.
+    """
+    page, next_cursor = _read_page(query, event.id, hidden=None if query.action else PEOPLE_READ)
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
     people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
     if query.format == "csv":
@@ -96,12 +100,13 @@ def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogV
     return Reply(AuditLogView([AuditEntryView(**_fields(entry)) for entry in page.entries], next_cursor))
 
 
-def _read_page(query: EventAuditQuery, event_id: str | None) -> tuple[AuditPage, str | None]:
+def _read_page(query: EventAuditQuery, event_id: str | None, hidden: str | None = None) -> tuple[AuditPage, str | None]:
     wanted = AuditFilter(
         subject=query.subject,
         event_id=event_id,
         actor=query.actor,
         action=query.action,
+        hidden=hidden,
         since=epoch_seconds(query.since, "from"),
         until=epoch_seconds(query.until, "to"),
     )

@@ -28,6 +28,17 @@ def csv_reply(query: Struct, header: Sequence[str] | None, rows: Iterable[Sequen
     return Reply(csv_text(header, rows), headers=headers | cursors.link_headers(query, next_cursor))
 
 
+def csv_part(query: Any, name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
+    """Return a part of a CSV file; the concatenated parts are the whole file. The `Link` header points to the next part.
+
+    Only the first part has the header line and, with `query.bom`, the byte order mark that older spreadsheets need for UTF-8.
+    """
+    is_first = query.cursor is None
+    reply = csv_reply(query, header if is_first else None, rows, next_cursor)
+    headers = reply.headers | {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Reply(("\ufeff" if query.bom and is_first else "") + reply.body, headers=headers)
+
+
 def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
     """Format a table as CSV (RFC 4180). Pass no `header` for a part that continues an earlier part.
 

@@ -102,7 +102,7 @@ def _terms(purchases: Sequence[Purchase]) -> dict[str, Terms]:
 
 def order_terms(order_id: str, buyer: Account | None, details: CheckoutDetails | None, issued: Sequence[Ticket]) -> Terms:
     """Return the search terms of an order. `buyer` is None if the buyer has no account; `details` is None if the order has no details."""
-    names = [" ".join(filter(None, (buyer.first_name, buyer.last_name)))] if buyer is not None else []
+    names = [buyer.name] if buyer is not None and buyer.name else []
     for ticket in issued:
         names += [ticket.attendee.name] if ticket.attendee is not None else []
         names += [guest.name for guest in ticket.guests if guest.name is not None]

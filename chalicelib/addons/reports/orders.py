@@ -2,25 +2,29 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.store import OrderList
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import cursors
+from chalicelib.edge.auth import Identity
 from chalicelib.edge.cursors import Cursor
 from chalicelib.foundation import ids
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.ids import Id
 from chalicelib.purchases import queries, views
-from chalicelib.purchases.model import ACTIVE_STATES, Dispute, Purchase
-from chalicelib.purchases.views import DisputeView, OrderListView, dispute_view
+from chalicelib.purchases.model import ACTIVE_STATES, Buyer, Dispute, Purchase
+from chalicelib.purchases.views import DisputeView, OrderView, dispute_view
 
 MAX_ROWS_READ = 1000  # per page of an event's orders, even if the filter accepts few of them
 
 
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which orders to list: the caller's own or, with `event_id`, the orders of an event, filtered by `status`, buyer and `search`.
+
+    Admins may pass `user_id` without `event_id`, for a person's orders for all events.
 
     `disputed` lists orders whose payment a bank has ever disputed. `failed` lists purchases that reached the payment but got no tickets.
     """
@@ -44,6 +48,20 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     cursor: Cursor | None = None
 
 
+class ListedOrder(OrderView, frozen=True, kw_only=True):
+    """An order in a list. `buyer` is missing in a list of one person's orders."""
+
+    event_name: str | None
+    buyer: Buyer | UnsetType = UNSET
+
+
+class OrdersView(Struct, frozen=True, kw_only=True):
+    """A page of orders, newest first. `next_cursor` is null on the last page."""
+
+    orders: list[ListedOrder]
+    next_cursor: str | None
+
+
 class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which page of the disputed orders to show. `limit` counts orders; each order comes with all its disputes."""
 
@@ -64,23 +82,33 @@ class DisputesView(Struct, frozen=True):
     next_cursor: str | None
 
 
-def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
-    """Return a page of the caller's orders, newest first. Raises InvalidInput for filters that need an event."""
-    for name in ("status", "user_id", "search"):
+def list_own_orders(identity: Identity, query: OrdersQuery) -> OrdersView:
+    """Return a page of the caller's orders for all events, newest first. An admin may name any `user_id`.
+
+    Raises InvalidInput for filters that need an event.
+    """
+    is_admin = "admin" in identity.roles
+    for name in ("status", "search") if is_admin else ("status", "search", "user_id"):
         if getattr(query, name) is not None:
             raise InvalidInput(f"`{name}` filters the orders of one event, so it needs `event_id`.", path=name)
-    purchases, last = queries.list_own_orders(user_id, query.limit, _position(query))
-    return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=cursors.encode(last) if last else None)
+    purchases, last = queries.list_own_orders(query.user_id or identity.user_id, query.limit, _position(query))
+    return OrdersView(orders=[_listed_order(purchase) for purchase in purchases], next_cursor=cursors.encode(last) if last else None)
 
 
-def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
+def list_event_orders(event_id: str, query: OrdersQuery) -> OrdersView:
     """Return a page of an event's orders, newest reservation first. A filtered page may be short; its cursor leads to the next page."""
     purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
     if query.status == "failed":
         purchases = [
             purchase for purchase in purchases if not purchase.was_order
         ]  # a purchase is no longer `failed` after its late payment was accepted
-    return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
+    buyers = queries.load_buyers(purchases) if purchases else {}
+    return OrdersView(orders=[_listed_order(purchase, buyers[purchase.id]) for purchase in purchases], next_cursor=next_cursor)
+
+
+def _listed_order(purchase: Purchase, buyer: Buyer | UnsetType = UNSET) -> ListedOrder:
+    event = catalog.snapshot().events.get(purchase.event_id)
+    return ListedOrder(**asdict(views.order_view(purchase)), event_name=event.name if event is not None else None, buyer=buyer)
 
 
 def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:

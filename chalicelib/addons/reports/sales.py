@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
-from chalicelib.addons.reports.csv_replies import Cell, Time, csv_reply, epoch_seconds
+from chalicelib.addons.reports.csv_replies import Cell, Time, csv_part, csv_reply, epoch_seconds
 from chalicelib.addons.reports.figures import promo_part
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
@@ -248,11 +248,7 @@ def sales_figures(event: Event, query: AnalyticsQuery, now: int) -> SalesFigures
 def export_sales(event: Event, query: SalesExportQuery) -> Reply[str]:
     """Return a part of the CSV file. The `Link` header points to the next part; the concatenated parts are the whole file."""
     found, next_cursor = _find_package_sales(event, query)
-    has_header = query.cursor is None
-    mark = "\ufeff" if query.bom and has_header else ""
-    reply: Reply[str] = csv_reply(query, COLUMNS if has_header else None, map(_csv_row, found), next_cursor)
-    name = {"Content-Disposition": f'attachment; filename="{event.id}-sales.csv"'}
-    return Reply(mark + reply.body, headers=reply.headers | name)
+    return csv_part(query, f"{event.id}-sales.csv", COLUMNS, map(_csv_row, found), next_cursor)
 
 
 def _find_package_sales(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str | None]:

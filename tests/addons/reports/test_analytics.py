@@ -189,3 +189,33 @@ def test_the_conversion_of_the_waitlist_counts_ended_offers(api, poller, time):
     shown = api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json
     assert (shown["accepted"], shown["declined"], shown["expired"], shown["conversion"]) == (1, 1, 1, round(1 / 3, 4))
     invariants.check(time.now)
+
+
+def figures(api, *event_ids, token=None):
+    reply = api.get("/admin/figures", query={"event_ids": ",".join(event_ids)}, token=token or builders.admin_token())
+    assert reply.status == 200, reply.json
+    return reply.json["events"]
+
+
+def test_the_figures_of_several_events_take_two_round_trips(api, event_id, poller):
+    unlimited, limited = builders.create_event(api), builders.create_event(api, capacity=7)
+    builders.create_tier(api, unlimited, capacity=None)
+    builders.create_tier(api, limited)
+    known = {"event_id": event_id, "tickets_kept": 2, "capacity": 20, "balance_cents": {"USD": 25_000}}
+    empty = {"tickets_kept": 0, "balance_cents": {}}
+    figures(api, limited)  # the instance knows the catalog now
+    with faults.record_calls("figures") as log:
+        shown = figures(api, limited, event_id, unlimited, "nowhere", event_id)
+    assert shown == [{"event_id": limited, "capacity": 7, **empty}, known, {"event_id": unlimited, "capacity": None, **empty}]
+    assert log.names == ["GetItem", "BatchGetItem"]
+
+
+def test_figures_leave_out_events_of_others(api, event_id):
+    other, _ = builders.create_promoted_shop("pia")
+    pia = builders.token("pia", "promoter")
+    assert [event["event_id"] for event in figures(api, event_id, other, token=pia)] == [other]
+    cleo = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator", other: "staff"})
+    assert [event["event_id"] for event in figures(api, event_id, other, token=cleo)] == [event_id]
+    for event_ids in ("", "a,", "a b", ",".join(["a"] * 51)):
+        reply = api.get("/admin/figures", query={"event_ids": event_ids}, token=pia)
+        assert (reply.status, reply.json["path"]) == (400, "event_ids")

@@ -2,8 +2,11 @@
 
 import pytest
 
+from chalicelib.purchases import erasure
 from tests import builders
+from tests.accounts.conftest import mailbox, sign_up  # noqa: F401
 from tests.addons.reports.conftest import pages
+from tests.simulation import faults
 
 
 def test_orders_are_listed_newest_first_and_filtered(api, event_ids):
@@ -35,6 +38,53 @@ def test_a_page_with_few_matches_ends_early_with_a_cursor(api, poller, time, mon
     reply = api.get(f"/orders?event_id={shop[0]}&user_id=user-0", token=builders.admin_token()).json
     assert reply["orders"] == []
     assert [order["id"] for order in pages(api, "/orders", "orders", event_id=shop[0], user_id="user-0")] == ids[:1]
+
+
+def test_an_order_names_its_buyer_to_the_managers_of_the_event(api, poller, time):
+    shop = builders.create_shop(api)
+    account = sign_up(api, "ada@example.com", first_name="Ada", last_name="Lovelace")["user"]["id"]
+    nameless = sign_up(api, "kay@example.com")["user"]["id"]
+    details = {"attendees": [{"name": "José Núñez"}], "customer_email": "jose@example.com"}
+    bought = {
+        user: builders.buy(api, user, *shop, **fields).json["order"]["id"]
+        for user, fields in {account: {}, nameless: {}, "guest-1": details, "guest-2": {}}.items()
+    }
+    poller.drain()
+    buyers = {
+        account: {"name": "Ada Lovelace", "email": "ada@example.com"},
+        nameless: {"name": None, "email": "kay@example.com"},
+        "guest-1": {"name": "José Núñez", "email": "jose@example.com"},
+        "guest-2": {"name": None, "email": None},
+    }
+    listed = pages(api, "/orders", "orders", event_id=shop[0])
+    assert {order["user_id"]: order["buyer"] for order in listed} == buyers
+    shown = api.get(f"/admin/orders/{bought[account]}", token=builders.admin_token()).json["order"]
+    assert shown["buyer"] == buyers[account]
+    [own] = api.get("/orders", user="guest-1").json["orders"]
+    assert (own["event_name"], "buyer" in own) == ("Night", False)
+    erasure.erase_personal_details(erasure.find_personal_details("guest-1"))
+    [erased] = pages(api, "/orders", "orders", event_id=shop[0], user_id="guest-1")
+    assert erased["buyer"] == {"name": None, "email": None}
+
+
+def test_a_page_of_orders_reads_all_its_buyers_at_once(api, poller, time):
+    shop = builders.create_shop(api, capacity=20)
+    for number in range(5):
+        builders.create_order(api, shop, 1, user=f"user-{number}")
+    poller.drain()
+    with faults.record_calls("orders") as log:
+        assert len(pages(api, "/orders", "orders", event_id=shop[0])) == 5
+    assert log.names == ["GetItem", *["Query"] * 4, "BatchGetItem", "BatchGetItem", "TransactWriteItems"]
+
+
+def test_admins_list_the_orders_of_one_person_for_all_events(api, poller, time):
+    shops = [builders.create_shop(api) for _ in range(2)]
+    bought = [builders.create_order(api, shop, 1, user="ada") for shop in shops]
+    builders.create_order(api, shops[0], 1, user="bob")
+    found = pages(api, "/orders", "orders", user_id="ada", limit=1)
+    assert [(order["id"], order["event_id"]) for order in found] == [(bought[1], shops[1][0]), (bought[0], shops[0][0])]
+    pia = builders.token("pia", "promoter")
+    assert api.get("/orders", query={"user_id": "ada"}, token=pia).json["path"] == "user_id"
 
 
 @pytest.mark.parametrize("query", [{"status": "paid"}, {"user_id": "ada"}, {"limit": 101}, {"cursor": "?"}, {"event_id": "?"}, {"page": 2}])

@@ -93,6 +93,11 @@ def users(manager: Manager) -> Iterator[str]:
     manager.fill("Beginning of the email address, or full user ID", "ada")
     manager.press("Search")
     manager.see_heading("adam@example.com")
+    [ada] = manager.api.get("/admin/users", query={"search": "ada@"}, token=builders.admin_token()).json["users"]
+    builders.create_order(manager.api, builders.create_shop(manager.api), user=ada["id"])
+    manager.page.locator("summary", has_text="Orders").first.click()
+    manager.see("Night")
+    yield "orders"
     manager.press("Lock: ada@example.com")
     dialog = manager.page.get_by_role("dialog")
     dialog.get_by_label("Reason").fill("Sells places in line")

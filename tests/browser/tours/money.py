@@ -12,7 +12,7 @@ from chalicelib.purchases import disputes, queries, store
 from chalicelib.reconciliation import schedule
 from tests import builders
 from tests.browser.drops import Drop, project_changes
-from tests.browser.managers import Manager
+from tests.browser.managers import FRONT_ROWS, Manager
 from tests.browser.tours.tour import Tour
 from tests.stripe_shop import open_shop
 
@@ -48,9 +48,10 @@ def orders(manager: Manager) -> Iterator[str]:
     builders.refund(manager.api, second, tickets=[f"{second}-1"], fee_cents=500, note="Fell ill.")
     project_changes()
     manager.page.reload()
-    manager.page.get_by_role("link", name=second).wait_for()
+    number = manager.api.get(f"/admin/orders/{second}", token=builders.admin_token()).json["order"]["number"]
+    manager.page.get_by_role("link", name=number).wait_for()
     yield "list"
-    manager.page.get_by_role("link", name=second).click()
+    manager.page.get_by_role("link", name=number).click()
     manager.see("The buyer gets")
     yield "order"
     manager.press("Refund $89.50")
@@ -74,6 +75,42 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.page.get_by_label("Status").select_option("Failed payments")
     manager.see("Abandoned or declined")
     yield "failed"
+
+
+def attendees(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    tables = {"name": "Table for four", "price_cents": 30_000, "capacity": 20, "currency": "USD", "admits": 4}
+    event_id = manager.create_event("City Strings: Winter Gala", tiers=[FRONT_ROWS, tables])
+    manager.publish(event_id)
+    manager.open(f"/events/{event_id}/attendees")
+    manager.see_heading("No attendees")
+    yield "none"
+    tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}
+    named = {
+        "attendees": [{"name": "José Núñez", "email": "jose@example.com"}, {"name": "Ada Byron"}],
+        "customer_email": "buyer@example.com",
+    }
+    order_id = builders.buy(manager.api, "jo", event_id, tiers["Front rows"], 2, **named).json["order"]["id"]
+    table_id = builders.buy(manager.api, "eve", event_id, tiers["Table for four"], customer_email="eve@example.com").json["order"]["id"]
+    assert manager.api.put(f"/seats/{table_id}-1.2/guest", json={"name": "Zoë Kravitz"}, user="eve").status == 200
+    open_doors = {"starts_at": clock.iso(manager.time.now + 3600)}
+    assert manager.api.patch(f"/events/{event_id}", json=open_doors, token=builders.admin_token()).status == 200
+    assert manager.api.post(f"/tickets/{order_id}-1/validate", json={"gate": "North"}, token=builders.admin_token()).status == 200
+    project_changes()
+    manager.page.reload()
+    manager.see("José Núñez")
+    expect(manager.page.get_by_role("rowheader")).to_have_count(6)
+    yield "list"
+    manager.page.get_by_label("Show").select_option("Came in")
+    expect(manager.page.get_by_role("rowheader")).to_have_count(1)
+    manager.see("gate North")
+    yield "came_in"
+    manager.open(f"/events/{event_id}/history?show=reads")
+    manager.see("List: attendees")
+    yield "readings"
+    manager.go("Events")
+    manager.see("3 of 420 sold · $479")
+    yield "sold"
 
 
 def sales(manager: Manager) -> Iterator[str]:
@@ -150,4 +187,4 @@ def payouts(manager: Manager) -> Iterator[str]:
         yield "list"
 
 
-TOURS: list[Tour] = [orders, sales, open_cases, payouts]
+TOURS: list[Tour] = [orders, attendees, sales, open_cases, payouts]

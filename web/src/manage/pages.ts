@@ -132,6 +132,13 @@ const ALL_PAGES: (Page | false)[] = [
     isListed: false,
     load: async () => (await import("./orders/order-page")).OrderPage,
   },
+  ADDONS.reports && {
+    path: "/manage/events/:eventId/attendees",
+    name: "attendees",
+    right: "seeOrders",
+    isListed: true,
+    load: async () => (await import("./orders/attendee-list")).AttendeeList,
+  },
   ADDONS.waitlist && {
     path: "/manage/events/:eventId/waitlist",
     name: "waitlist",

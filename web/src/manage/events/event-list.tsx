@@ -1,12 +1,14 @@
 /** The events that the user sells or works at; admins see all events. */
 
 import { useState } from "preact/hooks";
-import { day } from "../../formats";
+import { day, money } from "../../formats";
 import { EventPicture } from "../../parts/event-picture";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import type { ListedEvent } from "../api";
+import { mayAnywhere } from "../rights";
+import { getEventFigures, type EventFigures } from "../sales/figures";
 import { useRoomTexts } from "../texts";
 import { useMay, useMe } from "../who";
 import { listEvents } from "./own-events";
@@ -20,6 +22,8 @@ export function EventList() {
   const mayDo = useMay();
   const [words, setWords] = useState("");
   const { value: events, failure, reload } = useLoaded(() => listEvents(me), me.id);
+  const ids = mayAnywhere("seeFigures", me) ? (events ?? []).map(({ id }) => id) : [];
+  const { value: figures } = useLoaded(async () => (ADDONS.reports ? getEventFigures(ids) : null), ids.join()); // the list is useful without them
   const shown = events?.filter((event) => event.name.toLowerCase().includes(words.trim().toLowerCase()));
   const groups = [
     { title: own.drafts, events: shown?.filter(({ status }) => status === "draft" || status === "test") },
@@ -55,7 +59,7 @@ export function EventList() {
               <h2>{title}</h2>
               <ul class="rows">
                 {listed.map((event) => (
-                  <Row key={event.id} event={event} status={t.status[event.status]} />
+                  <Row key={event.id} event={event} figures={figures?.get(event.id)} status={t.status[event.status]} />
                 ))}
               </ul>
             </section>
@@ -65,7 +69,7 @@ export function EventList() {
   );
 }
 
-function Row({ event, status }: { event: ListedEvent; status: string }) {
+function Row({ event, figures, status }: { event: ListedEvent; figures?: EventFigures; status: string }) {
   const { locale } = useTexts();
   const own = useRoomTexts("eventList");
   return (
@@ -78,6 +82,11 @@ function Row({ event, status }: { event: ListedEvent; status: string }) {
           <a href={`/manage/events/${event.id}`}>{event.name}</a>
         </h3>
         <p class="small date-first">{[event.starts_at ? day(event.starts_at, event.timezone, locale) : own.noDate, event.venue].filter(Boolean).join(" · ")}</p>
+        {figures && (figures.tickets_kept > 0 || event.status !== "draft") && (
+          <p class="numbers">
+            {[own.sold(figures.tickets_kept, figures.capacity), ...Object.entries(figures.balance_cents).map(([currency, cents]) => money(cents, currency, locale))].join(" · ")}
+          </p>
+        )}
       </div>
       <span class={`status status-${event.status}`}>{status}</span>
     </li>

@@ -17,7 +17,7 @@ type Entry = Schemas["EventAuditEntryView"];
 const PAGE = 50;
 const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"];
 /** Maps the page's `show` parameter to the only action that is listed then. */
-const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone" };
+const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone", reads: "event.people_read" };
 type Part = keyof typeof PARTS | "";
 const load = (event_id: string, action?: string, cursor?: string) =>
   content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["EventAuditLogView"]>;
@@ -40,13 +40,14 @@ export function HistoryPage() {
             <option value="">{own.everything}</option>
             <option value="scans">{own.scans}</option>
             <option value="undone">{own.undone}</option>
+            <option value="reads">{own.reads}</option>
           </select>
         </label>
       </div>
       <PagedList
         found={found}
         itemsOf={(page) => page.entries}
-        empty={part ? { title: own.noCheckIns, text: own.noCheckInsText } : { title: own.none, text: own.noneText }}
+        empty={part === "reads" ? { title: own.noReads, text: own.noReadsText } : part ? { title: own.noCheckIns, text: own.noCheckInsText } : { title: own.none, text: own.noneText }}
       >
         {(entries) => (
           <ol class="history">
@@ -77,7 +78,9 @@ function Row({ entry }: { entry: Entry }) {
     [own.gate, entry.details.gate],
     [own.device, entry.details.device],
     [own.overridden, entry.details.override_reason],
-  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans have them
+    [own.list, own.values[String(entry.details.listed)]],
+    [own.file, entry.details.format === "csv" ? "CSV" : null],
+  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // only scans and read lists have them
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
   const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");
   return (

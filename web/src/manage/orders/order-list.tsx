@@ -71,6 +71,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
         <thead>
           <tr>
             <th scope="col">{own.order}</th>
+            <th scope="col">{own.buyer}</th>
             <th scope="col">
               {own.when} <span class="small">({timezone.replaceAll("_", " ")})</span>
             </th>
@@ -86,8 +87,11 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
                 <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
                   {order.number}
                 </a>
-                <span class="small code">{order.user_id}</span>
               </th>
+              <td>
+                {order.buyer?.name ?? order.buyer?.email ?? own.unknownBuyer}
+                {order.buyer?.name && order.buyer.email && <span class="small second-line">{order.buyer.email}</span>}
+              </td>
               <td class="date-first">{day(order.created_at, timezone, locale)}</td>
               <td>{order.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")}</td>
               <td class="number">{money(order.total_price_cents, order.currency, locale)}</td>

@@ -46,7 +46,7 @@ function Order({ shown, replace }: OrderProps) {
   const { order, refund } = shown;
   const amount = (cents: number) => money(cents, order.currency, locale);
   const facts: [string, string][] = [
-    [own.buyer, [order.customer_email, order.user_id].filter(Boolean).join(" · ")],
+    [own.buyer, [order.buyer?.name, order.buyer?.email ?? order.customer_email, order.user_id].filter(Boolean).join(" · ")],
     [own.total, amount(order.total_price_cents)],
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
     [own.refunded, amount(order.refunded_cents)],

@@ -2,8 +2,9 @@
 
 import { content, type Schemas } from "../../client";
 import { manager, withKey } from "../api";
+import { loadFile } from "../parts/csv-file";
 
-export type ListedOrder = Schemas["OrderView"];
+export type ListedOrder = Schemas["ListedOrder"];
 export type ManagedOrder = Schemas["AdminOrderView"];
 export type RefundRequest = Schemas["RefundBody"];
 export type Preview = Schemas["RefundPreviewView"];
@@ -14,12 +15,53 @@ export interface Filters {
   search: string;
 }
 
+/** List a person's orders for all events, for admins. */
+export const listUserOrders = (user_id: string, cursor?: string) => content(manager.GET("/orders", { params: { query: { user_id, limit: 20, cursor } } }));
+
 const orderParams = (order_id: string) => ({ params: { path: { order_id } } });
 
 export const listEventOrders = (event_id: string, { status, search }: Filters, cursor?: string) =>
   content(
     manager.GET("/orders", { params: { query: { event_id, status: status || undefined, search: search || undefined, limit: 50, cursor } } }),
   );
+
+export type Person = Schemas["AttendeeView"];
+
+export interface PeopleFilters {
+  /** What the search of orders finds; empty for everybody. */
+  search: string;
+  /** A ticket type; empty for all. */
+  tier_id: string;
+  /** Empty: everybody who is expected. */
+  show: "" | "in" | "out" | "frozen" | "void";
+}
+
+const peopleQuery = ({ search, tier_id, show }: PeopleFilters) => ({
+  search: search || undefined,
+  tier_id: tier_id || undefined,
+  state: show === "frozen" || show === "void" ? show : undefined,
+  came_in: show === "in" ? true : show === "out" ? false : undefined,
+});
+
+/** List the people whom an event's tickets admit. Reads on while pages are empty, because few of many people may match. */
+export async function listAttendees(event_id: string, filters: PeopleFilters, cursor?: string): Promise<Schemas["AttendeesView"]> {
+  for (;;) {
+    const query = { ...peopleQuery(filters), limit: 50, cursor };
+    const page = (await content(manager.GET("/events/{event_id}/attendees", { params: { path: { event_id }, query } }))) as Schemas["AttendeesView"]; // not as CSV
+    if (page.attendees.length > 0 || page.next_cursor === null) return page;
+    cursor = page.next_cursor;
+  }
+}
+
+/** Build one CSV file of all people who match. */
+export const exportAttendees = (event_id: string, filters: PeopleFilters) =>
+  loadFile((part) =>
+    manager.GET("/events/{event_id}/attendees", {
+      params: { path: { event_id }, query: { ...peopleQuery(filters), ...part, limit: 1000, format: "csv" } },
+      parseAs: "text",
+    }),
+  );
+
 export type Dispute = Schemas["EventDisputeView"];
 
 /** List an event's disputes. */

@@ -1,6 +1,7 @@
 /** The English texts of the pages for managers. */
 
 import { adminTexts } from "./en/admin";
+import { attendeeTexts } from "./en/attendees";
 import { casesTexts } from "./en/cases";
 import { catalogTexts } from "./en/catalog";
 import { disputeTexts } from "./en/disputes";
@@ -28,6 +29,7 @@ import { webhookTexts } from "./en/webhooks";
 
 export const en = {
   admin: adminTexts,
+  attendees: attendeeTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

@@ -2,6 +2,7 @@
 
 import type { en } from "./en";
 import { adminTexts } from "./es/admin";
+import { attendeeTexts } from "./es/attendees";
 import { casesTexts } from "./es/cases";
 import { catalogTexts } from "./es/catalog";
 import { disputeTexts } from "./es/disputes";
@@ -29,6 +30,7 @@ import { webhookTexts } from "./es/webhooks";
 
 export const es: typeof en = {
   admin: adminTexts,
+  attendees: attendeeTexts,
   cases: casesTexts,
   catalog: catalogTexts,
   disputes: disputeTexts,

@@ -9,6 +9,7 @@ import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
 import { AccountChanges } from "./account-changes";
+import { UserOrders } from "./user-orders";
 import { changeAccount, endSessions, listAccounts, type Account, type Group } from "./accounts";
 
 export function UsersPage() {
@@ -136,6 +137,7 @@ function Entry({ account, done }: EntryProps) {
           </a>
         </p>
       )}
+      {ADDONS.reports && <UserOrders userId={id} />}
       {ADDONS.reports && <AccountChanges key={`${locked_at}${roles.join()}`} userId={id} />}
     </li>
   );

@@ -9,6 +9,8 @@ export const eventListTexts = {
   noneText: "Create your first event. It stays a draft, which only you and your team can see, until you publish it.",
   noMatch: "No matching events",
   noDate: "No date yet",
+  sold: (count: number, capacity: number | null) =>
+    capacity === null ? `${count.toLocaleString("en")} sold` : `${count.toLocaleString("en")} of ${capacity.toLocaleString("en")} sold`,
   upcoming: "Upcoming and on sale",
   drafts: "Drafts",
   past: "Past or cancelled",

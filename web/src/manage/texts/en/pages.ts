@@ -16,6 +16,7 @@ export const pageNames = {
   live: "Live sale",
   orders: "Orders",
   order: "Order",
+  attendees: "Attendees",
   waitlist: "Waitlist",
   messages: "Emails",
   sales: "Sales and revenue",

@@ -11,6 +11,8 @@ export const eventListTexts: typeof english = {
   noneText: "Crea el primero. Será un borrador, que solo veis tú y tu equipo, hasta que lo publiques.",
   noMatch: "Ningún evento coincide con la búsqueda",
   noDate: "Sin fecha todavía",
+  sold: (count, capacity) =>
+    capacity === null ? `Vendidas: ${count.toLocaleString("es")}` : `Vendidas: ${count.toLocaleString("es")} de ${capacity.toLocaleString("es")}`,
   upcoming: "Próximos y a la venta",
   drafts: "Borradores",
   past: "Pasados o cancelados",

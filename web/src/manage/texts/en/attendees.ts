@@ -1,0 +1,31 @@
+/** The people whom an event's tickets admit. */
+
+export const attendeeTexts = {
+  title: "Attendees",
+  csv: "Download as CSV",
+  search: "Name, email, code or order number",
+  find: "Search",
+  kind: "Ticket type",
+  allKinds: "All",
+  show: "Show",
+  shown: {
+    expected: "Everyone with a valid ticket",
+    in: "Came in",
+    out: "Not here yet",
+    frozen: "Frozen by a dispute",
+    void: "No longer valid",
+  },
+  note: "One line per person whom a ticket admits. Use the addresses only for this event: the history records who opens or downloads this list.",
+  none: "No attendees",
+  noneText: "People appear here as soon as someone buys.",
+  noMatch: "Nobody matches. Codes, numbers and email addresses must be complete; for names, the beginning is enough. Purchases from the last few seconds may be missing.",
+  person: "Person",
+  guestOf: (owner: string) => `Guest of ${owner}`,
+  noName: "No name or address",
+  ticket: "Ticket",
+  door: "At the door",
+  cameIn: (time: string, gate: string | null) => `${time}${gate ? `, gate ${gate}` : ""}`,
+  doorStates: { valid: "Not here yet", frozen: "Frozen by a dispute", void: "No longer valid" },
+  order: "Order",
+  answers: "Answers",
+};
