@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
     ] = "jwt"
     payment_simulation: Annotated[
-        Switch, _says("Whether payments can be simulated (`simulate` at the confirmation). Stage `prod` refuses `on`.")
+        Switch, _says("Whether payments can be simulated (`simulate` in the confirm request). Stage `prod` refuses `on`.")
     ] = "off"
     cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated. `*` allows all.")] = "*"
     request_seconds: Annotated[
@@ -98,11 +98,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout.")] = "10/60"
     limit_sign_up: Annotated[
         Rate,
-        _says("How often people may register or become guests. Counted by source address alone, times the factor below."),
+        _says("How often people may register or become guests. Counted per source address only, and multiplied by the factor below."),
     ] = "5/60"
     limit_promo_code: Annotated[
         Rate,
-        _says("How often people may check whether a promo code is valid. Counted by source address alone, times the factor below."),
+        _says(
+            "How often people may check whether a promo code is valid. Counted per source address only, and multiplied by the factor below."
+        ),
     ] = "5/60"
     limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
     limit_invite: Annotated[Rate, _says("How often a user may name or invite the guest of a seat.")] = "300/3600"
@@ -148,7 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below it."),
+        _says(
+            "How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below this rate."
+        ),
     ] = 100
     refund_fee_cents: Annotated[
         int,
