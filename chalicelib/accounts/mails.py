@@ -1,4 +1,4 @@
-"""Emails about accounts, and their links. People who did not request such an email can ignore it."""
+"""Emails about accounts and lost tickets, and their links. People who did not request such an email can ignore it."""
 
 import secrets
 from collections.abc import Sequence
@@ -17,9 +17,22 @@ from chalicelib.notifications.service import MailDraft
 
 VERIFY_SECONDS = 86_400
 RESET_SECONDS = 3600
-LINK_SECONDS: dict[MailPurpose, int] = {"verify_email": VERIFY_SECONDS, "reset_password": RESET_SECONDS, "change_email": RESET_SECONDS}
+FIND_SECONDS = 900
+LINK_SECONDS: dict[MailPurpose, int] = {
+    "verify_email": VERIFY_SECONDS,
+    "reset_password": RESET_SECONDS,
+    "change_email": RESET_SECONDS,
+    "find_tickets": FIND_SECONDS,
+}
 
-_PAGES: dict[MailPurpose, str] = {"verify_email": "verify-email", "reset_password": "reset-password", "change_email": "verify-email"}
+_PAGES: dict[MailPurpose, str] = {
+    "verify_email": "verify-email",
+    "reset_password": "reset-password",
+    "change_email": "verify-email",
+    "find_tickets": "find-tickets",
+}
+
+NO_USER = "none"  # owns the links that prove an address and nothing else
 
 # Each kind has a template (`notifications/templates`).
 AccountMail = Literal[
@@ -32,6 +45,7 @@ AccountMail = Literal[
     "address_taken",
     "change_requested",
     "email_changed",
+    "find_tickets",
 ]
 
 
@@ -68,6 +82,11 @@ def mail_link(
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), purpose, to, user_id, now + LINK_SECONDS[purpose], generation))
     notifications.send(draft(kind, to, language, link_url(purpose, token) if user_id else None))
+
+
+def mail_tickets_link(email: str, language: Language, now: int) -> None:
+    """Mail a link that shows the tickets bought with an address. Looks for no tickets, so the reply cannot reveal whether there are any."""
+    mail_link(email, "find_tickets", "find_tickets", NO_USER, language, now)
 
 
 def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLink:

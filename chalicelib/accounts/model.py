@@ -50,7 +50,7 @@ MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
-MailPurpose = Literal["verify_email", "reset_password", "change_email"]
+MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets"]
 
 
 class Profile(Struct, frozen=True):

@@ -6,16 +6,17 @@ from typing import Annotated, Literal
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts import session_cookie, sessions
-from chalicelib.accounts.model import NoAccount, RefreshToken
+from chalicelib.accounts.model import Email, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
 from chalicelib.accounts.sessions import SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
@@ -25,7 +26,7 @@ from chalicelib.purchases.errors import OrderNotFound, TicketUsed, TransferClose
 from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.views import OrderWithTicketsView
-from chalicelib.tickets import seats
+from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import SeatPageView, TicketListView, TicketPageView, TicketView, seat_view, ticket_view
 from chalicelib.waiting_room.room_cache import forget_room
@@ -153,6 +154,49 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
 
 def _guest_orders_reply(found: GuestOrders, headers: dict[str, str]) -> Reply[GuestOrdersView]:
     return Reply(GuestOrdersView(found.orders, found.tickets), headers=headers)
+
+
+# Lost tickets over HTTP: mail a link to the address that the tickets were bought with, and show the tickets to whoever opens the link.
+
+
+class AddressBody(Struct, forbid_unknown_fields=True):
+    email: Email
+
+
+class LinkBody(Struct, forbid_unknown_fields=True):
+    """`token` is the token from the link in the email."""
+
+    token: MailedToken
+
+
+class FoundTicketView(Struct, frozen=True):
+    """A ticket with its QR code, an SVG document. `qr_svg` is null for a ticket that cannot be used now."""
+
+    ticket: TicketView
+    qr_svg: str | None
+
+
+class FoundTicketsView(Struct, frozen=True):
+    """The tickets that were bought with the address of a link. Tickets of the newest order come first."""
+
+    tickets: list[FoundTicketView]
+
+
+@route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
+def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
+    """Request an email with a link that shows the tickets bought with an address; the reply is the same if there are none."""
+    with limited(request, MAIL, email_key(body.email)):
+        mails.mail_tickets_link(body.email, request.language, request.now)
+    return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))
+
+
+@route(bp, "POST", "/lost-tickets/open", access="public", errors=(LinkExpired,))
+def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
+    """Show the tickets that were bought with the address of a mailed link. The link works once."""
+    link = mails.get_link(body.token, ("find_tickets",), request.now)
+    mails.use_link(link, [])
+    found, snapshot = queries.list_tickets_of_address(link.email)[:MAX_PAGE], catalog.snapshot()
+    return Reply(FoundTicketsView([FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]))
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

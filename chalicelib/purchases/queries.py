@@ -10,6 +10,7 @@ from chalicelib.purchases.model import Buyer, BuyerRecord, CheckoutDetails, Purc
 from chalicelib.purchases.store import load, load_details, load_many, load_many_details, read_image, scan_purchases
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
+from chalicelib.tickets.store import load_tickets as load_tickets_by_id
 
 __all__ = [
     "find_buyer",
@@ -25,6 +26,7 @@ __all__ = [
     "list_kept_page",
     "list_own_orders",
     "list_ticket_page",
+    "list_tickets_of_address",
     "load",
     "load_buyers",
     "load_details",
@@ -34,6 +36,9 @@ __all__ = [
     "read_image",
     "scan_purchases",
 ]
+
+
+MAX_OF_ADDRESS = 50
 
 
 def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
@@ -103,6 +108,20 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
     orders = store.load_many({order_id for record in records for order_id in record.orders | record.past_orders})
     bought = {ticket_id(order.id, number) for order in orders.values() if order for number in range(1, order.quantity + 1)}
     return tickets.load_all_owned_tickets(user_id, bought.union(*(record.received for record in records)))
+
+
+def list_tickets_of_address(email: str) -> list[Ticket]:
+    """Return the valid and frozen tickets that were bought with an address, newest order first, except those given to others.
+
+    Reads the newest MAX_OF_ADDRESS purchases with this address, of guests and of accounts.
+    """
+    found = store.load_many(store.list_ids_of_address(email, MAX_OF_ADDRESS))
+    orders = {order.id: order for order in found.values() if order is not None and order.is_order and not order.is_erased}
+    issued = load_tickets_by_id(ticket_id(order.id, number) for order in orders.values() for number in order.kept_tickets)
+    return sorted(
+        (ticket for ticket in issued if ticket.state != "void" and ticket.owner_id == orders[ticket.purchase_id].user_id),
+        key=lambda ticket: _page_order(ticket.id),
+    )
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:

@@ -11,7 +11,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
+from chalicelib.accounts.model import email_key
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.foundation.gcra import Charge
@@ -109,6 +111,17 @@ class BuyerRow(dynamo.Table):
     reserve_tat = NumberAttribute(null=True)
 
 
+class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The purchases by the buyer's address, oldest first."""
+
+    class Meta:
+        index_name = "address"
+        projection = KeysOnlyProjection()
+
+    email_key = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+
+
 class CheckoutDetailsRow(dynamo.Table):
     """What the buyer sent with the checkout of the purchase `id`. Stored separately, because every step reads and writes the purchase."""
 
@@ -121,7 +134,9 @@ class CheckoutDetailsRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     details = UnicodeAttribute(null=True)
+    email_key = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
+    address_index = AddressIndex()
 
 
 class Conflict(Exception):
@@ -179,12 +194,18 @@ def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetail
 
 def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
     """Transaction item that stores what the buyer sent with a checkout, for as long as its purchase is kept."""
-    return dynamo.put(CheckoutDetailsRow(purchase.id, details=_json(details), ttl=_ttl(purchase)))
+    return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details), ttl=_ttl(purchase)))
+
+
+def list_ids_of_address(email: str, limit: int) -> list[str]:
+    """Return the ids of up to `limit` purchases whose checkout has this address, newest first. May miss purchases from the last second."""
+    found = CheckoutDetailsRow.address_index.query(email_key(email), scan_index_forward=False, limit=limit)
+    return [row.id for row in found]
 
 
 def erase_details(purchase_id: str) -> None:
     """Erase what the buyer sent with a checkout, if anything. The empty item is kept for as long as its purchase."""
-    dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None}, "attribute_exists(id)")
+    dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None, "email_key": None}, "attribute_exists(id)")
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
@@ -268,7 +289,7 @@ def save(
     row = PurchaseRow(before.id)
     buyer = _buyer_update_item(before, after, late)
     if details is not None:
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"details": _json(details), "ttl": _ttl(after)})]
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), _details_attributes(details) | {"ttl": _ttl(after)})]
     elif before.has_details and _ttl(after) != _ttl(before):
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
     changes = _changed_attributes(before, after)
@@ -476,6 +497,10 @@ def _ttl(purchase: Purchase) -> int | None:
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None
+
+
+def _details_attributes(details: CheckoutDetails) -> dict[str, Any]:
+    return {"details": _json(details), "email_key": email_key(details.email) if details.email else None}
 
 
 def _json(value: Any) -> str:

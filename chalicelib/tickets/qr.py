@@ -68,6 +68,11 @@ def svg(rows: Modules) -> bytes:
     ).encode()
 
 
+def ticket_svg(ticket: Ticket) -> str | None:
+    """Return the QR code of a ticket as an SVG document. Returns None for a void or frozen ticket."""
+    return svg(modules(text(ticket))).decode() if ticket.is_admissible else None
+
+
 def png(rows: Modules) -> bytes:
     """Return a PNG (https://www.w3.org/TR/png-3/) with one bit per pixel. Each module is PNG_SCALE pixels wide and high."""
     side = len(rows) * PNG_SCALE

@@ -23,6 +23,7 @@ TABLES: dict[str, dict[str, str]] = {
         "cases/index/open": "Query",
         "catalog": "BatchWriteItem ConditionCheckItem DeleteItem GetItem PutItem Query UpdateItem",
         "checkout-details": "BatchGetItem GetItem PutItem UpdateItem",
+        "checkout-details/index/address": "Query",
         "email-notifications": "BatchGetItem GetItem UpdateItem",
         "email-notifications/index/due": "Query",
         "email-notifications/index/event": "Query",

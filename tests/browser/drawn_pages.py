@@ -18,6 +18,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/tickets": wallet.wallet,
     "/transfer": wallet.transfer,
     "/guest": wallet.guest_seat,
+    "/find-tickets": accounts.find_tickets,
     "/sign-in": accounts.sign_in,
     "/register": accounts.register_refused,
     "/forgot-password": accounts.forgot_password,

@@ -6,7 +6,7 @@ import { AccountPage } from "./pages/account";
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
 import { Guest } from "./pages/guest";
-import { ForgotPassword, ResetPassword, VerifyEmail } from "./pages/mail-links";
+import { FindTickets, ForgotPassword, ResetPassword, VerifyEmail } from "./pages/mail-links";
 import { NotFound } from "./pages/not-found";
 import { OrderPage, Orders } from "./pages/orders";
 import { Register } from "./pages/register";
@@ -32,6 +32,7 @@ function App() {
             <Route path="/tickets" component={Wallet} />
             <Route path="/transfer" component={Transfer} />
             <Route path="/guest" component={Guest} />
+            <Route path="/find-tickets" component={FindTickets} />
             <Route path="/sign-in" component={SignIn} />
             <Route path="/register" component={Register} />
             <Route path="/forgot-password" component={ForgotPassword} />

@@ -173,6 +173,17 @@ def verify_email_again(stage: Stage) -> None:
     stage.buyer.see("we will send you a new link")
 
 
+def find_tickets(stage: Stage) -> None:
+    stage.open("/find-tickets")
+    stage.buyer.see("Enter the email address")
+
+
+def find_tickets_with_the_link(stage: Stage) -> None:
+    stage.open("/find-tickets#token=none")
+    stage.page.get_by_role("button", name="Find my tickets").click()
+    stage.buyer.see("This link has expired")
+
+
 def orders_empty(stage: Stage) -> None:
     stage.buyer.use_demo_identity()
     stage.open("/orders")
@@ -210,6 +221,8 @@ SCENES: list[Scene] = [
     register_as_a_guest,
     verify_email,
     verify_email_again,
+    find_tickets,
+    find_tickets_with_the_link,
     orders_empty,
     order_that_is_not_paid,
 ]

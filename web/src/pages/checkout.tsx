@@ -9,7 +9,7 @@ import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
-import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
 import { PromoCode } from "../parts/promo-code";
@@ -342,11 +342,6 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
 function fullPrice(reservation: Reservation): Reservation {
   const { total_price_cents, discount_cents } = reservation;
   return { ...reservation, total_price_cents: total_price_cents + discount_cents, discount_cents: 0, promo_code: null };
-}
-
-/** Focus a heading when it appears, because the button that led to it has gone. */
-function takeFocus(heading: HTMLElement | null) {
-  heading?.focus();
 }
 
 /** The idempotency key: the same details give the same key, so a repeated request opens no second payment. */

@@ -1,11 +1,13 @@
-/** The forgotten-password page, and the pages behind links in emails: confirm an address, choose a new password. */
+/** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { mailReset, mailVerification, resetPassword, verifyEmail } from "../api";
+import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTicket } from "../api";
 import { Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
-import { useKept, useTitle } from "../parts/hooks";
+import { takeFocus, useKept, useTitle } from "../parts/hooks";
+import { Pass } from "../parts/pass";
 import { useTexts } from "../texts";
+import { isOver } from "../use-wallet";
 
 /** Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. */
 export function VerifyEmail() {
@@ -38,13 +40,52 @@ export function VerifyEmail() {
   );
 }
 
+/** Needs a click for the same reason. Shows the tickets without storing them, because the browser may be somebody else's. */
+export function FindTickets() {
+  const { t } = useTexts();
+  const [found, setFound] = useState<FoundTicket[] | null>(null);
+  const [hasToken, setHasToken] = useState(token() !== "");
+  useTitle(t.find.title);
+  const submit = async () => setFound((await openTickets(token())).filter(({ ticket }) => !isOver(ticket)));
+  return (
+    <div class="page page-narrow">
+      <h1 tabIndex={-1} ref={found ? takeFocus : null}>
+        {t.find.title}
+      </h1>
+      {found ? (
+        <>
+          <Outcome tone="calm" title={t.orders.tickets(found.length)}>
+            <p>{found.length ? t.find.once : t.find.none}</p>
+          </Outcome>
+          <ul class="passes">
+            {found.map(({ ticket, qr_svg }) => (
+              <Pass key={ticket.id} ticket={ticket} picture={qr_svg} />
+            ))}
+          </ul>
+        </>
+      ) : hasToken ? (
+        <>
+          <Form onSubmit={submit} button={t.find.title}>
+            {() => <p>{t.find.once}</p>}
+          </Form>
+          <button type="button" class="link" onClick={() => setHasToken(false)}>
+            {t.account.newLink}
+          </button>
+        </>
+      ) : (
+        <MailLink text={t.find.text} mail={mailTickets} sentText={t.account.sentText} />
+      )}
+    </div>
+  );
+}
+
 export function ForgotPassword() {
   const { t } = useTexts();
   useTitle(t.account.forgot);
   return (
     <div class="page page-narrow">
       <h1>{t.account.forgot}</h1>
-      <MailLink text={t.account.forgotText} mail={mailReset} sentText={t.account.resetSentText} />
+      <MailLink text={t.account.forgotText} mail={mailReset} sentText={t.account.sentText} />
     </div>
   );
 }

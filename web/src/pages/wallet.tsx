@@ -61,6 +61,9 @@ export function Wallet() {
       {tickets && upcoming.length === 0 && (
         <Outcome tone="calm" title={past.length > 0 || refunded?.length ? t.wallet.noneAhead : t.wallet.empty}>
           <p>{t.wallet.emptyText}</p>
+          <p>
+            {t.find.lost} <a href="/find-tickets">{t.find.title}</a>
+          </p>
           <a class="button" href="/">
             {t.allEvents}
           </a>

@@ -92,3 +92,8 @@ export function useAction(): { isWorking: boolean; failure: ApiFailure | null; r
   };
   return { isWorking, failure, run: (action) => void run(action) };
 }
+
+/** Focus a heading when it appears, because the button that led to it has gone. */
+export function takeFocus(heading: HTMLElement | null) {
+  heading?.focus();
+}

@@ -10,7 +10,7 @@ import { Frame } from "./frame";
 import { GuestOrders } from "./guest-orders";
 
 /** Pages that signing in does not return to. */
-const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|reset-password)/;
+const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|reset-password|find-tickets)/;
 /** Pages that show nothing to signed-out visitors. */
 const PERSONAL = /^\/(tickets|orders|account)|\/checkout$/;
 

@@ -109,11 +109,19 @@ export const accountTexts = {
     forgot: "Forgot your password?",
     forgotText: "Enter your email address, and we will send you a link to choose a new password.",
     mailSent: "Check your inbox",
-    resetSentText: (email: string) => `We have sent an email to ${email}. The link in it works for one hour. No email? Check your spam folder, and make sure the address is right.`,
+    sentText: (email: string) => `We have sent an email to ${email}. No email? Check your spam folder, and make sure the address is right.`,
     reset: "Choose a new password",
     setPassword: "Save",
     newLink: "Request a new link",
     wasReset: "Your new password has been saved",
+  },
+
+  find: {
+    title: "Find my tickets",
+    lost: "Lost your tickets?",
+    text: "Enter the email address you used to buy your tickets, and we will send you a link to them.",
+    once: "The link works only once, but you can request another. To keep your tickets, take screenshots.",
+    none: "Did you use a different address, or an account?",
   },
 
   ownData: {

@@ -111,11 +111,19 @@ export const accountTexts: typeof english = {
     forgot: "¿Olvidaste tu contraseña?",
     forgotText: "Escribe tu correo electrónico y te enviaremos un enlace para elegir una contraseña nueva.",
     mailSent: "Revisa tu correo",
-    resetSentText: (email) => `Hemos enviado un correo a ${email}. El enlace caduca en una hora. ¿No te llega? Mira en el correo no deseado y comprueba la dirección.`,
+    sentText: (email) => `Hemos enviado un correo a ${email}. ¿No te llega? Mira en el correo no deseado y comprueba la dirección.`,
     reset: "Elige una contraseña nueva",
     setPassword: "Guardar",
     newLink: "Pedir un enlace nuevo",
     wasReset: "Tu nueva contraseña se ha guardado",
+  },
+
+  find: {
+    title: "Encontrar mis entradas",
+    lost: "¿Has perdido tus entradas?",
+    text: "Escribe el correo con el que compraste y te enviaremos un enlace a tus entradas.",
+    once: "El enlace funciona una sola vez, pero puedes pedir otro. Haz capturas de pantalla para guardar tus entradas.",
+    none: "¿Usaste otra dirección, o una cuenta?",
   },
 
   ownData: {

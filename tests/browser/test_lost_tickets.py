@@ -1,0 +1,29 @@
+"""Lost tickets in a real browser: a mailed link shows them on another device."""
+
+from playwright.sync_api import expect
+
+from tests import invariants
+from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
+from tests.browser.test_accounts import TIER, event_id  # noqa: F401
+
+
+def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
+    phone, other = new_buyer(), new_buyer()
+    phone.page.goto(f"/events/{event_id}")
+    phone.choose(TIER, 2)
+    phone.pay()
+    phone.see_tickets(2)
+    other.page.goto("/tickets")
+    other.follow("Find my tickets")
+    other.page.get_by_label("Email address").fill("Guest@example.com")
+    other.press("Send the link")
+    other.see("We have sent an email to Guest@example.com")
+    other.page.goto("/")
+    other.page.goto(f"/find-tickets#token={mailbox.token('find_tickets')}")
+    other.press("Find my tickets")
+    expect(other.heading("2 tickets")).to_be_visible()
+    expect(other.heading("Find my tickets")).to_be_focused()
+    expect(other.page.get_by_role("img", name="QR code of ticket")).to_have_count(2)
+    phone.page.reload()
+    phone.see_tickets(2)
+    invariants.check(time.now)

@@ -1,0 +1,115 @@
+"""A link, mailed to the address that tickets were bought with, shows the tickets on any device."""
+
+import pytest
+
+from chalicelib.foundation import settings
+from chalicelib.purchases import store
+from tests import builders
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.simulation import faults
+
+EMAIL = "ada@example.com"
+
+
+@pytest.fixture
+def shop(api, time):
+    return builders.create_shop(api, capacity=50)
+
+
+def buy(api, shop, user, email=EMAIL, quantity=1):
+    """Buy tickets as a user who typed this address. Returns the order's id."""
+    reservation_id = builders.reserve(api, user, *shop, quantity=quantity).json["id"]
+    builders.start_checkout(api, user, reservation_id, customer_email=email)
+    assert builders.confirm(api, user, reservation_id).status == 201
+    return reservation_id
+
+
+def ask(api, email=EMAIL):
+    return api.post("/lost-tickets", json={"email": email})
+
+
+def follow(api, token):
+    return api.post("/lost-tickets/open", json={"token": token})
+
+
+def find(api, mailbox, email=EMAIL):  # noqa: F811
+    """The ids of the tickets that a new link shows."""
+    assert ask(api, email).status == 200
+    reply = follow(api, mailbox.token("find_tickets"))
+    assert reply.status == 200, reply.json
+    return [found["ticket"]["id"] for found in reply.json["tickets"]]
+
+
+def test_a_link_shows_the_tickets_of_all_visits_with_their_qr_codes(api, shop, mailbox):  # noqa: F811
+    first, second = buy(api, shop, "guest-1", "Ada@Example.com", quantity=2), buy(api, shop, "guest-2")
+    buy(api, shop, "guest-1", "bob@example.com")
+    assert ask(api, "ADA@example.com").status == 200
+    found = follow(api, mailbox.token("find_tickets")).json["tickets"]
+    assert [each["ticket"]["id"] for each in found] == [f"{second}-1", f"{first}-1", f"{first}-2"]
+    own = api.get(f"/orders/{second}", user="guest-2").json["tickets"][0]
+    assert found[0]["ticket"]["code"] == own["code"]
+    shown = api.get(f"/tickets/{second}-1/qr?format=svg", user="guest-2")
+    assert found[0]["qr_svg"] == shown.body.decode()
+
+
+def test_a_link_works_once_and_for_fifteen_minutes(api, shop, time, mailbox):  # noqa: F811
+    buy(api, shop, "guest-1")
+    ask(api)
+    used = mailbox.token("find_tickets")
+    assert [follow(api, used).status for _ in range(2)] == [200, 410]
+    ask(api)
+    late = mailbox.token("find_tickets")
+    time.advance(900)
+    assert follow(api, late).json["error"] == "link_expired"
+    assert follow(api, "made up").status == 410
+
+
+def test_links_of_other_mails_show_no_tickets(api, shop, mailbox):  # noqa: F811
+    buy(api, shop, "guest-1")
+    assert api.post("/auth/register", json={"email": EMAIL, "password": "seven grey owls"}).status == 201
+    assert follow(api, mailbox.token("verify_email")).status == 410
+    ask(api)
+    token = mailbox.token("find_tickets")
+    assert api.post("/auth/email/verify", json={"token": token}).status == 410
+    assert api.post("/auth/password/reset", json={"token": token, "password": "nine green herons"}).status == 410
+
+
+def test_the_reply_and_the_work_do_not_say_whether_there_are_tickets(api, shop, mailbox):  # noqa: F811
+    buy(api, shop, "guest-1")
+    replies, works = [], []
+    for email in (EMAIL, "eve@example.com"):
+        with faults.record_calls() as log:
+            replies.append(ask(api, email))
+        works.append(list(log))
+    assert (replies[0].status, replies[0].json) == (replies[1].status, replies[1].json)
+    assert works[0] == works[1]
+    assert mailbox.kinds("eve@example.com") == mailbox.kinds() == ["find_tickets"]
+    assert find(api, mailbox, "eve@example.com") == []
+
+
+def test_an_address_gets_few_mails(api, time, mailbox):  # noqa: F811
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        assert [ask(api, email).status for email in (EMAIL, EMAIL.upper(), EMAIL, "bob@example.com")] == [200, 200, 429, 200]
+    assert len(mailbox.kinds()) == 2
+
+
+def test_only_tickets_that_the_buyer_still_has_are_shown(api, shop, mailbox):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", quantity=3)
+    unpaid = builders.reserve(api, "guest-2", *shop).json["id"]
+    builders.start_checkout(api, "guest-2", unpaid, customer_email=EMAIL)
+    offered = api.post(f"/tickets/{order_id}-1/transfer", user="guest-1").json["token"]
+    assert api.post(f"/transfers/{offered}/accept", user="bob").status == 201
+    assert builders.refund(api, order_id, tickets=[f"{order_id}-2"]).status == 201
+    assert find(api, mailbox) == [f"{order_id}-3"]
+
+
+def test_an_erased_buyers_tickets_are_not_found(api, shop, mailbox):  # noqa: F811
+    token = api.post("/auth/guest").json["access_token"]
+    reservation = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 1}, token=token).json["id"]
+    body = {"reservation_id": reservation, "customer_email": EMAIL}
+    assert api.post("/checkout/sessions", json=body, token=token, headers={"Idempotency-Key": "key"}).status == 201
+    assert api.post("/checkout/confirm", json={"checkout_id": reservation, "simulate": "success"}, token=token).status == 201
+    assert find(api, mailbox) == [f"{reservation}-1"]
+    assert api.delete("/auth/me", json={}, token=token).status == 200
+    assert find(api, mailbox) == []
+    assert store.list_ids_of_address(EMAIL, 10) == []
