@@ -48,10 +48,14 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     expect(buyer.page.get_by_role("progressbar")).to_be_visible()
     buyer.see("Let in so far: place 1")
     buyer.see("Your turn in less than a minute")
+    buyer.see("Your turn lasts 3 minutes.")
     buyer.page.reload()
     buyer.see("1 person ahead of you")
+    sound = buyer.page.get_by_label("Play a sound when it is my turn")
+    expect(sound).to_be_checked()  # unless the buyer turns it off
+    sound.uncheck()
     assert buyer.page.evaluate("tones") == 0
-    buyer.page.get_by_label("Play a sound when it is my turn").check()
+    sound.check()
     assert buyer.page.evaluate("tones") == 3  # so that the buyer knows the sound
     _pass(buyer, time, 90)
     buyer.see("It is your turn")
@@ -60,6 +64,18 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     assert buyer.page.evaluate("tones") == 6
     buyer.page.reload()
     buyer.see("It is your turn")
+    assert buyer.page.evaluate("tones") == 0  # nobody has touched the page since, so the browser would play it too late
+
+
+def test_the_sound_needs_no_choice_and_turns_are_announced_with_their_time(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.add_init_script(COUNT_TONES)
+    buyer.join(drop_id)
+    buyer.see("Your turn lasts 3 minutes. If you miss it, you have to join again")
+    buyer.see("Your turn comes at about")
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.see("It is your turn")
+    assert buyer.page.evaluate("tones") == 3  # joining was a click, so the browser plays it
 
 
 def test_back_and_forward_keep_the_place_in_line(new_buyer, api, time, drop_id):

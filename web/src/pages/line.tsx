@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock, duration } from "../formats";
+import { clock, duration, exactDuration, visitorsTime } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
@@ -12,9 +12,11 @@ import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
+import { turnRange } from "../place";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { usePlace, type ShownPlace } from "../use-place";
-import type { Status } from "../../waiting-room.js";
+import type { State, Status } from "../../waiting-room.js";
 
 const ANNOUNCE_EVERY_MS = 30_000;
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
@@ -82,7 +84,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status) return <Waiting status={status} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (stage === "waiting" && status && room) return <Waiting room={room} status={status} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   return (
     <section class="panel">
@@ -94,6 +96,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
         </>
       )}
       <p>{t.line.intro}</p>
+      {room && <TurnLength room={room} />}
       {failure && (isOffline ? <Failure failure={failure} retry={lookAgain} /> : <Failure failure={failure} />)}
       <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
         {stage === "working" ? t.line.joining : t.line.join}
@@ -103,7 +106,7 @@ function Stage({ place, eventId, hasWaitlist }: EventProps & { place: ShownPlace
   );
 }
 
-function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status: Status; enter: () => void }) {
+function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { room: State; status: Status; enter: () => void }) {
   const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.pass_expired} />;
   if (status.pass_expired) {
@@ -140,10 +143,12 @@ function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status:
           <p class="figure-label">{t.line.opensIn}</p>
           <Countdown seconds={status.seconds_until_on_sale} />
           <p>{t.line.beforeNote}</p>
+          <TurnRange room={room} />
+          <TurnLength room={room} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
       ) : (
-        <InLine status={status} position={status.position} />
+        <InLine room={room} status={status} position={status.position} />
       )}
       {status.may_return !== null && status.may_return > 0 && !status.can_enter && (
         <p class="small">
@@ -154,9 +159,23 @@ function Waiting({ status, enter, eventId, hasWaitlist }: EventProps & { status:
   );
 }
 
-function InLine({ status, position }: { status: Status; position: number }) {
+/** How long a turn lasts: said before it begins, so that nobody misses it unprepared. */
+function TurnLength({ room }: { room: State }) {
+  const { t, locale } = useTexts();
+  return <p class="small">{t.line.lasts(exactDuration(room.pass_seconds, locale))}</p>;
+}
+
+/** When a turn may come, before the draw. */
+function TurnRange({ room }: { room: State }) {
+  const { t, locale } = useTexts();
+  const range = turnRange(room);
+  return range && <p>{t.line.between(visitorsTime(range[0], locale), visitorsTime(range[1], locale))}</p>;
+}
+
+function InLine({ room, status, position }: { room: State; status: Status; position: number }) {
   const { t, locale } = useTexts();
   const ahead = status.ahead ?? 0;
+  const eta = status.eta_seconds;
   const announced = useThrottled(t.line.announce(ahead));
   return (
     <>
@@ -168,8 +187,9 @@ function InLine({ status, position }: { status: Status; position: number }) {
       </p>
       <p class="small">{t.line.inside(position - 1 - ahead)}</p>
       <p>
-        {status.paused ? t.line.etaPaused : status.eta_seconds === null ? t.line.etaUnknown : status.eta_seconds < 60 ? t.line.etaSoon : t.line.eta(duration(status.eta_seconds, locale))}
+        {status.paused ? t.line.etaPaused : eta === null ? t.line.etaUnknown : eta < 60 ? t.line.etaSoon : t.line.eta(visitorsTime(now() + eta, locale), duration(eta, locale))}
       </p>
+      <TurnLength room={room} />
       <p class="hidden" aria-live="polite">
         {announced}
       </p>

@@ -1,4 +1,4 @@
-/** A sound when it is the buyer's turn. It is off until the buyer turns it on, and that click also allows the browser to play sound. */
+/** A sound when it is the buyer's turn, unless the buyer turned it off. Browsers allow it after any click, such as joining. */
 
 import { useEffect, useState } from "preact/hooks";
 import { playTones, unlockSound } from "./tones";
@@ -8,15 +8,16 @@ const TONES = [660, 880, 1320]; // Hz, one after the other
 const TONE_SECONDS = 0.18;
 
 export function useTurnSound(isTurn: boolean): { isOn: boolean; choose: (isOn: boolean) => void } {
-  const [isOn, setOn] = useState(() => localStorage.getItem(KEY) === "on");
+  const [isOn, setOn] = useState(() => localStorage.getItem(KEY) !== "off");
   useEffect(() => {
-    if (isTurn && isOn) playTones(TONES, TONE_SECONDS);
+    // Without a click since the page was loaded, browsers would keep the sound back and play it at the next click.
+    if (isTurn && isOn && navigator.userActivation?.hasBeenActive !== false) playTones(TONES, TONE_SECONDS);
   }, [isTurn]);
   useEffect(() => {
     if (!isOn) return;
-    addEventListener("pointerdown", unlockSound); // after a reload, browsers play no sound before the first interaction
+    addEventListener("click", unlockSound); // after a reload, browsers play no sound before the first interaction
     addEventListener("keydown", unlockSound);
-    return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
+    return () => (removeEventListener("click", unlockSound), removeEventListener("keydown", unlockSound));
   }, [isOn]);
   const choose = (chosen: boolean) => {
     localStorage.setItem(KEY, chosen ? "on" : "off");

@@ -107,7 +107,7 @@ export const en = {
 
   line: {
     title: "Waiting room",
-    intro: "You only need to join once. Closing or reloading this page, or losing your connection, does not cost you your place.",
+    intro: "You only need to join once. Closing or reloading this page, or losing your connection, does not cost you your place. Just be here when it is your turn.",
     join: "Join the waiting room",
     joining: "Joining…",
     cleared: "The waiting room was reset, so your earlier place no longer counts. Please join again.",
@@ -117,7 +117,9 @@ export const en = {
     joined: (count: number) => `${people(count)} in the waiting room`,
     position: "Your place in line",
     ahead: (count: number) => (count === 0 ? "You are next." : `${people(count)} ahead of you`),
-    eta: (time: string) => `Your turn in about ${time}`,
+    lasts: (turn: string) => `Your turn lasts ${turn}. If you miss it, you have to join again at the end of the line.`,
+    between: (first: string, last: string) => (first === last ? `Your turn comes at about ${first}.` : `The draw decides when your turn comes: between ${first} and about ${last}.`),
+    eta: (time: string, wait: string) => `Your turn at about ${time}, in about ${wait}`,
     etaSoon: "Your turn in less than a minute",
     etaUnknown: "We cannot estimate your wait yet.",
     etaPaused: "We will show your estimated wait again when the sale resumes.",

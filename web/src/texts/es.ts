@@ -108,7 +108,7 @@ export const es: Texts = {
 
   line: {
     title: "Sala de espera",
-    intro: "Basta con entrar una vez. Si cierras o recargas esta página, o pierdes la conexión, conservas tu puesto.",
+    intro: "Basta con entrar una vez. Si cierras o recargas esta página, o pierdes la conexión, conservas tu puesto. Solo tienes que estar aquí cuando llegue tu turno.",
     join: "Entrar en la sala de espera",
     joining: "Entrando…",
     cleared: "La sala de espera se ha reiniciado y tu puesto anterior ya no cuenta. Vuelve a entrar.",
@@ -118,7 +118,9 @@ export const es: Texts = {
     joined: (count) => `${people(count)} en la sala de espera`,
     position: "Tu puesto en la cola",
     ahead: (count) => (count === 0 ? "Te toca a continuación." : `${people(count)} delante de ti`),
-    eta: (time) => `Tu turno en aproximadamente ${time}`,
+    lasts: (turn) => `Tu turno dura ${turn}. Si se te pasa, tendrás que volver a entrar al final de la cola.`,
+    between: (first, last) => (first === last ? `Hora aproximada de tu turno: ${first}.` : `El sorteo decide cuándo te toca: entre ${first} y ${last}, aproximadamente.`),
+    eta: (time, wait) => `Hora aproximada de tu turno: ${time}, dentro de ${wait}`,
     etaSoon: "Tu turno en menos de un minuto",
     etaUnknown: "Todavía no podemos calcular cuánto falta.",
     etaPaused: "Volveremos a calcular cuánto falta cuando se reanude la venta.",
