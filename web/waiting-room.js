@@ -14,13 +14,13 @@
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
  *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, key: string | null, n: number | null,
- *   offsets: number[], segments: Segment[], total: number, pass_seconds: number, stopped: string | null,
+ *   offsets: number[], segments: Segment[], total: number, pass_seconds: number, grace_seconds?: number, stopped: string | null,
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
  *   The content of a token. `counter` is -1 for arrivals after the opening.
  * @typedef {{state: "waiting" | "sale_open", on_sale_at: string, seconds_until_on_sale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, can_enter: boolean, eta_seconds: number | null,
- *   pass_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
+ *   pass_seconds_left: number | null, turn_seconds_left: number | null, pass_expired: boolean, stopped: string | null, may_return: number | null}} Status
  *   The response of the status call.
  */
 
@@ -202,6 +202,7 @@ export function statusView(state, arrival, position, now) {
     can_enter: queueStatus.canEnter && state.stopped === null,
     eta_seconds: queueStatus.etaSeconds,
     pass_seconds_left: queueStatus.passSecondsLeft,
+    turn_seconds_left: queueStatus.turnSecondsLeft,
     pass_expired: queueStatus.passExpired,
     stopped: state.stopped,
     may_return: state.may_return,
@@ -214,9 +215,9 @@ export function statusView(state, arrival, position, now) {
  * @param {number | null} position
  * @param {number} now
  */
-function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
+function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passSeconds, grace_seconds: grace = 0 }, arrival, position, now) {
   const paused = (activeSegment(segments, now) ?? segments[0]).paused ?? false;
-  const waiting = { position, paused, ahead: null, passSecondsLeft: null, canEnter: false, passExpired: false };
+  const waiting = { position, paused, ahead: null, passSecondsLeft: null, turnSecondsLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
     return { ...waiting, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
   }
@@ -226,7 +227,8 @@ function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passS
     return { ...waiting, ahead, etaSeconds: admittedAt === null ? null : admittedAt - now };
   }
   const left = passSeconds - runningSeconds(segments, admittedAt, now);
-  return { ...waiting, ahead: 0, passSecondsLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
+  const timeLeft = { passSecondsLeft: Math.max(0, left), turnSecondsLeft: Math.max(0, left - grace) };
+  return { ...waiting, ...timeLeft, ahead: 0, canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
 }
 
 /**

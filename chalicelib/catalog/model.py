@@ -22,12 +22,16 @@ from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields."""
+    """The configuration of an event's waiting room, in the bootstrap file and the API. The stage's settings apply to null fields.
+
+    A turn lasts `pass_seconds`. For `grace_seconds` after it, a buyer who missed the turn may still reserve.
+    """
 
     enabled: bool = True
     wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    grace_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
     follow_stock: bool = False  # limits waves to the tickets that are left and the payments that the provider accepts
 
 
@@ -76,7 +80,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     guests_until: int | None = None  # the deadline for naming guests; null: guests can be named while the names on tickets can be changed
     waiting_room: Annotated[
         WaitingRoomConfig | None,
-        Field("managers", "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds` and `follow_stock`; null: the settings of the stage."),
+        Field(
+            "managers",
+            "`enabled`, `wave_size`, `wave_seconds`, `pass_seconds`, `grace_seconds` and `follow_stock`; null: the settings of the stage.",
+        ),
     ] = None
     waitlist: Annotated[
         WaitlistConfig | None, Field("managers", "`enabled` and `keeps_tickets`, both true by default; null: the defaults.")

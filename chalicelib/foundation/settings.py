@@ -130,7 +130,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, unless the event sets it.")
     ] = 100
     wave_seconds: Annotated[Seconds, _says("Seconds between two waves, unless the event sets it.")] = 30
-    pass_seconds: Annotated[Seconds, _says("Seconds for which an admitted buyer may reserve, unless the event sets it.")] = 180
+    pass_seconds: Annotated[Seconds, _says("Seconds that an admitted buyer's turn lasts, unless the event sets it.")] = 180
+    grace_seconds: Annotated[
+        int,
+        Meta(ge=0, le=86_400),
+        _says("Seconds after a missed turn in which the buyer may still reserve, unless the event sets it."),
+    ] = 60
     waiting_room_counters: Annotated[
         int, Meta(ge=1, le=64), _says("How many items count the arrivals of a waiting room. Each item takes 1,000 joins a second.")
     ] = 1

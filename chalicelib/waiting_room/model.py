@@ -19,8 +19,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
 
     Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` is the number
     of arrivals counted by the counters before counter i. `total` is the number of users who have joined. `stopped` is the reason why
-    joining has stopped; it is null while users can join. `may_return` is the number of tickets on hold if no other tickets are left;
-    otherwise it is null.
+    joining has stopped; it is null while users can join. A pass is valid for `pass_seconds`; the last `grace_seconds` of them are for users
+    who missed their turn. `may_return` is the number of tickets on hold if no other tickets are left; otherwise it is null.
     """
 
     event_id: str
@@ -33,6 +33,7 @@ class RoomState(Struct, frozen=True, kw_only=True):
     segments: list[Segment]
     total: int
     pass_seconds: int
+    grace_seconds: int
     stopped: str | None
     may_return: int | None
 
@@ -145,14 +146,15 @@ class QueueStatus(Struct, frozen=True):
     """An arrival's place in the queue. `position` counts from 1 and never changes.
 
     `ahead` is the number of people before this position who are not admitted yet. `admitted_at` (epoch seconds) may be in the future; it is
-    None if no planned wave reaches the position. `pass_seconds_left` is None before admission. `position`, `ahead` and `admitted_at` are
-    None until the draw.
+    None if no planned wave reaches the position. `turn_seconds_left` is 0 after a missed turn, while the pass is still valid. Both times
+    left are None before admission. `position`, `ahead` and `admitted_at` are None until the draw.
     """
 
     position: int | None
     ahead: int | None
     admitted_at: int | None
     pass_seconds_left: int | None
+    turn_seconds_left: int | None
     paused: bool
     can_enter: bool
     pass_expired: bool
@@ -164,24 +166,32 @@ def compute_queue_status(state: RoomState, arrival: Arrival, now: int) -> QueueS
     paused = admission_plan.is_paused(state.segments, now)
     if state.n is None or state.key is None or now < state.on_sale_at:
         eta = None if paused else max(0, state.on_sale_at - now)
-        return QueueStatus(None, None, None, None, paused, False, False, eta)
+        return QueueStatus(None, None, None, None, None, paused, False, False, eta)
     position = draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), arrival.counter, arrival.number)
     admitted_at = admission_plan.admission_time(state.segments, position, arrival.joined_at)
     if admitted_at is None or admitted_at > now:
         ahead = max(0, position - 1 - admission_plan.admitted_count(state.segments, now))
         eta = None if admitted_at is None else admitted_at - now
-        return QueueStatus(position, ahead, admitted_at, None, paused, False, False, eta)
+        return QueueStatus(position, ahead, admitted_at, None, None, paused, False, False, eta)
     seconds_left = state.pass_seconds - admission_plan.running_seconds(state.segments, admitted_at, now)
     pass_valid = seconds_left > 0
-    return QueueStatus(position, 0, admitted_at, max(0, seconds_left), paused, pass_valid and not paused, not pass_valid, 0)
+    pass_left, turn_left = max(0, seconds_left), max(0, seconds_left - state.grace_seconds)
+    return QueueStatus(position, 0, admitted_at, pass_left, turn_left, paused, pass_valid and not paused, not pass_valid, 0)
 
 
 # The configuration: the event's own values, or else the stage's settings.
 
 
 def pass_seconds(event: Event) -> int:
-    """Return the number of seconds for which a buyer may reserve after admission."""
-    return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
+    """Return the number of seconds for which a buyer may reserve after admission: the turn and the grace after it."""
+    turn = (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
+    return turn + grace_seconds(event)
+
+
+def grace_seconds(event: Event) -> int:
+    """Return the number of seconds after a missed turn for which the buyer may still reserve."""
+    configured = event.waiting_room.grace_seconds if event.waiting_room else None
+    return settings.current().grace_seconds if configured is None else configured
 
 
 def first_segment(event: Event, opens_at: int) -> Segment:

@@ -106,6 +106,7 @@ def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
         segments=loaded.plan,
         total=loaded.total,
         pass_seconds=model.pass_seconds(event),
+        grace_seconds=model.grace_seconds(event),
         stopped=stopped,
         may_return=may_return,
     )

@@ -16,7 +16,8 @@ class QueueStatusView(Struct, frozen=True, kw_only=True):
     """A place in the queue. Without a queue, `position` is null, and `ahead` and `eta_seconds` are 0.
 
     `token` represents the place. If the request contained the token, the reply does not repeat it. Without a queue, `token` is null, and
-    the four fields after `eta_seconds` are missing.
+    the five fields after `eta_seconds` are missing. `turn_seconds_left` is 0 after a missed turn; while `can_enter` is true, the user may
+    still reserve for `pass_seconds_left`.
     """
 
     token: str | UnsetType | None = UNSET
@@ -30,6 +31,7 @@ class QueueStatusView(Struct, frozen=True, kw_only=True):
     can_enter: bool
     eta_seconds: int | None
     pass_seconds_left: int | UnsetType | None = UNSET
+    turn_seconds_left: int | UnsetType | None = UNSET
     pass_expired: bool | UnsetType = UNSET
     stopped: str | UnsetType | None = UNSET
     may_return: int | UnsetType | None = UNSET
@@ -58,7 +60,10 @@ class ProofView(Struct, frozen=True, kw_only=True):
 
 
 class AdminRoomView(Struct, frozen=True, kw_only=True):
-    """A waiting room as an admin sees it: its waves, and the numbers of users who joined, were admitted and are waiting."""
+    """A waiting room as an admin sees it: its waves, and the numbers of users who joined, were admitted and are waiting.
+
+    A pass is valid for `pass_seconds`, including the `grace_seconds` after a missed turn.
+    """
 
     room: int
     opened: bool
@@ -70,6 +75,7 @@ class AdminRoomView(Struct, frozen=True, kw_only=True):
     wave_size: int
     wave_seconds: int
     pass_seconds: int
+    grace_seconds: int
     stopped: str | None
 
 
@@ -87,6 +93,7 @@ def status_view(state: RoomState, arrival: Arrival, now: int) -> QueueStatusView
         can_enter=queue_status.can_enter and state.stopped is None,
         eta_seconds=queue_status.eta_seconds,
         pass_seconds_left=queue_status.pass_seconds_left,
+        turn_seconds_left=queue_status.turn_seconds_left,
         pass_expired=queue_status.pass_expired,
         stopped=state.stopped,
         may_return=state.may_return,
@@ -141,5 +148,6 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
         wave_size=last.wave_size,
         wave_seconds=last.interval,
         pass_seconds=state.pass_seconds,
+        grace_seconds=state.grace_seconds,
         stopped=state.stopped,
     )

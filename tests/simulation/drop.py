@@ -18,7 +18,7 @@ from tests.simulation.interception import Listener, StoreCall, feature_of, inter
 from tests.simulation.limits import SimulatedService
 
 OPENING = 30.0  # virtual seconds from the first join to the opening
-WAVES = {"wave_seconds": 5, "pass_seconds": 90, "follow_stock": True}
+WAVES = {"wave_seconds": 5, "pass_seconds": 90, "grace_seconds": 0, "follow_stock": True}
 ARRIVAL_COUNTERS = 4
 PER_USER = 2
 PATIENCE = 5  # how often a buyer tries to reserve when all tickets are gone

@@ -57,6 +57,7 @@ def random_room(rng: random.Random) -> RoomState:
         segments=random_plan(rng, n),
         total=n + rng.choice([0, 3, 4_000]),
         pass_seconds=rng.choice([60, 180, 86_400]),
+        grace_seconds=rng.choice([0, 20, 59]),
         stopped=rng.choice([None, None, None, "sold_out"]),
         may_return=rng.choice([None, None, 17]),
     )

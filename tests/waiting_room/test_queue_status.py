@@ -1,7 +1,8 @@
 """Positions, waves and passes as buyers see them in the status."""
 
+from chalicelib.foundation import settings
 from tests import builders, invariants
-from tests.waiting_room.sale import SECONDS_TO_OPENING, get_status, join, join_many, reserve, users_by_position
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
 
 
 def test_before_the_opening_everybody_waits_without_a_position(api, time, sale):
@@ -73,6 +74,42 @@ def test_after_their_pass_expired_users_join_again_at_the_end(api, time, sale):
     new_token = join(api, event_id, first)
     assert new_token != tokens[first]
     assert get_status(api, event_id, new_token)["position"] == 6
+
+
+def test_a_missed_turn_can_be_taken_within_the_grace_and_only_once(api, time):
+    """The grace changes neither when the others are admitted nor their positions, and a pause stops its clock."""
+    event_id, tier_id = create_sale(api, time, grace_seconds=40)
+    tokens = join_many(api, event_id, 8)
+    time.advance(SECONDS_TO_OPENING)
+    first, second, third, *others = users_by_position(api, event_id, tokens)
+    state = api.get(f"/events/{event_id}/waiting-room/state").json
+    assert (state["pass_seconds"], state["grace_seconds"]) == (100, 40)
+    status = get_status(api, event_id, tokens[first])
+    assert (status["turn_seconds_left"], status["pass_seconds_left"]) == (60, 100)
+    time.advance(60)
+    missed = get_status(api, event_id, tokens[first])
+    assert (missed["can_enter"], missed["pass_expired"], missed["turn_seconds_left"], missed["pass_seconds_left"]) == (True, False, 0, 40)
+    assert join(api, event_id, first) == tokens[first]
+    admitted = [get_status(api, event_id, tokens[user])["can_enter"] for user in others]
+    assert admitted == [True] * 5  # as without a grace
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    time.advance(1000)
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    time.advance(39)
+    assert reserve(api, event_id, tier_id, first, tokens[first]).status == 201
+    time.advance(1)
+    assert reserve(api, event_id, tier_id, second, tokens[second]).json["error"] == "pass_expired"
+    assert get_status(api, event_id, tokens[third])["pass_expired"]
+    again = join(api, event_id, second)
+    assert get_status(api, event_id, again)["position"] == 9
+    invariants.check(time.now)
+
+
+def test_the_stage_sets_the_grace_of_rooms_that_set_none(api, time):
+    event_id, _ = create_sale(api, time, grace_seconds=None)
+    with settings.override(grace_seconds=7):
+        state = api.get(f"/events/{event_id}/waiting-room/state").json
+    assert (state["pass_seconds"], state["grace_seconds"]) == (67, 7)
 
 
 def test_a_pause_stops_waves_and_passes(api, time, sale):

@@ -103,6 +103,7 @@ def test_admins_and_metrics_see_the_room(api, time):
         "wave_size": 3,
         "wave_seconds": 30,
         "pass_seconds": 60,
+        "grace_seconds": 0,
         "stopped": None,
     }
     metrics = api.get("/metrics").body.decode()

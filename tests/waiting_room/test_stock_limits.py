@@ -19,9 +19,10 @@ def admitted_users(api, event_id, tokens):
     return {user for user, token in tokens.items() if get_status(api, event_id, token)["can_enter"]}
 
 
-def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, small_sale):
-    """24 tickets, at most 6 for each buyer: never more than four are admitted at once, whatever the wave size."""
-    event_id, _ = small_sale
+@pytest.mark.parametrize("grace", [0, 20])
+def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, grace):
+    """24 tickets, at most 6 for each buyer: never more than four can buy at once, whatever the wave size; buyers in the grace count."""
+    event_id, _ = create_sale(api, time, capacity=24, wave_size=3, follow_stock=True, grace_seconds=grace)
     tokens = join_many(api, event_id, 12)
     time.advance(SECONDS_TO_OPENING)
     assert len(admitted_users(api, event_id, tokens)) == 3

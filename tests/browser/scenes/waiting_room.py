@@ -75,9 +75,15 @@ def _buy_all(stage: Stage, user: str) -> bool:
     return builders.confirm(stage.api, user, reply.json["id"]).status == 201
 
 
+def waiting_room_turn_missed(stage: Stage) -> None:
+    waiting_room_turn(stage)
+    stage.pass_time(180)
+    stage.buyer.see("You missed your turn, but you can still choose")
+
+
 def waiting_room_turn_over(stage: Stage) -> None:
     waiting_room_turn(stage)
-    stage.pass_time(181)
+    stage.pass_time(241)
     stage.buyer.see("Your turn is over")
 
 
@@ -111,6 +117,7 @@ SCENES: list[Scene] = [
     waiting_room_closed,
     waiting_room_turn,
     waiting_room_sold_out_in_line,
+    waiting_room_turn_missed,
     waiting_room_turn_over,
     waiting_room_reserved_in_another_tab,
     waiting_room_without_a_network,

@@ -34,7 +34,7 @@ export function WaitingRoom() {
   const place = usePlace(eventId);
   const isTurn = place.status?.can_enter ?? false;
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
-  const sound = useTurnSound(isTurn && !reservation);
+  const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -71,6 +71,9 @@ export function WaitingRoom() {
 
 /** Whether the sale was paused during the buyer's turn. */
 const isHeldUp = ({ paused, pass_seconds_left, pass_expired }: Status) => paused && pass_seconds_left !== null && !pass_expired;
+
+/** Whether the buyer missed the turn. For a while, the pass is still valid. */
+const isMissed = (status: Status | null) => status?.turn_seconds_left === 0;
 
 /** Whether a turn may still come, so that a sound is useful. */
 function isWaiting({ stage, room, status }: ShownPlace): boolean {
@@ -129,13 +132,14 @@ function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { r
       {status.can_enter || isHeldUp(status) ? (
         <>
           <div role="alert">
-            <h2>{status.can_enter ? t.line.turn : t.line.turnPaused}</h2>
+            <h2>{!status.can_enter ? t.line.turnPaused : isMissed(status) ? t.line.missed : t.line.turn}</h2>
           </div>
-          <p>{status.can_enter ? t.line.turnNote : t.line.turnPausedNote}</p>
+          <p>{!status.can_enter ? t.line.turnPausedNote : isMissed(status) ? t.line.missedNote : t.line.turnNote}</p>
           <p class="figure-label">{t.line.turnLeft}</p>
           <p class="figure" role="timer">
-            {clock(status.pass_seconds_left ?? 0)}
+            {clock((isMissed(status) ? status.pass_seconds_left : status.turn_seconds_left) ?? 0)}
           </p>
+          {!isMissed(status) && <TurnLength room={room} />}
         </>
       ) : status.state === "waiting" || status.position === null ? (
         <>
@@ -159,10 +163,10 @@ function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { r
   );
 }
 
-/** How long a turn lasts: said before it begins, so that nobody misses it unprepared. */
-function TurnLength({ room }: { room: State }) {
+/** How long a turn lasts and what happens to a buyer who misses it, before that happens. */
+function TurnLength({ room: { pass_seconds, grace_seconds: grace = 0 } }: { room: State }) {
   const { t, locale } = useTexts();
-  return <p class="small">{t.line.lasts(exactDuration(room.pass_seconds, locale))}</p>;
+  return <p class="small">{t.line.lasts(exactDuration(pass_seconds - grace, locale), grace > 0 ? exactDuration(grace, locale) : null)}</p>;
 }
 
 /** When a turn may come, before the draw. */

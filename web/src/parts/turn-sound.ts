@@ -1,4 +1,4 @@
-/** A sound when it is the buyer's turn, unless the buyer turned it off. Browsers allow it after any click, such as joining. */
+/** A sound when the buyer's turn begins, and again when it was missed, unless the buyer turned it off. Browsers allow it after any click, such as joining. */
 
 import { useEffect, useState } from "preact/hooks";
 import { playTones, unlockSound } from "./tones";
@@ -7,12 +7,13 @@ const KEY = "fairgate.sound";
 const TONES = [660, 880, 1320]; // Hz, one after the other
 const TONE_SECONDS = 0.18;
 
-export function useTurnSound(isTurn: boolean): { isOn: boolean; choose: (isOn: boolean) => void } {
+/** `turn` is 0 until the turn; the sound is played when it becomes another number. */
+export function useTurnSound(turn: number): { isOn: boolean; choose: (isOn: boolean) => void } {
   const [isOn, setOn] = useState(() => localStorage.getItem(KEY) !== "off");
   useEffect(() => {
     // Without a click since the page was loaded, browsers would keep the sound back and play it at the next click.
-    if (isTurn && isOn && navigator.userActivation?.hasBeenActive !== false) playTones(TONES, TONE_SECONDS);
-  }, [isTurn]);
+    if (turn > 0 && isOn && navigator.userActivation?.hasBeenActive !== false) playTones(TONES, TONE_SECONDS);
+  }, [turn]);
   useEffect(() => {
     if (!isOn) return;
     addEventListener("click", unlockSound); // after a reload, browsers play no sound before the first interaction

@@ -101,7 +101,17 @@ export const LINE_FIELDS = {
     optional: true,
     min: 1,
     max: 86_400,
+    half: true,
     label: { en: "Seconds to choose tickets", es: "Segundos para elegir entradas" },
+  },
+  grace_seconds: {
+    kind: "number",
+    place: "line",
+    half: true,
+    optional: true,
+    min: 0,
+    max: 86_400,
+    label: { en: "Extra seconds after a missed turn", es: "Segundos extra si se pasa el turno" },
   },
   follow_stock: {
     kind: "check",
