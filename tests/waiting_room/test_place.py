@@ -143,30 +143,23 @@ def test_the_draw_is_checked_against_the_noted_fingerprint():
     assert late["status"]["position"] == draw.position(KEY, 3, (0,), 0, 2)
 
 
-def test_before_the_draw_the_page_knows_when_turns_come_and_how_long_they_last():
-    """From the public document alone: the last of 95 people is let in by the third wave of 40, which comes after two intervals."""
+def test_the_page_says_how_long_a_turn_lasts_and_when_it_comes_by_the_visitors_clock():
     script = """
 import { createInterface } from "node:readline";
-import { turnRange } from "$WEB/src/place.ts";
-import { exactDuration, visitorsTime } from "$WEB/src/formats.ts";
+import { exactDuration, visitorsTime } from "$WEB/src/turn-times.ts";
 
 process.env.TZ = "America/Denver";
 for await (const line of createInterface({ input: process.stdin })) {
-  const { room, seconds, locale } = JSON.parse(line);
+  const [seconds, locale] = JSON.parse(line);
   const today = new Date().setHours(18, 11, 59) / 1000;
   const times = [today, today + 86_400 * 400].map((moment) => visitorsTime(moment, locale));
-  console.log(JSON.stringify({ range: turnRange(room), length: exactDuration(seconds, locale), times }));
+  console.log(JSON.stringify({ length: exactDuration(seconds, locale), times }));
 }
 """
-    waves = {"since": OPENS, "base": 0, "wave_size": 40, "interval": 30, "waited": 30}
-    rooms = [_room(segments=[waves], total=95), _room(segments=[waves], total=0), _room(segments=[{**waves, "paused": True}])]
-    lengths, locales = [180, 90, 60], ["en-US", "es-ES", "en-GB"]
-    cases = [dict(zip(("room", "seconds", "locale"), case, strict=True)) for case in zip(rooms, lengths, locales, strict=True)]
-    american, spanish, british = javascript.run_module(script, cases)
-    assert [result["range"] for result in (american, spanish, british)] == [[OPENS, OPENS + 60], [OPENS, OPENS], None]
-    assert [result["length"] for result in (american, spanish, british)] == ["3 minutes", "90 segundos", "1 minute"]
-    assert [result["times"][0].replace("\u202f", " ") for result in (american, spanish, british)] == ["6:12 PM", "18:12", "18:12"]
-    assert all(len(result["times"][1]) > len(result["times"][0]) for result in (american, spanish, british))
+    results = javascript.run_module(script, [(180, "en-US"), (90, "es-ES"), (60, "en-GB")])
+    assert [result["length"] for result in results] == ["3 minutes", "90 segundos", "1 minute"]
+    assert [result["times"][0].replace("\u202f", " ") for result in results] == ["6:12 PM", "18:12", "18:12"]
+    assert all(len(result["times"][1]) > len(result["times"][0]) for result in results)
 
 
 def test_a_place_is_shared_between_tabs_until_it_ends():

@@ -59,23 +59,8 @@ export function clock(seconds: number): string {
 
 /** An approximate duration: 110 -> "2 minutes", 7200 -> "2 hours". Whole minutes, or whole hours above an hour and a half. */
 export function duration(seconds: number, locale: string): string {
-  return seconds > 5400 ? unit(Math.ceil(seconds / 3600), "hour", locale) : unit(Math.max(1, Math.ceil(seconds / 60)), "minute", locale);
-}
-
-/** An exact duration: 180 -> "3 minutes", 90 -> "90 seconds". */
-export function exactDuration(seconds: number, locale: string): string {
-  return seconds % 60 === 0 ? unit(seconds / 60, "minute", locale) : unit(seconds, "second", locale);
-}
-
-/** A moment by the visitor's clock, in epoch seconds, to half a minute: "6:12 PM"; on another day with the date. */
-export function visitorsTime(seconds: number, locale: string): string {
-  const at = new Date(30_000 * Math.round(seconds / 30));
-  const isToday = at.toDateString() === new Date().toDateString();
-  return isToday ? format(at.toISOString(), undefined, locale, { hour: "numeric", minute: "2-digit" }) : shortDayAndTime(at.toISOString(), undefined, locale);
-}
-
-function unit(count: number, name: string, locale: string): string {
-  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "long" }).format(count);
+  const [count, unit] = seconds > 5400 ? [Math.ceil(seconds / 3600), "hour"] : [Math.max(1, Math.ceil(seconds / 60)), "minute"];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
 
 /** The time, or the time from `iso` to `end`. */

@@ -4,7 +4,7 @@
  * decides when to fetch the document: docs/web.md has the rates, and a test runs a thousand buyers with it.
  */
 
-import { admissionTime, LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
+import { LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
 import type { ApiFailure } from "./client";
 
 type Tracker = Awaited<ReturnType<typeof trackPosition>>;
@@ -226,12 +226,6 @@ export class Place {
     const pause = (isHidden() ? pace.hidden : pace.seen) * (0.5 + random()) * 2 ** Math.min(this.#failures, MAX_DOUBLINGS);
     return untilOpening > 0 ? Math.min(pause, untilOpening + 0.5 + 2 * random()) : pause;
   }
-}
-
-/** Before the draw: the first and the last turn of the people who have joined, in epoch seconds; null while the sale is paused. */
-export function turnRange({ segments, total, on_sale_at: opensAt }: State): [number, number] | null {
-  const last = admissionTime(segments, Math.max(1, total), opensAt);
-  return last === null ? null : [opensAt, last];
 }
 
 function readableToken(token: string | null): string | null {

@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock, duration, exactDuration, visitorsTime } from "../formats";
+import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
@@ -12,7 +12,7 @@ import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
-import { turnRange } from "../place";
+import { exactDuration, visitorsTime } from "../turn-times";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { usePlace, type ShownPlace } from "../use-place";
@@ -147,7 +147,6 @@ function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { r
           <p class="figure-label">{t.line.opensIn}</p>
           <Countdown seconds={status.seconds_until_on_sale} />
           <p>{t.line.beforeNote}</p>
-          <TurnRange room={room} />
           <TurnLength room={room} />
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
@@ -167,13 +166,6 @@ function Waiting({ room, status, enter, eventId, hasWaitlist }: EventProps & { r
 function TurnLength({ room: { pass_seconds, grace_seconds: grace = 0 } }: { room: State }) {
   const { t, locale } = useTexts();
   return <p class="small">{t.line.lasts(exactDuration(pass_seconds - grace, locale), grace > 0 ? exactDuration(grace, locale) : null)}</p>;
-}
-
-/** When a turn may come, before the draw. */
-function TurnRange({ room }: { room: State }) {
-  const { t, locale } = useTexts();
-  const range = turnRange(room);
-  return range && <p>{t.line.between(visitorsTime(range[0], locale), visitorsTime(range[1], locale))}</p>;
 }
 
 function InLine({ room, status, position }: { room: State; status: Status; position: number }) {

@@ -107,7 +107,7 @@ export const en = {
 
   line: {
     title: "Waiting room",
-    intro: "You only need to join once. Closing or reloading this page, or losing your connection, does not cost you your place. Just be here when it is your turn.",
+    intro: "You only need to join once. Closing or reloading this page, or losing your connection, does not cost you your place.",
     join: "Join the waiting room",
     joining: "Joining…",
     cleared: "The waiting room was reset, so your earlier place no longer counts. Please join again.",
@@ -118,8 +118,7 @@ export const en = {
     position: "Your place in line",
     ahead: (count: number) => (count === 0 ? "You are next." : `${people(count)} ahead of you`),
     lasts: (turn: string, grace: string | null) => `Your turn lasts ${turn}. If you miss it, ${grace ? `you can still choose tickets for ${grace} more. After that, ` : ""}you have to join again at the end of the line.`,
-    between: (first: string, last: string) => (first === last ? `Your turn comes at about ${first}.` : `The draw decides when your turn comes: between ${first} and about ${last}.`),
-    eta: (time: string, wait: string) => `Your turn at about ${time}, in about ${wait}`,
+    eta: (time: string, wait: string) => `Your turn at about ${time}, in ${wait}`,
     etaSoon: "Your turn in less than a minute",
     etaUnknown: "We cannot estimate your wait yet.",
     etaPaused: "We will show your estimated wait again when the sale resumes.",
@@ -131,7 +130,7 @@ export const en = {
     turnNote: "Choose and reserve your tickets before your time runs out. You then have a few minutes to pay.",
     turnLeft: "Time left to choose",
     missed: "You missed your turn, but you can still choose",
-    missedNote: "Reserve now, while there are tickets. When this time runs out, you have to join again at the end of the line.",
+    missedNote: "Reserve now, while there are tickets. After that, you have to join again at the end of the line.",
     paused: "The sale is paused",
     pausedNote: "Your place is safe and the clock is stopped. Keep this page open: it updates as soon as the sale resumes.",
     turnPaused: "Your turn is paused",

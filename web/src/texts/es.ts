@@ -108,7 +108,7 @@ export const es: Texts = {
 
   line: {
     title: "Sala de espera",
-    intro: "Basta con entrar una vez. Si cierras o recargas esta página, o pierdes la conexión, conservas tu puesto. Solo tienes que estar aquí cuando llegue tu turno.",
+    intro: "Basta con entrar una vez. Si cierras o recargas esta página, o pierdes la conexión, conservas tu puesto.",
     join: "Entrar en la sala de espera",
     joining: "Entrando…",
     cleared: "La sala de espera se ha reiniciado y tu puesto anterior ya no cuenta. Vuelve a entrar.",
@@ -119,8 +119,7 @@ export const es: Texts = {
     position: "Tu puesto en la cola",
     ahead: (count) => (count === 0 ? "Te toca a continuación." : `${people(count)} delante de ti`),
     lasts: (turn, grace) => `Tu turno dura ${turn}. Si se te pasa, ${grace ? `aún podrás elegir entradas durante ${grace} más. Después ` : ""}tendrás que volver a entrar al final de la cola.`,
-    between: (first, last) => (first === last ? `Hora aproximada de tu turno: ${first}.` : `El sorteo decide cuándo te toca: entre ${first} y ${last}, aproximadamente.`),
-    eta: (time, wait) => `Hora aproximada de tu turno: ${time}, dentro de ${wait}`,
+    eta: (time, wait) => `Tu turno: sobre ${time}, en ${wait}`,
     etaSoon: "Tu turno en menos de un minuto",
     etaUnknown: "Todavía no podemos calcular cuánto falta.",
     etaPaused: "Volveremos a calcular cuánto falta cuando se reanude la venta.",
@@ -132,7 +131,7 @@ export const es: Texts = {
     turnNote: "Elige y reserva tus entradas antes de que se agote el tiempo. Después tendrás unos minutos para pagar.",
     turnLeft: "Tiempo para elegir",
     missed: "Se te ha pasado el turno, pero aún puedes elegir",
-    missedNote: "Reserva ahora, mientras queden entradas. Cuando se agote este tiempo, tendrás que volver a entrar al final de la cola.",
+    missedNote: "Reserva ahora, mientras queden entradas. Después tendrás que volver a entrar al final de la cola.",
     paused: "La venta está en pausa",
     pausedNote: "Conservas tu puesto y el tiempo no corre. Deja esta página abierta: se actualizará en cuanto se reanude la venta.",
     turnPaused: "Tu turno está en pausa",
