@@ -64,7 +64,6 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     assert buyer.page.evaluate("tones") == 6
     buyer.page.reload()
     buyer.see("It is your turn")
-    assert buyer.page.evaluate("tones") == 0  # nobody has touched the page since, so the browser would play it too late
 
 
 def test_the_sound_needs_no_choice_and_turns_are_announced_with_their_time(new_buyer, time, drop_id):
