@@ -1,48 +1,58 @@
 /** Entry of the shop: its pages by address. The local server and CDNs serve index.html for each of them (docs/web.md). */
 
 import { render } from "preact";
-import { LocationProvider, Route, Router } from "preact-iso";
-import { AccountPage } from "./pages/account";
+import { ErrorBoundary, lazy, LocationProvider, Route, Router } from "preact-iso";
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
-import { Guest } from "./pages/guest";
-import { FindTickets, ForgotPassword, ResetPassword, VerifyEmail } from "./pages/mail-links";
 import { NotFound } from "./pages/not-found";
 import { OrderPage, Orders } from "./pages/orders";
-import { Register } from "./pages/register";
-import { SignIn } from "./pages/sign-in";
 import { Storefront } from "./pages/storefront";
 import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/line";
 import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
+import { LoadFailed } from "./parts/load-failed";
 import { TextsProvider } from "./texts";
+
+// The pages that most buyers never open are one file, which is loaded with the first of them.
+type AccountPages = typeof import("./pages/account-pages");
+const accountPage = (name: keyof AccountPages) => lazy(() => import("./pages/account-pages").then((pages) => pages[name], () => LoadFailed));
+const AccountPage = accountPage("AccountPage");
+const FindTickets = accountPage("FindTickets");
+const ForgotPassword = accountPage("ForgotPassword");
+const Guest = accountPage("Guest");
+const Register = accountPage("Register");
+const ResetPassword = accountPage("ResetPassword");
+const SignIn = accountPage("SignIn");
+const VerifyEmail = accountPage("VerifyEmail");
 
 function App() {
   return (
     <TextsProvider>
       <LocationProvider scope={SHOP}>
         <Layout>
-          <Router onRouteChange={() => scrollTo(0, 0)}>
-            <Route path="/" component={Storefront} />
-            <Route path="/events/:eventId" component={EventPage} />
-            <Route path="/events/:eventId/line" component={WaitingRoom} />
-            <Route path="/events/:eventId/checkout" component={Checkout} />
-            <Route path="/tickets" component={Wallet} />
-            <Route path="/transfer" component={Transfer} />
-            <Route path="/guest" component={Guest} />
-            <Route path="/find-tickets" component={FindTickets} />
-            <Route path="/sign-in" component={SignIn} />
-            <Route path="/register" component={Register} />
-            <Route path="/forgot-password" component={ForgotPassword} />
-            <Route path="/account" component={AccountPage} />
-            {ADDONS.reports ? <Route path="/orders" component={Orders} /> : []}
-            <Route path="/orders/:orderId" component={OrderPage} />
-            <Route path="/verify-email" component={VerifyEmail} />
-            <Route path="/reset-password" component={ResetPassword} />
-            <Route default component={NotFound} />
-          </Router>
+          <ErrorBoundary>
+            <Router onRouteChange={() => scrollTo(0, 0)}>
+              <Route path="/" component={Storefront} />
+              <Route path="/events/:eventId" component={EventPage} />
+              <Route path="/events/:eventId/line" component={WaitingRoom} />
+              <Route path="/events/:eventId/checkout" component={Checkout} />
+              <Route path="/tickets" component={Wallet} />
+              <Route path="/transfer" component={Transfer} />
+              <Route path="/guest" component={Guest} />
+              <Route path="/find-tickets" component={FindTickets} />
+              <Route path="/sign-in" component={SignIn} />
+              <Route path="/register" component={Register} />
+              <Route path="/forgot-password" component={ForgotPassword} />
+              <Route path="/account" component={AccountPage} />
+              {ADDONS.reports ? <Route path="/orders" component={Orders} /> : []}
+              <Route path="/orders/:orderId" component={OrderPage} />
+              <Route path="/verify-email" component={VerifyEmail} />
+              <Route path="/reset-password" component={ResetPassword} />
+              <Route default component={NotFound} />
+            </Router>
+          </ErrorBoundary>
         </Layout>
       </LocationProvider>
     </TextsProvider>

@@ -5,6 +5,7 @@ import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } fro
 import { withNext } from "../next-page";
 import { Failure, FailureTexts, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
+import { LoadFailed } from "../parts/load-failed";
 import { hasDemoIdentity, useBuyer } from "../session";
 import { TextsProvider, useTexts } from "../texts";
 import { getMe } from "./api";
@@ -113,20 +114,6 @@ function GuardedPage({ page, content }: { page: Page; content: JSX.Element }) {
   }
   if (page.right && !(isEventPage ? may(page.right) : mayAnywhere(page.right, me))) return <Message title={own.noAccessTitle} text={own.noAccessText} />;
   return content;
-}
-
-function LoadFailed() {
-  const own = useRoomTexts("shell");
-  return (
-    <div class="page">
-      <div class="notice notice-bad" role="alert">
-        <p>{own.loadFailed}</p>
-        <button type="button" class="button button-quiet" onClick={() => location.reload()}>
-          {own.reload}
-        </button>
-      </div>
-    </div>
-  );
 }
 
 function NoPage() {

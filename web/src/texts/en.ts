@@ -14,6 +14,8 @@ export const en = {
   nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everyone gets a fair place in line, and anyone can verify the draw.",
   sellTickets: "Sell tickets",
+  loadFailed: "This page could not be loaded, perhaps because the shop was just updated. Reload it to continue.",
+  reload: "Reload",
   language: "Language",
   languageMissing: (name: string) => `${name} could not be loaded, so this page stays in English. Reload the page when you are back online.`,
   loading: "Loading…",

@@ -15,6 +15,8 @@ export const es: Texts = {
   nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Un turno justo para todo el mundo y un sorteo que cualquiera puede comprobar.",
   sellTickets: "Vender entradas",
+  loadFailed: "No se ha podido cargar la página, quizá porque la tienda se acaba de actualizar. Vuelve a cargarla para continuar.",
+  reload: "Volver a cargar",
   language: "Idioma",
   languageMissing: (name) => `No se ha podido cargar ${name} y la página sigue en español. Vuelve a cargarla cuando tengas conexión.`,
   loading: "Cargando…",

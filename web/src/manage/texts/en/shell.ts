@@ -22,6 +22,4 @@ export const shellTexts = {
   noEventText: "It may have been deleted, or the address is incomplete.",
   noPageTitle: "Page not found",
   noPageText: "Check the address, or choose a page from the menu.",
-  loadFailed: "This page could not be loaded, perhaps because the shop was just updated. Reload it to continue.",
-  reload: "Reload",
 };

@@ -24,6 +24,4 @@ export const shellTexts: typeof english = {
   noEventText: "Puede que se haya eliminado o que la dirección esté incompleta.",
   noPageTitle: "No encontramos esta página",
   noPageText: "Revisa la dirección o elige una página del menú.",
-  loadFailed: "No se ha podido cargar la página, quizá porque la tienda se acaba de actualizar. Vuelve a cargarla para continuar.",
-  reload: "Volver a cargar",
 };
