@@ -61,7 +61,7 @@ def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time,
     buyer.see("It is your turn")
     expect(buyer.page).to_have_title(re.compile("^Your turn!"))
     expect(buyer.page.get_by_label("Play a sound")).to_have_count(0)
-    assert buyer.page.evaluate("tones") == 6
+    buyer.page.wait_for_function("tones === 6")
     buyer.page.reload()
     buyer.see("It is your turn")
 
@@ -73,7 +73,7 @@ def test_the_sound_needs_no_choice_and_turns_are_announced_with_their_time(new_b
     buyer.see("Your turn lasts 3 minutes. If you miss it, you can still choose tickets for 1 minute more.")
     _pass(buyer, time, OPENS_AFTER + 1)
     buyer.see("It is your turn")
-    assert buyer.page.evaluate("tones") == 3  # joining was a click, so the browser plays it
+    buyer.page.wait_for_function("tones === 3")  # joining was a click, so the browser plays it
 
 
 def test_back_and_forward_keep_the_place_in_line(new_buyer, api, time, drop_id):
