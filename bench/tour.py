@@ -110,7 +110,7 @@ class _Tour(TourClient):
     def manage_account(self) -> None:
         email, password, new_password = f"{self.name}@example.com", "seven grey owls", "nine green herons"
         with caught_mails() as mails:
-            self.post("/auth/guest")
+            guest = self.post("/auth/guest").json
             self.post("/auth/register", {"email": email, "password": password})
             self.post("/auth/email/resend", {"email": email})
             self.post("/auth/email/verify", {"token": mailed_token(mails)})
@@ -118,6 +118,7 @@ class _Tour(TourClient):
             self.post("/auth/password/reset", {"token": mailed_token(mails), "password": new_password})
         tokens = self.post("/auth/login", {"email": email, "password": new_password}).json
         self.get("/auth/me", token=tokens["access_token"])
+        self.post("/auth/guest/orders", {"refresh_token": guest["refresh_token"]}, token=tokens["access_token"])
         self.patch("/auth/me", {"first_name": "Ada"}, token=tokens["access_token"])
         change = {"current_password": new_password, "password": password}
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
@@ -128,6 +129,9 @@ class _Tour(TourClient):
         self.post("/auth/logout", {"refresh_token": tokens["refresh_token"]})
         self.get("/me/export", token=tokens["access_token"])
         self.delete("/auth/me", json={"password": password}, token=tokens["access_token"])
+        with caught_mails() as mails:
+            self.post("/lost-tickets", {"email": email})
+            self.post("/lost-tickets/open", {"token": mailed_token(mails)})
 
     def manage_sessions(self, new_email: str, login: dict[str, str], tokens: Any) -> Any:
         """Show and end sessions, and change the address. Returns the tokens of the session that is left."""
@@ -400,11 +404,12 @@ class _Tour(TourClient):
             self.post(f"/waitlist/{first}/notify", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
-        for path in ("analytics", "checkins", "manifest", "sales", "disputes", "audit"):
+        for path in ("analytics", "attendees", "checkins", "manifest", "sales", "disputes", "audit"):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
         for path in ("sales", "sales/summary", "sales/export", "answers"):
             self.get(f"/admin/events/{event_id}/tickets/{path}", token=self.admin)
         self.get(f"/orders?event_id={event_id}", token=self.admin)
+        self.get(f"/admin/figures?event_ids={event_id}", token=self.admin)
         self.get(f"/admin/audit?event_id={event_id}", token=self.admin)
 
     def manage_waiting_room(self, event_id: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from chalicelib.catalog import store
-from chalicelib.catalog.model import Catalog, CatalogHead
+from chalicelib.catalog.model import Catalog, CatalogHead, Event
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import clock, settings
@@ -29,6 +29,13 @@ def snapshot() -> Catalog:
     now = clock.now()
     head = _head_cache.get(now, None, store.read_head)
     return _catalog_cache.get(now, head.revision, lambda: store.load(head))
+
+
+def find_known_event(event_id: str) -> Event | None:
+    """Return an event as this instance knows it, however old that is. Loads the snapshot only if the event is unknown."""
+    known = _catalog_cache.peek()
+    event = known.events.get(event_id) if known is not None else None
+    return event or snapshot().events.get(event_id)
 
 
 def refresh_snapshot() -> Catalog:

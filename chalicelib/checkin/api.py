@@ -30,7 +30,10 @@ QrSignature = Annotated[str, Meta(min_length=1, max_length=100)]
 People = Annotated[int, Meta(ge=1, le=100)] | Literal["all"]
 GateName = Annotated[str, Meta(min_length=1, max_length=64)]
 ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
-OverrideReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+OverrideReason = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=r"\S", description="Text that is not blank.", examples=["Came out to park the car"]),
+]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Email, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
-from chalicelib.accounts.sessions import SessionOver
+from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
@@ -17,7 +17,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
@@ -139,17 +139,23 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
     identity = request.require_user()
     if "guest" in identity.roles:
         raise NoAccount()
-    account = accounts.get_account(identity.user_id)
     is_cookie = session_cookie.is_requested(request)
     token = session_cookie.read_guest(request) if is_cookie else body.refresh_token
+    account, session = parallel.both(lambda: accounts.get_account(identity.user_id), lambda: _find_guest_session(token, request.now))
+    if session is not None and body.preview:
+        return _guest_orders_reply(guest_orders.find(session.user_id), {})
     found = GuestOrders()
-    with suppress(SessionOver):
-        if token is not None:
-            session = accounts.get_guest_session(token, request.now)
-            if body.preview:
-                return _guest_orders_reply(guest_orders.find(session.user_id), {})
+    if session is not None:
+        with suppress(SessionOver):
             found = guest_orders.move_session(session, account.user_id, request.now)
     return _guest_orders_reply(found, session_cookie.forget_guest(request) if is_cookie and token is not None else {})
+
+
+def _find_guest_session(token: str | None, now: int) -> Session | None:
+    """Return the session of a guest's refresh token. Returns None without a token, and if the session has ended."""
+    with suppress(SessionOver):
+        return accounts.get_guest_session(token, now) if token is not None else None
+    return None
 
 
 def _guest_orders_reply(found: GuestOrders, headers: dict[str, str]) -> Reply[GuestOrdersView]:

@@ -298,7 +298,7 @@ def order_view(purchase: Purchase) -> OrderView:
     """Return the view of a purchase as an order, as its buyer sees it."""
     return OrderView(
         id=purchase.id,
-        number=order_number(purchase.id, catalog.snapshot().events.get(purchase.event_id)),
+        number=order_number(purchase.id, catalog.find_known_event(purchase.event_id)),
         checkout_session_id=purchase.id,
         user_id=purchase.user_id,
         event_id=purchase.event_id,

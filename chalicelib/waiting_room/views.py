@@ -62,7 +62,7 @@ class ProofView(Struct, frozen=True, kw_only=True):
 class AdminRoomView(Struct, frozen=True, kw_only=True):
     """A waiting room as an admin sees it: its waves, and the numbers of users who joined, were admitted and are waiting.
 
-    A pass is valid for `pass_seconds`, including the `grace_seconds` after a missed turn.
+    A turn lasts `pass_seconds`; a pass is also valid for the `grace_seconds` after it.
     """
 
     room: int
@@ -147,7 +147,7 @@ def admin_view(state: RoomState, now: int) -> AdminRoomView:
         paused=admission_plan.is_paused(state.segments, now),
         wave_size=last.wave_size,
         wave_seconds=last.interval,
-        pass_seconds=state.pass_seconds,
+        pass_seconds=state.pass_seconds - state.grace_seconds,
         grace_seconds=state.grace_seconds,
         stopped=state.stopped,
     )

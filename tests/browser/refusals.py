@@ -18,6 +18,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     buying.failure_with_a_request_id: {"500 GET /events"},
     wallet.transfer_that_is_over: {"404 POST /transfers/none/accept"},
     accounts.reset_password: {"410 POST /auth/password/reset"},
+    accounts.find_tickets_with_the_link: {"410 POST /lost-tickets/open"},
     accounts.sign_in_refused: {"401 POST /auth/login"},
     accounts.register_refused: {"400 POST /auth/register"},
     accounts.session_over: {"401 POST /auth/refresh"},

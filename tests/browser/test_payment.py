@@ -129,6 +129,7 @@ def test_a_reload_and_a_second_tab_continue_the_same_payment(new_buyer, shop):
     expect(buyer.page.get_by_label("Card")).to_be_visible()
     other = new_buyer(beside=buyer)
     other.page.goto(f"/events/{shop.event_id}/checkout")
+    other.give_address()
     _show_element(other)
     _pay(buyer, VISA)
     buyer.see_tickets(2)

@@ -53,6 +53,7 @@ def test_a_person_on_the_waitlist_gets_and_pays_a_returned_ticket(new_buyer, api
     expect(ada.heading("There is a ticket for you")).to_be_visible()
     ada.see("1 × Floor")
     ada.follow("Accept the offer")
+    ada.give_address()
     ada.pay()
     ada.see_tickets(1)
     ada.page.goto("/account")

@@ -22,6 +22,7 @@ def waiting_room_in_line(stage: Stage) -> None:
     stage.pass_time(760)
     stage.let_join("late", 9)  # behind everybody who was drawn
     stage.page.evaluate("localStorage.clear()")
+    stage.page.context.clear_cookies()  # another guest
     stage.open(f"/events/{stage.drop}/line")
     stage.buyer.press("Join the waiting room")
     stage.buyer.see("ahead of you")

@@ -29,6 +29,7 @@ BOUNDED = {
         "refusals": "each ends the apply, and the file names what is on sale",
         "warnings": "one for each event and ticket type of the file at most",
     },
+    "/admin/figures": {"events": "50 at most are asked for"},
     "/admin/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/admin/events/{event_id}/tickets/packages/{package_id}": {
         "options": _OPTIONS,
