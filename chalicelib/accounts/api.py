@@ -15,6 +15,7 @@ from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.model import (
     AccountChanging,
     AccountLocked,
+    AddressBody,
     AlreadyRegistered,
     CommonPassword,
     Company,
@@ -111,10 +112,6 @@ class ProfileChanges(Struct, forbid_unknown_fields=True):
 class PasswordChange(Struct, forbid_unknown_fields=True):
     current_password: EnteredPassword
     password: NewPassword
-
-
-class AddressBody(Struct, forbid_unknown_fields=True):
-    email: Email
 
 
 class NewAddress(Struct, forbid_unknown_fields=True):

@@ -48,6 +48,11 @@ Phone = Annotated[
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
+
+class AddressBody(Struct, forbid_unknown_fields=True):
+    email: Email
+
+
 # Roles that people can choose when they register.
 OwnRole = Literal["user", "promoter"]
 MailPurpose = Literal["verify_email", "reset_password", "change_email", "find_tickets"]
@@ -83,7 +88,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str | None:
-        """The first and last name, as far as the owner has given them."""
+        """The first and last name. None if the owner has given neither."""
         return " ".join(filter(None, (self.first_name, self.last_name))) or None
 
 

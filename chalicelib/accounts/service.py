@@ -133,7 +133,7 @@ def _load_session(token: str, now: int) -> tuple[Session, Account | None]:
 def _account_of(session: Session) -> Account | None:
     """Return the account of a session's user. Returns None for a guest.
 
-    A guest who has registered, but cannot sign in before the address is verified, stays a guest until then: the address may be mistyped.
+    If an address must be verified before the first sign-in, a guest who registers stays a guest until then: the address may be mistyped.
     """
     account = store.find_account(session.user_id)
     is_waiting = account is not None and not _may_log_in(account) and account.locked_at is None

@@ -256,7 +256,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
-    """With `replace`, the other fields replace those of an open checkout, whose buyer has gone back from the payment.
+    """With `replace`, the buyer returns from the payment to change an open checkout: the other fields replace its earlier fields.
 
     Another promo code changes the total, so it cancels the open payment and opens a new one. The tickets and their time stay the same.
     """

@@ -39,7 +39,7 @@ from chalicelib.purchases.settlement import SettlementResult
 class CheckoutRequest(Struct, frozen=True, kw_only=True):
     """A request to open the checkout of the user's reservation `purchase_id`. `now` is in epoch seconds.
 
-    With `replace`, the buyer has gone back from the payment, and the `options` replace those of the open checkout.
+    With `replace`, the buyer returns from the payment to change the checkout: the `options` replace its earlier options.
     """
 
     user_id: str
@@ -145,14 +145,8 @@ def _replace(purchase: Purchase, request: CheckoutRequest) -> Purchase:
     typed = request.options.promo_code
     details = _complete_details(purchase, request.options)  # refuse wrong answers before anything changes
     if not _is_replaced(purchase) and (normalize(typed) if typed is not None else None) == purchase.promo_code:
-        changed = replace(
-            purchase,
-            checkout_at=request.now,
-            checkout_key=request.key,
-            has_details=purchase.has_details or not details.is_empty,
-            language=request.options.language,
-        )
-        return store.save(purchase, changed, [store.details_item(changed, details)] if changed.has_details else [])
+        changed = replace(purchase, checkout_at=request.now, checkout_key=request.key, language=request.options.language)
+        return _save_with_details(purchase, changed, details)
     payment = purchase.payment
     assert payment is not None  # set together with the state
     if typed is not None:
@@ -200,7 +194,6 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         checkout_at=now,
         checkout_key=request.key,
         expires_at=expires_at,
-        has_details=purchase.has_details or not details.is_empty,
         language=options.language,
     )
     is_same_code = promo_code is not None and promo_code.code == purchase.promo_code
@@ -210,7 +203,7 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         held = hold_use(purchase, promo_code, expires_at, now)
     paying = replace(paying, promo_holds=purchase.promo_holds if is_same_code else held)
     try:
-        saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
+        saved = _save_with_details(purchase, paying, details)
     except store.Conflict:
         inventory.release_holds(held)
         raise
@@ -220,6 +213,12 @@ def _start(purchase: Purchase, request: CheckoutRequest) -> Purchase:
         holds.extend_holds(saved, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return saved
+
+
+def _save_with_details(before: Purchase, after: Purchase, details: CheckoutDetails) -> Purchase:
+    """Save the purchase with what the buyer sent along, which replaces what an earlier call sent. Raises Conflict."""
+    after = replace(after, has_details=before.has_details or not details.is_empty)
+    return store.save(before, after, [store.details_item(after, details)] if after.has_details else [])
 
 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:

@@ -25,10 +25,13 @@ KEPT_SECONDS = 30 * 86_400
 
 
 class GuestOrders(Struct, frozen=True):
-    """What a guest has: `orders` counts orders and reservations, and `tickets` counts their tickets and received tickets."""
+    """What moves, moved or can move from a guest to an account: orders with reservations, and their tickets with received tickets.
 
-    orders: int = 0
-    tickets: int = 0
+    Both numbers are 0 if the guest's session has ended, for example because everything has moved.
+    """
+
+    orders: int
+    tickets: int
 
 
 def kept_until(event_ids: Iterable[str]) -> int:
@@ -73,7 +76,7 @@ def move(guest_id: str, user_id: str, now: int) -> GuestOrders:
 
     A reservation stays with the guest if the user has a reservation for the same event. It moves once it is paid.
     """
-    moved = GuestOrders()
+    moved = GuestOrders(0, 0)
     for purchase in _load_purchases(guest_id):
         count = store.retry_on_conflict(purchase, partial(_move_purchase, guest_id, user_id, now=now))
         if count is not None:

@@ -298,7 +298,7 @@ class CheckoutDetails(Struct, frozen=True):
 
     @property
     def email(self) -> str | None:
-        """The buyer's address, as far as the order knows it."""
+        """The buyer's address from the checkout, or else from the provider's page. None if neither has one."""
         return self.customer_email or self.payment_email
 
     @property

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.accounts import mails, session_cookie, sessions
 from chalicelib.accounts import service as accounts
-from chalicelib.accounts.model import Email, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
+from chalicelib.accounts.model import AddressBody, LinkExpired, MailedToken, NoAccount, RefreshToken, email_key
 from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
@@ -122,18 +122,8 @@ class GuestOrdersBody(Struct, forbid_unknown_fields=True):
     preview: bool = False
 
 
-class GuestOrdersView(Struct, frozen=True):
-    """The orders and reservations that moved or, in a preview, would move, and the number of tickets.
-
-    Both are 0 if the guest's session has ended, for example because everything has moved.
-    """
-
-    orders: int
-    tickets: int
-
-
 @route(bp, "POST", "/auth/guest/orders", access="user", headers=(session_cookie.HEADER,), errors=(NoAccount,))
-def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[GuestOrdersView]:
+def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[GuestOrders]:
     """Move a guest's orders, reservations and tickets to the caller's account, and end the guest's session. Repeat an interrupted call."""
     request.is_repeatable = True
     identity = request.require_user()
@@ -143,12 +133,12 @@ def move_guest_orders(request: RequestContext, body: GuestOrdersBody) -> Reply[G
     token = session_cookie.read_guest(request) if is_cookie else body.refresh_token
     account, session = parallel.both(lambda: accounts.get_account(identity.user_id), lambda: _find_guest_session(token, request.now))
     if session is not None and body.preview:
-        return _guest_orders_reply(guest_orders.find(session.user_id), {})
-    found = GuestOrders()
+        return Reply(guest_orders.find(session.user_id))
+    found = GuestOrders(0, 0)
     if session is not None:
         with suppress(SessionOver):
             found = guest_orders.move_session(session, account.user_id, request.now)
-    return _guest_orders_reply(found, session_cookie.forget_guest(request) if is_cookie and token is not None else {})
+    return Reply(found, headers=session_cookie.forget_guest(request) if is_cookie and token is not None else {})
 
 
 def _find_guest_session(token: str | None, now: int) -> Session | None:
@@ -158,15 +148,7 @@ def _find_guest_session(token: str | None, now: int) -> Session | None:
     return None
 
 
-def _guest_orders_reply(found: GuestOrders, headers: dict[str, str]) -> Reply[GuestOrdersView]:
-    return Reply(GuestOrdersView(found.orders, found.tickets), headers=headers)
-
-
-# Lost tickets over HTTP: mail a link to the address that the tickets were bought with, and show the tickets to whoever opens the link.
-
-
-class AddressBody(Struct, forbid_unknown_fields=True):
-    email: Email
+# Lost tickets over HTTP: mail a link to the address from the checkout, and show the tickets when the link is opened.
 
 
 class LinkBody(Struct, forbid_unknown_fields=True):
@@ -190,7 +172,7 @@ class FoundTicketsView(Struct, frozen=True):
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
-    """Request an email with a link that shows the tickets bought with an address; the reply is the same if there are none."""
+    """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are any."""
     with limited(request, MAIL, email_key(body.email)):
         mails.mail_tickets_link(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))

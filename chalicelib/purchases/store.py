@@ -282,8 +282,9 @@ def save(
 ) -> Purchase:
     """Replace the purchase `before` with `after`, update the buyer's record to match and write `items`, in one transaction.
 
-    `details` replace those of the checkout. Returns the saved purchase, with its version raised by one. Raises Conflict if the purchase has
-    changed since it was read or a condition of `items` fails, and LimitReached for a `late` payment that the buyer's record does not allow.
+    `details` replace the stored details of the checkout. Returns the saved purchase, with its version raised by one. Raises Conflict if the
+    purchase has changed since it was read or a condition of `items` fails, and LimitReached for a `late` payment that the buyer's record
+    does not allow.
     """
     after = replace(after, version=before.version + 1, has_details=after.has_details or details is not None)
     row = PurchaseRow(before.id)

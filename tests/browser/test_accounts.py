@@ -35,11 +35,11 @@ def sign_in(buyer: Buyer, password: str = PASSWORD) -> None:
         buyer.press("Sign in")
 
 
-def buy(buyer: Buyer, event_id: str) -> None:
+def buy(buyer: Buyer, event_id: str, quantity: int = 1) -> None:
     buyer.page.goto(f"/events/{event_id}")
-    buyer.choose(TIER, 1)
+    buyer.choose(TIER, quantity)
     buyer.pay()
-    buyer.see_tickets(1)
+    buyer.see_tickets(quantity)
 
 
 def stored_in(page: Page) -> str:
@@ -358,10 +358,7 @@ def test_a_stage_where_people_sign_in_offers_no_demo_identity(new_buyer, event_i
 
 def test_an_order_has_a_receipt_that_says_what_was_refunded(new_buyer, api, event_id):
     buyer = new_buyer()
-    buyer.page.goto(f"/events/{event_id}")
-    buyer.choose(TIER, 2)
-    buyer.pay()
-    buyer.see_tickets(2)
+    buy(buyer, event_id, 2)
     buyer.page.goto("/orders")
     buyer.see("2 tickets")
     buyer.follow("Night of the Proms")

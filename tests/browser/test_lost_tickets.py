@@ -4,15 +4,12 @@ from playwright.sync_api import expect
 
 from tests import invariants
 from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
-from tests.browser.test_accounts import TIER, event_id  # noqa: F401
+from tests.browser.test_accounts import buy, event_id  # noqa: F401
 
 
 def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
     phone, other = new_buyer(), new_buyer()
-    phone.page.goto(f"/events/{event_id}")
-    phone.choose(TIER, 2)
-    phone.pay()
-    phone.see_tickets(2)
+    buy(phone, event_id, 2)
     other.page.goto("/tickets")
     other.follow("Find my tickets")
     other.page.get_by_label("Email address").fill("Guest@example.com")

@@ -170,7 +170,7 @@ def _calendar(event: Event) -> Attachment:
 def _address(notification: Notification) -> str:
     """Return the address from the checkout, or else the account's, or else the one from the payment provider's page.
 
-    Raises Moot if there is none.
+    Raises Moot if no address is known.
     """
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None

@@ -123,7 +123,7 @@ def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrdersView
 
 @route(bp, "GET", "/events/{event_id}/attendees", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_attendees(request: RequestContext, event_id: str, query: AttendeesQuery) -> Reply[AttendeesView | str]:
-    """List the people whom an event's tickets admit: names, addresses, answers, and who has come in.
+    """List the people whom an event's tickets admit: names, addresses, answers and arrivals.
 
     The audit log records who reads the list. As CSV, it comes in parts; the `Link` header points to the next part.
     """

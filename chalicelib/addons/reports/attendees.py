@@ -97,7 +97,7 @@ class AttendeesView(Struct, frozen=True):
 
 
 class _Place(NamedTuple):
-    """A seat of an issued ticket, and the check-in of the person who has come in there."""
+    """A seat of an issued ticket, and the check-in of its person, if the person has come in."""
 
     purchase: Purchase
     ticket: Ticket
@@ -172,7 +172,7 @@ def _load_orders(event_id: str, query: AttendeesQuery, after: tuple[str, int, in
 
 
 def _wanted_tickets(purchase: Purchase, query: AttendeesQuery) -> list[int]:
-    """Return the numbers of the tickets that the filters may accept, as far as the purchase tells."""
+    """Return the numbers of the tickets that the filters may accept. The purchase alone does not decide: the tickets are checked later."""
     numbers = sorted(purchase.returned_tickets) if query.state == "void" else purchase.kept_tickets
     return [number for number in numbers if query.tier_id in (None, purchase.ticket_line(number).tier_id)]
 
@@ -201,7 +201,7 @@ def seat_arrivals(ticket: Ticket) -> dict[int, CheckIn]:
 
 
 def _search(event: Event, query: AttendeesQuery) -> tuple[list[AttendeeView], str | None]:
-    """Return the people in a page of found orders: those who match the text, or all people of an order that nobody of them matches."""
+    """Return the people of a page of found orders: those who match the text, or everybody if nobody in the order matches."""
     text = query.search or ""
     found, next_cursor = order_search.find_order_ids(event.id, text, min(query.limit, SEARCHED_ORDERS), query.cursor)
     loaded = queries.load_many(found)
@@ -229,14 +229,15 @@ def _views(event: Event, places: Sequence[_Place]) -> list[AttendeeView]:
         lambda: parallel.both(lambda: queries.load_many_details(purchases.values()), lambda: accounts.find_accounts(users)),
         lambda: seats.list_seats((place.ticket, place.seat) for place in places),
     )
-    owners = {account.user_id: Buyer(account.name, account.email) for account in found}
     by_user = {account.user_id: account for account in found}
-    buyers = {key: queries.find_buyer(each, details.get(key), by_user.get(each.user_id)) for key, each in purchases.items()}
     views = []
     for place, seat in zip(places, placed, strict=True):
-        is_buyers = place.ticket.owner_id == place.purchase.user_id
-        owner = buyers[place.purchase.id] if is_buyers else owners.get(place.ticket.owner_id, Buyer())
-        views.append(_view(event, place, seat, owner, details.get(place.purchase.id)))
+        sent, account = details.get(place.purchase.id), by_user.get(place.ticket.owner_id)
+        if place.ticket.owner_id == place.purchase.user_id:
+            owner = queries.find_buyer(place.purchase, sent, account)
+        else:
+            owner = Buyer(account.name, account.email) if account is not None else Buyer()
+        views.append(_view(event, place, seat, owner, sent))
     return views
 
 

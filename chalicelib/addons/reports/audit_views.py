@@ -82,7 +82,7 @@ class EventAuditLogView(Struct, frozen=True):
 def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
     """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event.
 
-    Who has read people's names and addresses is listed only on request, because these entries would hide the changes.
+    Entries about the reading of names and addresses are listed only if the query asks for this action. They would hide the changes.
     """
     page, next_cursor = _read_page(query, event.id, hidden=None if query.action else PEOPLE_READ)
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}

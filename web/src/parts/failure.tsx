@@ -5,7 +5,7 @@ import { useContext } from "preact/hooks";
 import type { ApiFailure } from "../client";
 import { useTexts } from "../texts";
 
-/** An entry's texts for errors that only its pages meet, by error code. */
+/** Texts for errors that only the pages of an entry or a part of a page meet, by error code. They replace the shared texts. */
 export const FailureTexts = createContext<Record<string, string>>({});
 
 /** The text for an error code; null if only the API's own message exists. */
@@ -26,9 +26,7 @@ export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () =>
   const { t, language } = useTexts();
   const failureText = useFailureText();
   const ruleText = useRuleText();
-  const more = useContext(FailureTexts);
-  const isGone = failure.code === "not_enough_tickets" && failure.details.available === 0 && !more[failure.code];
-  const known = failureText(isGone ? "none_left" : failure.code);
+  const known = failureText(failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">

@@ -7,7 +7,7 @@ import { COOKIE, currentBuyer, GUEST, identityHeaders, LOCK } from "../session";
 import { useTexts } from "../texts";
 import { useAction } from "./hooks";
 
-type Found = Schemas["GuestOrdersView"];
+type Found = Schemas["GuestOrders"];
 
 /** Move the guest's orders to the account. With `preview`, nothing moves. Returns the numbers of orders and tickets. */
 async function moveGuestOrders(preview: boolean): Promise<Found> {

@@ -8,7 +8,7 @@ import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { noteReservation } from "../reserved";
 import { Picture } from "./event-picture";
-import { Failure } from "./failure";
+import { Failure, FailureTexts } from "./failure";
 import { useAction, useKept } from "./hooks";
 import { PlainText } from "./plain-text";
 
@@ -96,7 +96,11 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
       </ul>
       {canBuy && tiers.some(isForSale) && (
         <div class="picker-end">
-          {failure && <Failure failure={failure} />}
+          {failure && (
+            <FailureTexts.Provider value={failure.details.available === 0 ? { not_enough_tickets: t.event.noneLeft } : {}}>
+              <Failure failure={failure} />
+            </FailureTexts.Provider>
+          )}
           {isLimited && <p class="small">{t.event.limit(event.purchase_limit)}</p>}
           <div class="total" aria-live="polite">
             <span>{t.event.total}</span>
