@@ -266,7 +266,7 @@ class _Tour(TourClient):
         for _ in range(2):  # the first call reads the changes
             for path in ("/events", f"/events/{event_id}", f"/events/{event_id}/availability", f"/tickets/types?event_id={event_id}"):
                 self.get(path)
-        for path in ("calendar.ics", "preview"):
+        for path in ("calendar.ics", "preview", "seller"):
             self.get(f"/events/{event_id}/{path}")
 
     def buy(self, event_id: str, tier_id: str) -> str:

@@ -24,7 +24,8 @@ State = Literal["verified", "unverified"]
 class Promoter(Struct, frozen=True, kw_only=True):
     """A promoter, who sells events. `id` is the user id of the account. `version` counts the changes.
 
-    `email` is public, and may differ from the account's address.
+    `email` is public, and may differ from the account's address. `policies` says what buyers must know before they buy, such as when they
+    get refunds.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Promoter(Struct, frozen=True, kw_only=True):
     description: str = ""
     website: str | None = None
     email: str | None = None
+    policies: str = ""
     state: State = "unverified"
     created_at: int
     updated_at: int
@@ -53,6 +55,7 @@ class PromoterChange(Struct, frozen=True):
     description: str
     website: str | None
     email: str | None
+    policies: str
     verified: bool | None
 
 
@@ -134,7 +137,7 @@ def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, 
 
 
 def _differences(before: Promoter | None, after: Promoter) -> dict[str, tuple[str | None, str | None]]:
-    names = ("name", "company", "description", "website", "email", "state")
+    names = ("name", "company", "description", "website", "email", "policies", "state")
     pairs = {name: (getattr(before, name, None), getattr(after, name)) for name in names}
     return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
@@ -167,6 +170,7 @@ class PromoterRow(dynamo.Table):
     description = UnicodeAttribute()
     website = UnicodeAttribute(null=True)
     email = UnicodeAttribute(null=True)
+    policies = UnicodeAttribute(null=True)
     state = UnicodeAttribute()
     created_at = NumberAttribute()
     updated_at = NumberAttribute()
@@ -194,6 +198,7 @@ def _promoter(row: PromoterRow) -> Promoter:
         description=row.description,
         website=row.website,
         email=row.email,
+        policies=row.policies or "",
         state=msgspec.convert(row.state, State),
         created_at=int(row.created_at),
         updated_at=int(row.updated_at),

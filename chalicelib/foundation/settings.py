@@ -231,7 +231,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     password_memory_kib: Annotated[
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456
-    mail_from: Annotated[str, _says("Sender of mails: an address, or `Name <address>`.")] = "Fairgate <tickets@localhost>"
+    mail_from: Annotated[
+        str, _says("Sender of mails: an address, or `Name <address>`. The name is also the seller of events without a verified promoter.")
+    ] = "Fairgate <tickets@localhost>"
+    contact_email: Annotated[
+        str, _says("Address to which buyers write about events without a verified promoter. Empty: buyers see only the shop's website.")
+    ] = ""
+    shop_policies: Annotated[str, _says("What buyers should know before they buy from the shop itself, such as when they get refunds.")] = (
+        ""
+    )
     mail_provider: Annotated[
         Literal["smtp", "ses"],
         _says("What sends mails: `smtp`, the server below, or `ses`, Amazon's Simple Email Service in the region of the stage."),

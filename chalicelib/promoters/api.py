@@ -19,8 +19,9 @@ from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
-from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.promoters import service
+from chalicelib.promoters.service import Seller
 from chalicelib.promoters.views import (
     MembersView,
     MemberView,
@@ -43,6 +44,8 @@ Website = Annotated[
         description="A website address without spaces, such as https://example.com.",
     ),
 ]
+
+Policies = Annotated[str, Meta(max_length=2_000, description="What buyers should know before they buy, such as when they get refunds.")]
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
@@ -72,6 +75,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     description: Annotated[str, Meta(max_length=10_000)] = ""
     website: Website | None = None
     email: Email | None = None
+    policies: Policies = ""
     verified: bool | None = None
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
@@ -111,9 +115,18 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
 )
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify a profile."""
-    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.verified)
+    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.policies, body.verified)
     expected = expected_version(request, body)
     return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
+
+
+@route(bp, "GET", "/events/{event_id}/seller", access="public")
+def show_seller(request: RequestContext, event_id: str) -> CacheableReply[Seller]:
+    """Show who sells the tickets of an event, how to contact the seller, and the seller's policies.
+
+    The seller is the event's promoter if an admin has verified the promoter, or else the shop.
+    """
+    return service.seller_reply(event_id, request.now)
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/events", access="public")

@@ -1,6 +1,10 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from typing import ClassVar
+from email.utils import parseaddr
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
 
 from chalicelib.accounts import members, profiles
 from chalicelib.accounts.members import Membership
@@ -11,8 +15,10 @@ from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
+from chalicelib.edge.routes import CacheableReply
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory.availability import cached_stock
@@ -20,7 +26,18 @@ from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
 
+SELLER_MAX_AGE = 60  # seconds
 _HIDDEN_STATUSES = ("draft", "test")  # event statuses that public lists leave out
+_sellers: TtlCache[CacheableReply["Seller"]] = TtlCache(lambda: SELLER_MAX_AGE, max_keys=1000)  # by promoter id
+
+
+class Seller(Struct, frozen=True, kw_only=True):
+    """Who sells the tickets of an event, as buyers see it: the event's promoter, or the shop."""
+
+    name: str
+    contact: Annotated[str, Meta(description="The website and the email address on one line.")]
+    email: str | None
+    policies: Annotated[str, Meta(description="What buyers should know before they buy, such as when they get refunds.")]
 
 
 class CoordinatorForbidden(Forbidden):
@@ -48,6 +65,25 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
         if change.verified != (current is not None and current.state == "verified"):
             raise Forbidden("Only admins may verify a promoter.")
     return profiles.save_promoter(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
+
+
+def find_seller(event: Event | None) -> Seller:
+    """Return the event's promoter if an admin has verified the promoter, or else the shop."""
+    promoter = profiles.find_promoter(event.promoter_id) if event is not None and event.promoter_id is not None else None
+    if promoter is not None and promoter.state == "verified":
+        name = promoter.company or promoter.name
+        contact = " · ".join(filter(None, (promoter.website, promoter.email)))
+        return Seller(name=name, contact=contact, email=promoter.email, policies=promoter.policies)
+    chosen = settings.current()
+    name = parseaddr(chosen.mail_from)[0] or "Fairgate"
+    contact = " · ".join(filter(None, (urlsplit(chosen.shop_url).hostname, chosen.contact_email)))
+    return Seller(name=name, contact=contact, email=chosen.contact_email or None, policies=chosen.shop_policies)
+
+
+def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:
+    """Return the seller of a visible event, at most SELLER_MAX_AGE seconds old. Raises NotFound."""
+    _, event = catalog.get_visible_event(event_id)
+    return _sellers.get(now, None, lambda: CacheableReply.encode(find_seller(event), max_age=SELLER_MAX_AGE), event.promoter_id)
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:

@@ -24,6 +24,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     description: str
     website: str | None
     email: str | None
+    policies: str
     verified: bool
     created_at: Timestamp
     updated_at: Timestamp
@@ -86,6 +87,7 @@ def promoter_view(promoter: Promoter) -> PromoterView:
         description=promoter.description,
         website=promoter.website,
         email=promoter.email,
+        policies=promoter.policies,
         verified=promoter.state == "verified",
         created_at=clock.iso(promoter.created_at),
         updated_at=clock.iso(promoter.updated_at),

@@ -43,7 +43,15 @@ def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: 
     """Create the accounts of the demo logins, unless they exist, and issue their tokens, which are valid for 30 days."""
 
     def verify_promoter(promoter_id: str) -> None:
-        profile = PromoterChange("Demo Promoter", "Demo Ltd", "Sells the demo events.", None, f"{promoter_id}@demo.example", verified=True)
+        profile = PromoterChange(
+            name="Demo Promoter",
+            company="Demo Ltd",
+            description="Sells the demo events.",
+            website=None,
+            email=f"{promoter_id}@demo.example",
+            policies="We refund tickets until seven days before the event. If an event is cancelled, we refund everybody.",
+            verified=True,
+        )
         if (current := profiles.find_promoter(promoter_id)) is not None and current.version == 1:  # unchanged since the account was created
             profiles.save_promoter(promoter_id, profile, "make run", clock.now(), by_admin=True)
 

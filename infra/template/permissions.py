@@ -119,6 +119,7 @@ TABLES: dict[str, dict[str, str]] = {
         "email-notifications/index/due": "Query",
         "event-notices": "PutItem Query",
         "job-runs": "UpdateItem",
+        "promoters": "GetItem",
         "purchases": "BatchGetItem GetItem",
         "suppressed-addresses": "GetItem",
         "tickets": "BatchGetItem GetItem",

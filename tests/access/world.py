@@ -166,7 +166,7 @@ def _create_accounts() -> str:
     for caller in filter(None, CALLERS.values()):
         account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
         accounts.create_account(account, requests.PASSWORD)
-    profiles.save_promoter(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
+    profiles.save_promoter(PROMOTER, PromoterChange("Nora", None, "", None, None, "", True), "root", clock.now(), by_admin=True)
     return sessions.session_id(sessions.begin_session(BUYER, 1, sessions.Device(None, None), clock.now()))
 
 

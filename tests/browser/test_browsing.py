@@ -51,6 +51,17 @@ def test_an_event_whose_picture_is_missing_gets_a_drawn_one(new_buyer, api, even
     expect(buyer.page.locator(".event-art img")).to_have_count(0)
 
 
+def test_the_event_names_its_seller_and_the_policies_before_anybody_buys(new_buyer, events):
+    page = new_buyer().page
+    with settings.override(mail_from="Foundry Tickets <no-reply@foundry.test>", contact_email="ask@foundry.test", shop_policies="Ask us."):
+        page.goto(f"/events/{events['Open Air']}")
+        seller = page.locator(".seller")
+        expect(seller).to_contain_text("Sold by Foundry Tickets")
+        expect(seller).to_contain_text("ask@foundry.test")
+        seller.get_by_text("Refunds and terms").click()
+        expect(seller.get_by_text("Ask us.")).to_be_visible()
+
+
 def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
     buyer = new_buyer()
     buyer.page.goto("/")

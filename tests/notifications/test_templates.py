@@ -17,6 +17,7 @@ TICKET = {"tier": HOSTILE, "attendee": HOSTILE, "code": "7K3MX-0QWZ9-H4TRB-V81CD
 # Every value that any template may use.
 VALUES = {
     "shop": "Fairgate",
+    "seller": {"name": HOSTILE, "contact": HOSTILE, "policies": HOSTILE, "email": "hi@example.com"},
     "event": EVENT,
     "tickets": [TICKET, TICKET | {"attendee": None}],
     "order_number": "NL-7K3Q-9XF2",

@@ -9,6 +9,7 @@ from chalicelib.audit import service as audit
 from chalicelib.foundation import settings
 from tests import builders
 from tests.accounts.conftest import log_in, mailbox, refresh, register, sign_up  # noqa: F401
+from tests.simulation.call_log import record_calls
 
 PROMOTER = "nights@example.com"
 
@@ -102,9 +103,47 @@ def test_a_change_of_a_profile_is_audited_with_old_and_new_values(api, promoter)
     assert len(audit.list_entries(f"promoter#{promoter['user']['id']}")) == 1
 
 
+# ------------------------------------------------------------------ sellers
+def test_the_shop_sells_until_the_promoter_is_verified(api, time):
+    builders.create_promoted_shop("nora")
+    fields = {
+        "name": "Nora",
+        "company": "Nora's Nights",
+        "website": "https://nora.test",
+        "email": "hi@nora.test",
+        "policies": "No refunds.",
+    }
+    assert api.put("/promoters/nora", json=fields | {"verified": False}, token=builders.admin_token()).status == 200
+    with settings.override(
+        mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test/", contact_email="ask@shop.test", shop_policies="14 days."
+    ):
+        shop = {"name": "Shop", "contact": "shop.test · ask@shop.test", "email": "ask@shop.test", "policies": "14 days."}
+        assert api.get("/events/fest/seller").json == shop
+        assert api.put("/promoters/nora", json=fields | {"verified": True}, token=builders.admin_token()).status == 200
+        time.advance(60)
+        reply = api.get("/events/fest/seller")
+        contact = "https://nora.test · hi@nora.test"
+        assert reply.json == {"name": "Nora's Nights", "contact": contact, "email": "hi@nora.test", "policies": "No refunds."}
+        assert reply.headers["cache-control"] == "public, max-age=60"
+
+
+def test_a_crowd_on_the_page_of_an_event_reads_its_seller_once_a_minute(api, time):
+    builders.create_promoted_shop("nora")
+    api.get("/events/fest")
+    with record_calls() as calls:
+        for _ in range(3):
+            assert api.get("/events/fest/seller").status == 200
+    assert [entry.tables for entry in calls.entries] == [["promoters"]]
+
+
+def test_a_draft_has_no_public_seller(api):
+    assert api.get(f"/events/{builders.create_event(api, status='draft')}/seller").status == 404
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("policies", "x" * 2001),
         ("website", "nights.test"),
         ("website", "javascript:alert(1)"),
         ("website", "https://a b"),

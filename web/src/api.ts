@@ -28,7 +28,7 @@ export type ProfileChanges = Schemas["ProfileChanges"];
 export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
 export type Refund = Order["refunds"][number];
-export type Promoter = Schemas["PromoterView"];
+export type Seller = Schemas["Seller"];
 export type WaitlistEntry = Schemas["WaitlistEntryView"];
 
 const buyer = createApi(fetchAsBuyer);
@@ -37,6 +37,7 @@ export const listEvents = () => content(publicApi.GET("/events"));
 export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
 /** The address of an event's calendar file. */
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
+export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));
 export const getAvailability = (event_id: string) => content(publicApi.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
@@ -133,7 +134,6 @@ export const resetPassword = (token: string, password: string) => content(public
 
 /** Load a page of the buyer's orders, newest first. */
 export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));
-export const getPromoter = (promoter_id: string) => content(publicApi.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getOrder = (order_id: string) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id } } }));
 
 /** Load all data about the buyer, from all pages. */

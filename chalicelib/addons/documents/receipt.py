@@ -2,27 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
-
 from chalicelib.addons.documents.fonts import Weight
 from chalicelib.addons.documents.pages import LEFT, Cell, Pages
 from chalicelib.addons.documents.ticket_pages import seat_numbers
 from chalicelib.addons.documents.wording import Wording, wording_in
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
+from chalicelib.promoters.service import Seller
 from chalicelib.purchases.model import Purchase, Refund
 from chalicelib.tickets.model import Ticket, order_number
 
 _UNIT_RIGHT = 440.0  # right edge of the price column
 _LABEL_RIGHT = 130.0
 _ITEM_RIGHT = 350.0
-
-
-class Seller(Struct, frozen=True):
-    """The seller of the tickets, and how to contact them."""
-
-    name: str
-    contact: str
 
 
 def render_receipt(

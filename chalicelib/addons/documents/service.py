@@ -1,17 +1,13 @@
 """The receipt and the tickets of an order as PDFs, for the people who may download them."""
 
-from urllib.parse import urlsplit
-
-from chalicelib.accounts import profiles
 from chalicelib.addons.documents.errors import NotPaid, NoValidTickets
-from chalicelib.addons.documents.receipt import Seller, render_receipt
+from chalicelib.addons.documents.receipt import render_receipt
 from chalicelib.addons.documents.ticket_pages import render_tickets
 from chalicelib.catalog import permissions
-from chalicelib.catalog.model import Event
 from chalicelib.catalog.permissions import find_event
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.languages import Language
-from chalicelib.foundation import settings
+from chalicelib.promoters.service import find_seller
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
 
@@ -25,7 +21,7 @@ def order_receipt(identity: Identity, order_id: str, language: Language, now: in
         raise NotPaid()
     event = find_event(purchase.event_id)
     email = queries.load_details(purchase).email
-    return render_receipt(purchase, queries.load_tickets(purchase), event, _seller(event), email, language, now)
+    return render_receipt(purchase, queries.load_tickets(purchase), event, find_seller(event), email, language, now)
 
 
 def order_tickets(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
@@ -45,11 +41,3 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
     if not valid:
         raise NoValidTickets()
     return render_tickets(purchase, valid, find_event(purchase.event_id), language, now)
-
-
-def _seller(event: Event | None) -> Seller:
-    """Return the event's promoter if an admin has verified the promoter, or else the shop."""
-    promoter = profiles.find_promoter(event.promoter_id) if event is not None and event.promoter_id is not None else None
-    if promoter is not None and promoter.state == "verified":
-        return Seller(promoter.company or promoter.name, " · ".join(filter(None, (promoter.website, promoter.email))))
-    return Seller("Fairgate", urlsplit(settings.current().shop_url).hostname or "")

@@ -14,6 +14,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
+from chalicelib.promoters.service import find_seller
 from chalicelib.purchases import queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
@@ -37,9 +38,16 @@ def compose(notification: Notification) -> MailMessage | None:
         values, attachments = _content(notification, event)
     except Moot:
         return None
-    values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": sharing.mail_values(event)}
+    seller = find_seller(event)
+    values |= {
+        "shop": parseaddr(settings.current().mail_from)[0] or "Fairgate",
+        "event": sharing.mail_values(event),
+        "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": seller.email},
+    }
     text = templates.render(notification.kind, notification.language, values)
     headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
+    if seller.email is not None:
+        headers |= {"Reply-To": seller.email}
     return MailMessage(
         notification.kind,
         address,

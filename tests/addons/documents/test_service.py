@@ -97,7 +97,7 @@ def test_a_kept_fee_appears_in_the_receipt(api, time, shop):
 def test_the_seller_is_the_promoter_once_verified(api, time):
     builders.create_promoted_shop("nora")
     order_id = builders.create_order(api, ("fest", "fest-pass"), 1)
-    change = PromoterChange("Nora", "Nora's Nights", "", "https://nora.example", "hi@nora.example", False)
+    change = PromoterChange("Nora", "Nora's Nights", "", "https://nora.example", "hi@nora.example", "", False)
     profiles.save_promoter("nora", change, "root", clock.now(), by_admin=True)
     assert "Seller Fairgate" in text_of(receipt(api, order_id, user="ada"))
     api.put("/promoters/nora", json={"name": "Nora", "company": "Nora's Nights", "verified": True}, token=builders.admin_token())

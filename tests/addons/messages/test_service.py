@@ -77,6 +77,23 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     invariants.check(time.now)
 
 
+def test_the_email_names_the_seller_who_also_gets_the_replies(post, api, time):
+    shop = builders.create_promoted_shop("nora")
+    profile = {"name": "Nora", "email": "hi@nora.test", "policies": "Refunds until\nthe day before.", "verified": True}
+    assert api.put("/promoters/nora", json=profile, token=builders.admin_token()).status == 200
+    buy(api, shop)
+    buy(api, builders.create_shop(api), user="bob")
+    of_nora, of_the_shop = sorted(post.deliver(), key=lambda mail: mail["To"])
+    text = of_nora.get_body(("plain",)).get_content()
+    assert of_nora["Reply-To"] == "hi@nora.test"
+    assert "Sold by: Nora, hi@nora.test" in text
+    assert "Refunds and terms: Refunds until the day before." in text
+    assert "Reply to this email, and Nora will answer." in text
+    assert of_the_shop["Reply-To"] is None
+    assert "Sold by: Shop, shop.test" in of_the_shop.get_body(("plain",)).get_content()
+    assert "do not reply" in of_the_shop.get_body(("plain",)).get_content()
+
+
 def test_changes_repeated_or_reordered_are_announced_once(post, api, time):
     shop = builders.create_shop(api)
     for user in ("ada", "bob"):

@@ -10,6 +10,7 @@ import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { takeFocus, useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { SellerNote } from "../parts/seller-note";
 import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
 import { PromoCode } from "../parts/promo-code";
@@ -327,6 +328,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           </button>
         </form>
       )}
+      <SellerNote eventId={eventId} />
       <details class="two-steps">
         <summary>{t.checkout.cancel}</summary>
         <p>{t.checkout.cancelText}</p>

@@ -10,6 +10,7 @@ import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Moment } from "../parts/moment";
 import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
+import { SellerNote } from "../parts/seller-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
@@ -63,6 +64,7 @@ export function EventPage() {
           {isReserved ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
         </Tickets>
       )}
+      {event && event.status !== "cancelled" && <SellerNote eventId={event.id} />}
     </article>
   );
 }

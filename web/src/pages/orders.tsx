@@ -2,7 +2,7 @@
 
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { getOrder, getPromoter, listEvents, listOrders, type Order, type OrderWithTickets, type Promoter } from "../api";
+import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
 import { day, money } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -125,14 +125,12 @@ function LoadedOrder({ orderId }: { orderId: string }) {
   return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }
 
-/** Load the order, and its promoter if public; otherwise the shop is the seller. */
 async function loadOrder(orderId: string) {
   const found = await getOrder(orderId);
-  const promoterId = found.order.promoter_id;
-  return { ...found, seller: promoterId ? await getPromoter(promoterId).catch(() => null) : null };
+  return { ...found, seller: await getSeller(found.order.event_id).catch(() => null) };
 }
 
-function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promoter | null }) {
+function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Seller | null }) {
   const { t, locale } = useTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
@@ -156,11 +154,15 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
           <dd>
             <Moment at={order.created_at} timezone={order.event_timezone} />
           </dd>
-          <dt>{t.orders.seller}</dt>
-          <dd>
-            {seller ? (seller.company ?? seller.name) : `Fairgate, ${location.host}`}
-            {seller && <span class="block small">{[seller.website, seller.email].filter(Boolean).join(" · ")}</span>}
-          </dd>
+          {seller && (
+            <>
+              <dt>{t.orders.seller}</dt>
+              <dd>
+                {seller.name}
+                <span class="block small">{seller.contact}</span>
+              </dd>
+            </>
+          )}
           {order.customer_email && (
             <>
               <dt>{t.orders.buyer}</dt>

@@ -157,6 +157,7 @@ export const accountTexts = {
     number: "Order",
     date: "Date",
     seller: "Sold by",
+    policies: "Refunds and terms",
     buyer: "Buyer",
     item: "Item",
     price: "Price",

@@ -159,6 +159,7 @@ export const accountTexts: typeof english = {
     number: "Pedido",
     date: "Fecha",
     seller: "Vendido por",
+    policies: "Devoluciones y condiciones",
     buyer: "Comprador",
     item: "Concepto",
     price: "Precio",

@@ -17,7 +17,7 @@ type Profile = Schemas["PromoterView"];
 
 const path = (promoter_id: string) => ({ params: { path: { promoter_id } } });
 const getProfile = (promoter_id: string) => content(manager.GET("/promoters/{promoter_id}", path(promoter_id)));
-const toValues = ({ name, company, description, website, email }: Profile) => ({ name, company: company ?? "", description, website: website ?? "", email: email ?? "" });
+const toValues = ({ name, company, description, website, email, policies }: Profile) => ({ name, company: company ?? "", description, website: website ?? "", email: email ?? "", policies });
 
 /** Add https:// to an address without a scheme, as browsers do. */
 const withScheme = (address: string) => (address && !/^https?:\/\//i.test(address) ? `https://${address}` : address);
@@ -52,8 +52,8 @@ function Editor({ loaded }: { loaded: Profile }) {
   const save = () => {
     const { name, company, website, email } = draft.values;
     draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // show the values as they are saved
-    return draft.save(async ({ name, company, description, website, email }, _, version) => {
-      const body = { name, company: company || null, description, website: website || null, email: email || null, version };
+    return draft.save(async ({ name, company, description, website, email, policies }, _, version) => {
+      const body = { name, company: company || null, description, website: website || null, email: email || null, policies, version };
       setProfile(await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body })));
       setSaved();
     });
@@ -72,6 +72,7 @@ function Editor({ loaded }: { loaded: Profile }) {
             <TextField name="website" label={own.website} maxLength={500} draft={draft} errorOf={(name) => errorOf(name) && own.websiteError} />
             <TextField name="email" label={own.email} note={own.emailNote} type="email" maxLength={254} draft={draft} errorOf={errorOf} />
             <AreaField name="description" label={own.description} maxLength={10000} rows={6} draft={draft} errorOf={errorOf} />
+            <AreaField name="policies" label={own.policies} note={own.policiesNote} maxLength={2000} rows={6} draft={draft} errorOf={errorOf} />
             {losesVerification && <p class="notice">{own.losesVerification}</p>}
             <SaveNote draft={draft} isSaved={isSaved} />
           </>

@@ -14,4 +14,6 @@ export const profileTexts = {
   email: "Email address for buyers (optional)",
   emailNote: "Everyone can see it. It can differ from the address you sign in with.",
   description: "About you (optional)",
+  policies: "Refunds and terms (optional)",
+  policiesNote: "For example, until when you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
 };

@@ -16,4 +16,6 @@ export const profileTexts: typeof english = {
   email: "Correo para los compradores (opcional)",
   emailNote: "Cualquiera puede verlo. Puede ser distinto del correo con el que inicias sesión.",
   description: "Sobre ti (opcional)",
+  policies: "Devoluciones y condiciones (opcional)",
+  policiesNote: "Por ejemplo, hasta cuándo devuelves el importe de las entradas. Los compradores pueden leerlo antes de pagar y en el correo con sus entradas.",
 };
