@@ -5,6 +5,7 @@
 
 import type { paths } from "#openapi";
 import { publicApi, BASE_PATH, content, createApi, type Schemas } from "./client";
+import { now } from "./server-time";
 import { currentBuyer, fetchAsBuyer } from "./session";
 
 export { ApiFailure } from "./client";
@@ -35,6 +36,12 @@ const buyer = createApi(fetchAsBuyer);
 
 export const listEvents = () => content(publicApi.GET("/events"));
 export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
+/** A draft as buyers will see it once it is published, for the event's managers. */
+export async function previewEvent(event_id: string): Promise<EventWithTiers> {
+  const event = await content(buyer.GET("/events/{event_id}", { params: { path: { event_id } } }));
+  const status = Date.parse(event.on_sale_at ?? "") > 1000 * now() ? "scheduled" : "on_sale";
+  return { ...event, status, tiers: event.tiers.filter((tier) => !tier.hidden) };
+}
 /** The address of an event's calendar file. */
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
 export const getSeller = (event_id: string) => content(publicApi.GET("/events/{event_id}/seller", { params: { path: { event_id } } }));

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useRoute } from "preact-iso";
-import { calendarFile, getAvailability, getEvent, getReservation, type Availability, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, type Availability, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
@@ -22,11 +22,12 @@ const AVAILABILITY_SECONDS = 5;
 const EVENT_SECONDS = 30;
 
 export function EventPage() {
-  const { params } = useRoute();
+  const { params, query } = useRoute();
   const eventId = params.eventId!;
+  const isPreview = "preview" in query;
   const { t } = useTexts();
-  const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
-  const { value: stock } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
+  const { value: event, failure, reload } = useLoaded(() => (isPreview ? previewEvent : getEvent)(eventId), eventId, EVENT_SECONDS);
+  const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, AVAILABILITY_SECONDS);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
@@ -56,11 +57,12 @@ export function EventPage() {
         {!event && <h1 class="hidden">{t.event.title}</h1>}
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
+        {event && isPreview && <p class="notice">{t.event.preview}</p>}
         {event && <Facts event={event} paying={paying} isPaused={isPaused} />}
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
-        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !isPaused}>
+        <Tickets event={event} availability={stock?.availability ?? []} canBuy={!isReserved && isOpen && !isPaused} isPreview={isPreview}>
           {isReserved ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} paying={paying} setAside={setAside} />}
         </Tickets>
       )}
@@ -73,19 +75,20 @@ interface TicketsProps {
   event: EventWithTiers;
   availability: Availability[];
   canBuy: boolean;
+  isPreview: boolean;
   /** The state of the sale. */
   children: ComponentChildren;
 }
 
 /** The state of the sale, the tickets, and the waitlist: below what can be bought, but above a list of tickets that are all sold out. */
-function Tickets({ event, availability, canBuy, children }: TicketsProps) {
+function Tickets({ event, availability, canBuy, isPreview, children }: TicketsProps) {
   const waitlist = ADDONS.waitlist ? useWaitlist(event) : null;
   const isSoldOut = event.status === "sold_out";
   return (
     <div class="event-buy" id="tickets" tabIndex={-1}>
       {waitlist?.offer ?? children}
       {isSoldOut && waitlist?.panel}
-      <TicketPicker event={event} availability={availability} canBuy={canBuy} token={null} />
+      <TicketPicker event={event} availability={availability} canBuy={canBuy} isPreview={isPreview} token={null} />
       {!isSoldOut && waitlist?.panel}
     </div>
   );

@@ -19,11 +19,13 @@ interface Props {
   availability: Availability[];
   /** Whether the buyer can choose tickets here now. */
   canBuy: boolean;
+  /** Whether this is a preview of a draft, in which nothing can be reserved. */
+  isPreview?: boolean;
   token: string | null;
   onRefused?: (failure: ApiFailure) => void;
 }
 
-export function TicketPicker({ event, availability, canBuy, token, onRefused }: Props) {
+export function TicketPicker({ event, availability, canBuy, isPreview = false, token, onRefused }: Props) {
   const { t, locale } = useTexts();
   const { route } = useLocation();
   const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
@@ -106,7 +108,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
             <span>{t.event.total}</span>
             <strong>{count === 0 ? "–" : total === 0 ? t.free : money(total, items[0]!.tier.currency, locale)}</strong>
           </div>
-          <button class="button" type="submit" disabled={count === 0 || isTooMany || isWorking} aria-describedby="hold-note">
+          <button class="button" type="submit" disabled={count === 0 || isTooMany || isWorking || isPreview} aria-describedby="hold-note">
             {isWorking ? t.checkout.working : t.event.reserve}
           </button>
           <p class={isTooMany ? "field-error" : "small"} id="hold-note" role="status">

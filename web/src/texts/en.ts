@@ -61,6 +61,7 @@ export const en = {
 
   event: {
     title: "Event",
+    preview: "This is a preview. Only people who manage this event can see it until it is published.",
     calendar: "Add to calendar",
     map: "Map",
     yourTime: "Your time:",

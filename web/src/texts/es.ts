@@ -62,6 +62,7 @@ export const es: Texts = {
 
   event: {
     title: "Evento",
+    preview: "Esto es una vista previa. Hasta que publiques el evento, solo pueden verlo las personas que lo gestionan.",
     calendar: "Añadir al calendario",
     map: "Mapa",
     yourTime: "En tu hora:",

@@ -37,11 +37,9 @@ export function Overview() {
           <EventPicture id={event.id} image={event.image} sizes="12rem" />
         </div>
       </div>
-      {isShown && (
-        <p>
-          <a href={`/events/${event.id}`}>{own.seeInShop}</a>
-        </p>
-      )}
+      <p>
+        <a href={isShown ? `/events/${event.id}` : `/events/${event.id}?preview`}>{isShown ? own.seeInShop : own.seePreview}</a>
+      </p>
       {event.managed_by === "bootstrap" && (
         <Outcome tone="calm" title={own.bootstrapTitle}>
           <p>{own.bootstrapText}</p>

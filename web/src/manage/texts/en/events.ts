@@ -30,6 +30,7 @@ export const eventTexts = {
 
   overview: "Overview",
   seeInShop: "View in the shop",
+  seePreview: "Preview the page for buyers",
   draftTitle: "This is a draft",
   draftText: "Only you and your team can see it. Publish it to put it on sale, ideally a few days before the sale opens, so that people can share its page.",
   opensAtOnce: "No opening time is set: tickets go on sale as soon as you publish.",

@@ -32,6 +32,7 @@ export const eventTexts: typeof english = {
 
   overview: "Resumen",
   seeInShop: "Ver en la tienda",
+  seePreview: "Ver cómo será la página para los compradores",
   draftTitle: "Es un borrador",
   draftText: "Solo lo veis tú y tu equipo. Publícalo para ponerlo a la venta, mejor unos días antes de que abra la venta, para que la gente pueda compartir su página.",
   opensAtOnce: "No hay hora de apertura: la venta empieza en cuanto publiques.",
