@@ -42,12 +42,11 @@ export class PositionError extends Error {
  * position once the sale has opened.
  * @param {State} state
  * @param {string} token
- * @param {string | null} notedCommitment the commitment noted before the opening; by default that of the first document
  * @returns {Promise<PositionTracker>}
  * @throws {PositionError} token_unknown, waiting_room_cleared, state_outdated
  */
-export async function trackPosition(state, token, notedCommitment = null) {
-  const tracker = new PositionTracker(readToken(token), notedCommitment);
+export async function trackPosition(state, token) {
+  const tracker = new PositionTracker(readToken(token));
   await tracker.update(state);
   return tracker;
 }
@@ -55,16 +54,10 @@ export async function trackPosition(state, token, notedCommitment = null) {
 class PositionTracker {
   /** @type {State} */ #state;
   /** @type {number | null} */ #position = null;
-  /** @type {string | null} */ #firstCommitment = null;
 
-  /** Whether the revealed key matches the noted commitment, or that of the first document; null until the key is revealed.
-   * @type {boolean | null} */
-  commitmentKept = null;
-
-  /** @param {Arrival} arrival @param {string | null} notedCommitment */
-  constructor(arrival, notedCommitment) {
+  /** @param {Arrival} arrival */
+  constructor(arrival) {
     this.arrival = arrival;
-    this.#firstCommitment = notedCommitment;
   }
 
   /** The position from 1, which never changes; null until the draw. */
@@ -78,12 +71,7 @@ class PositionTracker {
    */
   async update(state) {
     assertFits(state, this.arrival);
-    this.#firstCommitment ??= state.commitment;
-    if (this.#position === null && state.n !== null && state.key !== null) {
-      const commitmentKept = toHex(await sha256(fromHex(state.key))) === this.#firstCommitment;
-      this.#position = await positionOf(state, this.arrival);
-      this.commitmentKept = commitmentKept;
-    }
+    if (this.#position === null) this.#position = await positionOf(state, this.arrival);
     this.#state = state;
   }
 
@@ -128,6 +116,18 @@ export function readToken(token) {
   } catch {
     throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }
+}
+
+/**
+ * Whether the revealed key matches the document's commitment, and the commitment that was noted before the opening, if there is one.
+ * Until the key is revealed, only the commitments are compared.
+ * @param {State} state
+ * @param {string | null} notedCommitment
+ * @returns {Promise<boolean>}
+ */
+export async function isCommitmentKept({ key, commitment }, notedCommitment) {
+  if (notedCommitment !== null && notedCommitment !== commitment) return false;
+  return key === null || toHex(await sha256(fromHex(key))) === commitment;
 }
 
 /**

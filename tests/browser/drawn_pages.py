@@ -14,6 +14,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/": buying.storefront,
     "/events/:eventId": buying.event,
     "/events/:eventId/line": waiting_room.waiting_room_in_line,
+    "/events/:eventId/draw": waiting_room.draw_noted,
     "/events/:eventId/checkout": buying.checkout,
     "/tickets": wallet.wallet,
     "/transfer": wallet.transfer,

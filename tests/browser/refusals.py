@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.browser.scenes import accounts, buying, wallet
+from tests.browser.scenes import accounts, buying, waiting_room, wallet
 from tests.browser.tours import door, promoter, tickets, waiting
 
 _ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}(\.[0-9A-HJKMNP-TV-Z]{26})?\b")
@@ -16,6 +16,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     buying.hold_expired: {"404 GET /checkout/sessions/*"},
     buying.checkout_given_back_in_another_tab: {"409 POST /checkout/sessions"},
     buying.failure_with_a_request_id: {"500 GET /events"},
+    waiting_room.draw_of_an_unknown_event: {"404 GET /events/none"},
     wallet.transfer_that_is_over: {"404 POST /transfers/none/accept"},
     accounts.reset_password: {"410 POST /auth/password/reset"},
     accounts.find_tickets_with_the_link: {"410 POST /lost-tickets/open"},

@@ -242,12 +242,16 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     buyer = new_buyer()
     _join_others(api, drop_id, 3)
     buyer.join(drop_id)
-    buyer.page.get_by_text("Check the draw").click()
-    buyer.see("Your browser has saved the fingerprint.")
+    buyer.see("The draw has not taken place yet")
+    buyer.page.get_by_text("How the draw works, and how to check it").click()
+    buyer.see("We seal a key before anyone joins")
+    buyer.page.get_by_text("Technical details").click()
+    buyer.see("When the sale opens, the key appears here")
     _pass(buyer, time, OPENS_AFTER + 1)
-    buyer.see("Before the sale opened, your browser saved this fingerprint")
-    buyer.see("The SHA-256 hash of the key matches the fingerprint.")
-    buyer.see("You were number 4 of the 4 people who joined before the sale opened.")
+    buyer.see("Your place was drawn fairly")
+    buyer.see("Before the draw, your browser saved this fingerprint")
+    buyer.see("The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.")
+    buyer.see("Your number was 4 of 4.")
     position = int(
         re.search(r"place (\d+),", buyer.page.get_by_text("From the key and your number, your browser calculates").inner_text())[1]
     )
@@ -260,8 +264,11 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
     assert sorted(places) == [1, 2, 3, 4]
     assert places[3] == position
     buyer.page.reload()
-    buyer.page.get_by_text("Check the draw").click()
-    buyer.see("Before the sale opened, your browser saved this fingerprint")
+    buyer.see("Your place was drawn fairly")
+    new_visitor = new_buyer()
+    new_visitor.page.goto(f"/events/{drop_id}")
+    new_visitor.follow("How the draw went")
+    new_visitor.see("The key matches the published fingerprint")  # without having seen it before, nobody can say more
 
 
 def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_id):

@@ -54,7 +54,7 @@ def test_a_thousand_browsers_call_only_join_state_and_reserve(threaded_store, ap
 
     assert [buyer["failures"] for buyer in buyers if buyer["failures"]] == []
     assert sorted(buyer["position"] for buyer in buyers) == list(range(1, BUYERS + 1))
-    assert all(buyer["draw"]["isKept"] and buyer["draw"]["wasNoted"] for buyer in buyers)
+    assert all(buyer["draw"]["isKept"] and buyer["draw"]["noted"] for buyer in buyers)
     assert [buyer for buyer in buyers if _wave(buyer) != (buyer["reservedAt"] - opens_at) // WAVE_SECONDS] == []
     states = gateway.calls.pop("GET /waiting-room/state")
     assert gateway.calls == {"POST /waiting-room/join": BUYERS, "POST /reservations": BUYERS}

@@ -133,14 +133,40 @@ def test_a_device_that_wakes_up_fetches_at_once():
 
 def test_the_draw_is_checked_against_the_noted_fingerprint():
     """Also after the page was reopened; a different fingerprint beside the key is detected."""
+    noted = draw.commitment(KEY)
+    replaced = {"commitment": draw.commitment(bytes(32))}
     before = _run(["room", _room()], ["token", _token()], ["start"], ["enter"])
-    assert (before["view"]["stage"], before["view"]["draw"]) == ("waiting", None)
-    for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32, commitment=draw.commitment(bytes(32))), False)):
+    assert (before["view"]["stage"], before["view"]["draw"]) == ("waiting", _draw_result(noted=noted))
+    for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32, **replaced), False)):
         after = _run(["room", opened], ["start"], now=OPENS + 5, kept=before["kept"])["view"]
-        assert after["draw"] == {"isKept": is_kept, "wasNoted": True, "arrival": 2}
-    late = _run(["room", _opened()], ["start"], now=OPENS + 5, kept={"token": _token()})["view"]
-    assert late["draw"] == {"isKept": True, "wasNoted": False, "arrival": 2}
-    assert late["status"]["position"] == draw.position(KEY, 3, (0,), 0, 2)
+        assert after["draw"] == _draw_result(isKept=is_kept, noted=noted, arrival=2)
+    unseen = _run(["room", _opened()], ["start"], now=OPENS + 5, kept={"token": _token()})["view"]
+    assert unseen["draw"] == _draw_result(arrival=2)
+    assert unseen["status"]["position"] == draw.position(KEY, 3, (0,), 0, 2)
+    late = _run(["room", _opened()], ["start"], now=OPENS + 5, kept={"token": _token(counter=-1)})["view"]
+    assert late["draw"] == _draw_result(isLate=True)
+
+
+def test_the_first_fingerprint_counts_even_if_the_shop_shows_another_before_the_opening():
+    replaced = {"commitment": draw.commitment(bytes(32))}
+    steps = [["room", _room()], ["start"], ["room", _room(**replaced)], ["wait", 40]]
+    before = _run(*steps)
+    assert before["view"]["draw"] == _draw_result(isKept=False, noted=draw.commitment(KEY))
+    after = _run(["room", _opened(key="00" * 32, **replaced)], ["start"], now=OPENS + 5, kept=before["kept"])["view"]
+    assert after["draw"] == _draw_result(isKept=False, noted=draw.commitment(KEY))
+    cleared = _run(["room", _room(room=2, **replaced)], ["start"], kept=before["kept"])["view"]
+    assert cleared["draw"] == _draw_result(noted=replaced["commitment"])  # another room has another key
+
+
+def test_the_draw_is_also_checked_for_visitors_without_a_place():
+    before = _run(["room", _room()], ["start"])
+    for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32), False)):
+        after = _run(["room", opened], ["start"], now=OPENS + 5, kept=before["kept"])["view"]
+        assert (after["stage"], after["draw"]) == ("none", _draw_result(isKept=is_kept, noted=draw.commitment(KEY)))
+
+
+def _draw_result(**changes):
+    return {"isKept": True, "noted": None, "arrival": None, "isLate": False, **changes}
 
 
 def test_the_page_says_how_long_a_turn_lasts_and_when_it_comes_by_the_visitors_clock():

@@ -80,13 +80,12 @@ const answer = ({ key, n, number }) => room.permute(Uint8Array.from(Buffer.from(
     assert javascript.run_module(permute + FOR_EACH_CASE, cases) == expected
 
 
-def test_a_tracker_gets_its_position_and_checks_the_commitment():
+def test_a_tracker_gets_its_position_at_the_draw_and_keeps_it():
     rng, key = random.Random(6), bytes(range(32))
     opened = msgspec.structs.replace(
         random_rooms.random_room(rng), room=1, commitment=draw.commitment(key), key=key.hex(), n=3, total=3, offsets=[0], stopped=None
     )
     before_opening = msgspec.structs.replace(opened, key=None, n=None)
-    with_another_key = msgspec.structs.replace(opened, key=bytes(32).hex())
     arrival = Arrival(opened.event_id, 1, "u", 0, 2, random_rooms.OPENS - 50, random_rooms.EXPIRES)
     track = """
 async function answer({ states, token, now }) {
@@ -94,23 +93,32 @@ async function answer({ states, token, now }) {
   const results = [];
   for (const state of states) {
     await tracker.update(state);
-    results.push([tracker.position, tracker.commitmentKept, tracker.statusAt(now).position]);
+    results.push([tracker.position, tracker.statusAt(now).position]);
   }
   return results;
 }
 """
     position = draw.position(key, 3, (0,), 0, 2)
+    states = [as_json(state) for state in (before_opening, opened, opened)]
+    case = {"states": states, "token": tokens.sign_arrival(arrival), "now": random_rooms.OPENS}
+    assert javascript.run_module(FOR_EACH_CASE + track, [case]) == [[[None, None], *[[position, position]] * 2]]
+
+
+def test_the_client_compares_the_key_with_the_published_and_the_noted_commitment():
+    key, other = bytes(range(32)), bytes(32)
     cases = [
-        {
-            "states": [as_json(before_opening), as_json(state), as_json(state)],
-            "token": tokens.sign_arrival(arrival),
-            "now": random_rooms.OPENS,
-        }
-        for state in (opened, with_another_key)
+        ({"key": None, "commitment": draw.commitment(key)}, None, True),
+        ({"key": None, "commitment": draw.commitment(key)}, draw.commitment(key), True),
+        ({"key": None, "commitment": draw.commitment(other)}, draw.commitment(key), False),  # replaced before the opening
+        ({"key": key.hex(), "commitment": draw.commitment(key)}, None, True),
+        ({"key": key.hex(), "commitment": draw.commitment(key)}, draw.commitment(key), True),
+        ({"key": other.hex(), "commitment": draw.commitment(key)}, None, False),
+        ({"key": other.hex(), "commitment": draw.commitment(key)}, draw.commitment(key), False),
+        ({"key": other.hex(), "commitment": draw.commitment(other)}, draw.commitment(key), False),
     ]
-    honest, tampered = javascript.run_module(FOR_EACH_CASE + track, cases)
-    assert honest == [[None, None, None], *[[position, True, position]] * 2]
-    assert [kept for _, kept, _ in tampered] == [None, False, False]
+    code = "const answer = ({ state, noted }) => room.isCommitmentKept(state, noted);"
+    kept = javascript.run_module(code + FOR_EACH_CASE, [{"state": state, "noted": noted} for state, noted, _ in cases])
+    assert kept == [expected for *_, expected in cases]
 
 
 def test_the_client_refuses_bad_tokens_with_the_servers_codes():

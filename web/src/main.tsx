@@ -15,7 +15,7 @@ import { Layout } from "./parts/layout";
 import { LoadFailed } from "./parts/load-failed";
 import { TextsProvider } from "./texts";
 
-// The pages that most buyers never open are one file, which is loaded with the first of them.
+// The pages that most buyers never open are two files, each loaded with the first of its pages.
 type AccountPages = typeof import("./pages/account-pages");
 const accountPage = (name: keyof AccountPages) => lazy(() => import("./pages/account-pages").then((pages) => pages[name], () => LoadFailed));
 const AccountPage = accountPage("AccountPage");
@@ -26,6 +26,7 @@ const Register = accountPage("Register");
 const ResetPassword = accountPage("ResetPassword");
 const SignIn = accountPage("SignIn");
 const VerifyEmail = accountPage("VerifyEmail");
+const DrawPage = lazy(() => import("./pages/draw").then((pages) => pages.DrawPage, () => LoadFailed));
 
 function App() {
   return (
@@ -37,6 +38,7 @@ function App() {
               <Route path="/" component={Storefront} />
               <Route path="/events/:eventId" component={EventPage} />
               <Route path="/events/:eventId/line" component={WaitingRoom} />
+              <Route path="/events/:eventId/draw" component={DrawPage} />
               <Route path="/events/:eventId/checkout" component={Checkout} />
               <Route path="/tickets" component={Wallet} />
               <Route path="/transfer" component={Transfer} />

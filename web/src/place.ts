@@ -4,7 +4,7 @@
  * decides when to fetch the document: docs/web.md has the rates, and a test runs a thousand buyers with it.
  */
 
-import { LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
+import { isCommitmentKept, LATE, PositionError, readToken, trackPosition, type State, type Status } from "../waiting-room.js";
 import type { ApiFailure } from "./client";
 
 type Tracker = Awaited<ReturnType<typeof trackPosition>>;
@@ -35,6 +35,7 @@ export interface PlaceView {
   status: Status | null;
   room: State | null;
   token: string | null;
+  /** Null until the document has been fetched. */
   draw: DrawResult | null;
   /** Whether the last fetch of the document failed. The view then continues from the previous document. */
   isOffline: boolean;
@@ -43,14 +44,16 @@ export interface PlaceView {
   wasCleared: boolean;
 }
 
-/** The result of this browser's check of the draw. */
+/** The result of this browser's check of the draw, with or without a place in it. */
 export interface DrawResult {
-  /** Whether the published key matches the fingerprint. */
+  /** Whether the fingerprint is still the noted one and, once the key is published, whether the key matches it. */
   isKept: boolean;
-  /** Whether this browser saved the fingerprint before the sale opened. */
-  wasNoted: boolean;
-  /** This buyer's number in the draw, from 1; null for arrivals after the sale opened. */
+  /** The first fingerprint of this waiting room that this browser saw before the key was published; null if it saw none. */
+  noted: string | null;
+  /** This buyer's number in the draw, from 1; null before the draw, without a place, and for arrivals after the sale opened. */
   arrival: number | null;
+  /** Whether this buyer joined after the sale opened. */
+  isLate: boolean;
 }
 
 // How many seconds the document stays fresh on average, for visible and hidden pages.
@@ -69,6 +72,7 @@ export class Place {
   #tracker: Tracker | null = null;
   #token: string | null;
   #room: State | null = null;
+  #isKept = true;
   #isOpen = false;
   #isJoining = false;
   #isOffline = false;
@@ -167,11 +171,12 @@ export class Place {
   }
 
   async #follow(newest: State): Promise<void> {
+    if (newest.key === null && this.#notedFingerprint(newest) === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
+    this.#isKept = await isCommitmentKept(newest, this.#notedFingerprint(newest));
     this.#room = newest;
-    if (newest.key === null) this.#world.memory.write("fingerprint", `${newest.room} ${newest.commitment}`);
     if (this.#token === null) return;
     if (readToken(this.#token).until <= this.#world.now()) return this.#forgetToken(false); // checked only now, because the reply has set the clock
-    if (this.#tracker === null) this.#tracker = await trackPosition(newest, this.#token, this.#notedFingerprint());
+    if (this.#tracker === null) this.#tracker = await trackPosition(newest, this.#token);
     else await this.#tracker.update(newest);
   }
 
@@ -186,18 +191,19 @@ export class Place {
     this.#useToken(null);
   }
 
-  /** The fingerprint of this waiting room that this browser saved before the sale opened. */
-  #notedFingerprint(): string | null {
-    const [room, fingerprint] = (this.#world.memory.read("fingerprint") ?? "").split(" ");
-    return fingerprint && Number(room) === this.#room?.room ? fingerprint : null;
+  /** The first fingerprint of this waiting room that this browser saved before the key was published. */
+  #notedFingerprint({ room }: State): string | null {
+    const [noted, fingerprint] = (this.#world.memory.read("fingerprint") ?? "").split(" ");
+    return fingerprint && Number(noted) === room ? fingerprint : null;
   }
 
   #draw(): DrawResult | null {
-    const isKept = this.#tracker?.commitmentKept ?? null;
-    if (isKept === null || !this.#tracker || !this.#room) return null;
-    const { counter, number } = this.#tracker.arrival;
-    const arrival = counter === LATE ? null : this.#room.offsets[counter]! + number;
-    return { isKept, wasNoted: this.#notedFingerprint() !== null, arrival };
+    const room = this.#room;
+    if (room === null) return null;
+    const { counter, number } = this.#tracker?.arrival ?? { counter: null, number: 0 };
+    const isDrawn = room.key !== null && counter !== null && counter !== LATE;
+    const arrival = isDrawn ? room.offsets[counter]! + number : null;
+    return { isKept: this.#isKept, noted: this.#notedFingerprint(room), arrival, isLate: counter === LATE };
   }
 
   #stage(status: Status | null): PlaceView["stage"] {

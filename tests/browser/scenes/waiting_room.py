@@ -26,7 +26,7 @@ def waiting_room_in_line(stage: Stage) -> None:
     stage.open(f"/events/{stage.drop}/line")
     stage.buyer.press("Join the waiting room")
     stage.buyer.see("ahead of you")
-    stage.page.get_by_text("Check the draw").click()
+    stage.buyer.see("You joined after the draw")
 
 
 def waiting_room_paused(stage: Stage) -> None:
@@ -110,6 +110,71 @@ def waiting_room_started_anew(stage: Stage) -> None:
     stage.buyer.see("The waiting room was reset")
 
 
+def draw_of_a_place(stage: Stage) -> None:
+    stage.line(arrivals=24)
+    stage.pass_time(760)
+    stage.buyer.see("Your place was drawn fairly")
+    _open_details(stage, "How the draw works, and how to check it", "Technical details")
+    stage.buyer.see("Number 25 has place")
+
+
+def draw_with_a_replaced_key(stage: Stage) -> None:
+    stage.line(arrivals=2)
+    stage.page.evaluate(
+        "([name, fingerprint]) => localStorage.setItem(name, `1 ${fingerprint}`)", [f"fairgate.fingerprint.{stage.drop}", "ab" * 32]
+    )
+    stage.pass_time(760)
+    stage.buyer.see("Warning: the key does not match the fingerprint")
+    _open_details(stage, "How the draw works, and how to check it", "Technical details")
+    stage.buyer.see("The shop now shows a different fingerprint:")
+
+
+def draw_before_the_opening(stage: Stage) -> None:
+    stage.open(f"/events/{stage.drop}/draw")
+    stage.buyer.see("The draw has not taken place yet")
+    stage.buyer.see("Save or publish this fingerprint now.")
+
+
+def draw_noted(stage: Stage) -> None:
+    draw_before_the_opening(stage)
+    stage.let_join("other", 24)
+    stage.pass_time(760)
+    stage.buyer.see("The draw passed the check")
+
+
+def draw_unseen(stage: Stage) -> None:
+    stage.let_join("other", 24)
+    stage.time.advance(760)
+    stage.open(f"/events/{stage.drop}")
+    stage.buyer.follow("How the draw went")
+    stage.buyer.see("The key matches the published fingerprint")
+    _open_details(stage, "Technical details")
+
+
+def draw_of_nobody_after_a_reset(stage: Stage) -> None:
+    stage.let_join("other", 1)
+    stage.api.delete(f"/events/{stage.drop}/waiting-room/clear", token=builders.admin_token())
+    stage.time.advance(760)
+    stage.open(f"/events/{stage.drop}/draw")
+    stage.buyer.see("Nobody was in the draw")
+    stage.buyer.see("This waiting room was reset once.")
+
+
+def draw_without_a_waiting_room(stage: Stage) -> None:
+    stage.open(f"/events/{stage.event}/draw")
+    stage.buyer.see("This event has no waiting room, so there is no draw.")
+
+
+def draw_of_an_unknown_event(stage: Stage) -> None:
+    stage.open("/events/none/draw")
+    stage.buyer.see("Event not found")
+
+
+def _open_details(stage: Stage, *summaries: str) -> None:
+    for summary in summaries:
+        stage.page.get_by_text(summary).click()
+
+
 SCENES: list[Scene] = [
     waiting_room_before_joining,
     waiting_room_before_the_draw,
@@ -123,4 +188,12 @@ SCENES: list[Scene] = [
     waiting_room_reserved_in_another_tab,
     waiting_room_without_a_network,
     waiting_room_started_anew,
+    draw_of_a_place,
+    draw_with_a_replaced_key,
+    draw_before_the_opening,
+    draw_noted,
+    draw_unseen,
+    draw_of_nobody_after_a_reset,
+    draw_without_a_waiting_room,
+    draw_of_an_unknown_event,
 ]

@@ -8,6 +8,7 @@ import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Moment } from "../parts/moment";
+import { NoEvent } from "../parts/no-event";
 import { PlainText } from "../parts/plain-text";
 import { Reserved } from "../parts/reserved-note";
 import { SellerNote } from "../parts/seller-note";
@@ -16,6 +17,7 @@ import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
 import { useWaitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
 
 const AVAILABILITY_SECONDS = 5;
@@ -37,17 +39,7 @@ export function EventPage() {
   const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
   const isPaused = isOpen && (stock?.paused ?? false);
   const isReserved = reservation !== null && event?.status !== "cancelled";
-  if (!event && failure?.status === 404) {
-    return (
-      <div class="page page-narrow">
-        <h1>{t.event.notFound}</h1>
-        <p class="lead">{t.event.notFoundText}</p>
-        <a class="button" href="/">
-          {t.allEvents}
-        </a>
-      </div>
-    );
-  }
+  if (!event && failure?.status === 404) return <NoEvent />;
   return (
     <article class="page event">
       <div class="event-art">
@@ -141,6 +133,7 @@ function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: num
           </a>
         )}
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
+        {event.has_waiting_room && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
       </p>
     </>
   );

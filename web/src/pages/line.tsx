@@ -6,7 +6,7 @@ import { getAvailability, getEvent, getReservation, type EventWithTiers } from "
 import { clock, duration } from "../formats";
 import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
-import { DrawCheck } from "../parts/draw-check";
+import { DrawCheck } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
@@ -64,7 +64,7 @@ export function WaitingRoom() {
           {t.line.sound}
         </label>
       )}
-      {place.room && <DrawCheck place={place} />}
+      {place.room && <DrawCheck place={place} eventId={eventId} />}
     </div>
   );
 }

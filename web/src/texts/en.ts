@@ -156,24 +156,36 @@ export const en = {
   },
 
   draw: {
-    check: "Check the draw",
-    before:
-      "This is the fingerprint of the secret key that will decide the order. Your browser has saved the fingerprint. When the sale opens, we publish the key and your browser checks that the two match.",
-    intro: "Every place is calculated from a key that was fixed before anyone joined. Your browser has checked this for you:",
-    noted: "Before the sale opened, your browser saved this fingerprint of a secret key:",
-    published: "This fingerprint of a secret key was published before anyone joined. Your browser saw it only later, so compare it with a copy that was saved before the sale opened:",
-    revealed: "When the sale opened, the key was published:",
-    fits: "The SHA-256 hash of the key matches the fingerprint.",
-    broken: "The SHA-256 hash of the key does not match the fingerprint. Please report this to us.",
-    arrival: (arrival: number, n: number) => `You were number ${arrival.toLocaleString("en")} of the ${people(n)} who joined before the sale opened.`,
-    late: (n: number) => `You joined after the sale opened, so your place is after the ${people(n)} in the draw.`,
-    people: (n: number) => `${people(n)} joined before the sale opened.`,
-    place: (position: number) => `From the key and your number, your browser calculates place ${position.toLocaleString("en")}, the place shown above.`,
-    how: "How it works: the key puts the numbers from 1 to the last into a new order. Each number is split into two halves. In at least ten rounds, the SHA-256 hash of the key, the round and one half is added to the other half. Every place therefore belongs to exactly one number, and nobody can predict which one without the key.",
-    another: (n: number) => `Calculate the place of any number from 1 to ${n.toLocaleString("en")}`,
-    anothersPlace: (arrival: number, position: number) => `Number ${arrival.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
-    proof: "Draw data, to verify with your own software",
-    fingerprint: "Fingerprint",
+    check: "How the draw works, and how to check it",
+    page: "Public page of this draw",
+    link: "How the draw went",
+    verdicts: {
+      fair: {
+        title: "Your place was drawn fairly",
+        text: "Nobody, not even us, could replace the key that decides the order: your browser saved its fingerprint before the draw, and the key matches. Your place follows from this key.",
+      },
+      noted: {
+        title: "The draw passed the check",
+        text: "Nobody, not even us, could replace the key that decides the order: your browser saved its fingerprint before the draw, and the key matches.",
+      },
+      unseen: {
+        title: "The key matches the published fingerprint",
+        text: "The order follows from this key. But your browser first saw the fingerprint after the draw, so it cannot tell whether the key was replaced before. Compare the fingerprint with a copy that somebody saved earlier.",
+      },
+      before: {
+        title: "The draw has not taken place yet",
+        text: "When the sale opens, everyone in the waiting room gets a random place. Your browser has saved the fingerprint of the key that will decide the order, and will then check that we use this key.",
+      },
+      empty: { title: "Nobody was in the draw", text: "Nobody joined before the sale opened. Places go to people in the order in which they join." },
+      late: {
+        title: "You joined after the draw",
+        text: "You were not in the draw, because you joined after the sale opened. Your place comes after everyone who was drawn, in the order of joining.",
+      },
+      broken: {
+        title: "Warning: the key does not match the fingerprint",
+        text: "The key that decides the order seems to have been replaced, so you cannot rely on this draw. Please take a screenshot of this page and report it to us.",
+      },
+    },
   },
 
   checkout: {

@@ -157,24 +157,36 @@ export const es: Texts = {
   },
 
   draw: {
-    check: "Comprobar el sorteo",
-    before:
-      "Esta es la huella de la clave secreta que decidirá el orden. Tu navegador la ha guardado. Al abrir la venta publicaremos la clave y tu navegador comprobará que coincide con la huella.",
-    intro: "Cada puesto se calcula con una clave que se fijó antes de que entrara nadie. Tu navegador lo ha comprobado:",
-    noted: "Antes de abrir la venta, tu navegador guardó esta huella de una clave secreta:",
-    published: "Esta huella de una clave secreta se publicó antes de que entrara nadie. Tu navegador la guardó más tarde, así que compárala con una copia anterior a la apertura de la venta:",
-    revealed: "Al abrir la venta se publicó la clave:",
-    fits: "El hash SHA-256 de la clave coincide con la huella.",
-    broken: "El hash SHA-256 de la clave no coincide con la huella. Avísanos, por favor.",
-    arrival: (arrival, n) => `Eras el número ${arrival.toLocaleString("es")} de las ${people(n)} que entraron antes de abrir la venta.`,
-    late: (n) => `Entraste con la venta ya abierta, así que tu puesto va después de las ${people(n)} del sorteo.`,
-    people: (n) => `${people(n)} entraron antes de abrir la venta.`,
-    place: (position) => `Con la clave y tu número, tu navegador calcula el puesto ${position.toLocaleString("es")}, el que ves arriba.`,
-    how: "Cómo funciona: la clave pone los números del 1 al último en otro orden. Cada número se divide en dos mitades. En al menos diez rondas, a una mitad se le suma el hash SHA-256 de la clave, la ronda y la otra mitad. Así cada puesto corresponde a un solo número, y sin la clave nadie puede saber a cuál.",
-    another: (n) => `Calcula el puesto de cualquier número del 1 al ${n.toLocaleString("es")}`,
-    anothersPlace: (arrival, position) => `Al número ${arrival.toLocaleString("es")} le corresponde el puesto ${position.toLocaleString("es")}.`,
-    proof: "Datos del sorteo, para comprobarlos con tu propio programa",
-    fingerprint: "Huella",
+    check: "Cómo funciona el sorteo y cómo comprobarlo",
+    page: "Página pública de este sorteo",
+    link: "Cómo fue el sorteo",
+    verdicts: {
+      fair: {
+        title: "Tu puesto se sorteó de forma justa",
+        text: "Nadie, ni siquiera nosotros, pudo cambiar la clave que decide el orden: tu navegador guardó su huella antes del sorteo y la clave coincide. Tu puesto sale de esa clave.",
+      },
+      noted: {
+        title: "El sorteo supera la comprobación",
+        text: "Nadie, ni siquiera nosotros, pudo cambiar la clave que decide el orden: tu navegador guardó su huella antes del sorteo y la clave coincide.",
+      },
+      unseen: {
+        title: "La clave coincide con la huella publicada",
+        text: "El orden sale de esa clave. Pero tu navegador vio la huella por primera vez después del sorteo, así que no puede saber si la clave se cambió antes. Compara la huella con una copia que alguien guardara con anterioridad.",
+      },
+      before: {
+        title: "Todavía no se ha hecho el sorteo",
+        text: "Al abrir la venta, cada persona de la sala de espera recibe un puesto al azar. Tu navegador ha guardado la huella de la clave que decidirá el orden y comprobará entonces que usamos esa clave.",
+      },
+      empty: { title: "No había nadie en el sorteo", text: "Nadie entró antes de abrir la venta. Los puestos se dan por orden de llegada." },
+      late: {
+        title: "Entraste después del sorteo",
+        text: "No participaste en el sorteo porque entraste con la venta ya abierta. Tu puesto va después de todos los sorteados, por orden de llegada.",
+      },
+      broken: {
+        title: "Atención: la clave no coincide con la huella",
+        text: "Parece que se ha cambiado la clave que decide el orden, así que no puedes fiarte de este sorteo. Haz una captura de pantalla y avísanos, por favor.",
+      },
+    },
   },
 
   checkout: {

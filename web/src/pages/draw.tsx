@@ -1,0 +1,210 @@
+/** The draw, explained: its public page, and the explanation that the waiting room also shows. Loaded only when somebody opens one of them. */
+
+import { useRoute } from "preact-iso";
+import { useEffect, useState } from "preact/hooks";
+import { getEvent, type EventWithTiers } from "../api";
+import { DrawVerdict } from "../parts/draw-verdict";
+import { Failure, Skeleton } from "../parts/failure";
+import { useLoaded, useTitle } from "../parts/hooks";
+import { Moment } from "../parts/moment";
+import type { PlaceView } from "../place";
+import { drawTexts as en } from "../texts/en-draw";
+import { drawTexts as es } from "../texts/es-draw";
+import { useTexts, type Language } from "../texts";
+import { usePlace } from "../use-place";
+import { NoEvent } from "../parts/no-event";
+import { positionOf, type State } from "../../waiting-room.js";
+import { Opening, Sealing, Joining } from "./draw-pictures";
+
+/** Both languages are in this file, because one is smaller than a second request. */
+const TEXTS: Record<Language, typeof en> = { en, es };
+const useDrawTexts = () => {
+  const { language, locale } = useTexts();
+  return { d: TEXTS[language], locale };
+};
+
+export function DrawPage() {
+  const eventId = useRoute().params.eventId!;
+  const { t } = useTexts();
+  const { d } = useDrawTexts();
+  const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
+  useTitle(event ? `${d.title}: ${event.name}` : d.title);
+  if (!event && failure?.status === 404) return <NoEvent />;
+  return (
+    <div class="page page-narrow">
+      <p>
+        <a class="back" href={`/events/${eventId}`}>
+          {t.back}
+        </a>
+      </p>
+      <h1>{d.title}</h1>
+      {!event && (failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />)}
+      {event && (
+        <div>
+          <p class="lead">{event.name}</p>
+          {event.starts_at && <Moment at={event.starts_at} end={event.ends_at} timezone={event.timezone} />}
+        </div>
+      )}
+      {event && (event.has_waiting_room && event.on_sale_at ? <Draw event={event} opensAt={event.on_sale_at} /> : <p>{d.noRoom}</p>)}
+    </div>
+  );
+}
+
+function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
+  const { t } = useTexts();
+  const { d, locale } = useDrawTexts();
+  const place = usePlace(event.id);
+  const { room, failure, stage } = place;
+  if (stage === "open") return <p>{d.noRoom}</p>; // the waiting room has been removed since the event was loaded
+  if (!room) return failure ? <Failure failure={failure} retry={place.lookAgain} /> : <Skeleton lines={8} />;
+  const isDrawn = room.n !== null;
+  return (
+    <>
+      <DrawVerdict place={place} />
+      <dl class="draw-facts">
+        <dt>{isDrawn ? d.openedAt : d.opensAt}</dt>
+        <dd>
+          <Moment at={opensAt} timezone={event.timezone} />
+        </dd>
+        {isDrawn && (
+          <>
+            <dt>{d.drawn}</dt>
+            <dd>{room.n!.toLocaleString(locale)}</dd>
+          </>
+        )}
+        <dt>{d.fingerprint}</dt>
+        <dd class="code">{room.commitment}</dd>
+      </dl>
+      {!isDrawn && (
+        <>
+          <p>{d.keepFingerprint}</p>
+          {!room.stopped && (
+            <p>
+              <a href={`/events/${event.id}/line`}>{t.event.line}</a>
+            </p>
+          )}
+        </>
+      )}
+      <Explanation place={place} />
+    </>
+  );
+}
+
+/** How the draw works, what the check does not prove, and the check step by step. */
+export function Explanation({ place }: { place: PlaceView }) {
+  const { d } = useDrawTexts();
+  const room = place.room!;
+  const pictures = [<Sealing />, <Joining />, <Opening />];
+  return (
+    <div class="draw-explained">
+      <h2>{d.how}</h2>
+      <ol class="draw-story">
+        {d.story.map(({ title, text }, index) => (
+          <li key={index}>
+            {pictures[index]}
+            <div>
+              <h3>
+                {index + 1}. {title}
+              </h3>
+              <p>{text}</p>
+            </div>
+          </li>
+        ))}
+      </ol>
+      <p>
+        <strong>{d.why}</strong>
+      </p>
+      <h2>{d.limits}</h2>
+      <p>{d.limitsIntro}</p>
+      <ul class="draw-limits">
+        {d.limitsList.map(({ title, text }) => (
+          <li key={title}>
+            <strong>{title}</strong> {text}
+          </li>
+        ))}
+        {room.room > 1 && (
+          <li>
+            <strong>{d.resetTitle}</strong> {d.reset(room.room - 1)}
+          </li>
+        )}
+      </ul>
+      <details class="draw">
+        <summary>{d.details}</summary>
+        <Steps place={place} room={room} />
+      </details>
+    </div>
+  );
+}
+
+function Steps({ place: { draw, status }, room }: { place: PlaceView; room: State }) {
+  const { d } = useDrawTexts();
+  const { key, n, commitment } = room;
+  const { isKept = true, noted = null, arrival = null, isLate = false } = draw ?? {};
+  const proof = `/api/v1/events/${encodeURIComponent(room.event_id)}/waiting-room/proof`;
+  const command = `python -m chalicelib.waiting_room.verify ${location.origin}${proof} --commitment ${noted ?? `<${d.savedFingerprint}>`}`;
+  return (
+    <>
+      <ol class="draw-steps">
+        <li>
+          <p>{noted ? d.noted : d.published}</p>
+          <p class="code">{noted ?? commitment}</p>
+          {noted !== null && noted !== commitment && (
+            <>
+              <p class="broken">{d.replaced}</p>
+              <p class="code">{commitment}</p>
+            </>
+          )}
+        </li>
+        {key === null || n === null ? (
+          <li>
+            <p>{d.notYet}</p>
+          </li>
+        ) : (
+          <>
+            <li>
+              <p>{d.revealed}</p>
+              <p class="code">{key}</p>
+              <p class={isKept ? "kept" : "broken"}>{isKept ? d.fits : d.broken}</p>
+            </li>
+            <li>
+              <p>{arrival !== null ? d.arrival(arrival, n) : isLate ? d.late(n) : d.people(n)}</p>
+              {arrival !== null && status?.position && <p class="kept">{d.place(status.position)}</p>}
+            </li>
+          </>
+        )}
+      </ol>
+      <p>{d.formula}</p>
+      {key !== null && n !== null && n > 0 && <Another room={room} n={n} first={arrival ?? 1} />}
+      <p>
+        <a href={proof}>{d.proof}</a>
+      </p>
+      <p>{d.verify}</p>
+      <p class="code">{command}</p>
+    </>
+  );
+}
+
+/** Calculates the place of any number, so that anyone can verify that no two numbers share a place. */
+function Another({ room, n, first }: { room: State; n: number; first: number }) {
+  const { d } = useDrawTexts();
+  const [number, setNumber] = useState(first);
+  const [found, setFound] = useState<{ number: number; position: number } | null>(null);
+  useEffect(() => {
+    let isCurrent = true;
+    if (number < 1 || number > n || !Number.isInteger(number)) setFound(null);
+    else void positionOf(room, arrivalWithNumber(number)).then((position) => isCurrent && position && setFound({ number, position }));
+    return () => void (isCurrent = false);
+  }, [number, n, room.key]);
+  return (
+    <label class="field draw-another">
+      <span>{d.another(n)}</span>
+      <input type="number" min={1} max={n} value={number} onInput={({ currentTarget }) => setNumber(currentTarget.valueAsNumber)} />
+      <output>{found ? d.anothersPlace(found.number, found.position) : "–"}</output>
+    </label>
+  );
+}
+
+/** The arrival with this number in the draw, as if the first counter had counted everyone. */
+function arrivalWithNumber(number: number) {
+  return { eventId: "", room: 0, counter: 0, number, joinedAt: 0, until: 0 };
+}

@@ -1,0 +1,58 @@
+/** What this browser can say about a draw. The explanation below the verdict is loaded when somebody opens it. */
+
+import { ErrorBoundary, lazy } from "preact-iso";
+import { useState } from "preact/hooks";
+import { useTexts } from "../texts";
+import type { PlaceView } from "../place";
+import { LoadFailed } from "./load-failed";
+
+/**
+ * `fair`: this browser saved the fingerprint in time, and the buyer's place follows from the key. `noted`: the same for visitors without a
+ * place. `unseen`: the key matches the fingerprint, but this browser saw the fingerprint only after the draw.
+ */
+export type Verdict = "broken" | "before" | "empty" | "late" | "fair" | "noted" | "unseen";
+
+const TONES: Partial<Record<Verdict, string>> = { broken: "bad", fair: "good", noted: "good" };
+const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Explanation, () => LoadFailed));
+
+/** Null until the check has been made. */
+function verdictOf({ room, draw, status }: PlaceView): Verdict | null {
+  if (!room || !draw) return null;
+  if (!draw.isKept) return "broken";
+  if (room.key === null) return "before";
+  if (draw.isLate) return "late";
+  if (room.n === 0) return "empty";
+  if (draw.noted === null) return "unseen";
+  return draw.arrival !== null && status?.position ? "fair" : "noted";
+}
+
+export function DrawVerdict({ place }: { place: PlaceView }) {
+  const { t } = useTexts();
+  const verdict = verdictOf(place);
+  if (verdict === null) return null;
+  const { title, text } = t.draw.verdicts[verdict];
+  return (
+    <section class={`outcome outcome-${TONES[verdict] ?? "calm"}`}>
+      <h2>{title}</h2>
+      <p>{text}</p>
+    </section>
+  );
+}
+
+/** The verdict in the waiting room, with the explanation folded. */
+export function DrawCheck({ place, eventId }: { place: PlaceView; eventId: string }) {
+  const { t } = useTexts();
+  const [wasOpened, setOpened] = useState(false);
+  return (
+    <>
+      <DrawVerdict place={place} />
+      <details class="draw" onToggle={() => setOpened(true)}>
+        <summary>{t.draw.check}</summary>
+        <ErrorBoundary>{wasOpened && <Explanation place={place} />}</ErrorBoundary>
+      </details>
+      <p>
+        <a href={`/events/${eventId}/draw`}>{t.draw.page}</a>
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,66 @@
+/** The texts about the draw, in English. */
+
+const plural = new Intl.PluralRules("en");
+const numbers = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "number" : "numbers"}`;
+
+export const drawTexts = {
+  title: "The draw",
+  noRoom: "This event has no waiting room, so there is no draw.",
+  opensAt: "The draw takes place when the sale opens",
+  openedAt: "The draw took place when the sale opened",
+  drawn: "Numbers in the draw",
+  fingerprint: "Fingerprint of the key",
+  keepFingerprint: "Save or publish this fingerprint now. After the draw, anyone with a copy can tell whether we used the same key. Your browser has also saved it: open this page again after the draw to see the result.",
+  how: "How the draw works",
+  story: [
+    {
+      title: "We seal a key before anyone joins",
+      text: "The key is a very long random number, and it will decide the order. We keep it secret, as if in a sealed envelope, and publish only its fingerprint: a code that belongs to this one key and does not reveal it. If we replaced the key later, it would no longer match the fingerprint, and everyone could see that.",
+    },
+    {
+      title: "Everyone who joins gets a number",
+      text: "The number is not your place in line. The last number has the same chance of coming first as number 1, so it makes no difference whether you join early or late. Buyers cannot know or choose their place, because the key is secret.",
+    },
+    {
+      title: "When the sale opens, so does the envelope",
+      text: "Nobody can join the draw any more. We publish the key, and a fixed calculation with the key puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and gets the same order.",
+    },
+  ],
+  why: "That is why it is fair: the key was fixed before there was anybody to favour, and everyone can check that it was used.",
+  limits: "What the check does not prove",
+  limitsIntro: "The check shows that the order follows from the sealed key. It does not show:",
+  limitsList: [
+    { title: "How many people took part.", text: "A person with several accounts, or a program, may have had several numbers, and a few numbers may belong to nobody." },
+    {
+      title: "Who had which number.",
+      text: "We could have taken numbers ourselves before the sale opened, and given the ones with good places to somebody afterwards. You have to trust us that we did not.",
+    },
+    {
+      title: "That nobody here looked at the key.",
+      text: "Our system stores it until the sale opens. Somebody with access could have worked out the order in advance, and could have changed it by adding numbers at the last moment.",
+    },
+    { title: "What happens outside this line.", text: "The check does not cover tickets that were never sold here, such as tickets for guests of the artist." },
+  ],
+  resetTitle: "What came before a reset.",
+  reset: (times: number) =>
+    `This waiting room was reset ${times === 1 ? "once" : `${times.toLocaleString("en")} times`}. A reset makes a new key, and everyone has to join again. Fingerprints and places from before do not count.`,
+  details: "Technical details: check it yourself",
+  noted: "Before the draw, your browser saved this fingerprint of the key:",
+  published: "This is the published fingerprint of the key. Your browser first saw it after the draw, so compare it with a copy that somebody saved before:",
+  replaced: "The shop now shows a different fingerprint:",
+  notYet: "When the sale opens, the key appears here, and your browser checks that it matches the fingerprint.",
+  revealed: "When the sale opened, the shop published this key:",
+  fits: "The key matches: the fingerprint is the SHA-256 hash of its 32 bytes.",
+  broken: "The key does not match. The fingerprint should be the SHA-256 hash of its 32 bytes.",
+  arrival: (arrival: number, n: number) => `Your number was ${arrival.toLocaleString("en")} of ${n.toLocaleString("en")}.`,
+  late: (n: number) => `The draw had ${numbers(n)}. You joined after the sale opened, so your place comes after them.`,
+  people: (n: number) => `The draw had ${numbers(n)}.`,
+  place: (position: number) => `From the key and your number, your browser calculates place ${position.toLocaleString("en")}, which is the place that this shop shows you.`,
+  formula:
+    "The calculation: the key puts the numbers from 1 to the last into a new order. Each number is split into two halves. In at least ten rounds, the SHA-256 hash of the key, the round and one half is added to the other half (a Feistel network). A result beyond the last number goes through the rounds again.",
+  another: (n: number) => `Calculate the place of any number from 1 to ${n.toLocaleString("en")}`,
+  anothersPlace: (number: number, position: number) => `Number ${number.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
+  proof: "Data of the draw, for programs (JSON)",
+  verify: "The program verify.py in Fairgate's source code checks this data. It needs only Python, without an account or packages:",
+  savedFingerprint: "saved fingerprint",
+};

@@ -1,0 +1,68 @@
+/** The texts about the draw, in Spanish. */
+
+import type { drawTexts as english } from "./en-draw";
+
+const plural = new Intl.PluralRules("es");
+const numbers = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "número" : "números"}`;
+
+export const drawTexts: typeof english = {
+  title: "El sorteo",
+  noRoom: "Este evento no tiene sala de espera, así que no hay sorteo.",
+  opensAt: "El sorteo se hace al abrir la venta",
+  openedAt: "El sorteo se hizo al abrir la venta",
+  drawn: "Números en el sorteo",
+  fingerprint: "Huella de la clave",
+  keepFingerprint: "Guarda o publica esta huella ahora. Después del sorteo, cualquiera que tenga una copia podrá ver si usamos la misma clave. Tu navegador también la ha guardado: vuelve a abrir esta página después del sorteo para ver el resultado.",
+  how: "Cómo funciona el sorteo",
+  story: [
+    {
+      title: "Guardamos una clave antes de que entre nadie",
+      text: "La clave es un número al azar, larguísimo, que decidirá el orden. La mantenemos en secreto, como en un sobre cerrado, y solo publicamos su huella: un código que corresponde a esa única clave y no la revela. Si después cambiáramos la clave, ya no coincidiría con la huella y todo el mundo podría verlo.",
+    },
+    {
+      title: "Quien entra recibe un número",
+      text: "Ese número no es tu puesto en la cola. El último número tiene la misma probabilidad de salir primero que el número 1, así que da igual entrar pronto o tarde. Ningún comprador puede saber ni elegir su puesto, porque la clave es secreta.",
+    },
+    {
+      title: "Al abrir la venta se abre el sobre",
+      text: "Ya nadie puede entrar en el sorteo. Publicamos la clave y, con ella, un cálculo fijo ordena todos los números: a cada número le toca un puesto, y cada puesto es de un solo número. Cualquiera puede repetir el cálculo y obtiene el mismo orden.",
+    },
+  ],
+  why: "Por eso es justo: la clave se fijó cuando aún no había a quién favorecer, y cualquiera puede comprobar que se usó esa.",
+  limits: "Lo que la comprobación no demuestra",
+  limitsIntro: "La comprobación demuestra que el orden sale de la clave guardada. No demuestra:",
+  limitsList: [
+    { title: "Cuántas personas participaron.", text: "Alguien con varias cuentas, o un programa, pudo tener varios números, y puede que algunos no sean de nadie." },
+    {
+      title: "Quién tenía cada número.",
+      text: "Podríamos haber cogido números nosotros antes de abrir la venta y haber dado después a alguien los que tuvieran buen puesto. Que no lo hicimos es cuestión de confianza.",
+    },
+    {
+      title: "Que aquí nadie miró la clave.",
+      text: "Nuestro sistema la guarda hasta que se abre la venta. Alguien con acceso podría haber calculado el orden de antemano y haberlo cambiado añadiendo números en el último momento.",
+    },
+    { title: "Lo que pasa fuera de esta cola.", text: "La comprobación no incluye las entradas que no se vendieron aquí, como las invitaciones del artista." },
+  ],
+  resetTitle: "Lo que hubo antes de reiniciar la sala.",
+  reset: (times) =>
+    `Esta sala de espera se ha reiniciado ${times === 1 ? "una vez" : `${times.toLocaleString("es")} veces`}. Al reiniciarla se crea otra clave y todo el mundo tiene que volver a entrar. Las huellas y los puestos anteriores no cuentan.`,
+  details: "Detalles técnicos: compruébalo por tu cuenta",
+  noted: "Antes del sorteo, tu navegador guardó esta huella de la clave:",
+  published: "Esta es la huella publicada de la clave. Tu navegador la vio por primera vez después del sorteo, así que compárala con una copia que alguien guardara antes:",
+  replaced: "La tienda muestra ahora otra huella:",
+  notYet: "Al abrir la venta, la clave aparecerá aquí y tu navegador comprobará que coincide con la huella.",
+  revealed: "Al abrir la venta, la tienda publicó esta clave:",
+  fits: "La clave coincide: la huella es el hash SHA-256 de sus 32 bytes.",
+  broken: "La clave no coincide. La huella debería ser el hash SHA-256 de sus 32 bytes.",
+  arrival: (arrival, n) => `Tu número era el ${arrival.toLocaleString("es")} de ${n.toLocaleString("es")}.`,
+  late: (n) => `En el sorteo hubo ${numbers(n)}. Entraste con la venta ya abierta, así que tu puesto va después.`,
+  people: (n) => `En el sorteo hubo ${numbers(n)}.`,
+  place: (position) => `Con la clave y tu número, tu navegador calcula el puesto ${position.toLocaleString("es")}, que es el que te muestra esta tienda.`,
+  formula:
+    "El cálculo: la clave pone los números del 1 al último en otro orden. Cada número se divide en dos mitades. En al menos diez rondas, a una mitad se le suma el hash SHA-256 de la clave, la ronda y la otra mitad (una red de Feistel). Un resultado mayor que el último número vuelve a pasar por las rondas.",
+  another: (n) => `Calcula el puesto de cualquier número del 1 al ${n.toLocaleString("es")}`,
+  anothersPlace: (number, position) => `Al número ${number.toLocaleString("es")} le corresponde el puesto ${position.toLocaleString("es")}.`,
+  proof: "Datos del sorteo, para programas (JSON)",
+  verify: "El programa verify.py, incluido en el código fuente de Fairgate, comprueba estos datos. Solo necesita Python, sin cuenta ni paquetes:",
+  savedFingerprint: "huella guardada",
+};
