@@ -39,7 +39,7 @@ export function DrawVerdict({ place }: { place: PlaceView }) {
   );
 }
 
-/** The verdict in the waiting room, with the explanation folded. */
+/** The verdict in the waiting room, with the explanation folded. The public page opens in another tab, so that nobody misses their turn. */
 export function DrawCheck({ place, eventId }: { place: PlaceView; eventId: string }) {
   const { t } = useTexts();
   const [wasOpened, setOpened] = useState(false);
@@ -51,7 +51,9 @@ export function DrawCheck({ place, eventId }: { place: PlaceView; eventId: strin
         <ErrorBoundary>{wasOpened && <Explanation place={place} />}</ErrorBoundary>
       </details>
       <p>
-        <a href={`/events/${eventId}/draw`}>{t.draw.page}</a>
+        <a href={`/events/${eventId}/draw`} target="_blank">
+          {t.draw.page}
+        </a>
       </p>
     </>
   );
