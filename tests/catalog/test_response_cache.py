@@ -1,5 +1,7 @@
 """The public replies: what they contain, what they cost, and what happens while the store is unavailable."""
 
+import random
+
 import pytest
 
 from chalicelib.catalog import service as catalog
@@ -9,6 +11,7 @@ from tests.bootstrap.conftest import event, ticket
 from tests.dynamodb.test_cache import counted
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
 
 PATHS = ["/events", "/events/fest", "/events/fest/availability", "/tickets/types", "/tickets/types?event_id=fest&status=available"]
 
@@ -49,6 +52,21 @@ def test_a_repeated_request_does_not_call_the_store(api, apply_document, path):
         warm = [api.get(path) for _ in range(5)]
     assert calls == []
     assert {reply.body for reply in warm} == {cold.body}
+
+
+def test_in_a_drop_every_instance_says_what_was_left_two_seconds_ago_at_most(api, apply_document, time):
+    apply_document(None, [ticket("fest-pass", max_quantity=100)])
+    chance = random.Random(3)
+    with separate_memories():
+        instances, sold = [InstanceMemory() for _ in range(6)], {}
+        for second in range(40):
+            builders.reserve(api, f"u{second}", "fest", "fest-pass")
+            sold[second] = second + 1
+            for instance in chance.sample(instances, len(instances)):
+                with instance.active():
+                    shown = api.get("/events/fest/availability").json["availability"][0]["reserved"]
+                assert shown >= sold.get(second - 2, 0), f"at second {second}"
+            time.advance(1)
 
 
 def test_availability_reads_the_stock_once_a_second_while_it_changes(api, apply_document, time):

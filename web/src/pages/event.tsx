@@ -20,7 +20,7 @@ import { hasReserved } from "../reserved";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 
-const AVAILABILITY_SECONDS = 5;
+const AVAILABILITY_SECONDS = 5; // half of it while tickets are on sale
 const EVENT_SECONDS = 30;
 
 export function EventPage() {
@@ -29,7 +29,8 @@ export function EventPage() {
   const isPreview = "preview" in query;
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => (isPreview ? previewEvent : getEvent)(eventId), eventId, EVENT_SECONDS);
-  const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, AVAILABILITY_SECONDS);
+  const seconds = event?.status === "on_sale" ? AVAILABILITY_SECONDS / 2 : AVAILABILITY_SECONDS;
+  const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, seconds);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);

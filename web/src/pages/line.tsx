@@ -18,6 +18,7 @@ import { useTexts } from "../texts";
 import { usePlace, type ShownPlace } from "../use-place";
 import type { State, Status } from "../../waiting-room.js";
 
+const AVAILABILITY_SECONDS = 2.5; // during the turn
 const ANNOUNCE_EVERY_MS = 30_000;
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
 
@@ -213,7 +214,7 @@ function Stopped({ reason, eventId, hasWaitlist, isInLine }: EventProps & { reas
 
 function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
   const { t } = useTexts();
-  const { value: availability, reload } = useLoaded(() => getAvailability(event.id), event.id);
+  const { value: availability, reload } = useLoaded(() => getAvailability(event.id), event.id, AVAILABILITY_SECONDS);
   const [mustRejoin, setMustRejoin] = useState(false);
   const rejoin = () => (setMustRejoin(false), place.enter());
   return (
