@@ -9,6 +9,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts.model import AddressBody, email_key
 from chalicelib.admin import open_cases, orders, payouts, sale_status
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RefundPreviewView, RevenueView
@@ -21,13 +22,23 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
+from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
+from chalicelib.purchases import guest_orders
 from chalicelib.purchases import refunds as refund_requests
-from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
+from chalicelib.purchases.errors import (
+    AccountAddressFixed,
+    NotRefundable,
+    OrderDisputed,
+    OrderNotFound,
+    RefundInvalid,
+    ResentTooOften,
+    TicketsNotSendable,
+)
 from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
 from chalicelib.waiting_room import service as waiting_room
 
@@ -148,6 +159,21 @@ def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Repl
     """Retry a failed refund."""
     order = _get_order(request, order_id)
     return _refund_reply(*refund_requests.retry_refund(order, refund_id, request.require_user().user_id, request.now), 200)
+
+
+@route(
+    bp,
+    "PUT",
+    "/admin/orders/{order_id}/email",
+    access="manager",
+    errors=(OrderNotFound, TicketsNotSendable, AccountAddressFixed, ResentTooOften, RateLimited),
+)
+def send_order_again(request: RequestContext, order_id: str, body: AddressBody) -> Reply[AdminOrderView]:
+    """Send the tickets of an order again, to its address or to a corrected one. Repeats within a minute send nothing more."""
+    order = _get_order(request, order_id)
+    with limited(request, MAIL, email_key(body.email)):
+        sent = guest_orders.send_again(order, body.email, request.require_user().user_id, request.now)
+    return Reply(orders.changed_order_view(sent))
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money", access="manager")

@@ -31,10 +31,12 @@ from chalicelib.tickets.model import Attendee, Ticket, ticket_id
 class AdminOrder(OrderView, frozen=True, kw_only=True):
     """An order with its event and the details sent with its checkout.
 
-    The fields that `OrderView` does not have are missing if the store cannot be read now.
+    The fields that `OrderView` does not have are missing if the store cannot be read now. `has_account` says whether the buyer has an
+    account.
     """
 
     buyer: Buyer | UnsetType = UNSET
+    has_account: bool | UnsetType = UNSET
     responses: dict[str, str] | UnsetType = UNSET
     answers: list[OptionAnswer] | UnsetType = UNSET
     attendees: list[Attendee] | UnsetType = UNSET
@@ -153,7 +155,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
     order = views.full_order_view(purchase, details)
     payment = purchase.payment
     return AdminOrderView(
-        order=AdminOrder(**asdict(order), buyer=queries.find_buyer(purchase, details, account)),
+        order=AdminOrder(**asdict(order), buyer=queries.find_buyer(purchase, details, account), has_account=account is not None),
         tickets=[_ticket_view(ticket, purchase) for ticket in tickets],
         payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment

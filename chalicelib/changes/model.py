@@ -45,6 +45,10 @@ class OrderMoved(PurchaseChange, frozen=True, kw_only=True):
     """A guest's purchase, in any state, moved to the guest's account with its tickets and holds."""
 
 
+class OrderResent(PurchaseChange, frozen=True, kw_only=True):
+    """Staff sent the order's tickets again, to the order's address, which they may have changed."""
+
+
 class OrderRejected(PurchaseChange, frozen=True, kw_only=True):
     """A payment came in, but the buyer gets no tickets, so the payment is refunded."""
 

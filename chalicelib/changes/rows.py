@@ -23,6 +23,7 @@ from chalicelib.changes.model import (
     OrderPaid,
     OrderRefunded,
     OrderRejected,
+    OrderResent,
     PaymentFailed,
     PurchaseChange,
     PurchaseForgotten,
@@ -87,7 +88,9 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
     erased = [BuyerErased(at=at, purchase=after)] if after.is_erased and not (before is not None and before.is_erased) else []
     moved = [OrderMoved(at=at, purchase=after)] if before is not None and before.user_id != after.user_id else []
-    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at), *erased, *moved]
+    resent = [OrderResent(at=at, purchase=after)] if before is not None and before.resent_at != after.resent_at else []
+    states, refunds, disputes = _state_changes(before, after, at), _refund_changes(before, after, at), _dispute_changes(before, after, at)
+    return [*states, *refunds, *disputes, *resent, *erased, *moved]
 
 
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:

@@ -1,8 +1,5 @@
 """Erasure of personal details from purchases and tickets. User ids, purchases and payments are kept for the books."""
 
-from collections.abc import Callable
-from functools import partial
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -32,13 +29,13 @@ def erase_personal_details(details: PersonalDetails) -> None:
 
     The purchases are marked as erased, so that every reader of the change stream also deletes what it stored about the buyer.
     """
-    emptied: list[Callable[[], None]] = [partial(store.erase_details, purchase.id) for purchase in details.purchases]
-    noted: list[Callable[[], None]] = [partial(_note_erasure, purchase) for purchase in details.purchases]
     parallel.both(
-        lambda: parallel.call_each(lambda erase: erase(), [*emptied, *noted]),
+        lambda: parallel.call_each(_erase_purchase, details.purchases),
         lambda: parallel.call_each(seats.erase_names, details.tickets),
     )
 
 
-def _note_erasure(purchase: Purchase) -> None:
+def _erase_purchase(purchase: Purchase) -> None:
+    """Mark the purchase as erased, then erase its details, so that nothing that was read before the mark can store an address again."""
     store.retry_on_conflict(purchase, lambda known: known if known.is_erased else store.save(known, replace(known, is_erased=True)))
+    store.erase_details(purchase.id)

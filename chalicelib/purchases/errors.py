@@ -109,6 +109,27 @@ class OrderDisputed(ApiError):
     )
 
 
+class AccountAddressFixed(ApiError):
+    code: ClassVar[str] = "account_address_fixed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The buyer has an account, so the tickets can only go to the order's address or the account's own. Only the buyer can change that."
+    )
+
+
+class ResentTooOften(RateLimited):
+    code: ClassVar[str] = "resent_too_often"
+    default_message: ClassVar[str] = "The tickets of this order were sent again several times today. Try again tomorrow."
+
+
+class TicketsNotSendable(ApiError):
+    """There is no ticket to send. `reason` says why."""
+
+    code: ClassVar[str] = "tickets_not_sendable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This order has no tickets that can be sent to its buyer."
+
+
 class ReturnAddressRefused(InvalidInput):
     code: ClassVar[str] = "return_address_refused"
     default_message: ClassVar[str] = "`success_url` and `cancel_url` must be addresses that this shop allows."

@@ -1,4 +1,4 @@
-"""A guest's orders and tickets: how long the guest's session lasts, and how they move to an account.
+"""A guest's orders and tickets: how long the guest's session lasts, how they move to an account, and how staff correct their address.
 
 A move is one transaction for each order. It first notes the account in the guest's session, so that a repeated call finishes a move that
 was interrupted, and so that orders which are paid after the move follow it.
@@ -8,20 +8,27 @@ from collections.abc import Iterable
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from chalicelib.accounts import service as accounts
 from chalicelib.accounts import sessions
+from chalicelib.accounts.model import email_key
 from chalicelib.accounts.sessions import Session
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import clock, log, parallel
 from chalicelib.purchases import queries, store
+from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, TicketsNotSendable
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import move_item
 from chalicelib.waiting_room.model import GUEST_PREFIX
 
 KEPT_SECONDS = 30 * 86_400
+
+MAX_RESENT, RESENT_PERIOD_SECONDS = 5, 86_400  # how often the tickets of an order are sent again
+REPEAT_SECONDS = 60  # a request to send to the same address within this time is a repeat of the last one
 
 
 class GuestOrders(Struct, frozen=True):
@@ -120,3 +127,59 @@ def _move_received(ticket: Ticket, user_id: str, now: int) -> bool:
 
 def _entry_item(subject: str, action: str, guest_id: str, user_id: str, event_id: str, now: int) -> dynamo.TransactItem:
     return audit.entry_item(subject, action, user_id, now, {"from": guest_id, "to": user_id}, event_id=event_id)
+
+
+# The address of an order, which staff correct for a buyer who mistyped it.
+
+
+def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
+    """Send the tickets of an order again to `email`, which becomes the order's address. Returns the order.
+
+    The same transaction changes the address by which buyers find lost tickets, so links for the old address no longer show the order.
+    The tickets keep their codes. The add-on `messages` sends the email. Repeating the request within REPEAT_SECONDS sends nothing more.
+
+    An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and ResentTooOften.
+    """
+    return store.retry_on_conflict(order, lambda current: _send_again(current, email, by, now))
+
+
+def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
+    (details, account), issued = parallel.both(
+        lambda: parallel.both(lambda: queries.load_details(order), lambda: accounts.find_account(order.user_id)),
+        lambda: queries.load_tickets(order),
+    )
+    _require_sendable(order, issued)
+    known = queries.find_buyer(order, details, account).email
+    if account is not None and email_key(email) == email_key(account.email):
+        corrected = replace(details, customer_email=None, payment_email=None)  # emails then follow the account's address
+    elif account is not None and (known is None or email_key(email) != email_key(known)):
+        raise AccountAddressFixed(path="$.email")
+    else:
+        corrected = replace(details, customer_email=email, payment_email=None)
+    is_changed = known != email
+    if not is_changed and order.resent_at and now < order.resent_at[-1] + REPEAT_SECONDS:
+        return order
+    recent = [at for at in order.resent_at if at > now - RESENT_PERIOD_SECONDS]
+    if len(recent) >= MAX_RESENT:
+        raise ResentTooOften(retry_after_seconds=recent[0] + RESENT_PERIOD_SECONDS - now, limit=MAX_RESENT)
+    entry = audit.entry_item(  # without the addresses, because the audit log outlives an erasure
+        f"order#{order.id}", "order.address_changed" if is_changed else "order.resent", by, now, {}, event_id=order.event_id
+    )
+    saved = store.save(order, replace(order, resent_at=[*recent, now]), [entry], details=corrected if is_changed else None)
+    log.info("order.resent", order_id=order.id, event_id=order.event_id, is_address_changed=is_changed)
+    return saved
+
+
+def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:
+    """Raise TicketsNotSendable unless the buyer still has a valid ticket of the order."""
+    if order.is_erased:
+        raise TicketsNotSendable("The buyer has had all personal data deleted, so the order can have no address.", reason="erased")
+    if not order.was_order:
+        raise TicketsNotSendable("This order is not paid, so it has no tickets yet.", reason="unpaid")
+    if not order.is_order:
+        raise TicketsNotSendable("All tickets of this order were refunded, so there is nothing to send.", reason="refunded")
+    own = [ticket for ticket in issued if ticket.owner_id == order.user_id and ticket.state != "void"]
+    if not own:
+        raise TicketsNotSendable("The buyer gave all tickets of this order to other people, who have them now.", reason="given_away")
+    if not any(ticket.is_admissible for ticket in own):
+        raise TicketsNotSendable("The tickets are frozen until the buyer's bank decides the dispute.", reason="frozen")

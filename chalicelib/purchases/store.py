@@ -45,6 +45,7 @@ _JSON: dict[str, Any] = {
     "payment": Payment,
     "refunds": list[Refund],
     "disputes": list[Dispute],
+    "resent_at": list[int],
 }
 _TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
 _CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
@@ -86,6 +87,7 @@ class PurchaseRow(dynamo.Table):
     language = UnicodeAttribute(null=True)
     is_erased = BooleanAttribute(null=True)
     moved_from = UnicodeAttribute(null=True)
+    resent_at = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 

@@ -8,6 +8,7 @@ from chalicelib.changes.model import (
     EventChanged,
     OrderPaid,
     OrderRefunded,
+    OrderResent,
     TicketTransferred,
     TicketVoided,
     WaitlistOffered,
@@ -42,8 +43,10 @@ def follow(changes: Sequence[Change]) -> None:
 
 def _notifications(change: Change) -> Iterator[Notification]:
     match change:
-        case OrderPaid():
-            yield from _payment_notifications(change)
+        case OrderPaid() if change.purchase.payment is None or change.purchase.payment.provider != "imported":
+            yield _confirmation(change)  # another system sold imported orders, and sends its own emails
+        case OrderResent():
+            yield _confirmation(change)
         case OrderRefunded():
             yield from _refund_notifications(change)
         case WaitlistOffered():
@@ -54,11 +57,9 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield from _void_ticket_notifications(change)
 
 
-def _payment_notifications(change: OrderPaid) -> Iterator[Notification]:
+def _confirmation(change: OrderPaid | OrderResent) -> Notification:
     purchase = change.purchase
-    if purchase.payment is not None and purchase.payment.provider == "imported":
-        return  # sold by another system, which sends its own emails
-    yield outbox.new_notification(
+    return outbox.new_notification(
         "order_confirmed",
         purchase.id,
         purchase.version,

@@ -18,7 +18,7 @@ from chalicelib.accounts.model import Account, email_key
 from chalicelib.addons.reports import store
 from chalicelib.addons.reports.store import Terms
 from chalicelib.catalog.search import split_words
-from chalicelib.changes.model import BuyerErased, Change, OrderMoved, OrderPaid, TicketNamesChanged
+from chalicelib.changes.model import BuyerErased, Change, OrderMoved, OrderPaid, OrderResent, TicketNamesChanged
 from chalicelib.edge import cursors
 from chalicelib.foundation import parallel
 from chalicelib.purchases import queries
@@ -46,7 +46,7 @@ def changed_orders(changes: Iterable[Change]) -> list[Order]:
     found: dict[Order, None] = {}
     for change in changes:
         match change:
-            case OrderPaid() | OrderMoved() | BuyerErased():
+            case OrderPaid() | OrderMoved() | OrderResent() | BuyerErased():
                 found[change.purchase.event_id, change.purchase.id] = None
             case TicketNamesChanged():
                 found[change.ticket.event_id, change.ticket.purchase_id] = None

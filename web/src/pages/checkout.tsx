@@ -248,7 +248,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
           <h2 tabIndex={-1} ref={hasGoneBack ? takeFocus : null}>
             {t.checkout.details}
           </h2>
-          {!hasAccount && <BuyerEmail value={email} onValue={setEmail} />}
+          {!hasAccount && <BuyerEmail value={email} onValue={setEmail} note={ADDONS.messages ? t.checkout.emailNote : undefined} />}
           <fieldset>
             <legend>{t.checkout.names}</legend>
             <p class="small">{isNamed ? t.checkout.namesNeeded : t.checkout.namesNote}</p>

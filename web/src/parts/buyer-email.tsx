@@ -1,4 +1,4 @@
-/** The address for a guest's tickets. A likely typing error gets a suggestion that one click accepts. */
+/** The address for a buyer's tickets. A likely typing error gets a suggestion that one click accepts. */
 
 import { useRef, useState } from "preact/hooks";
 import { suggestEmail } from "../email-suggestion";
@@ -8,9 +8,13 @@ import { Field } from "./form";
 interface Props {
   value: string;
   onValue: (value: string) => void;
+  note?: string;
+  error?: string | null;
+  /** `off` where somebody types another person's address. */
+  autocomplete?: "email" | "off";
 }
 
-export function BuyerEmail({ value, onValue }: Props) {
+export function BuyerEmail({ value, onValue, note, error = null, autocomplete = "email" }: Props) {
   const { t } = useTexts();
   const box = useRef<HTMLDivElement>(null);
   const [isTyping, setTyping] = useState(false);
@@ -24,10 +28,10 @@ export function BuyerEmail({ value, onValue }: Props) {
       <Field
         name="email"
         label={t.form.email}
-        note={ADDONS.messages ? t.checkout.emailNote : undefined}
-        error={null}
+        note={note}
+        error={error}
         type="email"
-        autocomplete="email"
+        autocomplete={autocomplete}
         autocapitalize="off"
         spellcheck={false}
         maxLength={254}

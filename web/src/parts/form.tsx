@@ -55,7 +55,7 @@ interface FieldProps {
   note?: string;
   error: string | null;
   type: "text" | "email" | "tel" | "password";
-  autocomplete: "username" | "email" | "current-password" | "new-password" | "given-name" | "family-name" | "organization" | "tel";
+  autocomplete: "off" | "username" | "email" | "current-password" | "new-password" | "given-name" | "family-name" | "organization" | "tel";
   autocapitalize?: "off";
   spellcheck?: boolean;
   minLength?: number;

@@ -12,6 +12,7 @@ import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
 import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
+import { ResendForm } from "./resend-form";
 
 export function OrderPage() {
   const own = useRoomTexts("orders");
@@ -86,6 +87,7 @@ function Order({ shown, replace }: OrderProps) {
         ))}
       </dl>
       {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} />}
+      {!!shown.tickets?.length && may("resendTickets") && <ResendForm shown={shown} onSent={replace} />}
       {shown.tickets?.length !== 0 && may("refundOrders") && (
         <RefundForm shown={shown} onRefunded={replace} />
       )}

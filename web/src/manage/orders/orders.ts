@@ -73,6 +73,8 @@ export const previewRefund = (order_id: string, body: RefundRequest) =>
 /** Refund an order. A repeated call with the same key refunds once. */
 export const refundOrder = (order_id: string, body: RefundRequest, key: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds", { params: { path: { order_id }, header: withKey(key) }, body }));
+/** Send an order's tickets again, to this address. */
+export const resendTickets = (order_id: string, email: string) => content(manager.PUT("/admin/orders/{order_id}/email", { ...orderParams(order_id), body: { email } }));
 export const retryRefund = (order_id: string, refund_id: string) =>
   content(manager.POST("/admin/orders/{order_id}/refunds/{refund_id}/retry", { params: { path: { order_id, refund_id } } }));
 

@@ -27,6 +27,8 @@ const actions: Record<string, string> = {
   "promo_code.changed": "Promo code changed",
   "promo_code.deleted": "Promo code deleted",
   "order.refunded": "Order refunded",
+  "order.resent": "Tickets sent again",
+  "order.address_changed": "Order's address changed, tickets sent again",
   "order.moved": "Order moved from a guest to their account",
   "refund.retried": "Refund retried",
   "orders.undone": "Demo orders undone",

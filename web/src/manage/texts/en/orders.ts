@@ -60,6 +60,16 @@ export const ordersTexts = {
   dispute: (state: string) => `Dispute ${state}`,
   disputeStates: { open: "open", won: "won", lost: "lost" },
   retry: "Retry the refund",
+  sendAgain: "Send the tickets again",
+  currentAddress: (email: string) => `Emails about this order go to ${email}.`,
+  noAddress: "This order has no email address.",
+  oldEmailStays: "The codes stay the same, so tickets in an earlier email remain valid.",
+  addressOfAccount: "The buyer has an account. The tickets can only go to the address above, or to the account's own address.",
+  send: "Send again",
+  changeAndSend: "Change the address and send",
+  sent: (email: string) => `The tickets are on their way to ${email}. They arrive within a few minutes.`,
+  addressSaved: (email: string) => `The address of this order is now ${email}.`,
+  nothingToSend: "There is nothing to send, because the buyer has no valid ticket of this order.",
   refund: "Refund",
   noRefund: (isDisputed: boolean): string =>
     isDisputed

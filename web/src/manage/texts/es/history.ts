@@ -28,6 +28,8 @@ const actions: Record<string, string> = {
   "promo_code.changed": "Código promocional modificado",
   "promo_code.deleted": "Código promocional eliminado",
   "order.refunded": "Pedido reembolsado",
+  "order.resent": "Entradas reenviadas",
+  "order.address_changed": "Dirección del pedido cambiada y entradas reenviadas",
   "order.moved": "Pedido de un invitado pasado a su cuenta",
   "refund.retried": "Reembolso reintentado",
   "orders.undone": "Pedidos de demostración deshechos",

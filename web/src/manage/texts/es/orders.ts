@@ -62,6 +62,16 @@ export const ordersTexts: typeof english = {
   dispute: (state) => `Disputa ${state}`,
   disputeStates: { open: "abierta", won: "ganada", lost: "perdida" },
   retry: "Reintentar el reembolso",
+  sendAgain: "Reenviar las entradas",
+  currentAddress: (email) => `Los correos de este pedido se envían a ${email}.`,
+  noAddress: "Este pedido no tiene dirección de correo.",
+  oldEmailStays: "Los códigos no cambian: las entradas de un correo anterior siguen siendo válidas.",
+  addressOfAccount: "El comprador tiene una cuenta. Las entradas solo se pueden enviar a la dirección de arriba o a la de su cuenta.",
+  send: "Reenviar",
+  changeAndSend: "Cambiar la dirección y reenviar",
+  sent: (email) => `Las entradas van de camino a ${email}. Llegarán en unos minutos.`,
+  addressSaved: (email) => `La dirección de este pedido ahora es ${email}.`,
+  nothingToSend: "No hay nada que enviar: el comprador no tiene ninguna entrada válida de este pedido.",
   refund: "Reembolsar",
   noRefund: (isDisputed) =>
     isDisputed
