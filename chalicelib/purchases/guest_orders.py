@@ -10,7 +10,6 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.accounts import service as accounts
 from chalicelib.accounts import sessions
 from chalicelib.accounts.model import email_key
 from chalicelib.accounts.sessions import Session
@@ -138,12 +137,15 @@ def send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
     The same transaction changes the address by which buyers find lost tickets, so links for the old address no longer show the order.
     The tickets keep their codes. The add-on `messages` sends the email. Repeating the request within REPEAT_SECONDS sends nothing more.
 
-    An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and ResentTooOften.
+    An order whose buyer has an account can only get the account's address. Raises TicketsNotSendable, AccountAddressFixed and
+    ResentTooOften.
     """
     return store.retry_on_conflict(order, lambda current: _send_again(current, email, by, now))
 
 
 def _send_again(order: Purchase, email: str, by: str, now: int) -> Purchase:
+    from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
+
     (details, account), issued = parallel.both(
         lambda: parallel.both(lambda: queries.load_details(order), lambda: accounts.find_account(order.user_id)),
         lambda: queries.load_tickets(order),

@@ -91,6 +91,25 @@ def test_a_ticket_that_was_given_away_is_refunded_only_when_it_is_chosen(manager
     invariants.check(manager.time.now)
 
 
+def test_the_tickets_of_a_mistyped_address_are_sent_again_to_the_right_one(manager):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    order_id = builders.buy(manager.api, "ada", event_id, tier_id, customer_email="ada@gmial.com").json["order"]["id"]
+    manager.open(f"/events/{event_id}/orders/{order_id}")
+    manager.see("Emails about this order go to ada@gmial.com.")
+    manager.press("Did you mean ada@gmail.com?")
+    manager.press("Change the address and send")
+    manager.see("The tickets are on their way to ada@gmail.com.")
+    manager.see("Emails about this order go to ada@gmail.com.")
+    expect(manager.page.get_by_role("button", name="Send again")).to_be_enabled()
+    assert queries.load_details(queries.get_order(order_id)).customer_email == "ada@gmail.com"
+    manager.fill("Email address", "ada@nowhere")
+    manager.press("Change the address and send")
+    expect(manager.page.locator(".field-error")).to_be_visible()
+    invariants.check(manager.time.now)
+
+
 def test_an_order_is_found_by_a_name_an_address_and_the_printed_code(manager):
     event_id = manager.create_event()
     manager.publish(event_id)

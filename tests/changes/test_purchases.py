@@ -43,6 +43,7 @@ def names(before, after):
         ),
         (EXPIRED, replace(EXPIRED, state="paid"), ["OrderPaid"]),
         (EXPIRED, replace(EXPIRED, state="refunded", refunds=[replace(REFUND, tickets=[])]), ["OrderRejected", "OrderRefunded"]),
+        (PAID, replace(PAID, version=4, resent_at=[1030]), ["OrderResent"]),
         (PAID, REFUNDED, ["OrderRefunded", "SeatsReturned"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, seats_returned=False)]), ["OrderRefunded"]),
         (PAID, replace(REFUNDED, refunds=[replace(REFUND, status="succeeded")]), ["OrderRefunded", "SeatsReturned", "RefundSucceeded"]),

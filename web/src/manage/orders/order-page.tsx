@@ -87,7 +87,7 @@ function Order({ shown, replace }: OrderProps) {
         ))}
       </dl>
       {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} />}
-      {!!shown.tickets?.length && may("resendTickets") && <ResendForm shown={shown} onSent={replace} />}
+      {ADDONS.messages && !!shown.tickets?.length && may("resendTickets") && <ResendForm shown={shown} onSent={replace} />}
       {shown.tickets?.length !== 0 && may("refundOrders") && (
         <RefundForm shown={shown} onRefunded={replace} />
       )}

@@ -48,7 +48,7 @@ export function ResendForm({ shown, onSent }: Props) {
       ) : (
         <p>{own.nothingToSend}</p>
       )}
-      <div role="status">{sentTo && <p class="notice">{ADDONS.messages ? own.sent(sentTo) : own.addressSaved(sentTo)}</p>}</div>
+      <div role="status">{sentTo && <p class="notice">{own.sent(sentTo)}</p>}</div>
     </section>
   );
 }

@@ -68,7 +68,6 @@ export const ordersTexts = {
   send: "Send again",
   changeAndSend: "Change the address and send",
   sent: (email: string) => `The tickets are on their way to ${email}. They arrive within a few minutes.`,
-  addressSaved: (email: string) => `The address of this order is now ${email}.`,
   nothingToSend: "There is nothing to send, because the buyer has no valid ticket of this order.",
   refund: "Refund",
   noRefund: (isDisputed: boolean): string =>

@@ -70,7 +70,6 @@ export const ordersTexts: typeof english = {
   send: "Reenviar",
   changeAndSend: "Cambiar la dirección y reenviar",
   sent: (email) => `Las entradas van de camino a ${email}. Llegarán en unos minutos.`,
-  addressSaved: (email) => `La dirección de este pedido ahora es ${email}.`,
   nothingToSend: "No hay nada que enviar: el comprador no tiene ninguna entrada válida de este pedido.",
   refund: "Reembolsar",
   noRefund: (isDisputed) =>
