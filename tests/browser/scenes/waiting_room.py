@@ -160,6 +160,13 @@ def draw_of_nobody_after_a_reset(stage: Stage) -> None:
     stage.buyer.see("This waiting room was reset once.")
 
 
+def draw_of_a_cancelled_event(stage: Stage) -> None:
+    stage.as_admin(f"/events/{stage.drop}/cancel")
+    stage.open(f"/events/{stage.drop}/draw")
+    stage.buyer.see("There is no draw")
+    expect(stage.page.get_by_text("The draw takes place")).to_have_count(0)
+
+
 def draw_without_a_waiting_room(stage: Stage) -> None:
     stage.open(f"/events/{stage.event}/draw")
     stage.buyer.see("This event has no waiting room, so there is no draw.")
@@ -194,6 +201,7 @@ SCENES: list[Scene] = [
     draw_noted,
     draw_unseen,
     draw_of_nobody_after_a_reset,
+    draw_of_a_cancelled_event,
     draw_without_a_waiting_room,
     draw_of_an_unknown_event,
 ]

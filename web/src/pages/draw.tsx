@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getEvent, type EventWithTiers } from "../api";
-import { DrawVerdict } from "../parts/draw-verdict";
+import { DrawVerdict, isOff } from "../parts/draw-verdict";
 import { Failure, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
@@ -62,10 +62,14 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
     <>
       <DrawVerdict place={place} />
       <dl class="draw-facts">
-        <dt>{isDrawn ? d.openedAt : d.opensAt}</dt>
-        <dd>
-          <Moment at={opensAt} timezone={event.timezone} />
-        </dd>
+        {!isOff(room) && (
+          <>
+            <dt>{isDrawn ? d.openedAt : d.opensAt}</dt>
+            <dd>
+              <Moment at={opensAt} timezone={event.timezone} />
+            </dd>
+          </>
+        )}
         {isDrawn && (
           <>
             <dt>{d.drawn}</dt>
@@ -75,29 +79,27 @@ function Draw({ event, opensAt }: { event: EventWithTiers; opensAt: string }) {
         <dt>{d.fingerprint}</dt>
         <dd class="code">{room.commitment}</dd>
       </dl>
-      {!isDrawn && (
+      {!isDrawn && !isOff(room) && (
         <>
           <p>{d.keepFingerprint}</p>
-          {!room.stopped && (
-            <p>
-              <a href={`/events/${event.id}/line`}>{t.event.line}</a>
-            </p>
-          )}
+          <p>
+            <a href={`/events/${event.id}/line`}>{t.event.line}</a>
+          </p>
         </>
       )}
+      <h2>{d.how}</h2>
       <Explanation place={place} />
     </>
   );
 }
 
-/** How the draw works, what the check does not prove, and the check step by step. */
+/** The draw as a story in three pictures, what the check does not prove, and the check step by step. */
 export function Explanation({ place }: { place: PlaceView }) {
   const { d } = useDrawTexts();
   const room = place.room!;
   const pictures = [<Sealing />, <Joining />, <Opening />];
   return (
     <div class="draw-explained">
-      <h2>{d.how}</h2>
       <ol class="draw-story">
         {d.story.map(({ title, text }, index) => (
           <li key={index}>

@@ -5,23 +5,27 @@ import { useState } from "preact/hooks";
 import { useTexts } from "../texts";
 import type { PlaceView } from "../place";
 import { LoadFailed } from "./load-failed";
+import type { State } from "../../waiting-room.js";
 
 /**
  * `fair`: this browser saved the fingerprint in time, and the buyer's place follows from the key. `noted`: the same for visitors without a
- * place. `unseen`: the key matches the fingerprint, but this browser saw the fingerprint only after the draw.
+ * place. `off`: the event ended or was cancelled before the sale opened. `unseen`: the key matches the fingerprint, but this browser saw the fingerprint only after the draw.
  */
-export type Verdict = "broken" | "before" | "empty" | "late" | "fair" | "noted" | "unseen";
+export type Verdict = "broken" | "before" | "off" | "empty" | "late" | "fair" | "noted" | "unseen";
 
 const TONES: Partial<Record<Verdict, string>> = { broken: "bad", fair: "good", noted: "good" };
 const Explanation = lazy(() => import("../pages/draw").then((pages) => pages.Explanation, () => LoadFailed));
+
+/** Whether nobody can be drawn any more. */
+export const isOff = ({ key, stopped }: State) => key === null && (stopped === "closed" || stopped === "cancelled");
 
 /** Null until the check has been made. */
 function verdictOf({ room, draw, status }: PlaceView): Verdict | null {
   if (!room || !draw) return null;
   if (!draw.isKept) return "broken";
-  if (room.key === null) return "before";
-  if (draw.isLate) return "late";
+  if (room.key === null) return isOff(room) ? "off" : "before";
   if (room.n === 0) return "empty";
+  if (draw.isLate) return "late";
   if (draw.noted === null) return "unseen";
   return draw.arrival !== null && status?.position ? "fair" : "noted";
 }

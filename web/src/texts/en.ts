@@ -176,7 +176,8 @@ export const en = {
         title: "The draw has not taken place yet",
         text: "When the sale opens, everyone in the waiting room gets a random place. Your browser has saved the fingerprint of the key that will decide the order, and will then check that we use this key.",
       },
-      empty: { title: "Nobody was in the draw", text: "Nobody joined before the sale opened. Places go to people in the order in which they join." },
+      off: { title: "There is no draw", text: "The event ended or was cancelled before the sale opened, so no places are drawn." },
+      empty: { title: "Nobody was in the draw", text: "Nobody was in the waiting room when the draw took place. People get places in the order in which they join." },
       late: {
         title: "You joined after the draw",
         text: "You were not in the draw, because you joined after the sale opened. Your place comes after everyone who was drawn, in the order of joining.",

@@ -177,7 +177,8 @@ export const es: Texts = {
         title: "Todavía no se ha hecho el sorteo",
         text: "Al abrir la venta, cada persona de la sala de espera recibe un puesto al azar. Tu navegador ha guardado la huella de la clave que decidirá el orden y comprobará entonces que usamos esa clave.",
       },
-      empty: { title: "No había nadie en el sorteo", text: "Nadie entró antes de abrir la venta. Los puestos se dan por orden de llegada." },
+      off: { title: "No hay sorteo", text: "El evento terminó o se canceló antes de abrir la venta, así que no se sortea ningún puesto." },
+      empty: { title: "No había nadie en el sorteo", text: "No había nadie en la sala de espera en el momento del sorteo. Los puestos se dan por orden de llegada." },
       late: {
         title: "Entraste después del sorteo",
         text: "No participaste en el sorteo porque entraste con la venta ya abierta. Tu puesto va después de todos los sorteados, por orden de llegada.",
