@@ -1,6 +1,9 @@
 """The waiting room's page in a real browser: what it says and does while people wait, and how it ends."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -8,6 +11,7 @@ from playwright.sync_api import expect
 from chalicelib.foundation import clock, settings
 from tests import builders
 
+ROOT = Path(__file__).parents[2]
 OPENS_AFTER = 60
 COUNT_TONES = """
 window.tones = 0;
@@ -263,6 +267,9 @@ def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_bu
         places.append(int(result.inner_text()[-2]))
     assert sorted(places) == [1, 2, 3, 4]
     assert places[3] == position
+    command = buyer.page.get_by_text("python -m chalicelib.waiting_room.verify").inner_text()
+    checked = subprocess.run([sys.executable, *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "everything that was checked is right" in checked.stdout
     buyer.page.reload()
     buyer.see("Your place was drawn fairly")
     new_visitor = new_buyer()
