@@ -133,8 +133,8 @@ function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: num
             {t.event.map}
           </a>
         )}
-        <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
         {event.has_waiting_room && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
+        <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
       </p>
     </>
   );
