@@ -134,4 +134,4 @@ def _shortened(text: str) -> str:
 def mail_values(event: Event) -> dict[str, Any]:
     """Return the name, place and start of an event for the templates of emails. The start is in the event's time zone."""
     starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    return {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
+    return {"name": event.name, "place": event.place, "starts": starts}

@@ -1,6 +1,9 @@
-"""The languages of our emails and pages, and the choice of a language for a request."""
+"""The languages of our emails, documents and pages: the choice of a language for a request, and dates and times as texts."""
 
+from datetime import datetime
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from chalicelib.edge.operation import Header
 
@@ -33,3 +36,51 @@ def _weight(parameter: str) -> float:
     except ValueError:
         return 0.0
     return weight if 0 <= weight <= 1 else 0.0
+
+
+# Dates and times in emails and documents.
+
+
+class _DateWords(Struct, frozen=True):
+    """The words of dates, beginning with Monday and January. `is_24_hours` says whether times have 24 or 12 hours."""
+
+    weekdays: tuple[str, ...]
+    months: tuple[str, ...]
+    day: str
+    is_24_hours: bool
+
+
+_DATE_WORDS: dict[Language, _DateWords] = {
+    "en": _DateWords(
+        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+        ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
+        "{weekday}, {day} {month} {year}",
+        is_24_hours=False,
+    ),
+    "es": _DateWords(
+        ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
+        ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
+        "{weekday}, {day} de {month} de {year}",
+        is_24_hours=True,
+    ),
+}
+
+
+def day_text(moment: datetime, language: Language) -> str:
+    """Return the date of a local time, such as `Saturday, 4 July 2026`."""
+    words = _DATE_WORDS[language]
+    weekday, month = words.weekdays[moment.weekday()], words.months[moment.month - 1]
+    return words.day.format(weekday=weekday, day=moment.day, month=month, year=moment.year)
+
+
+def moment_text(moment: datetime, language: Language) -> str:
+    """Return a local time with its date and the usual short name of its zone, such as `Saturday, 4 July 2026, 8:00 PM MDT`.
+
+    A zone without such a name appears with its offset: `UTC-03`.
+    """
+    zone = moment.tzname() or ""
+    if _DATE_WORDS[language].is_24_hours:
+        time = f"{moment:%H:%M}"
+    else:
+        time = f"{moment.hour % 12 or 12}:{moment:%M} {'AM' if moment.hour < 12 else 'PM'}"
+    return f"{day_text(moment, language)}, {time} {zone if zone.isalpha() else f'UTC{zone}'}"

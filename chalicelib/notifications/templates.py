@@ -2,19 +2,19 @@
 
 A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
 and `templates/html` render. Values are always escaped in HTML and contain neither line breaks nor control characters, so that a name cannot
-imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja` for dates and
-amounts.
+imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja`
+for amounts.
 """
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import Language, moment_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,12 +53,13 @@ def clean(value: Any) -> Any:
     return value
 
 
-def _render(form: Any, kind: str, language: str, values: dict[str, Any]) -> tuple[str, str]:
+def _render(form: Any, kind: str, language: Language, values: dict[str, Any]) -> tuple[str, str]:
     """Render one form of an email. Returns (subject, full text)."""
     environment = _environment(form)
     words, parts = (environment.get_template(name).module for name in (f"{language}/words.jinja", "parts.jinja"))
     template = environment.get_template(f"{language}/{kind}.jinja")
-    context = template.new_context({**_macros(words), **_macros(parts), "language": language, **values})
+    shared = {"language": language, "moment_text": partial(moment_text, language=language)}
+    context = template.new_context({**_macros(words), **_macros(parts), **shared, **values})
     subject, body = ("".join(template.blocks[name](context)) for name in ("subject", "body"))
     layout = environment.get_template("layout.jinja")
     whole = layout.render(_macros(words), language=language, subject=_finished(subject, form), body=_finished(body, form), **values)

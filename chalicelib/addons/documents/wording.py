@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from chalicelib.edge import languages
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, money
 from chalicelib.payments.model import ProviderName
@@ -9,7 +10,7 @@ from chalicelib.purchases.model import RefundStatus
 
 
 class Wording(Struct, frozen=True, kw_only=True):
-    """The texts of one language, with placeholders. `date` is the format of a day. `hours` is 12 or 24, the hours on a clock.
+    """The texts of one language, with placeholders.
 
     `payments` has the texts for providers that need a text other than `paid`.
     """
@@ -17,11 +18,6 @@ class Wording(Struct, frozen=True, kw_only=True):
     language: Language
     decimal_mark: str
     group_mark: str
-    weekdays: tuple[str, ...]
-    months: tuple[str, ...]
-    date: str
-    moment: str
-    hours: int
     receipt: str
     number: str
     paid_at: str
@@ -64,39 +60,17 @@ class Wording(Struct, frozen=True, kw_only=True):
 
     def day(self, epoch_seconds: int, timezone: str) -> str:
         """Format the date of a time in a timezone. `timezone` is an IANA name."""
-        local = clock.local(epoch_seconds, timezone)
-        return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
+        return languages.day_text(clock.local(epoch_seconds, timezone), self.language)
 
     def time(self, epoch_seconds: int, timezone: str) -> str:
-        """Format a local time with the usual short name of its zone, such as `8:00 PM MDT` or `16:13 CEST`."""
-        local = clock.local(epoch_seconds, timezone)
-        zone = local.tzname() or ""
-        time = f"{local:%H:%M}" if self.hours == 24 else f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
-        return self.moment.format(day=self.day(epoch_seconds, timezone), time=time, zone=zone if zone.isalpha() else f"UTC{zone}")
+        """Format a time in a timezone, such as `Saturday, 4 July 2026, 8:00 PM MDT`. `timezone` is an IANA name."""
+        return languages.moment_text(clock.local(epoch_seconds, timezone), self.language)
 
 
 ENGLISH = Wording(
     language="en",
     decimal_mark=".",
     group_mark=",",
-    weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    months=(
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ),
-    date="{weekday}, {day} {month} {year}",
-    moment="{day}, {time} {zone}",
-    hours=12,
     receipt="Receipt",
     number="Number",
     paid_at="Date",
@@ -137,24 +111,6 @@ SPANISH = Wording(
     language="es",
     decimal_mark=",",
     group_mark=".",
-    weekdays=("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
-    months=(
-        "enero",
-        "febrero",
-        "marzo",
-        "abril",
-        "mayo",
-        "junio",
-        "julio",
-        "agosto",
-        "septiembre",
-        "octubre",
-        "noviembre",
-        "diciembre",
-    ),
-    date="{weekday}, {day} de {month} de {year}",
-    moment="{day}, {time} {zone}",
-    hours=24,
     receipt="Recibo",
     number="Número",
     paid_at="Fecha",
