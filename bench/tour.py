@@ -327,7 +327,9 @@ class _Tour(TourClient):
         self.post(f"{ticket}/transfer", user=self.name)
         self.delete(f"{ticket}/transfer", user=self.name)
         token = self.post(f"{ticket}/transfer", user=self.name).json["token"]
-        return str(self.post(f"/transfers/{token}/accept", user=f"friend-of-{self.name}").json["code"])
+        self.post("/transfers/preview", {"token": token})
+        address = {"email": f"friend-of-{self.name}@example.com"}
+        return str(self.post(f"/transfers/{token}/accept", address, user=f"friend-of-{self.name}").json["code"])
 
     def admit(self, ticket_id: str, code: str) -> None:
         with clock.override(lambda: float(self.starts_at)):

@@ -156,6 +156,7 @@ SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up ha
 INVITE = RateLimit("invite")
 WEBHOOK = RateLimit("webhook")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
+TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
 MAIL = RateLimit("mail")  # counted for the email address, not for the caller
 
 

@@ -106,6 +106,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "How often people may check whether a promo code is valid. Counted per source address only, and multiplied by the factor below."
         ),
     ] = "5/60"
+    limit_transfer: Annotated[
+        Rate,
+        _says(
+            "How often people may look at or accept a ticket that was offered to them. "
+            "Counted per source address only, and multiplied by the factor below."
+        ),
+    ] = "10/60"
     limit_mail: Annotated[Rate, _says("How often emails may be requested for one address.")] = "5/900"
     limit_invite: Annotated[Rate, _says("How often a user may name or invite the guest of a seat.")] = "300/3600"
     limit_webhook: Annotated[

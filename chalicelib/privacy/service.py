@@ -46,6 +46,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
+        ticket_emails=queries.load_owner_emails(ticket.id for ticket in tickets),
         next_cursor=cursors.encode(last) if last else None,
         **show_addons(read_addons(identity.user_id), now),
     )

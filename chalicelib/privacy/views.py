@@ -16,8 +16,8 @@ from chalicelib.tickets.views import SeatView, TicketView
 class CoreExportView(Struct, frozen=True, kw_only=True):
     """The data kept about a user: account, promoter profile, roles at events, and a page of orders with their tickets.
 
-    `seats` are the seats of these tickets that have a guest. Add-ons add their own data: `webhook_endpoints`, and `waitlist` with the
-    user's present and past entries.
+    `seats` are the seats of these tickets that have a guest. `ticket_emails` are the addresses with which the user accepted tickets from
+    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, and `waitlist` with the user's present and past entries.
 
     `next_cursor` is null on the last page.
     """
@@ -29,6 +29,7 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
     orders: list[FullOrderView]
     tickets: list[TicketView]
     seats: list[SeatView]
+    ticket_emails: dict[str, str]
     next_cursor: str | None
 
 

@@ -31,7 +31,7 @@ def erase_personal_details(details: PersonalDetails) -> None:
     """
     parallel.both(
         lambda: parallel.call_each(_erase_purchase, details.purchases),
-        lambda: parallel.call_each(seats.erase_names, details.tickets),
+        lambda: parallel.call_each(_erase_owner, details.tickets),
     )
 
 
@@ -39,3 +39,8 @@ def _erase_purchase(purchase: Purchase) -> None:
     """Mark the purchase as erased, then erase its details, so that nothing that was read before the mark can store an address again."""
     store.retry_on_conflict(purchase, lambda known: known if known.is_erased else store.save(known, replace(known, is_erased=True)))
     store.erase_details(purchase.id)
+
+
+def _erase_owner(ticket: Ticket) -> None:
+    """Erase the names on a ticket, and the address with which its owner accepted it, if any."""
+    parallel.both(lambda: seats.erase_names(ticket), lambda: store.erase_details(ticket.id))

@@ -1,6 +1,6 @@
 """Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, cancellation of an event, and reset of its orders."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Annotated, Literal
 
 from chalice.app import Blueprint
@@ -15,7 +15,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
-from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import MAIL, TRANSFER, RateLimited, limited, limited_by_address
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
@@ -27,8 +27,17 @@ from chalicelib.purchases.guest_orders import GuestOrders
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.views import OrderWithTicketsView
 from chalicelib.tickets import qr, seats
-from chalicelib.tickets.model import TICKET_ID_FORM, Ticket, TicketFrozen, TicketVoid
-from chalicelib.tickets.views import SeatPageView, TicketListView, TicketPageView, TicketView, seat_view, ticket_view
+from chalicelib.tickets.model import TICKET_ID_FORM, EmailAddress, Ticket, TicketFrozen, TicketVoid
+from chalicelib.tickets.views import (
+    SeatPageView,
+    TicketEvent,
+    TicketListView,
+    TicketPageView,
+    TicketView,
+    seat_view,
+    ticket_event,
+    ticket_view,
+)
 from chalicelib.waiting_room.room_cache import forget_room
 
 # A buyer's own orders and tickets over HTTP.
@@ -229,6 +238,61 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView
     return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
 
+class PreviewBody(Struct, forbid_unknown_fields=True):
+    """`token` is the token of the transfer."""
+
+    token: MailedToken
+
+
+class AcceptBody(Struct, forbid_unknown_fields=True):
+    """`email` is the address for emails about the ticket, and to find it again. Accounts need none."""
+
+    email: EmailAddress | None = None
+
+
+_NO_ADDRESS = AcceptBody()
+
+
+class OfferedTicketView(Struct, frozen=True, kw_only=True):
+    """A ticket as the person sees it to whom it is offered. `number` is the number of its first seat.
+
+    `giver_name` is null if the giver has given no name. `tier_name` and the event's fields are null if the catalog no longer has them.
+    """
+
+    event: TicketEvent
+    tier_name: str | None
+    number: str | None
+    admits: int
+    giver_name: str | None
+    expires_at: Timestamp
+
+
+@route(
+    bp,
+    "POST",
+    "/transfers/preview",
+    access="public",
+    errors=(TransferNotFound, TicketUsed, TransferClosed, TransferExpired, TicketVoid, TicketFrozen, RateLimited),
+)
+def preview_transfer(request: RequestContext, body: PreviewBody) -> Reply[OfferedTicketView]:
+    """Show a ticket to the person to whom it is offered. Nothing changes."""
+    with limited_by_address(request, TRANSFER):
+        ticket = transfers.find_offered(body.token, request.now)
+    assert ticket.transfer is not None
+    snapshot = catalog.snapshot()
+    tier = snapshot.tiers.get(ticket.tier_id)
+    return Reply(
+        OfferedTicketView(
+            event=ticket_event(ticket, snapshot),
+            tier_name=tier.name if tier else None,
+            number=ticket.seat_number(1),
+            admits=ticket.admits,
+            giver_name=queries.find_giver_name(ticket, ticket.owner_id),
+            expires_at=clock.iso(ticket.transfer.expires_at),
+        )
+    )
+
+
 @route(
     bp,
     "POST",
@@ -236,12 +300,14 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView
     access="user",
     statuses=(201, 200),
     headers=(ACCEPT_LANGUAGE,),
-    errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
+    errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen, RateLimited),
 )
-def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
+def accept_transfer(request: RequestContext, token: str, body: AcceptBody = _NO_ADDRESS) -> Reply[TicketView]:
     """Accept a transferred ticket. The ticket gets a new code, and the old code stops working."""
     request.is_repeatable = True
-    result = transfers.accept(request.require_user().user_id, token, request.language, request.now)
+    user_id = request.require_user().user_id
+    with limited_by_address(request, TRANSFER), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
+        result = transfers.accept(user_id, token, body.email, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
 
 

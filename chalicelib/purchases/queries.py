@@ -7,13 +7,24 @@ from chalicelib.foundation import parallel
 from chalicelib.purchases import store
 from chalicelib.purchases.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
 from chalicelib.purchases.model import Buyer, BuyerRecord, CheckoutDetails, Purchase
-from chalicelib.purchases.store import load, load_details, load_many, load_many_details, read_image, scan_purchases
+from chalicelib.purchases.store import (
+    find_owner_email,
+    load,
+    load_details,
+    load_many,
+    load_many_details,
+    load_owner_emails,
+    read_image,
+    scan_purchases,
+)
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket, ticket_id
+from chalicelib.tickets.model import Ticket, may_be_ticket_id, ticket_id
 from chalicelib.tickets.store import load_tickets as load_tickets_by_id
 
 __all__ = [
     "find_buyer",
+    "find_giver_name",
+    "find_owner_email",
     "get_newest_order",
     "get_order",
     "get_own_checkout",
@@ -32,6 +43,7 @@ __all__ = [
     "load_details",
     "load_many",
     "load_many_details",
+    "load_owner_emails",
     "load_tickets",
     "read_image",
     "scan_purchases",
@@ -111,17 +123,21 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
 
 
 def list_tickets_of_address(email: str) -> list[Ticket]:
-    """Return the valid and frozen tickets that were bought with an address, newest order first, except those given to others.
+    """Return the valid and frozen tickets that were bought or accepted with an address, newest order first, except those given to others.
 
-    Reads the newest MAX_OF_ADDRESS purchases with this address, of guests and of accounts.
+    Reads the newest MAX_OF_ADDRESS purchases and received tickets with this address, of guests and of accounts.
     """
-    found = store.load_many(store.list_ids_of_address(email, MAX_OF_ADDRESS))
+    ids = store.list_ids_of_address(email, MAX_OF_ADDRESS)
+    received = set(filter(may_be_ticket_id, ids))
+    found = store.load_many(found_id for found_id in ids if found_id not in received)
     orders = {order.id: order for order in found.values() if order is not None and order.is_order and not order.is_erased}
-    issued = load_tickets_by_id(ticket_id(order.id, number) for order in orders.values() for number in order.kept_tickets)
-    return sorted(
-        (ticket for ticket in issued if ticket.state != "void" and ticket.owner_id == orders[ticket.purchase_id].user_id),
-        key=lambda ticket: _page_order(ticket.id),
+    bought = {ticket_id(order.id, number): order.user_id for order in orders.values() for number in order.kept_tickets}
+    theirs = (
+        ticket
+        for ticket in load_tickets_by_id(received.union(bought))
+        if ticket.state != "void" and (ticket.id in received or ticket.owner_id == bought[ticket.id])
     )
+    return sorted(theirs, key=lambda ticket: _page_order(ticket.id))
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
@@ -190,6 +206,19 @@ def find_buyer(purchase: Purchase, details: CheckoutDetails | None, account: Acc
     if account is None:
         return Buyer(attendee, details.email)
     return Buyer(account.name or attendee, details.customer_email or account.email)
+
+
+def find_giver_name(ticket: Ticket, giver_id: str) -> str | None:
+    """Return the name that the receiver of a ticket sees: the account's, or for a buyer without an account the name on the first ticket.
+
+    The name on the given ticket itself does not count, because it may be the receiver's. Returns None if there is no name.
+    """
+    from chalicelib.accounts import service as accounts
+
+    account, purchase = parallel.both(lambda: accounts.find_account(giver_id), lambda: store.load(ticket.purchase_id))
+    if account is not None or purchase is None or purchase.user_id != giver_id or ticket.number == 1:
+        return account.name if account is not None else None
+    return find_buyer(purchase, load_details(purchase), None).name
 
 
 def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:

@@ -114,7 +114,7 @@ class BuyerRow(dynamo.Table):
 
 
 class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
-    """The purchases by the buyer's address, oldest first."""
+    """The purchases by the buyer's address and the received tickets by their owner's, oldest purchase first."""
 
     class Meta:
         index_name = "address"
@@ -125,10 +125,13 @@ class AddressIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class CheckoutDetailsRow(dynamo.Table):
-    """What the buyer sent with the checkout of the purchase `id`. Stored separately, because every step reads and writes the purchase."""
+    """What the buyer sent with the checkout of the purchase `id`. Stored separately, because every step reads and writes the purchase.
+
+    If `id` is a ticket's, the item has the address that the ticket's current owner gave when accepting the ticket.
+    """
 
     feature = "checkout-details"
-    contents = "What buyers sent along with a checkout."
+    contents = "What buyers sent along with a checkout, and the addresses of people who accepted a ticket."
     personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     class Meta:
@@ -183,13 +186,31 @@ def read_image(image: dict[str, Any] | None) -> Purchase | None:
 
 def load_details(purchase: Purchase) -> CheckoutDetails:
     """Load what the buyer sent with the checkout. If the buyer sent nothing, the result is empty and nothing is read."""
-    row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
+    return _find_details(purchase.id) if purchase.has_details else CheckoutDetails()
+
+
+def find_owner_email(ticket_id: str) -> str | None:
+    """Find the address that a ticket's owner gave when accepting the ticket. Returns None if there is none."""
+    return _find_details(ticket_id).email
+
+
+def _find_details(row_id: str) -> CheckoutDetails:
+    row = CheckoutDetailsRow.find(row_id)
     return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
 
 
 def load_many_details(purchases: Iterable[Purchase]) -> dict[str, CheckoutDetails]:
     """Load what buyers sent with these checkouts, by purchase id; checkouts without details are left out. Takes one round trip per 100."""
-    keys = [{"id": {"S": purchase.id}} for purchase in purchases if purchase.has_details]
+    return _load_details(purchase.id for purchase in purchases if purchase.has_details)
+
+
+def load_owner_emails(ticket_ids: Iterable[str]) -> dict[str, str]:
+    """Load the addresses that owners gave when they accepted these tickets, by ticket id. Takes one round trip per 100 tickets."""
+    return {ticket_id: details.email for ticket_id, details in _load_details(ticket_ids).items() if details.email}
+
+
+def _load_details(ids: Iterable[str]) -> dict[str, CheckoutDetails]:
+    keys = [{"id": {"S": row_id}} for row_id in ids]
     rows = [CheckoutDetailsRow.from_raw_data(item) for item in dynamo.batch_get(CheckoutDetailsRow.name(), keys)] if keys else []
     return {row.id: msgspec.json.decode(row.details, type=CheckoutDetails) for row in rows if row.details}
 
@@ -200,14 +221,14 @@ def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.Transac
 
 
 def list_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return the ids of up to `limit` purchases whose checkout has this address, newest first. May miss purchases from the last second."""
+    """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. May miss the last second."""
     found = CheckoutDetailsRow.address_index.query(email_key(email), scan_index_forward=False, limit=limit)
     return [row.id for row in found]
 
 
-def erase_details(purchase_id: str) -> None:
-    """Erase what the buyer sent with a checkout, if anything. The empty item is kept for as long as its purchase."""
-    dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None, "email_key": None}, "attribute_exists(id)")
+def erase_details(row_id: str) -> None:
+    """Erase what the buyer sent with a checkout, or the address of a received ticket's owner, if anything. The empty item is kept."""
+    dynamo.update_if(CheckoutDetailsRow(row_id), {"details": None, "email_key": None}, "attribute_exists(id)")
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
@@ -219,6 +240,11 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
 def list_buyer_records(user_id: str) -> list[BuyerRecord]:
     """List the user's records, one for each event, with a strongly consistent read."""
     return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
+
+
+def owner_email_item(ticket_id: str, email: str | None) -> dynamo.TransactItem:
+    """Transaction item that replaces the address of a ticket's previous owner with the new owner's. None leaves an empty item."""
+    return dynamo.put(CheckoutDetailsRow(ticket_id, **(_details_attributes(CheckoutDetails(customer_email=email)) if email else {})))
 
 
 def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:

@@ -77,32 +77,43 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResult:
+def find_offered(token: str, now: int) -> Ticket:
+    """Return the ticket of an open transfer. Changes nothing, and reads nothing more if the token is wrong.
+
+    Raises TransferNotFound, TransferExpired, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
+    """
+    ticket_id, _, secret = token.rpartition(".")
+    ticket, transfer = _require_secret(tickets.find_ticket(ticket_id), secret)
+    if transfer.accepted_at is not None:
+        raise TransferNotFound()
+    _require_open(ticket, transfer, now)
+    return ticket
+
+
+def accept(user_id: str, token: str, email: str | None, language: Language, now: int) -> AcceptResult:
     """Give the ticket of an open transfer to the user. A repeated call returns the same ticket.
 
-    `language` is the language of emails to the user.
+    `email` is the address at which a user without an account gets emails and finds the ticket again. `language` is the language of emails.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """
     ticket_id, _, secret = token.rpartition(".")
     ticket = tickets.find_ticket(ticket_id)
     for _ in range(MAX_ATTEMPTS):
-        if ticket is None or ticket.transfer is None or not compare_digest(ticket.transfer.secret, secret):
-            raise TransferNotFound()
-        if ticket.transfer.accepted_at is not None:
+        ticket, transfer = _require_secret(ticket, secret)
+        if transfer.accepted_at is not None:
             if ticket.owner_id == user_id:
                 return AcceptResult(ticket, repeated=True)
             raise TransferNotFound()
         if ticket.owner_id == user_id:
             raise TransferToSelf()
-        if not ticket.transfer.is_open(now):
-            raise TransferExpired()
-        _require_transferable(ticket, now)
+        _require_open(ticket, transfer, now)
         gift = tickets.give_ticket(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
+        records = store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id)
         try:
-            dynamo.transact([gift.item, *store.receive_ticket_items(ticket.event_id, ticket.id, ticket.owner_id, user_id), entry])
+            dynamo.transact([gift.item, *records, entry, store.owner_email_item(ticket.id, email)])
         except dynamo.TransactionCanceled as cancelled:
             ticket = decode_ticket(cancelled.reasons[0].item)
             continue
@@ -111,6 +122,19 @@ def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResu
         log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)
     raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def _require_secret(ticket: Ticket | None, secret: str) -> tuple[Ticket, Transfer]:
+    """Return the ticket and its latest transfer, which may have ended, to a caller who knows the secret. Raises TransferNotFound."""
+    if ticket is None or ticket.transfer is None or not compare_digest(ticket.transfer.secret.encode(), secret.encode()):
+        raise TransferNotFound()
+    return ticket, ticket.transfer
+
+
+def _require_open(ticket: Ticket, transfer: Transfer, now: int) -> None:
+    if not transfer.is_open(now):
+        raise TransferExpired()
+    _require_transferable(ticket, now)
 
 
 def _require_transferable(ticket: Ticket, now: int) -> None:

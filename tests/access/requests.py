@@ -113,6 +113,7 @@ def _of_sales(event: str, tier: str, ids: Mapping[str, str]) -> dict[str, Any]:
         "POST /orders/{order_id}/confirm": {"simulate": "success"},
         "PUT /seats/{seat_id}/guest": {"name": "Bob"},
         "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
+        "POST /transfers/preview": {"token": ids["token"]},
         "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
     }
 

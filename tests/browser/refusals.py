@@ -17,7 +17,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     buying.checkout_given_back_in_another_tab: {"409 POST /checkout/sessions"},
     buying.failure_with_a_request_id: {"500 GET /events"},
     waiting_room.draw_of_an_unknown_event: {"404 GET /events/none"},
-    wallet.transfer_that_is_over: {"404 POST /transfers/none/accept"},
+    wallet.transfer_that_is_over: {"404 POST /transfers/preview"},
     accounts.reset_password: {"410 POST /auth/password/reset"},
     accounts.find_tickets_with_the_link: {"410 POST /lost-tickets/open"},
     accounts.sign_in_refused: {"401 POST /auth/login"},

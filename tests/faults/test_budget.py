@@ -142,15 +142,15 @@ def test_a_check_in_takes_a_read_and_a_transaction(api, shop, time):
 
 
 def test_a_transfer_takes_a_read_and_a_write_on_each_side(api, shop, time):
-    """Accepted: the ticket, the records of both owners and the audit entry, in a transaction: 2 each. New keys in the ticket's two indexes:
-    2 each. The audit's indexes: 3."""
+    """Accepted: the ticket, the records of both owners, the new owner's address and the audit entry, in a transaction: 2 each. New keys in
+    the ticket's two indexes: 2 each. The audit's indexes: 3."""
     ticket = builders.buy(api, "ada", shop.event_id, shop.floor).json["tickets"][0]
     offer = lambda: api.post(f"/tickets/{ticket['id']}/transfer", user="ada")  # noqa: E731
     assert cost(offer) == (2, 1, 1)
     token = offer().json["token"]
     time.advance(1)
     shop.warm_up()
-    assert cost(lambda: api.post(f"/transfers/{token}/accept", user="bob")) == (2, 1, 15)
+    assert cost(lambda: api.post(f"/transfers/{token}/accept", user="bob")) == (2, 1, 17)
 
 
 @pytest.mark.parametrize(("instance", "reads"), [("same", 0), ("another", 1)])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib.foundation import settings
+from chalicelib.foundation import clock, settings
 from chalicelib.purchases import store
-from tests import builders
+from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.simulation import faults
 
@@ -101,6 +101,60 @@ def test_only_tickets_that_the_buyer_still_has_are_shown(api, shop, mailbox):  #
     assert api.post(f"/transfers/{offered}/accept", user="bob").status == 201
     assert builders.refund(api, order_id, tickets=[f"{order_id}-2"]).status == 201
     assert find(api, mailbox) == [f"{order_id}-3"]
+
+
+def give(api, ticket_id, giver, receiver, **body):
+    """Transfer a ticket, and accept it with what `body` says."""
+    token = api.post(f"/tickets/{ticket_id}/transfer", user=giver).json["token"]
+    reply = api.post(f"/transfers/{token}/accept", user=receiver, **({"json": body} if body else {}))
+    assert reply.status == 201, reply.json
+
+
+def test_a_received_ticket_is_found_with_the_address_of_its_present_owner_only(api, shop, mailbox):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", "giver@example.com", quantity=2)
+    give(api, f"{order_id}-1", "guest-1", "guest-2", email="Ada@Example.com")
+    own = buy(api, shop, "guest-3")
+    assert find(api, mailbox) == [f"{own}-1", f"{order_id}-1"]
+    assert find(api, mailbox, "giver@example.com") == [f"{order_id}-2"]
+    give(api, f"{order_id}-1", "guest-2", "guest-4", email="eve@example.com")
+    assert (find(api, mailbox), find(api, mailbox, "eve@example.com")) == ([f"{own}-1"], [f"{order_id}-1"])
+    give(api, f"{order_id}-1", "guest-4", "guest-5")  # an older client sends no address
+    assert find(api, mailbox, "eve@example.com") == []
+    give(api, f"{order_id}-1", "guest-5", "guest-1", email="giver@example.com")  # back with its buyer
+    assert find(api, mailbox, "giver@example.com") == [f"{order_id}-1", f"{order_id}-2"]
+    assert builders.refund(api, order_id, tickets=[f"{order_id}-1"]).status == 201
+    assert find(api, mailbox, "giver@example.com") == [f"{order_id}-2"]
+    invariants.check(clock.now())
+
+
+@pytest.mark.parametrize("email", ["", "nobody", "two words@example.com", 5, "x" * 250 + "@example.com"])
+def test_a_ticket_is_not_accepted_with_what_is_no_address(api, shop, email):
+    order_id = buy(api, shop, "guest-1")
+    token = api.post(f"/tickets/{order_id}-1/transfer", user="guest-1").json["token"]
+    reply = api.post(f"/transfers/{token}/accept", user="guest-2", json={"email": email})
+    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "$.email")
+    assert api.get("/me/tickets", user="guest-2").json["count"] == 0
+
+
+def test_an_address_gets_few_transferred_tickets(api, shop, time):
+    order_id = buy(api, shop, "guest-1", quantity=3)
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        statuses = []
+        for number in (1, 2, 3):
+            token = api.post(f"/tickets/{order_id}-{number}/transfer", user="guest-1").json["token"]
+            statuses.append(api.post(f"/transfers/{token}/accept", user="guest-2", json={"email": "eve@example.com"}).status)
+    assert statuses == [201, 201, 429]
+
+
+def test_the_address_of_a_received_ticket_is_exported_and_erased(api, shop, mailbox):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", "giver@example.com")
+    guest = api.post("/auth/guest").json["access_token"]
+    token = api.post(f"/tickets/{order_id}-1/transfer", user="guest-1").json["token"]
+    assert api.post(f"/transfers/{token}/accept", token=guest, json={"email": EMAIL}).status == 201
+    assert api.get("/me/export", token=guest).json["ticket_emails"] == {f"{order_id}-1": EMAIL}
+    assert api.delete("/auth/me", json={}, token=guest).status == 200
+    assert find(api, mailbox) == []
+    assert store.list_ids_of_address(EMAIL, 10) == []
 
 
 def test_an_erased_buyers_tickets_are_not_found(api, shop, mailbox):  # noqa: F811

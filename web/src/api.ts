@@ -100,8 +100,12 @@ export const nameTicket = (ticket_id: string, attendee: Ticket["attendee"]) =>
 /** Offer a ticket with a link. A repeated call returns the same link. */
 export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
 export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
-/** Accept an offered ticket. A repeated call returns the same ticket. */
-export const acceptTransfer = (token: string) => content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } } }));
+export type OfferedTicket = Schemas["OfferedTicketView"];
+/** Load what somebody sees before they accept a ticket. */
+export const previewTransfer = (token: string) => content(publicApi.POST("/transfers/preview", { body: { token } }));
+/** Accept an offered ticket, without an account with an address. A repeated call returns the same ticket. */
+export const acceptTransfer = (token: string, email: string | null) =>
+  content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } }, body: { email } }));
 export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{ticket_id}/seats", { params: { path: { ticket_id } } }));
 export const nameGuest = (seat_id: string, guest: Schemas["NamedGuest"]) =>
   content(buyer.PUT("/seats/{seat_id}/guest", { params: { path: { seat_id } }, body: guest }));

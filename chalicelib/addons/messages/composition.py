@@ -110,10 +110,13 @@ def _documents(notification: Notification, purchase: Purchase, kept: Sequence[Ti
 
 def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     ticket = _ticket(notification)
-    if ticket.owner_id != notification.user_id or ticket.state == "void":
+    purchase = queries.load(ticket.purchase_id)
+    if ticket.owner_id != notification.user_id or ticket.state == "void" or purchase is None:
         raise Moot
     shown, images = _shown_tickets([ticket])
-    return {"tickets": shown, "url": settings.current().page_url("tickets")}, [*images, _calendar(event)]
+    giver = queries.find_giver_name(ticket, ticket.transfer.by) if ticket.transfer is not None else None
+    values = {"tickets": shown, "giver": giver, "url": settings.current().page_url("tickets")}
+    return values, [*images, *_documents(notification, purchase, [ticket], event), _calendar(event)]
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -137,7 +140,6 @@ def _event_change(notification: Notification, event: Event) -> tuple[dict[str, A
         "name": before.name if before.name != after.name else "",
         "place": before.place if before.place != after.place else "",
         "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
-        "zone": before.timezone,
     }
     return {"before": earlier, "url": settings.current().page_url(f"events/{event.id}")}, [_calendar(event)]
 
@@ -178,8 +180,13 @@ def _calendar(event: Event) -> Attachment:
 def _address(notification: Notification) -> str:
     """Return the address from the checkout, or else the account's, or else the one from the payment provider's page.
 
-    Raises Moot if no address is known.
+    For the owner of a received ticket, the address with which the ticket was accepted comes first. Raises Moot if no address is known.
     """
+    ticket = tickets.find_ticket(str(notification.facts.get("ticket_id", "")))
+    if ticket is not None and ticket.owner_id == notification.user_id:
+        email = queries.find_owner_email(ticket.id)
+        if email is not None:
+            return email
     order_id = notification.facts.get("order_id")
     purchase = queries.load(str(order_id)) if order_id is not None else None
     is_buyer = purchase is not None and notification.user_id in (purchase.user_id, purchase.moved_from)

@@ -127,5 +127,5 @@ def _notifications(
             event_id=event_id,
             now=now,
             language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have no language
-            facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {})},
+            facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {"ticket_id": ticket.id})},
         )

@@ -123,7 +123,7 @@ def _transfer_notifications(change: TicketTransferred) -> Iterator[Notification]
             event_id=ticket.event_id,
             now=clock.now(),
             language=language,
-            facts={"ticket_id": ticket.id},
+            facts={"ticket_id": ticket.id, "order_id": ticket.purchase_id},
         )
 
 

@@ -62,7 +62,7 @@ def test_all_holders_get_one_mail_about_several_edits_with_what_was_before(post,
     text = text_of(found[0][1])
     assert found[0][1]["Subject"] == "Changed: Night of Jazz"
     assert "Event: Night of Jazz" in text.partition("The previous details were")[0]
-    assert "When: Thursday, 2 July 2026, 19:00" in text.partition("The previous details were")[0]
+    assert "When: Thursday, 2 July 2026, 7:00 PM UTC" in text.partition("The previous details were")[0]
     assert "Event: Night\n" in text.partition("The previous details were")[2]
     [calendar] = [part for part in found[0][1].iter_attachments() if part.get_content_type() == "text/calendar"]
     [entry] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")

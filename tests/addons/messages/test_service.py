@@ -67,7 +67,7 @@ def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, t
     assert [text.split(":")[2] for text in texts] == [ticket["code"] for ticket in shown]
     assert texts == [f"FG1:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}" for ticket in shown]
     assert "Ada &lt;b&gt;" in html_of(mail)
-    assert "(America/Denver)" in mail.get_body(("plain",)).get_content()
+    assert "2026, 6:00 AM MDT" in mail.get_body(("plain",)).get_content()
     assert f"Order: NOJ-{order_id[-8:-4]}-{order_id[-4:]}" in mail.get_body(("plain",)).get_content()
     [calendar] = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
     [pages] = [part for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"]
@@ -174,6 +174,26 @@ def test_both_sides_get_mail_about_a_transfer_without_the_old_codes(post, api, t
     builders.refund(api, order_id)
     assert post.deliver()[-1]["Subject"] in ("Your ticket for Night is no longer valid", "Your refund for Night")
     assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
+
+
+def test_a_guest_gets_an_accepted_ticket_at_the_given_address_with_giver_pdf_and_calendar(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = buy(api, shop, 2, attendees=[{"name": "Ada <b>"}])
+    post.deliver()
+    for ticket_id, body in ((f"{order_id}-2", {"json": {"email": "bob@new.test"}}), (f"{order_id}-1", {})):
+        token = api.post(f"/tickets/{ticket_id}/transfer", user="ada").json["token"]
+        assert api.post(f"/transfers/{token}/accept", user="guest-bob", headers=SPANISH, **body).status == 201
+    received = [mail for mail in post.deliver() if mail["To"] == "bob@new.test"]
+    assert [mail["Subject"] for mail in received] == ["Has recibido una entrada para Night"]  # none without an address
+    text = received[0].get_body(("plain",)).get_content()
+    assert "de Ada <b>." in text
+    assert "Ada &lt;b&gt;" in html_of(received[0])
+    assert all(part in text for part in ("Evento: Night", "Cuándo: ", " UTC", "Dónde: ", "* Floor", "Código: "))
+    assert {part.get_content_type() for part in received[0].iter_attachments()} >= {"application/pdf", "text/calendar"}
+    given = [mail["To"] for mail in post.provider.parsed() if mail["Subject"] == "Your ticket for Night has a new owner"]
+    assert given == ["ada@home.test", "ada@home.test"]
+    builders.refund(api, order_id)
+    assert ("bob@new.test", "Tu entrada para Night ya no es válida") in [(mail["To"], mail["Subject"]) for mail in post.deliver()]
 
 
 def test_every_transfer_mail_is_in_the_language_of_its_reader(post, api, time):

@@ -17,8 +17,11 @@ class Sender(Door):
         assert reply.status == 201, reply.json
         return reply.json["token"]
 
-    def accept(self, token, user="bob"):
-        return self.api.post(f"/transfers/{token}/accept", user=user)
+    def accept(self, token, user="bob", **body):
+        return self.api.post(f"/transfers/{token}/accept", user=user, **({"json": body} if body else {}))
+
+    def preview(self, token):
+        return self.api.post("/transfers/preview", json={"token": token})
 
     def cancel(self, user="ada"):
         return self.api.delete(f"/tickets/{self.tickets[0].id}/transfer", user=user)

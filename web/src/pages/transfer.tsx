@@ -1,25 +1,23 @@
-/** The page behind a transfer link: accept the ticket. The token is in the fragment, which no server logs. */
+/** The page behind a transfer link: see what is offered, and accept the ticket. The token is in the fragment, which no server logs. */
 
 import { useState } from "preact/hooks";
-import { acceptTransfer, type Ticket } from "../api";
+import { acceptTransfer, previewTransfer, type OfferedTicket, type Ticket } from "../api";
+import type { ApiFailure } from "../client";
 import { dayAndTime } from "../formats";
-import { Failure, OtherWays, Outcome } from "../parts/failure";
-import { useAction, useTitle } from "../parts/hooks";
+import { BuyerEmail } from "../parts/buyer-email";
+import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
+import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
+import { Moment } from "../parts/moment";
+import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 
 const FINAL = [404, 409, 410]; // errors that the same link will get again
 
-/** Needs a click, because mail scanners open links and must not take the ticket. */
 export function Transfer() {
   const { t, locale } = useTexts();
-  const { isWorking, failure, run } = useAction();
   const [ticket, setTicket] = useState<Ticket | null>(null);
   const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
   useTitle(t.transfer.title);
-  const submit = (submitted: SubmitEvent) => {
-    submitted.preventDefault();
-    if (token) run(async () => setTicket(await acceptTransfer(token)));
-  };
   return (
     <div class="page page-narrow">
       <h1>{t.transfer.title}</h1>
@@ -35,17 +33,7 @@ export function Transfer() {
           </a>
         </Outcome>
       ) : token ? (
-        <form class="panel" onSubmit={submit}>
-          <p>{t.transfer.text}</p>
-          {failure && <Failure failure={failure} />}
-          {failure && FINAL.includes(failure.status) ? (
-            <OtherWays />
-          ) : (
-            <button type="submit" class="button" disabled={isWorking}>
-              {isWorking ? t.checkout.working : t.transfer.accept}
-            </button>
-          )}
-        </form>
+        <Offer token={token} done={setTicket} />
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>
           <p>{t.transfer.brokenText}</p>
@@ -53,5 +41,60 @@ export function Transfer() {
         </Outcome>
       )}
     </div>
+  );
+}
+
+function Offer({ token, done }: { token: string; done: (ticket: Ticket) => void }) {
+  const { value: offered, failure, reload } = useLoaded(() => previewTransfer(token), token);
+  if (offered) return <Acceptance token={token} offered={offered} done={done} />;
+  return failure ? <Refusal failure={failure} retry={reload} /> : <Skeleton lines={8} />;
+}
+
+/** Needs a click, because mail scanners open links and must not take the ticket. */
+function Acceptance({ token, offered, done }: { token: string; offered: OfferedTicket; done: (ticket: Ticket) => void }) {
+  const { t, locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const hasAccount = useBuyer().buyer?.kind === "account";
+  const [email, setEmail] = useKept("fairgate.email", "");
+  const { event, giver_name: giver, tier_name: tier, number, admits } = offered;
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    run(async () => done(await acceptTransfer(token, hasAccount ? null : email.trim())));
+  };
+  return (
+    <form class="panel" onSubmit={submit}>
+      <p>{t.transfer.from(giver)}</p>
+      <h2>{event.name}</h2>
+      {event.starts_at && <Moment at={event.starts_at} end={event.ends_at} timezone={event.timezone} />}
+      <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
+      <p class="row">
+        {tier && <span class="chip">{tier}</span>}
+        {admits > 1 && <span class="chip">{t.event.admits(admits)}</span>}
+        {number && <span class="chip">{number}</span>}
+      </p>
+      <p>{t.transfer.meaning(giver)}</p>
+      <p class="small">{t.transfer.openUntil(dayAndTime(offered.expires_at, undefined, locale))}</p>
+      {failure && FINAL.includes(failure.status) ? (
+        <Refusal failure={failure} />
+      ) : (
+        <>
+          {!hasAccount && <BuyerEmail value={email} note={ADDONS.messages ? t.transfer.emailNote : undefined} onValue={setEmail} />}
+          {failure && <Failure failure={failure} />}
+          <button type="submit" class="button" disabled={isWorking}>
+            {isWorking ? t.checkout.working : t.transfer.accept}
+          </button>
+        </>
+      )}
+    </form>
+  );
+}
+
+function Refusal({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
+  const isFinal = FINAL.includes(failure.status);
+  return (
+    <>
+      <Failure failure={failure} retry={isFinal ? undefined : retry} />
+      {isFinal && <OtherWays />}
+    </>
   );
 }

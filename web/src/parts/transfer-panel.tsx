@@ -21,13 +21,22 @@ export function TransferPanel({ ticket, onChanged }: { ticket: Ticket; onChanged
       setOffer(null);
       await onChanged();
     });
-  const title = t.transfer.mailSubject(ticket.event.name ?? "");
+  const { event, tier } = ticket;
+  const title = t.transfer.mailSubject(event.name ?? "");
+  const untilText = until ? dayAndTime(until, undefined, locale) : "";
+  const starts = event.starts_at && dayAndTime(event.starts_at, event.timezone ?? undefined, locale);
+  const described = [event.name, starts, [event.venue, event.address].filter(Boolean).join(", "), tier.name].filter(Boolean).join("\n");
+  const mail = (url: string) =>
+    new URLSearchParams({ subject: title, body: t.transfer.mailBody(described, untilText, url) })
+      .toString()
+      .replaceAll("+", "%20")
+      .replaceAll("%0A", "%0D%0A"); // RFC 6068
   return (
     <details>
       <summary>{until ? t.transfer.offered : t.transfer.give}</summary>
       <div class="transfer">
         {!until && <p class="small">{t.transfer.note}</p>}
-        {until && <p class="small">{t.transfer.until(dayAndTime(until, undefined, locale))}</p>}
+        {until && <p class="small">{t.transfer.until(untilText)}</p>}
         {failure && <Failure failure={failure} retry={() => void onChanged()} />}
         {offer && (
           <>
@@ -41,7 +50,7 @@ export function TransferPanel({ ticket, onChanged }: { ticket: Ticket; onChanged
           {offer ? (
             <>
               <ShareButton title={title} url={offer.url} />
-              <a class="button button-quiet" href={`mailto:?${new URLSearchParams({ subject: title, body: offer.url }).toString().replaceAll("+", "%20")}`}>
+              <a class="button button-quiet" href={`mailto:?${mail(offer.url)}`}>
                 {t.transfer.mail}
               </a>
             </>

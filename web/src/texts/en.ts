@@ -297,8 +297,14 @@ export const en = {
     link: "Link to this ticket",
     mail: "Send by email",
     mailSubject: (event: string) => `A ticket for ${event}`,
+    mailBody: (ticket: string, until: string, url: string) =>
+      `I have a ticket for you:\n\n${ticket}\n\nOpen this link to accept the ticket. You get a new code, and mine stops working. The link works until ${until}.\n\n${url}`,
     cancel: "Cancel the transfer",
-    text: "Someone has a ticket for you. When you accept it, it becomes yours with a new code and appears under My tickets.",
+    from: (giver: string | null) => `${giver ?? "Someone"} has a ticket for you.`,
+    meaning: (giver: string | null) =>
+      `If you accept, the ticket is yours alone. You get a new code, and ${giver ?? "the sender"}'s code stops working. You pay nothing here. You can transfer the ticket to somebody else until it is used.`,
+    openUntil: (when: string) => `You can accept until ${when}.`,
+    emailNote: "We send the ticket to this address, and you can find it again with this address.",
     accept: "Accept the ticket",
     doneTitle: "The ticket is yours",
     doneText: "It has a new code, and the old code no longer works.",

@@ -300,8 +300,14 @@ export const es: Texts = {
     link: "Enlace a esta entrada",
     mail: "Enviar por correo",
     mailSubject: (event) => `Una entrada para ${event}`,
+    mailBody: (ticket, until, url) =>
+      `Tengo una entrada para ti:\n\n${ticket}\n\nAbre este enlace para aceptarla. Recibirás un código nuevo y el mío dejará de valer. El enlace es válido hasta el ${until}.\n\n${url}`,
     cancel: "Cancelar la transferencia",
-    text: "Alguien tiene una entrada para ti. Al aceptarla será tuya, con un código nuevo, y la verás en Mis entradas.",
+    from: (giver) => `${giver ?? "Alguien"} tiene una entrada para ti.`,
+    meaning: (giver) =>
+      `Si la aceptas, la entrada será solo tuya. Recibirás un código nuevo y el de ${giver ?? "quien te envió el enlace"} dejará de valer. Aquí no pagas nada. Podrás transferirla a otra persona mientras no se haya usado.`,
+    openUntil: (when) => `Puedes aceptarla hasta el ${when}.`,
+    emailNote: "Te enviamos la entrada a esta dirección y con ella podrás volver a encontrarla.",
     accept: "Aceptar la entrada",
     doneTitle: "La entrada ya es tuya",
     doneText: "Tiene un código nuevo y el anterior ya no vale.",
