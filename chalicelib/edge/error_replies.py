@@ -56,9 +56,10 @@ class NotSetUp(ApiError):
 
 
 def error_reply(error: Exception, method: str, is_repeatable: bool) -> ErrorReply:
-    """Return the body, status and headers of the reply to an exception. Only this function maps exceptions to statuses.
+    """Return the body, status and headers of the reply to an exception in a route (`edge.routes`).
 
-    `is_repeatable`: the request has an Idempotency-Key, so it can be sent again without doing anything twice.
+    Errors outside a route, such as an unsupported method, are Chalice's own, which `reshape_errors` converts. `method` is the HTTP method.
+    `is_repeatable` means that the request has an Idempotency-Key, so it can be sent again without doing anything twice.
     """
     match error:
         case ApiError():

@@ -266,8 +266,9 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
 @contextmanager
 def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[None]:
     """Limit the block like `limited`, for an anonymous caller: the request counts for its source address only."""
-    with limited(request, limit, ids.new_id()) as attempt:
-        attempt.is_bounded = True  # bounded by the address, so that no user's counter is written
+    placeholder_user_id = ids.new_id()
+    with limited(request, limit, placeholder_user_id) as attempt:
+        attempt.is_bounded = True  # so no counter is written for the placeholder
         yield
 
 

@@ -167,7 +167,7 @@ def route(
     refuse unknown query parameters, even if they have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the
     OpenAPI document (see Operation).
 
-    Chalice turns an exception from a handler into a 500 before any middleware sees it, so exceptions become replies here.
+    Chalice turns an exception from a handler into a 500 before any middleware sees it, so `error_reply` turns exceptions into replies here.
     """
 
     def register(handler: Callable[..., Reply[Any] | CacheableReply[Any]]) -> Callable[..., ChaliceResponse]:

@@ -1,8 +1,8 @@
 """Recovery of expired holds: the purchase decides whether its holds are released, converted or extended.
 
-The sweep (`sweep.py`, every minute) recovers all expired holds: first the holds that need no payment provider, then checkouts whose payment
-must be cancelled at the provider. A buyer's request recovers only as many holds as it needs. The protocol model in tests/protocol defines
-the rules; change the model first.
+The sweep, which runs every minute, finds the expired holds (`sweep.read_swept_shards`) and has all of them recovered here: first the holds
+that need no payment provider, then checkouts whose payment must be cancelled at the provider. A buyer's request recovers only as many holds
+as it needs. The protocol model in tests/protocol defines the rules; change the model first.
 """
 
 import random
@@ -22,7 +22,7 @@ from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderT
 from chalicelib.purchases import settlement, store, transitions
 from chalicelib.purchases.errors import FATAL_ERRORS
 from chalicelib.purchases.holds import extend_holds
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 from chalicelib.purchases.settlement import CancellationResult
 
 # The time until the next check of a checkout whose bank has yet to decide, which can take days. The check only matters if the event with
@@ -278,22 +278,22 @@ def _recover_orphans(expired: _ExpiredHolds, now: int, report: RecoveryReport) -
 def _recover_purchase_holds(purchase: Purchase, holds: list[Hold], now: int, report: RecoveryReport) -> None:
     owned = [hold for hold in holds if hold in purchase.holds]
     strays = [hold for hold in holds if hold not in purchase.holds]
-    match purchase.state:
-        case _ if purchase.was_order:
-            # This includes fully refunded orders: their hold is then the use of their promo code, and the code stays used.
-            report.converted += inventory.convert_holds(owned)
-        case "held" | "paying" if owned and not purchase.is_active(now):
-            _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
-        case "held" | "paying":
-            # A checkout extended the purchase and crashed before it extended the hold in the shard.
-            report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
-            if strays:
-                # Fence: raise the version, because a checkout that read the old version may be about to list this use of a promo code.
-                store.save(purchase, purchase)
-        case _:
-            # Fence: raise the version first, so that a settlement that read the old version cannot make an order with these holds.
+    is_unpaid = purchase.state in ACTIVE_STATES
+    if purchase.was_order:
+        # This includes fully refunded orders: their hold is then the use of their promo code, and the code stays used.
+        report.converted += inventory.convert_holds(owned)
+    elif is_unpaid and owned and not purchase.is_active(now):
+        _count_expiry(settlement.cancel_purchase(purchase, "expired", now), owned, now, report)
+    elif is_unpaid:
+        # A checkout extended the purchase and crashed before it extended the hold in the shard.
+        report.extended += sum(extend_hold(hold, purchase.expires_at) for hold in owned)
+        if strays:
+            # Fence: raise the version, because a checkout that read the old version may be about to list this use of a promo code.
             store.save(purchase, purchase)
-            report.released += inventory.release_holds(owned)
+    else:
+        # Fence: raise the version first, so that a settlement that read the old version cannot make an order with these holds.
+        store.save(purchase, purchase)
+        report.released += inventory.release_holds(owned)
     # Strays belong to a request that crashed or that lost to another execution of itself: no purchase will ever own them.
     report.released += inventory.release_holds(strays)
 

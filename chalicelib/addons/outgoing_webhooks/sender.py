@@ -1,6 +1,7 @@
 """Send queued messages. For each attempt, a run claims the delivery, sends the message once and records the result.
 
 Endpoints take turns, and each has only a few attempts in progress at once, so a slow or broken endpoint delays only its own messages.
+`transport.py` signs each message and checks the endpoint's address.
 """
 
 from collections import deque
