@@ -4,6 +4,7 @@ A move is one transaction for each order. It first notes the account in the gues
 was interrupted, and so that orders which are paid after the move follow it.
 """
 
+import hmac
 from collections.abc import Iterable
 from functools import partial
 
@@ -11,12 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.accounts import sessions
-from chalicelib.accounts.model import email_key
+from chalicelib.accounts.model import LinkExpired, email_key
 from chalicelib.accounts.sessions import Session
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import clock, log, parallel
+from chalicelib.foundation import clock, log, parallel, secret_settings
 from chalicelib.purchases import queries, store
 from chalicelib.purchases.errors import AccountAddressFixed, ResentTooOften, TicketsNotSendable
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
@@ -185,3 +186,26 @@ def _require_sendable(order: Purchase, issued: Iterable[Ticket]) -> None:
         raise TicketsNotSendable("The buyer gave all tickets of this order to other people, who have them now.", reason="given_away")
     if not any(ticket.is_admissible for ticket in own):
         raise TicketsNotSendable("The tickets are frozen until the buyer's bank decides the dispute.", reason="frozen")
+
+
+# The link in the email with the tickets. It shows them without signing in, as the email does, on any device and as often as necessary.
+
+
+def order_token(order_id: str, email: str) -> str:
+    """Return the token of the link to an order's tickets. It is valid until the order gets another address, which staff can give it."""
+    mac = hmac.digest(secret_settings.derived_key("order links"), f"{order_id} {email_key(email)}".encode(), "sha256")
+    return f"{order_id}.{mac.hex()[:40]}"
+
+
+def list_tickets_of_link(token: str) -> list[Ticket]:
+    """Return the tickets that the link with this token shows. Raises LinkExpired if the order does not have the token's address."""
+    from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
+
+    order_id = token.rpartition(".")[0]
+    order = queries.load(order_id) if order_id else None
+    email = None
+    if order is not None:
+        email = queries.find_buyer(order, queries.load_details(order), accounts.find_account(order.user_id)).email
+    if email is None or not hmac.compare_digest(order_token(order_id, email).encode(), token.encode()):
+        raise LinkExpired()
+    return queries.list_tickets_of_ids([order_id])

@@ -127,9 +127,14 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
 
     Reads the newest MAX_OF_ADDRESS purchases and received tickets with this address, of guests and of accounts.
     """
-    ids = store.list_ids_of_address(email, MAX_OF_ADDRESS)
+    return list_tickets_of_ids(store.list_ids_of_address(email, MAX_OF_ADDRESS))
+
+
+def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
+    """Return the valid and frozen tickets of orders, except those given to others, and received tickets: newest order first."""
+    ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
-    found = store.load_many(found_id for found_id in ids if found_id not in received)
+    found = store.load_many(ids - received)
     orders = {order.id: order for order in found.values() if order is not None and order.is_order and not order.is_erased}
     bought = {ticket_id(order.id, number): order.user_id for order in orders.values() for number in order.kept_tickets}
     theirs = (

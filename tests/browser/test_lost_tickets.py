@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from chalicelib.purchases import guest_orders, store
 from tests import invariants
 from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
 from tests.browser.test_accounts import buy, event_id  # noqa: F401
@@ -21,6 +22,12 @@ def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id,
     expect(other.heading("2 tickets")).to_be_visible()
     expect(other.heading("Find my tickets")).to_be_focused()
     expect(other.page.get_by_role("img", name="QR code of ticket")).to_have_count(2)
+    [order_id] = store.list_ids_of_address("guest@example.com", 2)
+    other.page.goto("/")
+    other.page.goto(f"/find-tickets#token={guest_orders.order_token(order_id, 'guest@example.com')}")  # as in the email with the tickets
+    other.press("Find my tickets")
+    expect(other.heading("2 tickets")).to_be_visible()
+    other.see("Anyone who has this link can open these tickets")
     phone.page.reload()
     phone.see_tickets(2)
     invariants.check(time.now)

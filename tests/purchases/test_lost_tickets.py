@@ -1,11 +1,14 @@
 """A link, mailed to the address that tickets were bought with, shows the tickets on any device."""
 
+import re
+
 import pytest
 
 from chalicelib.foundation import clock, settings
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.addons.messages.conftest import post  # noqa: F401
 from tests.simulation import faults
 
 EMAIL = "ada@example.com"
@@ -167,3 +170,41 @@ def test_an_erased_buyers_tickets_are_not_found(api, shop, mailbox):  # noqa: F8
     assert api.delete("/auth/me", json={}, token=token).status == 200
     assert find(api, mailbox) == []
     assert store.list_ids_of_address(EMAIL, 10) == []
+
+
+# ------------------------------------------------------------------ the link in the email with the tickets
+def order_link(mail):
+    """The token in the link of an email with tickets."""
+    return re.search(r"/find-tickets#token=(\S+)", mail.get_body(("plain",)).get_content())[1]
+
+
+@pytest.mark.needs_addon
+def test_the_email_with_the_tickets_opens_its_order_on_any_device_and_as_often_as_needed(post, api, shop):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", quantity=2)
+    buy(api, shop, "guest-1", "bob@example.com")
+    [token] = [order_link(mail) for mail in post.deliver() if mail["To"] == EMAIL]
+    for _ in range(2):
+        reply = follow(api, token)
+        assert [found["ticket"]["id"] for found in reply.json["tickets"]] == [f"{order_id}-1", f"{order_id}-2"]
+    forged = f"{token[:-1]}{'0' if token[-1] != '0' else '1'}"
+    for wrong in (forged, token.replace(order_id, "01KT1GW6G0000000000000000X"), ".", f".{token}"):
+        assert follow(api, wrong).json["error"] == "link_expired", wrong
+
+
+@pytest.mark.needs_addon
+def test_a_corrected_address_revokes_the_link_for_the_wrong_one(post, api, shop):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", "ada@exmaple.com")
+    [old] = map(order_link, post.deliver())
+    assert api.put(f"/admin/orders/{order_id}/email", json={"email": EMAIL}, token=builders.admin_token()).status == 200
+    new = order_link(post.deliver()[-1])
+    assert [follow(api, old).status, follow(api, new).status] == [410, 200]
+
+
+@pytest.mark.needs_addon
+def test_a_link_shows_no_ticket_that_was_refunded_or_given_away(post, api, shop):  # noqa: F811
+    order_id = buy(api, shop, "guest-1", quantity=3)
+    [token] = map(order_link, post.deliver())
+    assert builders.refund(api, order_id, tickets=[f"{order_id}-1"]).status == 201
+    offer = api.post(f"/tickets/{order_id}-2/transfer", user="guest-1").json
+    assert api.post(f"/transfers/{offer['token']}/accept", user="bob").status == 201
+    assert [found["ticket"]["id"] for found in follow(api, token).json["tickets"]] == [f"{order_id}-3"]

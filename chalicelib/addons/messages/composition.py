@@ -15,7 +15,7 @@ from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.promoters.service import find_seller
-from chalicelib.purchases import queries
+from chalicelib.purchases import guest_orders, queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
@@ -35,7 +35,7 @@ def compose(notification: Notification) -> MailMessage | None:
         if event is None:
             raise Moot
         address = _address(notification)
-        values, attachments = _content(notification, event)
+        values, attachments = _content(notification, event, address)
     except Moot:
         return None
     seller = find_seller(event)
@@ -60,11 +60,11 @@ def compose(notification: Notification) -> MailMessage | None:
     )
 
 
-def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _content(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Return the values for the template, and the attachments. Raises Moot."""
     match notification.kind:
         case "order_confirmed":
-            return _confirmation(notification, event)
+            return _confirmation(notification, event, address)
         case "order_refunded" | "event_cancelled" | "payment_returned":
             return _refund(notification, event)
         case "ticket_received":
@@ -82,7 +82,7 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
     raise ValueError(f"unknown kind of mail: {notification.kind!r}")
 
 
-def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _confirmation(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     kept = [ticket for ticket in queries.load_tickets(purchase) if ticket.is_admissible and ticket.owner_id == purchase.user_id]
     if not kept:
@@ -93,7 +93,7 @@ def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, A
         "order_number": order_number(purchase.id, event),
         "total": _amount(purchase.total_cents, purchase.currency),
         "currency": purchase.currency,
-        "url": settings.current().page_url("tickets"),
+        "url": settings.current().page_url(f"find-tickets#token={guest_orders.order_token(purchase.id, address)}"),
     }
     return values, [*images, *_documents(notification, purchase, kept, event), _calendar(event)]
 

@@ -47,6 +47,8 @@ export function FindTickets() {
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.find.title);
   const submit = async () => setFound((await openTickets(token())).filter(({ ticket }) => !isOver(ticket)));
+  const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
+  const text = isOfOrder ? t.find.order : t.find.once;
   return (
     <div class="page page-narrow">
       <h1 tabIndex={-1} ref={found ? takeFocus : null}>
@@ -55,7 +57,7 @@ export function FindTickets() {
       {found ? (
         <>
           <Outcome tone="calm" title={t.orders.tickets(found.length)}>
-            <p>{found.length ? t.find.once : t.find.none}</p>
+            <p>{found.length ? text : t.find.none}</p>
           </Outcome>
           <ul class="passes">
             {found.map(({ ticket, qr_svg }) => (
@@ -66,7 +68,7 @@ export function FindTickets() {
       ) : hasToken ? (
         <>
           <Form onSubmit={submit} button={t.find.title}>
-            {() => <p>{t.find.once}</p>}
+            {() => <p>{text}</p>}
           </Form>
           <button type="button" class="link" onClick={() => setHasToken(false)}>
             {t.account.newLink}

@@ -121,6 +121,7 @@ export const accountTexts = {
     lost: "Lost your tickets?",
     text: "Enter the email address you used to buy your tickets, and we will send you a link to them.",
     once: "The link works only once, but you can request another. To keep your tickets, take screenshots.",
+    order: "Anyone who has this link can open these tickets, so keep the email to yourself.",
     none: "Did you use a different address, or an account?",
   },
 

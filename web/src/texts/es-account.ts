@@ -123,6 +123,7 @@ export const accountTexts: typeof english = {
     lost: "¿Has perdido tus entradas?",
     text: "Escribe el correo con el que compraste y te enviaremos un enlace a tus entradas.",
     once: "El enlace funciona una sola vez, pero puedes pedir otro. Haz capturas de pantalla para guardar tus entradas.",
+    order: "Cualquiera que tenga este enlace puede ver estas entradas, así que no compartas el correo.",
     none: "¿Usaste otra dirección, o una cuenta?",
   },
 
