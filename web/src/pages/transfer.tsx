@@ -15,25 +15,27 @@ const FINAL = [404, 409, 410]; // errors that the same link will get again
 
 export function Transfer() {
   const { t, locale } = useTexts();
-  const [ticket, setTicket] = useState<Ticket | null>(null);
+  const [accepted, setAccepted] = useState<Accepted | null>(null);
   const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
   useTitle(t.transfer.title);
   return (
     <div class="page page-narrow">
       <h1>{t.transfer.title}</h1>
-      {ticket ? (
+      {accepted ? (
         <Outcome tone="good" title={t.transfer.doneTitle}>
           <p>
-            <strong>{ticket.event.name}</strong>
-            {ticket.event.starts_at && ` · ${dayAndTime(ticket.event.starts_at, ticket.event.timezone ?? undefined, locale)}`}
+            <strong>{accepted.event.name}</strong>
+            {accepted.event.starts_at && ` · ${dayAndTime(accepted.event.starts_at, accepted.event.timezone ?? undefined, locale)}`}
           </p>
-          <p>{t.transfer.doneText}</p>
+          <p>
+            {t.transfer.doneText} {ADDONS.messages && accepted.email && t.transfer.mailedTo(accepted.email)}
+          </p>
           <a class="button" href="/tickets">
             {t.wallet.title}
           </a>
         </Outcome>
       ) : token ? (
-        <Offer token={token} done={setTicket} />
+        <Offer token={token} done={setAccepted} />
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>
           <p>{t.transfer.brokenText}</p>
@@ -44,14 +46,20 @@ export function Transfer() {
   );
 }
 
-function Offer({ token, done }: { token: string; done: (ticket: Ticket) => void }) {
+interface Accepted {
+  event: Ticket["event"];
+  /** The address of a new owner without an account. */
+  email: string | null;
+}
+
+function Offer({ token, done }: { token: string; done: (accepted: Accepted) => void }) {
   const { value: offered, failure, reload } = useLoaded(() => previewTransfer(token), token);
   if (offered) return <Acceptance token={token} offered={offered} done={done} />;
   return failure ? <Refusal failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }
 
 /** Needs a click, because mail scanners open links and must not take the ticket. */
-function Acceptance({ token, offered, done }: { token: string; offered: OfferedTicket; done: (ticket: Ticket) => void }) {
+function Acceptance({ token, offered, done }: { token: string; offered: OfferedTicket; done: (accepted: Accepted) => void }) {
   const { t, locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const hasAccount = useBuyer().buyer?.kind === "account";
@@ -59,7 +67,10 @@ function Acceptance({ token, offered, done }: { token: string; offered: OfferedT
   const { event, giver_name: giver, tier_name: tier, number, admits } = offered;
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
-    run(async () => done(await acceptTransfer(token, hasAccount ? null : email.trim())));
+    run(async () => {
+      const address = hasAccount ? null : email.trim();
+      done({ event: (await acceptTransfer(token, address)).event, email: address });
+    });
   };
   return (
     <form class="panel" onSubmit={submit}>

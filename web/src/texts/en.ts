@@ -308,6 +308,7 @@ export const en = {
     accept: "Accept the ticket",
     doneTitle: "The ticket is yours",
     doneText: "It has a new code, and the old code no longer works.",
+    mailedTo: (email: string) => `We are also sending it to ${email}.`,
     brokenTitle: "This link is incomplete",
     brokenText: "Open the link exactly as it was sent to you, or ask for a new one.",
   },

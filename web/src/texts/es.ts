@@ -311,6 +311,7 @@ export const es: Texts = {
     accept: "Aceptar la entrada",
     doneTitle: "La entrada ya es tuya",
     doneText: "Tiene un código nuevo y el anterior ya no vale.",
+    mailedTo: (email) => `También te la enviamos a ${email}.`,
     brokenTitle: "El enlace está incompleto",
     brokenText: "Ábrelo tal como te lo enviaron o pide uno nuevo.",
   },
