@@ -58,7 +58,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
     yield Measure("trips of a purchase with key and limits", purchase.trips + purchase.transactions, "trips")
     yield Measure("write units of a purchase with key and limits", purchase.write_units, "units")
     yield Measure(
-        f"{TICKETS_SOLD:,} tickets, one a buyer, in five steps", total_dollars(sold, memory_mb, architecture), "$", note=_parts(sold)
+        f"{TICKETS_SOLD:,} tickets, one per buyer, in five steps", total_dollars(sold, memory_mb, architecture), "$", note=_parts(sold)
     )
     polls = WAITING_PEOPLE * WAITING_SECONDS / POLL_SECONDS
     for name, requests, cdn in (
@@ -66,7 +66,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
         ("without a CDN", polls, 0.0),
     ):
         usage = counts.early_join * WAITING_PEOPLE + _polling(requests, counts.state)
-        note = f"{_parts(usage)}; the page asks every {POLL_SECONDS} s" + (f"; CDN $ {cdn:.2f}" if cdn else "")
+        note = f"{_parts(usage)}; the page polls every {POLL_SECONDS} s" + (f"; CDN $ {cdn:.2f}" if cdn else "")
         name = f"{WAITING_PEOPLE:,} people join and wait an hour, {name}"
         yield Measure(name, total_dollars(usage, memory_mb, architecture) + cdn, "$", note=note)
 
