@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import app
+from chalicelib.catalog import pages
 from chalicelib.foundation import settings
 from infra.template import functions
 from infra.template.additions import template_additions
@@ -29,8 +30,10 @@ LambdaDeploymentPackager.create_deployment_package = write_empty_zip
 """
 
 
-def write(stage: str, architecture: str, target: Path, *, snapstart: bool = False, template_alone: bool = False) -> None:
-    """Run `chalice package` on a clean copy, so that the zip holds only the code of the repository.
+def write(
+    stage: str, architecture: str, target: Path, *, shell: Path | None = None, snapstart: bool = False, template_alone: bool = False
+) -> None:
+    """Run `chalice package` on a clean copy, so that the zip holds only the code of the repository, and the `shell` of the built pages.
 
     With `template_alone` the zip is empty, which takes two seconds instead of a minute. Exits if FAIRGATE_ADDONS leaves an add-on out of
     this process, because the template would lack its routes.
@@ -44,6 +47,8 @@ def write(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
             shutil.copy(ROOT / name, clean)
         for name in ("chalicelib", ".chalice"):
             shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__", "deployments", "deployed", "*.pyc"))
+        if shell is not None:
+            shutil.copy(shell, clean / "chalicelib" / pages.PACKAGED_SHELL)
         (clean / "requirements.txt").write_text(_requirements())
         _complete_config(clean / ".chalice", stage, architecture)
         additions = Path(scratch) / "additions.json"

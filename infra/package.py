@@ -98,9 +98,10 @@ def own_architecture() -> str:
 def build(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> Path:
     """Build the package of a stage in the folder `target`, which is deleted first. Returns the folder."""
     shutil.rmtree(target, ignore_errors=True)
-    chalice_package.write(stage, architecture, target, snapstart=snapstart)
+    built = web.build(addon_names(stage))
+    chalice_package.write(stage, architecture, target, shell=built / web.SHELL, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
-    web.copy_files(web.build(addon_names(stage)), target / "web")
+    web.copy_files(built, target / "web")
     return target
 
 

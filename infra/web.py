@@ -38,7 +38,10 @@ LAZY_PAGES = {
 # Per entry: all JavaScript that its pages may load in one language, as gzip. Scripts of no entry, such as workers, count for the shop.
 MAX_SCRIPT_BYTES = {SHOP: 60_000, **LAZY_PAGES, "manage.html": 150_000, "door.html": 90_000}
 _LANGUAGE = re.compile(r"src/(?:\w+/)?texts/([a-z]{2})\.ts")  # the texts of a language, shared or of one entry
+SHELL = ".shell"  # a file in each output folder: what the API needs to write the shop's pages as HTML (chalicelib/catalog/pages.py)
 _STAMP = ".sources"  # a file in each output folder that holds the digest of its sources
+_HEAD = re.compile(r"<head>\n(.*?)\s*</head>", re.DOTALL)
+_OWN_TAGS = re.compile(r'\s*(<title>.*?</title>|<meta name="description" [^>]*>)', re.DOTALL)  # each page has its own
 _NODE_MODULES = "node_modules"
 _SILENCE = {"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false", "NO_COLOR": "1"}
 _IMPATIENCE = {
@@ -100,7 +103,10 @@ def build(addons: Sequence[str] = settings.ADDONS) -> Path:
         staged = BUILT.with_name("web-new")
         vite = [str(_script("vite", "bin/vite.js")), "build", "--outDir", str(staged), "--emptyOutDir", "--logLevel", "warn"]
         _run(node, vite, FAIRGATE_ADDONS=",".join(addons))
-        _check_size(staged)
+        manifest = json.loads((staged / ".vite" / "manifest.json").read_text())
+        shutil.rmtree(staged / ".vite")  # it has no other use
+        _check_size(staged, manifest)
+        (staged / SHELL).write_text(_shell(staged, manifest))
         (staged / _STAMP).write_text(digest)
         shutil.rmtree(target, ignore_errors=True)
         staged.rename(target)
@@ -108,8 +114,8 @@ def build(addons: Sequence[str] = settings.ADDONS) -> Path:
 
 
 def copy_files(built: Path, target: Path) -> None:
-    """Copy built pages, without the stamp, for a CDN."""
-    shutil.copytree(built, target, ignore=shutil.ignore_patterns(_STAMP))
+    """Copy built pages, without the stamp and the shell, for a CDN."""
+    shutil.copytree(built, target, ignore=shutil.ignore_patterns(_STAMP, SHELL))
 
 
 def check_types(project: Path = SOURCES) -> None:
@@ -217,10 +223,22 @@ def _is_made_of(folder: Path, digest: str) -> bool:
     return stamp.exists() and stamp.read_text() == digest
 
 
-def _check_size(folder: Path) -> None:
-    """Raise WebBuildFailed if the JavaScript of an entry exceeds its budget. Removes Vite's manifest, which has no other use."""
-    manifest = json.loads((folder / ".vite" / "manifest.json").read_text())
-    shutil.rmtree(folder / ".vite")
+def _shell(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """Return the shell of the shop's pages as JSON: the head of its entry, and the scripts that each language needs in addition."""
+    head = _HEAD.search((folder / SHOP).read_text())
+    if head is None:
+        raise WebBuildFailed(f"{SHOP} has no head that the shop's pages could share.")
+    at_once = {manifest[SHOP]["file"], *(manifest[name]["file"] for name in manifest[SHOP]["imports"])}
+    texts = {}
+    for source, chunk in manifest.items():
+        if source.startswith("src/texts/") and (match := _LANGUAGE.fullmatch(source)):
+            files = [chunk["file"], *(manifest[name]["file"] for name in chunk.get("imports", []))]
+            texts[match[1]] = [f"/{file}" for file in files if file not in at_once]
+    return json.dumps({"head": _OWN_TAGS.sub("", head[1]).strip(), "texts": texts})
+
+
+def _check_size(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise WebBuildFailed if the JavaScript of an entry exceeds its budget. `manifest` is Vite's."""
     scripts = {entry: _scripts_of(manifest, entry) for entry in MAX_SCRIPT_BYTES}
     for pages in LAZY_PAGES:
         scripts[pages] -= scripts[SHOP]

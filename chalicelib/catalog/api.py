@@ -1,4 +1,4 @@
-"""Catalog routes: public reads, changes by promoters and admins, older admin routes, calendar files and link previews."""
+"""Catalog routes: public reads, changes by promoters and admins, older admin routes, calendar files and pages as HTML."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from chalicelib.catalog import (
     admin_queries,
     event_management,
     event_states,
+    pages,
     permissions,
     response_cache,
     revisions,
@@ -43,6 +44,7 @@ from chalicelib.catalog.views import (
 from chalicelib.edge import cursors, idempotency
 from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, settings
@@ -58,6 +60,13 @@ class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
     cursor: Cursor | None = None
+
+
+class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A page: its path in the shop, `/` or `/events/<id>`. Without a language, Accept-Language decides."""
+
+    path: Annotated[str, Meta(max_length=400)] = "/"
+    language: Language | None = None
 
 
 class TiersQuery(CatalogListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -373,9 +382,12 @@ def _find_event_id(tier_id: str) -> str | None:
     return tier.event_id if tier is not None else None
 
 
-# Events for other programs: calendar files, and pages for link previews.
+# Events for other programs: calendar files, and pages as HTML. The CDN keeps a page for seconds, and old pages while it gets new ones;
+# browsers keep no page.
 
 CACHING = {"Cache-Control": "public, max-age=300"}
+PAGE_CACHING = "public, max-age=0, s-maxage=20, stale-while-revalidate=60, stale-if-error=300"
+MISSING_PAGE_CACHING = "public, max-age=0, s-maxage=5"
 
 
 @route(bp, "GET", "/events/{event_id}/calendar.ics", access="public", media_types=(sharing.CALENDAR_MEDIA_TYPE,))
@@ -391,14 +403,24 @@ def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
     return Reply(text, headers=headers | CACHING)
 
 
-@route(bp, "GET", "/events/{event_id}/preview", access="public", media_types=(sharing.PREVIEW_MEDIA_TYPE,))
-def show_preview_page(_: RequestContext, event_id: str) -> Reply[str]:
-    """Return an event as an HTML page for programs that show link previews."""
-    _catalog, event = service.get_visible_event(event_id)
-    headers = {
-        "Content-Type": f"{sharing.PREVIEW_MEDIA_TYPE}; charset=utf-8",
-        "Content-Security-Policy": sharing.POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    page_url = settings.current().page_url
-    return Reply(sharing.render_preview(event, page_url(f"events/{event_id}"), page_url("").rstrip("/")), headers=headers | CACHING)
+@route(bp, "GET", "/events/{event_id}/preview", access="public", headers=(ACCEPT_LANGUAGE,), media_types=(pages.MEDIA_TYPE,))
+def show_preview_page(request: RequestContext, event_id: str) -> Reply[str]:
+    """Return the page of an event as HTML."""
+    text = pages.render_event(pages.find_shell() or pages.NO_SHELL, event_id, f"/events/{event_id}", request.language, request.now)
+    return Reply(text, headers=pages.HEADERS | CACHING)
+
+
+@route(
+    bp,
+    "GET",
+    "/pages/index.html",
+    access="public",
+    statuses=(200, 404),
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(pages.PagesMissing,),
+    media_types=(pages.MEDIA_TYPE,),
+)
+def show_page(request: RequestContext, query: PageQuery) -> Reply[str]:
+    """Return the shop's start page or the page of an event as HTML, for the CDN. If the event does not exist, the page says so."""
+    text, status = pages.render_page(query.path, query.language or request.language, request.now)
+    return Reply(text, status, pages.HEADERS | {"Cache-Control": PAGE_CACHING if status == 200 else MISSING_PAGE_CACHING})

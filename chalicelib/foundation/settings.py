@@ -68,6 +68,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store. Empty: DynamoDB on AWS.")] = ""
     images_bucket: Annotated[str, _says("Name of the S3 bucket for uploaded images. The stack of a deployed stage sets it.")] = ""
     images_endpoint: Annotated[str, _says("Address of an S3-compatible store for images. Empty: S3 on AWS.")] = ""
+    shell_file: Annotated[
+        str, _says("File with the shell of the web pages, which the build writes. Empty: the file in the package of a deployed stage.")
+    ] = ""
     identity: Annotated[
         Literal["demo", "jwt"],
         _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),

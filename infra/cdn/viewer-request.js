@@ -1,30 +1,53 @@
 /**
- * A CloudFront Function (runtime 2.0) for all viewer requests except `/api/*`. Addresses that name no file get an entry page. Programs that
- * preview links get the preview from the API, whose origin is named `api` in the distribution. The local run does the same
- * (infra/local/pages.py); a test compares both.
+ * A CloudFront Function (runtime 2.0) for all viewer requests except `/api/*`. Addresses that name no file get an entry page. The start page
+ * and the events' pages come from the API with their first words; the query tells it the page and the language, and is the key of CloudFront's
+ * cache, so parameters of shared links make no further copies. If the API fails, CloudFront gets `/index.html` from the bucket, which ignores
+ * the query (infra/template/cdn.py). The local run does the same (infra/local/pages.py); a test compares both.
  */
-import cf from "cloudfront";
 
 // Files are in assets/ or have a dot in their only segment.
 const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
 // An entry of the same name draws the pages below each of these addresses; index.html draws all other pages.
 const ENTRY = /^\/(manage|door)(\/.*)?$/;
-const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
-// Words in the User-Agent of programs that preview links. Search engines are not listed: they run scripts and get the page itself.
-const PREVIEWERS =
-  /facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview|mastodon|cardyb|viber|embedly|iframely/i;
+const WORDS_PAGE = /^(?:\/|(\/events\/[^/]*)\/?)$/;
+const LANGUAGES = ["en", "es"];
 
 function handler(event) {
   const request = event.request;
-  const agent = request.headers["user-agent"] ? request.headers["user-agent"].value : "";
-  const page = EVENT_PAGE.exec(request.uri);
+  const page = WORDS_PAGE.exec(request.uri);
   const entry = ENTRY.exec(request.uri);
-  if (request.method === "GET" && page && PREVIEWERS.test(agent)) {
-    cf.selectRequestOriginById("api");
-    request.uri = "/api/v1/events/" + page[1] + "/preview";
-    request.querystring = {}; // shared links gain parameters that the API would refuse
+  if (page) {
+    const accepted = request.headers["accept-language"];
+    request.uri = "/index.html";
+    request.querystring = {
+      path: { value: encodeURIComponent(page[1] || "/") },
+      language: { value: chooseLanguage(accepted ? accepted.value : "") },
+    };
   } else if (!FILE.test(request.uri)) {
     request.uri = entry ? "/" + entry[1] + ".html" : "/index.html";
   }
   return request;
+}
+
+/** As in chalicelib/edge/languages.py: the first of the languages with the highest weight. */
+function chooseLanguage(accepted) {
+  let best = "en";
+  let highest = 0;
+  for (const preference of accepted.slice(0, 1000).split(",")) {
+    const [name, ...parameters] = preference.split(";");
+    const language = name.trim().toLowerCase().split("-")[0];
+    const weight = weightOf(parameters.join(";").replaceAll(" ", ""));
+    if (LANGUAGES.includes(language) && weight > highest) {
+      best = language;
+      highest = weight;
+    }
+  }
+  return best;
+}
+
+function weightOf(parameter) {
+  const [name, value] = parameter.split("=");
+  if (name.toLowerCase() !== "q") return 1;
+  const weight = /^[0-9.]+$/.test(value) ? Number(value) : 0;
+  return weight >= 0 && weight <= 1 ? weight : 0;
 }

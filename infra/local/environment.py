@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from chalicelib.foundation import settings
+from infra import web
 from infra.local.data_folder import RunSecrets
 
 # AWS's SDK requires credentials; the local store accepts any.
@@ -81,7 +82,8 @@ def complete_environment(run_secrets: RunSecrets, port: int) -> None:
     os.environ.setdefault(f"{settings.PREFIX}IMAGES_BUCKET", BUCKET)
     os.environ.setdefault(f"{settings.PREFIX}IMAGES_ENDPOINT", f"http://127.0.0.1:{port}{UPLOADS}")
     os.environ.update(LOCAL_CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": UNREACHABLE_ENDPOINT})
-    settings.read(dict(os.environ))  # checks, but does not cache the settings, because the fake Stripe adds its own
+    chosen = settings.read(dict(os.environ))  # checks, but does not cache the settings, because the fake Stripe adds its own
+    os.environ.setdefault(f"{settings.PREFIX}SHELL_FILE", str(web.folder_of(chosen.addon_names) / web.SHELL))
 
 
 def _defaults() -> dict[str, str]:

@@ -5,8 +5,9 @@ import mimetypes
 import re
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
+from chalicelib.edge.languages import choose_language
 from chalicelib.edge.routes import MIN_GZIP_BYTES, accepts_gzip
 from chalicelib.foundation import ids, settings
 from chalicelib.foundation.settings import Settings
@@ -40,22 +41,27 @@ _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 # draws all other pages. infra/cdn/viewer-request.js has the same rules.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
 _ENTRY = re.compile(r"(manage|door)(/.*)?", re.DOTALL)
-_EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
-# Words in the User-Agent of programs that preview links; infra/cdn/viewer-request.js has the same words.
-_PREVIEWERS = re.compile(
-    "facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview"
-    "|mastodon|cardyb|viber|embedly|iframely",
-    re.IGNORECASE,
-)
+_WORDS_PAGE = re.compile(r"/|(/events/[^/]*)/?")  # infra/cdn/viewer-request.js and infra/template/cdn.py have the same rule
+FAILOVER_STATUSES = (403, 429, 500, 502, 503, 504)  # of the API; the page without words is served instead
 _HASHED = "assets"  # the files in this folder have a hash in their names
 FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 
-def preview_target(method: str, target: str, headers: Headers) -> str | None:
-    """Return the API's path of the preview for programs that preview links to events; None for all other requests."""
-    page = _EVENT_PAGE.fullmatch(target.partition("?")[0])
-    agent = next((value for name, value in headers if name.lower() == "user-agent"), "")
-    return f"/api/v1/events/{page[1]}/preview" if method == "GET" and page and _PREVIEWERS.search(agent) else None
+def words_target(method: str, target: str, headers: Headers) -> str | None:
+    """Return the target in the API of a page that arrives with its first words; None for all other requests."""
+    page = _WORDS_PAGE.fullmatch(target.partition("?")[0])
+    if page is None or method != "GET":
+        return None
+    accepted = ",".join(value for name, value in headers if name.lower() == "accept-language")
+    query = {"path": page[1] or "/", "language": choose_language(accepted)}
+    return f"/api/v1/pages/index.html?{urlencode(query)}"
+
+
+def words_response(reply: GatewayResponse) -> GatewayResponse | None:
+    """Return the API's reply with the headers of a page; None if the page without words is served instead."""
+    if reply.status in FAILOVER_STATUSES:
+        return None
+    return GatewayResponse(reply.status, {"Content-Type": reply.headers["Content-Type"], **_page_headers(PAGE_POLICY)}, reply.body)
 
 
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:
@@ -76,12 +82,19 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        **_page_headers(payment_policy(settings.current()) if _CHECKOUT.fullmatch(path) else PAGE_POLICY),
         "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
-        "Content-Security-Policy": payment_policy(settings.current()) if _CHECKOUT.fullmatch(path) else PAGE_POLICY,
+    }
+    return GatewayResponse(200, headers, file.read_bytes())
+
+
+def _page_headers(policy: str) -> dict[str, str]:
+    return {
+        "Cache-Control": REVALIDATE,
+        "Content-Security-Policy": policy,
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
-    return GatewayResponse(200, headers, file.read_bytes())
 
 
 def compressed(response: GatewayResponse, headers: Headers) -> GatewayResponse:

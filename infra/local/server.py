@@ -14,7 +14,7 @@ from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
 from infra.local.images import LocalImages
 from infra.local.mailbox import Mailbox
-from infra.local.pages import compressed, page_response, preview_target, text_response
+from infra.local.pages import compressed, page_response, text_response, words_response, words_target
 from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
@@ -80,10 +80,13 @@ class LocalServer:
 
     def _respond(self, task: tuple[Connection, Request]) -> GatewayResponse:
         connection, request = task
-        target = preview_target(request.method, request.target, request.headers) or request.target
+        target = request.target
         try:
             assert self._gateway is not None
             assert self._web is not None
+            if words := words_target(request.method, target, request.headers):
+                page = words_response(self._gateway.handle("GET", words, source_ip=connection.address))
+                return compressed(page or page_response(self._web, request.method, target), request.headers)
             if target.partition("?")[0] == HEALTH and (failure := self._failure()):
                 return _failed_response(failure)
             if target.startswith(("/api/", "/api?")) or target == "/api":

@@ -1,6 +1,7 @@
 """CloudFront in front of the pages (a bucket that only CloudFront can read) and the API, at one address and with HTTPS only.
 
-CloudFront caches public documents for as long as the API says, mostly a second, and passes everything else through.
+CloudFront caches public documents for as long as the API says, mostly a second, and passes everything else through. The start page and the
+pages of events come from the API too, and from the bucket while the API fails.
 """
 
 from typing import Any
@@ -8,13 +9,17 @@ from typing import Any
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from chalicelib.foundation.settings import Settings, read
-from infra.local.pages import PAGE_POLICY, payment_policy
+from infra.local.pages import FAILOVER_STATUSES, PAGE_POLICY, REVALIDATE, payment_policy
 from infra.template import images
 from infra.template.stages import ROOT, Template, addon_names, function_settings, stack_settings
 
 API_STAGE = "api"
 # The only page that loads a payment provider's script, for shops that take cards on their own page; infra/local/pages.py has the same rule.
 _CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
+# The pages that arrive with their first words, after the pages below an event, which do not.
+_BELOW_EVENTS, _WORDS_PAGES = "/events/*/?*", ("/", "/events/*")
+# How long CloudFront waits for the API before it gets a page from the bucket.
+_CONNECT_SECONDS, _READ_SECONDS = 2, 5
 HSTS_SECONDS = 63_072_000
 # The ids of AWS's managed policies, which are the same in all accounts.
 _CACHE_FILES = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized
@@ -39,9 +44,21 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "ShowPage": _function(f"fairgate-{stage}-show-page", page_function()),
         "PassViewerOn": _function(f"fairgate-{stage}-pass-viewer-on", viewer_function()),
         "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
+        "WordsHeaders": _headers_policy(f"fairgate-{stage}-words", {"ContentSecurityPolicy": PAGE_POLICY}, {"Cache-Control": REVALIDATE}),
         "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": payment_policy(_settings(stage))}),
         "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
-        "PublicDocuments": _public_documents(stage),
+        "PublicDocuments": _cache_policy(
+            f"fairgate-{stage}-public-documents",
+            {"QueryStringBehavior": "all"},
+            {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
+            brotli=False,
+        ),
+        "Words": _cache_policy(
+            f"fairgate-{stage}-words",
+            {"QueryStringBehavior": "whitelist", "QueryStrings": ["path", "language"]},
+            {"HeaderBehavior": "none"},
+            brotli=True,
+        ),
         "Shop": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": _distribution(stage, routes)}},
     }
 
@@ -58,7 +75,7 @@ def outputs(stage: str) -> Template:
 
 
 def page_function() -> str:
-    """Return the JavaScript that maps a page's address to a file, or for crawlers to the API's preview."""
+    """Return the JavaScript that maps a page's address to a file, or to the page of the API with its first words."""
     return (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
 
 
@@ -110,11 +127,14 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "PriceClass": settings.price_class,
         "Aliases": [settings.domain] if settings.domain else [],
         "ViewerCertificate": certificate,
-        "Origins": [_web_origin(), _api_origin(stage), *([images.origin()] if has_images else [])],
+        "Origins": [_web_origin(), _api_origin(stage), _words_origin(stage), *([images.origin()] if has_images else [])],
+        "OriginGroups": {"Quantity": 1, "Items": [_WORDS_OR_NOT]},
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
             *([_IMAGES] if has_images else []),
             *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _CHECKOUT_PAGES),
+            {"PathPattern": _BELOW_EVENTS, **_behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage")},
+            *({"PathPattern": pattern, **_behaviour("pages", {"Ref": "Words"}, "WordsHeaders", "ShowPage")} for pattern in _WORDS_PAGES),
             *(
                 {
                     "PathPattern": pattern,
@@ -157,6 +177,20 @@ def _api_origin(stage: str) -> Template:
     }
 
 
+def _words_origin(stage: str) -> Template:
+    """Return the API as the origin of pages: CloudFront requests `/index.html` of it, as of the bucket."""
+    limits = {"ConnectionAttempts": 1, "ConnectionTimeout": _CONNECT_SECONDS}
+    origin = _api_origin(stage) | limits | {"Id": "words", "OriginPath": f"/{API_STAGE}/v1/pages"}
+    return origin | {"CustomOriginConfig": origin["CustomOriginConfig"] | {"OriginReadTimeout": _READ_SECONDS}}
+
+
+_WORDS_OR_NOT: Template = {
+    "Id": "pages",
+    "FailoverCriteria": {"StatusCodes": {"Quantity": len(FAILOVER_STATUSES), "Items": list(FAILOVER_STATUSES)}},
+    "Members": {"Quantity": 2, "Items": [{"OriginId": "words"}, {"OriginId": "web"}]},
+}
+
+
 def edge_key(stage: str) -> str:
     """Return a reference that CloudFormation resolves."""
     return f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"
@@ -165,7 +199,7 @@ def edge_key(stage: str) -> str:
 def _behaviour(origin: str, cache_policy: str | Template, headers: str, function: str) -> Template:
     return {
         "TargetOriginId": origin,
-        "ViewerProtocolPolicy": "redirect-to-https" if origin == "web" else "https-only",
+        "ViewerProtocolPolicy": "redirect-to-https" if origin in ("web", "pages") else "https-only",
         "Compress": True,
         "CachePolicyId": cache_policy,
         "ResponseHeadersPolicyId": {"Ref": headers},
@@ -173,17 +207,17 @@ def _behaviour(origin: str, cache_policy: str | Template, headers: str, function
     }
 
 
-def _public_documents(stage: str) -> Template:
-    """Return the policy for public documents. CloudFront caches them only as long as the API allows, separately for each Origin header."""
+def _cache_policy(name: str, queries: Template, headers: Template, *, brotli: bool) -> Template:
+    """Return a policy by which CloudFront caches replies only as long as the API allows, separately for these parameters and headers."""
     key = {
-        "QueryStringsConfig": {"QueryStringBehavior": "all"},
-        "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
+        "QueryStringsConfig": queries,
+        "HeadersConfig": headers,
         "CookiesConfig": {"CookieBehavior": "none"},
         "EnableAcceptEncodingGzip": True,
-        "EnableAcceptEncodingBrotli": False,
+        "EnableAcceptEncodingBrotli": brotli,
     }
     config = {
-        "Name": f"fairgate-{stage}-public-documents",
+        "Name": name,
         "MinTTL": 0,
         "DefaultTTL": 0,
         "MaxTTL": 300,
@@ -204,14 +238,17 @@ def _function(name: str, code: str) -> Template:
     }
 
 
-def _headers_policy(name: str, more: dict[str, str]) -> Template:
+def _headers_policy(name: str, more: dict[str, str], custom: dict[str, str] | None = None) -> Template:
     security: Template = {
         "StrictTransportSecurity": {"AccessControlMaxAgeSec": HSTS_SECONDS, "IncludeSubdomains": False, "Override": True},
         "ContentTypeOptions": {"Override": True},
         "ReferrerPolicy": {"ReferrerPolicy": "same-origin", "Override": True},
         **{header: {header: value, "Override": True} for header, value in more.items()},
     }
-    config = {"Name": name, "SecurityHeadersConfig": security}
+    config: Template = {"Name": name, "SecurityHeadersConfig": security}
+    if custom:
+        items = [{"Header": header, "Value": value, "Override": True} for header, value in custom.items()]
+        config["CustomHeadersConfig"] = {"Items": items}
     return {"Type": "AWS::CloudFront::ResponseHeadersPolicy", "Properties": {"ResponseHeadersPolicyConfig": config}}
 
 

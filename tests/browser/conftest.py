@@ -44,7 +44,7 @@ def server(
     server = LocalServer(0)
     server.start(Gateway(app.app), web.BUILT, images=LocalImages(tmp_path / "buckets", app.app))
     # The bucket that the server shows; and a test may move the clock by days while a page's request runs, which must not time out.
-    with settings.override(images_bucket=BUCKET, request_seconds=10_000_000):
+    with settings.override(images_bucket=BUCKET, request_seconds=10_000_000, shell_file=str(web.BUILT / web.SHELL)):
         yield server
     server.stop()
 

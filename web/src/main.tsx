@@ -1,6 +1,5 @@
 /** Entry of the shop: its pages by address. The local server and CDNs serve index.html for each of them (docs/web.md). */
 
-import { render } from "preact";
 import { ErrorBoundary, lazy, LocationProvider, Route, Router } from "preact-iso";
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
@@ -13,7 +12,7 @@ import { WaitingRoom } from "./pages/line";
 import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
 import { LoadFailed } from "./parts/load-failed";
-import { TextsProvider } from "./texts";
+import { start } from "./texts";
 
 // The pages that most buyers never open are two files, each loaded with the first of its pages.
 type AccountPages = typeof import("./pages/account-pages");
@@ -30,35 +29,33 @@ const DrawPage = lazy(() => import("./pages/draw").then((pages) => pages.DrawPag
 
 function App() {
   return (
-    <TextsProvider>
-      <LocationProvider scope={SHOP}>
-        <Layout>
-          <ErrorBoundary>
-            <Router onRouteChange={() => scrollTo(0, 0)}>
-              <Route path="/" component={Storefront} />
-              <Route path="/events/:eventId" component={EventPage} />
-              <Route path="/events/:eventId/line" component={WaitingRoom} />
-              <Route path="/events/:eventId/draw" component={DrawPage} />
-              <Route path="/events/:eventId/checkout" component={Checkout} />
-              <Route path="/tickets" component={Wallet} />
-              <Route path="/transfer" component={Transfer} />
-              <Route path="/guest" component={Guest} />
-              <Route path="/find-tickets" component={FindTickets} />
-              <Route path="/sign-in" component={SignIn} />
-              <Route path="/register" component={Register} />
-              <Route path="/forgot-password" component={ForgotPassword} />
-              <Route path="/account" component={AccountPage} />
-              {ADDONS.reports ? <Route path="/orders" component={Orders} /> : []}
-              <Route path="/orders/:orderId" component={OrderPage} />
-              <Route path="/verify-email" component={VerifyEmail} />
-              <Route path="/reset-password" component={ResetPassword} />
-              <Route default component={NotFound} />
-            </Router>
-          </ErrorBoundary>
-        </Layout>
-      </LocationProvider>
-    </TextsProvider>
+    <LocationProvider scope={SHOP}>
+      <Layout>
+        <ErrorBoundary>
+          <Router onRouteChange={() => scrollTo(0, 0)}>
+            <Route path="/" component={Storefront} />
+            <Route path="/events/:eventId" component={EventPage} />
+            <Route path="/events/:eventId/line" component={WaitingRoom} />
+            <Route path="/events/:eventId/draw" component={DrawPage} />
+            <Route path="/events/:eventId/checkout" component={Checkout} />
+            <Route path="/tickets" component={Wallet} />
+            <Route path="/transfer" component={Transfer} />
+            <Route path="/guest" component={Guest} />
+            <Route path="/find-tickets" component={FindTickets} />
+            <Route path="/sign-in" component={SignIn} />
+            <Route path="/register" component={Register} />
+            <Route path="/forgot-password" component={ForgotPassword} />
+            <Route path="/account" component={AccountPage} />
+            {ADDONS.reports ? <Route path="/orders" component={Orders} /> : []}
+            <Route path="/orders/:orderId" component={OrderPage} />
+            <Route path="/verify-email" component={VerifyEmail} />
+            <Route path="/reset-password" component={ResetPassword} />
+            <Route default component={NotFound} />
+          </Router>
+        </ErrorBoundary>
+      </Layout>
+    </LocationProvider>
   );
 }
 
-render(<App />, document.getElementById("app")!);
+void start(<App />);

@@ -1,13 +1,12 @@
 /** Entry of the door, a separate app that can be installed and works offline (docs/checkin.md). */
 
-import { render } from "preact";
 import { LocationProvider } from "preact-iso";
 import { withNext } from "../next-page";
 import { FailureTexts, Skeleton } from "../parts/failure";
 import { Frame } from "../parts/frame";
 import { useTitle } from "../parts/hooks";
 import { useBuyer } from "../session";
-import { TextsProvider, useTexts } from "../texts";
+import { start, useTexts } from "../texts";
 import { DoorPage } from "./door-page";
 import { Setup } from "./setup";
 import { TEXTS, useDoorTexts } from "./texts";
@@ -17,11 +16,9 @@ const ADDRESS = "/door";
 
 function App() {
   return (
-    <TextsProvider own={TEXTS}>
-      <LocationProvider scope={/^\/door(\/|$|\?)/}>
-        <Page />
-      </LocationProvider>
-    </TextsProvider>
+    <LocationProvider scope={/^\/door(\/|$|\?)/}>
+      <Page />
+    </LocationProvider>
   );
 }
 
@@ -68,4 +65,4 @@ function Page() {
   );
 }
 
-render(<App />, document.getElementById("app")!);
+void start(<App />, TEXTS);

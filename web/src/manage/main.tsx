@@ -1,13 +1,13 @@
 /** The entry of the pages for managers. It is separate from the shop's, so that buyers load none of it. */
 
-import { render, type ComponentType, type JSX } from "preact";
+import { type ComponentType, type JSX } from "preact";
 import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { withNext } from "../next-page";
 import { Failure, FailureTexts, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { LoadFailed } from "../parts/load-failed";
 import { hasDemoIdentity, useBuyer } from "../session";
-import { TextsProvider, useTexts } from "../texts";
+import { start, useTexts } from "../texts";
 import { getMe } from "./api";
 import { Beside, Layout } from "./layout";
 import { PAGES, type Page } from "./pages";
@@ -19,11 +19,9 @@ const EVENT = /^\/manage\/events\/(?!new$)([^/]+)/;
 
 function App() {
   return (
-    <TextsProvider own={TEXTS}>
-      <LocationProvider scope={/^\/manage(\/|$|\?)/}>
-        <Translated />
-      </LocationProvider>
-    </TextsProvider>
+    <LocationProvider scope={/^\/manage(\/|$|\?)/}>
+      <Translated />
+    </LocationProvider>
   );
 }
 
@@ -141,4 +139,4 @@ function Message({ title, text }: { title: string; text: string }) {
   );
 }
 
-render(<App />, document.getElementById("app")!);
+void start(<App />, TEXTS);

@@ -28,7 +28,12 @@ export function EventPage() {
   const eventId = params.eventId!;
   const isPreview = "preview" in query;
   const { t } = useTexts();
-  const { value: event, failure, reload } = useLoaded(() => (isPreview ? previewEvent : getEvent)(eventId), eventId, EVENT_SECONDS);
+  const { value: event, failure, reload } = useLoaded(
+    () => (isPreview ? previewEvent : getEvent)(eventId),
+    eventId,
+    EVENT_SECONDS,
+    isPreview ? undefined : `/events/${eventId}`,
+  );
   const seconds = event?.status === "on_sale" ? AVAILABILITY_SECONDS / 2 : AVAILABILITY_SECONDS;
   const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, seconds);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined

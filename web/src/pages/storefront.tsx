@@ -18,7 +18,7 @@ const GROUPS = ["today", "weekend", "later", "cancelled"] as const;
 export function Storefront() {
   const { t, locale } = useTexts();
   const { query, route } = useLocation();
-  const { value: events, failure, reload } = useLoaded(listEvents, "events", REFRESH_SECONDS);
+  const { value: events, failure, reload } = useLoaded(listEvents, "events", REFRESH_SECONDS, "/");
   useTitle(t.store.title);
   useEffect(() => {
     const paid = query.checkout_id; // payment pages without a return address return here

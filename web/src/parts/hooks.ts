@@ -12,10 +12,10 @@ export interface Loaded<T> {
 
 /**
  * Load once per `key`, and with `everySeconds` repeatedly while the page is visible, but not what does not exist. After a failure, the old
- * value stays.
+ * value stays. The first page of a visit may have arrived with the API's reply for the page `path`, which is shown until `load` has finished.
  */
-export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number): Loaded<T> {
-  const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>({ key, value: null, failure: null });
+export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number, path?: string): Loaded<T> {
+  const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>(() => ({ key, ...arrived<T>(path) }));
   const latest = useRef(load);
   latest.current = load;
   const reload = useCallback(async () => {
@@ -42,6 +42,15 @@ export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?:
     };
   }, [reload, seconds]);
   return state.key === key ? { ...state, reload } : { value: null, failure: null, reload };
+}
+
+/** The reply in the document (chalicelib/catalog/pages.py), if it is for the page `path`; null in it means that nothing is there. Returned once. */
+function arrived<T>(path: string | undefined): { value: T | null; failure: ApiFailure | null } {
+  const block = document.getElementById("reply");
+  if (!block || block.dataset.path !== path) return { value: null, failure: null };
+  block.remove();
+  const value: T | null = JSON.parse(block.textContent!);
+  return { value, failure: value === null ? new ApiFailure("not_found", 404, "", null) : null };
 }
 
 /** The server's time in epoch seconds, updated every second. */

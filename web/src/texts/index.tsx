@@ -3,7 +3,7 @@
  * and the texts of the entry's own pages.
  */
 
-import { createContext, type ComponentChildren } from "preact";
+import { createContext, render, type ComponentChildren } from "preact";
 import { useContext, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Texts } from "./en";
 
@@ -49,39 +49,48 @@ interface Choice<Own> extends Loaded<Own> {
 
 const Context = createContext<Choice<unknown> | null>(null);
 
-/** Use within `TextsProvider`, which renders nothing before the texts are loaded. `Own` is the type of the entry's texts. */
+/** Use within the pages that `start` shows. `Own` is the type of the entry's texts. */
 export const useTexts = <Own = unknown,>() => useContext(Context)! as Choice<Own>;
 export const languageName = (language: Language) => LANGUAGES[language].name;
 
-export function TextsProvider({ own, children }: { own?: InEachLanguage<unknown>; children: ComponentChildren }) {
-  const [wanted, setWanted] = useState(preferred);
-  const [loaded, setLoaded] = useState<Loaded<unknown> | null>(null);
-  const [missing, setMissing] = useState<Language | null>(null);
+/** Show the pages in the document once their texts are loaded. Until then, the document keeps the words that it arrived with. */
+export async function start(pages: ComponentChildren, own?: InEachLanguage<unknown>) {
+  const wanted = preferred();
+  const first = await loadFirst([wanted, ...languages.filter((language) => language !== wanted)], own);
+  const shown = first ? <TextsProvider first={first} missing={first.language === wanted ? null : wanted} own={own} children={pages} /> : <Missing />;
+  render(shown, document.getElementById("app")!);
+}
+
+interface ProviderProps {
+  first: Loaded<unknown>;
+  /** The wanted language, if `first` is another one. */
+  missing: Language | null;
+  own: InEachLanguage<unknown> | undefined;
+  children: ComponentChildren;
+}
+
+function TextsProvider({ first, missing: firstMissing, own, children }: ProviderProps) {
+  const [loaded, setLoaded] = useState(first);
+  const [wanted, setWanted] = useState(loaded.language);
+  const [missing, setMissing] = useState(firstMissing);
   const latest = useRef(wanted); // the language wanted when a file arrives
-  const show = async (language: Language, fallbacks: Language[]) => {
+  const show = async (language: Language) => {
     latest.current = language;
     setWanted(language);
-    const found = await loadFirst([language, ...fallbacks], own);
+    const found = await loadFirst([language], own);
     if (latest.current !== language) return;
     if (found) setLoaded(found);
-    setMissing(found?.language === language ? null : language);
-    setWanted(found?.language ?? loaded?.language ?? language);
+    setMissing(found ? null : language);
+    setWanted(found?.language ?? loaded.language);
   };
   useLayoutEffect(() => {
-    void show(
-      wanted,
-      languages.filter((language) => language !== wanted),
-    );
-  }, []);
-  useLayoutEffect(() => {
-    document.documentElement.lang = loaded?.language ?? "en";
+    document.documentElement.lang = loaded.language;
   }, [loaded]);
-  if (!loaded) return missing ? <Missing /> : null;
   // Offline, another language may be unavailable: the pages then stay in the current language, say so, and switch on the next load. Not
   // before, because browsers remember that a module could not be loaded.
   const choose = (language: Language) => {
     localStorage.setItem(KEY, language);
-    void show(language, []);
+    void show(language);
   };
   const locale = navigator.languages.find((name) => name.startsWith(loaded.language) && isLocale(name)) ?? loaded.language;
   return <Context.Provider value={{ ...loaded, locale, wanted, missing, choose }}>{children}</Context.Provider>;

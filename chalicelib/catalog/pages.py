@@ -1,0 +1,540 @@
+"""The shop's start page and event pages as HTML, with the words that a reader needs first.
+
+Everybody gets these pages: readers without JavaScript, programs that preview links, and browsers, whose scripts then draw the same page.
+The markup and the texts (words.json) are those of web/src, so that nothing moves when the scripts take over. Controls that need scripts
+are disabled until then. All text from the catalog is escaped.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib.catalog import response_cache, service
+from chalicelib.catalog.images import ImageView
+from chalicelib.catalog.model import Event
+from chalicelib.catalog.views import EventView, EventWithTiersView, TierView
+from chalicelib.edge.languages import Language
+from chalicelib.edge.operation import resolve_id
+from chalicelib.foundation import addons, clock, ids, money, settings
+from chalicelib.foundation.errors import ApiError, NotFound
+
+MEDIA_TYPE = "text/html"
+SHOP = "Fairgate"
+DEFAULT_PICTURE = "/share.jpg"  # in web/public: 1200 x 630
+MAX_DESCRIPTION = 200  # characters; link previews show no more
+MAX_CARDS = 60
+MAX_REPLY_CHARACTERS = 60_000  # of a reply of the API within a page; the scripts request a longer one
+DAY_SECONDS = 86_400
+# For the address in the API. At the shop's addresses, the CDN replaces the policy by the pages' own.
+HEADERS = {
+    "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Texts = dict[str, Any]
+
+PACKAGED_SHELL = "shell.json"  # in chalicelib, in the package of a deployed stage
+_EVENT = re.compile(rf"/events/({ids.FORM})")
+_OVER = ("sold_out", "closed", "cancelled")
+# As in web/src/links.ts: punctuation at the end belongs to the sentence.
+_LINK = re.compile(r"\bhttps?://[^\s<>\"“”«»]*[^\s<>\"“”«»'’.,:;!?()\[\]{}*_]", re.IGNORECASE)
+_SYMBOLS = {"en": {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}, "es": {"USD": "US$", "EUR": "€"}}
+_ART = '<svg class="artwork" viewBox="0 0 400 225" aria-hidden="true"><rect width="400" height="225" fill="#20302a"/></svg>'
+_BRAND = (
+    '<svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">'
+    '<path class="brand-gate" d="M4 3h24v26h-6V16a6 6 0 0 0-12 0v13H4z"/>'
+    '<circle class="brand-light" cx="16" cy="18" r="2.6"/></svg>'
+)
+
+
+class PagesMissing(ApiError):
+    """The API was deployed without pages. The CDN then sends the page without words from its bucket."""
+
+    code = "pages_missing"
+    status = 503
+    default_message = "This API was deployed without web pages."
+
+
+class Shell(Struct, frozen=True):
+    """What the build of web/ adds to each page: the tags in its head, and the scripts with the texts of each language."""
+
+    head: str
+    texts: dict[str, list[str]]
+
+
+NO_SHELL = Shell(head='<meta charset="utf-8">', texts={})
+
+
+def find_shell() -> Shell | None:
+    """Return the shell of this deployment's pages, or None if it has no pages."""
+    try:
+        return msgspec.json.decode(
+            Path(settings.current().shell_file or Path(__file__).parents[1] / PACKAGED_SHELL).read_bytes(), type=Shell
+        )
+    except FileNotFoundError:
+        return None
+
+
+def render_start(shell: Shell, language: Language, now: int) -> str:
+    """Return the start page: the public events by date."""
+    t, catalog = _texts(language), service.snapshot()
+    reply = response_cache.events_reply(now)
+    dated = [(_date_filters(event, now), event) for event in msgspec.json.decode(reply.text, type=list[EventView])]
+    listed = sorted(((filters, event) for filters, event in dated if filters[0] != "past"), key=lambda entry: entry[1].starts_at)
+    groups = [group for group in ("today", "weekend", "later", "cancelled") if any(filters[0] == group for filters, _ in listed)]
+    sections = []
+    for group in groups:
+        heading = t["store.upcoming"] if groups == ["later"] else t[f"store.groups.{group}"]
+        cards = "".join(
+            _card(event, catalog.events[event.id], t, language, now) for filters, event in listed[:MAX_CARDS] if filters[0] == group
+        )
+        sections.append(f'<section class="group"><h2>{heading}</h2><ul class="cards">{cards}</ul></section>')
+    if not listed:
+        sections.append(_outcome("calm", t["store.empty"], f"<p>{t['store.emptyText']}</p>"))
+    past_count = len(dated) - len(listed)
+    past = f'<a href="/?when=past">{t["store.pastEvents"].format(past_count)}</a>' if past_count else ""
+    content = (
+        f'<div class="page"><div class="hero"><h1>{t["store.heading"]}</h1><p class="lead">{t["store.lead"]}</p></div>'
+        f"{_filters(listed, catalog.events, t, language)}{''.join(sections)}{past}</div>"
+    )
+    url = settings.current().page_url("")
+    head = _share_tags(t["store.title"], t["store.lead"], url, settings.current().page_url(DEFAULT_PICTURE[1:]))
+    return _document(shell, language, "/", t["store.title"], head, content, reply.text)
+
+
+def render_event(shell: Shell, event_id: str, path: str, language: Language, now: int) -> str:
+    """Return the page of a public event, which the visitor opened at `path`. Raises NotFound."""
+    t = _texts(language)
+    _catalog, event = service.get_visible_event(event_id)
+    reply = response_cache.event_reply(event.id, now)
+    view = msgspec.json.decode(reply.text, type=EventWithTiersView)
+    url = settings.current().page_url(f"events/{event.id}")
+    when = _period(event.starts_at, event.ends_at, event.timezone, language, now)
+    facts = f"{when} · {event.place}"
+    description = _shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."))
+    head = _share_tags(event.name, description, url, _share_picture(event))
+    content = (
+        f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
+        f'<div class="event-text">{_facts(event, view, when, t)}</div>{_buy_bar(view, t, language)}'
+        f'<div class="event-buy" id="tickets" tabindex="-1">{_sale(event, view, t, language, now)}'
+        f"{_tickets(event, view, t, language, now)}</div></article>"
+    )
+    return _document(shell, language, path, event.name, head, content, reply.text)
+
+
+def render_missing(shell: Shell, path: str, language: Language) -> str:
+    """Return the page for an event that does not exist or that the public may not see."""
+    t = _texts(language)
+    content = (
+        f'<div class="page page-narrow"><h1>{t["event.notFound"]}</h1><p class="lead">{t["event.notFoundText"]}</p>'
+        f'<a class="button" href="/">{t["allEvents"]}</a></div>'
+    )
+    return _document(shell, language, path, t["event.notFound"], '<meta name="robots" content="noindex">', content, "null")
+
+
+def render_page(path: str, language: Language, now: int) -> tuple[str, int]:
+    """Return the page at a path of the shop, and its status. Raises PagesMissing."""
+    shell = find_shell()
+    if shell is None:
+        raise PagesMissing()
+    if path == "/":
+        return render_start(shell, language, now), 200
+    address = _EVENT.fullmatch(path)
+    try:
+        if address is None:
+            raise NotFound()
+        return render_event(shell, resolve_id("event_id", address[1]), path, language, now), 200
+    except NotFound:
+        return render_missing(shell, path, language), 404
+
+
+# The document around a page.
+
+
+def _document(shell: Shell, language: Language, path: str, title: str, head: str, content: str, reply: str) -> str:
+    t = _texts(language)
+    links = (("/", "nav.events"), ("/tickets", "nav.tickets"), ("/sign-in", "signIn.title"))
+    here = ' aria-current="page"'
+    navigation = "".join(f'<a href="{address}"{here if address == path else ""}>{t[name]}</a>' for address, name in links)
+    preloads = "".join(f'<link rel="modulepreload" crossorigin href="{escape(file)}">' for file in shell.texts.get(language, []))
+    data = reply.replace("<", "\\u003c") if len(reply) <= MAX_REPLY_CHARACTERS else ""
+    block = f'<script type="application/json" id="reply" data-path="{escape(path)}">{data}</script>' if data else ""
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n{shell.head}\n{preloads}\n'
+        f"<title>{escape(title)} · {SHOP}</title>\n{head}\n</head>\n"
+        f'<body>\n<div id="app"><a class="skip" href="#content">{t["skip"]}</a>'
+        f'<header class="top"><a class="brand" href="/">{_BRAND}{SHOP}</a><nav aria-label="{t["nav.label"]}">{navigation}</nav></header>'
+        f'<noscript><p class="banner">{t["noscript"]}</p></noscript>'
+        f'<main id="content" tabindex="-1">{content}</main>'
+        f'<footer class="bottom"><p>{t["footer"]}</p><a href="/manage">{t["sellTickets"]}</a></footer></div>\n{block}\n</body>\n</html>\n'
+    )
+
+
+def _share_tags(title: str, description: str, url: str, picture: str) -> str:
+    """Return the description, and the tags that messengers and social networks read (https://ogp.me, Twitter cards)."""
+    metas = {
+        "og:type": "website",
+        "og:site_name": SHOP,
+        "og:title": title,
+        "og:description": description,
+        "og:url": url,
+        "og:image": picture,
+        "og:image:alt": title,
+    }
+    return "\n".join(
+        [
+            f'<link rel="canonical" href="{escape(url)}">',
+            f'<meta name="description" content="{escape(description)}">',
+            *(f'<meta property="{name}" content="{escape(content)}">' for name, content in metas.items()),
+            '<meta name="twitter:card" content="summary_large_image">',  # the card's other fields are the Open Graph ones above
+        ]
+    )
+
+
+def _share_picture(event: Event) -> str:
+    picture = event.image_url or ""
+    if event.image is None and picture.startswith(("https://", "http://")):
+        return picture
+    return settings.current().page_url((picture if event.image is not None else DEFAULT_PICTURE).removeprefix("/"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_DESCRIPTION else f"{text[: MAX_DESCRIPTION - 1].rstrip()}…"
+
+
+# The start page.
+
+
+def _filters(listed: Sequence[tuple[list[str], EventView]], events: dict[str, Event], t: Texts, language: Language) -> str:
+    """Return the search and the filters, which take the space that they need once scripts have enabled them."""
+    filters = {date for dates, _ in listed for date in dates}
+    months = sorted(date for date in filters if date[0].isdigit())
+    dates = [t[f"store.groups.{name}"] for name in ("today", "weekend") if name in filters] + [_month(date, language) for date in months]
+    cities = sorted({events[event.id].city or "" for _, event in listed} - {""})
+    categories = sorted({events[event.id].category or "" for _, event in listed} - {""})
+
+    def select(name: str, any_name: str, values: Sequence[str]) -> str:
+        options = "".join(f"<option>{escape(text)}</option>" for text in (t[any_name], *values))
+        return f'<select aria-label="{t[name]}" disabled>{options}</select>' if len(values) > 1 else ""
+
+    return (
+        f'<search class="filters"><input type="search" aria-label="{t["store.search"]}" placeholder="{t["store.search"]}" disabled>'
+        f"{select('store.date', 'store.anyDate', dates)}{select('store.city', 'store.anywhere', cities)}"
+        f"{select('store.category', 'store.anyCategory', categories)}"
+        f'<label class="check"><input type="checkbox" disabled>{t["store.available"]}</label></search>'
+    )
+
+
+def _card(view: EventView, event: Event, t: Texts, language: Language, now: int) -> str:
+    place = f"{event.venue}, {event.city}" if event.city and event.city not in event.venue else event.venue
+    is_over = view.status in _OVER
+    lines = [place, event.category or ""]
+    if view.status == "scheduled" and event.on_sale_at and event.on_sale_at > now:
+        lines.append(t["event.salesFrom"].format(_day_and_time(event.on_sale_at, event.timezone, language, now)))
+    small = "".join(f'<p class="small">{escape(line)}</p>' for line in lines if line)
+    cost = "" if is_over else _from_price(view, t, language)
+    when = _period(event.starts_at, event.ends_at, event.timezone, language, now, short=True)
+    return (
+        f'<li class="card{" card-over" if is_over else ""}">{_picture(view.image, "(min-width: 44rem) 24rem, 100vw")}'
+        f'<div class="card-stub">'
+        f'<p class="card-date"><time datetime="{view.starts_at}">{when}</time>'
+        f'<span class="status status-{view.status}">{t[f"status.{view.status}"]}</span></p>'
+        f'<h3><a href="/events/{event.id}">{escape(event.name)}</a></h3>{small}'
+        f"{_element('p', 'card-price', cost)}</div></li>"
+    )
+
+
+def _from_price(view: EventView | EventWithTiersView, t: Texts, language: Language) -> str:
+    if view.price_from_cents is None or view.currency is None:
+        return ""
+    return str(t["store.from"].format(_price(view.price_from_cents, view.currency, language)) if view.price_from_cents else t["free"])
+
+
+def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str:
+    """Return the uploaded picture, or the space in which the scripts draw one."""
+    if image is None:
+        return _ART
+    files = [*((thumbnail.url, thumbnail.width) for thumbnail in image.thumbnails), (image.url, image.width)]
+    sources = ", ".join(f"{url} {width}w" for url, width in files)
+    return (
+        f'<img class="artwork" src="{escape(image.url)}" srcset="{escape(sources)}" sizes="{sizes}" '
+        f'width="{image.width}" height="{image.height}" alt="" loading="{"eager" if first else "lazy"}" decoding="async">'
+    )
+
+
+# An event's page.
+
+
+def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts) -> str:
+    is_paused = event.paused and view.status == "on_sale" and not view.has_waiting_room
+    status = "paused" if is_paused else view.status
+    label = t["event.pausedStatus"] if is_paused else t.get(f"status.{view.status}", "")
+    chip = f'<span class="chip">{escape(event.category)}</span>' if event.category else ""
+    place = ", ".join(part for part in (event.address, event.city) if part and part not in event.venue)
+    calendar = f'<a class="button button-quiet" href="/api/v1/events/{event.id}/calendar.ics" download>{t["event.calendar"]}</a>'
+    query = urlencode({"api": "1", "query": f"{event.venue}, {place}" if place else event.venue})
+    where = f'<a href="https://www.google.com/maps/search/?{escape(query)}" rel="noreferrer">{t["event.map"]}</a>' if event.venue else ""
+    time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time></p>' if event.starts_at else ""
+    return (
+        f'<p><span class="status status-{status}">{label}</span> {chip}</p><h1>{escape(event.name)}</h1>{time}'
+        f'<p class="event-where">{escape(event.venue)}{_element("span", "small", escape(place))}</p>'
+        f'<p class="plain-text event-description">{_linked(event.description)}</p>'
+        f'<p class="row">{calendar if view.status != "cancelled" else ""}{where}'
+        f'<button type="button" class="button button-quiet" disabled>{t["share"]}</button><span class="small"></span></p>'
+    )
+
+
+def _linked(text: str) -> str:
+    """Escape a promoter's text. Addresses with http or https become links."""
+    parts, end = [], 0
+    for match in _LINK.finditer(text):
+        if _is_address(match[0]):
+            parts += [
+                escape(text[end : match.start()]),
+                f'<a href="{escape(match[0])}" rel="nofollow ugc noopener noreferrer">{escape(match[0])}</a>',
+            ]
+            end = match.end()
+    return "".join([*parts, escape(text[end:])])
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
+
+
+def _buy_bar(view: EventWithTiersView, t: Texts, language: Language) -> str:
+    cost = _from_price(view, t, language) if view.status in ("on_sale", "scheduled") else ""
+    link = f'<a class="button" href="#tickets">{t["event.tickets"]}</a>'
+    return f'<p class="buy-bar"><strong>{cost}</strong>{link}</p>' if cost else ""
+
+
+def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int) -> str:
+    """Return the state of the sale, and the way to the waiting room if there is one."""
+    others = f'<p class="row"><a href="/tickets">{t["nav.tickets"]}</a><a href="/">{t["allEvents"]}</a></p>'
+    if view.status == "cancelled":
+        return _outcome("bad", t["event.cancelledTitle"], f"<p>{t['event.cancelledText']}</p>{others}")
+    if view.status == "closed":
+        return _outcome("calm", t["event.closedTitle"], f"<p>{t['event.closedText']}</p>{others}")
+    if view.status == "sold_out":
+        hope = "" if addons.is_on("waitlist") and view.has_waitlist else f"<p>{t['event.soldOutHope']}</p>"
+        return _outcome("calm", t["event.soldOutTitle"], f'<p>{t["event.soldOutText"]}</p>{hope}<a href="/">{t["allEvents"]}</a>')
+    if event.paused and not view.has_waiting_room:
+        return _outcome("calm", t["line.paused"], f"<p>{t['event.pausedText']}</p>")
+    opens = event.on_sale_at
+    if opens is None or (opens <= now and not view.has_waiting_room):
+        return ""
+    content = f"<p>{t['event.lineNote']}</p>"
+    if opens > now:
+        days, rest = divmod(opens - now, DAY_SECONDS)
+        figure = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+        length = t["day" if days == 1 else "days"].format(days) if days else ""
+        note = f"<p>{t['event.opensLine']}</p>" if view.has_waiting_room else ""
+        content = (
+            f'<h2>{t["event.opensIn"]}</h2><p class="figure">{_element("span", "figure-days", length)}{figure}</p>'
+            f'<p class="event-when"><time>{_day_and_time(opens, event.timezone, language, now)}</time></p>{note}'
+        )
+    line = f'<a class="button" href="/events/{event.id}/line">{t["event.line"]}</a>' if view.has_waiting_room else ""
+    return f'<section class="panel">{content}{line}</section>'
+
+
+def _outcome(tone: str, title: str, content: str) -> str:
+    return f'<section class="outcome outcome-{tone}"><h2>{title}</h2>{content}</section>'
+
+
+def _tickets(event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int) -> str:
+    """Return the kinds of tickets with their prices. Without scripts, nothing can be chosen."""
+    is_over = view.status in ("closed", "cancelled")
+    can_buy = view.status == "on_sale" and not view.has_waiting_room and not event.paused
+    for_sale = [] if is_over else [tier for tier in view.tiers if _is_for_sale(tier)]
+    ends = {tier.sale_ends_at for tier in for_sale}
+    common_end = ends.pop() if len(ends) == 1 else None
+    until = f'<p class="small">{_sales_until(common_end, event, t, language, now)}</p>' if common_end else ""
+    rows = []
+    for tier in view.tiers:
+        is_offered = tier in for_sale
+        choice = f'<select disabled aria-label="{escape(tier.name)}"><option>0</option></select>' if can_buy and is_offered else ""
+        picture = _picture(tier.image, "(min-width: 56rem) 40vw, 100vw").replace('"artwork"', '"tier-picture"') if tier.image else ""
+        rows.append(
+            f'<li class="tier{"" if is_offered else " tier-gone"}">{picture}<div class="tier-text"><h3>{escape(tier.name)}</h3>'
+            f"{_tier_text(tier, event, view, t, language, now, can_buy=can_buy, has_end=common_end is None)}</div>"
+            f'<p class="tier-price">{_price(tier.price_cents, tier.currency, language) if tier.price_cents else t["free"]}</p>{choice}</li>'
+        )
+    end = ""
+    if can_buy and for_sale:
+        is_limited = sum(tier.per_user_limit for tier in for_sale) >= view.purchase_limit
+        limit = t["event.limit"].format(view.purchase_limit) if is_limited else ""
+        end = (
+            f'<div class="picker-end">{_element("p", "small", limit)}'
+            f'<div class="total"><span>{t["event.total"]}</span><strong>–</strong></div>'
+            f'<button class="button" type="button" disabled>{t["event.reserve"]}</button><p class="small">{t["event.choose"]}</p></div>'
+        )
+    return f'<form class="picker"><h2 id="tickets-title">{t["event.tickets"]}</h2>{until}<ul class="tiers">{"".join(rows)}</ul>{end}</form>'
+
+
+def _is_for_sale(tier: TierView) -> bool:
+    return tier.status in ("available", "sold-out") and tier.available != 0
+
+
+def _tier_text(
+    tier: TierView, event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int, *, can_buy: bool, has_end: bool
+) -> str:
+    description, admits = getattr(tier, "description", ""), getattr(tier, "admits", 1)
+    questions = []
+    for option in tier.options:
+        label = option.label if option.is_required else t["checkout.optional"].format(option.label)
+        questions.append(f"{label}: {', '.join(option.choices)}" if option.choices else label)
+    asked = "".join(f"<li>{escape(question)}</li>" for question in questions)
+    preview = f'<p>{t["event.asked"]}</p><ul class="asked">{asked}</ul>' if asked else ""
+    chip = t["event.admits"].format(admits) if admits > 1 else ""
+    return (
+        f"{_element('p', 'plain-text', _linked(description))}{_element('div', 'small', preview)}"
+        f'<p class="small">{_element("span", "chip", chip)} '
+        f"{_tier_state(tier, event, view, t, language, now, can_buy=can_buy, has_end=has_end)}</p>"
+    )
+
+
+def _tier_state(
+    tier: TierView, event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int, *, can_buy: bool, has_end: bool
+) -> str:
+    if view.status in ("closed", "cancelled"):
+        return str(t["event.closed"])
+    if view.status == "scheduled" and not can_buy and tier.status == "available":
+        return str(t["event.comingSoon"])
+    if _is_for_sale(tier):
+        left = 99 if tier.available is None or tier.available > 50 else tier.available
+        parts = [t.get(f"event.left {left}") or t["event.left"].format(left)]
+        if tier.per_user_limit < view.purchase_limit:
+            parts.append(t["event.tierLimit"].format(tier.per_user_limit))
+        if has_end and tier.sale_ends_at:
+            parts.append(_sales_until(tier.sale_ends_at, event, t, language, now))
+        return " · ".join(parts)
+    if tier.status == "coming-soon":
+        starts = _seconds(tier.sale_starts_at) if tier.sale_starts_at else 0
+        return str(
+            t["event.salesFrom"].format(_day_and_time(starts, event.timezone, language, now)) if starts > now else t["event.comingSoon"]
+        )
+    return str(t["event.closed"] if tier.status == "closed" else t["event.soldOut"])
+
+
+def _sales_until(iso: str, event: Event, t: Texts, language: Language, now: int) -> str:
+    return str(t["event.salesUntil"].format(_day_and_time(_seconds(iso), event.timezone, language, now)))
+
+
+def _element(tag: str, css: str, content: str) -> str:
+    """Return an element with this class; nothing if it has no content, which must be escaped."""
+    return f'<{tag} class="{css}">{content}</{tag}>' if content else ""
+
+
+# Dates, times and prices, as web/src/formats.ts writes them in the language without a region.
+
+
+@cache
+def _all_texts() -> dict[str, Texts]:
+    return msgspec.json.decode(Path(__file__).with_name("words.json").read_bytes(), type=dict[str, Texts])
+
+
+def _texts(language: Language) -> Texts:
+    return _all_texts()[language]
+
+
+def _seconds(iso: str) -> int:
+    return int(datetime.fromisoformat(iso).timestamp())
+
+
+def _date_filters(view: EventView, now: int) -> list[str]:
+    """Return the date filters that an event matches, as in web/src/event-dates.ts. The first one is its group."""
+    zone: str = getattr(view, "timezone", "UTC")
+    starts, ends = _seconds(view.starts_at), _seconds(view.ends_at) if view.ends_at else None
+    today, first = clock.local(now, zone).date(), clock.local(starts, zone).date()
+    last = clock.local(ends - 1, zone).date() if ends else first
+    if ends <= now if ends else first < today:
+        return ["past"]
+    sunday = today + timedelta(days=6 - today.weekday())
+    is_today = first <= today
+    is_weekend = first <= sunday and last >= max(sunday - timedelta(days=2), today)
+    names = {
+        "cancelled": view.status == "cancelled",
+        "today": is_today,
+        "weekend": is_weekend,
+        "later": not is_today and not is_weekend,
+        f"{today if is_today else first:%Y-%m}": True,
+    }
+    return [name for name, matches in names.items() if matches]
+
+
+def _day(local: datetime, language: Language, *, short: bool, with_year: bool) -> str:
+    t = _texts(language)
+    weekday, month = t["weekdays_short" if short else "weekdays"], t["months_short" if short else "months"]
+    names = weekday[local.weekday()], month[local.month - 1]
+    if language == "en":
+        return f"{names[0]}, {names[1]} {local.day}" + (f", {local.year}" if with_year else "")
+    link = " " if short else " de "
+    return f"{names[0]}, {local.day}{link}{names[1]}" + (f"{link}{local.year}" if with_year else "")
+
+
+def _time(local: datetime, language: Language) -> str:
+    if language == "en":
+        return f"{local.hour % 12 or 12}:{local:%M %p}"
+    return f"{local.hour}:{local:%M}"
+
+
+def _zone(local: datetime) -> str:
+    name = local.tzname() or ""
+    return name if name.isalpha() else f"GMT{name}"
+
+
+def _day_and_time(seconds: int, timezone: str, language: Language, now: int, *, short: bool = False) -> str:
+    local = clock.local(seconds, timezone)
+    text = _day(local, language, short=short, with_year=local.year != clock.local(now, timezone).year)
+    link = ", " if short or language == "es" else " at "
+    return f"{text}{link}{_time(local, language)}" + ("" if short else f" {_zone(local)}")
+
+
+def _period(start: int, end: int | None, timezone: str, language: Language, now: int, *, short: bool = False) -> str:
+    """Return the time from the start to the end of an event. `short` leaves out the end unless the event takes longer than a day."""
+    if not end or end <= start:
+        return _day_and_time(start, timezone, language, now, short=short)
+    first, last = clock.local(start, timezone), clock.local(end - 1, timezone)
+    until = clock.local(end, timezone)
+    is_whole_days = f"{first:%H:%M}" == "00:00" and f"{until:%H:%M}" in ("00:00", "23:59")
+    is_long = end - 1 - start >= DAY_SECONDS
+    with_year = any(local.year != clock.local(now, timezone).year for local in (first, last))
+    if is_whole_days or (short and is_long):
+        days = [_day(local, language, short=short, with_year=with_year) for local in (first, last)]
+        return " – ".join(dict.fromkeys(days))
+    if short:
+        return _day_and_time(start, timezone, language, now, short=True)
+    if first.date() != until.date():
+        return " – ".join(_day_and_time(moment, timezone, language, now) for moment in (start, end))
+    day = _day(first, language, short=False, with_year=with_year)
+    return f"{day}, {_time(first, language)} – {_time(until, language)} {_zone(first)}"
+
+
+def _month(text: str, language: Language) -> str:
+    year, _, month = text.partition("-")
+    name = _texts(language)["months"][int(month) - 1]
+    return f"{name} {year}" if language == "en" else f"{name} de {year}"
+
+
+def _price(cents: int, currency: str, language: Language) -> str:
+    """Return a price in the currency, without decimals if it has none."""
+    text = money.amount_text(cents, currency)
+    whole, point, decimals = text.partition(".")
+    if not decimals.strip("0"):
+        point = decimals = ""
+    symbol = _SYMBOLS[language].get(currency, currency)
+    if language == "en":
+        return f"{symbol}{' ' if symbol == currency else ''}{int(whole):,}{point}{decimals}"
+    grouped = f"{int(whole):,}".replace(",", ".") if int(whole) >= 10_000 else whole
+    return f"{grouped}{point and ','}{decimals} {symbol}"
