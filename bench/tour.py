@@ -268,6 +268,7 @@ class _Tour(TourClient):
                 self.get(path)
         for path in ("calendar.ics", "preview", "seller"):
             self.get(f"/events/{event_id}/{path}")
+        self.get(f"/pages/index.html?path=/events/{event_id}")
 
     def buy(self, event_id: str, tier_id: str) -> str:
         room, user = f"/events/{event_id}/waiting-room", self.name

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootstrap import aws_stage, interrupts
+from chalicelib.catalog.pages import PACKAGED_SHELL
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
 from infra.template.stages import ROOT, addon_names, deployed_stages
@@ -124,6 +125,8 @@ def check_artefact(target: Path, architecture: str) -> list[str]:
         problems.append(f"the zip has {packed:,} bytes and exceeds its budget of {MAX_ZIP_BYTES:,}: {_ADVICE}")
     if unpacked > MAX_UNZIPPED_BYTES:
         problems.append(f"the unpacked zip has {unpacked:,} bytes and exceeds its budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
+    if f"chalicelib/{PACKAGED_SHELL}" not in {entry.filename for entry in entries}:
+        problems.append(f"the zip lacks {PACKAGED_SHELL}, so the shop's pages would have no scripts")
     unwanted = [entry.filename for entry in entries if entry.filename.startswith(("tests/", "infra/", "devtools/"))]
     return (
         problems

@@ -228,7 +228,7 @@ def _shell(folder: Path, manifest: Mapping[str, Any]) -> str:
     head = _HEAD.search((folder / SHOP).read_text())
     if head is None:
         raise WebBuildFailed(f"{SHOP} has no head that the shop's pages could share.")
-    at_once = {manifest[SHOP]["file"], *(manifest[name]["file"] for name in manifest[SHOP]["imports"])}
+    at_once = {manifest[SHOP]["file"], *(manifest[name]["file"] for name in manifest[SHOP].get("imports", []))}
     texts = {}
     for source, chunk in manifest.items():
         if source.startswith("src/texts/") and (match := _LANGUAGE.fullmatch(source)):

@@ -63,7 +63,7 @@ class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page: its path in the shop, `/` or `/events/<id>`. Without a language, Accept-Language decides."""
+    """A page: its path in the shop, `/` or `/events/<id>`; if empty, a page without words. Without a language, Accept-Language decides."""
 
     path: Annotated[str, Meta(max_length=400)] = "/"
     language: Language | None = None
@@ -406,7 +406,7 @@ def show_calendar_file(request: RequestContext, event_id: str) -> Reply[str]:
 @route(bp, "GET", "/events/{event_id}/preview", access="public", headers=(ACCEPT_LANGUAGE,), media_types=(pages.MEDIA_TYPE,))
 def show_preview_page(request: RequestContext, event_id: str) -> Reply[str]:
     """Return the page of an event as HTML."""
-    text = pages.render_event(pages.find_shell() or pages.NO_SHELL, event_id, f"/events/{event_id}", request.language, request.now)
+    text = pages.render_event(pages.load_shell(), event_id, f"/events/{event_id}", request.language, request.now)
     return Reply(text, headers=pages.HEADERS | CACHING)
 
 
@@ -417,7 +417,6 @@ def show_preview_page(request: RequestContext, event_id: str) -> Reply[str]:
     access="public",
     statuses=(200, 404),
     headers=(ACCEPT_LANGUAGE,),
-    errors=(pages.PagesMissing,),
     media_types=(pages.MEDIA_TYPE,),
 )
 def show_page(request: RequestContext, query: PageQuery) -> Reply[str]:

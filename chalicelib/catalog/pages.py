@@ -8,7 +8,6 @@ are disabled until then. All text from the catalog is escaped.
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from chalicelib.catalog.views import EventView, EventWithTiersView, TierView
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, money, settings
-from chalicelib.foundation.errors import ApiError, NotFound
+from chalicelib.foundation.errors import NotFound
 
 MEDIA_TYPE = "text/html"
 SHOP = "Fairgate"
@@ -42,26 +41,21 @@ HEADERS = {
 
 Texts = dict[str, Any]
 
+_FOLDER = Path(__file__).parent
+_TEXTS = msgspec.json.decode((_FOLDER / "words.json").read_bytes(), type=dict[str, Texts])
+
 PACKAGED_SHELL = "shell.json"  # in chalicelib, in the package of a deployed stage
 _EVENT = re.compile(rf"/events/({ids.FORM})")
 _OVER = ("sold_out", "closed", "cancelled")
 # As in web/src/links.ts: punctuation at the end belongs to the sentence.
 _LINK = re.compile(r"\bhttps?://[^\s<>\"“”«»]*[^\s<>\"“”«»'’.,:;!?()\[\]{}*_]", re.IGNORECASE)
 _SYMBOLS = {"en": {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}, "es": {"USD": "US$", "EUR": "€"}}
-_ART = '<svg class="artwork" viewBox="0 0 400 225" aria-hidden="true"><rect width="400" height="225" fill="#20302a"/></svg>'
+_ART = '<svg class="artwork" viewBox="0 0 400 225" preserveAspectRatio="xMidYMid slice" aria-hidden="true"></svg>'  # scripts draw it
 _BRAND = (
     '<svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">'
     '<path class="brand-gate" d="M4 3h24v26h-6V16a6 6 0 0 0-12 0v13H4z"/>'
     '<circle class="brand-light" cx="16" cy="18" r="2.6"/></svg>'
 )
-
-
-class PagesMissing(ApiError):
-    """The API was deployed without pages. The CDN then sends the page without words from its bucket."""
-
-    code = "pages_missing"
-    status = 503
-    default_message = "This API was deployed without web pages."
 
 
 class Shell(Struct, frozen=True):
@@ -71,17 +65,12 @@ class Shell(Struct, frozen=True):
     texts: dict[str, list[str]]
 
 
-NO_SHELL = Shell(head='<meta charset="utf-8">', texts={})
-
-
-def find_shell() -> Shell | None:
-    """Return the shell of this deployment's pages, or None if it has no pages."""
+def load_shell() -> Shell:
+    """Return the shell of this deployment's pages. Without built pages, a shell for the words alone."""
     try:
-        return msgspec.json.decode(
-            Path(settings.current().shell_file or Path(__file__).parents[1] / PACKAGED_SHELL).read_bytes(), type=Shell
-        )
+        return msgspec.json.decode(Path(settings.current().shell_file or _FOLDER.parent / PACKAGED_SHELL).read_bytes(), type=Shell)
     except FileNotFoundError:
-        return None
+        return Shell(head='<meta charset="utf-8">', texts={})
 
 
 def render_start(shell: Shell, language: Language, now: int) -> str:
@@ -142,12 +131,12 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 
 def render_page(path: str, language: Language, now: int) -> tuple[str, int]:
-    """Return the page at a path of the shop, and its status. Raises PagesMissing."""
-    shell = find_shell()
-    if shell is None:
-        raise PagesMissing()
+    """Return the page at a path of the shop, and its status. Without a path, return a page without words, which the scripts fill."""
+    shell = load_shell()
     if path == "/":
         return render_start(shell, language, now), 200
+    if not path:
+        return _document(shell, language, path, SHOP, '<meta name="robots" content="noindex">', "", ""), 200
     address = _EVENT.fullmatch(path)
     try:
         if address is None:
@@ -439,13 +428,8 @@ def _element(tag: str, css: str, content: str) -> str:
 # Dates, times and prices, as web/src/formats.ts writes them in the language without a region.
 
 
-@cache
-def _all_texts() -> dict[str, Texts]:
-    return msgspec.json.decode(Path(__file__).with_name("words.json").read_bytes(), type=dict[str, Texts])
-
-
 def _texts(language: Language) -> Texts:
-    return _all_texts()[language]
+    return _TEXTS[language]
 
 
 def _seconds(iso: str) -> int:

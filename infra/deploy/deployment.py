@@ -1,6 +1,7 @@
 """The steps of a deployment, and the rollback if a step fails after the stage has changed.
 
-The pages come last, because they need the new API. The old pages work with the new API too, so pages never need a rollback.
+The pages come last, because they need the new API. The old pages work with the new API too, so pages never need a rollback. Only their
+assets come before the API, which names them in the pages that it writes.
 """
 
 import io
@@ -126,7 +127,7 @@ class Deployment:
             Step("review", f"create a change set of the stack {self._options.stack}, show it and ask", self._review, _STAGE_UNCHANGED),
             Step(
                 "stack",
-                "execute the change set; CloudFormation rolls everything back if a part of it fails",
+                "upload the pages' assets and execute the change set; CloudFormation rolls everything back if a part of it fails",
                 self._execute,
                 "CloudFormation continues on its own. When it has finished, run the command again to complete the deployment. "
                 f"To check its progress: aws cloudformation describe-stacks --stack-name {self._options.stack}",
@@ -219,6 +220,7 @@ class Deployment:
         if self._change_set is None:
             self._report("  nothing changes")
             return
+        self._publish_assets()
         before = _Before(self._stack.template(), self._stack.parameters())
         self._stack.execute(self._change_set)
         self._before = before
@@ -246,6 +248,12 @@ class Deployment:
             batch = {"Paths": paths, "CallerReference": str(uuid4())}
             self._account.client("cloudfront").create_invalidation(DistributionId=outputs[DISTRIBUTION], InvalidationBatch=batch)
         self._report(f"  {count} files")
+
+    def _publish_assets(self) -> None:
+        """Upload the scripts and styles of the new pages before the API, which names them, changes. A new stack has no bucket yet."""
+        bucket = self._stack.outputs().get(PAGES_BUCKET) if self._stack.describe() is not None else None
+        if bucket is not None:
+            self._report(f"  {upload_pages(self._account, self._options.folder / 'web', bucket, assets_only=True)} assets")
 
     def _api_url(self) -> str:
         return self._options.url or f"{self._stack.outputs()[API_URL].rstrip('/')}/v1"

@@ -82,13 +82,15 @@ def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
     return bucket.upload_text(text, f"{stage}/{sha256(text.encode()).hexdigest()}.json")
 
 
-def upload_pages(account: AwsAccount, folder: Path, bucket: str) -> int:
+def upload_pages(account: AwsAccount, folder: Path, bucket: str, *, assets_only: bool = False) -> int:
     """Upload the pages in `folder` and return the number of files. Files of earlier versions stay, because open pages may request them.
 
-    Pages are uploaded after the files that they refer to, so no page is ever served without its files.
+    Pages are uploaded after the files that they refer to, so no page is ever served without its files. `assets_only` leaves out the files
+    that keep their names.
     """
     s3 = account.client("s3")
-    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.suffix == ".html", str(path)))
+    source = folder / _HASHED_FOLDER if assets_only else folder
+    files = sorted((path for path in source.rglob("*") if path.is_file()), key=lambda path: (path.suffix == ".html", str(path)))
     for file in files:
         key = file.relative_to(folder).as_posix()
         headers = {

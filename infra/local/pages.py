@@ -5,7 +5,7 @@ import mimetypes
 import re
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from chalicelib.edge.languages import choose_language
 from chalicelib.edge.routes import MIN_GZIP_BYTES, accepts_gzip
@@ -49,17 +49,27 @@ FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 def words_target(method: str, target: str, headers: Headers) -> str | None:
     """Return the target in the API of a page that arrives with its first words; None for all other requests."""
-    page = _WORDS_PAGE.fullmatch(target.partition("?")[0])
+    path, _, query = target.partition("?")
+    page = _WORDS_PAGE.fullmatch(path)
     if page is None or method != "GET":
         return None
     accepted = ",".join(value for name, value in headers if name.lower() == "accept-language")
-    query = {"path": page[1] or "/", "language": choose_language(accepted)}
-    return f"/api/v1/pages/index.html?{urlencode(query)}"
+    is_preview = "preview" in dict(parse_qsl(query, keep_blank_values=True))  # only scripts may show a draft to its managers
+    wanted = {"path": "" if is_preview else page[1] or "/", "language": choose_language(accepted)}
+    return f"/api/v1/pages/index.html?{urlencode(wanted)}"
+
+
+def has_pages(web: Path) -> bool:
+    """Whether the pages are built. Otherwise, `page_response` says how to build them."""
+    return (web / "index.html").exists()
 
 
 def words_response(reply: GatewayResponse) -> GatewayResponse | None:
-    """Return the API's reply with the headers of a page; None if the page without words is served instead."""
-    if reply.status in FAILOVER_STATUSES:
+    """Return the API's reply with the headers of a page; None if the page without words is served instead.
+
+    Without the route, the local gateway answers 404 in JSON, and API Gateway 403.
+    """
+    if reply.status in FAILOVER_STATUSES or not reply.headers.get("Content-Type", "").startswith("text/html"):
         return None
     return GatewayResponse(reply.status, {"Content-Type": reply.headers["Content-Type"], **_page_headers(PAGE_POLICY)}, reply.body)
 

@@ -14,7 +14,7 @@ from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
 from infra.local.images import LocalImages
 from infra.local.mailbox import Mailbox
-from infra.local.pages import compressed, page_response, text_response, words_response, words_target
+from infra.local.pages import compressed, has_pages, page_response, text_response, words_response, words_target
 from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
@@ -84,7 +84,8 @@ class LocalServer:
         try:
             assert self._gateway is not None
             assert self._web is not None
-            if words := words_target(request.method, target, request.headers):
+            words = words_target(request.method, target, request.headers)
+            if words is not None and has_pages(self._web):
                 page = words_response(self._gateway.handle("GET", words, source_ip=connection.address))
                 return compressed(page or page_response(self._web, request.method, target), request.headers)
             if target.partition("?")[0] == HEALTH and (failure := self._failure()):

@@ -303,14 +303,25 @@ def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, event
     assert buyer.page.evaluate("() => navigator.clipboard.readText()") == f"{origin}/events/{events['Open Air']}"
 
 
-def test_a_messenger_gets_a_preview_with_a_picture(new_buyer, origin, events):
+def test_without_scripts_the_shop_shows_its_events_and_their_tickets(new_buyer, origin, events):
     with settings.override(shop_url=origin):
-        messenger = new_buyer(user_agent="WhatsApp/2.24.1 A", java_script_enabled=False)
-        messenger.page.goto(f"/events/{events['Open Air']}?utm_source=chat")
-        expect(messenger.page).to_have_title("Open Air · Fairgate")
-        picture = messenger.page.locator("meta[property='og:image']").get_attribute("content")
-        reply = messenger.page.request.get(picture)
+        reader = new_buyer(java_script_enabled=False, locale="es-ES")
+        reader.page.goto("/?utm_source=chat")
+        expect(reader.page.locator("#app")).to_contain_text("Porto")
+        reader.page.get_by_role("link", name="Open Air").click()
+        expect(reader.page).to_have_title("Open Air · Fairgate")
+        expect(reader.page.get_by_role("heading", level=1)).to_have_text("Open Air")
+        expect(reader.page.locator(".tier").filter(has_text="Floor")).to_contain_text("35 US$")
+        expect(reader.page.locator(".banner")).to_be_visible()
+        picture = reader.page.locator("meta[property='og:image']").get_attribute("content")
+        reply = reader.page.request.get(picture)
         assert (reply.status, reply.headers["content-type"]) == (200, "image/jpeg")
-        reader = new_buyer()
-        reader.page.goto(f"/events/{events['Open Air']}")
-        expect(reader.page.get_by_role("button", name="Share")).to_be_visible()
+
+
+def test_tickets_can_be_chosen_before_the_api_has_answered(new_buyer, events):
+    buyer = new_buyer()
+    buyer.page.route("**/api/**", lambda _: None)  # never answers
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    buyer.page.get_by_label("Number of tickets: Floor").select_option("2")
+    expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_enabled()
+    expect(buyer.page.locator(".total")).to_contain_text("$70")

@@ -9,6 +9,7 @@ import pytest
 import app
 from chalicelib.foundation import settings
 from infra.local import pages
+from infra.local.gateway import GatewayResponse
 from infra.template import cdn, stages, web_acl
 from infra.template.stages import addon_names, deployed_stages
 from tests.javascript import run_module
@@ -42,8 +43,8 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} <= {"https-only", "redirect-to-https"}
     of_bucket = [behaviour for behaviour in CONFIG[stage]["CacheBehaviors"] if behaviour["TargetOriginId"] == "images"]
     assert [behaviour["PathPattern"] for behaviour in of_bucket] == (["/media/*"] if "images" in addon_names(stage) else [])
-    checkout, checkout_too, *of_api = CONFIG[stage]["CacheBehaviors"][len(of_bucket) :]
-    assert {checkout["TargetOriginId"], checkout_too["TargetOriginId"]} == {"web"}
+    of_pages, of_api = CONFIG[stage]["CacheBehaviors"][len(of_bucket) :][:5], CONFIG[stage]["CacheBehaviors"][len(of_bucket) :][5:]
+    assert [behaviour["TargetOriginId"] for behaviour in of_pages] == ["web", "web", "web", "pages", "pages"]
     for behaviour in of_api:
         (association,) = behaviour["FunctionAssociations"]
         assert (behaviour["TargetOriginId"], association["FunctionARN"]["Fn::GetAtt"][0]) == ("api", "PassViewerOn")
@@ -51,6 +52,7 @@ def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     assert origins["api"]["OriginCustomHeaders"] == [
         {"HeaderName": "X-Edge-Key", "HeaderValue": f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"}
     ]
+    assert origins["words"]["OriginCustomHeaders"] == origins["api"]["OriginCustomHeaders"]
     assert len(behaviours) <= 25  # as many as a distribution may have
 
 
@@ -84,6 +86,51 @@ def test_pages_have_the_headers_of_the_local_run(tmp_path):
     assert policy["ReferrerPolicy"]["ReferrerPolicy"] == sent["Referrer-Policy"]
     assert policy["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
     assert "ContentTypeOptions" in policy
+
+
+def words_reply(status):
+    return pages.words_response(GatewayResponse(status, {"Content-Type": "text/html; charset=utf-8"}, b"the page"))
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_pages_come_from_the_bucket_while_the_api_fails(stage):
+    (group,) = CONFIG[stage]["OriginGroups"]["Items"]
+    origins = {origin["Id"]: origin for origin in CONFIG[stage]["Origins"]}
+    first, second = (member["OriginId"] for member in group["Members"]["Items"])
+    path = "/api" + next(path for path in app.app.routes if path.endswith("/index.html"))
+    assert (origins[first]["OriginPath"] + "/index.html", second) == (path, "web")
+    failing = {status for status in range(200, 600) if words_reply(status) is None}
+    assert set(group["FailoverCriteria"]["StatusCodes"]["Items"]) == failing == {403, 429, 500, 502, 503, 504}
+
+
+def test_the_copies_of_a_page_depend_only_on_its_path_and_language():
+    resources = cdn.resources("prod", app.app.routes)
+    parameters = resources["Words"]["Properties"]["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
+    behaviours = [each for each in CONFIG["prod"]["CacheBehaviors"] if each["TargetOriginId"] == "pages"]
+    assert {str(each["CachePolicyId"]) for each in behaviours} == {str({"Ref": "Words"})}
+    assert not any("OriginRequestPolicyId" in each for each in behaviours)  # which would pass cookies and headers on
+    assert parameters["QueryStringsConfig"]["QueryStrings"] == ["path", "language"]
+    assert (parameters["CookiesConfig"]["CookieBehavior"], parameters["HeadersConfig"]["HeaderBehavior"]) == ("none", "none")
+
+
+def test_browsers_keep_no_page_whatever_the_cdn_keeps():
+    config = cdn.resources("prod", app.app.routes)["WordsHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
+    sent = words_reply(200).headers
+    assert config["CustomHeadersConfig"]["Items"] == [{"Header": "Cache-Control", "Value": sent["Cache-Control"], "Override": True}]
+    assert config["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"] == sent["Content-Security-Policy"]
+
+
+WORDS_PAGES = ["/", "/events/fest", "/events/fest/", "/events/"]
+
+
+@pytest.mark.parametrize(
+    "path", [*WORDS_PAGES, "/events", "/tickets", "/events/fest/line", "/events/fest/checkout", "/manage", "/api/v1/events"]
+)
+def test_the_same_pages_come_with_words_as_in_the_local_run(path):
+    behaviour = next(
+        (each for each in CONFIG["prod"]["CacheBehaviors"] if fnmatchcase(path, each["PathPattern"])), {"TargetOriginId": "web"}
+    )
+    assert (behaviour["TargetOriginId"] == "pages") == (pages.words_target("GET", path, []) is not None) == (path in WORDS_PAGES)
 
 
 PAGES = [

@@ -50,6 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             (target / f"{name.replace('/texts/', '-').removeprefix('texts/')}.js").write_bytes(source.read_bytes())
         texts = ["src/texts/en.ts", "src/texts/es.ts"]
         own_texts = ["src/manage/texts/en.ts", "src/manage/texts/es.ts"]
+        (target / "index.html").write_text("<head>\n<title>Shop</title>\n<link href='/main.css'>\n</head><body></body>")
         manifest = {
             "index.html": {"file": "main.js", "dynamicImports": [*web.LAZY_PAGES, *texts]},
             **{pages: {"file": f"{Path(pages).stem}.js", "imports": ["index.html"]} for pages in web.LAZY_PAGES},
@@ -97,7 +98,18 @@ def test_pages_for_some_addons_are_built_beside_those_for_all(project):
 
 def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path):
     web.copy_files(web.build(), tmp_path / "packed")
-    scripts = ["account-pages.js", "addons.txt", "chart.js", "draw.js", "en.js", "es.js", "main.js", "manage-en.js", "manage-es.js"]
+    scripts = [
+        "account-pages.js",
+        "addons.txt",
+        "chart.js",
+        "draw.js",
+        "en.js",
+        "es.js",
+        "index.html",
+        "main.js",
+        "manage-en.js",
+        "manage-es.js",
+    ]
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 
 
@@ -197,3 +209,8 @@ def test_a_page_that_uses_an_unknown_field_of_the_api_fails_the_check(tmp_path):
     (fault,) = re.findall(r"^\S+/page\.ts.*", str(caught.value), re.MULTILINE)
     assert "page.ts(3," in fault
     assert "'title' does not exist" in fault
+
+
+def test_the_shell_has_the_head_of_the_shop_without_its_title_and_the_texts_of_each_language(project):
+    shell = json.loads((web.build() / web.SHELL).read_text())
+    assert shell == {"head": "<link href='/main.css'>", "texts": {"en": ["/en.js"], "es": ["/es.js"]}}

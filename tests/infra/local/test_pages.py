@@ -2,10 +2,11 @@
 
 import gzip
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
-from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, preview_target
+from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, words_target
 from tests.javascript import run_module
 
 
@@ -73,49 +74,73 @@ def test_long_texts_are_sent_as_gzip_to_clients_that_accept_it(web, target, acce
     assert response.headers["Content-Security-Policy"] == plain.headers["Content-Security-Policy"]
 
 
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
-PREVIEWERS = ["WhatsApp/2.23.20 A", "facebookexternalhit/1.1", "Slackbot-LinkExpanding 1.0"]
-AGENTS = [CHROME, "Mozilla/5.0 (compatible; Googlebot/2.1)", "", *PREVIEWERS]
-PREVIEWED = ["/events/fest", "/events/fest/", "/events/a.b"]
+ACCEPTED = [
+    "",
+    "es",
+    "es-MX,es;q=0.9,en;q=0.8",
+    "en-GB,en;q=0.5,es;q=0.9",
+    "fr,de;q=0.7",
+    "fr, ES ;q=0.4, en;q=0.3",
+    "es;q=0,en;q=0.1",
+    "es;q=2",
+    "es;q=",
+    "es;level=1",
+    "es; Q = 0.5, en",
+    "es,en",
+    "en;q=0.5,es;q=0.5",
+    "es;q=..",
+    "x" * 1000 + ",es",
+]
+WORDS_PAGES = ["/", "/events/fest", "/events/fest/", "/events/a.b", "/events/a%20b", "/events/a&b=c", "/events/"]
 PAGES = [
-    "/",
     "/manage",
     "/manage/events/fest",
     "/managers",
     "/door",
     "/doors",
     "/tickets",
+    "/events",
     "/events/fest/line",
-    "/events/a%20b",
     "/orders/1/",
     "/missing",
 ]
 FILES = ["/assets/index-3f2a.js", "/assets/", "/icon.svg", "/missing.txt"]
-TARGETS = [*PAGES, *FILES, *PREVIEWED]
-# CloudFront's module `cloudfront` is replaced by one that notes the origin.
 RUN_EDGE_FUNCTION = """
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 const source = readFileSync(new URL("../infra/cdn/viewer-request.js", "$WEB/"), "utf8").replace(/import cf from .*/, "");
-const { handler, chosen } = await import("data:text/javascript," + encodeURIComponent(
-  `const chosen = []; const cf = { selectRequestOriginById: (id) => chosen.push(id) }; ${source}; export { handler, chosen };`));
+const { handler } = await import("data:text/javascript," + encodeURIComponent(`${source}; export { handler };`));
 for await (const line of createInterface({ input: process.stdin })) {
-  const { method, uri, agent } = JSON.parse(line);
-  const headers = agent ? { "user-agent": { value: agent } } : {};
-  const request = handler({ request: { method, uri, headers, querystring: { utm: { value: "x" } } } });
-  console.log(JSON.stringify([chosen.pop() ?? "pages", request.uri, Object.keys(request.querystring)]));
+  const { uri, accepted, query } = JSON.parse(line);
+  const headers = accepted ? { "accept-language": { value: accepted } } : {};
+  const request = handler({ request: { method: "GET", uri, headers, querystring: { [query]: { value: "x" } } } });
+  console.log(JSON.stringify([request.uri, Object.entries(request.querystring).map(([name, { value }]) => `${name}=${value}`).join("&")]));
 }
 """
 
 
 def test_the_cdn_function_answers_like_the_local_run(web):
-    requests = [(method, target, agent) for method in ("GET", "HEAD") for target in TARGETS for agent in AGENTS]
-    answered = run_module(RUN_EDGE_FUNCTION, [{"method": method, "uri": uri, "agent": agent} for method, uri, agent in requests])
-    for (method, target, agent), (origin, uri, query) in zip(requests, answered, strict=True):
-        preview = preview_target(method, f"{target}?utm=x", [("User-Agent", agent)])
-        if preview is not None:
-            assert (origin, uri, query) == ("api", preview, [])
+    requests = [
+        {"uri": uri, "accepted": accepted, "query": name}
+        for uri in (*WORDS_PAGES, *PAGES, *FILES)
+        for accepted in ACCEPTED
+        for name in ("utm", "preview")
+    ]
+    answered = run_module(RUN_EDGE_FUNCTION, requests)
+    for request, (uri, query) in zip(requests, answered, strict=True):
+        target = request["uri"]
+        words = words_target("GET", f"{target}?{request['query']}=x", [("Accept-Language", request["accepted"])])
+        assert (words is not None) == (target in WORDS_PAGES)
+        if words is not None:
+            assert uri == "/index.html"  # of the API and, if the API fails, of the bucket
+            sent = dict(parse_qsl(words.partition("?")[2], keep_blank_values=True))
+            assert dict(parse_qsl(query, keep_blank_values=True)) == sent
+            assert (sent["path"] == "") == (request["query"] == "preview")
         else:
-            assert (origin, query) == ("pages", ["utm"])
-            assert page_response(web, method, target).body == page_response(web, method, uri).body
-    assert sum(origin == "api" for origin, _, _ in answered) == len(PREVIEWED) * len(PREVIEWERS)
+            assert query == f"{request['query']}=x"
+            assert page_response(web, "GET", target).body == page_response(web, "GET", uri).body
+
+
+def test_a_request_for_the_head_of_a_page_gets_the_head_of_the_page_without_words(web):
+    assert words_target("HEAD", "/", []) is None
+    assert page_response(web, "HEAD", "/").status == 200

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { EventSummary } from "../api";
 import { Artwork } from "./artwork";
 
@@ -23,10 +23,15 @@ interface PictureProps {
 /** An uploaded picture in the size that its space needs. It has no alternative text, because the text beside it says the same. */
 export function Picture({ class: name, image, sizes, first = false, instead }: PictureProps) {
   const [missing, setMissing] = useState<string | null>(null);
+  const shown = useRef<HTMLImageElement>(null);
+  useEffect(() => {
+    if (shown.current?.complete && !shown.current.naturalWidth) setMissing(image.url); // it failed before the scripts took over
+  }, [image.url]);
   const widths = image.thumbnails.map(({ url, width }) => `${url} ${width}w`);
   if (missing === image.url) return instead ?? null;
   return (
     <img
+      ref={shown}
       class={name}
       src={image.url}
       srcset={[...widths, `${image.url} ${image.width}w`].join(", ")}

@@ -1,0 +1,278 @@
+"""The shop's pages as HTML: their words in two languages, the reply of the API in them, and that nobody's text becomes markup."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from chalicelib.catalog import pages
+from chalicelib.foundation import clock, settings
+from tests import builders
+from tests.javascript import run_module
+
+SHOP = "https://tickets.example.org"
+NASTY = "\"></script><img src=x onerror=alert(1)><script>alert(1)</script><!-- & 'Co' <b>"
+SHELL = {
+    "head": '<meta charset="utf-8"><script type="module" src="/assets/index-1.js"></script>',
+    "texts": {"en": ["/assets/en-1.js"], "es": ["/assets/es-1.js"]},
+}
+VOID = {"meta", "link", "img", "input", "br"}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: its tags with their attributes, its text without scripts, what its head says, and the reply in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words, self.reply, self._open = "", "", [""]
+        self.feed(text)
+        self.says = {
+            found.get("property") or found.get("name") or "": found.get("content", "") for tag, found in self.tags if tag == "meta"
+        }
+        self.links = {found["href"]: found for tag, found in self.tags if tag in ("a", "link")}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"{tag} is not open"
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1] == "script":
+            self.reply += data
+        else:
+            self.words += f" {data}"
+
+    @property
+    def scripts(self) -> list[dict[str, str]]:
+        return [found for tag, found in self.tags if tag == "script"]
+
+
+@pytest.fixture(autouse=True)
+def shell(tmp_path):
+    file = tmp_path / "shell"
+    file.write_text(json.dumps(SHELL))
+    with settings.override(shop_url=SHOP, shell_file=str(file)):
+        yield
+
+
+def read(api, path="/", language="en", status=200):
+    reply = api.get("/pages/index.html", query={"path": path, "language": language})
+    assert (reply.status, reply.headers["content-type"]) == (status, "text/html; charset=utf-8"), reply.body
+    return Page(reply.body.decode())
+
+
+def change(api, event_id, **fields):
+    assert api.patch(f"/events/{event_id}", json=fields, token=builders.admin_token()).status == 200
+
+
+def test_an_events_page_has_title_description_picture_and_address(api, time):
+    event_id = builders.create_event(api, "Night", venue="Hall", description="One night. " * 50, starts_at="2026-07-01T02:30:00Z")
+    change(api, event_id, timezone="America/Denver", city="Denver")
+    page = read(api, f"/events/{event_id}")
+    assert page.says["og:title"] == "Night"
+    assert page.says["og:url"] == f"{SHOP}/events/{event_id}"
+    assert page.links[f"{SHOP}/events/{event_id}"]["rel"] == "canonical"
+    assert re.match(r"Tuesday, June 30(, 2026)? at 8:30 PM MDT · Hall, Denver\. One night\.", page.says["og:description"])
+    assert page.says["description"] == page.says["og:description"]
+    assert len(page.says["og:description"]) <= 200
+    assert (page.says["twitter:card"], page.says["og:image"]) == ("summary_large_image", f"{SHOP}/share.jpg")
+
+
+@pytest.mark.parametrize(("given", "shown"), [("https://cdn.example.org/a.jpg", "https://cdn.example.org/a.jpg"), ("javascript:1", None)])
+def test_the_picture_of_the_event_is_used_if_it_has_an_address(api, time, given, shown):
+    event_id = builders.create_event(api)
+    changed = api.patch(f"/events/{event_id}", json={"image_url": given}, token=builders.admin_token())
+    assert changed.status == (200 if shown else 400)
+    assert read(api, f"/events/{event_id}").says["og:image"] == (shown or f"{SHOP}/share.jpg")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["On sale", "Floor", "$50", "Gallery", "$12.50", "Reserve tickets", "10 tickets left"]),
+        ("es", ["A la venta", "Floor", "50 US$", "Gallery", "12,50 US$", "Reservar entradas", "Quedan 10 entradas"]),
+    ],
+)
+def test_an_events_page_says_what_a_buyer_needs_first(api, time, language, words):
+    starts = clock.iso(time.now + 20 * 86_400)
+    event_id = builders.create_event(api, "Night", description="Read https://example.org/a?b=1&c=2.\nAll ages.", starts_at=starts)
+    builders.create_tier(api, event_id)
+    builders.create_tier(api, event_id, "Gallery", price_cents=1250)
+    page = read(api, f"/events/{event_id}", language)
+    missing = [word for word in ["Night", "Hall", *words] if word not in page.words]
+    assert not missing, page.words
+    assert page.links["https://example.org/a?b=1&c=2"]["rel"] == "nofollow ugc noopener noreferrer"
+    assert ("html", {"lang": language}) in page.tags
+    assert page.links[f"/assets/{language}-1.js"]["rel"] == "modulepreload"
+    assert f"/assets/{'es' if language == 'en' else 'en'}-1.js" not in page.links
+
+
+def test_the_start_page_lists_the_coming_events_by_date(api, time):
+    day = 86_400
+    for name, seconds in {"Later": 40 * day, "Over": 600, "Soon": 20 * day}.items():
+        event_id = builders.create_event(api, name, starts_at=clock.iso(time.now + seconds))
+        change(api, event_id, city="Quito", ends_at=clock.iso(time.now + seconds + 60))
+        builders.create_tier(api, event_id)
+    builders.create_event(api, "Secret", status="draft")
+    time.advance(2 * 3600)
+    page = read(api)
+    assert page.words.index("Soon") < page.words.index("Later")
+    assert not {"Over", "Secret"} & set(page.words.split())
+    assert "Hall, Quito" in page.words
+    assert "from $50" in page.words
+    assert "Past events (1)" in page.words
+    assert [name for name in page.links if name.startswith("/events/")] == [
+        f"/events/{event['id']}"
+        for event in sorted(api.get("/events").json, key=lambda event: event["starts_at"])
+        if event["name"] != "Over"
+    ]
+
+
+def test_a_shop_without_events_says_so(api, time):
+    assert "No hay eventos en este momento" in read(api, language="es").words
+
+
+@pytest.mark.parametrize("path", ["/", "/events/{}"])
+def test_a_page_brings_the_reply_that_its_scripts_would_request(api, time, path):
+    event_id, _ = builders.create_shop(api)
+    change(api, event_id, description=NASTY)
+    page = read(api, path.format(event_id))
+    assert json.loads(page.reply) == api.get("/events" if path == "/" else f"/events/{event_id}").json
+    assert page.scripts[1:] == [{"type": "application/json", "id": "reply", "data-path": path.format(event_id)}]
+
+
+def test_a_long_list_is_left_to_the_scripts(api, time):
+    for number in range(12):
+        builders.create_event(api, f"Night {number}", description="x" * 5000)
+    page = read(api)
+    assert page.reply == ""
+    assert "Night 11" in page.words
+
+
+@pytest.mark.parametrize("path", ["/", "/events/{}"])
+def test_text_of_promoters_stays_text(api, time, path):
+    event_id = builders.create_event(api, NASTY, venue=NASTY, description=f"{NASTY} https://example.org/\"onclick='x'")
+    change(api, event_id, city=NASTY[:60], category=NASTY[:60], address=NASTY[:60])
+    builders.create_tier(api, event_id, NASTY[:60])
+    for page in (read(api, path.format(event_id)), read(api, path.format(event_id), "es")):
+        assert NASTY in page.words
+        assert len(page.scripts) == 2
+        assert not {"img", "b"} & {tag for tag, _ in page.tags}
+        assert not any(name.startswith("on") for _, found in page.tags for name in found)
+
+
+@pytest.mark.parametrize("path", ["/events/nope", "/events/a%20b", "/events/", "/elsewhere", "/events/<script>"])
+def test_an_unknown_event_has_a_page_that_says_so(api, time, path):
+    page = read(api, path, status=404)
+    assert "Event not found" in page.words
+    assert (page.reply, page.says["robots"]) == ("null", "noindex")
+
+
+def test_the_preview_of_a_draft_is_left_to_the_scripts(api, time):
+    page = read(api, "")
+    assert (page.reply, page.says["robots"]) == ("", "noindex")
+    assert len(page.scripts) == 1
+
+
+def test_a_draft_is_unknown(api, time):
+    event_id = builders.create_event(api, "Secret", status="draft")
+    assert "Secret" not in read(api, f"/events/{event_id}", status=404).words
+    assert api.get(f"/events/{event_id}/preview").status == 404
+
+
+def test_a_cancelled_event_says_what_becomes_of_tickets(api, time):
+    event_id, _ = builders.create_shop(api)
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status == 200
+    page = read(api, f"/events/{event_id}")
+    assert "This event has been cancelled" in page.words
+    assert "Reserve tickets" not in page.words
+    assert f"/api/v1/events/{event_id}/calendar.ics" not in page.links
+
+
+def test_an_event_that_opens_later_says_when_and_leads_to_its_waiting_room(api, time):
+    opens = clock.iso(time.now + 90_061)
+    event_id = builders.create_event(api, on_sale_at=opens, waiting_room={"enabled": True})
+    builders.create_tier(api, event_id)
+    page = read(api, f"/events/{event_id}", "es")
+    assert "1 día 1:01:01" in " ".join(page.words.split())
+    assert f"/events/{event_id}/line" in page.links
+    assert "Aún no está a la venta" in page.words
+
+
+def test_sold_out_and_paused_events_say_so(api, time):
+    sold_out, tier = builders.create_shop(api, capacity=1)
+    builders.buy(api, "ada", sold_out, tier)
+    paused, _ = builders.create_shop(api)
+    assert api.post(f"/admin/events/{paused}/pause", token=builders.admin_token()).status == 200
+    time.advance(10)
+    assert "This event is sold out" in read(api, f"/events/{sold_out}").words
+    assert "The sale is paused" in read(api, f"/events/{paused}").words
+
+
+def test_an_event_of_several_days_says_its_days(api, time):
+    event_id = builders.create_event(api, starts_at="2027-04-29T07:00:00Z")
+    change(api, event_id, timezone="America/Los_Angeles", ends_at="2027-05-02T06:59:59Z")
+    assert "jueves, 29 de abril de 2027 – sábado, 1 de mayo de 2027" in read(api, f"/events/{event_id}", "es").words
+
+
+def test_pages_are_cached_for_seconds_by_the_cdn_alone(api, time):
+    event_id = builders.create_event(api)
+    kept = [
+        api.get("/pages/index.html", query={"path": path}).headers["cache-control"] for path in ("/", f"/events/{event_id}", "/events/x")
+    ]
+    assert all("max-age=0, s-maxage=" in header for header in kept)
+    assert "stale" not in kept[2]  # an event that is published is found soon
+
+
+def test_accept_language_decides_if_nothing_else_does(api, time):
+    reply = api.get("/pages/index.html", headers={"Accept-Language": "es-MX, en;q=0.5"})
+    assert '<html lang="es">' in reply.body.decode()
+
+
+def test_an_api_without_built_pages_has_their_words(api, time, tmp_path):
+    event_id = builders.create_event(api)
+    with settings.override(shell_file=str(tmp_path / "missing")):
+        page = read(api, f"/events/{event_id}")
+    assert "Night" in page.words
+    assert [found.get("type") for found in page.scripts] == ["application/json"]
+
+
+def test_the_preview_is_the_page_and_runs_nothing_at_its_address(api, time):
+    event_id = builders.create_event(api)
+    preview = api.get(f"/events/{event_id}/preview", headers={"Accept-Language": "es"})
+    assert preview.body == api.get("/pages/index.html", query={"path": f"/events/{event_id}", "language": "es"}).body
+    assert "default-src 'none'" in preview.headers["content-security-policy"]
+
+
+READ_TEXTS = """
+import { registerHooks } from "node:module";
+import { createInterface } from "node:readline";
+registerHooks({ resolve: (name, context, next) => next(/^\\.\\/[\\w-]+$/.test(name) ? `${name}.ts` : name, context) });
+const texts = { en: (await import("$WEB/src/texts/en.ts")).en, es: (await import("$WEB/src/texts/es.ts")).es };
+const day = (options) => (language, date) => new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options }).format(date);
+const lists = {
+  weekdays: (language, length) => Array.from({ length: 7 }, (_, index) => day({ weekday: length })(language, Date.UTC(2024, 0, 1 + index))),
+  months: (language, length) => Array.from({ length: 12 }, (_, index) => day({ month: length })(language, Date.UTC(2024, index, 1))),
+};
+for await (const line of createInterface({ input: process.stdin })) {
+  const { language, key } = JSON.parse(line);
+  const [name, argument = "{}"] = key.split(" ");
+  const [list, length = "long"] = name.split("_");
+  const text = lists[list]?.(language, length) ?? name.split(".").reduce((found, part) => found?.[part], texts[language]);
+  console.log(JSON.stringify((typeof text === "function" ? text(argument === "{}" ? argument : Number(argument)) : text) ?? null));
+}
+"""
+OWN_WORDS = {"noscript", "day", "days"}  # the scripts have no such texts
+
+
+def test_the_words_are_those_of_the_pages_that_scripts_draw():
+    words = [(language, key, text) for language in ("en", "es") for key, text in pages._TEXTS[language].items() if key not in OWN_WORDS]
+    found = run_module(READ_TEXTS, [{"language": language, "key": key} for language, key, _ in words])
+    assert [(language, key, text) for language, key, text in words] == [
+        (language, key, text) for (language, key, _), text in zip(words, found, strict=True)
+    ]
