@@ -63,7 +63,10 @@ class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page: its path in the shop, `/` or `/events/<id>`; if empty, a page without words. Without a language, Accept-Language decides."""
+    """A page: its path in the shop, `/` or `/events/<id>`, or `/preview` for a page without words.
+
+    Without a language, Accept-Language decides.
+    """
 
     path: Annotated[str, Meta(max_length=400)] = "/"
     language: Language | None = None

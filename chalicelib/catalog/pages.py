@@ -28,6 +28,7 @@ from chalicelib.foundation.errors import NotFound
 MEDIA_TYPE = "text/html"
 SHOP = "Fairgate"
 DEFAULT_PICTURE = "/share.jpg"  # in web/public: 1200 x 630
+PREVIEW = "/preview"  # stands for the page of a draft, which only scripts may show to its managers
 MAX_DESCRIPTION = 200  # characters; link previews show no more
 MAX_CARDS = 60
 MAX_REPLY_CHARACTERS = 60_000  # of a reply of the API within a page; the scripts request a longer one
@@ -131,11 +132,11 @@ def render_missing(shell: Shell, path: str, language: Language) -> str:
 
 
 def render_page(path: str, language: Language, now: int) -> tuple[str, int]:
-    """Return the page at a path of the shop, and its status. Without a path, return a page without words, which the scripts fill."""
+    """Return the page at a path of the shop, and its status. The page at PREVIEW has no words."""
     shell = load_shell()
     if path == "/":
         return render_start(shell, language, now), 200
-    if not path:
+    if path == PREVIEW:
         return _document(shell, language, path, SHOP, '<meta name="robots" content="noindex">', "", ""), 200
     address = _EVENT.fullmatch(path)
     try:

@@ -20,7 +20,7 @@ function handler(event) {
     const accepted = request.headers["accept-language"];
     request.uri = "/index.html";
     request.querystring = {
-      path: { value: request.querystring.preview ? "" : encodeURIComponent(page[1] || "/") }, // only scripts may show a draft to its managers
+      path: { value: request.querystring.preview ? "/preview" : encodeURIComponent(page[1] || "/") }, // only scripts may show a draft to its managers
       language: { value: chooseLanguage(accepted ? accepted.value : "") },
     };
   } else if (!FILE.test(request.uri)) {

@@ -55,7 +55,7 @@ def words_target(method: str, target: str, headers: Headers) -> str | None:
         return None
     accepted = ",".join(value for name, value in headers if name.lower() == "accept-language")
     is_preview = "preview" in dict(parse_qsl(query, keep_blank_values=True))  # only scripts may show a draft to its managers
-    wanted = {"path": "" if is_preview else page[1] or "/", "language": choose_language(accepted)}
+    wanted = {"path": "/preview" if is_preview else page[1] or "/", "language": choose_language(accepted)}
     return f"/api/v1/pages/index.html?{urlencode(wanted)}"
 
 

@@ -174,7 +174,7 @@ def test_an_unknown_event_has_a_page_that_says_so(api, time, path):
 
 
 def test_the_preview_of_a_draft_is_left_to_the_scripts(api, time):
-    page = read(api, "")
+    page = read(api, "/preview")
     assert (page.reply, page.says["robots"]) == ("", "noindex")
     assert len(page.scripts) == 1
 

@@ -135,7 +135,7 @@ def test_the_cdn_function_answers_like_the_local_run(web):
             assert uri == "/index.html"  # of the API and, if the API fails, of the bucket
             sent = dict(parse_qsl(words.partition("?")[2], keep_blank_values=True))
             assert dict(parse_qsl(query, keep_blank_values=True)) == sent
-            assert (sent["path"] == "") == (request["query"] == "preview")
+            assert (sent["path"] == "/preview") == (request["query"] == "preview")
         else:
             assert query == f"{request['query']}=x"
             assert page_response(web, "GET", target).body == page_response(web, "GET", uri).body
