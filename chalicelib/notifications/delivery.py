@@ -17,6 +17,15 @@ from chalicelib.notifications.model import MailMessage, Notification
 from chalicelib.notifications.providers import MailFailed, MailProvider, MailRefused, ProviderBusy
 from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
+
+class Postponed(Exception):
+    """Raised by `compose`: the email must not be sent before `until` (epoch seconds)."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__()
+        self.until = until
+
+
 Compose = Callable[[Notification], MailMessage | None]
 
 CLAIM_SECONDS = 120  # longer than an attempt may take
@@ -40,7 +49,8 @@ class DeliveryReport(Struct):
 def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> DeliveryReport:
     """Send the due notifications, at most `mail_rate` emails per second.
 
-    `compose` returns the email for a notification, or None if the notification is no longer needed. Without a provider, nothing is sent and
+    `compose` returns the email for a notification, or None if the notification is no longer needed. It raises Postponed to be asked again
+    later. Without a provider, nothing is sent and
     all notifications stay queued.
     """
     report, provider, queued = DeliveryReport(), providers.find_provider(), _query_queued()
@@ -97,6 +107,9 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
     except ProviderBusy as error:
         _save_outcome(claimed, _postponed(notification, error))
         return "busy"
+    except Postponed as postponed:
+        _save_outcome(claimed, replace(notification, due_at=postponed.until, next_at=postponed.until))
+        return "postponed"
     except MailRefused as error:
         _give_up(claimed, str(error))
         return "failed"

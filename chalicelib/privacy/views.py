@@ -17,7 +17,8 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
     """The data kept about a user: account, promoter profile, roles at events, and a page of orders with their tickets.
 
     `seats` are the seats of these tickets that have a guest. `ticket_emails` are the addresses with which the user accepted tickets from
-    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, and `waitlist` with the user's present and past entries.
+    other people, by ticket id. Add-ons add their own data: `webhook_endpoints`, `waitlist` with the user's present and past entries, and
+    `event_notices` with the waiting rooms about which the user gets emails.
 
     `next_cursor` is null on the last page.
     """

@@ -100,16 +100,25 @@ def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, eta_seconds=None)
-    arrival = _read_own_token(token, event.id, user_id, now)
-    cached = _reload_if_outdated(room_cache.get_room(event.id, now), arrival, now)
-    if arrival.room != cached.state.room:
-        raise RoomCleared()
-    status = compute_queue_status(cached.state, arrival, now)
+    state, arrival = get_place(event.id, user_id, token, now)
+    status = compute_queue_status(state, arrival, now)
     if status.pass_expired:
         raise PassExpired()
     if status.admitted_at is None or status.admitted_at > now:
         raise NotAdmitted(position=status.position, eta_seconds=status.eta_seconds)
     return arrival.pass_id
+
+
+def get_place(event_id: str, user_id: str, token: str, now: int) -> tuple[RoomState, Arrival]:
+    """Return the room's state and the user's arrival, which the user's token contains.
+
+    Raises NotFound, NoWaitingRoom, TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired and RoomCleared.
+    """
+    arrival = _read_own_token(token, event_id, user_id, now)
+    cached = _reload_if_outdated(room_cache.get_room(event_id, now), arrival, now)
+    if arrival.room != cached.state.room:
+        raise RoomCleared()
+    return cached.state, arrival
 
 
 def draw_proof(event_id: str, now: int) -> ProofView:

@@ -35,6 +35,12 @@ VALUES = {
     "is_cancelled": True,
     "tier": HOSTILE,
     "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC)},
+    "position": 12_812,
+    "turn_at": datetime(2026, 6, 30, 9, 2, tzinfo=UTC),
+    "minutes": 5,
+    "turn_seconds": 180,
+    "grace_seconds": 60,
+    "is_guest": True,
     "until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC),
     "url": "https://shop.test/tickets#token=abc",
 }

@@ -1,24 +1,112 @@
-"""Routes for emails: managers see the emails about their events, and admins also see all undelivered emails."""
+"""Routes for emails: people in a waiting room ask for emails about their turn; managers and admins see which emails were sent."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts.model import email_key
+from chalicelib.addons.messages import store
+from chalicelib.addons.messages.model import TurnNotAhead, TurnNotice
 from chalicelib.catalog import permissions
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.routes import Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
+from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
+from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
 from chalicelib.notifications.store import list_event_notifications, list_problem_notifications
+from chalicelib.tickets.model import EmailAddress
+from chalicelib.waiting_room.model import (
+    NoWaitingRoom,
+    RoomCleared,
+    TokenExpired,
+    TokenInvalid,
+    TokenOfAnotherEvent,
+    TokenOfAnotherUser,
+)
 
 bp = Blueprint(__name__)
+
+
+class TurnNoticeBody(Struct, forbid_unknown_fields=True):
+    """`token` is the waiting room's token. `email` is required from users whose account has no confirmed address."""
+
+    token: Annotated[str, Meta(max_length=2048)]
+    email: EmailAddress | None = None
+
+
+class TurnNoticeView(Struct, frozen=True, kw_only=True):
+    """A request for emails about a turn. `email` is null if the emails go to the address of the account."""
+
+    event_id: str
+    email: str | None
+    language: Language
+    joined_at: Timestamp
+
+
+@route(
+    bp,
+    "PUT",
+    "/events/{event_id}/waiting-room/notice",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(
+        NotFound,
+        NoWaitingRoom,
+        TokenInvalid,
+        TokenOfAnotherEvent,
+        TokenOfAnotherUser,
+        TokenExpired,
+        RoomCleared,
+        TurnNotAhead,
+        RateLimited,
+    ),
+)
+def request_turn_emails(request: RequestContext, event_id: str, body: TurnNoticeBody) -> Reply[TurnNoticeView]:
+    """Ask for an email with your place after the draw, and for an email shortly before your turn."""
+    from chalicelib.addons.messages import turn_notices  # few requests need it
+
+    user_id = request.require_user().user_id
+    address, stored = turn_notices.checked_address(user_id, body.email)
+    with limited(request, MAIL, email_key(address)):
+        notice = turn_notices.request_emails(user_id, event_id, body.token, stored, request.language, request.now)
+    return Reply(turn_notice_view(notice))
+
+
+@route(bp, "DELETE", "/events/{event_id}/waiting-room/notice", access="user")
+def stop_turn_emails(request: RequestContext, event_id: str) -> Reply[Done]:
+    """Get no further emails about your turn at an event. Your place stays the same."""
+    from chalicelib.addons.messages import turn_notices
+
+    turn_notices.stop_emails(request.require_user().user_id, event_id, request.now)
+    return Reply(Done("You will not receive any more emails about your turn. Your place in the waiting room stays the same."))
+
+
+def turn_notice_view(notice: TurnNotice) -> TurnNoticeView:
+    joined_at = clock.iso(notice.arrival.joined_at)
+    return TurnNoticeView(event_id=notice.event_id, email=notice.email, language=notice.language, joined_at=joined_at)
+
+
+def _delete_turn_notices(notices: Sequence[TurnNotice], _user_id: str, now: int) -> None:
+    from chalicelib.addons.messages import turn_notices
+
+    for notice in notices:
+        turn_notices.delete_notice(notice, now)
+
+
+# The field is named after the table.
+PERSONAL_ITEMS = PersonalItems(
+    "event_notices", TurnNoticeView, store.list_turn_notices, lambda notice, _now: turn_notice_view(notice), _delete_turn_notices
+)
 
 _POSITION = r"\d{11}#.{1,300}"
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.accounts import service as accounts
+from chalicelib.addons.messages import turn_notices
 from chalicelib.addons.messages.model import EventDetails, event_details
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
@@ -29,7 +30,10 @@ class Moot(Exception):
 
 
 def compose(notification: Notification) -> MailMessage | None:
-    """Return the email for a notification. Returns None if the email has become pointless or its recipient has no address."""
+    """Return the email for a notification. Returns None if the email has become pointless or its recipient has no address.
+
+    Raises Postponed if an email about a turn is not due yet.
+    """
     event = permissions.find_event(notification.event_id)
     try:
         if event is None:
@@ -76,6 +80,8 @@ def _content(notification: Notification, event: Event, address: str) -> tuple[di
             return _offer(notification, event)
         case "event_changed":
             return _event_change(notification, event)
+        case "place_drawn" | "turn_near":
+            return _turn(notification, event)
         case "webhook_disabled":
             facts = notification.facts
             return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": settings.current().page_url("manage/webhooks")}, []
@@ -144,6 +150,26 @@ def _event_change(notification: Notification, event: Event) -> tuple[dict[str, A
     return {"before": earlier, "url": settings.current().page_url(f"events/{event.id}")}, [_calendar(event)]
 
 
+def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Announce a place in a waiting room, or a turn. Raises Moot if the person can no longer use the turn, and Postponed."""
+    now = clock.now()
+    turn = turn_notices.find_turn(notification, now)
+    if turn is None:
+        raise Moot
+    state, status = turn.state, turn.status
+    values = {
+        "position": status.position,
+        "turn_at": None if status.admitted_at is None else clock.local(status.admitted_at, event.timezone),
+        "minutes": max(1, round((status.eta_seconds or 0) / 60)),
+        "until": None if status.pass_seconds_left is None else clock.local(now + status.pass_seconds_left, event.timezone),
+        "turn_seconds": state.pass_seconds - state.grace_seconds,
+        "grace_seconds": state.grace_seconds,
+        "is_guest": turn.notice.email is not None,
+        "url": settings.current().page_url(f"events/{event.id}/line"),
+    }
+    return values, []
+
+
 def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     refund = purchase.find_refund(str(notification.facts["refund_id"]))
@@ -180,8 +206,14 @@ def _calendar(event: Event) -> Attachment:
 def _address(notification: Notification) -> str:
     """Return the address from the checkout, or else the account's, or else the one from the payment provider's page.
 
-    For the owner of a received ticket, the address with which the ticket was accepted comes first. Raises Moot if no address is known.
+    For the owner of a received ticket, the address with which the ticket was accepted comes first. An email about a turn goes to the
+    address that the person gave for it. Raises Moot if no address is known.
     """
+    if notification.kind in turn_notices.KINDS:
+        address = turn_notices.find_address(notification)
+        if address is None:
+            raise Moot
+        return address
     ticket = tickets.find_ticket(str(notification.facts.get("ticket_id", "")))
     if ticket is not None and ticket.owner_id == notification.user_id:
         email = queries.find_owner_email(ticket.id)
@@ -194,10 +226,10 @@ def _address(notification: Notification) -> str:
     if details.customer_email:
         return details.customer_email
     account = accounts.find_account(notification.user_id)
-    address = account.email if account is not None else details.payment_email
-    if address is None:
+    found = account.email if account is not None else details.payment_email
+    if found is None:
         raise Moot
-    return address
+    return found
 
 
 def _purchase(notification: Notification) -> Purchase:

@@ -1,8 +1,13 @@
-"""Event notices, which tell ticket holders about changes to their event."""
+"""Event notices, which tell ticket holders about changes to their event, and turn notices, for people in a waiting room."""
+
+from typing import ClassVar
 
 from msgspec import Struct
 
 from chalicelib.catalog.model import Event
+from chalicelib.edge.languages import Language
+from chalicelib.foundation.errors import ApiError
+from chalicelib.waiting_room.model import Arrival
 
 
 class EventDetails(Struct, frozen=True):
@@ -48,3 +53,30 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
 def event_details(event: Event) -> EventDetails:
     return EventDetails(event.name, event.place, event.starts_at, event.timezone)
+
+
+class TurnNotice(Struct, frozen=True, kw_only=True):
+    """A user's request for emails about the turn of an arrival in a waiting room.
+
+    `email` is the address of a user without a verified account. Emails to an account go to the account's current address.
+    """
+
+    user_id: str
+    event_id: str
+    arrival: Arrival
+    language: Language
+    email: str | None = None
+
+
+class Place(Struct, frozen=True):
+    """A place in one of the lanes of a waiting room. `key` sorts by arrival or position; `ttl` is in epoch seconds."""
+
+    key: str
+    user_id: str
+    ttl: int
+
+
+class TurnNotAhead(ApiError):
+    code: ClassVar[str] = "turn_not_ahead"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your turn has already begun, or it will not come any more, so there is nothing to email you about."

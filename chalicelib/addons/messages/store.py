@@ -1,22 +1,39 @@
-"""Table `event-notices`: an item for each recently changed event. All items are in one partition, so one query finds them."""
+"""Table `event-notices`: recently changed events, and people in waiting rooms who asked for emails about their turn.
+
+| pk | event_id | content |
+| --- | --- | --- |
+| `notices` | an event | the notice about the event's changes |
+| `user#<user>` | an event | what the user asked for: a turn notice |
+| `rooms` | an event | nothing: users of this event's waiting room have asked |
+| `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
+
+All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails; the items
+in the lanes only find it in time, so an item without a turn notice means nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib.addons.messages.model import EventNotice
+from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
-_NOTICES = "notices"
+_NOTICES, _ROOMS = "notices", "rooms"
+
+# `arrived`: before the draw, by arrival. `drawn`: by position, with the email about the place still to come. `told`: by position.
+Lane = Literal["arrived", "drawn", "told"]
 
 
 class EventNoticeRow(dynamo.Table):
-    """`content` is the notice as JSON. A write succeeds only if the stored notice is still the notice that was read."""
+    """`content` is JSON, or, in a lane, a user's id. An event's notice is written only if the notice that was read is still stored."""
 
     feature = "event-notices"
-    contents = "Events that changed recently: what ticket holders know, and which emails about the change have been sent."
-    personal_data = None
+    contents = "Events that changed recently and what their ticket holders know, and the users who want emails about their turn."
+    personal_data = dynamo.PersonalData("who wants emails about a turn, and the address of a guest", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None
@@ -45,6 +62,69 @@ def save_notice(before: EventNotice | None, after: EventNotice, now: int) -> boo
     if before is None:
         return dynamo.put_if(row, "attribute_not_exists(pk)") is None
     return dynamo.put_if(row, "content = :before", before=_text(before)) is None
+
+
+def find_turn_notice(user_id: str, event_id: str) -> TurnNotice | None:
+    """Find what a user asked for at an event, with a strongly consistent read."""
+    row = EventNoticeRow.find(_user_key(user_id), event_id)
+    return None if row is None else _turn_notice(row)
+
+
+def find_turn_notices(user_ids: Iterable[str], event_id: str) -> dict[str, TurnNotice]:
+    """Find what these users asked for at an event, by user, with strongly consistent reads."""
+    keys = [{"pk": {"S": _user_key(user_id)}, "event_id": {"S": event_id}} for user_id in dict.fromkeys(user_ids)]
+    rows = dynamo.batch_get(EventNoticeRow.name(), keys, consistent=True)
+    return {notice.user_id: notice for notice in map(_turn_notice, map(EventNoticeRow.from_raw_data, rows))}
+
+
+def list_turn_notices(user_id: str) -> list[TurnNotice]:
+    """List what a user asked for at all events. The read is strongly consistent."""
+    return [_turn_notice(row) for row in EventNoticeRow.query(_user_key(user_id), consistent_read=True)]
+
+
+def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
+    EventNoticeRow(_user_key(notice.user_id), notice.event_id, content=msgspec.json.encode(notice).decode(), ttl=ttl).save()
+
+
+def delete_turn_notice(user_id: str, event_id: str) -> None:
+    EventNoticeRow(_user_key(user_id), event_id).delete()
+
+
+def put_room(event_id: str, ttl: int) -> None:
+    """Note that users of the event's waiting room have asked for emails."""
+    EventNoticeRow(_ROOMS, event_id, content="{}", ttl=ttl).save()
+
+
+def list_rooms() -> list[str]:
+    """List the events of the waiting rooms with users who have asked for emails. The read is strongly consistent."""
+    return [row.event_id for row in EventNoticeRow.query(_ROOMS, consistent_read=True)]
+
+
+def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:
+    EventNoticeRow(_lane_key(event_id, room, lane), place.key, content=place.user_id, ttl=place.ttl).save()
+
+
+def list_places(event_id: str, room: int, lane: Lane, limit: int, until: str | None = None) -> list[Place]:
+    """List the first places of a lane, up to the key `until` if given, with a strongly consistent read. Reads no other items."""
+    condition = EventNoticeRow.event_id <= until if until is not None else None
+    rows = EventNoticeRow.query(_lane_key(event_id, room, lane), condition, limit=limit, consistent_read=True)
+    return [Place(row.event_id, row.content, int(row.ttl)) for row in rows]
+
+
+def delete_place(event_id: str, room: int, lane: Lane, key: str) -> None:
+    EventNoticeRow(_lane_key(event_id, room, lane), key).delete()
+
+
+def _user_key(user_id: str) -> str:
+    return f"user#{user_id}"
+
+
+def _lane_key(event_id: str, room: int, lane: Lane) -> str:
+    return f"{lane}#{event_id}#{room}"
+
+
+def _turn_notice(row: EventNoticeRow) -> TurnNotice:
+    return msgspec.json.decode(row.content, type=TurnNotice)
 
 
 def _text(notice: EventNotice) -> str:

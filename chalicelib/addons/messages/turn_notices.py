@@ -1,0 +1,242 @@
+"""Email people in a waiting room who asked for it: their place, after the draw, and that their turn is near.
+
+The waiting room stores no turns: a position, the plan and the clock say when somebody is admitted, and managers change the plan during a
+sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody has
+a position: the first run after it moves all places from the order of arrival to the order of position. A place is removed once its email is
+queued. The outbox queues each email once, so runs may overlap or crash at any point.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from chalicelib.accounts import service as accounts
+from chalicelib.addons.messages import store
+from chalicelib.addons.messages.model import Place, TurnNotAhead, TurnNotice
+from chalicelib.addons.messages.store import Lane
+from chalicelib.catalog import service as catalog
+from chalicelib.dynamodb import dynamo
+from chalicelib.edge.languages import Language
+from chalicelib.foundation import deadline, log, parallel, settings
+from chalicelib.foundation.errors import InvalidInput, NotFound
+from chalicelib.foundation.memory import Memory
+from chalicelib.notifications import outbox
+from chalicelib.notifications.delivery import Postponed
+from chalicelib.notifications.model import Notification
+from chalicelib.purchases import queries
+from chalicelib.waiting_room import admission_plan, draw, room_cache
+from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import Arrival, QueueStatus, RoomState, compute_queue_status
+
+KINDS = ("place_drawn", "turn_near")
+
+LEAD_SECONDS = 300  # from the email until the turn
+RETENTION_SECONDS = 3 * 86_400  # after the sale
+MAX_PLACES = 1000  # per room, lane and run: about as many emails as one run sends at the initial rate of SES
+PORTION = 500  # places that are moved at once after the draw
+SECONDS_RESERVED = 30  # per run, for sending
+# Emails about places may use half of the rate, so that a large draw holds up neither emails about turns nor about orders.
+SECONDS_OF_PLACES = 30
+
+_noted_rooms: Memory[str, int] = Memory()  # event id -> until when the table has the room
+
+
+class Turn(Struct, frozen=True):
+    """What an email says about a turn. `admitted_at` is None if nobody can say yet when it begins."""
+
+    notice: TurnNotice
+    state: RoomState
+    status: QueueStatus
+
+
+def checked_address(user_id: str, email: str | None) -> tuple[str, str | None]:
+    """Return the address for a user's emails, and the address to store, which is None for the address of an account.
+
+    Raises InvalidInput if a user without a verified address names none, or another user names one.
+    """
+    account = accounts.find_account(user_id)
+    if account is not None and account.verified_at is not None:
+        if email is not None:
+            raise InvalidInput("These emails go to the address of your account. Leave this field out.", path="$.email")
+        return account.email, None
+    if email is None:
+        raise InvalidInput("Enter the address for these emails, because your account has no confirmed address.", path="$.email")
+    return email, email
+
+
+def request_emails(user_id: str, event_id: str, token: str, email: str | None, language: Language, now: int) -> TurnNotice:
+    """Email the user about the turn of the arrival in `token`. A repeated call changes the address and the language.
+
+    Raises TurnNotAhead, and what `waiting_room.get_place` raises.
+    """
+    state, arrival = waiting_room.get_place(event_id, user_id, token, now)
+    status = compute_queue_status(state, arrival, now)
+    if state.stopped is not None or (status.admitted_at is not None and status.admitted_at <= now):
+        raise TurnNotAhead()
+    notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email)
+    ttl = arrival.expires_at + RETENTION_SECONDS
+    if _noted_rooms.entries.get(event_id) != ttl:
+        store.put_room(event_id, ttl)
+        _noted_rooms.entries[event_id] = ttl
+    # People who joined or ask after the draw see their place on the page, so they need no email about it.
+    key = _arrival_key(arrival) if status.position is None else _position_key(status.position)
+    store.put_place(event_id, arrival.room, "arrived" if status.position is None else "told", Place(key, user_id, ttl))
+    store.save_turn_notice(notice, ttl)  # last, because this item decides
+    return notice
+
+
+def stop_emails(user_id: str, event_id: str, now: int) -> None:
+    """Send the user no further emails about a turn at the event. Safe to repeat."""
+    notice = store.find_turn_notice(user_id, event_id)
+    if notice is not None:
+        delete_notice(notice, now)
+
+
+def delete_notice(notice: TurnNotice, now: int) -> None:
+    """Delete a user's request, and its place in all lanes. Safe to repeat."""
+    store.delete_turn_notice(notice.user_id, notice.event_id)
+    arrival = notice.arrival
+    places: list[tuple[Lane, str]] = [("arrived", _arrival_key(arrival))]
+    try:
+        state = room_cache.get_room(notice.event_id, now).state
+    except NotFound:
+        state = None  # without a room, nobody reads the lanes
+    if state is not None and state.n is not None and state.room == arrival.room:
+        key = _position_key(_position(state, arrival.counter, arrival.number))
+        places += [("drawn", key), ("told", key)]
+    parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
+
+
+def queue_mails(now: int) -> None:
+    """Queue the due emails of all waiting rooms. An error in one room does not stop the others."""
+    places = settings.current().mail_rate * SECONDS_OF_PLACES
+    for event_id in store.list_rooms():
+        try:
+            places -= _queue_room(event_id, places, now)
+        except NotFound:
+            continue  # the event is hidden, or has no waiting room any more
+        except Exception as error:
+            if dynamo.is_unavailable(error):
+                raise
+            log.exception("turn_notice.failed", event_id=event_id)
+
+
+def find_turn(notification: Notification, now: int) -> Turn | None:
+    """Return what a due email says. Returns None if the email has become pointless.
+
+    It has if the user no longer wants it, has used or missed the turn, or has another place, and if the room was cleared or its sale has
+    stopped. Raises Postponed while the room is paused, and if a change of the waves has moved the turn.
+    """
+    notice = store.find_turn_notice(notification.user_id, notification.event_id)
+    if notice is None or notice.arrival.pass_id != notification.facts["pass_id"]:
+        return None
+    try:
+        state = room_cache.get_room(notice.event_id, now).state
+    except NotFound:
+        return None
+    if state.room != notice.arrival.room or state.stopped is not None:
+        return None
+    status = compute_queue_status(state, notice.arrival, now)
+    if status.pass_expired:
+        return None
+    if status.paused:
+        raise Postponed(now + 60)
+    is_due = status.admitted_at is not None and status.admitted_at <= now + LEAD_SECONDS
+    if notification.kind == "place_drawn":
+        return None if is_due else Turn(notice, state, status)  # the email about the turn says more
+    if status.admitted_at is None or status.admitted_at > now + 2 * LEAD_SECONDS:
+        raise Postponed(now + 60 if status.admitted_at is None else status.admitted_at - LEAD_SECONDS)
+    if status.admitted_at <= now and queries.is_pass_used(notice.user_id, notice.event_id, notice.arrival.pass_id):
+        return None
+    return Turn(notice, state, status)
+
+
+def find_address(notification: Notification) -> str | None:
+    """Return the address for an email about a turn. Returns None if the user no longer has any."""
+    notice = store.find_turn_notice(notification.user_id, notification.event_id)
+    if notice is None or notice.email is not None:
+        return notice.email if notice is not None else None
+    account = accounts.find_account(notification.user_id)
+    return account.email if account is not None and account.verified_at is not None else None
+
+
+def _queue_room(event_id: str, max_places: int, now: int) -> int:
+    """Queue the due emails of a room, with at most `max_places` emails about places. Returns the number of these. Raises NotFound."""
+    _, event = catalog.get_visible_event(event_id)
+    if event.on_sale_at is None or not event.on_sale_at <= now <= event.last_sale_at:
+        return 0
+    state = room_cache.get_room(event_id, now).state  # makes the draw, if nobody has looked at the room yet
+    if state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
+        return 0
+    _move_to_positions(state)
+    until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS))
+    drawn = store.list_places(event_id, state.room, "drawn", MAX_PLACES)
+    told = store.list_places(event_id, state.room, "told", MAX_PLACES, until)
+    _queue(state, "drawn", [place for place in drawn if place.key <= until], "turn_near", now)
+    _queue(state, "told", told, "turn_near", now)
+    waiting = [place for place in drawn if place.key > until][:max_places]
+    _queue(state, "drawn", waiting, "place_drawn", now)
+    return len(waiting)
+
+
+def _move_to_positions(state: RoomState) -> None:
+    """Move the places in the order of arrival to their positions in the draw. Continues in the next run if the time is too short."""
+
+    def move(place: Place) -> None:
+        counter, number = place.key.split(".")
+        key = _position_key(_position(state, int(counter), int(number)))
+        store.put_place(state.event_id, state.room, "drawn", Place(key, place.user_id, place.ttl))
+        store.delete_place(state.event_id, state.room, "arrived", place.key)
+
+    while deadline.remaining() > SECONDS_RESERVED:
+        arrived = store.list_places(state.event_id, state.room, "arrived", PORTION)
+        if not arrived:
+            return
+        parallel.call_each(move, arrived)
+
+
+def _queue(state: RoomState, lane: Lane, places: Sequence[Place], kind: str, now: int) -> None:
+    """Queue an email to each user who still waits at one of these places, and take the places out of their lane."""
+    notices = store.find_turn_notices((place.user_id for place in places), state.event_id) if places else {}
+
+    def queue(place: Place) -> None:
+        notice = notices.get(place.user_id)
+        if notice is None:
+            return  # perhaps the user is just asking again, and the place is written first
+        arrival = notice.arrival
+        if arrival.room == state.room and _position_key(_position(state, arrival.counter, arrival.number)) == place.key:
+            outbox.queue_notification(_notification(kind, notice, now))
+            if kind == "place_drawn":
+                store.put_place(state.event_id, state.room, "told", place)
+        store.delete_place(state.event_id, state.room, lane, place.key)
+
+    parallel.call_each(queue, places)
+
+
+def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:
+    """Return the only notification of a kind about a place. Its id has the place instead of the user, because ids appear in logs."""
+    arrival = notice.arrival
+    return outbox.new_notification(
+        kind,
+        notice.event_id,
+        arrival.pass_id.replace(".", "_"),
+        user_id=notice.user_id,
+        event_id=notice.event_id,
+        now=now,
+        language=notice.language,
+        facts={"pass_id": arrival.pass_id},
+    )
+
+
+def _position(state: RoomState, counter: int, number: int) -> int:
+    assert state.key is not None  # after the draw
+    assert state.n is not None
+    return draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), counter, number)
+
+
+def _arrival_key(arrival: Arrival) -> str:
+    return f"{arrival.counter}.{arrival.number:012}"
+
+
+def _position_key(position: int) -> str:
+    return f"{position:012}"

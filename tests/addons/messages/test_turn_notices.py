@@ -1,0 +1,311 @@
+"""Mails about places and turns in a waiting room: each once, to people who asked, and only while the turn may come."""
+
+import pytest
+
+from chalicelib.addons.messages import store, turn_notices
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import clock, settings
+from chalicelib.notifications import outbox
+from chalicelib.notifications.store import NotificationRow
+from chalicelib.waiting_room.store import WaitingRoomRow
+from tests import builders
+from tests.addons.messages.test_service import SPANISH, create_account
+from tests.simulation.call_log import record_calls
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
+
+WAVES = {"wave_size": 1, "wave_seconds": 120, "pass_seconds": 180, "grace_seconds": 60}
+
+
+@pytest.fixture
+def sale(api, time):
+    """A sale in ten minutes that admits a buyer every two minutes; (event id, tier id)."""
+    return create_sale(api, time, **WAVES)
+
+
+def ask(api, event_id, user, token, headers=None, **body):
+    """Ask for mails as a guest does, or with `email=None` as an account does."""
+    body = {"token": token, "email": f"{user}@home.test"} | body
+    return api.put(f"/events/{event_id}/waiting-room/notice", json=body, user=user, headers=headers)
+
+
+def stop(api, event_id, user):
+    return api.delete(f"/events/{event_id}/waiting-room/notice", user=user)
+
+
+def join_and_ask(api, event_id, count):
+    """Let users join and ask; their tokens by user."""
+    tokens = join_many(api, event_id, count)
+    for user, token in tokens.items():
+        assert ask(api, event_id, user, token).status == 200
+    return tokens
+
+
+def run_until(post, time, at):
+    """Let time pass up to `at`, with a run each minute. Returns the mails of this time as (recipient, kind)."""
+    before = len(post.provider.mails)
+    while time.now < at:
+        time.advance(min(60, at - time.now))
+        post.send()
+    return [(mail.to.partition("@")[0], mail.notification_id.partition(".")[0]) for mail in post.provider.mails[before:]]
+
+
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+
+
+def test_each_person_hears_of_the_place_once_and_of_the_turn_once(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 6)
+    assert run_until(post, time, opening - 1) == []
+    first = run_until(post, time, opening + 30)
+    users = users_by_position(api, event_id, tokens)
+    # The turns of the first three begin within five minutes, so one mail says everything.
+    assert sorted(first) == sorted([(user, "turn_near") for user in users[:3]] + [(user, "place_drawn") for user in users[3:]])
+    for number, user in enumerate(users[3:], start=3):
+        begins = opening + 120 * number
+        assert run_until(post, time, begins - turn_notices.LEAD_SECONDS - 1) == []
+        assert run_until(post, time, begins - turn_notices.LEAD_SECONDS + 60) == [(user, "turn_near")]
+    assert run_until(post, time, opening + 3600) == []
+
+
+def test_the_mails_say_when_and_how_long_in_the_persons_language(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 5)
+    run_until(post, time, opening + 5)
+    users = users_by_position(api, event_id, tokens)
+    mails = {mail["To"].partition("@")[0]: mail for mail in post.provider.parsed()}
+    assert mails[users[0]]["Subject"] == "It is your turn: Drop"
+    assert mails[users[1]]["Subject"] == "Your turn begins in about 2 minutes: Drop"
+    place, when = mails[users[4]], clock.local(opening + 480, "UTC").strftime("%H:%M")
+    assert place["Subject"] == "Your place in line is 5: Drop"
+    assert f", {when} (" in text_of(place)
+    assert "Your turn lasts 3 minutes. If you miss it, you can still choose tickets for 1 minute more." in text_of(place)
+    assert "Use the browser in which you joined" in text_of(place)
+    assert f"https://shop.test/events/{event_id}/line" in text_of(place)
+    assert ask(api, event_id, users[4], tokens[users[4]], headers=SPANISH).json["language"] == "es"
+    run_until(post, time, opening + 240)
+    near = post.provider.parsed()[-1]
+    assert near["Subject"] == "Tu turno empieza en 5 minutos aproximadamente: Drop"
+    assert f", {when} (" in text_of(near)
+    assert "Tu turno dura 3 minutos. Si se te pasa, aún podrás elegir entradas durante 1 minuto más." in text_of(near)
+
+
+def test_a_faster_line_is_noticed_and_a_slower_one_waits(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 30)
+    run_until(post, time, opening + 30)
+    users = users_by_position(api, event_id, tokens)
+    assert run_until(post, time, opening + 50) == []
+    rate = {"wave_size": 5, "wave_seconds": 120}
+    assert api.post(f"/admin/events/{event_id}/waiting-room/rate", json=rate, token=builders.admin_token()).status == 200
+    assert {user for user, kind in run_until(post, time, opening + 110) if kind == "turn_near"} == set(users[3:16])
+    rate = {"wave_size": 1, "wave_seconds": 3600}
+    assert api.post(f"/admin/events/{event_id}/waiting-room/rate", json=rate, token=builders.admin_token()).status == 200
+    assert run_until(post, time, opening + 1200) == []
+
+
+def test_a_paused_room_is_silent_until_it_resumes(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 3)
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    assert run_until(post, time, opening + 600) == []
+    assert api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token()).status == 200
+    assert len(run_until(post, time, opening + 660)) == 3
+
+
+def test_a_pause_between_queueing_and_sending_postpones_the_mail(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    [token] = join_and_ask(api, event_id, 1).values()
+    time.set(opening + 5)
+    turn_notices.queue_mails(time.now)
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    assert run_until(post, time, opening + 600) == []
+    assert api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token()).status == 200
+    assert run_until(post, time, opening + 720) == [("u0", "turn_near")]
+    [mail] = post.provider.parsed()
+    assert mail["Subject"] == "It is your turn: Drop"
+    left = get_status(api, event_id, token)["pass_seconds_left"]
+    assert clock.local(time.now + left, "UTC").strftime("%H:%M") in text_of(mail)
+
+
+def end_sale(api, event_id):
+    assert api.post(f"/events/{event_id}/cancel", json={}, token=builders.admin_token()).status in (200, 202)
+
+
+def clear(api, event_id):
+    assert api.delete(f"/events/{event_id}/waiting-room/clear", token=builders.admin_token()).status == 200
+
+
+@pytest.mark.parametrize("end", [end_sale, clear])
+@pytest.mark.parametrize("is_queued", [False, True])
+def test_a_cancelled_sale_and_a_cleared_room_send_nothing(post, api, time, sale, end, is_queued):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_and_ask(api, event_id, 8)
+    time.set(opening + 5)
+    if is_queued:
+        turn_notices.queue_mails(time.now)
+    end(api, event_id)
+    time.advance(2)
+    assert run_until(post, time, opening + 1200) == []
+
+
+def test_nobody_is_told_after_the_pass_was_used_or_the_turn_was_missed(post, api, time, sale):
+    (event_id, tier_id), opening = sale, time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 2)
+    time.set(opening + 130)
+    first, second = users_by_position(api, event_id, tokens)
+    reservation = reserve(api, event_id, tier_id, second, tokens[second]).json["id"]
+    assert builders.start_checkout(api, second, reservation).status == 201
+    assert builders.confirm(api, second, reservation).status == 201
+    time.set(opening + 245)  # the first one's turn and grace are over
+    assert get_status(api, event_id, tokens[first])["pass_expired"]
+    assert run_until(post, time, opening + 600) == []
+
+
+def test_runs_that_overlap_and_crash_tell_each_person_once(post, api, time, sale, monkeypatch):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 8)
+    time.set(opening + 5)
+    queue, calls = outbox.queue_notification, []
+
+    def crash_often(notification):
+        calls.append(notification.id)
+        queued = queue(notification)
+        if len(calls) % 3:
+            raise dynamo.StoreUnavailable("lost")
+        return queued
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "queue_notification", crash_often)
+        for _ in range(12):
+            with pytest.raises(dynamo.StoreUnavailable):
+                turn_notices.queue_mails(time.now)
+    read = store.list_places
+
+    def read_before_another_run(*arguments):
+        found = read(*arguments)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "list_places", read)
+            turn_notices.queue_mails(time.now)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "list_places", read_before_another_run)
+        turn_notices.queue_mails(time.now)
+    found = run_until(post, time, opening + 1200)
+    assert len(found) == len(set(found))
+    assert {user for user, kind in found if kind == "turn_near"} == set(tokens)
+
+
+def test_a_run_reads_the_due_places_only(post, api, time):
+    """Ten of 100,010 people ask. All others cost nothing, and those whose turn is far away cost nothing after the draw."""
+    event_id, _ = create_sale(api, time, wave_size=1000, wave_seconds=60)
+    opening = time.now + SECONDS_TO_OPENING
+    join(api, event_id, "first")
+    counter = WaitingRoomRow(f"counter#{event_id}#1#0")
+    dynamo.update_if(counter, {}, "attribute_exists(id)", add={"arrivals": 99_999})
+    tokens = join_and_ask(api, event_id, 10)
+    time.set(opening + 1)
+    post.send()  # makes the draw
+    positions = sorted(get_status(api, event_id, token)["position"] for token in tokens.values())
+    assert positions[-1] > 10_000
+    for minute in range(1, 102):
+        due = sum(-(-position // 1000) - 6 == minute for position in positions)
+        time.set(opening + 60 * minute + 1)
+        with record_calls(measured=True) as calls:
+            turn_notices.queue_mails(time.now)
+        assert len(calls.of("PutItem", "email-notifications")) == due
+        assert sum(entry.read_units for entry in calls.of("Query", "event-notices")) == 4
+        assert calls.round_trips <= 12 + 2 * due
+        post.send()
+    assert post.kinds.count("turn_near") == 10
+
+
+def test_late_arrivals_and_people_who_ask_late_hear_of_their_turn_only(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    join_many(api, event_id, 5)
+    time.set(opening + 30)
+    token = join(api, event_id, "late")
+    assert ask(api, event_id, "late", token).status == 200
+    assert run_until(post, time, opening + 280) == []
+    assert run_until(post, time, opening + 400) == [("late", "turn_near")]
+
+
+def test_a_person_who_stops_the_mails_gets_none_and_may_ask_again(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 3)
+    assert [stop(api, event_id, user).status for user in ("u0", "u1", "u1", "stranger")] == [200] * 4
+    ask(api, event_id, "u1", tokens["u1"], email="other@home.test")
+    assert sorted(run_until(post, time, opening + 30)) == [("other", "turn_near"), ("u2", "turn_near")]
+    stop(api, event_id, "u2")
+    ask(api, event_id, "u2", tokens["u2"])
+    assert run_until(post, time, opening + 600) == []
+
+
+def test_stopping_after_the_draw_and_after_queueing_counts(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 7)
+    run_until(post, time, opening + 30)
+    users = users_by_position(api, event_id, tokens)
+    stop(api, event_id, users[5])
+    time.set(opening + 480)
+    turn_notices.queue_mails(time.now)
+    stop(api, event_id, users[6])
+    told = {user for user, _ in run_until(post, time, opening + 1200)}
+    assert not {users[5], users[6]} & told
+    assert [row for row in store.EventNoticeRow.scan() if row.pk.startswith(("arrived", "drawn", "told"))] == []
+
+
+def test_a_large_draw_leaves_half_of_the_rate_for_other_mails(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 40)
+    time.set(opening + 5)
+    with settings.override(mail_rate=1):
+        turn_notices.queue_mails(time.now)
+    users = users_by_position(api, event_id, tokens)
+    queued = {row.user_id: row.kind for row in NotificationRow.scan()}
+    assert queued == {**dict.fromkeys(users[:3], "turn_near"), **dict.fromkeys(users[3:33], "place_drawn")}
+
+
+def test_an_account_gets_mails_at_its_confirmed_address(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    create_account("max", time)
+    token = join(api, event_id, "max")
+    refused = ask(api, event_id, "max", token)
+    assert (refused.status, refused.json["path"]) == (400, "$.email")
+    assert ask(api, event_id, "max", token, email=None).json["email"] is None
+    guest = join(api, event_id, "ada")
+    for wrong in (None, "ada", "a b@home.test"):
+        refused = ask(api, event_id, "ada", guest, email=wrong)
+        assert (refused.status, refused.json["path"]) == (400, "$.email")
+    run_until(post, time, opening + 30)
+    [mail] = post.provider.parsed()
+    assert mail["To"] == "max@example.com"
+    assert "Use the browser" not in text_of(mail)
+
+
+def test_who_may_ask_and_until_when(post, api, time, sale):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    token = join(api, event_id, "ada")
+    assert ask(api, event_id, "bob", token).json["error"] == "token_of_another_user"
+    assert ask(api, event_id, "ada", "x.y").json["error"] == "token_invalid"
+    assert ask(api, builders.create_event(api, "Other"), "ada", token).json["error"] == "token_of_another_event"
+    time.set(opening)
+    assert ask(api, event_id, "ada", token).json["error"] == "turn_not_ahead"
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        tokens = [join(api, event_id, f"late-{number}") for number in range(3)]
+        replies = [ask(api, event_id, f"late-{number}", token, email="one@home.test") for number, token in enumerate(tokens)]
+    assert [reply.status for reply in replies] == [200, 200, 429]
+
+
+def test_what_is_kept_is_exported_and_erased(post, api, time, sale):
+    event_id = sale[0]
+    token = join(api, event_id, "ada")
+    ask(api, event_id, "ada", token)
+    [kept] = api.get("/me/export", user="ada").json["event_notices"]
+    assert (kept["event_id"], kept["email"]) == (event_id, "ada@home.test")
+    assert api.delete("/auth/me", json={}, user="ada").status in (200, 204)
+    assert api.get("/me/export", user="ada").json["event_notices"] == []
+    rows = list(store.EventNoticeRow.scan())
+    assert [row.pk for row in rows] == ["rooms"]
+    assert all(row.ttl > time.now for row in rows)
