@@ -97,6 +97,7 @@ def visit_all(api: Client) -> None:
     tour.show_reports(event_id)
     tour.manage_waiting_room(event_id)
     tour.reset(event_id)
+    tour.wait_in_line()
     tour.wait_for_tickets()  # moves the clock
 
 
@@ -385,6 +386,15 @@ class _Tour(TourClient):
         self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
         self.get(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
         self.post(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
+
+    def wait_in_line(self) -> None:
+        """Ask for emails about the turn at a sale that has not opened, and stop them."""
+        event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
+        event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(clock.now() + 60)}, token=self.admin).json["id"]
+        room = f"/events/{event_id}/waiting-room"
+        asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
+        self.put(f"{room}/notice", asked, user=self.name)
+        self.delete(f"{room}/notice", user=self.name)
 
     def wait_for_tickets(self) -> None:
         """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""

@@ -13,7 +13,7 @@ _ADA = {"email": "ada@example.com"}
 
 
 def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
-    """Return the body of an operation, or None if it needs no body. `ids` are the path parameters, `code` is a ticket's code."""
+    """Return the body of an operation, or None if it needs no body. `ids` are the path parameters and a place in line."""
     event, tier, later = ids["event_id"], ids["tier_id"], clock.iso(clock.now() + 86_400)
     new_event = {"name": "New", "venue": "Hall", "starts_at": later}
     bodies = {
@@ -22,6 +22,7 @@ def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
         **_of_packages(tier),
         **_of_sales(event, tier, ids),
         **_of_doors(event, code),
+        "PUT /events/{event_id}/waiting-room/notice": {**_ADA, "token": ids["place"]},
         "POST /webhooks/ses": {},
         **{f"POST /webhooks/{provider.name}": {} for provider in payments.descriptions()},
     }

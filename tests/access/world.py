@@ -87,7 +87,7 @@ class World(Struct):
             target = target.replace(f"{{{name}}}", value)
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
         operation = f"{method} {path}"
-        body, query = requests.body(operation, self.ids, self.code), requests.query(operation, EVENT, self.place)
+        body, query = requests.body(operation, self.ids | {"place": self.place}, self.code), requests.query(operation, EVENT, self.place)
         options: dict[str, Any] = {} if body is None else {"json": body}
         headers = {"Idempotency-Key": "key"}
         if operation in WITH_PICTURE:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.addons.messages.store import EventNoticeRow
 from chalicelib.foundation import clock, settings
 from tests import builders
 
@@ -314,3 +315,25 @@ def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, dr
     assert asked.count("POST guest") == 1  # the buyer has no account
     before_checkout = asked[: asked.index("POST reservations")]
     assert set(before_checkout) <= {"POST guest", "POST join", "GET state", "GET availability"}
+
+
+def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    ask = buyer.page.get_by_role("button", name="Email me before my turn")
+    ask.click()
+    buyer.see("We will send you an email with your place after the draw, and again about five minutes before your turn.")
+    address = buyer.page.get_by_label("Email address", exact=True)
+    address.fill("ada@home")
+    ask.click()
+    buyer.see("We will send ada@home an email with your place after the draw")
+    buyer.page.reload()
+    buyer.see("We will send ada@home")
+    [notice] = [row for row in EventNoticeRow.scan() if row.pk.startswith("user#")]
+    assert '"email":"ada@home"' in notice.content
+    buyer.press("Stop these emails")
+    expect(ask).to_be_visible()
+    assert not [row for row in EventNoticeRow.scan() if row.pk != "rooms"]
+    buyer.page.reload()
+    expect(ask).to_be_visible()

@@ -49,6 +49,10 @@ export const getAvailability = (event_id: string) => content(publicApi.GET("/eve
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
   content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));
+/** Ask for emails about the turn; a buyer without a confirmed address names one. A repeated call changes the address. */
+export const requestTurnMails = (event_id: string, token: string, email?: string) =>
+  content(buyer.PUT("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } }, body: { token, email } }));
+export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
 export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>
   content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));

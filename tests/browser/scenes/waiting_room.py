@@ -17,6 +17,20 @@ def waiting_room_before_the_draw(stage: Stage) -> None:
     stage.buyer.see("25 people in the waiting room")
 
 
+def waiting_room_asked_for_emails(stage: Stage) -> None:
+    waiting_room_before_the_draw(stage)
+    stage.buyer.press("Email me before my turn")
+    stage.page.get_by_label("Email address", exact=True).fill("ada@example.com")
+    stage.buyer.press("Email me before my turn")
+    stage.buyer.see("We will send ada@example.com")
+
+
+def waiting_room_asking_for_emails(stage: Stage) -> None:
+    waiting_room_before_the_draw(stage)
+    stage.buyer.press("Email me before my turn")
+    expect(stage.page.get_by_label("Email address", exact=True)).to_be_visible()
+
+
 def waiting_room_in_line(stage: Stage) -> None:
     stage.line(arrivals=2)
     stage.pass_time(760)
@@ -185,6 +199,8 @@ def _open_details(stage: Stage, *summaries: str) -> None:
 SCENES: list[Scene] = [
     waiting_room_before_joining,
     waiting_room_before_the_draw,
+    waiting_room_asking_for_emails,
+    waiting_room_asked_for_emails,
     waiting_room_in_line,
     waiting_room_paused,
     waiting_room_closed,

@@ -10,6 +10,7 @@ import { DrawCheck } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
+import { TurnMails } from "../parts/turn-mails";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
 import { exactDuration, visitorsTime } from "../turn-times";
@@ -20,6 +21,7 @@ import type { State, Status } from "../../waiting-room.js";
 
 const AVAILABILITY_SECONDS = 2.5; // during the turn
 const ANNOUNCE_EVERY_MS = 30_000;
+const MAIL_SECONDS = 120; // before a turn that comes sooner, an email would arrive too late
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
 
 interface EventProps {
@@ -64,6 +66,9 @@ export function WaitingRoom() {
           <input type="checkbox" checked={sound.isOn} onChange={({ currentTarget }) => sound.choose(currentTarget.checked)} />
           {t.line.sound}
         </label>
+      )}
+      {ADDONS.messages && isWaiting(place) && place.token && place.status && !reservation && (
+        <TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
       )}
       {place.room && <DrawCheck place={place} eventId={eventId} />}
     </div>

@@ -13,12 +13,14 @@ interface FormProps {
   /** Handles the fields. If it fails, the form shows the reason and keeps the input. */
   onSubmit: (fields: Record<string, string>) => Promise<void>;
   button: string;
+  /** The form is not the page's main action. */
+  isQuiet?: boolean;
   class?: string;
   /** Renders the fields, given a function that returns the error of a field. */
   children: (errorOf: (name: string) => string | null, isWorking: boolean) => ComponentChildren;
 }
 
-export function Form({ onSubmit, button, children, class: look = "panel" }: FormProps) {
+export function Form({ onSubmit, button, isQuiet, children, class: look = "panel" }: FormProps) {
   const { t, language } = useTexts();
   const textOf = useFailureText();
   const ruleOf = useRuleText();
@@ -42,7 +44,7 @@ export function Form({ onSubmit, button, children, class: look = "panel" }: Form
     <form class={`form ${look}`} ref={form} onSubmit={submit}>
       {children(errorOf, isWorking)}
       {failure && !atFault && <Failure failure={failure} />}
-      <button type="submit" class="button" disabled={isWorking}>
+      <button type="submit" class={isQuiet ? "button button-quiet" : "button"} disabled={isWorking}>
         {isWorking ? t.checkout.working : button}
       </button>
     </form>

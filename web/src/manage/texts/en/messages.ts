@@ -12,6 +12,8 @@ const kinds: Record<string, string> = {
   webhook_disabled: "Webhook turned off",
   waitlist_offer: "Waitlist offer",
   offer_expiring: "Offer ending soon",
+  place_drawn: "Place after the draw",
+  turn_near: "Turn begins soon",
 };
 
 export const messagesTexts = {

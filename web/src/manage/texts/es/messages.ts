@@ -14,6 +14,8 @@ const kinds: Record<string, string> = {
   webhook_disabled: "Webhook desactivado",
   waitlist_offer: "Oferta de la lista de espera",
   offer_expiring: "Oferta a punto de terminar",
+  place_drawn: "Puesto tras el sorteo",
+  turn_near: "Turno a punto de empezar",
 };
 
 export const messagesTexts: typeof english = {
