@@ -44,6 +44,24 @@ def test_a_queued_mail_is_sent_once(store, time, provider):
     assert found.provider_id.startswith("provider-")
 
 
+def test_a_postponed_mail_is_neither_late_nor_an_attempt(store, time, provider):
+    queue(time.now, "ada")
+    until = time.now + 600
+
+    def compose_later(notification):
+        if time.now < until:
+            raise delivery.Postponed(until)
+        return compose(notification)
+
+    report = send(compose_later)
+    assert (report.sent, report.failed, report.dropped, report.backlog) == (0, 0, 0, 0)
+    assert outbox.get_notification("order_confirmed.p-ada.1").attempts == 0
+    time.advance(599)
+    assert send(compose_later).backlog == 0
+    time.advance(1)
+    assert send(compose_later).sent == 1
+
+
 @pytest.mark.not_on_moto
 def test_a_failing_provider_gets_every_mail_once_and_the_backlog_shows(store, time, monkeypatch):
     chance = random.Random(7)  # the same faults in each run

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `notices` | an event | the notice about the event's changes |
 | `user#<user>` | an event | what the user asked for: a turn notice |
-| `rooms` | an event | nothing: users of this event's waiting room have asked |
+| `rooms` | an event | the number of the newest room in which users have asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
 
 All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails; the items
@@ -90,14 +90,15 @@ def delete_turn_notice(user_id: str, event_id: str) -> None:
     EventNoticeRow(_user_key(user_id), event_id).delete()
 
 
-def put_room(event_id: str, ttl: int) -> None:
-    """Note that users of the event's waiting room have asked for emails."""
-    EventNoticeRow(_ROOMS, event_id, content="{}", ttl=ttl).save()
+def put_room(event_id: str, room: int, ttl: int) -> None:
+    """Note that users of the event's waiting room have asked for emails. Does nothing if users of a newer room have."""
+    row = EventNoticeRow(_ROOMS, event_id, content=f"{room:012}", ttl=ttl)
+    dynamo.put_if(row, "attribute_not_exists(pk) OR content <= :room", room=row.content)
 
 
-def list_rooms() -> list[str]:
-    """List the events of the waiting rooms with users who have asked for emails. The read is strongly consistent."""
-    return [row.event_id for row in EventNoticeRow.query(_ROOMS, consistent_read=True)]
+def list_rooms() -> list[tuple[str, int]]:
+    """List the waiting rooms, as event and number, with users who have asked for emails. The read is strongly consistent."""
+    return [(row.event_id, int(row.content)) for row in EventNoticeRow.query(_ROOMS, consistent_read=True)]
 
 
 def put_place(event_id: str, room: int, lane: Lane, place: Place) -> None:

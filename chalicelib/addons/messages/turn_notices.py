@@ -15,7 +15,6 @@ from chalicelib.addons.messages import store
 from chalicelib.addons.messages.model import Place, TurnNotAhead, TurnNotice
 from chalicelib.addons.messages.store import Lane
 from chalicelib.catalog import service as catalog
-from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import deadline, log, parallel, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
@@ -38,7 +37,7 @@ SECONDS_RESERVED = 30  # per run, for sending
 # Emails about places may use half of the rate, so that a large draw holds up neither emails about turns nor about orders.
 SECONDS_OF_PLACES = 30
 
-_noted_rooms: Memory[str, int] = Memory()  # event id -> until when the table has the room
+_noted_rooms: Memory[str, tuple[int, int]] = Memory()  # event id -> the room that is in the table, and until when
 
 
 class Turn(Struct, frozen=True):
@@ -75,9 +74,9 @@ def request_emails(user_id: str, event_id: str, token: str, email: str | None, l
         raise TurnNotAhead()
     notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email)
     ttl = arrival.expires_at + RETENTION_SECONDS
-    if _noted_rooms.entries.get(event_id) != ttl:
-        store.put_room(event_id, ttl)
-        _noted_rooms.entries[event_id] = ttl
+    if _noted_rooms.entries.get(event_id) != (arrival.room, ttl):
+        store.put_room(event_id, arrival.room, ttl)
+        _noted_rooms.entries[event_id] = arrival.room, ttl
     # People who joined or ask after the draw see their place on the page, so they need no email about it.
     key = _arrival_key(arrival) if status.position is None else _position_key(status.position)
     store.put_place(event_id, arrival.room, "arrived" if status.position is None else "told", Place(key, user_id, ttl))
@@ -108,16 +107,14 @@ def delete_notice(notice: TurnNotice, now: int) -> None:
 
 
 def queue_mails(now: int) -> None:
-    """Queue the due emails of all waiting rooms. An error in one room does not stop the others."""
+    """Queue the due emails of all waiting rooms. An error in one room stops neither the others nor other emails."""
     places = settings.current().mail_rate * SECONDS_OF_PLACES
-    for event_id in store.list_rooms():
+    for event_id, room in store.list_rooms():
         try:
-            places -= _queue_room(event_id, places, now)
+            places -= _queue_room(event_id, room, places, now)
         except NotFound:
             continue  # the event is hidden, or has no waiting room any more
-        except Exception as error:
-            if dynamo.is_unavailable(error):
-                raise
+        except Exception:
             log.exception("turn_notice.failed", event_id=event_id)
 
 
@@ -160,18 +157,23 @@ def find_address(notification: Notification) -> str | None:
     return account.email if account is not None and account.verified_at is not None else None
 
 
-def _queue_room(event_id: str, max_places: int, now: int) -> int:
+def _queue_room(event_id: str, room: int, max_places: int, now: int) -> int:
     """Queue the due emails of a room, with at most `max_places` emails about places. Returns the number of these. Raises NotFound."""
     _, event = catalog.get_visible_event(event_id)
     if event.on_sale_at is None or not event.on_sale_at <= now <= event.last_sale_at:
         return 0
+    arrived = store.list_places(event_id, room, "arrived", 1)
+    drawn = store.list_places(event_id, room, "drawn", MAX_PLACES)
+    if not (arrived or drawn or store.list_places(event_id, room, "told", 1)):
+        return 0  # do not load the room, because everybody has got their emails
     state = room_cache.get_room(event_id, now).state  # makes the draw, if nobody has looked at the room yet
-    if state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
+    if state.room != room or state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
         return 0
-    _move_to_positions(state)
+    if arrived:
+        _move_to_positions(state)
+        drawn = store.list_places(event_id, room, "drawn", MAX_PLACES)
     until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS))
-    drawn = store.list_places(event_id, state.room, "drawn", MAX_PLACES)
-    told = store.list_places(event_id, state.room, "told", MAX_PLACES, until)
+    told = store.list_places(event_id, room, "told", MAX_PLACES, until)
     _queue(state, "drawn", [place for place in drawn if place.key <= until], "turn_near", now)
     _queue(state, "told", told, "turn_near", now)
     waiting = [place for place in drawn if place.key > until][:max_places]
