@@ -392,6 +392,7 @@ class _Tour(TourClient):
         event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
         event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(clock.now() + 60)}, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
+        self.get(f"{room}/state")  # creates the room
         asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)
