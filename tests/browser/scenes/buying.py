@@ -154,7 +154,8 @@ def hold_expired(stage: Stage) -> None:
 
 def storefront_loading(stage: Stage) -> None:
     stage.page.route("**/api/v1/events", never_answer)
-    stage.open("/")
+    stage.open("/tickets")
+    stage.page.get_by_role("link", name="Events", exact=True).click()
     expect(stage.page.locator(".card-skeleton").first).to_be_visible()
 
 
