@@ -1,6 +1,7 @@
 """The invariants of the stored data. Tests of flows, violations and races call `check` at their end."""
 
 from collections import Counter
+from itertools import accumulate
 
 from msgspec import json
 
@@ -18,6 +19,7 @@ from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
+from chalicelib.tickets.model import Ticket
 from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE, Arrival
 
@@ -308,11 +310,23 @@ def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) 
     for row in rows:
         ticket = _ticket(row)
         overridden = sum(checkin.count for checkin in ticket.checkins if checkin.override_reason)
+        inside = {seat: list(accumulate(_people(ticket, seat))) for seat in {checkin.seat for checkin in ticket.checkins}}
+        if any(count < 0 for counts in inside.values() for count in counts):
+            violations.append(f"{row.id}: more people went out than were in: {ticket.checkins}")
+        if sum(checkin.count for checkin in ticket.present) != ticket.admitted:
+            violations.append(f"{row.id}: {ticket.admitted} people are in, and the check-ins of the present people are {ticket.present}")
         if not 0 <= ticket.admitted <= ticket.admits + overridden or ticket.admitted != int(row.admitted or 0):
             violations.append(f"{row.id}: {ticket.admitted} of {ticket.admits} are in, and the item says {row.admitted}")
-        if any(checkin.count < 1 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
+        if any(checkin.count == 0 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(
+            ticket.checkins
+        ):
             violations.append(f"{row.id}: has the check-ins {ticket.checkins}")
     return violations
+
+
+def _people(ticket: Ticket, seat: int | None) -> list[int]:
+    """Return the counts of the check-ins and exits by the code of a seat's guest, or by the ticket's own code."""
+    return [checkin.count for checkin in ticket.checkins if checkin.seat == seat]
 
 
 def _check_seats(orders: list[Purchase]) -> list[str]:
@@ -327,11 +341,13 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
             violations.append(f"{purchase.id}: paid for {paid} seats, has {[ticket.admits for ticket in issued]}")
         for ticket in issued:
             numbers = [guest.seat for guest in ticket.guests]
-            admitted = [checkin.seat for checkin in ticket.checkins if checkin.seat is not None and not checkin.override_reason]
+            admitted = [checkin.seat for checkin in ticket.present if checkin.seat is not None and not checkin.override_reason]
             codes += [ticket.code, *(guest.code for guest in ticket.guests)]
             if numbers != sorted(set(numbers) & set(range(1, ticket.admits + 1))):
                 violations.append(f"{ticket.id}: has guests of the seats {numbers}")
-            if len(set(admitted)) < len(admitted) or any(checkin.count != 1 for checkin in ticket.checkins if checkin.seat is not None):
+            if len(set(admitted)) < len(admitted) or any(
+                abs(checkin.count) != 1 for checkin in ticket.checkins if checkin.seat is not None
+            ):
                 violations.append(f"{ticket.id}: the guests of the seats {admitted} came in")
             for seat in seats.list_seats((ticket, number) for number in numbers):
                 if not signature.is_genuine(seat.guest.qr_sig, seat.id, ticket.event_id, seat.guest.code):

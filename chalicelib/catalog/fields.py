@@ -24,6 +24,7 @@ Line = Annotated[str, Meta(max_length=200)]
 Label = Annotated[NotBlank, Meta(max_length=100)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
+Minutes = Annotated[int, Meta(ge=0, le=1440)]
 TimeZone = Annotated[
     str,
     Meta(

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import CustomOption
-from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Text, TimeZone
+from chalicelib.catalog.fields import Capacity, Count, Field, Label, Line, Minutes, Text, TimeZone
 from chalicelib.catalog.images import StoredImage
 from chalicelib.inventory.display import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
@@ -98,6 +98,15 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         int | None,
         Field("public", "The most tickets that all tiers together can sell; null: only the tiers limit the sale.", Capacity | None),
     ] = None
+    doors_minutes: Annotated[
+        int | None,
+        Field(
+            "public",
+            "How many minutes before the start the doors open; null: `FAIRGATE_DOORS_OPEN_SECONDS` applies, and pages show no time.",
+            Minutes | None,
+        ),
+    ] = None
+    allows_reentry: Annotated[bool, Field("public", "The door may scan people out, and their tickets let them in again.")] = False
     pool_id: str | None = None
     pool_shards: int = 0
     removed: bool = False  # no longer in the bootstrap file

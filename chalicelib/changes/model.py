@@ -129,13 +129,13 @@ class AdmissionRestored(TicketChange, frozen=True, kw_only=True):
 
 
 class TicketCheckedIn(TicketChange, frozen=True, kw_only=True):
-    """The ticket admitted people. `people` is their number."""
+    """More people are in with the ticket: they came in, or an exit was undone. `people` is their number."""
 
     people: int
 
 
 class CheckInUndone(TicketChange, frozen=True, kw_only=True):
-    """A check-in was undone. `people` is the number of people whose check-in was undone."""
+    """Fewer people are in with the ticket: a check-in was undone, or people went out. `people` is their number."""
 
     people: int
 

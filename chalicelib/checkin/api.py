@@ -10,7 +10,7 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.checkin import manifest, service, views
 from chalicelib.checkin.manifest import ManifestView
-from chalicelib.checkin.model import ADMIT_ERRORS, NotCheckedIn, Scan, TicketRefunded
+from chalicelib.checkin.model import ADMIT_ERRORS, AlreadyAdmitted, NotCheckedIn, Scan, TicketRefunded
 from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
@@ -19,7 +19,7 @@ from chalicelib.foundation import clock, ids
 from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.tickets import qr
-from chalicelib.tickets.model import TicketFrozen, TicketVoid, read_code
+from chalicelib.tickets.model import Direction, TicketFrozen, TicketVoid, read_code
 
 MAX_SCANS = 100  # per sync; each scan takes about three store calls
 
@@ -44,6 +44,8 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
 
     An `override_reason` admits one person although the ticket was used or the doors are not open yet; the reason is recorded. Refunded,
     void and disputed tickets, and tickets of other or cancelled events, stay refused.
+
+    With the `direction` `out`, people go out, and as many may come in again. The event must have `allows_reentry`.
     """
 
     code: ScannedCode
@@ -54,6 +56,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     scan_id: ScanId | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
+    direction: Direction = "in"
 
 
 class AdmitBody(Struct, forbid_unknown_fields=True):
@@ -67,6 +70,7 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
     scan_id: ScanId | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
+    direction: Direction = "in"
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):
@@ -87,6 +91,7 @@ class OfflineScan(Struct, forbid_unknown_fields=True):
     gate: GateName | None = None
     count: People = 1
     override_reason: OverrideReason | None = None
+    direction: Direction = "in"
 
 
 class SyncBody(Struct, forbid_unknown_fields=True):
@@ -121,11 +126,14 @@ def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _
     return _admit(request, body, ticket_id)
 
 
-@route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, TicketVoid, TicketFrozen, TicketRefunded))
+@route(
+    bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, AlreadyAdmitted, TicketVoid, TicketFrozen, TicketRefunded)
+)
 def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
-    """Undo a check-in, so that the same people can enter again."""
+    """Undo a check-in, so that the same people can enter again, or an exit, so that they are in again."""
     result = service.undo_check_in(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
-    message = "The check-in has been undone. These people can be admitted again."
+    was_entry = result.checkin.direction == "in"
+    message = "The check-in has been undone. These people can be admitted again." if was_entry else "The exit has been undone."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
@@ -159,10 +167,12 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
         gate=body.gate,
         device=body.device,
         override_reason=body.override_reason,
+        direction=_direction(body, "$.override_reason"),
     )
     result = service.check_in(user, scan, request.now)
-    checkin = result.checkin
-    message = f"Admitted {checkin.count}." if not result.repeated else f"This request has already admitted {checkin.count} (idempotent)."
+    count = abs(result.checkin.count)
+    done = "admitted" if result.checkin.direction == "in" else "scanned out"
+    message = f"{done.capitalize()} {count}." if not result.repeated else f"This request has already {done} {count} (idempotent)."
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
@@ -201,7 +211,15 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
         gate=scan.gate,
         device=body.device,
         override_reason=scan.override_reason,
+        direction=_direction(scan, f"$.scans[{number}].override_reason"),
     )
+
+
+def _direction(scan: CheckInBody | AdmitBody | OfflineScan, path: str) -> Direction:
+    """Return the direction of a scan. Raises InvalidInput for an exit with an override, because an override admits somebody."""
+    if scan.direction == "out" and scan.override_reason is not None:
+        raise InvalidInput("Leave out the `override_reason` of a scan with the `direction` `out`: it only admits people.", path=path)
+    return scan.direction
 
 
 def _epoch_seconds(moment: datetime, path: str) -> int:

@@ -30,7 +30,10 @@ _CursorKey = tuple[Annotated[int, Meta(ge=0, le=99_999_999_999)], Annotated[str,
 
 
 class ManifestEventView(Struct, frozen=True, kw_only=True):
-    """The event and the times at which its doors open and close. If `cancelled` is true, nobody is admitted."""
+    """The event and the times at which its doors open and close. If `cancelled` is true, nobody is admitted.
+
+    If `allows_reentry` is true, the door may scan people out.
+    """
 
     id: str
     name: str
@@ -39,6 +42,7 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
     doors_open_at: Timestamp
     doors_close_at: Timestamp
     cancelled: bool
+    allows_reentry: bool
 
 
 class ManifestGuestView(Struct, frozen=True, kw_only=True):
@@ -53,7 +57,7 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestCheckInView(Struct, frozen=True):
-    """A check-in: `count` people came in. `seat` is set if the guest of that seat came in."""
+    """A check-in: `count` people came in; a negative `count` is an exit. `seat` is set if the guest of that seat came in."""
 
     at: Timestamp
     count: int
@@ -116,6 +120,7 @@ def _event_view(event: Event) -> ManifestEventView:
         doors_open_at=clock.iso(opens_at),
         doors_close_at=clock.iso(closes_at),
         cancelled=event.status == "cancelled",
+        allows_reentry=event.allows_reentry,
     )
 
 
@@ -132,7 +137,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
                 number=ticket.seat_number(guest.seat),
                 code_sha256=_digest(guest.code),
                 name=guest.name,
-                admitted=ticket.checkin_of(guest.seat) is not None,
+                admitted=ticket.inside_count(guest.seat) > 0,
             )
             for guest in ticket.guests
         ],

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError, NotFound
-from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
+from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketFrozen, TicketVoid
 
 
 class Scan(Struct, frozen=True, kw_only=True):
@@ -14,7 +14,8 @@ class Scan(Struct, frozen=True, kw_only=True):
 
     `ticket_id`, `code`, or both (as in a QR code) name the ticket. For the guest of a seat, they are the id of the seat and the guest's
     code. `event_id` is the event at whose door the ticket was scanned, or None for any event at which the scanning user works. With an
-    `override_reason`, one more person is admitted with a ticket that was used, or before the doors open.
+    `override_reason`, one more person is admitted with a ticket that was used, or before the doors open. With the direction `out`, the
+    people go out instead.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     gate: str | None = None
     device: str | None = None
     override_reason: str | None = None
+    direction: Direction = "in"
 
 
 class CodeUnknown(NotFound):
@@ -83,7 +85,7 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """Everyone on the ticket has come in, or the guest of `seat` has come in. `ticket` is the current ticket."""
+    """Everyone on the ticket is in, or the guest of `seat` is in. `ticket` is the current ticket."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
@@ -91,7 +93,8 @@ class AlreadyAdmitted(ApiError):
 
     def __init__(self, ticket: Ticket, seat: int | None = None) -> None:
         self.ticket, self.seat = ticket, seat
-        first = (ticket.checkin_of(seat) if seat is not None else None) or ticket.checkins[0]
+        present = ticket.present
+        first = next((checkin for checkin in present if seat is not None and checkin.seat == seat), present[0])
         gate = f" at gate {first.gate}" if first.gate else ""
         message = f"This ticket was used at {clock.iso(first.at)}{gate}."
         super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, first=checkin_details(first))
@@ -115,7 +118,13 @@ class TooManyPeople(ApiError):
 class NotCheckedIn(ApiError):
     code: ClassVar[str] = "not_checked_in"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Nobody has been admitted with this ticket, or this check-in has already been undone."
+    default_message: ClassVar[str] = "Nobody is in with this ticket, or this check-in has already been undone."
+
+
+class ReentryNotAllowed(ApiError):
+    code: ClassVar[str] = "reentry_not_allowed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event does not allow re-entry, so nobody can be scanned out. Its `allows_reentry` is false."
 
 
 def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:
@@ -133,6 +142,8 @@ ADMIT_ERRORS: tuple[type[ApiError], ...] = (
     TooManyPeople,
     WrongDay,
     WrongEvent,
+    NotCheckedIn,
+    ReentryNotAllowed,
     CodeReplaced,
     TicketRefunded,
     TicketFrozen,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from chalicelib.checkin.model import (
     EventCancelled,
     EventOver,
     NotCheckedIn,
+    ReentryNotAllowed,
     Scan,
     SignatureInvalid,
     TicketRefunded,
@@ -61,7 +63,7 @@ class SyncedScan(Struct, frozen=True):
     """A scan that was made without a network, and its outcome. `refusal` is the reason why the scan does not count."""
 
     scan: Scan
-    outcome: Literal["admitted", "repeated", "conflict", "refused"]
+    outcome: Literal["admitted", "exited", "repeated", "conflict", "refused"]
     ticket: Ticket | None = None
     refusal: ApiError | None = None
 
@@ -69,8 +71,10 @@ class SyncedScan(Struct, frozen=True):
 def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     """Admit people with a ticket. However many scans arrive at once, they never admit more people than the ticket allows.
 
+    A scan with the direction `out` records that people go out, so that as many may come in again, if the event allows this.
+
     Takes two round trips: read the ticket, then change it together with its audit entry in one transaction. The transaction's condition
-    (`tickets.store.change_checkins_item`) requires that the ticket is valid, has this code, and has admitted nobody since it was read.
+    (`tickets.store.change_checkins_item`) requires that the ticket is valid, has this code, and has the check-ins that were read.
     Raises the refusals of `checkin.model`, TicketFrozen and TicketVoid. For a door at which the user does not work, raises NotFound or
     Forbidden, or TicketNotFound if only the ticket's id is given.
     """
@@ -81,24 +85,26 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         earlier = _find_checkin(ticket.checkins, scan.id)
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
-        _require_admissible(user, ticket, seat, scan)
-        count = _admitted_count(ticket, seat, scan)
-        checkin = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason)
+        _require_genuine(user, ticket, seat, scan)
+        checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
-        changed = _save_checkins(ticket, after, "ticket.checked_in", user, _details(after, checkin), now, admits=True)
+        is_entry = checkin.direction == "in"
+        action = "ticket.checked_in" if is_entry else "ticket.checked_out"
+        changed = _save_checkins(ticket, after, action, user, _details(after, checkin), now, admits=is_entry)
         if changed is None:
-            log.count("tickets_checked_in", checkin.count)
-            log.info("ticket.checked_in", ticket_id=ticket.id, event_id=ticket.event_id, people=checkin.count, gate=scan.gate)
+            log.count("tickets_checked_in", max(0, checkin.count))
+            log.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(checkin.count), gate=scan.gate)
             return CheckInResult(after, checkin)
         ticket = changed
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
 def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
-    """Undo a check-in, so that the same people may come in again. Returns the ticket and the undone check-in.
+    """Undo a check-in, so that the same people may come in again, or an exit, so that they are in again. Returns the ticket and the undone.
 
-    Without `checkin_id`, the last check-in is undone. `scanned_id` is the id of a ticket or of a seat; for a seat, only a check-in of its
-    guest can be undone. Raises NotCheckedIn, and TicketNotFound if there is no such ticket or the user does not work at its door.
+    Without `checkin_id`, the last one is undone. `scanned_id` is the id of a ticket or of a seat; for a seat, only a check-in or exit of
+    its guest can be undone. Raises NotCheckedIn, also for a check-in after which the people have gone out, AlreadyAdmitted for an exit
+    after which others have come in, and TicketNotFound if there is no such ticket or the user does not work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_door_ticket(user, ticket_id)
@@ -108,10 +114,12 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
         if undone is None:
             raise NotCheckedIn(ticket_id=ticket.id)
         after = replace(ticket, checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
+        _require_undoable(ticket, after, undone)
         details = {**_details(ticket, undone), "reason": reason}
-        changed = _save_checkins(ticket, after, "ticket.check_in_undone", user, details, now, admits=False)
+        action = "ticket.check_in_undone" if undone.direction == "in" else "ticket.check_out_undone"
+        changed = _save_checkins(ticket, after, action, user, details, now, admits=False)
         if changed is None:
-            log.info("ticket.check_in_undone", ticket_id=ticket.id, event_id=ticket.event_id, people=undone.count)
+            log.info(action, ticket_id=ticket.id, event_id=ticket.event_id, people=abs(undone.count))
             return CheckInResult(after, undone)
         ticket = changed
     raise dynamo.StoreUnavailable("the ticket kept changing")
@@ -130,7 +138,8 @@ def door_times(event: Event) -> tuple[int, int]:
     """Return the first and the last second in which the doors of an event are open, in epoch seconds."""
     chosen = settings.current()
     closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
-    return event.starts_at - chosen.doors_open_seconds, closes_at
+    early_seconds = 60 * event.doors_minutes if event.doors_minutes is not None else chosen.doors_open_seconds
+    return event.starts_at - early_seconds, closes_at
 
 
 def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
@@ -142,7 +151,8 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return SyncedScan(scan, "refused", refusal=refusal)
-    return SyncedScan(scan, "repeated" if result.repeated else "admitted", result.ticket)
+    outcome: Literal["admitted", "exited"] = "admitted" if scan.direction == "in" else "exited"
+    return SyncedScan(scan, "repeated" if result.repeated else outcome, result.ticket)
 
 
 def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, now: int) -> Ticket:
@@ -185,8 +195,8 @@ def _get_door_ticket(user: Identity, ticket_id: str) -> Ticket:
     return ticket
 
 
-def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> None:
-    """Raise the refusal if the ticket is not valid at this door and time. People who are already in are not considered."""
+def _require_genuine(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> None:
+    """Raise the refusal if the scanned code is not the ticket's, or the ticket is for another door."""
     holder = ticket if seat is None else ticket.guest_of(seat)
     if scan.code is not None and (holder is None or scan.code != holder.code):
         signed_id = ticket.id if seat is None else seat_id(ticket.id, seat)
@@ -199,6 +209,10 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
         raise SignatureInvalid()
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not permissions.may_admit(user, ticket.event_id)):
         raise WrongEvent()
+
+
+def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
+    """Return the check-in of a scan. Raises the refusal if the ticket is not valid at this time, or admits nobody else."""
     if ticket.state == "void":
         raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
     if ticket.state == "frozen":
@@ -206,6 +220,38 @@ def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: 
     event = permissions.find_event(ticket.event_id)  # also finds an event that is newer than this instance's snapshot
     if event is not None:
         _require_open_doors(event, scan.at, may_be_early=scan.override_reason is not None)
+    count = _admitted_count(ticket, seat, scan)
+    return CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat, scan.override_reason)
+
+
+def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
+    """Return the exit of a scan, for any state of the ticket and at any time, because the people are in and want to leave.
+
+    A guest who came in with the ticket's code goes out with that code or with the guest's own. Raises ReentryNotAllowed and NotCheckedIn.
+    """
+    event = permissions.find_event(ticket.event_id)
+    if event is None or not event.allows_reentry:
+        raise ReentryNotAllowed(event_id=ticket.event_id)
+    inside = ticket.inside_count(seat)
+    if seat is not None and inside:
+        inside = 1
+    elif seat is not None:
+        seat, inside = None, min(1, ticket.inside_count(None))
+    count = max(1, inside) if scan.count == "all" else scan.count
+    if count > inside:
+        people = f"Only {inside} of the people whom this code lets out are in." if inside else "Nobody is in with this ticket."
+        raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
+    return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
+
+
+def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
+    """Raise the refusal if the other scans of the ticket would make no sense without the undone scan."""
+    if undone.direction == "out":
+        overridden = sum(checkin.count for checkin in after.checkins if checkin.override_reason)
+        if after.admitted > ticket.admits + overridden or (undone.seat is not None and after.inside_count(undone.seat) > 1):
+            raise AlreadyAdmitted(ticket, undone.seat)
+    elif any(inside < 0 for inside in accumulate(checkin.count for checkin in after.checkins if checkin.seat == undone.seat)):
+        raise NotCheckedIn("These people have gone out since this check-in. Undo their exit first.", ticket_id=ticket.id)
 
 
 def _require_open_doors(event: Event, at: int, *, may_be_early: bool) -> None:
@@ -232,7 +278,7 @@ def _admitted_count(ticket: Ticket, seat: int | None, scan: Scan) -> int:
     """
     remaining = ticket.admits - ticket.admitted
     if seat is not None:
-        remaining = min(remaining, 0 if ticket.checkin_of(seat) else 1)
+        remaining = min(remaining, 0 if ticket.inside_count(seat) else 1)
     if remaining <= 0 and scan.override_reason is not None:
         return 1
     if remaining <= 0:
@@ -273,4 +319,4 @@ def _audit_item(
 
 def _details(ticket: Ticket, checkin: CheckIn) -> dict[str, Any]:
     override = {"override_reason": checkin.override_reason} if checkin.override_reason else {}
-    return {"order_id": ticket.purchase_id, **checkin_details(checkin), **override}
+    return {"order_id": ticket.purchase_id, **checkin_details(checkin), "count": abs(checkin.count), **override}

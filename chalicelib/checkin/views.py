@@ -7,12 +7,13 @@ from chalicelib.catalog.model import Catalog
 from chalicelib.checkin.service import CheckInResult, SyncedScan
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.tickets.model import CheckIn, Ticket, TicketState
+from chalicelib.tickets.model import CheckIn, Direction, Ticket, TicketState
 
 
 class CheckInView(Struct, frozen=True):
     """A check-in: `count` people came in. `seat` is set if the guest of that seat came in. `by` is the user who admitted them.
 
+    The `direction` of an exit is `out`. Its `count` is negative, so that the counts add up to the people who are in.
     `override_reason` is set if that user let somebody in against a refusal, and says why.
     """
 
@@ -24,10 +25,11 @@ class CheckInView(Struct, frozen=True):
     by: str
     seat: int | None
     override_reason: str | None
+    direction: Direction
 
 
 class DoorGuestView(Struct, frozen=True):
-    """The guest of a seat, who has a separate code. `admitted` is true once the guest has used this code. `name` is null after erasure."""
+    """The guest of a seat, who has a separate code. `admitted` is true if the guest is in with this code. `name` is null after erasure."""
 
     seat: int
     number: str | None
@@ -70,7 +72,7 @@ class CheckInReplyView(Struct, frozen=True):
 
 
 class SyncedScanView(Struct, frozen=True):
-    """`outcome` is `admitted`, `repeated` (the scan was already counted), `conflict` or `refused`.
+    """`outcome` is `admitted`, `exited`, `repeated` (the scan was already counted), `conflict` or `refused`.
 
     `error` and `message` give the reason for a conflict or a refusal. For a conflict, the check-ins of `ticket` show who came in first.
     `ticket` is null if the scan was refused.
@@ -84,7 +86,7 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in chronological order, and the numbers of admitted scans (including repeated scans), conflicts and refused scans."""
+    """The scans in chronological order, and the numbers of recorded scans (including exits and repeated scans), conflicts and refusals."""
 
     scans: list[SyncedScanView]
     admitted: int
@@ -94,7 +96,8 @@ class SyncView(Struct, frozen=True):
 
 def checkin_view(checkin: CheckIn) -> CheckInView:
     at = clock.iso(checkin.at)
-    return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, checkin.by, checkin.seat, checkin.override_reason)
+    who = (checkin.by, checkin.seat, checkin.override_reason, checkin.direction)
+    return CheckInView(checkin.id, at, checkin.count, checkin.gate, checkin.device, *who)
 
 
 def ticket_at_door_view(ticket: Ticket, catalog: Catalog) -> TicketAtDoorView:
@@ -120,7 +123,7 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
         event_name=event.name if event else None,
         remaining=max(0, ticket.admits - ticket.admitted),
         guests=[
-            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.checkin_of(guest.seat) is not None)
+            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.inside_count(guest.seat) > 0)
             for guest in ticket.guests
         ],
         checkins=[checkin_view(checkin) for checkin in ticket.checkins],
@@ -145,7 +148,7 @@ def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
             )
             for synced in scans
         ],
-        admitted=outcomes.count("admitted") + outcomes.count("repeated"),
+        admitted=sum(outcome in ("admitted", "exited", "repeated") for outcome in outcomes),
         conflicts=outcomes.count("conflict"),
         refused=outcomes.count("refused"),
     )

@@ -3,9 +3,11 @@
 import re
 import secrets
 import unicodedata
+from collections import Counter
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib.catalog.custom_options import AnswerValue, OptionType, SentAnswer
 from chalicelib.catalog.model import Event
@@ -14,6 +16,7 @@ from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError, NotFound
 
 TicketState = Literal["valid", "frozen", "void"]  # frozen: the payment is disputed
+Direction = Literal["in", "out"]
 VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer
 
 MAX_TICKETS = 50  # per purchase: together with the purchase, the buyer's record and the ledger, they fit into one transaction of 100 items
@@ -65,7 +68,8 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class CheckIn(Struct, frozen=True, array_like=True):
     """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. A repeated scan has the same `id`.
 
-    `seat` is set if a guest came in with the guest's own code. `override_reason` is set if staff let somebody in against a refusal.
+    A negative `count` is an exit: so many people went out, and may come in again. `seat` is set if a guest came in with the guest's own
+    code. `override_reason` is set if staff let somebody in against a refusal.
     """
 
     id: str
@@ -76,6 +80,11 @@ class CheckIn(Struct, frozen=True, array_like=True):
     device: str | None = None
     seat: int | None = None
     override_reason: str | None = None
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the people came in or went out."""
+        return "in" if self.count > 0 else "out"
 
 
 class Guest(Struct, frozen=True, array_like=True):
@@ -110,8 +119,8 @@ class Serial(Struct, frozen=True, array_like=True):
 class Ticket(Struct, frozen=True, kw_only=True):
     """A ticket lets `admits` people in once. `price_cents` is the price that was paid; `created_at` is in epoch seconds.
 
-    `checkins` are the valid check-ins, oldest first; `duplicates` are offline scans that let people in although nobody was left to
-    admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
+    `checkins` are the valid check-ins and exits, oldest first; `duplicates` are offline scans that let people in although nobody was left
+    to admit. `transfer` is the latest offer to give the ticket away, whatever its outcome. The ticket has the seats 1 to `admits`; `guests`
     has the guests of the seats that are assigned. `serial` is set a second or two after the sale.
     """
 
@@ -138,8 +147,35 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     @property
     def admitted(self) -> int:
-        """The number of people who have come in with the ticket."""
+        """The number of people who are in with the ticket."""
         return sum(checkin.count for checkin in self.checkins)
+
+    @property
+    def present(self) -> list[CheckIn]:
+        """The check-ins of the people who are in, oldest first. An exit cancels the latest check-in of its seat, or without a seat."""
+        gone: Counter[int | None] = Counter()
+        found = []
+        for checkin in reversed(self.checkins):
+            if checkin.direction == "out":
+                gone[checkin.seat] -= checkin.count
+                continue
+            left = min(gone[checkin.seat], checkin.count)
+            gone[checkin.seat] -= left
+            if left < checkin.count:
+                found.append(replace(checkin, count=checkin.count - left) if left else checkin)
+        return found[::-1]
+
+    @property
+    def arrivals(self) -> list[CheckIn]:
+        """The check-ins, oldest first, without the people who came back: a return does not raise the number in above its highest so far."""
+        inside = peak = 0
+        found = []
+        for checkin in self.checkins:
+            inside += checkin.count
+            if inside > peak:
+                found.append(checkin if inside - peak == checkin.count else replace(checkin, count=inside - peak))
+                peak = inside
+        return found
 
     def seat_number(self, seat: int) -> str | None:
         """Return the number of a seat within its event, such as `SVH-0042`, or None if the seat is not numbered yet."""
@@ -150,8 +186,12 @@ class Ticket(Struct, frozen=True, kw_only=True):
         return next((guest for guest in self.guests if guest.seat == seat), None)
 
     def checkin_of(self, seat: int) -> CheckIn | None:
-        """Return the check-in of a seat's guest with the guest's own code, or None if there is no such check-in."""
+        """Return the first check-in of a seat's guest with the guest's own code, or None if there is no such check-in."""
         return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
+
+    def inside_count(self, seat: int | None) -> int:
+        """Return how many people are in by the code of a seat's guest or, without a seat, by the ticket's own code."""
+        return sum(checkin.count for checkin in self.checkins if checkin.seat == seat)
 
     @property
     def number(self) -> int:

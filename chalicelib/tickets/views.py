@@ -21,6 +21,7 @@ class TicketEvent(Struct, frozen=True, kw_only=True):
     venue: str | None
     address: str | None
     starts_at: Timestamp | None
+    doors_minutes: int | None
     ends_at: Timestamp | None
     timezone: str | None
     cancelled: bool | None
@@ -83,6 +84,7 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
         venue=event.venue if event else None,
         address=event.address if event else None,
         starts_at=clock.iso(event.starts_at) if event else None,
+        doors_minutes=event.doors_minutes if event else None,
         ends_at=iso_or_none(event.ends_at) if event else None,
         timezone=event.timezone if event else None,
         cancelled=event.status == "cancelled" if event else None,

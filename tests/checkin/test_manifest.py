@@ -91,6 +91,7 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_to_misuse(door):
         "doors_open_at": clock.iso(door.time.now + 3600 - settings.current().doors_open_seconds),
         "doors_close_at": manifest["event"]["doors_close_at"],
         "cancelled": False,
+        "allows_reentry": False,
     }
     secrets = (ticket.code, ticket.qr_sig, ticket.owner_id, "ada@example.com")
     text = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).body.decode()

@@ -37,6 +37,10 @@ export function period(start: string, end: string | null, timezone: string | und
   return short ? shortDayAndTime(start, timezone, locale) : format(start, timezone, locale, { ...days, ...TIME, timeZoneName: "short" }, end);
 }
 
+export function timeOfDay(epochSeconds: number, timezone: string | undefined, locale: string): string {
+  return format(new Date(1000 * epochSeconds).toISOString(), timezone, locale, TIME);
+}
+
 /** A month and its year. */
 export function month(iso: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(iso));

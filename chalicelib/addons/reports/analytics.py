@@ -38,7 +38,7 @@ class TierFigures(Struct, frozen=True, kw_only=True):
     """How many of a tier's tickets were `sold`, were `returned`, and are still `kept` by their owners.
 
     `tier_name` is null for a deleted tier. `capacity` is null for a tier without a limit of its own and for a deleted tier.
-    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people who have come in.
+    `people_expected` is the number of people whom the kept tickets admit, and `people_admitted` is the number of people who are in.
     """
 
     tier_id: str
@@ -53,7 +53,10 @@ class TierFigures(Struct, frozen=True, kw_only=True):
 
 
 class HourFigures(Struct, frozen=True, kw_only=True):
-    """The number of one tier's tickets sold, and of people admitted with tickets of this tier, in the hour that begins at `hour`."""
+    """The number of one tier's tickets sold, and of people who first came in with tickets of this tier, in the hour that begins at `hour`.
+
+    People who went out and came back count once, in the hour of their first check-in.
+    """
 
     hour: Timestamp
     tier_id: str
@@ -89,7 +92,7 @@ class RefundFigures(Struct, frozen=True, kw_only=True):
 
 
 class AdmissionFigures(Struct, frozen=True, kw_only=True):
-    """How many people the kept tickets admit, and how many have come in. `progress` is the ratio, or null if nobody is expected."""
+    """How many people the kept tickets admit, and how many are in. `progress` is the ratio, or null if nobody is expected."""
 
     people_expected: int
     people_admitted: int
@@ -97,7 +100,7 @@ class AdmissionFigures(Struct, frozen=True, kw_only=True):
 
 
 class TierAdmission(Struct, frozen=True, kw_only=True):
-    """How many people one tier's kept tickets admit, and how many have come in."""
+    """How many people one tier's kept tickets admit, and how many are in."""
 
     tier_id: str
     tier_name: str | None
@@ -113,7 +116,7 @@ class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
 
 
 class GateFigures(Struct, frozen=True):
-    """How many people have come in at a gate. `gate` is null for check-ins without a gate."""
+    """How many of the people who are in came in at a gate. `gate` is null for check-ins without a gate."""
 
     gate: str | None
     people_admitted: int

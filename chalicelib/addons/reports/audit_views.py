@@ -23,7 +23,13 @@ ShortText = Annotated[str, Meta(max_length=400)]
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
 _EVENT_COLUMNS = (*_COLUMNS, "actor_name", "actor_role")
 # Only people who work at an event take these actions, so its promoter may see their names.
-_AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate_scanned")
+_AT_THE_DOOR = (
+    "ticket.checked_in",
+    "ticket.checked_out",
+    "ticket.check_in_undone",
+    "ticket.check_out_undone",
+    "ticket.duplicate_scanned",
+)
 
 
 class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

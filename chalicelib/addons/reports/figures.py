@@ -1,6 +1,6 @@
 """Compute what each purchase, ledger entry and ticket adds to the figures of its event, using only its current state.
 
-Figures are named numbers in parts: `totals`; `gates`, the people admitted by gate; a part for each promo code, `promo#EARLY`; and a part
+Figures are named numbers in parts: `totals`; `gates`, the people who are in by gate; a part for each promo code, `promo#EARLY`; and a part
 for each day, `day#2026-11-21`, with the hour in each name. The projector stores what a purchase added. When the purchase changes, the
 projector adds the difference, so the figures stay correct even if changes are missed, delivered twice or counted again.
 """
@@ -79,15 +79,19 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """Return how many people were admitted with a ticket, by tier, hour and gate. A check-in without a gate has an empty gate name."""
+    """Return how many people are in with a ticket by tier and by the gate through which they came, and how many first came in by hour.
+
+    A check-in without a gate has an empty gate name. People who went out and came back count once, in the hour of their first check-in.
+    """
     if not ticket.checkins:
         return {}
     figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}
-    for checkin in ticket.checkins:
+    for checkin in ticket.arrivals:
         day, hour = _day_and_hour(checkin.at)
         name = f"{hour}#tier#{ticket.tier_id}#admitted"
         numbers = figures.setdefault(day, {})
         numbers[name] = numbers.get(name, 0) + checkin.count
+    for checkin in ticket.present:
         gates = figures.setdefault(GATES, {})
         gate = f"{GATE}{checkin.gate or ''}"
         gates[gate] = gates.get(gate, 0) + checkin.count

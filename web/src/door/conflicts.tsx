@@ -1,9 +1,9 @@
 /** People that this device admitted offline although the shop would have refused them. Staff decide what to do. */
 
-import { dayAndTime } from "../formats";
+import { dayAndTime, timeOfDay } from "../formats";
 import type { ScanRecord } from "./device-store";
 import type { Door } from "./door";
-import { formatTime, useDoorTexts } from "./texts";
+import { useDoorTexts } from "./texts";
 
 export function Conflicts({ door, scans, timezone }: { door: Door; scans: ScanRecord[]; timezone: string }) {
   const { d, locale } = useDoorTexts();
@@ -19,7 +19,7 @@ export function Conflicts({ door, scans, timezone }: { door: Door; scans: ScanRe
             <div>
               <p class="door-who">{[(d.outcomes[scan.outcome] ?? d.unexpected)[0], scan.who].filter(Boolean).join(" · ")}</p>
               <p class="small">
-                {d.conflicts.at(formatTime(scan.at, timezone, locale))}
+                {d.conflicts.at(timeOfDay(scan.at, timezone, locale))}
                 {scan.first && ` · ${d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}`}
               </p>
             </div>

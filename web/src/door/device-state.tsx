@@ -1,11 +1,11 @@
 /** The state of this device: the age and gaps of its list, what it stores and until when, its sound and its colours. */
 
 import { useEffect, useState } from "preact/hooks";
-import { dayAndTime } from "../formats";
+import { dayAndTime, timeOfDay } from "../formats";
 import { deletesAt, type Door, type DoorView } from "./door";
 import { give, isSoundOn, setSound } from "./feedback";
 import { isUnsent } from "./scan-log";
-import { formatTime, useDoorTexts } from "./texts";
+import { useDoorTexts } from "./texts";
 
 const LOOK = "fairgate.door-look";
 const LOOKS = ["auto", "light", "dark"] as const;
@@ -33,7 +33,7 @@ export function DeviceState({ door, view, isKept, leave }: Props) {
     <section class="panel" aria-labelledby="device">
       <h2 id="device">{d.state.title}</h2>
       <div role="status">
-        <p>{view.isRefreshing ? d.state.checking : d.state.listFrom(formatTime(setup.loadedAt, timezone, locale), view.tickets.size)}</p>
+        <p>{view.isRefreshing ? d.state.checking : d.state.listFrom(timeOfDay(setup.loadedAt, timezone, locale), view.tickets.size)}</p>
         {setup.asOf === null && <p class="door-warning">{d.state.incomplete}</p>}
         {view.connection !== "online" && <p>{d.state.gap}</p>}
         {isKept === false && <p class="door-warning">{d.state.notKept}</p>}

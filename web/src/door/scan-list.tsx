@@ -1,9 +1,10 @@
 /** The most recent scans of this device, newest first. */
 
+import { timeOfDay } from "../formats";
 import type { Door, DoorView } from "./door";
 import type { ScanRecord } from "./device-store";
 import { SIGNS, outcomeTone } from "./feedback";
-import { formatTime, useDoorTexts } from "./texts";
+import { useDoorTexts } from "./texts";
 
 const SHOWN = 10;
 
@@ -30,7 +31,7 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
                   </span>
                   {[title, scan.who].filter(Boolean).join(" · ")}
                 </p>
-                <p class="small">{[formatTime(scan.at, view.setup.event.timezone, locale), scan.gate, count, scan.overrideReason, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
+                <p class="small">{[timeOfDay(scan.at, view.setup.event.timezone, locale), scan.gate, count, scan.overrideReason, isIn ? notes[scan.state] : ""].filter(Boolean).join(" · ")}</p>
               </div>
               {isIn && (scan.state === "done" || scan.state === "waiting") && (
                 <button type="button" class="button button-quiet" aria-label={d.scans.undo(scan.who)} onClick={() => void door.undo(scan.id)}>

@@ -15,8 +15,3 @@ export function useDoorTexts(): { d: DoorTexts; locale: string } {
   const { own, locale } = useTexts<DoorTexts>();
   return { d: own, locale };
 }
-
-/** The time of day at the event. */
-export function formatTime(epochSeconds: number, timeZone: string, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", timeZone }).format(new Date(1000 * epochSeconds));
-}

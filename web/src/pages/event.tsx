@@ -121,7 +121,7 @@ function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: num
         {event.category && <span class="chip">{event.category}</span>}
       </p>
       <h1>{event.name}</h1>
-      {starts && <Moment at={starts} end={event.ends_at} timezone={event.timezone} />}
+      {starts && <Moment at={starts} end={event.ends_at} timezone={event.timezone} doorsMinutes={event.doors_minutes} />}
       <p class="event-where">
         {event.venue}
         {place && <span class="small">{place}</span>}

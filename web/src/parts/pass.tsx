@@ -27,7 +27,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
     <li class={`pass ${canUse ? "" : "pass-void"}`}>
       <div class="pass-text">
         <h2>{event.name ? <a href={`/events/${event.id}`}>{event.name}</a> : event.id}</h2>
-        {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} />}
+        {event.starts_at && <Moment at={event.starts_at} timezone={event.timezone} doorsMinutes={event.doors_minutes} />}
         <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
         <p class="row">
           {ticket.number && <span class="chip">{ticket.number}</span>}

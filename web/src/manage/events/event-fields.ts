@@ -12,6 +12,18 @@ export const EVENT_FIELDS = {
   description: { kind: "area", place: "what", optional: true, maxLength: 10_000, rows: 5, label: { en: "Description", es: "Descripción" } },
   starts_at: { kind: "time", place: "when", half: true, label: { en: "Starts", es: "Empieza" } },
   ends_at: { kind: "time", place: "when", half: true, optional: true, label: { en: "Ends", es: "Termina" } },
+  doors_minutes: {
+    kind: "number",
+    place: "when",
+    optional: true,
+    min: 0,
+    max: 1440,
+    label: { en: "Minutes from doors to start", es: "Minutos entre la apertura de puertas y el inicio" },
+    note: {
+      en: "For example 60: the doors open an hour before the start, and buyers see this time. If empty, buyers see no time.",
+      es: "Por ejemplo, 60: las puertas se abren una hora antes del inicio y los compradores ven esa hora. Si está vacío, no se muestra.",
+    },
+  },
   timezone: {
     kind: "choice",
     place: "when",
@@ -62,6 +74,15 @@ export const EVENT_FIELDS = {
     note: {
       en: "How long buyers have to pay. 180 is usual for cards, 600 if buyers need their bank's app.",
       es: "El tiempo que tiene el comprador para pagar. Lo habitual es 180 con tarjeta y 600 si hace falta la aplicación del banco.",
+    },
+  },
+  allows_reentry: {
+    kind: "check",
+    place: "more",
+    label: { en: "People may leave and come back", es: "Se puede salir y volver a entrar" },
+    note: {
+      en: "Staff scan the tickets of people who leave. The same tickets then let them in again.",
+      es: "El personal escanea las entradas de quienes salen. Después, con la misma entrada pueden volver a entrar.",
     },
   },
 } satisfies { [name in keyof Schemas["EventFields"]]?: Row };

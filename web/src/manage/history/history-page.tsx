@@ -17,7 +17,7 @@ type Entry = Schemas["EventAuditEntryView"];
 const PAGE = 50;
 const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"];
 /** Maps the page's `show` parameter to the only action that is listed then. */
-const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone", reads: "event.people_read" };
+const PARTS = { scans: "ticket.checked_in", exits: "ticket.checked_out", undone: "ticket.check_in_undone", reads: "event.people_read" };
 type Part = keyof typeof PARTS | "";
 const load = (event_id: string, action?: string, cursor?: string) =>
   content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["EventAuditLogView"]>;

@@ -114,7 +114,7 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
             {ticket.transferred && <span class="chip">{own.transferred}</span>}
             {ticket.checkins.map((checkin) => (
               <span class="small" key={checkin.id}>
-                {own.checkedIn(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
+                {(checkin.direction === "out" ? own.checkedOut : own.checkedIn)(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
               </span>
             ))}
           </li>

@@ -44,6 +44,7 @@ export const ordersTexts = {
   ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
   ticketStates: { valid: "valid", void: "no longer valid", frozen: "frozen" },
   transferred: "given to someone else",
+  checkedOut: (time: string, gate: string | null) => `Went out ${time}${gate ? `, gate ${gate}` : ""}`,
   checkedIn: (time: string, gate: string | null) => `Checked in ${time}${gate ? `, gate ${gate}` : ""}`,
   history: "Activity",
   entries: {

@@ -39,7 +39,7 @@ export const salesTexts = {
   payments: (share: string) => `Payment success rate: ${share}.`,
   paymentSuccess: "Payment success rate",
   door: "At the door",
-  checkedInSummary: (count: number, all: number, share: string) => `${count.toLocaleString("en")} of ${all.toLocaleString("en")} people have checked in (${share}).`,
+  checkedInSummary: (count: number, all: number, share: string) => `${count.toLocaleString("en")} of ${all.toLocaleString("en")} people are in (${share}).`,
   peopleCheckedIn: "People checked in",
   chartDoor: (count: number) => `Chart: people checked in by the end of each hour, ${count.toLocaleString("en")} in total`,
   byGate: "By gate",

@@ -46,6 +46,7 @@ export const ordersTexts: typeof english = {
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
   ticketStates: { valid: "válida", void: "anulada", frozen: "congelada" },
   transferred: "dada a otra persona",
+  checkedOut: (time, gate) => `Salida: ${time}${gate ? `, puerta ${gate}` : ""}`,
   checkedIn: (time, gate) => `Acceso: ${time}${gate ? `, puerta ${gate}` : ""}`,
   history: "Actividad",
   entries: {

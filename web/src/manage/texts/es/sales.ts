@@ -41,7 +41,7 @@ export const salesTexts: typeof english = {
   payments: (share) => `Pagos completados: ${share}.`,
   paymentSuccess: "Pagos completados",
   door: "En la puerta",
-  checkedInSummary: (count, all, share) => `Han accedido ${count.toLocaleString("es")} de ${all.toLocaleString("es")} personas (${share}).`,
+  checkedInSummary: (count, all, share) => `Están dentro ${count.toLocaleString("es")} de ${all.toLocaleString("es")} personas (${share}).`,
   peopleCheckedIn: "Personas que han accedido",
   chartDoor: (count) => `Gráfico: personas que habían accedido al final de cada hora, ${count.toLocaleString("es")} en total`,
   byGate: "Por puerta",
