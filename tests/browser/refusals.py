@@ -34,6 +34,7 @@ EXPECTED: dict[Callable[..., Any], set[str]] = {
     waiting.waitlist: {"409 POST /waitlist/*/notify"},
     waiting.mails_with_problems: {"404 POST /admin/suppressed-addresses/release"},
     door.scanning: {"404 POST /checkin", "409 POST /checkin", "410 POST /checkin"},
+    door.reentry: {"404 POST /checkin"},
     door.too_early: {"409 POST /checkin"},
     door.without_session: {"401 POST /auth/refresh", "403 GET /events/*/manifest"},
 }

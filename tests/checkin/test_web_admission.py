@@ -7,10 +7,10 @@ from tests import builders, javascript
 from tests.checkin.conftest import Door
 
 DECIDE = """
-import { decide, digest, readScan, countPeople, search } from "$WEB/src/door/admission.ts";
+import { decide, decideExit, digest, readScan, countPeople, search } from "$WEB/src/door/admission.ts";
 import { createInterface } from "node:readline";
 for await (const line of createInterface({ input: process.stdin })) {
-  const { manifest, text, count, now, uncounted, words, isOverride } = JSON.parse(line);
+  const { manifest, text, count, now, uncounted, words, isOverride, isExit } = JSON.parse(line);
   const byDigest = new Map();
   for (const ticket of manifest.tickets) {
     byDigest.set(ticket.code_sha256, { ticket, guest: null });
@@ -19,7 +19,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (words !== undefined) {
     console.log(JSON.stringify(search(manifest.tickets, words, 5).map(({ guest, ticket }) => guest?.id ?? ticket.id)));
   } else if (text === null) console.log(JSON.stringify(countPeople(manifest.tickets, uncounted)));
-  else {
+  else if (isExit) {
+    const listed = byDigest.get(await digest(readScan(text).code)) ?? null;
+    console.log(JSON.stringify(decideExit(manifest.event, listed, uncounted, count)));
+  } else {
     const listed = byDigest.get(await digest(readScan(text).code)) ?? null;
     console.log(JSON.stringify(decide(manifest.event, listed, uncounted, count, now, isOverride)));
   }
@@ -85,7 +88,7 @@ def test_a_table_admits_people_up_to_its_size_also_by_guest_codes(table, time):
     assert named.status == 200, named.json
     guest = table.ticket.guest_of(2)
     device = Device(table)
-    assert device.decide(ticket.code, "all") == {"code": "admitted", "count": 4, "first": None}
+    assert device.decide(ticket.code, "all") == {"code": "admitted", "count": 4, "seat": None, "first": None}
     assert device.decide(ticket.code, 5)["code"] == "too_many_people"
     assert device.ask(words="nunez bob") == [f"{ticket.id}.2"]
     came_in = {"ticketId": ticket.id, "at": time.now, "gate": "South"}
@@ -93,7 +96,7 @@ def test_a_table_admits_people_up_to_its_size_also_by_guest_codes(table, time):
     assert device.decide(guest.code)["code"] == "already_admitted"
     assert device.decide(ticket.code, "all")["count"] == 3
     device.uncounted += [came_in | {"seat": None, "count": 3}]
-    assert device.decide(ticket.code) | {"first": None} == {"code": "already_admitted", "count": 0, "first": None}
+    assert device.decide(ticket.code) | {"first": None} == {"code": "already_admitted", "count": 0, "seat": None, "first": None}
     assert device.ask() == {"expected": 4, "admitted": 4, "gates": [["South", 4]]}
 
 
@@ -116,3 +119,56 @@ def test_the_device_overrides_what_the_api_does(api, time, hours):
     decisions = [device.decide(ticket.code, isOverride=True)["code"] for ticket in door.tickets]
     assert decisions == [outcome(door.scan(ticket.code, override_reason="Please")) for ticket in door.tickets]
     assert decisions == (["event_over", "ticket_refunded", "event_over"] if hours > 0 else ["admitted", "ticket_refunded", "admitted"])
+
+
+def test_the_device_lets_people_out_and_in_again_like_the_api(table, time):
+    [ticket] = table.tickets
+    assert table.api.patch(f"/events/{table.event_id}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200
+    with settings.override(attendee_lock_seconds=0):
+        assert table.api.put(f"/seats/{ticket.id}.2/guest", json={"name": "Bob"}, user=ticket.owner_id).status == 200
+    guest = table.ticket.guest_of(2)
+    # who scans, how many, and in which direction
+    scans = [
+        (ticket.code, 1, "out"),
+        (ticket.code, 2, "in"),
+        (guest.code, 1, "out"),
+        (guest.code, 1, "in"),
+        (guest.code, 1, "in"),
+        (ticket.code, 2, "out"),
+        (guest.code, 1, "out"),
+        (ticket.code, "all", "out"),
+        (ticket.code, "all", "out"),
+        (guest.code, 1, "in"),
+        (ticket.code, "all", "in"),
+        (ticket.code, 1, "in"),
+    ]
+    offline = Device(table)
+    codes = []
+    for code, count, direction in scans:
+        fresh = Device(table).decide(code, count, isExit=direction == "out")
+        unsent = offline.decide(code, count, isExit=direction == "out")
+        reply = table.scan(code, count=count, direction=direction, gate=direction)
+        codes.append(unsent["code"])
+        assert fresh["code"] == unsent["code"]
+        assert fresh["code"].replace("exited", "admitted") == outcome(reply)
+        if unsent["count"]:
+            checkin = reply.json["checkin"]
+            assert (abs(checkin["count"]), checkin["seat"]) == (unsent["count"], unsent["seat"]) == (fresh["count"], fresh["seat"])
+            signed = {"count": checkin["count"], "seat": unsent["seat"], "at": time.now, "gate": direction}
+            offline.uncounted.append({"ticketId": ticket.id} | signed)
+        assert offline.ask() == Device(table).ask()
+    assert codes == [
+        "not_checked_in",
+        "admitted",
+        "exited",
+        "admitted",
+        "already_admitted",
+        "not_checked_in",
+        "exited",
+        "exited",
+        "not_checked_in",
+        "admitted",
+        "admitted",
+        "already_admitted",
+    ]
+    assert offline.ask() == {"expected": 4, "admitted": 4, "gates": [["in", 4]]}

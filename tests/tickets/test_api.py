@@ -42,6 +42,7 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
             "venue": "Hall",
             "address": "",
             "starts_at": clock.iso(time.now + 30 * 86_400),
+            "doors_minutes": None,
             "ends_at": None,
             "timezone": "UTC",
             "cancelled": False,
@@ -199,7 +200,7 @@ def test_tickets_of_an_event_missing_in_the_catalog_have_no_names(api, time):
     ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, [700], "EUR")], time.now)
     dynamo.transact(ticket_issue.items)
     ticket = api.get("/tickets/p1-1", user="ada").json
-    unknown = dict.fromkeys(("name", "venue", "address", "starts_at", "ends_at", "timezone", "cancelled"))
+    unknown = dict.fromkeys(("name", "venue", "address", "starts_at", "doors_minutes", "ends_at", "timezone", "cancelled"))
     assert ticket["event"] == {"id": "lost-event", **unknown}
     assert ticket["attendee_until"] is None
     assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}

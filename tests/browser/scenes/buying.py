@@ -41,7 +41,10 @@ def storefront_by_date(stage: Stage) -> None:
 
 
 def event(stage: Stage) -> None:
+    doors = {"doors_minutes": 90}
+    assert stage.api.patch(f"/events/{stage.event}", json=doors, token=builders.admin_token()).status == 200
     stage.open(f"/events/{stage.event}")
+    stage.buyer.see("Doors 10:30 AM")
     expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
 
 

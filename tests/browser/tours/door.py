@@ -90,6 +90,26 @@ def scanning(staff: DoorStaff) -> Iterator[str]:
     yield "conflict"
 
 
+def reentry(staff: DoorStaff) -> Iterator[str]:
+    shop = _shop(staff)
+    fields = {"allows_reentry": True, "doors_minutes": 60}
+    assert staff.api.patch(f"/events/{shop[0]}", json=fields, token=builders.admin_token()).status == 200
+    [code] = staff.codes(builders.ticket_ids(builders.create_order(staff.api, shop, 1), 1))
+    staff.admit_elsewhere(code, gate="South", count="all")
+    staff.sign_in()
+    staff.open_door()
+    staff.press("Scan people out")
+    yield "exits"
+    staff.type(code)
+    staff.see_verdict("Out", "Scanning people out")
+    yield "out"
+    staff.type("7K3MX-0QWZ9-H4TRB-V81CD")
+    staff.see_verdict("Unknown", "Scanning people out")
+    staff.page.locator(".door-rows").get_by_role("button", name="Undo").click()
+    staff.see_verdict("Undone")
+    yield "undone"
+
+
 def too_early(staff: DoorStaff) -> Iterator[str]:
     shop = _shop(staff, starts_at=clock.iso(clock.now() + 2 * 86_400))
     [code] = staff.codes(builders.ticket_ids(builders.create_order(staff.api, shop, 1), 1))
@@ -122,4 +142,4 @@ def _shop(staff: DoorStaff, **fields: object) -> tuple[str, str]:
     return staff.event_id, builders.create_tier(staff.api, staff.event_id, "Table", admits=4)
 
 
-TOURS: list[DoorTour] = [entering, without_work, scanning, too_early, without_session]
+TOURS: list[DoorTour] = [entering, without_work, scanning, reentry, too_early, without_session]

@@ -21,7 +21,9 @@ export interface ScannedText {
   code: string;
 }
 
-/** People admitted by this device that the server does not know about yet. `ticketId` is never the id of a seat. */
+export type Direction = "in" | "out";
+
+/** People whom this device let in, or out (a negative count), and the server does not know about yet. `ticketId` is never the id of a seat. */
 export interface Uncounted {
   ticketId: string;
   seat: number | null;
@@ -36,10 +38,14 @@ export interface Listed {
   guest: ManifestGuest | null;
 }
 
-/** `code` is "admitted" or the API's error code; `not_listed`: this device does not know the ticket. */
+/**
+ * `code` is "admitted", "exited" or the API's error code; `not_listed`: this device does not know the ticket. `seat` is set if the scan
+ * counts for the guest of a seat.
+ */
 export interface Decision {
   code: string;
   count: number;
+  seat: number | null;
   first: ManifestCheckIn | null;
 }
 
@@ -76,35 +82,64 @@ export function decide(
   now: number,
   isOverride = false,
 ): Decision {
-  const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ code, count: 0, first });
-  if (!listed) return refuse("not_listed");
+  if (!listed) return refusal("not_listed");
   const { ticket, guest } = listed;
+  const seat = guest?.seat ?? null;
+  const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ ...refusal(code), first });
   if (ticket.state === "void") return refuse(ticket.void_reason === "refunded" ? "ticket_refunded" : "ticket_void");
   if (ticket.state === "frozen") return refuse("ticket_frozen");
   if (event.cancelled) return refuse("event_cancelled");
   if (now > seconds(event.doors_close_at)) return refuse("event_over");
   if (now < seconds(event.doors_open_at) && !isOverride) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
-  const checkins = allCheckins(ticket, uncounted);
-  const ofGuest = guest ? checkins.find(({ seat }) => seat === guest.seat) : undefined;
+  const checkins = present(allCheckins(ticket, uncounted));
+  const ofGuest = guest ? checkins.find((checkin) => checkin.seat === seat) : undefined;
   const left = ticket.admits - people(checkins);
   const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
-  if (remaining <= 0 && isOverride) return { code: "admitted", count: 1, first: null };
+  if (remaining <= 0 && isOverride) return { code: "admitted", count: 1, seat, first: null };
   if (remaining <= 0) return refuse("already_admitted", ofGuest ?? checkins[0] ?? null);
   const wanted = count === "all" ? remaining : count;
-  return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, first: null };
+  return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, seat, first: null };
 }
 
-/** The check-ins of a ticket, including those that the server does not know about yet. */
+/** Decide whether this many people may go out with a ticket, so that they may come back. */
+export function decideExit(event: ManifestEvent, listed: Listed | null, uncounted: Uncounted[], count: number | "all"): Decision {
+  if (!listed) return refusal("not_listed");
+  if (!event.allows_reentry) return refusal("reentry_not_allowed");
+  const { ticket, guest } = listed;
+  const inside = (seat: number | null) => people(allCheckins(ticket, uncounted).filter((checkin) => checkin.seat === seat));
+  const seat = guest && inside(guest.seat) > 0 ? guest.seat : null; // the guest may have come in with the host
+  const leaving = guest ? Math.min(1, inside(seat)) : inside(null);
+  const wanted = count === "all" ? Math.max(1, leaving) : count;
+  return wanted > leaving ? refusal("not_checked_in") : { code: "exited", count: wanted, seat, first: null };
+}
+
+function refusal(code: string): Decision {
+  return { code, count: 0, seat: null, first: null };
+}
+
+/** The check-ins and exits of a ticket, including those that the server does not know about yet. */
 export function allCheckins(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
   const own = uncounted.filter(({ ticketId }) => ticketId === ticket.id);
   return [...ticket.checkins, ...own.map(({ at, count, gate, seat }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat }))];
+}
+
+/** The check-ins of the people who are in. An exit cancels the latest check-in of its seat, or without a seat. */
+export function present<C extends Pick<ManifestCheckIn, "count" | "seat">>(checkins: C[]): C[] {
+  const gone = new Map<number | null, number>();
+  const found: C[] = [];
+  for (const checkin of checkins.toReversed()) {
+    const left = gone.get(checkin.seat) ?? 0;
+    if (checkin.count > left) found.push(left > 0 ? { ...checkin, count: checkin.count - left } : checkin);
+    gone.set(checkin.seat, checkin.count < 0 ? left - checkin.count : Math.max(0, left - checkin.count));
+  }
+  return found.reverse();
 }
 
 export function people(checkins: ManifestCheckIn[]): number {
   return checkins.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** Count the expected and admitted people, and the admitted people by gate (null: no gate given), largest first. */
+/** Count the people who are expected, the people who are in, and these by the gate of their check-in (null: no gate given), largest first. */
 export interface Counts {
   expected: number;
   admitted: number;
@@ -114,12 +149,13 @@ export interface Counts {
 export function countPeople(tickets: Iterable<ManifestTicket>, uncounted: Uncounted[]): Counts {
   const gates = new Map<string | null, number>();
   const add = (gate: string | null, count: number) => gates.set(gate, (gates.get(gate) ?? 0) + count);
+  const unsent = new Map<string, Uncounted[]>();
+  for (const one of uncounted) unsent.set(one.ticketId, [...(unsent.get(one.ticketId) ?? []), one]);
   let expected = 0;
   for (const ticket of tickets) {
     if (ticket.state !== "void") expected += ticket.admits;
-    for (const { gate, count } of ticket.checkins) add(gate, count);
+    for (const { gate, count } of present(allCheckins(ticket, unsent.get(ticket.id) ?? []))) add(gate, count);
   }
-  for (const { gate, count } of uncounted) add(gate, count);
   const sorted = [...gates].sort(([, a], [, b]) => b - a);
   return { expected, admitted: sorted.reduce((sum, [, count]) => sum + count, 0), gates: sorted };
 }

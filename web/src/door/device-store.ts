@@ -4,7 +4,7 @@
  */
 
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
-import type { ManifestEvent, ManifestTicket } from "./admission";
+import type { Direction, ManifestEvent, ManifestTicket } from "./admission";
 
 const NAME = "fairgate-door";
 const SETUP = "setup"; // key of the only entry
@@ -23,7 +23,7 @@ export interface Setup {
 
 /**
  * A scan of this device. `waiting`: the scan is not sent yet; `undo_waiting`: its undo is not sent yet. `wasTried`: it may have arrived,
- * though no reply came. `code` is stored until the scan is sent. `outcome` is "admitted" or the API's error code. `isConflict`: the device
+ * though no reply came. `code` is stored until the scan is sent. `outcome` is "admitted", "exited" or the API's error code. `isConflict`: the device
  * admitted people whom the server would have refused.
  */
 export interface ScanRecord {
@@ -44,6 +44,8 @@ export interface ScanRecord {
   isConflict: boolean;
   /** Why staff let somebody in against a refusal. */
   overrideReason?: string;
+  /** Whether people go in or out; scans stored by an earlier version have none and go in. */
+  direction?: Direction;
 }
 
 interface Schema extends DBSchema {

@@ -2,6 +2,7 @@
 
 import { ApiFailure, content, createApi, type Schemas } from "../client";
 import { currentBuyer, fetchAsBuyer } from "../session";
+import type { Direction } from "./admission";
 
 export type CheckInReply = Schemas["CheckInReplyView"];
 export type DoorTicket = Schemas["DoorTicketView"];
@@ -24,6 +25,7 @@ export interface DoorScan {
   eventId: string;
   count: number | "all";
   override_reason?: string | undefined;
+  direction: Direction;
 }
 
 export const getMe = () => content(staff.GET("/auth/me"));

@@ -9,8 +9,8 @@ import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Conflicts } from "./conflicts";
 import { DeviceState } from "./device-state";
-import type { Door } from "./door";
-import { give, outcomeTone } from "./feedback";
+import type { Door, DoorView } from "./door";
+import { give, scanTone } from "./feedback";
 import { GateCounts } from "./gate-counts";
 import { Practice } from "./practice";
 import { ScanList } from "./scan-list";
@@ -35,7 +35,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
     return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
   }, []);
   useEffect(() => {
-    if (view.verdict) give(outcomeTone(view.verdict.scan.outcome));
+    if (view.verdict) give(scanTone(view.verdict.scan));
   }, [view.verdict]);
   const { setup, connection } = view;
   const isLocked = connection === "forbidden" || (buyer?.kind === "account" && buyer.id !== setup.userId);
@@ -65,8 +65,9 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
         </Outcome>
       ) : (
         <div class="door-parts">
-          <div class="door-main">
+          <div class={`door-main ${view.direction === "out" ? "scans-out" : ""}`}>
             <Practice door={door} view={view} />
+            <Exits door={door} view={view} />
             <VerdictPanel door={door} verdict={view.verdict} timezone={setup.event.timezone} opensAt={setup.event.doors_open_at} />
             <Scanner onCode={(text) => door.scan(text)} onRunning={setScanning} />
             <TicketSearch door={door} view={view} />
@@ -80,5 +81,21 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
         </div>
       )}
     </>
+  );
+}
+
+/** Whether the next scans let people in or out, if the event allows re-entry. */
+function Exits({ door, view: { direction, isPractice, setup } }: { door: Door; view: DoorView }) {
+  const { d } = useDoorTexts();
+  if (!setup.event.allows_reentry || isPractice) return null;
+  const isOut = direction === "out";
+  return (
+    <section class={`panel ${isOut ? "exits" : ""}`} aria-labelledby="exits">
+      <h2 id="exits">{isOut ? d.exits.title : d.exits.offTitle}</h2>
+      <p role="status">{isOut ? d.exits.note : d.exits.offNote}</p>
+      <button type="button" class="button" onClick={() => void door.turn(isOut ? "in" : "out")}>
+        {isOut ? d.exits.end : d.exits.begin}
+      </button>
+    </section>
   );
 }

@@ -6,10 +6,10 @@
 import { ApiFailure } from "../client";
 import { now } from "../server-time";
 import { currentBuyer } from "../session";
-import { allCheckins, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
+import { allCheckins, decide, decideExit, people, present, readScan, seconds, type Direction, type Listed, type ManifestTicket, type Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 import * as api from "./door-api";
-import { decided, isUnsent, holderName, ScanLog } from "./scan-log";
+import { decided, holderName, isRecorded, isUndone, isUnsent, ScanLog } from "./scan-log";
 import { TicketList } from "./ticket-list";
 
 const PAGE_SIZE = 500; // tickets per page of the list
@@ -21,7 +21,10 @@ const KEEP_SECONDS = 86_400; // the list is deleted this long after the doors cl
 /** `signed_out`: the session has ended, and the device continues with its list. `forbidden`: the account is not assigned here and gets no list. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
 
-/** The outcome of a scan. `ticket` has the name and number of the guest whose code was scanned. It still admits `remaining` people. */
+/**
+ * The outcome of a scan. `ticket` has the name and number of the guest whose code was scanned. It still admits `remaining` people; if the
+ * scan let people out, so many more may go out.
+ */
 export interface Verdict {
   scan: ScanRecord;
   ticket: (ManifestTicket & { name: string | null }) | null;
@@ -29,6 +32,7 @@ export interface Verdict {
   isOffline: boolean;
   /** Nobody was checked in: this is what the scan would have come to with the doors open. */
   isPractice: boolean;
+  direction: Direction;
 }
 
 export interface DoorView {
@@ -40,6 +44,7 @@ export interface DoorView {
   scans: ScanRecord[];
   verdict: Verdict | null;
   isPractice: boolean;
+  direction: Direction;
 }
 
 export class Door {
@@ -51,6 +56,7 @@ export class Door {
   #verdict: Verdict | null = null;
   #refreshing: Promise<void> | null = null;
   #isPractice = false;
+  #direction: Direction = "in"; // not stored, so that nobody scans people out after a reload without knowing
   #practised: Uncounted[] = [];
   #triedAt = 0;
   #losses = 0;
@@ -91,7 +97,7 @@ export class Door {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Admit people with a scanned or typed code. */
+  /** Admit people with a scanned or typed code, or let them out. */
   scan(text: string): Promise<Verdict> {
     return this.#inTurn(async () => {
       const scanned = readScan(text);
@@ -99,7 +105,7 @@ export class Door {
     });
   }
 
-  /** Admit people with a ticket, or the guest of a seat, by id. */
+  /** Admit people with a ticket, or the guest of a seat, by id, or let them out. */
   admit(id: string, count: number | "all"): Promise<Verdict> {
     return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, count));
   }
@@ -115,22 +121,33 @@ export class Door {
     return this.#inTurn(async () => {
       this.#isPractice = isPractice;
       this.#practised = [];
+      this.#direction = "in";
       this.dismiss();
     });
   }
 
-  /** Undo a check-in of this device. */
+  /** Let people in or out with the next scans. */
+  turn(direction: Direction): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#direction = direction;
+      this.dismiss();
+    });
+  }
+
+  /** Undo a check-in or exit of this device. */
   undo(scanId: string): Promise<void> {
     return this.#inTurn(async () => {
       const scan = this.#log.find(scanId);
-      if (!scan || scan.outcome !== "admitted" || (scan.state !== "done" && scan.state !== "waiting")) return;
+      if (!scan || !isRecorded(scan) || (scan.state !== "done" && scan.state !== "waiting")) return;
       if (scan.state === "waiting" && !scan.wasTried) await this.#log.keep({ ...scan, state: "undone", code: null });
       else {
         if (scan.state === "done") await this.#list.forgetCheckIn(scan);
         await this.#log.keep({ ...scan, state: "undo_waiting", code: null });
         if (this.#connection === "online") await this.#sendUndo(this.#log.find(scanId)!).catch(this.#lost);
       }
-      this.dismiss(); // whatever it says: after an undo, "Already in" may be wrong, too
+      const after = this.#log.find(scanId)!;
+      if (isUndone(after)) this.#announceVerdict(after, null, false);
+      else this.dismiss();
     });
   }
 
@@ -203,10 +220,11 @@ export class Door {
 
   async #admit(listed: Listed | null, text: string | null, id: string | null, count: number | "all", reason?: string): Promise<Verdict> {
     const { gate, device, event } = this.#setup;
-    const scan = this.#log.begin(this.#setup, listed, text, id, reason);
+    const direction = this.#scansOut() ? "out" : "in";
+    const scan = this.#log.begin(this.#setup, listed, text, id, direction, reason);
     if (this.#practises()) return this.#practiseScan(scan, listed, count);
     if (this.#connection === "online") {
-      const sent = { id: scan.id, gate, device, eventId: event.id, count, override_reason: reason };
+      const sent = { id: scan.id, gate, device, eventId: event.id, count, override_reason: reason, direction } as const;
       try {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
@@ -218,7 +236,8 @@ export class Door {
         scan.wasTried = true;
       }
     }
-    const decision = decide(event, listed, this.#log.uncounted(), count, scan.at, reason !== undefined);
+    const uncounted = this.#log.uncounted();
+    const decision = direction === "out" ? decideExit(event, listed, uncounted, count) : decide(event, listed, uncounted, count, scan.at, reason !== undefined);
     return this.#show(decided(scan, decision), listed, true);
   }
 
@@ -226,11 +245,16 @@ export class Door {
     const known = await this.#list.update(ticket);
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
     const who = holderName(known, guest);
-    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count: checkin.count, who }, { ticket: known, guest }, false);
+    const count = Math.abs(checkin.count);
+    return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count, who }, { ticket: known, guest }, false);
   }
 
   #practises(): boolean {
     return this.#isPractice && now() < seconds(this.#setup.event.doors_open_at);
+  }
+
+  #scansOut(): boolean {
+    return this.#direction === "out" && this.#setup.event.allows_reentry;
   }
 
   /** Decide by the list as if the doors were open. Nothing is sent or stored. */
@@ -254,16 +278,20 @@ export class Door {
 
   #announceVerdict(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Verdict {
     const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
-    const admitted = ticket ? people(allCheckins(ticket, this.#uncounted())) : 0;
+    const checkins = ticket ? allCheckins(ticket, this.#uncounted()) : [];
+    const admitted = people(checkins);
+    const direction = scan.direction ?? "in";
+    const left = direction === "out" ? people(checkins.filter(({ seat }) => seat === null)) : ticket ? ticket.admits - admitted : 0;
     this.#verdict = {
       scan,
+      direction,
       ticket: ticket && {
         ...ticket,
         name: listed.guest ? listed.guest.name : ticket.attendee_name,
         number: listed.guest?.number ?? ticket.number,
         admitted,
       },
-      remaining: ticket && !listed.guest ? ticket.admits - admitted : 0,
+      remaining: ticket && !listed.guest ? left : 0,
       isOffline,
       isPractice: this.#practises(),
     };
@@ -278,22 +306,24 @@ export class Door {
     for (;;) {
       const waiting = this.#log.inState("waiting").slice(0, SYNC_SIZE);
       if (waiting.length === 0) break;
-      const scans = waiting.map(({ id, at, code, ticketId, seat, count, gate, overrideReason }) => ({
+      const scans = waiting.map(({ id, at, code, ticketId, seat, count, gate, overrideReason, direction }) => ({
         id,
         at: new Date(1000 * at).toISOString(),
         ...(code ? { code } : { ticket_id: seat === null ? ticketId! : `${ticketId}.${seat}` }),
         count,
         gate,
         ...(overrideReason ? { override_reason: overrideReason } : {}),
+        ...(direction === "out" ? { direction } : {}),
       }));
       for (const synced of (await api.sync(device, event.id, scans)).scans) {
         const scan = waiting.find(({ id }) => synced.id === `${device}/${id}`);
         if (!scan) continue;
         if (synced.error === "forbidden") throw new ApiFailure("forbidden", 403, synced.message ?? "", null); // another account may be allowed to send it
         if (synced.ticket) await this.#list.update(synced.ticket);
-        const isIn = synced.outcome === "admitted" || synced.outcome === "repeated";
-        const first = synced.ticket?.checkins[0] ?? null;
-        await this.#log.keep({ ...scan, code: null, state: "done", ...(isIn ? {} : { outcome: synced.error ?? "unexpected", first, isConflict: true }) });
+        const isCounted = ["admitted", "exited", "repeated"].includes(synced.outcome);
+        const first = synced.ticket ? (present(synced.ticket.checkins)[0] ?? null) : null;
+        const refusal = { outcome: synced.error ?? "unexpected", first, isConflict: scan.direction !== "out" }; // nobody is inside who should not be
+        await this.#log.keep({ ...scan, code: null, state: "done", ...(isCounted ? {} : refusal) });
       }
     }
   }
@@ -303,7 +333,12 @@ export class Door {
       const { ticket } = await api.undoCheckIn(scan.ticketId!, `${this.#setup.device}/${scan.id}`);
       await this.#list.update(ticket);
     } catch (failure) {
-      if (!isRefusal(failure)) throw failure; // a check-in that never arrived needs no undo
+      if (!isRefusal(failure)) throw failure;
+      // A check-in that never arrived needs no undo. If others have come in since, the exit stays, and the list that forgot it is loaded again.
+      if (failure.code === "already_admitted") {
+        await this.#change({ asOf: null });
+        return this.#log.keep({ ...scan, state: "done" });
+      }
     }
     await this.#log.keep({ ...scan, state: "undone" });
   }
@@ -338,6 +373,7 @@ export class Door {
       scans: this.#log.scans,
       verdict: this.#verdict,
       isPractice: this.#practises(),
+      direction: this.#scansOut() ? "out" : "in",
     };
   }
 

@@ -1,28 +1,22 @@
 /** Sound and vibration for the outcome of a scan, because door staff look at faces, not at the screen. */
 
 import { playTones } from "../parts/tones";
+import type { ScanRecord } from "./device-store";
+import { isUndone } from "./scan-log";
 
 /** Each tone has a colour (styles/door.css), a sign, a sound and a vibration. */
-export type Tone = "good" | "again" | "elsewhere" | "early" | "void" | "unknown";
+export type Tone = "good" | "out" | "again" | "elsewhere" | "early" | "void" | "undone";
 
 const TONES: Record<string, Tone> = {
   admitted: "good",
+  exited: "out",
   already_admitted: "again",
   too_many_people: "again",
   wrong_event: "elsewhere",
   wrong_day: "early",
   doors_not_open: "early",
-  event_over: "void",
-  event_cancelled: "void",
-  ticket_refunded: "void",
-  ticket_void: "void",
-  ticket_frozen: "void",
-  code_unknown: "void",
-  code_replaced: "void",
-  signature_invalid: "void",
-  ticket_not_found: "void",
 };
-export const SIGNS: Record<Tone, string> = { good: "✓", again: "↺", elsewhere: "⇄", early: "◷", void: "✕", unknown: "?" };
+export const SIGNS: Record<Tone, string> = { good: "✓", out: "←", again: "↺", elsewhere: "⇄", early: "◷", void: "✕", undone: "↶" };
 
 const SOUNDS: Record<Tone, { tones: number[]; seconds: number; type: OscillatorType }> = {
   good: { tones: [880, 1320], seconds: 0.09, type: "sine" },
@@ -30,7 +24,8 @@ const SOUNDS: Record<Tone, { tones: number[]; seconds: number; type: OscillatorT
   elsewhere: { tones: [660, 440], seconds: 0.16, type: "triangle" },
   early: { tones: [550, 550], seconds: 0.2, type: "triangle" },
   void: { tones: [220, 165], seconds: 0.25, type: "sawtooth" },
-  unknown: { tones: [330], seconds: 0.3, type: "square" },
+  out: { tones: [1320, 880], seconds: 0.09, type: "sine" },
+  undone: { tones: [660], seconds: 0.12, type: "sine" },
 };
 /** Milliseconds on, off, on, and so on. */
 const VIBRATIONS: Record<Tone, number[]> = {
@@ -39,12 +34,14 @@ const VIBRATIONS: Record<Tone, number[]> = {
   elsewhere: [250, 100, 80],
   early: [250, 100, 250],
   void: [500],
-  unknown: [120, 80, 400],
+  out: [80, 80, 80],
+  undone: [60],
 };
 const KEY = "fairgate.door-sound";
 
-export function outcomeTone(outcome: string): Tone {
-  return TONES[outcome] ?? "unknown";
+/** Whatever is neither a success nor a refusal with a tone of its own sounds and looks like a ticket that is not valid. */
+export function scanTone(scan: ScanRecord): Tone {
+  return isUndone(scan) ? "undone" : (TONES[scan.outcome] ?? "void");
 }
 
 export function isSoundOn(): boolean {

@@ -3,7 +3,8 @@
 import { timeOfDay } from "../formats";
 import type { Door, DoorView } from "./door";
 import type { ScanRecord } from "./device-store";
-import { SIGNS, outcomeTone } from "./feedback";
+import { SIGNS, scanTone } from "./feedback";
+import { isRecorded } from "./scan-log";
 import { useDoorTexts } from "./texts";
 
 const SHOWN = 10;
@@ -18,8 +19,8 @@ export function ScanList({ door, view }: { door: Door; view: DoorView }) {
       {shown.length === 0 && <p class="small">{d.scans.none}</p>}
       <ul class="door-rows">
         {shown.map((scan) => {
-          const tone = outcomeTone(scan.outcome);
-          const isIn = scan.outcome === "admitted";
+          const tone = scanTone(scan);
+          const isIn = isRecorded(scan);
           const [title] = d.outcomes[scan.outcome] ?? d.unexpected;
           const count = isIn && scan.count > 1 ? d.scans.people(scan.count) : "";
           return (

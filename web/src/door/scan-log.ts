@@ -1,7 +1,7 @@
 /** The scans of this device in order: all unsent ones, and the most recent sent ones. */
 
 import { now } from "../server-time";
-import type { Decision, Listed, ManifestGuest, ManifestTicket, Uncounted } from "./admission";
+import type { Decision, Direction, Listed, ManifestGuest, ManifestTicket, Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 
 const MAX_SCANS = 100; // sent scans to keep
@@ -28,14 +28,14 @@ export class ScanLog {
     return this.#scans.filter((scan) => scan.state === state);
   }
 
-  /** Admitted people that the server does not know about yet. */
+  /** People whom this device let in or out, and the server does not know about yet. */
   uncounted(): Uncounted[] {
-    const waiting = this.inState("waiting").filter(({ outcome, ticketId }) => outcome === "admitted" && ticketId !== null);
-    return waiting.map(({ ticketId, seat, count, at, gate }) => ({ ticketId: ticketId!, seat, count, at, gate }));
+    const waiting = this.inState("waiting").filter((scan) => isRecorded(scan) && scan.ticketId !== null);
+    return waiting.map((scan) => ({ ticketId: scan.ticketId!, seat: scan.seat, count: signedCount(scan), at: scan.at, gate: scan.gate }));
   }
 
   /** A new scan, not decided or stored yet. `text` is the code that was read, or `id` the ticket that was chosen. */
-  begin({ gate }: Setup, listed: Listed | null, text: string | null, id: string | null, overrideReason?: string): ScanRecord {
+  begin({ gate }: Setup, listed: Listed | null, text: string | null, id: string | null, direction: Direction, overrideReason?: string): ScanRecord {
     return {
       id: crypto.randomUUID(),
       number: (this.#scans.at(-1)?.number ?? 0) + 1,
@@ -47,7 +47,8 @@ export class ScanLog {
       gate,
       state: "done",
       wasTried: false,
-      outcome: "admitted",
+      outcome: direction === "in" ? "admitted" : "exited",
+      direction,
       who: listed ? holderName(listed.ticket, listed.guest) : "",
       first: null,
       isConflict: false,
@@ -77,9 +78,24 @@ export function isUnsent({ state }: ScanRecord): boolean {
   return state === "waiting" || state === "undo_waiting";
 }
 
+/** Whether the scan let people in or out. */
+export function isRecorded({ outcome }: ScanRecord): boolean {
+  return outcome === "admitted" || outcome === "exited";
+}
+
+/** Whether the scan let people in or out, and this was undone. */
+export function isUndone(scan: ScanRecord): boolean {
+  return isRecorded(scan) && (scan.state === "undone" || scan.state === "undo_waiting");
+}
+
+/** The people of a scan, negative if they went out. */
+export function signedCount({ count, direction }: ScanRecord): number {
+  return direction === "out" ? -count : count;
+}
+
 /** The scan with this device's decision. */
-export function decided(scan: ScanRecord, { code, count, first }: Decision): ScanRecord {
-  if (code === "admitted") return { ...scan, count, state: "waiting" };
+export function decided(scan: ScanRecord, { code, count, seat, first }: Decision): ScanRecord {
+  if (count > 0) return { ...scan, count, seat, state: "waiting" };
   const refused = { ...scan, code: null, outcome: code, first: first && { at: first.at, gate: first.gate, device: null } };
   // The scan may have reached the server although nobody was admitted here, so it is undone.
   return scan.wasTried && scan.ticketId !== null ? { ...refused, state: "undo_waiting" } : refused;

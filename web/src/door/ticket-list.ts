@@ -3,6 +3,7 @@
 import { digest, findById, readScan, type Listed, type ManifestTicket } from "./admission";
 import type { DeviceStore, ScanRecord } from "./device-store";
 import type { DoorTicket } from "./door-api";
+import { signedCount } from "./scan-log";
 
 export class TicketList {
   readonly tickets = new Map<string, ManifestTicket>();
@@ -45,8 +46,10 @@ export class TicketList {
     return changed;
   }
 
-  /** Remove a check-in that is being undone, until the server's next reply about the ticket. */
-  async forgetCheckIn({ ticketId, gate, count, seat }: ScanRecord): Promise<void> {
+  /** Remove a check-in or exit that is being undone, until the server's next reply about the ticket. */
+  async forgetCheckIn(scan: ScanRecord): Promise<void> {
+    const { ticketId, gate, seat } = scan;
+    const count = signedCount(scan);
     const ticket = ticketId === null ? undefined : this.tickets.get(ticketId);
     const index = ticket?.checkins.findLastIndex((checkin) => checkin.gate === gate && checkin.count === count && checkin.seat === seat) ?? -1;
     if (!ticket || index < 0) return;

@@ -1,7 +1,7 @@
 /** Input for codes, typed by a person or a handheld scanner, and search for people by name or number. */
 
 import { useState } from "preact/hooks";
-import { allCheckins, people, readScan, search, type Listed } from "./admission";
+import { allCheckins, people, present, readScan, search, type Listed } from "./admission";
 import type { Door, DoorView } from "./door";
 import { useDoorTexts } from "./texts";
 
@@ -60,8 +60,10 @@ export function TicketSearch({ door, view }: { door: Door; view: DoorView }) {
 
 function Found({ listed: { ticket, guest }, view, letIn }: { listed: Listed; view: DoorView; letIn: (id: string) => void }) {
   const { d } = useDoorTexts();
-  const checkins = allCheckins(ticket, view.uncounted);
+  const checkins = present(allCheckins(ticket, view.uncounted));
   const [admits, admitted] = guest ? [1, checkins.some(({ seat }) => seat === guest.seat) ? 1 : 0] : [ticket.admits, people(checkins)];
+  const isOut = view.direction === "out";
+  const maySubmit = isOut ? admitted > 0 : ticket.state === "valid" && admitted < admits;
   const who = (guest ? guest.name : ticket.attendee_name) ?? (guest ?? ticket).number ?? "";
   const host = guest && (ticket.attendee_name ?? ticket.number);
   const isVoid = ticket.state === "void";
@@ -73,9 +75,9 @@ function Found({ listed: { ticket, guest }, view, letIn }: { listed: Listed; vie
         <p class="door-who">{who}</p>
         <p class="small">{[ticket.tier_name, (guest ?? ticket).number, host && d.search.guestLabel(host), state].filter(Boolean).join(" · ")}</p>
       </div>
-      {ticket.state === "valid" && admitted < admits && (
-        <button type="button" class="button button-quiet" aria-label={d.search.letIn(who)} onClick={() => letIn(guest?.id ?? ticket.id)}>
-          {d.search.letInShort}
+      {maySubmit && (
+        <button type="button" class="button button-quiet" aria-label={(isOut ? d.exits.letOut : d.search.letIn)(who)} onClick={() => letIn(guest?.id ?? ticket.id)}>
+          {isOut ? d.exits.letOutShort : d.search.letInShort}
         </button>
       )}
     </li>

@@ -3,7 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { dayAndTime } from "../formats";
 import type { Door, Verdict } from "./door";
-import { SIGNS, outcomeTone } from "./feedback";
+import { SIGNS, scanTone } from "./feedback";
+import { isRecorded } from "./scan-log";
 import { useDoorTexts } from "./texts";
 
 const OVERRIDABLE = ["already_admitted", "wrong_day", "doors_not_open"];
@@ -25,21 +26,37 @@ export function VerdictPanel({ door, verdict, timezone, opensAt }: Props) {
 
 function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict }) {
   const { d, locale } = useDoorTexts();
-  const { scan, ticket, remaining, isOffline, isPractice } = verdict;
+  const { scan, ticket, remaining, isOffline, isPractice, direction } = verdict;
   const panel = useRef<HTMLElement>(null);
-  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [scan.id]);
-  const tone = outcomeTone(scan.outcome);
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), [scan.id, scan.state]);
+  const tone = scanTone(scan);
   const [title, text] = d.outcomes[scan.outcome] ?? d.unexpected;
-  const isIn = scan.outcome === "admitted";
+  const isIn = isRecorded(scan);
+  if (tone === "undone") {
+    return (
+      <section class="verdict verdict-undone" ref={panel}>
+        <p class="verdict-title">
+          <span aria-hidden="true">{SIGNS[tone]}</span> {d.verdict.undone(scan.who)}
+        </p>
+        <p>{direction === "out" ? d.verdict.undoneExit : d.verdict.undoneEntry}</p>
+        <div class="row">
+          <button type="button" class="button" onClick={() => door.dismiss()}>
+            {d.verdict.next}
+          </button>
+        </div>
+      </section>
+    );
+  }
   return (
     <section class={`verdict verdict-${tone}`} ref={panel} tabIndex={-1}>
+      {direction === "out" && <p class="verdict-practice">{d.exits.title}</p>}
       {isPractice && <p class="verdict-practice">{d.practice.verdict}</p>}
       <p class="verdict-title">
         <span aria-hidden="true">{SIGNS[tone]}</span> {title}
       </p>
       {ticket && <p class="verdict-who">{[ticket.name, ticket.tier_name, ticket.number].filter(Boolean).join(" · ")}</p>}
       {ticket && ticket.admits > 1 && <p class="verdict-who">{d.verdict.in(ticket.admitted, ticket.admits)}</p>}
-      {!isIn && <p>{text}</p>}
+      {scan.outcome !== "admitted" && <p>{text}</p>}
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
       {tone === "early" && <p>{d.verdict.opens(dayAndTime(opensAt, timezone, locale))}</p>}

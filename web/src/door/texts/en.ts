@@ -64,6 +64,19 @@ export const en = {
     device: (name: string) => `On device ${name}.`,
     thisDevice: "On this device.",
     opens: (when: string) => `The doors open on ${when}.`,
+    undone: (who: string) => `Undone${who ? `: ${who}` : ""}`,
+    undoneEntry: "This check-in no longer counts.",
+    undoneExit: "This exit no longer counts.",
+  },
+  exits: {
+    offTitle: "Re-entry",
+    offNote: "People may leave and come back. Scan their tickets when they leave.",
+    begin: "Scan people out",
+    title: "Scanning people out",
+    note: "Each scan records that somebody leaves, and nobody is let in. The same ticket lets them in again later.",
+    end: "Back to letting people in",
+    letOut: (who: string) => `Scan out: ${who}`,
+    letOutShort: "Scan out",
   },
   practice: {
     early: "Before the doors open",
@@ -82,6 +95,9 @@ export const en = {
   /** By the outcome of a scan: a title that can be read from a distance, and what to do. */
   outcomes: {
     admitted: ["Come in", "The ticket is valid."],
+    exited: ["Out", "The ticket lets them in again."],
+    not_checked_in: ["Not in", "Nobody is in with this code, so nobody was scanned out."],
+    reentry_not_allowed: ["No re-entry", "This event does not allow people to leave and come back."],
     already_admitted: ["Already in", "This ticket has already been used. Ask for another ticket, or call the supervisor."],
     too_many_people: ["Too many", "This ticket does not admit that many more people."],
     wrong_event: ["Wrong event", "This ticket is for another event."],

@@ -98,6 +98,7 @@ export const historyTexts: typeof english = {
   show: "Mostrar",
   everything: "Todos los cambios",
   scans: "Accesos en la puerta",
+  exits: "Salidas por la puerta",
   undone: "Accesos anulados",
   reads: "Consultas de nombres y direcciones",
   noCheckIns: "Nada todavía",
