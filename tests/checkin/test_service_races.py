@@ -80,3 +80,33 @@ def test_an_undo_beside_a_scan_leaves_one_check_in_at_most(entrance):
         assert (run.results["scan"].status, entrance.ticket.admitted) in ((200, 1), (409, 0))
 
     explore(scenario)
+
+
+@pytest.fixture
+def reentry(entrance):
+    """The same entrance, where people may go out and come back."""
+    changed = entrance.api.patch(f"/events/{entrance.event_id}", json={"allows_reentry": True}, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    return entrance
+
+
+def test_one_of_two_scanners_readmits_a_ticket_after_its_exit(reentry):
+    def scenario(play):
+        reentry.sell()
+        assert (reentry.scan().status, reentry.scan(direction="out").status) == (200, 200)
+        run = play({"north": lambda: reentry.scan(gate="N"), "south": lambda: reentry.scan(gate="S")})
+        assert statuses(run) == [200, 409]
+        assert reentry.ticket.admitted == 1
+
+    explore(scenario)
+
+
+def test_an_exit_beside_a_scan_comes_first_or_the_scan_is_refused(reentry):
+    def scenario(play):
+        reentry.sell()
+        assert reentry.scan().status == 200
+        run = play({"exit": lambda: reentry.scan(direction="out"), "scan": reentry.scan})
+        assert run.results["exit"].status == 200
+        assert (run.results["scan"].status, reentry.ticket.admitted) in ((200, 1), (409, 0))
+
+    explore(scenario)

@@ -87,6 +87,34 @@ def test_sales_and_admissions_are_shown_by_hour(api, event_id, poller, time):
     ]
 
 
+def test_people_who_went_out_and_came_back_are_in_once_and_arrived_once(api, event_id, poller, time):
+    assert api.patch(f"/events/{event_id}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200
+    order_id = api.get("/me/tickets", user="ada").json["tickets"][0]["order_id"]
+    time.advance(30 * 86_400 - 3 * 3600)
+
+    def scan(direction, count, gate):
+        body = {"direction": direction, "count": count, "gate": gate}
+        reply = api.post(f"/tickets/{order_id}-3/validate", json=body, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+        poller.drain()
+        return analytics(api, event_id, **{"from": "2026-07-01", "to": "2026-07-01"}).json
+
+    def figures(shown):
+        arrivals = [(hour["hour"][11:13], hour["people_admitted"]) for hour in shown["by_hour"] if hour["people_admitted"]]
+        return shown["admission"]["people_admitted"], {gate["gate"]: gate["people_admitted"] for gate in shown["gates"]}, arrivals
+
+    assert figures(scan("in", 2, "North")) == (2, {"North": 2}, [("11", 2)])
+    time.advance(3600)
+    assert figures(scan("out", 1, "South")) == (1, {"North": 1}, [("11", 2)])
+    assert figures(scan("out", 1, "South")) == (0, {}, [("11", 2)])
+    time.advance(3600)
+    assert figures(scan("in", 1, "West")) == (1, {"West": 1}, [("11", 2)])
+    assert figures(scan("in", 2, "West")) == (3, {"West": 3}, [("11", 2), ("13", 1)])
+    came_in = api.get(f"/events/{event_id}/attendees", query={"came_in": "true"}, token=builders.admin_token()).json["attendees"]
+    assert [person["gate"] for person in came_in] == ["North", "North", "West"]
+    check_reports()
+
+
 def test_admissions_are_shown_by_gate_until_undone(api, event_id, poller, time, monkeypatch):
     from chalicelib.addons.reports import analytics as module
 
