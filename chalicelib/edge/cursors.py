@@ -31,7 +31,7 @@ def decode(cursor: str, form: str) -> str:
     except (binascii.Error, ValueError):
         position = ""
     if not re.fullmatch(form, position):
-        raise _not_a_cursor()
+        raise not_a_cursor()
     return position
 
 
@@ -57,7 +57,7 @@ def decode_key(cursor: str, key_type: Any) -> Any:
     try:
         return msgspec.json.decode(decode(cursor, r"\[.*\]"), type=key_type)
     except msgspec.DecodeError:
-        raise _not_a_cursor() from None
+        raise not_a_cursor() from None
 
 
 def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, str]:
@@ -71,5 +71,6 @@ def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, st
     return {"Link": f'<?{urlencode({**given, "cursor": next_cursor})}>; rel="next"'}
 
 
-def _not_a_cursor() -> InvalidInput:
+def not_a_cursor() -> InvalidInput:
+    """Return the error for a cursor that no page of the list gave."""
     return InvalidInput("This cursor does not belong to this list. Send the `next_cursor` of the previous page.", path="cursor")

@@ -165,9 +165,16 @@ def _find_exact(event_id: str, text: str) -> list[str]:
     return [*ticket_order_ids, *sorted(buyer_order_ids, reverse=True)]
 
 
+def _read_index(event_id: str, prefix: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
+    """Read the terms that begin with `prefix`, as `store.query_index`. Raises InvalidInput if `after` is from another search."""
+    if after is not None and not after.startswith(prefix):
+        raise cursors.not_a_cursor()
+    return store.query_index(store.load_generations().current, event_id, prefix, prefix + _LAST, after)
+
+
 def _find_by_address(event_id: str, address: str, limit: int, after: str | None) -> tuple[list[str], str | None]:
     term = f"email#{email_key(address)}#"
-    entries, is_cut = store.query_index(store.load_generations().current, event_id, term, term + _LAST, after)
+    entries, is_cut = _read_index(event_id, term, after)
     # An address may contain `#`, so a longer address may begin with the whole term.
     found = [(key, key.removeprefix(term)) for key, _ in entries if "#" not in key.removeprefix(term)]
     return _page(found, limit, entries[-1][0] if is_cut else None)
@@ -178,7 +185,7 @@ def _find_by_name(event_id: str, text: str, limit: int, after: str | None) -> tu
     if not words:
         return [], None
     first = f"name#{words[0]}"  # the longest word, because it matches the fewest names
-    entries, is_cut = store.query_index(store.load_generations().current, event_id, first, first + _LAST, after)
+    entries, is_cut = _read_index(event_id, first, after)
     found = []
     for key, names in entries:
         word, order_id = key.removeprefix("name#").rsplit("#", 1)

@@ -229,7 +229,7 @@ def query_index(generation: int, event_id: str, first: str, last: str, after: st
     Returns each key with the names of its entry, and whether there may be more entries. Keys are `<term>#<order id>`. Reads all lanes in
     parallel, and at most PAGE_ROWS rows from each lane.
     """
-    keys = ReportRow.key.between(max(first, after) if after else first, last)
+    keys = ReportRow.key.between(after or first, last)
 
     def read_lane(number: int) -> list[ReportRow]:
         return list(ReportRow.query(f"{generation}#{event_id}#{number}", keys, limit=PAGE_ROWS))

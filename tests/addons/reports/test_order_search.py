@@ -158,7 +158,7 @@ def test_a_search_is_filtered_by_state_and_comes_page_by_page(api, shop, orders,
     assert find(api, shop[0], "lovelace", status="failed") == []
 
 
-@pytest.mark.parametrize("cursor", ["W10", "WzFd", "?"])
+@pytest.mark.parametrize("cursor", ["W10", "WzFd", "WyJ4Il0", "WyJhIl0", "?"])
 def test_a_cursor_of_nothing_is_refused_by_its_name(api, shop, cursor):
     reply = api.get("/orders", query={"event_id": shop[0], "search": "ada", "cursor": cursor}, token=builders.admin_token())
     assert (reply.status, reply.json["path"]) == (400, "cursor")
