@@ -132,7 +132,9 @@ class _Tour(TourClient):
         self.delete("/auth/me", json={"password": password}, token=tokens["access_token"])
         with caught_mails() as mails:
             self.post("/lost-tickets", {"email": email})
-            self.post("/lost-tickets/open", {"token": mailed_token(mails)})
+            opened = self.post("/lost-tickets/open", {"token": mailed_token(mails)}).json
+            for action in ("export", "erase"):
+                self.post(f"/lost-tickets/{action}", {"token": opened["data_token"]})
 
     def manage_sessions(self, new_email: str, login: dict[str, str], tokens: Any) -> Any:
         """Show and end sessions, and change the address. Returns the tokens of the session that is left."""

@@ -23,6 +23,7 @@ LINK_SECONDS: dict[MailPurpose, int] = {
     "reset_password": RESET_SECONDS,
     "change_email": RESET_SECONDS,
     "find_tickets": FIND_SECONDS,
+    "own_data": FIND_SECONDS,
 }
 
 _PAGES: dict[MailPurpose, str] = {
@@ -103,6 +104,13 @@ def use_link(link: MailedLink, items: Sequence[dynamo.TransactItem]) -> None:
         dynamo.transact([store.use_link_item(link), *items])
     except dynamo.TransactionCanceled as cancelled:
         raise LinkExpired() from cancelled
+
+
+def exchange_link(link: MailedLink, purpose: MailPurpose, now: int) -> str:
+    """Use up a link, and return the token of a new link to the same address, which is not mailed. Raises LinkExpired."""
+    token = secrets.token_urlsafe(32)
+    use_link(link, [store.put_link_item(MailedLink(_digest(token), purpose, link.email, NO_USER, now + LINK_SECONDS[purpose]))])
+    return token
 
 
 def _digest(token: str) -> str:

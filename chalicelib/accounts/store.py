@@ -230,7 +230,15 @@ def replace_hash(credentials: Credentials, password_hash: str) -> None:
 
 
 def put_link(link: MailedLink) -> None:
-    MailedLinkRow(
+    _link_row(link).save()
+
+
+def put_link_item(link: MailedLink) -> dynamo.TransactItem:
+    return dynamo.put(_link_row(link))
+
+
+def _link_row(link: MailedLink) -> MailedLinkRow:
+    return MailedLinkRow(
         f"link#{link.digest}",
         purpose=link.purpose,
         email=link.email,
@@ -238,7 +246,7 @@ def put_link(link: MailedLink) -> None:
         generation=link.generation,
         expires_at=link.expires_at,
         ttl=link.expires_at,
-    ).save()
+    )
 
 
 def find_link(digest: str) -> MailedLink | None:

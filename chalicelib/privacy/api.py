@@ -5,15 +5,16 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.accounts import mails
 from chalicelib.accounts.login_attempts import TooManyAttempts
-from chalicelib.accounts.model import AccountChanging, EnteredPassword, NoAccount, WrongPassword
+from chalicelib.accounts.model import AccountChanging, EnteredPassword, LinkExpired, MailedToken, NoAccount, WrongPassword
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import ids
 from chalicelib.privacy import service
 from chalicelib.privacy.service import PromoterHasEvents
-from chalicelib.privacy.views import ExportView
+from chalicelib.privacy.views import AddressExportView, ExportView
 
 bp = Blueprint(__name__)
 
@@ -46,3 +47,29 @@ def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply
     """Delete your account and your personal data. Your orders are kept for the books, without your name."""
     service.erase(request, request.require_user(), body.password)
     return Reply(Done("Your account has been deleted."))
+
+
+# The data of people without an account, for whoever reads the emails of their address.
+
+
+class DataTokenBody(Struct, forbid_unknown_fields=True):
+    """`token` is the `data_token` that `POST /lost-tickets/open` returned."""
+
+    token: MailedToken
+
+
+@route(bp, "POST", "/lost-tickets/export", access="public", errors=(LinkExpired,))
+def export_address(request: RequestContext, body: DataTokenBody) -> Reply[AddressExportView]:
+    """Export the data kept about people without an account who typed the address of a mailed link."""
+    return Reply(service.export_address(_address(request, body), request.now))
+
+
+@route(bp, "POST", "/lost-tickets/erase", access="public", errors=(LinkExpired,))
+def erase_address(request: RequestContext, body: DataTokenBody) -> Reply[Done]:
+    """Erase the data kept about people without an account who typed the address of a mailed link. Their tickets stay valid."""
+    service.erase_address(_address(request, body))
+    return Reply(Done("The data kept about this address has been deleted. The tickets stay valid."))
+
+
+def _address(request: RequestContext, body: DataTokenBody) -> str:
+    return mails.get_link(body.token, ("own_data",), request.now).email

@@ -15,9 +15,10 @@ from chalicelib.edge.routes import RequestContext
 from chalicelib.foundation import addons, clock, parallel
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.errors import ApiError
-from chalicelib.privacy.views import ExportView
+from chalicelib.privacy.views import AddressExportView, ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases import erasure, queries
+from chalicelib.purchases.model import CheckoutDetails
 from chalicelib.purchases.views import full_order_view
 from chalicelib.tickets import seats
 from chalicelib.tickets.views import seat_view, ticket_view
@@ -50,6 +51,26 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         next_cursor=cursors.encode(last) if last else None,
         **show_addons(read_addons(identity.user_id), now),
     )
+
+
+def export_address(email: str, now: int) -> AddressExportView:
+    """Return the data kept about people without an account who typed this address when they bought or accepted tickets."""
+    details, snapshot = erasure.find_details_of_address(email), catalog.snapshot()
+    sent = queries.load_many_details(details.purchases)
+    named = ((ticket, guest.seat) for ticket in details.tickets for guest in ticket.guests)
+    return AddressExportView(
+        exported_at=clock.iso(now),
+        email=email,
+        orders=[full_order_view(purchase, sent.get(purchase.id, CheckoutDetails())) for purchase in details.purchases],
+        tickets=[ticket_view(ticket, snapshot, now) for ticket in details.tickets],
+        seats=[seat_view(seat, seat.ticket.owner_id) for seat in seats.list_seats(named)],
+        ticket_emails=queries.load_owner_emails(ticket.id for ticket in details.tickets),
+    )
+
+
+def erase_address(email: str) -> None:
+    """Erase the data kept about people without an account who typed this address. The tickets stay valid. Can be repeated."""
+    erasure.erase_personal_details(erasure.find_details_of_address(email))
 
 
 def erase(request: RequestContext, identity: Identity, password: str | None) -> None:

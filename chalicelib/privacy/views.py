@@ -34,6 +34,20 @@ class CoreExportView(Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class AddressExportView(Struct, frozen=True, kw_only=True):
+    """The data kept about people without an account who typed an address when they bought or accepted tickets.
+
+    `seats` and `ticket_emails` are as in the export of a user.
+    """
+
+    exported_at: Timestamp
+    email: str
+    orders: list[FullOrderView]
+    tickets: list[TicketView]
+    seats: list[SeatView]
+    ticket_emails: dict[str, str]
+
+
 if TYPE_CHECKING:
     ExportView = CoreExportView
 else:

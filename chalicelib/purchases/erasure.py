@@ -8,7 +8,8 @@ from chalicelib.purchases import store
 from chalicelib.purchases.model import Purchase
 from chalicelib.purchases.queries import list_all_purchase_ids, list_all_tickets
 from chalicelib.tickets import seats
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, may_be_ticket_id, ticket_id
+from chalicelib.tickets.store import load_tickets
 
 
 class PersonalDetails(Struct, frozen=True):
@@ -22,6 +23,26 @@ def find_personal_details(user_id: str) -> PersonalDetails:
     """Find the user's purchases and tickets. Takes three round trips, and more for users with more than 100 purchases or tickets."""
     purchases, owned = parallel.both(lambda: store.load_many(sorted(list_all_purchase_ids(user_id))), lambda: list_all_tickets(user_id))
     return PersonalDetails([purchase for purchase in purchases.values() if purchase is not None], owned)
+
+
+def find_details_of_address(email: str) -> PersonalDetails:
+    """Find the purchases and tickets of people without an account who typed this address when they bought or accepted them."""
+    from chalicelib.accounts import service as accounts  # imported here, because other functions load this module too
+
+    ids = store.list_ids_of_address(email, None)
+    received = set(filter(may_be_ticket_id, ids))
+    found = [purchase for purchase in store.load_many(row_id for row_id in ids if row_id not in received).values() if purchase is not None]
+    bought = {ticket_id(purchase.id, number) for purchase in found if purchase.was_order for number in range(1, purchase.quantity + 1)}
+    issued = load_tickets(received | bought)
+    users = {purchase.user_id for purchase in found} | {ticket.owner_id for ticket in issued if ticket.id in received}
+    with_account = {account.user_id for account in accounts.find_accounts(users)}
+    buyers = {purchase.id: purchase.user_id for purchase in found if purchase.user_id not in with_account}
+    owned = [
+        ticket
+        for ticket in issued
+        if (ticket.id in received and ticket.owner_id not in with_account) or ticket.owner_id == buyers.get(ticket.purchase_id)
+    ]
+    return PersonalDetails([purchase for purchase in found if purchase.id in buyers], owned)
 
 
 def erase_personal_details(details: PersonalDetails) -> None:

@@ -174,9 +174,14 @@ class FoundTicketView(Struct, frozen=True):
 
 
 class FoundTicketsView(Struct, frozen=True):
-    """The tickets that were bought with the address of a link. Tickets of the newest order come first."""
+    """The tickets that were bought with the address of a link. Tickets of the newest order come first.
+
+    `data_token` exports and erases what is kept about people with this address who have no account, for 15 minutes. It is null for the
+    link of one order.
+    """
 
     tickets: list[FoundTicketView]
+    data_token: str | None
 
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -190,14 +195,16 @@ def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]
 @route(bp, "POST", "/lost-tickets/open", access="public", errors=(LinkExpired,))
 def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTicketsView]:
     """Show the tickets of a mailed link: of all orders with an address, once, or of the order that the email is about, at any time."""
+    data_token = None
     if "." in body.token:
         found = guest_orders.list_tickets_of_link(body.token)
     else:
         link = mails.get_link(body.token, ("find_tickets",), request.now)
-        mails.use_link(link, [])
+        data_token = mails.exchange_link(link, "own_data", request.now)
         found = queries.list_tickets_of_address(link.email)[:MAX_PAGE]
     snapshot = catalog.snapshot()
-    return Reply(FoundTicketsView([FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]))
+    shown = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
+    return Reply(FoundTicketsView(shown, data_token))
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

@@ -221,8 +221,11 @@ def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.Transac
     return dynamo.put(CheckoutDetailsRow(purchase.id, **_details_attributes(details), ttl=_ttl(purchase)))
 
 
-def list_ids_of_address(email: str, limit: int) -> list[str]:
-    """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. May miss the last second."""
+def list_ids_of_address(email: str, limit: int | None) -> list[str]:
+    """Return up to `limit` ids of purchases and received tickets with this address, newest purchase first. None means all.
+
+    May miss the last second.
+    """
     found = CheckoutDetailsRow.address_index.query(email_key(email), scan_index_forward=False, limit=limit)
     return [row.id for row in found]
 

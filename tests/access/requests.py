@@ -55,6 +55,8 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /auth/password/forgot": _ADA,
     "POST /auth/password/reset": {"token": "x", "password": PASSWORD},
     "POST /lost-tickets": _ADA,
+    "POST /lost-tickets/erase": {"token": "x"},
+    "POST /lost-tickets/export": {"token": "x"},
     "POST /lost-tickets/open": {"token": "x"},
     "POST /auth/refresh": {"refresh_token": "x"},
     "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},

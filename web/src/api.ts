@@ -141,10 +141,13 @@ export const verifyEmail = (token: string) => content(publicApi.POST("/auth/emai
 export const changeEmail = (email: string, password: string) => content(buyer.POST("/auth/email", { body: { email, password } }));
 export const mailReset = (email: string) => content(publicApi.POST("/auth/password/forgot", { body: { email } }));
 export const mailVerification = (email: string) => content(publicApi.POST("/auth/email/resend", { body: { email } }));
-export type FoundTicket = Schemas["FoundTicketView"];
+export type FoundTickets = Schemas["FoundTicketsView"];
 /** Send a link to the address that somebody bought tickets with. Opening the link shows the tickets, once. */
 export const mailTickets = (email: string) => content(publicApi.POST("/lost-tickets", { body: { email } }));
-export const openTickets = async (token: string) => (await content(publicApi.POST("/lost-tickets/open", { body: { token } }))).tickets;
+export const openTickets = (token: string) => content(publicApi.POST("/lost-tickets/open", { body: { token } }));
+/** Load all data about buyers without an account who typed the address of a link. The token is the `data_token` of the opened link. */
+export const exportAddress = (token: string) => content(publicApi.POST("/lost-tickets/export", { body: { token } }));
+export const eraseAddress = (token: string) => content(publicApi.POST("/lost-tickets/erase", { body: { token } }));
 export const resetPassword = (token: string, password: string) => content(publicApi.POST("/auth/password/reset", { body: { token, password } }));
 
 /** Load a page of the buyer's orders, newest first. */

@@ -1,10 +1,11 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTicket } from "../api";
+import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTickets } from "../api";
 import { Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
+import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
 import { useTexts } from "../texts";
 import { isOver } from "../use-wallet";
@@ -43,10 +44,12 @@ export function VerifyEmail() {
 /** Needs a click for the same reason. Shows the tickets without storing them, because the browser may be somebody else's. */
 export function FindTickets() {
   const { t } = useTexts();
-  const [found, setFound] = useState<FoundTicket[] | null>(null);
+  const [found, setFound] = useState<FoundTickets | null>(null);
+  const [isErased, setErased] = useState(false);
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.find.title);
-  const submit = async () => setFound((await openTickets(token())).filter(({ ticket }) => !isOver(ticket)));
+  const tickets = found?.tickets.filter(({ ticket }) => !isOver(ticket)) ?? [];
+  const submit = async () => setFound(await openTickets(token()));
   const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
   const text = isOfOrder ? t.find.order : t.find.once;
   return (
@@ -56,14 +59,21 @@ export function FindTickets() {
       </h1>
       {found ? (
         <>
-          <Outcome tone="calm" title={t.orders.tickets(found.length)}>
-            <p>{found.length ? text : t.find.none}</p>
+          <Outcome tone="calm" title={t.orders.tickets(tickets.length)}>
+            <p>{!tickets.length ? t.find.none : isErased ? t.ownData.eraseFound : text}</p>
           </Outcome>
           <ul class="passes">
-            {found.map(({ ticket, qr_svg }) => (
+            {tickets.map(({ ticket, qr_svg }) => (
               <Pass key={ticket.id} ticket={ticket} picture={qr_svg} />
             ))}
           </ul>
+          {isErased ? (
+            <Outcome tone="good" title={t.ownData.erased}>
+              <p>{t.ownData.erasedText}</p>
+            </Outcome>
+          ) : (
+            found.data_token && <OwnData hasAccount={false} token={found.data_token} onErased={() => setErased(true)} />
+          )}
         </>
       ) : hasToken ? (
         <>

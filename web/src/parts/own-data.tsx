@@ -1,7 +1,7 @@
 /** A person's data rights: download their data, or delete it. */
 
 import { useState } from "preact/hooks";
-import { eraseMe, exportMe } from "../api";
+import { eraseAddress, eraseMe, exportAddress, exportMe } from "../api";
 import { save } from "../downloads";
 import { signOut } from "../session";
 import { useTexts } from "../texts";
@@ -11,24 +11,32 @@ import { useAction } from "./hooks";
 
 const FILE = "fairgate-my-data.json";
 
-/** `hasAccount`: deletion requires the password, which guests do not have. `onErased` is called before the session ends. */
-export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErased: () => void }) {
+interface Props {
+  /** Deletion requires the password, which guests do not have. */
+  hasAccount: boolean;
+  /** Called before the session ends. */
+  onErased: () => void;
+  /** The token of an opened link: the data are those of its address, whoever uses this browser. */
+  token?: string;
+}
+
+export function OwnData({ hasAccount, onErased, token }: Props) {
   const { t } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [isOpen, setOpen] = useState(false);
   const download = () => run(async () => {
-      const content = JSON.stringify(await exportMe(), null, 2);
+      const content = JSON.stringify(await (token ? exportAddress(token) : exportMe()), null, 2);
       save(new Blob([content], { type: "application/json" }), FILE);
     });
   const erase = async ({ current_password }: Record<string, string>) => {
-    await eraseMe(current_password);
+    await (token ? eraseAddress(token) : eraseMe(current_password));
     onErased();
-    await signOut();
+    if (!token) await signOut();
   };
   return (
     <section class="panel">
       <h2>{t.ownData.title}</h2>
-      <p>{t.ownData.text}</p>
+      <p>{token ? t.ownData.addressText : t.ownData.text}</p>
       {failure && <Failure failure={failure} />}
       <button type="button" class="button button-quiet" onClick={download} disabled={isWorking}>
         {isWorking ? t.checkout.working : t.ownData.download}
@@ -39,8 +47,8 @@ export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErase
           <Form onSubmit={erase} button={t.ownData.eraseNow} class="fields">
             {(errorOf) => (
               <>
-                <p>{t.ownData.eraseText}</p>
-                <p>{t.ownData.eraseTickets}</p>
+                <p>{token ? t.ownData.eraseAddress : t.ownData.eraseText}</p>
+                <p>{token ? t.ownData.eraseFound : t.ownData.eraseTickets}</p>
                 {hasAccount && <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />}
                 <label class="check">
                   <input type="checkbox" required />

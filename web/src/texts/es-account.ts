@@ -136,6 +136,9 @@ export const accountTexts: typeof english = {
     eraseText:
       "Se eliminarán tus datos, direcciones y nombres, también los de tus entradas y pedidos, y se cerrará tu sesión en todas partes. No se puede deshacer.",
     eraseTickets: "Tus entradas seguirán siendo válidas, pero ya no podremos mostrártelas ni saber que son tuyas. Imprime o guarda antes todo lo que necesites.",
+    addressText: "Los pedidos y las entradas comprados con esta dirección, en un archivo legible por ordenador (JSON). Para los de una cuenta, inicia sesión.",
+    eraseAddress: "Se borrarán la dirección, los nombres y las respuestas de los pedidos y las entradas comprados con esta dirección. No se puede deshacer.",
+    eraseFound: "Tus entradas seguirán siendo válidas, pero ya no podremos enviártelas ni encontrarlas con esta dirección. Imprime o guarda todo lo que necesites.",
     understood: "He guardado lo que necesito",
     eraseNow: "Eliminar definitivamente",
     erased: "Hemos eliminado tus datos",
