@@ -19,7 +19,7 @@ from msgspec import Struct
 from chalicelib.catalog import response_cache, service
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.views import EventView, EventWithTiersView, TierView
+from chalicelib.catalog.views import EventView, EventWithTiersView
 from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, money, settings
@@ -116,7 +116,7 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
         f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
         f'<div class="event-text">{_facts(event, view, when, t)}</div>{_buy_bar(view, t, language)}'
         f'<div class="event-buy" id="tickets" tabindex="-1">{_sale(event, view, t, language, now)}'
-        f"{_tickets(event, view, t, language, now)}</div></article>"
+        f"{_tickets(view, t, language)}</div></article>"
     )
     return _document(shell, language, path, event.name, head, content, reply.text)
 
@@ -342,83 +342,18 @@ def _outcome(tone: str, title: str, content: str) -> str:
     return f'<section class="outcome outcome-{tone}"><h2>{title}</h2>{content}</section>'
 
 
-def _tickets(event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int) -> str:
-    """Return the kinds of tickets with their prices. Without scripts, nothing can be chosen."""
-    is_over = view.status in ("closed", "cancelled")
-    can_buy = view.status == "on_sale" and not view.has_waiting_room and not event.paused
-    for_sale = [] if is_over else [tier for tier in view.tiers if _is_for_sale(tier)]
-    ends = {tier.sale_ends_at for tier in for_sale}
-    common_end = ends.pop() if len(ends) == 1 else None
-    until = f'<p class="small">{_sales_until(common_end, event, t, language, now)}</p>' if common_end else ""
+def _tickets(view: EventWithTiersView, t: Texts, language: Language) -> str:
+    """Return the kinds of tickets with their prices. The scripts add what is left and what can be chosen."""
     rows = []
     for tier in view.tiers:
-        is_offered = tier in for_sale
-        choice = f'<select disabled aria-label="{escape(tier.name)}"><option>0</option></select>' if can_buy and is_offered else ""
         picture = _picture(tier.image, "(min-width: 56rem) 40vw, 100vw").replace('"artwork"', '"tier-picture"') if tier.image else ""
+        description = _element("p", "plain-text", _linked(getattr(tier, "description", "")))
+        price = _price(tier.price_cents, tier.currency, language) if tier.price_cents else t["free"]
         rows.append(
-            f'<li class="tier{"" if is_offered else " tier-gone"}">{picture}<div class="tier-text"><h3>{escape(tier.name)}</h3>'
-            f"{_tier_text(tier, event, view, t, language, now, can_buy=can_buy, has_end=common_end is None)}</div>"
-            f'<p class="tier-price">{_price(tier.price_cents, tier.currency, language) if tier.price_cents else t["free"]}</p>{choice}</li>'
+            f'<li class="tier">{picture}<div class="tier-text"><h3>{escape(tier.name)}</h3>{description}</div>'
+            f'<p class="tier-price">{price}</p></li>'
         )
-    end = ""
-    if can_buy and for_sale:
-        is_limited = sum(tier.per_user_limit for tier in for_sale) >= view.purchase_limit
-        limit = t["event.limit"].format(view.purchase_limit) if is_limited else ""
-        end = (
-            f'<div class="picker-end">{_element("p", "small", limit)}'
-            f'<div class="total"><span>{t["event.total"]}</span><strong>–</strong></div>'
-            f'<button class="button" type="button" disabled>{t["event.reserve"]}</button><p class="small">{t["event.choose"]}</p></div>'
-        )
-    return f'<form class="picker"><h2 id="tickets-title">{t["event.tickets"]}</h2>{until}<ul class="tiers">{"".join(rows)}</ul>{end}</form>'
-
-
-def _is_for_sale(tier: TierView) -> bool:
-    return tier.status in ("available", "sold-out") and tier.available != 0
-
-
-def _tier_text(
-    tier: TierView, event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int, *, can_buy: bool, has_end: bool
-) -> str:
-    description, admits = getattr(tier, "description", ""), getattr(tier, "admits", 1)
-    questions = []
-    for option in tier.options:
-        label = option.label if option.is_required else t["checkout.optional"].format(option.label)
-        questions.append(f"{label}: {', '.join(option.choices)}" if option.choices else label)
-    asked = "".join(f"<li>{escape(question)}</li>" for question in questions)
-    preview = f'<p>{t["event.asked"]}</p><ul class="asked">{asked}</ul>' if asked else ""
-    chip = t["event.admits"].format(admits) if admits > 1 else ""
-    return (
-        f"{_element('p', 'plain-text', _linked(description))}{_element('div', 'small', preview)}"
-        f'<p class="small">{_element("span", "chip", chip)} '
-        f"{_tier_state(tier, event, view, t, language, now, can_buy=can_buy, has_end=has_end)}</p>"
-    )
-
-
-def _tier_state(
-    tier: TierView, event: Event, view: EventWithTiersView, t: Texts, language: Language, now: int, *, can_buy: bool, has_end: bool
-) -> str:
-    if view.status in ("closed", "cancelled"):
-        return str(t["event.closed"])
-    if view.status == "scheduled" and not can_buy and tier.status == "available":
-        return str(t["event.comingSoon"])
-    if _is_for_sale(tier):
-        left = 99 if tier.available is None or tier.available > 50 else tier.available
-        parts = [t.get(f"event.left {left}") or t["event.left"].format(left)]
-        if tier.per_user_limit < view.purchase_limit:
-            parts.append(t["event.tierLimit"].format(tier.per_user_limit))
-        if has_end and tier.sale_ends_at:
-            parts.append(_sales_until(tier.sale_ends_at, event, t, language, now))
-        return " · ".join(parts)
-    if tier.status == "coming-soon":
-        starts = _seconds(tier.sale_starts_at) if tier.sale_starts_at else 0
-        return str(
-            t["event.salesFrom"].format(_day_and_time(starts, event.timezone, language, now)) if starts > now else t["event.comingSoon"]
-        )
-    return str(t["event.closed"] if tier.status == "closed" else t["event.soldOut"])
-
-
-def _sales_until(iso: str, event: Event, t: Texts, language: Language, now: int) -> str:
-    return str(t["event.salesUntil"].format(_day_and_time(_seconds(iso), event.timezone, language, now)))
+    return f'<section class="picker"><h2>{t["event.tickets"]}</h2><ul class="tiers">{"".join(rows)}</ul></section>'
 
 
 def _element(tag: str, css: str, content: str) -> str:
