@@ -56,7 +56,7 @@ export function EventPage() {
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
         {event && isPreview && <p class="notice">{t.event.preview}</p>}
-        {event && <Facts event={event} paying={paying} isPaused={isPaused} />}
+        {event && <Facts event={event} paying={paying} isPaused={isPaused} isPreview={isPreview} />}
       </div>
       {event && !isReserved && <BuyBar event={event} />}
       {event && (
@@ -107,8 +107,15 @@ function BuyBar({ event }: { event: EventWithTiers }) {
   );
 }
 
-/** `paying`: how many tickets are on hold for people who are paying, if none are available. */
-function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: number; isPaused: boolean }) {
+interface FactsProps {
+  event: EventWithTiers;
+  /** How many tickets are on hold for people who are paying, if none are available. */
+  paying: number;
+  isPaused: boolean;
+  isPreview: boolean;
+}
+
+function Facts({ event, paying, isPaused, isPreview }: FactsProps) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
@@ -138,7 +145,7 @@ function Facts({ event, paying, isPaused }: { event: EventWithTiers; paying: num
             {t.event.map}
           </a>
         )}
-        {event.has_waiting_room && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
+        {event.has_waiting_room && !isPreview && Date.parse(event.on_sale_at!) <= 1000 * now() && <a href={`/events/${event.id}/draw`}>{t.draw.link}</a>}
         <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
       </p>
     </>
