@@ -38,6 +38,7 @@ HEADERS = {
     "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Language",
 }
 
 Texts = dict[str, Any]
@@ -76,9 +77,10 @@ def load_shell() -> Shell:
 
 def render_start(shell: Shell, language: Language, now: int) -> str:
     """Return the start page: the public events by date."""
-    t, catalog = _texts(language), service.snapshot()
-    reply = response_cache.events_reply(now)
-    dated = [(_date_filters(event, now), event) for event in msgspec.json.decode(reply.text, type=list[EventView])]
+    t, reply = _texts(language), response_cache.events_reply(now)
+    catalog = service.snapshot()  # may be newer than the reply, so an event of the reply may be missing
+    shown = [event for event in msgspec.json.decode(reply.text, type=list[EventView]) if event.id in catalog.events]
+    dated = [(_date_filters(event, now), event) for event in shown]
     listed = sorted(((filters, event) for filters, event in dated if filters[0] != "past"), key=lambda entry: entry[1].starts_at)
     groups = [group for group in ("today", "weekend", "later", "cancelled") if any(filters[0] == group for filters, _ in listed)]
     sections = []
@@ -114,7 +116,7 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
     head = _share_tags(event.name, description, url, _share_picture(event))
     content = (
         f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
-        f'<div class="event-text">{_facts(event, view, when, t)}</div>{_buy_bar(view, t, language)}'
+        f'<div class="event-text">{_facts(event, view, when, t, language)}</div>{_buy_bar(view, t, language)}'
         f'<div class="event-buy" id="tickets" tabindex="-1">{_sale(event, view, t, language, now)}'
         f"{_tickets(view, t, language)}</div></article>"
     )
@@ -264,7 +266,7 @@ def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str
 # An event's page.
 
 
-def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts) -> str:
+def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language: Language) -> str:
     is_paused = event.paused and view.status == "on_sale" and not view.has_waiting_room
     status = "paused" if is_paused else view.status
     label = t["event.pausedStatus"] if is_paused else t.get(f"status.{view.status}", "")
@@ -273,7 +275,11 @@ def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts) -> str:
     calendar = f'<a class="button button-quiet" href="/api/v1/events/{event.id}/calendar.ics" download>{t["event.calendar"]}</a>'
     query = urlencode({"api": "1", "query": f"{event.venue}, {place}" if place else event.venue})
     where = f'<a href="https://www.google.com/maps/search/?{escape(query)}" rel="noreferrer">{t["event.map"]}</a>' if event.venue else ""
-    time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time></p>' if event.starts_at else ""
+    doors = ""
+    if event.doors_minutes is not None:
+        opens = clock.local(event.starts_at - 60 * event.doors_minutes, event.timezone)
+        doors = f"<span>{t['event.doors'].format(_time(opens, language))}</span>"
+    time = f'<p class="event-when"><time datetime="{view.starts_at}">{when}</time>{doors}</p>' if event.starts_at else ""
     return (
         f'<p><span class="status status-{status}">{label}</span> {chip}</p><h1>{escape(event.name)}</h1>{time}'
         f'<p class="event-where">{escape(event.venue)}{_element("span", "small", escape(place))}</p>'

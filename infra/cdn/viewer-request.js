@@ -2,7 +2,8 @@
  * A CloudFront Function (runtime 2.0) for all viewer requests except `/api/*`. Addresses that name no file get an entry page. The start page
  * and the events' pages come from the API with their first words; the query tells it the page and the language, and is the key of CloudFront's
  * cache, so parameters of shared links make no further copies. If the API fails, CloudFront gets `/index.html` from the bucket, which ignores
- * the query (infra/template/cdn.py). The local run does the same (infra/local/pages.py); a test compares both.
+ * the query (infra/template/cdn.py). The local run does the same (infra/local/pages.py); a test compares both. The runtime knows neither
+ * destructuring nor loops over iterators.
  */
 
 // Files are in assets/ or have a dot in their only segment.
@@ -33,21 +34,21 @@ function handler(event) {
 function chooseLanguage(accepted) {
   let best = "en";
   let highest = 0;
-  for (const preference of accepted.slice(0, 1000).split(",")) {
-    const [name, ...parameters] = preference.split(";");
-    const language = name.trim().toLowerCase().split("-")[0];
-    const weight = weightOf(parameters.join(";").replaceAll(" ", ""));
+  accepted.slice(0, 1000).split(",").forEach((preference) => {
+    const parts = preference.split(";");
+    const language = parts[0].trim().toLowerCase().split("-")[0];
+    const weight = weightOf(parts.slice(1).join(";").replaceAll(" ", ""));
     if (LANGUAGES.includes(language) && weight > highest) {
       best = language;
       highest = weight;
     }
-  }
+  });
   return best;
 }
 
 function weightOf(parameter) {
-  const [name, value] = parameter.split("=");
-  if (name.toLowerCase() !== "q") return 1;
-  const weight = /^[0-9.]+$/.test(value) ? Number(value) : 0;
+  const parts = parameter.split("=");
+  if (parts[0].toLowerCase() !== "q") return 1;
+  const weight = /^[0-9.]+$/.test(parts[1]) ? Number(parts[1]) : 0;
   return weight >= 0 && weight <= 1 ? weight : 0;
 }

@@ -42,7 +42,7 @@ _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
 _ENTRY = re.compile(r"(manage|door)(/.*)?", re.DOTALL)
 _WORDS_PAGE = re.compile(r"/|(/events/[^/]*)/?")  # infra/cdn/viewer-request.js and infra/template/cdn.py have the same rule
-FAILOVER_STATUSES = (403, 429, 500, 502, 503, 504)  # of the API; the page without words is served instead
+FAILOVER_STATUSES = (400, 403, 429, 500, 502, 503, 504)  # of the API; the page without words is served instead
 _HASHED = "assets"  # the files in this folder have a hash in their names
 FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 

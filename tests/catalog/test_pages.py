@@ -199,6 +199,9 @@ def test_an_event_that_opens_later_says_when_and_leads_to_its_waiting_room(api, 
     event_id = builders.create_event(api, on_sale_at=opens, waiting_room={"enabled": True})
     builders.create_tier(api, event_id)
     page = read(api, f"/events/{event_id}", "es")
+    change(api, event_id, doors_minutes=90)
+    page = read(api, f"/events/{event_id}", "es")
+    assert "Apertura de puertas: 10:30" in page.words
     assert "1 día 1:01:01" in " ".join(page.words.split())
     assert f"/events/{event_id}/line" in page.links
 

@@ -100,7 +100,7 @@ def test_pages_come_from_the_bucket_while_the_api_fails(stage):
     path = "/api" + next(path for path in app.app.routes if path.endswith("/index.html"))
     assert (origins[first]["OriginPath"] + "/index.html", second) == (path, "web")
     failing = {status for status in range(200, 600) if words_reply(status) is None}
-    assert set(group["FailoverCriteria"]["StatusCodes"]["Items"]) == failing == {403, 429, 500, 502, 503, 504}
+    assert set(group["FailoverCriteria"]["StatusCodes"]["Items"]) == failing == {400, 403, 429, 500, 502, 503, 504}
 
 
 def test_the_copies_of_a_page_depend_only_on_its_path_and_language():

@@ -14,6 +14,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(package, "ROOT", tmp_path)
     with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as made:
         made.writestr("app.py", "")
+        made.writestr("chalicelib/shell.json", "{}")
         made.writestr("msgspec/_core.abi3.so", b"\x7fELF" + bytes(14) + b"\x3e\x00")  # the header of an extension for x86_64
     return tmp_path
 

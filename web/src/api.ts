@@ -36,9 +36,10 @@ const buyer = createApi(fetchAsBuyer);
 
 export const listEvents = () => content(publicApi.GET("/events"));
 export const getEvent = (event_id: string) => content(publicApi.GET("/events/{event_id}", { params: { path: { event_id } } }));
-/** A draft as buyers will see it once it is published, for the event's managers. */
-export async function previewEvent(event_id: string): Promise<EventWithTiers> {
+/** A draft as buyers will see it once it is published, for the event's managers; null for an event that buyers can see already. */
+export async function previewEvent(event_id: string): Promise<EventWithTiers | null> {
   const event = await content(buyer.GET("/events/{event_id}", { params: { path: { event_id } } }));
+  if ((event.status as string) !== "draft") return null;
   const status = Date.parse(event.on_sale_at ?? "") > 1000 * now() ? "scheduled" : "on_sale";
   return { ...event, status, tiers: event.tiers.filter((tier) => !tier.hidden) };
 }

@@ -43,15 +43,15 @@ def compose(notification: Notification) -> MailMessage | None:
     except Moot:
         return None
     seller = find_seller(event)
+    headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
+    if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
+        headers |= {"Reply-To": seller.email}
     values |= {
         "shop": parseaddr(settings.current().mail_from)[0] or "Fairgate",
         "event": sharing.mail_values(event),
-        "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": seller.email},
+        "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": headers.get("Reply-To")},
     }
     text = templates.render(notification.kind, notification.language, values)
-    headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
-    if seller.email is not None:
-        headers |= {"Reply-To": seller.email}
     return MailMessage(
         notification.kind,
         address,

@@ -1,12 +1,14 @@
 """The built pages over HTTP: which file an address is, how long it may be kept, and what it may run."""
 
 import gzip
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 
 from infra.local.pages import FOREVER, REVALIDATE, compressed, page_response, words_target
+from infra.web import ROOT
 from tests.javascript import run_module
 
 
@@ -139,6 +141,11 @@ def test_the_cdn_function_answers_like_the_local_run(web):
         else:
             assert query == f"{request['query']}=x"
             assert page_response(web, "GET", target).body == page_response(web, "GET", uri).body
+
+
+def test_the_cdn_function_uses_only_what_its_runtime_knows():
+    """CloudFront's runtime 2.0 has neither destructuring nor `for ... of`, and refuses to publish a function with them."""
+    assert not re.search(r"\bfor \([^;)]* of |\b(?:const|let|var) [\[{]", (ROOT / "infra" / "cdn" / "viewer-request.js").read_text())
 
 
 def test_a_request_for_the_head_of_a_page_gets_the_head_of_the_page_without_words(web):

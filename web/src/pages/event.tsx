@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
 import { calendarFile, getAvailability, getEvent, getReservation, previewEvent, type Availability, type EventWithTiers } from "../api";
 import { money } from "../formats";
 import { Countdown } from "../parts/countdown";
@@ -26,14 +27,14 @@ const EVENT_SECONDS = 30;
 export function EventPage() {
   const { params, query } = useRoute();
   const eventId = params.eventId!;
-  const isPreview = "preview" in query;
+  const [isPreview, setPreview] = useState("preview" in query);
   const { t } = useTexts();
-  const { value: event, failure, reload } = useLoaded(
-    () => (isPreview ? previewEvent : getEvent)(eventId),
-    eventId,
-    EVENT_SECONDS,
-    isPreview ? undefined : `/events/${eventId}`,
-  );
+  const load = async () => {
+    const draft = isPreview ? await previewEvent(eventId) : null;
+    setPreview(draft !== null);
+    return draft ?? getEvent(eventId);
+  };
+  const { value: event, failure, reload } = useLoaded(load, eventId, EVENT_SECONDS, isPreview ? undefined : `/events/${eventId}`);
   const seconds = event?.status === "on_sale" ? AVAILABILITY_SECONDS / 2 : AVAILABILITY_SECONDS;
   const { value: stock } = useLoaded(async () => (isPreview ? null : getAvailability(eventId)), eventId, seconds);
   const isNoted = hasReserved(eventId); // until the reservation is cancelled or the offer is declined
