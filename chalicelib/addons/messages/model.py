@@ -79,4 +79,4 @@ class Place(Struct, frozen=True):
 class TurnNotAhead(ApiError):
     code: ClassVar[str] = "turn_not_ahead"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your turn has already begun, or it will not come any more, so there is nothing to email you about."
+    default_message: ClassVar[str] = "Your turn has begun or cannot come, so we cannot email you before it."

@@ -8,7 +8,7 @@
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
 
 All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails; the items
-in the lanes only find it in time, so an item without a turn notice means nothing.
+in the lanes only find it in time, and are deleted when no turn notice is found.
 """
 
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ from chalicelib.dynamodb import dynamo
 RETENTION_SECONDS = 3 * 86_400
 _NOTICES, _ROOMS = "notices", "rooms"
 
-# `arrived`: before the draw, by arrival. `drawn`: by position, with the email about the place still to come. `told`: by position.
-Lane = Literal["arrived", "drawn", "told"]
+# `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
+Lane = Literal["before_draw", "place_mail_due", "turn_mail_due"]
 
 
 class EventNoticeRow(dynamo.Table):

@@ -6,7 +6,8 @@ a position: the first run after it moves all places from the order of arrival to
 queued. The outbox queues each email once, so runs may overlap or crash at any point.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -34,10 +35,19 @@ RETENTION_SECONDS = 3 * 86_400  # after the sale
 MAX_PLACES = 1000  # per room, lane and run: about as many emails as one run sends at the initial rate of SES
 PORTION = 500  # places that are moved at once after the draw
 SECONDS_RESERVED = 30  # per run, for sending
-# Emails about places may use half of the rate, so that a large draw holds up neither emails about turns nor about orders.
-SECONDS_OF_PLACES = 30
+SECONDS_PER_RUN = 60
+# These emails may use half of the rate, so that neither a large draw nor a large wave holds up the emails about orders.
+SECONDS_OF_MAILS = 30
 
 _noted_rooms: Memory[str, tuple[int, int]] = Memory()  # event id -> the room that is in the table, and until when
+
+
+class DuePlaces(Struct, frozen=True):
+    """The places of a room whose users are due an email about their turn, or about their place. In the order of positions, with lanes."""
+
+    state: RoomState
+    turns: list[tuple[Lane, Place]]
+    places: list[tuple[Lane, Place]]
 
 
 class Turn(Struct, frozen=True):
@@ -77,10 +87,10 @@ def request_emails(user_id: str, event_id: str, token: str, email: str | None, l
     if _noted_rooms.entries.get(event_id) != (arrival.room, ttl):
         store.put_room(event_id, arrival.room, ttl)
         _noted_rooms.entries[event_id] = arrival.room, ttl
+    store.save_turn_notice(notice, ttl)  # before the place, because a place without a notice is deleted
     # People who joined or ask after the draw see their place on the page, so they need no email about it.
     key = _arrival_key(arrival) if status.position is None else _position_key(status.position)
-    store.put_place(event_id, arrival.room, "arrived" if status.position is None else "told", Place(key, user_id, ttl))
-    store.save_turn_notice(notice, ttl)  # last, because this item decides
+    store.put_place(event_id, arrival.room, "before_draw" if status.position is None else "turn_mail_due", Place(key, user_id, ttl))
     return notice
 
 
@@ -92,37 +102,52 @@ def stop_emails(user_id: str, event_id: str, now: int) -> None:
 
 
 def delete_notice(notice: TurnNotice, now: int) -> None:
-    """Delete a user's request, and its place in all lanes. Safe to repeat."""
+    """Delete a user's request, and its place in all lanes. Safe to repeat. Later runs delete any place that stays in a lane."""
     store.delete_turn_notice(notice.user_id, notice.event_id)
     arrival = notice.arrival
-    places: list[tuple[Lane, str]] = [("arrived", _arrival_key(arrival))]
+    places: list[tuple[Lane, str]] = [("before_draw", _arrival_key(arrival))]
     try:
         state = room_cache.get_room(notice.event_id, now).state
     except NotFound:
-        state = None  # without a room, nobody reads the lanes
+        state = None
     if state is not None and state.n is not None and state.room == arrival.room:
         key = _position_key(_position(state, arrival.counter, arrival.number))
-        places += [("drawn", key), ("told", key)]
+        places += [("place_mail_due", key), ("turn_mail_due", key)]
     parallel.call_each(lambda place: store.delete_place(notice.event_id, arrival.room, *place), places)
 
 
 def queue_mails(now: int) -> None:
-    """Queue the due emails of all waiting rooms. An error in one room stops neither the others nor other emails."""
-    places = settings.current().mail_rate * SECONDS_OF_PLACES
-    for event_id, room in store.list_rooms():
-        try:
-            places -= _queue_room(event_id, room, places, now)
-        except NotFound:
-            continue  # the event is hidden, or has no waiting room any more
-        except Exception:
-            log.exception("turn_notice.failed", event_id=event_id)
+    """Queue the due emails of all waiting rooms, up to half of the rate; emails about turns come before emails about places.
+
+    The other places stay in their lanes for the next run. An error in one room stops neither the others nor other emails.
+    """
+    max_mails = settings.current().mail_rate * SECONDS_OF_MAILS
+    rooms: list[tuple[str, int]] = []
+    with _logged_errors():
+        rooms = store.list_rooms()
+    # Each run starts with another room, so that a large room cannot use up the rate or the time in every run.
+    first = now // SECONDS_PER_RUN % max(1, len(rooms))
+    due: list[DuePlaces] = []
+    for event_id, room in rooms[first:] + rooms[:first]:
+        if deadline.remaining() < SECONDS_RESERVED:
+            return
+        with _logged_errors(event_id):
+            found = _find_due_places(event_id, room, now)
+            if found is not None:
+                due.append(found)
+                max_mails -= _queue(found.state, found.turns[:max_mails], "turn_near", now)
+    for found in due:
+        if deadline.remaining() < SECONDS_RESERVED:
+            return
+        with _logged_errors(found.state.event_id):
+            max_mails -= _queue(found.state, found.places[:max_mails], "place_drawn", now)
 
 
 def find_turn(notification: Notification, now: int) -> Turn | None:
     """Return what a due email says. Returns None if the email has become pointless.
 
-    It has if the user no longer wants it, has used or missed the turn, or has another place, and if the room was cleared or its sale has
-    stopped. Raises Postponed while the room is paused, and if a change of the waves has moved the turn.
+    It has if the user no longer wants it, has used or missed the turn, or has another place, and if the room was cleared, or the sale has
+    ended or was cancelled. Raises Postponed while the room is paused or sold out, and if a change of the waves has moved the turn.
     """
     notice = store.find_turn_notice(notification.user_id, notification.event_id)
     if notice is None or notice.arrival.pass_id != notification.facts["pass_id"]:
@@ -131,12 +156,13 @@ def find_turn(notification: Notification, now: int) -> Turn | None:
         state = room_cache.get_room(notice.event_id, now).state
     except NotFound:
         return None
-    if state.room != notice.arrival.room or state.stopped is not None:
+    is_sold_out = state.stopped == "sold_out"  # tickets may come back, and the line then continues
+    if state.room != notice.arrival.room or (state.stopped is not None and not is_sold_out):
         return None
     status = compute_queue_status(state, notice.arrival, now)
     if status.pass_expired:
         return None
-    if status.paused:
+    if status.paused or is_sold_out:
         raise Postponed(now + 60)
     is_due = status.admitted_at is not None and status.admitted_at <= now + LEAD_SECONDS
     if notification.kind == "place_drawn":
@@ -157,28 +183,40 @@ def find_address(notification: Notification) -> str | None:
     return account.email if account is not None and account.verified_at is not None else None
 
 
-def _queue_room(event_id: str, room: int, max_places: int, now: int) -> int:
-    """Queue the due emails of a room, with at most `max_places` emails about places. Returns the number of these. Raises NotFound."""
+@contextmanager
+def _logged_errors(event_id: str | None = None) -> Iterator[None]:
+    """Log an error instead of raising it. NotFound is no error: the event is hidden, or has no waiting room any more."""
+    try:
+        yield
+    except NotFound:
+        pass
+    except Exception:
+        log.exception("turn_notice.failed", event_id=event_id)
+
+
+def _find_due_places(event_id: str, room: int, now: int) -> DuePlaces | None:
+    """Find the places of a room whose users are due an email, after moving all places to their positions if the draw is new.
+
+    Returns None while nobody is due an email. Raises NotFound.
+    """
     _, event = catalog.get_visible_event(event_id)
     if event.on_sale_at is None or not event.on_sale_at <= now <= event.last_sale_at:
-        return 0
-    arrived = store.list_places(event_id, room, "arrived", 1)
-    drawn = store.list_places(event_id, room, "drawn", MAX_PLACES)
-    if not (arrived or drawn or store.list_places(event_id, room, "told", 1)):
-        return 0  # do not load the room, because everybody has got their emails
+        return None
+    before_draw = store.list_places(event_id, room, "before_draw", 1)
+    drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
+    if not (before_draw or drawn or store.list_places(event_id, room, "turn_mail_due", 1)):
+        return None  # do not load the room, because everybody has got their emails
     state = room_cache.get_room(event_id, now).state  # makes the draw, if nobody has looked at the room yet
     if state.room != room or state.n is None or state.stopped is not None or admission_plan.is_paused(state.segments, now):
-        return 0
-    if arrived:
+        return None
+    if before_draw:
         _move_to_positions(state)
-        drawn = store.list_places(event_id, room, "drawn", MAX_PLACES)
+        drawn = store.list_places(event_id, room, "place_mail_due", MAX_PLACES)
     until = _position_key(admission_plan.admitted_count(state.segments, now + LEAD_SECONDS))
-    told = store.list_places(event_id, room, "told", MAX_PLACES, until)
-    _queue(state, "drawn", [place for place in drawn if place.key <= until], "turn_near", now)
-    _queue(state, "told", told, "turn_near", now)
-    waiting = [place for place in drawn if place.key > until][:max_places]
-    _queue(state, "drawn", waiting, "place_drawn", now)
-    return len(waiting)
+    turns: list[tuple[Lane, Place]] = [("place_mail_due", place) for place in drawn if place.key <= until]
+    turns += [("turn_mail_due", place) for place in store.list_places(event_id, room, "turn_mail_due", MAX_PLACES, until)]
+    turns.sort(key=lambda turn: turn[1].key)
+    return DuePlaces(state, turns, [("place_mail_due", place) for place in drawn if place.key > until])
 
 
 def _move_to_positions(state: RoomState) -> None:
@@ -187,32 +225,41 @@ def _move_to_positions(state: RoomState) -> None:
     def move(place: Place) -> None:
         counter, number = place.key.split(".")
         key = _position_key(_position(state, int(counter), int(number)))
-        store.put_place(state.event_id, state.room, "drawn", Place(key, place.user_id, place.ttl))
-        store.delete_place(state.event_id, state.room, "arrived", place.key)
+        store.put_place(state.event_id, state.room, "place_mail_due", Place(key, place.user_id, place.ttl))
+        store.delete_place(state.event_id, state.room, "before_draw", place.key)
 
     while deadline.remaining() > SECONDS_RESERVED:
-        arrived = store.list_places(state.event_id, state.room, "arrived", PORTION)
-        if not arrived:
+        before_draw = store.list_places(state.event_id, state.room, "before_draw", PORTION)
+        if not before_draw:
             return
-        parallel.call_each(move, arrived)
+        parallel.call_each(move, before_draw)
 
 
-def _queue(state: RoomState, lane: Lane, places: Sequence[Place], kind: str, now: int) -> None:
-    """Queue an email to each user who still waits at one of these places, and take the places out of their lane."""
-    notices = store.find_turn_notices((place.user_id for place in places), state.event_id) if places else {}
+def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, now: int) -> int:
+    """Queue an email to each user who still waits at one of these places, and take the places out of their lanes.
 
-    def queue(place: Place) -> None:
-        notice = notices.get(place.user_id)
-        if notice is None:
-            return  # perhaps the user is just asking again, and the place is written first
-        arrival = notice.arrival
-        if arrival.room == state.room and _position_key(_position(state, arrival.counter, arrival.number)) == place.key:
-            outbox.queue_notification(_notification(kind, notice, now))
+    Leaves the places in their lanes once too little time is left. Returns the number of emails.
+    """
+    notices = store.find_turn_notices((place.user_id for _, place in places), state.event_id) if places else {}
+
+    def queue(lane: Lane, place: Place) -> bool:
+        if deadline.remaining() < SECONDS_RESERVED:
+            return False
+        notice, is_queued = notices.get(place.user_id), False
+        if notice is not None and _is_at(state, notice.arrival, place):
+            is_queued = outbox.queue_notification(_notification(kind, notice, now))
             if kind == "place_drawn":
-                store.put_place(state.event_id, state.room, "told", place)
+                store.put_place(state.event_id, state.room, "turn_mail_due", place)
         store.delete_place(state.event_id, state.room, lane, place.key)
+        if notice is None and store.find_turn_notice(place.user_id, state.event_id) is not None:
+            store.put_place(state.event_id, state.room, lane, place)  # the user has asked again in the meantime
+        return is_queued
 
-    parallel.call_each(queue, places)
+    return parallel.call_each(lambda item: queue(*item), places).count(True)
+
+
+def _is_at(state: RoomState, arrival: Arrival, place: Place) -> bool:
+    return arrival.room == state.room and _position_key(_position(state, arrival.counter, arrival.number)) == place.key
 
 
 def _notification(kind: str, notice: TurnNotice, now: int) -> Notification:

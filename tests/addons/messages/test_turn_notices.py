@@ -1,11 +1,13 @@
 """Mails about places and turns in a waiting room: each once, to people who asked, and only while the turn may come."""
 
+from typing import get_args
+
 import pytest
 
 from chalicelib.addons.messages import store, turn_notices
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import moment_text
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock, deadline, parallel, settings
 from chalicelib.notifications import outbox
 from chalicelib.notifications.store import NotificationRow
 from chalicelib.waiting_room.store import WaitingRoomRow
@@ -259,7 +261,11 @@ def test_stopping_after_the_draw_and_after_queueing_counts(post, api, time, sale
     stop(api, event_id, users[6])
     told = {user for user, _ in run_until(post, time, opening + 1200)}
     assert not {users[5], users[6]} & told
-    assert [row for row in store.EventNoticeRow.scan() if row.pk.startswith(("arrived", "drawn", "told"))] == []
+    assert [row for row in store.EventNoticeRow.scan() if row.pk.partition("#")[0] in get_args(store.Lane)] == []
+
+
+def queued_mails():
+    return {row.user_id: row.kind for row in NotificationRow.scan()}
 
 
 def test_a_large_draw_leaves_half_of_the_rate_for_other_mails(post, api, time, sale):
@@ -269,8 +275,151 @@ def test_a_large_draw_leaves_half_of_the_rate_for_other_mails(post, api, time, s
     with settings.override(mail_rate=1):
         turn_notices.queue_mails(time.now)
     users = users_by_position(api, event_id, tokens)
-    queued = {row.user_id: row.kind for row in NotificationRow.scan()}
-    assert queued == {**dict.fromkeys(users[:3], "turn_near"), **dict.fromkeys(users[3:33], "place_drawn")}
+    assert queued_mails() == {**dict.fromkeys(users[:3], "turn_near"), **dict.fromkeys(users[3:30], "place_drawn")}
+
+
+def test_a_large_wave_leaves_half_of_the_rate_for_other_mails(post, api, time):
+    event_id, _ = create_sale(api, time, wave_size=50, wave_seconds=60)
+    opening = time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 40)
+    time.set(opening + 5)
+    with settings.override(mail_rate=1):
+        turn_notices.queue_mails(time.now)
+        users = users_by_position(api, event_id, tokens)
+        assert queued_mails() == dict.fromkeys(users[:30], "turn_near")
+        turn_notices.queue_mails(time.now)
+        assert queued_mails() == dict.fromkeys(users, "turn_near")
+
+
+def test_mails_about_turns_come_before_mails_about_places_in_all_rooms(post, api, time, sale):
+    other_id, _ = create_sale(api, time, name="Other", wave_size=50)
+    tokens = join_and_ask(api, sale[0], 20)
+    others = {f"other{number}": join(api, other_id, f"other{number}") for number in range(25)}
+    for user, token in others.items():
+        assert ask(api, other_id, user, token).status == 200
+    time.advance(SECONDS_TO_OPENING + 5)
+    with settings.override(mail_rate=1):
+        turn_notices.queue_mails(time.now)
+    users = users_by_position(api, sale[0], tokens)
+    assert queued_mails() == {**dict.fromkeys([*others, *users[:3]], "turn_near"), **dict.fromkeys(users[3:5], "place_drawn")}
+
+
+def test_large_rooms_take_turns(post, api, time):
+    event_ids = [create_sale(api, time, name=name, wave_size=50, wave_seconds=60)[0] for name in ("One", "Two")]
+    for event_id in event_ids:
+        join_and_ask(api, event_id, 40)
+    time.advance(SECONDS_TO_OPENING + 5)
+    with settings.override(mail_rate=1):
+        for _ in range(2):
+            turn_notices.queue_mails(time.now)
+            time.advance(60)
+    assert sorted(row.event_id for row in NotificationRow.scan()) == sorted(event_ids * 30)
+
+
+def test_a_run_stops_queueing_in_time_to_send(post, api, time, monkeypatch):
+    event_id, _ = create_sale(api, time, wave_size=50)
+    join_and_ask(api, event_id, 8)
+    time.advance(SECONDS_TO_OPENING + 5)
+    queue = outbox.queue_notification
+
+    def queue_slowly(notification):
+        time.advance(10)
+        return queue(notification)
+
+    with monkeypatch.context() as patched, deadline.within(turn_notices.SECONDS_RESERVED + 25):
+        patched.setattr(outbox, "queue_notification", queue_slowly)
+        patched.setattr(parallel, "FEW", 100)  # one after the other
+        turn_notices.queue_mails(time.now)
+        assert len(queued_mails()) == 3
+        with record_calls() as calls:
+            turn_notices.queue_mails(time.now)
+        assert calls.of("", "waiting-room") == []  # no further room
+    turn_notices.queue_mails(time.now)
+    assert len(queued_mails()) == 8
+
+
+def test_mails_are_sent_though_the_rooms_cannot_be_read(post, api, time, sale, monkeypatch):
+    join_and_ask(api, sale[0], 3)
+    time.advance(SECONDS_TO_OPENING + 5)
+    turn_notices.queue_mails(time.now)
+
+    def fail():
+        raise dynamo.StoreUnavailable("lost")
+
+    monkeypatch.setattr(store, "list_rooms", fail)
+    assert post.send()["sent"] == 3
+
+
+def test_a_sold_out_line_sends_its_mails_when_tickets_come_back(post, api, time):
+    event_id, tier_id = create_sale(api, time, capacity=4, **WAVES)
+    opening = time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 3)
+    time.set(opening + 5)
+    turn_notices.queue_mails(time.now)
+    users = users_by_position(api, event_id, tokens)
+    reservation = reserve(api, event_id, tier_id, users[0], tokens[users[0]], 4).json["id"]
+    assert builders.start_checkout(api, users[0], reservation).status == 201
+    assert builders.confirm(api, users[0], reservation).status == 201
+    time.advance(2)
+    assert get_status(api, event_id, tokens[users[1]])["stopped"] == "sold_out"
+    assert run_until(post, time, opening + 70) == []
+    assert {row.status for row in NotificationRow.scan()} == {"queued"}
+    assert api.patch(f"/tiers/{tier_id}", json={"capacity": 8}, token=builders.admin_token()).status == 200
+    assert sorted(run_until(post, time, opening + 190)) == sorted((user, "turn_near") for user in users[1:])
+
+
+def list_lanes():
+    """The users in each lane that has any, in the lane's order."""
+    lanes = {}
+    for row in sorted(store.EventNoticeRow.scan(), key=lambda row: row.event_id):
+        if row.pk.partition("#")[0] in get_args(store.Lane):
+            lanes.setdefault(row.pk.partition("#")[0], []).append(row.content)
+    return lanes
+
+
+def stop_while_hidden(api, event_id, users):
+    """Let users stop while nobody can see the event, so that their places stay in their lanes."""
+    before = list_lanes()
+    assert api.post(f"/events/{event_id}/unpublish", token=builders.admin_token()).status == 200
+    for user in users:
+        assert stop(api, event_id, user).status == 200
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    assert list_lanes() == before
+
+
+def test_places_of_people_who_stopped_do_not_block_the_lane(post, api, time, sale, monkeypatch):
+    monkeypatch.setattr(turn_notices, "MAX_PLACES", 4)
+    tokens = join_and_ask(api, sale[0], 12)
+    time.advance(SECONDS_TO_OPENING + 5)
+    turn_notices.queue_mails(time.now)
+    users = users_by_position(api, sale[0], tokens)
+    stop_while_hidden(api, sale[0], users[4:8])
+    turn_notices.queue_mails(time.now)
+    assert list_lanes() == {"place_mail_due": users[8:], "turn_mail_due": [users[3]]}
+    turn_notices.queue_mails(time.now)
+    assert list_lanes() == {"turn_mail_due": [users[3], *users[8:]]}
+    assert not set(users[4:8]) & set(queued_mails())
+
+
+def test_a_person_who_asks_again_during_a_run_gets_a_mail(post, api, time, sale, monkeypatch):
+    event_id, opening = sale[0], time.now + SECONDS_TO_OPENING
+    tokens = join_and_ask(api, event_id, 4)
+    run_until(post, time, opening + 5)
+    last = users_by_position(api, event_id, tokens)[-1]
+    stop_while_hidden(api, event_id, [last])
+    time.set(opening + 70)
+    read = store.find_turn_notices
+
+    def read_before_the_user_asks(*arguments):
+        found = read(*arguments)
+        assert ask(api, event_id, last, tokens[last]).status == 200
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "find_turn_notices", read_before_the_user_asks)
+        turn_notices.queue_mails(time.now)
+    assert list_lanes() == {"turn_mail_due": [last]}
+    assert run_until(post, time, opening + 130) == [(last, "turn_near")]
 
 
 def test_an_account_gets_mails_at_its_confirmed_address(post, api, time, sale):
@@ -297,7 +446,9 @@ def test_who_may_ask_and_until_when(post, api, time, sale):
     assert ask(api, event_id, "ada", "x.y").json["error"] == "token_invalid"
     assert ask(api, builders.create_event(api, "Other"), "ada", token).json["error"] == "token_of_another_event"
     time.set(opening)
-    assert ask(api, event_id, "ada", token).json["error"] == "turn_not_ahead"
+    refused = ask(api, event_id, "ada", token)
+    assert (refused.status, refused.json["error"]) == (409, "turn_not_ahead")
+    assert refused.json["message"] == "Your turn has begun or cannot come, so we cannot email you before it."
     with settings.override(rate_limits="on", limit_mail="2/900"):
         tokens = [join(api, event_id, f"late-{number}") for number in range(3)]
         replies = [ask(api, event_id, f"late-{number}", token, email="one@home.test") for number, token in enumerate(tokens)]
