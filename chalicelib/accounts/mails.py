@@ -60,7 +60,8 @@ def link_url(purpose: MailPurpose, token: str) -> str:
     return settings.current().page_url(f"{_PAGES[purpose]}#token={quote(token)}")
 
 
-# Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works once and for a limited time.
+# Links in emails. Opening a link proves that somebody reads the emails sent to an address. Each link works for a limited time, and only
+# once; a link for `own_data`, which is not mailed, works any number of times for 15 minutes.
 #
 # Every request stores a link and sends an email, so that neither the reply nor its response time reveals whether the address has an
 # account.

@@ -100,11 +100,12 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
 
 
 def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
-    """Undo a check-in, so that the same people may come in again, or an exit, so that they are in again. Returns the ticket and the undone.
+    """Undo a check-in, so that the same people may come in again, or an exit, so that they are in again.
 
-    Without `checkin_id`, the last one is undone. `scanned_id` is the id of a ticket or of a seat; for a seat, only a check-in or exit of
-    its guest can be undone. Raises NotCheckedIn, also for a check-in after which the people have gone out, AlreadyAdmitted for an exit
-    after which others have come in, and TicketNotFound if there is no such ticket or the user does not work at its door.
+    Returns the ticket and the undone scan. Without `checkin_id`, the last one is undone. `scanned_id` is the id of a ticket or of a seat;
+    for a seat, only a check-in or exit of its guest can be undone. Raises NotCheckedIn, also for a check-in after which the people have
+    gone out, AlreadyAdmitted for an exit after which others have come in, and TicketNotFound if there is no such ticket or the user
+    does not work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_door_ticket(user, ticket_id)
@@ -239,7 +240,8 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
         seat, inside = None, min(1, ticket.inside_count(None))
     count = max(1, inside) if scan.count == "all" else scan.count
     if count > inside:
-        people = f"Only {inside} of the people whom this code lets out are in." if inside else "Nobody is in with this ticket."
+        some = "Only 1 person is" if inside == 1 else f"Only {inside} people are"
+        people = f"{some} in with this code." if inside else "Nobody is in with this ticket."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
     return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
 
@@ -247,8 +249,10 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
 def _require_undoable(ticket: Ticket, after: Ticket, undone: CheckIn) -> None:
     """Raise the refusal if the other scans of the ticket would make no sense without the undone scan."""
     if undone.direction == "out":
-        overridden = sum(checkin.count for checkin in after.checkins if checkin.override_reason)
-        if after.admitted > ticket.admits + overridden or (undone.seat is not None and after.inside_count(undone.seat) > 1):
+        inside = accumulate(checkin.count for checkin in ticket.checkins)
+        scans = zip(ticket.checkins, inside, strict=True)
+        extra = sum(checkin.count for checkin, people in scans if checkin.override_reason and people > ticket.admits)
+        if after.admitted > ticket.admits + extra or (undone.seat is not None and after.inside_count(undone.seat) > 1):
             raise AlreadyAdmitted(ticket, undone.seat)
     elif any(inside < 0 for inside in accumulate(checkin.count for checkin in after.checkins if checkin.seat == undone.seat)):
         raise NotCheckedIn("These people have gone out since this check-in. Undo their exit first.", ticket_id=ticket.id)

@@ -50,8 +50,7 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
     """Send the due notifications, at most `mail_rate` emails per second.
 
     `compose` returns the email for a notification, or None if the notification is no longer needed. It raises Postponed to be asked again
-    later. Without a provider, nothing is sent and
-    all notifications stay queued.
+    later. Without a provider, nothing is sent and all notifications stay queued.
     """
     report, provider, queued = DeliveryReport(), providers.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]

@@ -2,8 +2,8 @@
 
 A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
 and `templates/html` render. Values are always escaped in HTML and contain neither line breaks nor control characters, so that a name cannot
-imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja`
-for amounts.
+imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja` for
+amounts.
 """
 
 import re

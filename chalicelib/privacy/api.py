@@ -49,7 +49,7 @@ def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply
     return Reply(Done("Your account has been deleted."))
 
 
-# The data of people without an account, for whoever reads the emails of their address.
+# The data of people without an account, for the owner of a mailbox.
 
 
 class DataTokenBody(Struct, forbid_unknown_fields=True):

@@ -265,7 +265,7 @@ _NO_ADDRESS = AcceptBody()
 
 
 class OfferedTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket as the person sees it to whom it is offered. `number` is the number of its first seat.
+    """An offered ticket, as its receiver sees it. `number` is the number of its first seat.
 
     `giver_name` is null if the giver has given no name. `tier_name` and the event's fields are null if the catalog no longer has them.
     """

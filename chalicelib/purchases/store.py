@@ -1,8 +1,8 @@
 """Store of purchases: the tables `purchases`, `buyers` and `checkout-details`, and this instance's copies of recent purchases.
 
 Every change to a purchase is a compare-and-set on its version, and updates the buyer's record in the same transaction. So a purchase is
-`held` or `paying` exactly while the buyer's record names it as the active purchase. `create` enforces the purchase
-limit within that transaction.
+`held` or `paying` exactly while the buyer's record names it as the active purchase. `create` enforces the purchase limit within that
+transaction.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -167,14 +167,21 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     @property
     def arrivals(self) -> list[CheckIn]:
-        """The check-ins, oldest first, without the people who came back: a return does not raise the number in above its highest so far."""
-        inside = peak = 0
+        """The check-ins, oldest first, without the people who came back.
+
+        A return does not raise the number of people in by the same code above its highest so far. A person who comes back with another code
+        looks like a new one, so there are at most as many arrivals as the ticket admits, or as were in at once.
+        """
+        inside: Counter[int | None] = Counter()
+        arrived: Counter[int | None] = Counter()
         found = []
         for checkin in self.checkins:
-            inside += checkin.count
-            if inside > peak:
-                found.append(checkin if inside - peak == checkin.count else replace(checkin, count=inside - peak))
-                peak = inside
+            inside[checkin.seat] += checkin.count
+            most = max(self.admits, inside.total()) - arrived.total()
+            count = min(inside[checkin.seat] - arrived[checkin.seat], most)
+            if count > 0:
+                found.append(checkin if count == checkin.count else replace(checkin, count=count))
+                arrived[checkin.seat] += count
         return found
 
     def seat_number(self, seat: int) -> str | None:

@@ -25,6 +25,7 @@ class TicketEvent(Struct, frozen=True, kw_only=True):
     ends_at: Timestamp | None
     timezone: str | None
     cancelled: bool | None
+    allows_reentry: bool | None
 
 
 class TicketTier(Struct, frozen=True, kw_only=True):
@@ -36,10 +37,11 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 
 
 class TicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, the number of people it admits, and how many of them have come in.
+    """A ticket, the number of people it admits, and how many of them are in.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
-    while the owner offers the ticket to somebody else. `number` is the number of the first seat; it is set a second or two after the sale.
+    while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is in now; a used ticket
+    cannot be given away. `number` is the number of the first seat; it is set a second or two after the sale.
     """
 
     id: str
@@ -57,6 +59,7 @@ class TicketView(Struct, frozen=True, kw_only=True):
     attendee_until: Timestamp | None
     admits: int
     admitted: int
+    used: bool
     currency: str
     transfer_expires_at: Timestamp | None
 
@@ -88,6 +91,7 @@ def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
         ends_at=iso_or_none(event.ends_at) if event else None,
         timezone=event.timezone if event else None,
         cancelled=event.status == "cancelled" if event else None,
+        allows_reentry=event.allows_reentry if event else None,
     )
 
 
@@ -111,6 +115,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         attendee_until=clock.iso(service.attendee_until(event)) if event else None,
         admits=ticket.admits,
         admitted=ticket.admitted,
+        used=bool(ticket.checkins),
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,
     )

@@ -183,6 +183,28 @@ def test_a_ticket_fills_the_screen_for_the_scanner(holder):
     holder.page.wait_for_function("() => screenLocks.length === 0")
 
 
+def test_a_used_ticket_keeps_its_code_while_its_holder_may_go_out_and_come_back(holder, api, shop, server, time):
+    assert api.patch(f"/events/{shop[0]}", json={"allows_reentry": True}, token=builders.admin_token()).status == 200
+    time.advance(30 * 86_400 - 60)
+    used, _ = tickets_of(holder)
+    code = {"code": used["code"]}
+    assert api.post("/checkin", json=code, token=builders.admin_token()).status == 200
+    tickets_of(holder)
+    item = holder.page.get_by_role("listitem").filter(has_text=used["code"])
+    expect(item).to_contain_text("1 of 1 admitted")
+    expect(item.get_by_role("img", name="QR code of ticket")).to_be_visible()
+    give = holder.page.get_by_text("Transfer this ticket")
+    expect(give).to_have_count(1)  # of the other ticket
+    assert api.post("/checkin", json=code | {"direction": "out"}, token=builders.admin_token()).status == 200
+    tickets_of(holder)
+    expect(give).to_have_count(1)
+    wait_until_kept(holder)
+    server.stop()
+    holder.page.reload()
+    holder.see("We cannot reach the shop")
+    expect(item.get_by_role("img", name="QR code of ticket")).to_be_visible()
+
+
 def test_names_can_be_changed_until_shortly_before_the_event(holder, time):
     first = holder.page.locator(".pass").first
     first.get_by_text("Add a name").click()

@@ -126,8 +126,10 @@ def test_some_people_of_a_table_leave_and_as_many_come_back(table):
     assert leave(table, count=3).json["ticket"]["admitted"] == 1
     reply = leave(table, count=2)
     assert (reply.status, reply.json["error"], reply.json["admitted"]) == (409, "not_checked_in", 1)
+    assert reply.json["message"] == "Only 1 person is in with this code. Nobody was scanned out."
     assert table.refusal(count=4) == (409, "too_many_people")
     assert table.scan(count="all").json["checkin"]["count"] == 3
+    assert leave(table, count=5).json["message"] == "Only 4 people are in with this code. Nobody was scanned out."
     assert leave(table, count="all").json["checkin"]["count"] == -4
 
 
@@ -174,6 +176,24 @@ def test_an_exit_is_undone_unless_somebody_has_come_in_since(venue):
     assert venue.ticket.admitted == 1
 
 
+def test_an_undone_exit_counts_the_people_whom_staff_let_in_beyond_the_ticket(venue):
+    venue.scan()
+    venue.scan(override_reason="Lost child")
+    out = leave(venue).json["checkin"]["id"]
+    assert venue.undo(checkin_id=out).json["ticket"]["admitted"] == 2
+
+
+def test_an_entry_before_the_doors_open_does_not_admit_a_second_person_by_an_undo(api, time):
+    door = open_door(api, time, starts_at=clock.iso(time.now + 7200), set_fields={"allows_reentry": True, "doors_minutes": 0})
+    assert door.scan(override_reason="Rain").status == 200
+    out = leave(door).json["checkin"]["id"]
+    time.advance(7200)
+    assert door.scan().status == 200
+    assert door.undo(checkin_id=out).json["error"] == "already_admitted"
+    assert door.ticket.admitted == 1
+    invariants.check(time.now)
+
+
 def test_exits_without_a_network_are_recorded_later_in_their_order(venue):
     scans = [
         venue.offline_scan("3", -5),
@@ -202,8 +222,15 @@ def test_a_device_with_an_older_page_counts_right(venue):
 
 
 def test_a_ticket_that_went_out_cannot_be_given_away(venue):
+    def shown():
+        ticket = venue.api.get(f"/tickets/{venue.tickets[0].id}", user=venue.tickets[0].owner_id).json
+        return ticket["event"]["allows_reentry"], ticket["admitted"], ticket["used"]
+
+    assert shown() == (True, 0, False)
     venue.scan()
+    assert shown() == (True, 1, True)
     leave(venue)
+    assert shown() == (True, 0, True)
     reply = venue.api.post(f"/tickets/{venue.tickets[0].id}/transfer", user=venue.tickets[0].owner_id)
     assert (reply.status, reply.json["error"]) == (409, "ticket_used")
 

@@ -46,6 +46,7 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
             "ends_at": None,
             "timezone": "UTC",
             "cancelled": False,
+            "allows_reentry": False,
         },
         "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
         "qr_url": f"/api/v1/tickets/{first['id']}/qr",
@@ -53,6 +54,7 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
         "attendee_until": clock.iso(time.now + 30 * 86_400 - settings.current().attendee_lock_seconds),
         "admits": 1,
         "admitted": 0,
+        "used": False,
         "currency": "USD",
         "transfer_expires_at": None,
     }
@@ -200,7 +202,9 @@ def test_tickets_of_an_event_missing_in_the_catalog_have_no_names(api, time):
     ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, [700], "EUR")], time.now)
     dynamo.transact(ticket_issue.items)
     ticket = api.get("/tickets/p1-1", user="ada").json
-    unknown = dict.fromkeys(("name", "venue", "address", "starts_at", "doors_minutes", "ends_at", "timezone", "cancelled"))
+    unknown = dict.fromkeys(
+        ("name", "venue", "address", "starts_at", "doors_minutes", "ends_at", "timezone", "cancelled", "allows_reentry")
+    )
     assert ticket["event"] == {"id": "lost-event", **unknown}
     assert ticket["attendee_until"] is None
     assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}

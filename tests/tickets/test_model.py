@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from chalicelib.foundation import ids
-from chalicelib.tickets.model import CODE_ALPHABET, new_code, number_prefix, order_key, order_number, read_order_key
+from chalicelib.tickets.model import CODE_ALPHABET, CheckIn, Ticket, new_code, number_prefix, order_key, order_number, read_order_key
 
 
 def test_codes_have_a_hundred_bits_and_no_ambiguous_letters():
@@ -31,6 +31,24 @@ def test_an_orders_number_leads_back_to_the_end_of_its_id():
     numbers = {order_number(order_id, None) for order_id in order_ids}
     assert len(numbers) == 500
     assert {read_order_key(number) for number in numbers} == {order_key(order_id) for order_id in order_ids}
+
+
+@pytest.mark.parametrize(
+    ("scans", "arrivals"),
+    [
+        ([(None, 2), (None, -2), (None, 2)], [(None, 2)]),
+        ([(None, 1), (None, -1), (None, 2)], [(None, 1), (None, 1)]),
+        ([(1, 1), (1, -1), (2, 1)], [(1, 1), (2, 1)]),
+        ([(1, 1), (1, -1), (1, 1)], [(1, 1)]),
+        ([(None, 2), (None, -1), (2, 1)], [(None, 2)]),  # the ticket admits no third person
+        ([(None, 2), (None, 1)], [(None, 2), (None, 1)]),  # by an override
+    ],
+)
+def test_each_person_arrives_once(scans, arrivals):
+    checkins = [CheckIn(str(number), number, count, "staff", seat=seat) for number, (seat, count) in enumerate(scans)]
+    ids = dict.fromkeys(("id", "code", "qr_sig", "purchase_id", "owner_id", "event_id", "tier_id"), "x")
+    ticket = Ticket(**ids, admits=2, price_cents=0, currency="USD", state="valid", created_at=0, checkins=checkins)
+    assert [(checkin.seat, checkin.count) for checkin in ticket.arrivals] == arrivals
 
 
 @pytest.mark.parametrize("text", ["NLAT-7K3Q-9XF2", "nlat-7k3q-9xf2", " NLAT 7K3Q 9XF2 ", "7K3Q-9XF2", "7k3q9xf2", "X1-7K3Q-9XF2"])

@@ -70,9 +70,10 @@ async function load(owner: string, show: (change: Partial<State>) => void): Prom
   show({ kept: await keepWallet(owner, tickets, Object.fromEntries(pictures)).catch(() => null) });
 }
 
-/** Whether the ticket still admits people, now or later, according to this page. */
+/** Whether the door may still scan the ticket, now or later, according to this page: to let people in, or out if they may come back. */
 export function isUsable(ticket: Ticket): boolean {
-  return ticket.state === "valid" && !ticket.event.cancelled && ticket.admitted < ticket.admits && !isOver(ticket);
+  const { event } = ticket;
+  return ticket.state === "valid" && !event.cancelled && (ticket.admitted < ticket.admits || event.allows_reentry === true) && !isOver(ticket);
 }
 
 /** Whether the event is over. An event without an end is over one day after its start. */

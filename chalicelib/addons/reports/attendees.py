@@ -194,10 +194,9 @@ def _load_places(purchases: Sequence[Purchase], query: AttendeesQuery) -> list[_
 
 def seat_arrivals(ticket: Ticket) -> dict[int, CheckIn]:
     """Return the check-ins by seat. People without a code of their own get the seats without a guest first."""
-    arrivals = ticket.arrivals
-    found = {checkin.seat: checkin for checkin in arrivals if checkin.seat is not None}
+    found = {seat: checkin for seat in range(1, ticket.admits + 1) if (checkin := ticket.checkin_of(seat)) is not None}
     free = sorted(set(range(1, ticket.admits + 1)) - found.keys(), key=lambda seat: (ticket.guest_of(seat) is not None, seat))
-    others = (checkin for checkin in arrivals if checkin.seat is None for _ in range(checkin.count))
+    others = (checkin for checkin in ticket.arrivals if checkin.seat is None for _ in range(checkin.count))
     return found | dict(zip(free, others, strict=False))
 
 

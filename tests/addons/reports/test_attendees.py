@@ -118,6 +118,20 @@ def test_people_who_came_in_are_counted_by_seat(api, gala, buy, time):
     assert seats(api, gala, came_in=False) == [f"{other}-1.1", f"{order}-1.3"]
 
 
+def test_guests_who_are_never_in_together_have_all_come_in(api, gala, buy, time):
+    event, _, table, *_ = gala
+    assert api.patch(f"/events/{event}", json={"allows_reentry": True}, token=promoter()).status == 200
+    order = buy("ada", table)
+    for seat in (1, 2):
+        assert api.put(f"/seats/{order}-1.{seat}/guest", json={"name": f"Guest {seat}"}, user="ada").status == 200
+    time.advance(30 * 86_400 - 3600)
+    first, second = (guest.code for guest in load_tickets([f"{order}-1"])[0].guests)
+    for code, direction in ((first, "in"), (first, "out"), (second, "in"), (second, "out"), (first, "in")):
+        assert api.post("/checkin", json={"code": code, "direction": direction}, token=promoter()).status == 200
+    assert seats(api, gala, came_in=True) == [f"{order}-1.1", f"{order}-1.2"]
+    assert [checkin.seat for checkin in load_tickets([f"{order}-1"])[0].arrivals] == [1, 2]
+
+
 def test_people_are_filtered_by_ticket_type_and_state(api, gala, buy):
     _, single, table, *_ = gala
     order = buy("ada", single, 2)

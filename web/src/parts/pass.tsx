@@ -34,7 +34,9 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
           {tier.name && <span class="chip">{tier.name}</span>}
           {ticket.admits > 1 && <span class="chip">{t.event.admits(ticket.admits)}</span>}
           {!onChanged && ticket.transfer_expires_at && <span class="chip">{t.transfer.offered}</span>}
-          {ticket.admitted > 0 && ticket.admitted < ticket.admits && <span class="small">{t.wallet.admitted(ticket.admitted, ticket.admits)}</span>}
+          {ticket.admitted > 0 && (canUse || ticket.admitted < ticket.admits) && (
+            <span class="small">{t.wallet.admitted(ticket.admitted, ticket.admits)}</span>
+          )}
         </p>
         {ticket.attendee && <p>{ticket.attendee.name}</p>}
         {ADDONS.reports && ticket.order_number && ( // tickets that were stored by an earlier version have no number
@@ -65,7 +67,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
           {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
-          {ticket.admitted === 0 && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          {!ticket.used && <TransferPanel ticket={ticket} onChanged={onChanged} />}
           {!ADDONS.reports && <a href={`/orders/${ticket.order_id}`}>{t.orders.receipt}</a>}
           {ADDONS.documents && <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />}
           {event.starts_at && (
