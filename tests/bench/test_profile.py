@@ -14,7 +14,7 @@ PACKAGES = "/usr/lib/python3/site-packages"
     ("file", "layer"),
     [
         (f"{ROOT}/chalicelib/purchases/checkout/service.py", "our code"),
-        (f"{ROOT}/chalicelib/dynamodb/dynamo.py", "our way to DynamoDB"),
+        (f"{ROOT}/chalicelib/dynamodb/dynamo.py", "our access to DynamoDB"),
         (f"{ROOT}/devtools/dynamodb/engine.py", "local engine"),
         (f"{ROOT}/devtools/dynamodb/journal_file.py", "journal"),
         (f"{ROOT}/devtools/dynamodb/transport.py", "botocore and transport"),
