@@ -80,7 +80,7 @@ class SweptShards(Struct, frozen=True):
     next_cursor: str | None
 
     def expired_holds(self, now: int) -> list[Hold]:
-        """Return the expired holds, the earliest first. Postponed holds come after the others."""
+        """Return the expired holds, the earliest first. Postponing a hold changes its expiry, so postponed holds come last."""
         found = [(shard.expires_at(hold), hold) for shard in self.shards for hold in shard.expired_holds(now)]
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 

@@ -14,8 +14,8 @@ from chalicelib.waiting_room.store import Room
 def wave_size_for_stock(event: Event, room: Room, total: int, now: int) -> int:
     """Return how many buyers the next wave may admit so that each can buy up to the limit and the provider can process their payments.
 
-    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. If nobody has a valid pass and tickets are
-    left, the wave admits at least one buyer.
+    Every buyer with a valid pass counts as still buying, so the estimate errs on the low side. The quotient is rounded up, so if nobody has
+    a valid pass and tickets are left, the wave admits at least one buyer.
     """
     configured = model.first_segment(event, now)
     limit = event.limit(settings.current().event_purchase_limit)
