@@ -188,6 +188,7 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer.press("Confirm")
         buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
         sign_in(buyer)
+        buyer.page.wait_for_url("**/account")
         buyer.follow("My tickets")
         buyer.see_tickets(1)
     invariants.check(time.now)
