@@ -93,7 +93,7 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_to_misuse(door):
         "cancelled": False,
         "allows_reentry": False,
     }
-    secrets = (ticket.code, ticket.qr_sig, ticket.owner_id, "ada@example.com")
+    secrets = (ticket.code, ticket.qr_sig, f'"{ticket.owner_id}"', "ada@example.com")  # a digest may contain "ada" by chance
     text = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).body.decode()
     assert [secret for secret in secrets if secret in text] == []
 
