@@ -314,6 +314,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         named = {name.strip() for name in self.addons.split(",")}
         return ADDONS if self.addons == "all" else tuple(name for name in ADDONS if name in named)
 
+    @property
+    def shop_name(self) -> str:
+        """The name in the sender of emails, which is also the shop's."""
+        from email.utils import parseaddr  # few requests name the shop
+
+        return parseaddr(self.mail_from)[0] or "Fairgate"
+
     def page_url(self, path: str) -> str:
         """Return the address of a page of the shop. `path` has no leading slash."""
         return f"{self.shop_url.rstrip('/')}/{path}"

@@ -5,7 +5,6 @@ suppressed address.
 """
 
 from collections.abc import Mapping
-from email.utils import parseaddr
 from typing import Any
 
 from msgspec import Struct
@@ -28,7 +27,7 @@ class MailDraft(Struct, frozen=True):
     def compose(self) -> MailMessage:
         from chalicelib.notifications import templates  # few requests send emails
 
-        shop = parseaddr(settings.current().mail_from)[0] or "Fairgate"
+        shop = settings.current().shop_name
         mail = templates.render(self.kind, self.language, {"shop": shop, **self.values})
         return MailMessage(self.kind, self.to, mail.subject, mail.text, mail.html)
 

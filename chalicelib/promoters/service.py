@@ -1,6 +1,5 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from email.utils import parseaddr
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
@@ -75,9 +74,8 @@ def find_seller(event: Event | None) -> Seller:
         contact = " · ".join(filter(None, (promoter.website, promoter.email)))
         return Seller(name=name, contact=contact, email=promoter.email, policies=promoter.policies)
     chosen = settings.current()
-    name = parseaddr(chosen.mail_from)[0] or "Fairgate"
     contact = " · ".join(filter(None, (urlsplit(chosen.shop_url).hostname, chosen.contact_email)))
-    return Seller(name=name, contact=contact, email=chosen.contact_email or None, policies=chosen.shop_policies)
+    return Seller(name=chosen.shop_name, contact=contact, email=chosen.contact_email or None, policies=chosen.shop_policies)
 
 
 def seller_reply(event_id: str, now: int) -> CacheableReply[Seller]:

@@ -47,7 +47,7 @@ def compose(notification: Notification) -> MailMessage | None:
     if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
         headers |= {"Reply-To": seller.email}
     values |= {
-        "shop": parseaddr(settings.current().mail_from)[0] or "Fairgate",
+        "shop": settings.current().shop_name,
         "event": sharing.mail_values(event),
         "seller": {"name": seller.name, "contact": seller.contact, "policies": seller.policies, "email": headers.get("Reply-To")},
     }
