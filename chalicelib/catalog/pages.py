@@ -20,7 +20,7 @@ from chalicelib.catalog import response_cache, service
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.views import EventView, EventWithTiersView
-from chalicelib.edge.languages import Language
+from chalicelib.edge.languages import DATE_WORDS, Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, money, settings
 from chalicelib.foundation.errors import NotFound
@@ -401,7 +401,7 @@ def _date_filters(view: EventView, now: int) -> list[str]:
 
 def _day(local: datetime, language: Language, *, short: bool, with_year: bool) -> str:
     t = _texts(language)
-    weekday, month = t["weekdays_short" if short else "weekdays"], t["months_short" if short else "months"]
+    weekday, month = (t["weekdays_short"], t["months_short"]) if short else (DATE_WORDS[language].weekdays, DATE_WORDS[language].months)
     names = weekday[local.weekday()], month[local.month - 1]
     if language == "en":
         return f"{names[0]}, {names[1]} {local.day}" + (f", {local.year}" if with_year else "")
@@ -449,7 +449,7 @@ def _period(start: int, end: int | None, timezone: str, language: Language, now:
 
 def _month(text: str, language: Language) -> str:
     year, _, month = text.partition("-")
-    name = _texts(language)["months"][int(month) - 1]
+    name = DATE_WORDS[language].months[int(month) - 1]
     return f"{name} {year}" if language == "en" else f"{name} de {year}"
 
 

@@ -41,7 +41,7 @@ def _weight(parameter: str) -> float:
 # Dates and times in emails and documents.
 
 
-class _DateWords(Struct, frozen=True):
+class DateWords(Struct, frozen=True):
     """The words of dates, beginning with Monday and January. `is_24_hours` says whether times have 24 or 12 hours."""
 
     weekdays: tuple[str, ...]
@@ -50,14 +50,14 @@ class _DateWords(Struct, frozen=True):
     is_24_hours: bool
 
 
-_DATE_WORDS: dict[Language, _DateWords] = {
-    "en": _DateWords(
+DATE_WORDS: dict[Language, DateWords] = {
+    "en": DateWords(
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
         ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
         "{weekday}, {day} {month} {year}",
         is_24_hours=False,
     ),
-    "es": _DateWords(
+    "es": DateWords(
         ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
         ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
         "{weekday}, {day} de {month} de {year}",
@@ -68,7 +68,7 @@ _DATE_WORDS: dict[Language, _DateWords] = {
 
 def day_text(moment: datetime, language: Language) -> str:
     """Return the date of a local time, such as `Saturday, 4 July 2026`."""
-    words = _DATE_WORDS[language]
+    words = DATE_WORDS[language]
     weekday, month = words.weekdays[moment.weekday()], words.months[moment.month - 1]
     return words.day.format(weekday=weekday, day=moment.day, month=month, year=moment.year)
 
@@ -79,7 +79,7 @@ def moment_text(moment: datetime, language: Language) -> str:
     A zone without such a name appears with its offset: `UTC-03`.
     """
     zone = moment.tzname() or ""
-    if _DATE_WORDS[language].is_24_hours:
+    if DATE_WORDS[language].is_24_hours:
         time = f"{moment:%H:%M}"
     else:
         time = f"{moment.hour % 12 or 12}:{moment:%M} {'AM' if moment.hour < 12 else 'PM'}"

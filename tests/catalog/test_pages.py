@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from chalicelib.catalog import pages
+from chalicelib.edge.languages import DATE_WORDS
 from chalicelib.foundation import clock, settings
 from tests import builders
 from tests.javascript import run_module
@@ -274,6 +275,8 @@ OWN_WORDS = {"noscript", "day", "days"}  # the scripts have no such texts
 
 def test_the_words_are_those_of_the_pages_that_scripts_draw():
     words = [(language, key, text) for language in ("en", "es") for key, text in pages._TEXTS[language].items() if key not in OWN_WORDS]
+    for language, dates in DATE_WORDS.items():
+        words += [(language, "weekdays", list(dates.weekdays)), (language, "months", list(dates.months))]
     found = run_module(READ_TEXTS, [{"language": language, "key": key} for language, key, _ in words])
     assert [(language, key, text) for language, key, text in words] == [
         (language, key, text) for (language, key, _), text in zip(words, found, strict=True)
