@@ -29,7 +29,7 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
     keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
     events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
     stocks = read_stock(catalog.shard_counts([event.id for event in events]))
-    return [views.admin_event_view(catalog, event, stocks, now) for event in events], next_cursor
+    return cursors.fit_page(((event.sort_key, views.admin_event_view(catalog, event, stocks, now)) for event in events), next_cursor)
 
 
 def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
@@ -61,14 +61,14 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
     """
     catalog = service.load_current()
     events = _sorted_events(catalog) if event_id is None else [_get_event(catalog, event_id)]
-    keyed = (
-        ((*event.sort_key, tier.price_cents, tier.display_order, tier.id), tier)
+    keys = {
+        tier.id: (*event.sort_key, tier.price_cents, tier.display_order, tier.id)
         for event in events
         for tier in catalog.listed_tiers(event.id)
-    )
-    tiers, next_cursor = cursors.take_page(keyed, _TierKey, limit, cursor)
+    }
+    tiers, next_cursor = cursors.take_page(((key, catalog.tiers[tier_id]) for tier_id, key in keys.items()), _TierKey, limit, cursor)
     stocks = read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
-    return [views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers], next_cursor
+    return cursors.fit_page(((keys[tier.id], views.admin_tier_view(catalog, tier, stocks, now)) for tier in tiers), next_cursor)
 
 
 def get_tier(tier_id: str, now: int) -> AdminTierView:

@@ -85,7 +85,10 @@ def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
 
 @route(bp, "GET", "/events", access="public")
 def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[EventView]]:
-    """List the public events in display order. With filters, list the matching events page by page."""
+    """List the public events in display order, with the beginning of their descriptions. With filters, list them page by page.
+
+    A page has at most 1 MB.
+    """
     if query == NO_FILTERS:
         return response_cache.events_reply(request.now)
     return response_cache.filtered_events_reply(query, request.now)

@@ -19,7 +19,7 @@ from msgspec import Struct
 from chalicelib.catalog import response_cache, service
 from chalicelib.catalog.images import ImageView
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.views import EventView, EventWithTiersView
+from chalicelib.catalog.views import EventView, EventWithTiersView, shortened
 from chalicelib.edge.languages import DATE_WORDS, Language
 from chalicelib.edge.operation import resolve_id
 from chalicelib.foundation import addons, clock, ids, money, settings
@@ -112,7 +112,7 @@ def render_event(shell: Shell, event_id: str, path: str, language: Language, now
     url = settings.current().page_url(f"events/{event.id}")
     when = _period(event.starts_at, event.ends_at, event.timezone, language, now)
     facts = f"{when} · {event.place}"
-    description = _shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."))
+    description = shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."), MAX_DESCRIPTION)
     head = _share_tags(event.name, description, url, _share_picture(event))
     content = (
         f'<article class="page event"><div class="event-art">{_picture(view.image, "(min-width: 56rem) 50vw, 100vw", first=True)}</div>'
@@ -197,10 +197,6 @@ def _share_picture(event: Event) -> str:
     if event.image is None and picture.startswith(("https://", "http://")):
         return picture
     return settings.current().page_url((picture if event.image is not None else DEFAULT_PICTURE).removeprefix("/"))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_DESCRIPTION else f"{text[: MAX_DESCRIPTION - 1].rstrip()}…"
 
 
 # The start page.

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import search, service, views
-from chalicelib.catalog.model import Catalog, Event, TierStatus, in_display_order
+from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, in_display_order
 from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
@@ -22,7 +22,7 @@ from chalicelib.inventory.availability import cached_stock
 
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
-MAX_LISTED = 1000  # events or tiers in one reply: about 1 MB of the 6 MB that Lambda may return
+MAX_LISTED = 1000  # events or tiers in one reply, unless they take more than `cursors.MAX_PAGE_BYTES`
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 def events_reply(now: int) -> CacheableReply[list[EventView]]:
-    """Return the public events. If there are more than MAX_LISTED, a `Link` header leads to the rest (RFC 8288)."""
+    """Return the public events. If they do not fit in one reply, a `Link` header leads to the rest (RFC 8288)."""
     catalog = service.snapshot()
 
     def encode() -> CacheableReply[list[EventView]]:
@@ -48,8 +48,9 @@ def events_reply(now: int) -> CacheableReply[list[EventView]]:
         events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
         stocks = cached_stock(map(catalog.stock_group, open_events), now)
+        keyed_views = (((0, *event.sort_key), views.listed_event_view(catalog, event, stocks, now)) for event in events)
+        body, next_cursor = cursors.fit_page(keyed_views, next_cursor)
         link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
-        body = [views.event_view(catalog, event, stocks, now) for event in events]
         return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
 
     return reply_cache.get(now, catalog, encode, "events")
@@ -59,8 +60,9 @@ def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[
     """Return a page of the public events that match a query, with a `Link` header to the next page (RFC 8288). Raises InvalidInput."""
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
-    body = [views.event_view(catalog, event, page.stocks, now) for event in page.events]
-    return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, page.next_cursor))
+    keyed_views = ((key, views.listed_event_view(catalog, event, page.stocks, now)) for key, event in page.events)
+    body, next_cursor = cursors.fit_page(keyed_views, page.next_cursor)
+    return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
 
 def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
@@ -134,7 +136,7 @@ def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[Tick
 
 def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
     listed = [
-        ((*event.sort_key, tier.display_order, tier.id), (event, tier))
+        (_tier_key(event, tier), (event, tier))
         for event in _public_events(catalog)
         if query.event_id in (None, event.id)
         for tier in in_display_order(catalog.visible_tiers(event))
@@ -145,9 +147,17 @@ def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) ->
     # Read the stock of whole events, because an event's status also depends on tiers that are not in this list.
     stocks = cached_stock(map(catalog.stock_group, events), now)
     statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
-    ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
+    keyed_views = (
+        (_tier_key(event, tier), views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now))
+        for event, tier in event_tiers
+    )
+    ticket_types, next_cursor = cursors.fit_page(keyed_views, next_cursor)
     body = TicketTypesView(ticket_types=ticket_types, total=len(listed))
     return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
+
+
+def _tier_key(event: Event, tier: Tier) -> _TierKey:
+    return *event.sort_key, tier.display_order, tier.id
 
 
 def _public_events(catalog: Catalog) -> list[Event]:

@@ -126,9 +126,9 @@ NO_FILTERS = EventQuery()
 
 
 class EventPage(Struct, frozen=True):
-    """A page of events with their stock. `next_cursor` is null on the last page."""
+    """A page of events, each with its sort key, and their stock. `next_cursor` is null on the last page."""
 
-    events: list[Event]
+    events: list[tuple[Key, Event]]
     stocks: dict[str, Stock]
     next_cursor: str | None
 
@@ -142,7 +142,7 @@ def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQu
     limit = query.limit or DEFAULT_LIMIT
     found = list(islice(_with_status(catalog, ranked, query.status, now), limit + 1))
     stocks = {stock_id: stock for _, _, chunk_stocks in found for stock_id, stock in chunk_stocks.items()}
-    events = [event for _, event, _ in found[:limit]]
+    events = [(key, event) for key, event, _ in found[:limit]]
     next_cursor = cursors.encode_key(found[limit - 1][0]) if len(found) > limit else None
     return EventPage(events, stocks, next_cursor)
 

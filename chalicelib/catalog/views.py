@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chalicelib.catalog.custom_options import CustomOption, in_option_order
 from chalicelib.catalog.fields import extended, optional_fields, view_fields, view_values
@@ -14,6 +14,8 @@ from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, pu
 from chalicelib.foundation import addons, clock, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK, Stock, finite
+
+MAX_LISTED_DESCRIPTION = 300  # characters of an event's description in public lists
 
 Stocks = Mapping[str, Stock]
 
@@ -270,6 +272,11 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
     )
 
 
+def listed_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventView:
+    """Return an event as public lists show it, with the beginning of its description."""
+    return replace(event_view(catalog, event, stocks, now), description=shortened(event.description, MAX_LISTED_DESCRIPTION))
+
+
 def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
     """Return an event and its visible tiers as the public sees them."""
     tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
@@ -381,6 +388,11 @@ def ticket_type_view(
         is_available=for_sale and stock.available > 0,
         message=catalog.states[status].message,
     )
+
+
+def shortened(text: str, max_length: int) -> str:
+    """Return the text, or its beginning and an ellipsis if it is longer than `max_length` characters."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1].rstrip()}…"
 
 
 def iso_or_none(epoch_seconds: int | None) -> str | None:

@@ -15,6 +15,9 @@ from chalicelib.foundation.errors import InvalidInput
 
 Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins, as the page before says.")]
 
+# The JSON of a page's entries. Lambda returns 6 MB at most, and a zipped reply grows by a third as Base64.
+MAX_PAGE_BYTES = 900_000
+
 T = TypeVar("T")
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
@@ -45,6 +48,22 @@ def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, curso
     found = list(islice((entry for entry in entries if after is None or entry[0] > after), limit + 1))
     next_cursor = encode_key(found[limit - 1][0]) if len(found) > limit else None
     return [item for _, item in found[:limit]], next_cursor
+
+
+def fit_page(entries: Iterable[tuple[Key, T]], next_cursor: str | None) -> tuple[list[T], str | None]:
+    """Return the first entries of a page whose JSON takes at most MAX_PAGE_BYTES, but at least one, and the cursor of the next page.
+
+    `entries` are (sort key, view) pairs, and `next_cursor` is the cursor after all of them.
+    """
+    fitting: list[T] = []
+    size, last = 0, None
+    for key, view in entries:
+        size += len(msgspec.json.encode(view)) + 1
+        if last is not None and size > MAX_PAGE_BYTES:
+            return fitting, encode_key(last)
+        fitting.append(view)
+        last = key
+    return fitting, next_cursor
 
 
 def encode_key(key: tuple[Any, ...]) -> str:

@@ -147,7 +147,8 @@ def test_a_page_brings_the_reply_that_its_scripts_would_request(api, time, path)
     assert page.scripts[1:] == [{"type": "application/json", "id": "reply", "data-path": path.format(event_id)}]
 
 
-def test_a_long_list_is_left_to_the_scripts(api, time):
+def test_a_long_list_is_left_to_the_scripts(api, time, monkeypatch):
+    monkeypatch.setattr(pages, "MAX_REPLY_CHARACTERS", 5000)
     for number in range(12):
         builders.create_event(api, f"Night {number}", description="x" * 5000)
     page = read(api)

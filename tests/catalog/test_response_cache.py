@@ -130,3 +130,33 @@ def test_an_unknown_id_does_not_empty_the_cache_without_a_store(api, apply_docum
     with faults.refuse_from(1):
         assert api.get("/events/nowhere").status == 404
         assert api.get("/events/fest").status == 200
+
+
+@pytest.mark.parametrize("path", ["/events", "/events?limit=200", "/tickets/types", "/admin/events", "/admin/tiers"])
+def test_no_list_exceeds_a_megabyte_whatever_promoters_write(api, apply_document, path):
+    long_text = "\u0001" * 10_000  # each of these characters takes six bytes of JSON
+    metadata = {"timezone": "UTC", "description": long_text, "note": "x" * 8_000}
+    events = [event(f"fest-{number:03}", name="\u0001" * 199 + "x", venue="\u0001" * 199 + "x", metadata=metadata) for number in range(150)]
+    apply_document(events, [ticket(f"pass-{number:03}", f"fest-{number:03}", description=long_text) for number in range(150)])
+    found, target = [], path
+    for _ in range(100):
+        reply = api.get(target, token=builders.admin_token())
+        assert reply.status == 200
+        assert len(reply.body) < 1_000_000
+        body = reply.json
+        found += [entry["id"] for entry in (body if isinstance(body, list) else body["ticket_types"])]
+        link = reply.headers.get("link")
+        if link is None:
+            break
+        target = path.partition("?")[0] + link.removeprefix("<").partition(">")[0]
+    assert len(found) == len(set(found)) == 150
+
+
+def test_lists_of_events_have_the_beginning_of_a_long_description(api, apply_document):
+    apply_document([event("fest", metadata={"description": "A long night. " * 100})], [ticket("fest-pass")])
+    whole = api.get("/events/fest").json["description"]
+    for path in ("/events", "/events?q=night"):
+        [listed] = api.get(path).json
+        assert len(listed["description"]) <= 300
+        assert listed["description"].endswith("…")
+        assert whole.startswith(listed["description"].rstrip("…"))
