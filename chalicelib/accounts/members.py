@@ -3,6 +3,7 @@
 This module knows only the ids of events; `promoters` decides who may invite people to an event.
 """
 
+import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
@@ -17,7 +18,7 @@ from chalicelib.accounts.model import Account, email_key
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import MAX_EVENTS, EventRole
-from chalicelib.foundation import parallel
+from chalicelib.foundation import parallel, secret_settings
 from chalicelib.foundation.errors import ApiError, NotFound
 
 
@@ -101,7 +102,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
         raise TooManyEvents()
     membership = Membership(event_id, member_id(email), email_key(email), role, actor, now)
     action, changes = "member.invited", {"role": (before.role if before else None, role)}
-    entry = audit.entry_item(f"event#{event_id}", action, actor, now, {"member_id": membership.member_id}, changes=changes)
+    entry = audit.entry_item(f"event#{event_id}", action, actor, now, _audit_details(membership), changes=changes)
     _transact([_put_item(membership, before), entry])
     return membership
 
@@ -109,8 +110,7 @@ def invite(event_id: str, email: str, role: EventRole, actor: str, now: int) -> 
 def remove(membership: Membership, actor: str, now: int) -> None:
     """Remove a person's role at an event, and record it in the audit log. Raises MemberChanging."""
     changes = {"role": (membership.role, None)}
-    subject, details = f"event#{membership.event_id}", {"member_id": membership.member_id}
-    entry = audit.entry_item(subject, "member.removed", actor, now, details, changes=changes)
+    entry = audit.entry_item(f"event#{membership.event_id}", "member.removed", actor, now, _audit_details(membership), changes=changes)
     _transact([_delete_item(membership), entry])
 
 
@@ -136,6 +136,12 @@ def find_people(event_id: str, promoter_id: str | None, user_ids: Iterable[str],
         elif user_id in former_ids:
             people[user_id] = Person(_name(account), None)
     return people
+
+
+def _audit_details(membership: Membership) -> dict[str, str]:
+    """Return which person an audit entry is about, by a keyed digest: the entry outlives the membership, and addresses can be guessed."""
+    mac = hmac.digest(secret_settings.derived_key("members in the audit log"), membership.member_id.encode(), "sha256")
+    return {"member": mac.hex()[:32]}
 
 
 def _name(account: Account) -> str:

@@ -97,11 +97,9 @@ def save_promoter(
         if before is not None:
             check(before)
         after = _changed(promoter_id, before, change, now, by_admin=by_admin)
-        changes = _differences(before, after)
-        if before is not None and not changes:
+        if before is not None and not _changed_fields(before, after):
             return before
-        action = "promoter.changed" if before else "promoter.created"
-        entry = audit.entry_item(f"promoter#{promoter_id}", action, actor, now, {}, changes=changes)
+        entry = _entry_item(before, after, actor, now)
         try:
             dynamo.transact([_put_item(after), entry])
             return after
@@ -119,8 +117,7 @@ def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.Transa
     if before is None or before.state != "verified":
         return []
     after = replace(before, state="unverified", updated_at=now, version=before.version + 1)
-    changes = _differences(before, after)
-    return [_put_item(after), audit.entry_item(f"promoter#{promoter_id}", "promoter.changed", actor, now, {}, changes=changes)]
+    return [_put_item(after), _entry_item(before, after, actor, now)]
 
 
 def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, now: int, *, by_admin: bool) -> Promoter:
@@ -136,10 +133,17 @@ def _changed(promoter_id: str, before: Promoter | None, change: PromoterChange, 
     return after
 
 
-def _differences(before: Promoter | None, after: Promoter) -> dict[str, tuple[str | None, str | None]]:
+def _changed_fields(before: Promoter | None, after: Promoter) -> list[str]:
     names = ("name", "company", "description", "website", "email", "policies", "state")
-    pairs = {name: (getattr(before, name, None), getattr(after, name)) for name in names}
-    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+    return [name for name in names if getattr(before, name, None) != getattr(after, name)]
+
+
+def _entry_item(before: Promoter | None, after: Promoter, actor: str, now: int) -> dynamo.TransactItem:
+    """Return the audit entry of a change. It names the fields, but has only the values of the state, because it outlives an erasure."""
+    fields, state = _changed_fields(before, after), (before.state if before else None, after.state)
+    changes = {"state": state} if "state" in fields else {}
+    action = "promoter.changed" if before else "promoter.created"
+    return audit.entry_item(f"promoter#{after.id}", action, actor, now, {"fields": fields}, changes=changes)
 
 
 # The table `promoters`: the public profiles. The index `by_state` lists verified and unverified promoters separately.

@@ -58,7 +58,7 @@ def register(new: Registration, language: Language, now: int) -> None:
     """Create an account, unless the address has one, and mail a link for the next step. Raises CommonPassword or AlreadyRegistered."""
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
-    existing = store.find_credentials(new.email)
+    existing = find_login(new.email)[1]
     roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
     user_id = new.guest.user_id if new.guest is not None else ids.new_id()
     account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, **structs.asdict(new.profile))
@@ -67,8 +67,7 @@ def register(new: Registration, language: Language, now: int) -> None:
     except dynamo.TransactionCanceled as cancelled:
         if cancelled.failed(1):
             raise AlreadyRegistered() from None
-        existing = existing or store.find_credentials(new.email)
-        mails.mail_link(new.email, "already_registered", "reset_password", existing.user_id if existing else None, language, now)
+        _mail_reset(new.email, "already_registered", existing or find_login(new.email)[1], language, now)
         return
     mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
 
@@ -248,9 +247,14 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
 
 def mail_reset(email: str, language: Language, now: int) -> None:
     """Mail a link to choose a new password, or a notice that the address has no account."""
-    credentials = store.find_credentials(email)
-    kind: AccountMail = "reset_password" if credentials else "no_account"
-    mails.mail_link(email, kind, "reset_password", credentials.user_id if credentials else None, language, now)
+    account = find_login(email)[1]
+    _mail_reset(email, "reset_password" if account else "no_account", account, language, now)
+
+
+def _mail_reset(email: str, kind: AccountMail, account: Account | None, language: Language, now: int) -> None:
+    """Mail a link to choose a new password, which works until the account's password changes or its sessions end."""
+    user_id, generation = (account.user_id, account.generation) if account else (None, None)
+    mails.mail_link(email, kind, "reset_password", user_id, language, now, generation=generation)
 
 
 def reset_password(token: str, password: str, now: int) -> None:
@@ -263,7 +267,7 @@ def reset_password(token: str, password: str, now: int) -> None:
     user_id = str(link.user_id)
     items = [
         store.set_password_item(link.email_key, user_id, passwords.hash_password(password)),
-        store.end_sessions_item(user_id, verified_at=now),
+        store.end_sessions_item(user_id, verified_at=now, generation=link.generation),
     ]
     mails.use_link(link, items)
     login_attempts.reset(link.email_key)
@@ -278,7 +282,7 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and its promoter profile, with an audit entry. This ends all sessions. Does nothing if the account does not exist.
+    """Delete an account and its promoter profile, with an audit entry. Does nothing if the account does not exist.
 
     Raises AccountChanging.
     """

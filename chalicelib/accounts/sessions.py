@@ -5,7 +5,7 @@ A session ends seven days after its last use, or later if `keep_session` was cal
 Each session begins with a sign-in and has one current refresh token. A token is `<session id>.<secret>`. The next secret is an HMAC of the
 current token, so a client that lost a reply gets the same new token when it repeats the request within GRACE_SECONDS; a token never has two
 successors. After that time, the use of an old token means that the token was stolen or copied, so the session ends, for the thief and for
-the owner (RFC 9700, section 4.14.2).
+the owner (RFC 9700, section 4.14.2). A secret ends with a MAC of the rest of the token, so a text that only names a session ends nothing.
 """
 
 import base64
@@ -74,7 +74,7 @@ def begin_session(user_id: str, generation: int, device: Device, now: int) -> st
 
 def begin_session_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
     """Return the first refresh token of a new session, and the transaction item that begins the session."""
-    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
+    token = _token(secrets.token_hex(16), secrets.token_bytes(16))
     row = SessionRow(
         session_id(token),
         user_id=user_id,
@@ -97,8 +97,9 @@ def get_session(token: str, now: int) -> Session:
     if session is None or session.expires_at <= now:
         raise SessionOver()
     if not (_is_current(session, token) or _is_repeated(session, token, now)):
-        log.warning("session.token_reused", user_id=session.user_id)
-        end_session(session.id)
+        if _is_previous(session, token) or _is_issued(token):
+            log.warning("session.token_reused", user_id=session.user_id)
+            end_session(session.id)
         raise SessionOver()
     return session
 
@@ -170,7 +171,8 @@ def begin_move(session: Session, user_id: str, now: int) -> None:
 
 def end_moved(session: Session, now: int) -> None:
     """End a guest's session whose orders have moved. The item stays for a while, because the guest may have payments under way."""
-    dynamo.update_if(SessionRow(session.id), {"expires_at": now}, "attribute_exists(moved_to)")
+    changes = {"expires_at": now, "address": None, "user_agent": None}
+    dynamo.update_if(SessionRow(session.id), changes, "attribute_exists(moved_to)")
 
 
 def keep_session_item(session: Session, generation: int) -> dynamo.TransactItem:
@@ -187,9 +189,14 @@ def end_session(session_id: str) -> None:
 
 
 def end_session_by_token(token: str) -> None:
-    """End the session of a refresh token, even if the token has been used. Does nothing if the session has already ended."""
+    """End the session whose refresh token this is, or was before the last refresh. Does nothing for any other token."""
     if _names_session(token):
-        end_session(session_id(token))
+        dynamo.delete_if(SessionRow(session_id(token)), "token_hash = :hash OR previous_hash = :hash", hash=_digest(token))
+
+
+def list_session_ids(user_id: str) -> list[str]:
+    """Return the ids of all stored sessions of a user, of any generation. May miss a session that began within the last second."""
+    return [key.id for key in SessionRow.user_index.query(user_id)]
 
 
 def session_id(token: str) -> str:
@@ -207,13 +214,29 @@ def _is_current(session: Session, token: str) -> bool:
 
 def _is_repeated(session: Session, token: str, now: int) -> bool:
     """Return whether the token is the previous token, which was replaced a moment ago."""
-    is_previous = session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
-    return is_previous and now - session.rotated_at <= GRACE_SECONDS
+    return _is_previous(session, token) and now - session.rotated_at <= GRACE_SECONDS
+
+
+def _is_previous(session: Session, token: str) -> bool:
+    return session.previous_hash is not None and hmac.compare_digest(session.previous_hash, _digest(token))
+
+
+def _is_issued(token: str) -> bool:
+    """Return whether this shop issued the token at any time. Returns False for tokens without a MAC, which earlier versions issued."""
+    try:
+        raw = base64.urlsafe_b64decode(token.partition(".")[2] + "=")
+    except ValueError:
+        return False
+    return hmac.compare_digest(token.encode(), _token(session_id(token), raw[:16]).encode())
 
 
 def _successor(token: str) -> str:
-    mac = hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")
-    return f"{session_id(token)}.{_text(mac)}"
+    return _token(session_id(token), hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")[:16])
+
+
+def _token(session_id: str, secret: bytes) -> str:
+    mac = hmac.digest(secret_settings.derived_key("issued refresh tokens"), session_id.encode() + secret, "sha256")
+    return f"{session_id}.{_text(secret + mac[:16])}"
 
 
 def _digest(token: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from chalicelib.accounts import members, profiles
+from chalicelib.accounts import members, profiles, sessions
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import Membership
 from chalicelib.accounts.model import Account, WrongPassword
@@ -79,14 +79,15 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     Raises PromoterHasEvents and, if there is an account, WrongPassword, TooManyAttempts and AccountChanging.
     """
     # The data is read while the checks run, and erased only after all checks have passed.
-    (account, memberships), (details, found) = parallel.both(
-        lambda: _checked_account(request, identity, password),
+    ((account, memberships), session_ids), (details, found) = parallel.both(
+        lambda: parallel.both(lambda: _checked_account(request, identity, password), lambda: sessions.list_session_ids(identity.user_id)),
         lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: read_addons(identity.user_id)),
     )
     _check_events(identity.user_id, request.now)
-    deletions: list[Callable[[], None]] = [
+    deletions: list[Callable[[], object]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_memberships(memberships),
+        lambda: parallel.call_each(sessions.end_session, session_ids),  # also those from before a guest registered
         lambda: delete_from_addons(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)

@@ -1,6 +1,7 @@
 """Accounts over HTTP: register, sign in, the own profile, guests, passwords, links in mails."""
 
 import threading
+from hashlib import sha256
 
 import argon2
 import pytest
@@ -211,6 +212,39 @@ def test_a_forgotten_password_is_reset_by_a_link_that_works_once(api, time, mail
     again = api.post("/auth/password/reset", json=reset | {"password": "another good one"})
     assert (again.status, again.json["error"]) == (410, "link_expired")
     assert log_in(api, password=OTHER_PASSWORD).json["user"]["email_verified"] is True
+
+
+def test_a_link_for_a_password_ends_with_the_password(api, time, mailbox):
+    """Somebody who once read the mails cannot take back the account that its owner has secured."""
+    tokens, links = sign_up(api), []
+
+    def request_link() -> None:
+        api.post("/auth/password/forgot", json={"email": EMAIL})
+        links.append(mailbox.token("reset_password"))
+
+    request_link()
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    tokens = api.post("/auth/password", json=change, token=tokens["access_token"]).json
+    request_link()
+    assert api.post("/auth/logout", json={"refresh_token": tokens["refresh_token"], "everywhere": True}).status == 200
+    request_link()
+    register(api)
+    links.append(mailbox.token("already_registered"))
+    request_link()
+    assert api.post("/auth/password/reset", json={"token": links.pop(), "password": "a third good one"}).status == 200
+    for link in links:
+        assert api.post("/auth/password/reset", json={"token": link, "password": "the thief's own"}).json["error"] == "link_expired"
+    assert log_in(api, password="a third good one").status == 200
+
+
+def test_a_link_for_a_password_of_an_earlier_version_still_works(api, time, mailbox):
+    register(api)
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    token = mailbox.token("reset_password")
+    row = store.MailedLinkRow.find(f"link#{sha256(token.encode()).hexdigest()}")
+    row.generation = None
+    row.save()
+    assert api.post("/auth/password/reset", json={"token": token, "password": OTHER_PASSWORD}).status == 200
 
 
 def test_links_expire_and_are_for_one_purpose(api, time, mailbox):

@@ -80,7 +80,7 @@ def test_an_export_of_many_orders_has_pages_with_the_tickets_of_each(api, time):
 def test_nothing_of_a_person_is_left_but_the_order_and_the_money_are(api, time, buyer):
     assert all(text in stored_text() for text in PERSONAL)
     assert erase(api, buyer).status == 200
-    assert [text for text in PERSONAL if text in stored_text()] == []
+    assert [text for text in [*PERSONAL, members.member_id(EMAIL)] if text in stored_text()] == []
     assert log_in(api).status == refresh(api, buyer["refresh_token"]).status == 401
     order = api.get(f"/admin/orders/{buyer['order']}", token=builders.admin_token()).json
     assert (order["order"]["user_id"], order["order"]["total_price_cents"]) == (buyer["user"]["id"], 10_000)
@@ -107,6 +107,30 @@ def test_a_guest_is_erased_without_one(api, time):
     assert api.delete("/auth/me", token=token).status == 200
 
 
+def test_an_erasure_ends_the_sessions_and_revives_none(api, time):
+    """A guest who registered and was erased is nobody, as a guest is: the session from before must not count again."""
+    guest = api.post("/auth/guest").json
+    assert api.post("/auth/register", json={"email": EMAIL, "password": PASSWORD}, token=guest["access_token"]).status == 201
+    tokens = log_in(api).json
+    assert tokens["user"]["id"] == guest["user"]["id"]
+    assert erase(api, tokens).status == 200
+    assert [refresh(api, old["refresh_token"]).status for old in (guest, tokens)] == [401, 401]
+    assert dynamo.client().scan(TableName=dynamo.table_name("sessions"))["Items"] == []
+
+
+def test_the_session_of_an_erased_guest_is_deleted(api, time):
+    guest = api.post("/auth/guest").json
+    assert erase(api, guest, None).status == 200
+    assert refresh(api, guest["refresh_token"]).status == 401
+
+
+def test_a_moved_guest_leaves_no_device_behind(api, time):
+    guest, tokens = api.post("/auth/guest", headers={"User-Agent": "Lynx of Ada"}).json, sign_up(api)
+    move = {"refresh_token": guest["refresh_token"]}
+    assert api.post("/auth/guest/orders", json=move, token=tokens["access_token"]).status == 200
+    assert "Lynx of Ada" not in stored_text()
+
+
 def test_a_promoter_is_erased_once_their_events_are_over(api, time):
     promoter = sign_up(api, "nights@example.com", role="promoter", company="Nightly Ltd")
     builders.create_promoted_shop(promoter["user"]["id"])
@@ -114,8 +138,10 @@ def test_a_promoter_is_erased_once_their_events_are_over(api, time):
     assert (refused.status, refused.json["error"]) == (409, "promoter_has_events")
     time.advance(200 * 86_400)
     promoter = log_in(api, "nights@example.com").json
+    profile = {"name": "Nightly & Sons", "email": "nora.vale@example.com", "description": "Call Nora Vale"}
+    assert api.put(f"/promoters/{promoter['user']['id']}", json=profile, token=promoter["access_token"]).status == 200
     assert erase(api, promoter).status == 200
-    assert "Nightly" not in stored_text()
+    assert [text for text in ("Nightly", "nora.vale", "Nora Vale") if text in stored_text()] == []
 
 
 def test_an_erasure_that_crashed_can_be_repeated(api, time, buyer):

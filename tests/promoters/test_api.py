@@ -96,10 +96,10 @@ def test_a_promoter_writes_the_profile_and_an_admin_verifies_it(api, time, promo
     assert set(actions) == {"promoter.changed"}
 
 
-def test_a_change_of_a_profile_is_audited_with_old_and_new_values(api, promoter):
+def test_a_change_of_a_profile_is_audited_by_the_names_of_its_fields(api, promoter):
     put(api, promoter, company="Nights Ltd")
     [entry] = audit.list_entries(f"promoter#{promoter['user']['id']}")
-    assert (entry.actor, entry.changes["name"].before, entry.changes["name"].after) == (promoter["user"]["id"], "Nights Ltd", "Nights")
+    assert (entry.actor, entry.details, entry.changes) == (promoter["user"]["id"], {"fields": ["name"]}, {})
     put(api, promoter, company="Nights Ltd")  # as it is already
     assert len(audit.list_entries(f"promoter#{promoter['user']['id']}")) == 1
 
@@ -194,9 +194,8 @@ def test_changes_at_once_are_all_made(api, time, threaded_store):
     for thread in threads:
         thread.join()
     assert statuses == [200, 200, 200]
-    entries = audit.list_entries("promoter#nora")
-    names = {(entry.changes["name"].before, entry.changes["name"].after) for entry in entries}
-    assert len({before for before, _ in names}) == 4  # each one began with what the one before had written
+    assert len(audit.list_entries("promoter#nora")) == 4
+    assert api.get("/promoters/nora").json["version"] == 4  # each one began with what the one before had written
 
 
 # ------------------------------------------------------------------ events

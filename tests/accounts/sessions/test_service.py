@@ -1,6 +1,7 @@
 """Refresh tokens: each is for one use, an old one ends the session, and a client whose answer was lost is not punished."""
 
 import threading
+from hashlib import sha256
 
 import pytest
 
@@ -97,6 +98,32 @@ def test_logging_out_ends_the_session(api, time):
     for _ in range(2):  # repeated, it is as fine
         assert api.post("/auth/logout", json={"refresh_token": here}).status == 200
     assert [refresh(api, token).status for token in (here, elsewhere)] == [401, 200]
+
+
+@pytest.mark.parametrize("path", ["/auth/logout", "/auth/refresh"])
+@pytest.mark.parametrize("secret", ["x", "A" * 43, ""])
+def test_the_id_of_a_session_alone_ends_nothing(api, time, path, secret):
+    """Every access token contains the id."""
+    token = sign_up(api)["refresh_token"]
+    assert api.post(path, json={"refresh_token": f"{token.partition('.')[0]}.{secret}"}).status in (200, 401)
+    assert refresh(api, token).status == 200
+
+
+def test_a_client_that_lost_the_next_token_logs_out_with_the_last_one(api, time):
+    first = sign_up(api)["refresh_token"]
+    second = refresh(api, first).json["refresh_token"]
+    assert api.post("/auth/logout", json={"refresh_token": first}).status == 200
+    assert refresh(api, second).status == 401
+
+
+def test_a_token_of_an_earlier_version_is_exchanged_and_ends_its_session_when_it_is_reused(api, time):
+    first = f"{sign_up(api)['refresh_token'].partition('.')[0]}.{'x' * 43}"
+    row = sessions.SessionRow.find(first.partition(".")[0])
+    row.token_hash = sha256(first.encode()).hexdigest()
+    row.save()
+    second = refresh(api, first).json["refresh_token"]
+    time.advance(GRACE_SECONDS + 1)
+    assert [refresh(api, token).status for token in (first, second)] == [401, 401]
 
 
 def test_logging_out_everywhere_ends_all_sessions(api, time):
