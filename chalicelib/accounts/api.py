@@ -148,7 +148,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     identity = request.identity
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
-    with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email)):
+    with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email), "register"):
         service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.language, request.now)
     message = "We have sent an email to this address. Follow the link in it."
     return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
@@ -165,7 +165,8 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Sign in with email address and password."""
     is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(request, service.log_in(request, body.email, body.password), is_cookie)
+    mark = session_cookie.read_mark(request) if is_cookie else None
+    return _tokens_reply(request, service.log_in(request, body.email, body.password, mark), is_cookie)
 
 
 @route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
@@ -227,22 +228,24 @@ def change_password(request: RequestContext, body: PasswordChange) -> Reply[Toke
 @route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request an email with a link to choose a new password."""
-    with limited(request, MAIL, email_key(body.email)):
+    with limited(request, MAIL, email_key(body.email), "reset_password"):
         service.mail_reset(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
 
 
-@route(bp, "POST", "/auth/password/reset", access="public", errors=(CommonPassword, LinkExpired))
+@route(bp, "POST", "/auth/password/reset", access="public", headers=(session_cookie.HEADER,), errors=(CommonPassword, LinkExpired))
 def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     """Choose a new password with the token from a mailed link; all sessions end."""
-    service.reset_password(body.token, body.password, request.now)
-    return Reply(Done("Your password has been changed. Sign in with the new password."))
+    is_cookie = session_cookie.is_requested(request)
+    email = service.reset_password(body.token, body.password, request.now)
+    message = "Your password has been changed. Sign in with the new password."
+    return Reply(Done(message), headers=session_cookie.keep_mark(request, email) if is_cookie else {})
 
 
 @route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request another email to verify an address."""
-    with limited(request, MAIL, email_key(body.email)):
+    with limited(request, MAIL, email_key(body.email), "verify_email"):
         addresses.mail_verification(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address."))
 
@@ -274,7 +277,7 @@ def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
 
     Opening the link changes your account's address.
     """
-    with limited(request, MAIL, email_key(body.email)):
+    with limited(request, MAIL, email_key(body.email), "change_email"):
         addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
     return Reply(Done("We have sent an email to the new address. Open the link in it within an hour."))
 
@@ -315,9 +318,11 @@ def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -
 
 
 def _tokens_reply(request: RequestContext, tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[TokensView]:
-    if is_cookie:
-        return Reply(tokens_view(tokens, None), status, session_cookie.keep(request, tokens.refresh_token, is_guest=tokens.account is None))
-    return Reply(tokens_view(tokens, tokens.refresh_token), status)
+    if not is_cookie:
+        return Reply(tokens_view(tokens, tokens.refresh_token), status)
+    if tokens.account is None:
+        return Reply(tokens_view(tokens, None), status, session_cookie.keep_guest(request, tokens.refresh_token))
+    return Reply(tokens_view(tokens, None), status, session_cookie.keep_account(request, tokens.refresh_token, tokens.account.email))
 
 
 # Routes for admins.

@@ -1,5 +1,9 @@
 """The growing delay between sign-in attempts, for each account and for each source address.
 
+Anybody can use up the attempts of an account. So a device on which its owner has signed in before has attempts of its own, and so has a
+user who enters the password again while signed in
+(https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies).
+
 A conditional write counts each attempt before the password is compared, so parallel guesses cannot evade the delay. The first FREE_ATTEMPTS
 attempts have no delay. After them, each attempt must wait for a delay that doubles each time. Unlike the rate limits, this limit fails
 closed: if the store does not respond, nobody can sign in. This limit also applies to addresses without an account, and when rate limits are
@@ -7,6 +11,7 @@ off.
 """
 
 import hmac
+import secrets
 from typing import ClassVar
 
 import msgspec
@@ -34,31 +39,61 @@ class TooManyAttempts(ApiError):
         super().__init__(f"Too many attempts to sign in. Try again in {seconds} s.", retry_after_seconds=seconds)
 
 
-def count_attempt(request: RequestContext, email: str) -> None:
-    """Count an attempt to sign in with this email address. Raises TooManyAttempts or the store's errors."""
+def sign_in_counter(email: str, mark: str | None = None) -> str:
+    """Return the id of the counter of attempts to sign in with this email address: the device's if `mark` belongs to the address."""
+    if mark is not None and _is_mark_of(mark, email):
+        return _counter_id("device", mark)
+    return _counter_id("account", email_key(email))
+
+
+def password_counter(user_id: str) -> str:
+    """Return the id of the counter of a user who enters the current password again."""
+    return _counter_id("user", user_id)
+
+
+def mark_device(mark: str | None, email: str) -> str:
+    """Return the mark of a device on which the owner of this address has signed in: its mark so far, or a new one."""
+    return mark if mark is not None and _is_mark_of(mark, email) else _mark(secrets.token_hex(8), email)
+
+
+def _is_mark_of(mark: str, email: str) -> bool:
+    return hmac.compare_digest(mark.encode(), _mark(mark.partition(".")[0], email).encode())
+
+
+def _mark(nonce: str, email: str) -> str:
+    message = msgspec.json.encode((settings.current().stage, nonce, email_key(email)))
+    return f"{nonce}.{hmac.digest(secret_settings.derived_key('known devices'), message, 'sha256').hex()[:32]}"
+
+
+def count_attempt(request: RequestContext, counter_id: str) -> None:
+    """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors."""
     if (address := rate_limits.source_network(request)) is not None:
         _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
-    _count_at(_counter_id("account", email_key(email)), FREE_ATTEMPTS, request.now)
+    _count_at(counter_id, FREE_ATTEMPTS, request.now)
 
 
-def forgive_attempt(request: RequestContext, email: str) -> None:
-    """Delete the account's counter, and subtract one from the address's counter, because the last attempt's password was correct."""
+def forgive_attempt(request: RequestContext, counter_id: str) -> None:
+    """Delete the counter, and subtract one from the address's counter, because the last attempt's password was correct."""
     address = rate_limits.source_network(request)
     if address is None:
-        reset(email)
+        _delete(counter_id)
     else:
-        parallel.both(lambda: reset(email), lambda: _withdraw(_counter_id("address", address)))
+        parallel.both(lambda: _delete(counter_id), lambda: _withdraw(_counter_id("address", address)))
+
+
+def reset(email: str) -> None:
+    """Delete an account's counter, because its owner has proved their identity."""
+    _delete(sign_in_counter(email))
 
 
 @effects.uncounted()
-def reset(email: str) -> None:
-    """Delete an account's counter, because its owner has proved their identity."""
-    AttemptsRow(_counter_id("account", email_key(email))).delete()
+def _delete(counter_id: str) -> None:
+    AttemptsRow(counter_id).delete()
 
 
 def reset_item(email: str) -> dynamo.TransactItem:
     """Return a transaction item that deletes an account's counter."""
-    return dynamo.delete(AttemptsRow(_counter_id("account", email_key(email))))
+    return dynamo.delete(AttemptsRow(sign_in_counter(email)))
 
 
 def _count_at(counter_id: str, free_attempts: int, now: int) -> None:

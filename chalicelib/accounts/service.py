@@ -72,10 +72,11 @@ def register(new: Registration, language: Language, now: int) -> None:
     mails.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
 
 
-def log_in(request: RequestContext, email: str, password: str) -> Tokens:
-    """Begin a session. Raises LoginFailed, TooManyAttempts or AccountLocked."""
+def log_in(request: RequestContext, email: str, password: str, mark: str | None = None) -> Tokens:
+    """Begin a session. `mark` is the mark of a known device. Raises LoginFailed, TooManyAttempts or AccountLocked."""
+    counter = login_attempts.sign_in_counter(email, mark)
     # The data is read in parallel, but used only if the attempt is counted.
-    _, (credentials, account) = parallel.both(lambda: login_attempts.count_attempt(request, email), lambda: find_login(email))
+    _, (credentials, account) = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: find_login(email))
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         raise LoginFailed()
@@ -83,7 +84,7 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
         raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
-    _, tokens = parallel.both(lambda: login_attempts.forgive_attempt(request, email), lambda: _begin_session(request, account))
+    _, tokens = parallel.both(lambda: login_attempts.forgive_attempt(request, counter), lambda: _begin_session(request, account))
     return tokens
 
 
@@ -236,12 +237,11 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
     """Check the password of an account and return its credentials. Raises TooManyAttempts or WrongPassword."""
-    _, credentials = parallel.both(
-        lambda: login_attempts.count_attempt(request, account.email), lambda: store.find_credentials(account.email)
-    )
+    counter = login_attempts.password_counter(account.user_id)
+    _, credentials = parallel.both(lambda: login_attempts.count_attempt(request, counter), lambda: store.find_credentials(account.email))
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
         raise WrongPassword()
-    login_attempts.forgive_attempt(request, account.email)
+    login_attempts.forgive_attempt(request, counter)
     return credentials
 
 
@@ -257,8 +257,8 @@ def _mail_reset(email: str, kind: AccountMail, account: Account | None, language
     mails.mail_link(email, kind, "reset_password", user_id, language, now, generation=generation)
 
 
-def reset_password(token: str, password: str, now: int) -> None:
-    """Set a password with a mailed link, mark the address as verified, and end all sessions.
+def reset_password(token: str, password: str, now: int) -> str:
+    """Set a password with a mailed link, mark the address as verified, and end all sessions. Returns the address.
 
     Raises LinkExpired or CommonPassword.
     """
@@ -270,7 +270,8 @@ def reset_password(token: str, password: str, now: int) -> None:
         store.end_sessions_item(user_id, verified_at=now, generation=link.generation),
     ]
     mails.use_link(link, items)
-    login_attempts.reset(link.email_key)
+    login_attempts.reset(link.email)
+    return link.email
 
 
 def create_account(account: Account, password: str) -> None:

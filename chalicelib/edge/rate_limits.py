@@ -141,10 +141,12 @@ class RateLimit(Struct, frozen=True):
     """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address.
 
     `counts_bounded`: requests that are bounded by a record also count for the user, because one user can have many such records.
+    `counts_first`: requests count for the user before they are executed, because their effects, such as emails, cannot be taken back.
     """
 
     name: str
     counts_bounded: bool = False
+    counts_first: bool = False
 
 
 JOIN = RateLimit("join")  # counted for each event separately
@@ -153,11 +155,13 @@ CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 WAITLIST = RateLimit("waitlist")  # counted for each event separately
 SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up have no user id yet
-INVITE = RateLimit("invite")
-WEBHOOK = RateLimit("webhook")
+INVITE = RateLimit("invite", counts_first=True)
+WEBHOOK = RateLimit("webhook", counts_first=True)
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
-MAIL = RateLimit("mail")  # counted for the email address, not for the caller
+# Counted for the email address, not for the caller. Emails that let an account's owner in have a `scope` each, so that a stranger who
+# requests other emails for the address does not use them up.
+MAIL = RateLimit("mail", counts_first=True)
 
 
 class RateLimited(ApiError):
@@ -199,22 +203,29 @@ class Attempt:
         if by_address is not None and not (by_address.begin() and self._add_to_address(by_address)):
             self._user.withdraw()
             raise _refusal(self.limit, by_address, "address", self._address)
+        user = self._user  # None if the store did not count the address
+        if self.limit.counts_first and user is not None and not self._add_to_user(0):
+            raise _refusal(self.limit, user, "user", self._address)
 
     def end(self, error: Exception | None) -> None:
         """Count the request for its user, if necessary. Raises RateLimited, but never if this error would hide a failure or a change."""
-        if self._user is None or isinstance(error, RateLimited):
+        if self._user is None or self.limit.counts_first or isinstance(error, RateLimited):
             return
         if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
             self._user.withdraw()
             return
-        try:
-            is_granted = self._user.add(MAX_UNREPORTED_BY_USER if self.is_bounded else 0)
-        except dynamo.STORE_ERRORS as failure:
-            self._skip(failure)
-            return
+        user, is_granted = self._user, self._add_to_user(MAX_UNREPORTED_BY_USER if self.is_bounded else 0)
         is_failure = error is not None and not (isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         if not (is_granted or is_failure or effects.may_have_happened()):
-            raise _refusal(self.limit, self._user, "user", self._address) from error
+            raise _refusal(self.limit, user, "user", self._address) from error
+
+    def _add_to_user(self, max_unreported: int) -> bool:
+        assert self._user is not None
+        try:
+            return self._user.add(max_unreported)
+        except dynamo.STORE_ERRORS as failure:
+            self._skip(failure)
+            return True
 
     def _add_to_address(self, by_address: Counter) -> bool:
         try:
@@ -241,7 +252,8 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
     If this instance knows that a limit is exceeded, it refuses the request before the block. The request counts for its address at once.
     When the block has ended, one conditional write counts the request for its user, unless it `is_bounded`. If that write is refused,
     RateLimited replaces the block's own refusal or repeated reply, but not a failure, and not the reply to a request that may have changed
-    something. If the store is unavailable, the request is allowed but not counted, because it needs the same store itself.
+    something. A limit that `counts_first` makes this write before the block. If the store is unavailable, the request is allowed but not
+    counted, because it needs the same store itself.
     """
     current = settings.current()
     if current.rate_limits == "off":

@@ -187,7 +187,7 @@ class FoundTicketsView(Struct, frozen=True):
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_tickets_link(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request an email with a link that shows the tickets bought with an address. The reply never says whether there are any."""
-    with limited(request, MAIL, email_key(body.email)):
+    with limited(request, MAIL, email_key(body.email), "find_tickets"):
         mails.mail_tickets_link(body.email, request.language, request.now)
     return Reply(Done("We have sent an email to this address. Open the link in it within 15 minutes."))
 

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.accounts import store
 from chalicelib.accounts.login_attempts import WINDOW_SECONDS
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import settings
 from tests import builders, invariants
 from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
@@ -326,6 +327,27 @@ def test_mails_and_registrations_are_limited(api, time, mailbox):
         assert api.post("/auth/password/forgot", json={"email": "eve@example.com"}).status == 200
         assert [api.post("/auth/guest").status for _ in range(12)].count(201) == 10
         assert api.post("/auth/guest", source_ip="192.0.2.7").status == 201
+
+
+def test_mails_are_counted_before_they_are_sent_on_every_instance(api, time, mailbox):
+    with settings.override(rate_limits="on", limit_mail="5/900"):
+        statuses = []
+        for _ in range(20):
+            rate_limits._local_counters.forget()  # another instance
+            statuses.append(api.post("/auth/password/forgot", json={"email": EMAIL}).status)
+    assert (statuses.count(200), statuses.count(429), len(mailbox.mails)) == (5, 15, 5)
+
+
+def test_mails_that_a_stranger_requests_leave_those_that_let_the_owner_in(api, time, mailbox):
+    register(api)
+    with settings.override(rate_limits="on", limit_mail="2/900"):
+        for _ in range(3):
+            api.post("/auth/email/resend", json={"email": EMAIL})
+            register(api)
+            api.post("/lost-tickets", json={"email": EMAIL})
+        assert api.post("/auth/email/resend", json={"email": EMAIL}).status == 429
+        assert api.post("/auth/password/forgot", json={"email": EMAIL}).status == 200
+    assert mailbox.kinds()[-1] == "reset_password"
 
 
 def test_simultaneous_registrations_of_an_address_make_one_account(api, time, threaded_store, mailbox):

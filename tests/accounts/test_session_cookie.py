@@ -2,9 +2,11 @@
 
 import pytest
 
-from chalicelib.accounts.sessions import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.accounts.login_attempts import FREE_ATTEMPTS
+from chalicelib.accounts.session_cookie import LONGEST_SECONDS
+from chalicelib.accounts.sessions import GRACE_SECONDS
 from chalicelib.foundation import settings
-from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, sign_up
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, sign_up
 
 BROWSER = {"X-Session": "cookie"}
 ATTRIBUTES = "Path=/api/v1/auth; HttpOnly; SameSite=Strict"
@@ -23,7 +25,7 @@ def test_a_browser_keeps_its_session_in_a_cookie_alone(api, time):
     sign_up(api)
     reply = log_in(api, headers=BROWSER)
     assert reply.json["refresh_token"] is None
-    assert reply.headers["Set-Cookie"].endswith(f"; Max-Age={REFRESH_SECONDS}; {ATTRIBUTES}")
+    assert reply.headers["Set-Cookie"].endswith(f"; Max-Age={LONGEST_SECONDS}; {ATTRIBUTES}")
     again = refresh(api, cookie_of(reply))
     assert (again.status, again.json["refresh_token"], again.json["user"]["email"]) == (200, None, EMAIL)
     assert api.get("/auth/me", token=again.json["access_token"]).status == 200
@@ -83,3 +85,72 @@ def test_a_new_password_moves_the_cookie_to_the_new_session(api, time):
     assert reply.json["refresh_token"] is None
     assert refresh(api, cookie_of(reply)).status == 200
     assert refresh(api, elsewhere).status == 401
+
+
+# ------------------------------------------------------------------ known devices
+def lock(api, email: str = EMAIL) -> None:
+    """Use up the attempts of an account, as any stranger can, from many addresses."""
+    for number in range(FREE_ATTEMPTS + 1):
+        log_in(api, email, "a guess", source_ip=f"192.0.2.{number}")
+    assert log_in(api, email, "a guess", source_ip="192.0.2.99").status == 429
+
+
+def log_in_with(api, cookie: str, email: str = EMAIL, password: str = PASSWORD):
+    return log_in(api, email, password, headers={"Cookie": cookie, **BROWSER})
+
+
+def test_a_stranger_cannot_lock_the_owner_out_of_a_known_device(api, time):
+    sign_up(api)
+    cookie = cookie_of(log_in(api, headers=BROWSER))
+    lock(api)
+    assert log_in(api, headers=BROWSER).status == 429
+    again = log_in_with(api, cookie)
+    assert again.status == 200
+    left = api.post("/auth/logout", json={}, headers={"Cookie": cookie_of(again), **BROWSER})
+    assert refresh(api, cookie_of(left)).status == 401
+    assert log_in_with(api, cookie_of(left)).status == 200  # signed out, it is still the owner's device
+
+
+def test_a_session_from_before_the_marks_gets_one_when_it_is_used(api, time):
+    name = cookie_of(api.post("/auth/guest", headers=BROWSER)).partition("=")[0]
+    cookie = cookie_of(refresh(api, f"{name}={sign_up(api)['refresh_token']}"))
+    lock(api)
+    assert log_in_with(api, cookie).status == 200
+
+
+def test_a_known_device_has_attempts_of_its_own_and_no_more(api, time):
+    sign_up(api)
+    cookie = cookie_of(log_in(api, headers=BROWSER))
+    statuses = [log_in_with(api, cookie, password="a guess").status for _ in range(FREE_ATTEMPTS + 2)]
+    assert statuses == [401] * (FREE_ATTEMPTS + 1) + [429]
+    assert log_in(api).status == 200  # a device that guesses locks nobody else out
+
+
+def test_a_mark_is_for_one_address_and_cannot_be_made_up(api, time):
+    sign_up(api)
+    sign_up(api, "eve@example.com")
+    lock(api)
+    eve = cookie_of(log_in(api, "eve@example.com", headers=BROWSER))
+    head, _, mark = eve.rpartition("~")
+    for cookie in (eve, f"{head}~{'0' * 16}.{mark.partition('.')[2]}", f"{head}~x", f"{head}~\u00e9.\u00e9"):
+        assert log_in_with(api, cookie).status == 429
+
+
+def test_choosing_a_new_password_by_mail_makes_the_device_known(api, time, mailbox: Mailbox):
+    """Otherwise a stranger who keeps guessing could take every attempt between the reset and the sign-in."""
+    sign_up(api)
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
+    cookie = cookie_of(api.post("/auth/password/reset", json=reset, headers=BROWSER))
+    lock(api)
+    assert log_in_with(api, cookie, password=OTHER_PASSWORD).status == 200
+
+
+def test_of_two_cookies_of_the_name_none_counts(api, time):
+    """A neighbouring subdomain can add one, and the browser sends both."""
+    sign_up(api)
+    sign_up(api, "mal@example.com")
+    own, planted = (cookie_of(log_in(api, email, headers=BROWSER)) for email in (EMAIL, "mal@example.com"))
+    for cookies in (f"{own}; {planted}", f"{planted}; {own}"):
+        assert refresh(api, cookies).json["error"] == "session_over"
+    assert refresh(api, own).json["user"]["email"] == EMAIL

@@ -6,7 +6,7 @@
 import type { paths } from "#openapi";
 import { publicApi, BASE_PATH, content, createApi, type Schemas } from "./client";
 import { now } from "./server-time";
-import { currentBuyer, fetchAsBuyer } from "./session";
+import { COOKIE, currentBuyer, fetchAsBuyer } from "./session";
 
 export { ApiFailure } from "./client";
 
@@ -149,7 +149,8 @@ export const openTickets = (token: string) => content(publicApi.POST("/lost-tick
 /** Load all data about buyers without an account who typed the address of a link. The token is the `data_token` of the opened link. */
 export const exportAddress = (token: string) => content(publicApi.POST("/lost-tickets/export", { body: { token } }));
 export const eraseAddress = (token: string) => content(publicApi.POST("/lost-tickets/erase", { body: { token } }));
-export const resetPassword = (token: string, password: string) => content(publicApi.POST("/auth/password/reset", { body: { token, password } }));
+export const resetPassword = (token: string, password: string) =>
+  content(publicApi.POST("/auth/password/reset", { ...COOKIE, body: { token, password } }));
 
 /** Load a page of the buyer's orders, newest first. */
 export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));

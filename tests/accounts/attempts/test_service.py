@@ -88,6 +88,15 @@ def test_changing_a_password_is_delayed_as_a_login_is(api, time):
     assert api.post("/auth/password", json=change | {"current_password": PASSWORD}, token=token).status == 429
 
 
+def test_a_stranger_cannot_keep_a_signed_in_user_from_changing_the_password(api, time):
+    token = sign_up(api)["access_token"]
+    for _ in range(FREE_ATTEMPTS + 1):
+        log_in(api, password=WRONG)
+    assert log_in(api).status == 429
+    change = {"current_password": PASSWORD, "password": "another good one"}
+    assert api.post("/auth/password", json=change, token=token).status == 200
+
+
 def test_a_reset_by_mail_ends_the_delay(api, time, mailbox):
     sign_up(api)
     for _ in range(FREE_ATTEMPTS + 1):
