@@ -50,7 +50,7 @@ from chalicelib.purchases.views import (
 )
 from chalicelib.tickets.model import Attendee, EmailAddress
 from chalicelib.waiting_room import service as waiting_room
-from chalicelib.waiting_room.model import GUEST_PREFIX, JoiningStopped, NoWaitingRoom
+from chalicelib.waiting_room.model import DEMO_PREFIX, JoiningStopped, NoWaitingRoom
 from chalicelib.waiting_room.views import JoinView
 
 # Reservations over HTTP: join the waiting room, reserve, show the active reservation, release.
@@ -121,7 +121,7 @@ def join_waiting_room(request: RequestContext, event_id: str, body: JoinBody = _
     """Join the waiting room of an event, or get the place that you already have."""
     # This route is not in the waiting room's module, because that module cannot know whether the user has already used their place to buy.
     user_id = _joining_user_id(request)
-    solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
+    solver = DEMO_PREFIX if request.identity is None else user_id  # in a demo stage, each request without a user gets a new id
 
     def check_work() -> None:
         proof_of_work.verify_solution(body.challenge, body.nonce, event_id, solver, request.now)
@@ -193,7 +193,7 @@ def release_reservation(request: RequestContext, reservation_id: str) -> Reply[R
 def _joining_user_id(request: RequestContext) -> str:
     """Return the id of the user who joins. In a demo stage, a request without a user gets a new guest id, which the token carries."""
     if request.identity is None and settings.current().identity == "demo":
-        return GUEST_PREFIX + ids.new_id().lower()
+        return DEMO_PREFIX + ids.new_id().lower()
     return request.require_user().user_id
 
 

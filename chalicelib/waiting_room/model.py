@@ -12,6 +12,7 @@ from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening
 GUEST_PREFIX = "guest-"  # the ids of users without an account begin with this
+DEMO_PREFIX = "demo-guest-"  # the ids of people who join in a demo stage without saying who they are; only their tokens know these ids
 
 
 class RoomState(Struct, frozen=True, kw_only=True):

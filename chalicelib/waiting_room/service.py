@@ -12,6 +12,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import log
 from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
+    DEMO_PREFIX,
     GUEST_PREFIX,
     LATE,
     Arrival,
@@ -85,9 +86,9 @@ def status_without_room(event_id: str) -> QueueStatusView:
 
 
 def guest_user_id(token: str | None) -> str | None:
-    """Return the user id of a guest, from the guest's token. Returns None for any other token."""
-    arrival = tokens.read_token(token) if token else None
-    return arrival.user if arrival is not None and arrival.user.startswith(GUEST_PREFIX) else None
+    """Return the user id in the token of somebody who joined a demo stage without saying who they are. Returns None for other tokens."""
+    arrival = tokens.read_token(token) if token else None  # tokens of earlier versions have the other prefix
+    return arrival.user if arrival is not None and arrival.user.startswith((DEMO_PREFIX, GUEST_PREFIX)) else None
 
 
 def require_pass(event: Event, user_id: str, token: str | None, now: int) -> str | None:
@@ -156,7 +157,7 @@ def _join(
     Raises store.CounterClosed, and store.EntryConflict if another request from the same user was faster.
     """
     cached = room_cache.get_room(event_id, now)
-    user = tokens.user_digest(user_id)
+    user = tokens.user_key(user_id)
     existing = store.find_entry(cached.room, user)
     if existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
         return JoinResult(_join_view(cached, existing, now), is_new=False)
@@ -202,7 +203,7 @@ def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arriva
         raise TokenInvalid()
     if arrival.event_id != event_id:
         raise TokenOfAnotherEvent()
-    if arrival.user != tokens.user_digest(user_id):
+    if not tokens.is_of(arrival, user_id):
         raise TokenOfAnotherUser()
     if arrival.expires_at <= now:
         raise TokenExpired()

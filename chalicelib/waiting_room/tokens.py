@@ -8,9 +8,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 
 import msgspec
+from msgspec.structs import replace
 
 from chalicelib.foundation import secret_settings
-from chalicelib.waiting_room.model import GUEST_PREFIX, Arrival
+from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival
 
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
@@ -19,7 +20,7 @@ _DIGEST_PURPOSE = "waiting room user v1"
 
 def sign_arrival(arrival: Arrival) -> str:
     """Return the token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
-    payload = _encode(msgspec.json.encode(arrival))
+    payload = _encode(msgspec.json.encode(replace(arrival, user=_shown(arrival.user))))
     return f"{payload}.{_signature(payload)}"
 
 
@@ -36,13 +37,26 @@ def read_token(token: str) -> Arrival | None:
         return None
 
 
-def user_digest(user_id: str) -> str:
-    """Return the name of a user in tokens: a keyed digest of the user's id, so that nobody can find the id by guessing.
+def user_key(user_id: str) -> str:
+    """Return the name of a user in the table: a keyed digest of the user's id. A guest's id is used unchanged."""
+    return user_id if user_id.startswith((GUEST_PREFIX, DEMO_PREFIX)) else _digest(user_id)
 
-    A guest's id is used unchanged, because it identifies nobody.
+
+def is_of(arrival: Arrival, user_id: str) -> bool:
+    """Return whether the arrival in a token is the user's. Tokens of earlier versions have a guest's id."""
+    key = user_key(user_id)
+    return arrival.user in (key, _shown(key))
+
+
+def _shown(key: str) -> str:
+    """Return the name of a user in tokens: a keyed digest, so that nobody finds a user's id in a token or by guessing.
+
+    In a demo stage, the token of somebody who did not say who they are has the id, because the token identifies them.
     """
-    if user_id.startswith(GUEST_PREFIX):
-        return user_id
+    return _digest(key) if key.startswith(GUEST_PREFIX) else key
+
+
+def _digest(user_id: str) -> str:
     return hmac.digest(secret_settings.derived_key(_DIGEST_PURPOSE), user_id.encode(), "sha256").hex()[:16]
 
 

@@ -1,10 +1,13 @@
 """Joining, and the pass that a reservation needs."""
 
+from base64 import urlsafe_b64decode
 from collections import Counter
+from itertools import count
 
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.edge import proof_of_work
 from chalicelib.foundation import memory, settings
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.model import TokenExpired
@@ -72,7 +75,7 @@ def test_an_event_without_a_waiting_room_needs_no_token(api, time):
 def test_a_guest_is_identified_by_the_token_in_a_demo_stage(api, time, sale):
     event_id, tier_id = sale
     joined = api.post(f"/events/{event_id}/waiting-room/join").json
-    assert joined["user_id"].startswith("guest-")
+    assert joined["user_id"].startswith("demo-guest-")
     time.advance(SECONDS_TO_OPENING)
     body = {"tier_id": tier_id, "quantity": 1, "token": joined["token"]}
     reserved = api.post(f"/events/{event_id}/reservations", json=body)
@@ -83,6 +86,26 @@ def test_a_guest_is_identified_by_the_token_in_a_demo_stage(api, time, sale):
     with settings.override(identity="jwt"):
         assert api.post(f"/events/{event_id}/waiting-room/join").status == 401
         assert api.post(f"/events/{event_id}/reservations", json=body).status == 401
+
+
+def test_each_guest_pays_for_their_own_place_with_a_token_that_names_nobody(api, time, sale):
+    """A bot farm that solves one challenge must not get places for all guests that it makes up."""
+    path = f"/events/{sale[0]}/waiting-room/join"
+    with settings.override(identity="jwt", join_difficulty=4):
+        first, second = (api.post("/auth/guest").json for _ in range(2))
+        challenge = api.post(path, token=first["access_token"]).json["challenge"]
+        nonce = next(str(number) for number in count() if proof_of_work.leading_zero_bits(challenge, str(number)) >= 4)
+        solved = {"challenge": challenge, "nonce": nonce}
+        refused = api.post(path, json=solved, token=second["access_token"])
+        assert (refused.status, refused.json["error"]) == (403, "challenge_invalid")
+        joined = api.post(path, json=solved, token=first["access_token"]).json
+        payload = joined["token"].partition(".")[0]
+        assert first["user"]["id"] not in urlsafe_b64decode(payload + "==").decode()
+        assert api.post(path, token=first["access_token"]).json["token"] == joined["token"]
+        time.advance(SECONDS_TO_OPENING)
+        body = {"tier_id": sale[1], "quantity": 1, "token": joined["token"]}
+        replies = [api.post(f"/events/{sale[0]}/reservations", json=body, token=guest["access_token"]) for guest in (second, first)]
+        assert [(reply.status, reply.json.get("error")) for reply in replies] == [(403, "token_of_another_user"), (201, None)]
 
 
 def test_admins_and_metrics_see_the_room(api, time):

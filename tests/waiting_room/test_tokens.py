@@ -1,6 +1,7 @@
 """Tokens carry an arrival, and only tokens that the shop signed are read."""
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.foundation import settings
 from chalicelib.waiting_room import tokens
@@ -27,13 +28,22 @@ def test_a_token_without_a_valid_signature_is_not_read():
     assert tokens.read_token(unsigned_token(0, 1)) is None
 
 
-def test_a_token_shows_a_digest_of_a_user_and_the_id_of_a_guest():
-    assert "ada" not in tokens.user_digest("ada")
-    assert tokens.user_digest("guest-1") == "guest-1"
+@pytest.mark.parametrize("user_id", ["ada", "guest-1"])
+def test_a_token_shows_nobodys_id_and_is_for_one_user(user_id):
+    arrival = tokens.read_token(tokens.sign_arrival(replace(ARRIVAL, user=tokens.user_key(user_id))))
+    assert user_id not in arrival.user
+    assert tokens.is_of(arrival, user_id)
+    assert not tokens.is_of(arrival, "guest-2")
+
+
+def test_a_guests_token_of_an_earlier_version_stays_valid():
+    arrival = replace(ARRIVAL, user="guest-1")
+    assert tokens.is_of(arrival, "guest-1")
+    assert not tokens.is_of(arrival, "guest-2")
 
 
 def test_the_digest_of_a_user_cannot_be_computed_without_the_shops_secret():
     """Otherwise anybody who sees a token could try user ids until one of them fits."""
-    digest = tokens.user_digest("ada")
+    digest = tokens.user_key("ada")
     with settings.override(jwt_secret="another-secret-of-the-tests-that-signs-tokens"):
-        assert tokens.user_digest("ada") != digest
+        assert tokens.user_key("ada") != digest
