@@ -67,18 +67,16 @@ def _mark(nonce: str, email: str) -> str:
 
 def count_attempt(request: RequestContext, counter_id: str) -> None:
     """Count an attempt for the caller's address and for this counter. Raises TooManyAttempts or the store's errors."""
-    if (address := rate_limits.source_network(request)) is not None:
-        _count_at(_counter_id("address", address), FREE_ATTEMPTS * settings.current().address_factor, request.now)
+    for network, factor in rate_limits.source_networks(request):
+        _count_at(_counter_id("address", network), FREE_ATTEMPTS * settings.current().address_factor * factor, request.now)
     _count_at(counter_id, FREE_ATTEMPTS, request.now)
 
 
 def forgive_attempt(request: RequestContext, counter_id: str) -> None:
-    """Delete the counter, and subtract one from the address's counter, because the last attempt's password was correct."""
-    address = rate_limits.source_network(request)
-    if address is None:
-        _delete(counter_id)
-    else:
-        parallel.both(lambda: _delete(counter_id), lambda: _withdraw(_counter_id("address", address)))
+    """Delete the counter, and subtract one from the address's counters, because the last attempt's password was correct."""
+    networks = [network for network, _ in rate_limits.source_networks(request)]
+    withdrawals = [lambda network=network: _withdraw(_counter_id("address", network)) for network in networks]
+    parallel.call_each(lambda call: call(), [lambda: _delete(counter_id), *withdrawals])
 
 
 def reset(email: str) -> None:

@@ -6,7 +6,7 @@ user in the table `rate-limits`. The reasons are in docs/decisions/0006-rate-lim
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
@@ -132,6 +132,7 @@ UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
 # An instance may leave one request from a user unreported if a record has counted this request.
 MAX_UNREPORTED_BY_USER = 1
+WIDE_FACTOR = 10  # a /48 network may send this many times as many requests as one address
 
 Address = IPv4Address | IPv6Address
 CountedBy = Literal["user", "address"]
@@ -193,16 +194,20 @@ class Attempt:
         self._user.set_exceeded(tat)
         return _refusal(self.limit, self._user, "user", self._address)
 
-    def begin(self, by_address: Counter | None) -> None:
-        """Count the request for its address. Raises RateLimited if this instance or the store knows that a limit is exceeded."""
+    def begin(self, by_address: Sequence[Counter]) -> None:
+        """Count the request for its networks. Raises RateLimited if this instance or the store knows that a limit is exceeded."""
         assert self._user is not None
-        if by_address is not None and by_address.wait() > 0:
-            raise _refusal(self.limit, by_address, "address", self._address)
+        exceeded = next((counter for counter in by_address if counter.wait() > 0), None)
+        if exceeded is not None:
+            raise _refusal(self.limit, exceeded, "address", self._address)
         if not self._user.begin():
             raise _refusal(self.limit, self._user, "user", self._address)
-        if by_address is not None and not (by_address.begin() and self._add_to_address(by_address)):
-            self._user.withdraw()
-            raise _refusal(self.limit, by_address, "address", self._address)
+        for counter in by_address:
+            if not (counter.begin() and self._add_to_address(counter)):
+                self._user.withdraw()
+                raise _refusal(self.limit, counter, "address", self._address)
+            if self._user is None:  # the store is unavailable
+                return
         user = self._user  # None if the store did not count the address
         if self.limit.counts_first and user is not None and not self._add_to_user(0):
             raise _refusal(self.limit, user, "user", self._address)
@@ -261,10 +266,10 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         return
     now, quota = request.now * 1000, _quota(getattr(current, f"limit_{limit.name}"))
     address = source_address(request)
-    by_address = None
-    if address is not None:
-        address_quota = Quota(quota.count * current.address_factor, quota.seconds)
-        by_address = Counter(_key(limit, "address", _counted_network(address)), address_quota, now)
+    by_address = [
+        Counter(_key(limit, "address", network), Quota(quota.count * current.address_factor * factor, quota.seconds), now)
+        for network, factor in source_networks(request)
+    ]
     attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
     attempt.begin(by_address)
     try:
@@ -284,10 +289,19 @@ def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[No
         yield
 
 
-def source_network(request: RequestContext) -> str | None:
-    """Return the network that counts as one address. Returns None if the address is unknown."""
+def source_networks(request: RequestContext) -> list[tuple[str, int]]:
+    """Return the networks in which a request is counted, each with its limit as a multiple of an address's limit.
+
+    The first network counts as one address: an IPv4 address, or the /64 network of an IPv6 address, because a subscriber may use any
+    address in a /64. The second is the /48 network of an IPv6 address, because some subscribers have a whole /48. Returns no networks if
+    the address is unknown.
+    """
     address = source_address(request)
-    return None if address is None else _counted_network(address)
+    if address is None:
+        return []
+    if address.version == 4:
+        return [(str(address), 1)]
+    return [(str(ip_network((address, bits), strict=False)), factor) for bits, factor in ((64, 1), (48, WIDE_FACTOR))]
 
 
 def source_address(request: RequestContext) -> Address | None:
@@ -297,11 +311,6 @@ def source_address(request: RequestContext) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
-
-
-def _counted_network(address: Address) -> str:
-    """Return an IPv4 address, or the /64 network of an IPv6 address, because a subscriber may use any address in a /64."""
-    return str(address if address.version == 4 else ip_network((address, 64), strict=False))
 
 
 def _logged_network(address: Address) -> str:

@@ -172,6 +172,14 @@ class TestAddress:
             assert same == [404] * 5 + [429]
             assert request_reservation(api, "other", source_ip="2001:db8:1:3::1").status == 404
 
+    def test_a_48_network_may_use_ten_times_as_much_as_an_address_in_it(self, api, time):
+        """A free tunnel has 65,536 networks of the size that counts as one address."""
+        with settings.override(address_factor=1):
+            replies = [request_reservation(api, f"user-{number}", source_ip=f"2001:db8:1:{number:x}::1") for number in range(60)]
+            assert [reply.status for reply in replies] == [404] * 50 + [429] * 10
+            assert (replies[-1].json["by"], replies[-1].json["limit"]) == ("address", 50)
+            assert request_reservation(api, "other", source_ip="2001:db8:2::1").status == 404
+
     def test_ipv4_mapped_to_ipv6_is_the_ipv4_address(self, api, time):
         with settings.override(address_factor=1):
             assert [request_reservation(api, f"user-{n}", source_ip=(HOME, f"::ffff:{HOME}")[n % 2]).status for n in range(6)][-1] == 429

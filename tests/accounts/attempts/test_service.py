@@ -74,6 +74,14 @@ def test_an_address_is_delayed_that_tries_many_accounts(api, time):
         assert log_in(api, source_ip="192.0.2.2").status == 200
 
 
+def test_a_48_network_is_delayed_that_tries_many_accounts_from_many_addresses(api, time):
+    register(api)
+    with settings.override(address_factor=1):
+        tried = [log_in(api, f"user{n}@example.com", WRONG, source_ip=f"2001:db8:1:{n:x}::1").status for n in range(10 * FREE_ATTEMPTS + 2)]
+        assert (tried[:-1], tried[-1]) == ([401] * (10 * FREE_ATTEMPTS + 1), 429)
+        assert log_in(api, source_ip="2001:db8:2::1").status == 200
+
+
 def test_many_correct_logins_from_one_address_are_not_delayed(api, time):
     register(api)
     with settings.override(address_factor=1):
