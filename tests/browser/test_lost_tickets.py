@@ -2,12 +2,16 @@
 
 import json
 
+import pytest
 from playwright.sync_api import expect
 
 from chalicelib.purchases import guest_orders, store
-from tests import invariants
+from chalicelib.tickets import service as tickets
+from tests import builders, invariants
 from tests.accounts.conftest import Mailbox, mailbox  # noqa: F401
-from tests.browser.test_accounts import buy, event_id  # noqa: F401
+from tests.browser.doors import EVENT, door, new_staff  # noqa: F401
+from tests.browser.page_checks import check
+from tests.browser.test_accounts import TIER, buy, event_id  # noqa: F401
 
 
 def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
@@ -33,6 +37,43 @@ def test_a_guests_tickets_are_found_on_another_device(new_buyer, time, event_id,
     phone.page.reload()
     phone.see_tickets(2)
     invariants.check(time.now)
+
+
+@pytest.mark.journey
+def test_a_guest_who_lost_the_phone_gets_in(door, new_buyer, new_staff, mailbox: Mailbox):  # noqa: F811
+    """Buy on one phone, lose it, find the tickets on another one by the address alone, and be let in."""
+    phone = new_buyer()
+    phone.page.goto("/")
+    phone.page.get_by_role("link", name=EVENT).click()
+    phone.choose(TIER, 2)
+    phone.pay()
+    phone.see_tickets(2)
+    phone.page.context.close()
+    other = new_buyer()
+    other.page.goto("/")
+    other.follow("My tickets")
+    other.follow("Find my tickets")
+    other.page.get_by_label("Email address").fill("guest@example.com")
+    other.press("Send the link")
+    other.see("We have sent an email to guest@example.com")
+    other.page.goto("about:blank")  # the email opens the link in a page of its own
+    other.page.goto(f"/find-tickets#token={mailbox.token('find_tickets')}")
+    other.press("Find my tickets")
+    other.see("take screenshots")
+    other.page.get_by_role("button", name="Show at the door").nth(1).click()
+    shown = other.page.get_by_role("dialog")
+    expect(shown.get_by_role("img", name="QR code of ticket")).to_be_visible()
+    check(other.page, "lost_tickets_at_the_door")
+    code = shown.locator(".code").inner_text()
+    staff = new_staff()
+    staff.type(code)
+    staff.see_verdict("Come in")
+    staff.type(code)
+    staff.see_verdict("Already in")
+    shown.get_by_role("button", name="Close").click()
+    expect(other.page.get_by_role("button", name="Show at the door").nth(1)).to_be_focused()
+    [order_id] = store.list_ids_of_address("guest@example.com", 2)
+    assert [tickets.get_ticket(ticket_id).admitted for ticket_id in builders.ticket_ids(order_id, 1, 2)] == [0, 1]
 
 
 def test_the_link_also_downloads_and_deletes_what_is_kept_about_a_guest(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811

@@ -7,8 +7,9 @@ import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
+import { ScanView } from "../parts/scan-view";
 import { useTexts } from "../texts";
-import { isOver } from "../use-wallet";
+import { isOver, isUsable } from "../use-wallet";
 
 /** Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. */
 export function VerifyEmail() {
@@ -46,9 +47,12 @@ export function FindTickets() {
   const { t } = useTexts();
   const [found, setFound] = useState<FoundTickets | null>(null);
   const [isErased, setErased] = useState(false);
+  const [scanned, setScanned] = useState<string | null>(null);
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.find.title);
   const tickets = found?.tickets.filter(({ ticket }) => !isOver(ticket)) ?? [];
+  const usable = tickets.filter(({ ticket, qr_svg }) => qr_svg && isUsable(ticket));
+  const codes = Object.fromEntries(usable.map(({ ticket, qr_svg }) => [ticket.code, qr_svg]));
   const submit = async () => setFound(await openTickets(token()));
   const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
   const text = isOfOrder ? t.find.order : t.find.once;
@@ -64,9 +68,10 @@ export function FindTickets() {
           </Outcome>
           <ul class="passes">
             {tickets.map(({ ticket, qr_svg }) => (
-              <Pass key={ticket.id} ticket={ticket} picture={qr_svg} />
+              <Pass key={ticket.id} ticket={ticket} picture={qr_svg} onScan={qr_svg ? () => setScanned(ticket.id) : undefined} />
             ))}
           </ul>
+          <ScanView tickets={usable.map(({ ticket }) => ticket)} codes={codes} shown={scanned} show={setScanned} asOf={null} />
           {isErased ? (
             <Outcome tone="good" title={t.ownData.erased}>
               <p>{t.ownData.erasedText}</p>
