@@ -18,6 +18,7 @@ from chalicelib.foundation import clock
 from chalicelib.notifications import outbox, ses_reports, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
+from chalicelib.purchases import guest_orders
 from tests import builders, pictures
 from tests.client import Client, ClientReply
 
@@ -89,6 +90,7 @@ def visit_all(api: Client) -> None:
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
+    tour.return_tickets(event_id, tier_id)
     tour.buy_package(event_id, tier_id)
     tour.show_order(event_id, order_id)
     tour.name_guest(f"{order_id}-1", order_id)
@@ -301,6 +303,20 @@ class _Tour(TourClient):
                 self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, user=user)
             else:
                 self.post(f"/orders/{order_id}/cancel", user=user)
+
+    def return_tickets(self, event_id: str, tier_id: str) -> None:
+        """Return a guest's order by its link, and another guest's without one."""
+        self.patch(f"/events/{event_id}", {"refundable_until": clock.iso(clock.now() + 60)}, token=self.admin)
+        for number in range(2):
+            email, guest = f"return-{number}-{self.name}@example.com", self.post("/auth/guest").json["access_token"]
+            place = self.post(f"/events/{event_id}/waiting-room/join", token=guest).json["token"]
+            order = {"event_id": event_id, "items": [{"tier_id": tier_id, "quantity": 1}], "token": place, "customer_email": email}
+            order_id = self.post("/orders", order, token=guest, key=f"order-{number}").json["order"]["id"]
+            self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, token=guest)
+            if number:
+                self.post("/lost-tickets/return", {"token": guest_orders.order_token(order_id, email), "order_id": order_id})
+            else:
+                self.post(f"/orders/{order_id}/return", token=guest)
 
     def name_guest(self, ticket_id: str, order_id: str) -> None:
         seat = f"/seats/{ticket_id}.1"

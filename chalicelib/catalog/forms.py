@@ -85,6 +85,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
     guests_until: Moment | UnsetType | None = UNSET
+    refundable_until: Moment | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     promoter_id: UserId | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -92,7 +93,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def values(self) -> dict[str, Any]:
         """Return the given fields as values of the model. Raises InvalidInput."""
         values = _given(self)
-        for name in ("starts_at", "ends_at", "on_sale_at", "guests_until"):
+        for name in ("starts_at", "ends_at", "on_sale_at", "guests_until", "refundable_until"):
             if name in values:
                 values[name] = epoch_seconds(name, values[name])
         if "starts_at" in values:
@@ -182,6 +183,12 @@ def check_event(event: Event) -> None:
         )
     if event.ends_at is not None and event.ends_at <= event.starts_at:
         raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
+    if event.refundable_until is not None and event.refundable_until > event.starts_at:
+        raise InvalidInput(
+            "Returns must end before the event starts. Choose an earlier `refundable_until`.",
+            path="$.refundable_until",
+            rule="refundable_after_start",
+        )
 
 
 def check_tier(tier: Tier) -> None:

@@ -66,6 +66,7 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     promoter_id: str | None
     hold_seconds: int
     guests_until: Timestamp | None
+    refundable_until: Timestamp | None
     metadata: dict[str, Any]
     version: int
     created_at: Timestamp | None
@@ -430,6 +431,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         promoter_id=event.promoter_id,
         hold_seconds=event.effective_hold_seconds(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
+        refundable_until=iso_or_none(event.refundable_until),
         metadata=event.metadata,
         version=event.version,
         created_at=iso_or_none(event.created_at or None),

@@ -101,6 +101,22 @@ class NotRefundable(ApiError):
     default_message: ClassVar[str] = "Only an order that still has tickets can be refunded."
 
 
+class ReturnsClosed(ApiError):
+    """`refundable_until` says when the time for returns ended; it is null if the event takes no tickets back."""
+
+    code: ClassVar[str] = "returns_closed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Tickets for this event cannot be returned, or the time for returns is over."
+
+
+class TicketsNotReturnable(ApiError):
+    """`reason` says why: `used`, `given_away`, `frozen`, `void` or `free`."""
+
+    code: ClassVar[str] = "tickets_not_returnable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "These tickets cannot be returned. You can return paid tickets that you own and that nobody has used."
+
+
 class OrderDisputed(ApiError):
     code: ClassVar[str] = "order_disputed"
     status: ClassVar[int] = 409

@@ -199,6 +199,11 @@ def order_token(order_id: str, email: str) -> str:
 
 def list_tickets_of_link(token: str) -> list[Ticket]:
     """Return the tickets that the link with this token shows. Raises LinkExpired if the order does not have the token's address."""
+    return queries.list_tickets_of_ids([get_order_of_link(token).id])
+
+
+def get_order_of_link(token: str) -> Purchase:
+    """Return the order of the link with this token. Raises LinkExpired if the order does not have the token's address."""
     from chalicelib.accounts import service as accounts  # imported here, because `follow_changes` loads this module too
 
     order_id = token.rpartition(".")[0]
@@ -206,6 +211,6 @@ def list_tickets_of_link(token: str) -> list[Ticket]:
     email = None
     if order is not None:
         email = queries.find_buyer(order, queries.load_details(order), accounts.find_account(order.user_id)).email
-    if email is None or not hmac.compare_digest(order_token(order_id, email).encode(), token.encode()):
+    if order is None or email is None or not hmac.compare_digest(order_token(order_id, email).encode(), token.encode()):
         raise LinkExpired()
-    return queries.list_tickets_of_ids([order_id])
+    return order

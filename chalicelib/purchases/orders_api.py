@@ -1,5 +1,6 @@
 """Orders over HTTP after they are paid: a buyer's orders and tickets, transfers, cancellation of an event, and reset of its orders."""
 
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from typing import Annotated, Literal
 
@@ -21,11 +22,23 @@ from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import NotFound
 from chalicelib.foundation.ids import Id
+from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, transfers, views
-from chalicelib.purchases.errors import OrderNotFound, TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
+from chalicelib.purchases.errors import (
+    OrderDisputed,
+    OrderNotFound,
+    RefundInvalid,
+    ReturnsClosed,
+    TicketsNotReturnable,
+    TicketUsed,
+    TransferClosed,
+    TransferExpired,
+    TransferNotFound,
+    TransferToSelf,
+)
 from chalicelib.purchases.guest_orders import GuestOrders
-from chalicelib.purchases.model import Purchase
-from chalicelib.purchases.views import OrderWithTicketsView
+from chalicelib.purchases.model import MAX_QUANTITY, Purchase
+from chalicelib.purchases.views import OrderWithTicketsView, RefundView, TicketReturnView
 from chalicelib.tickets import qr, seats
 from chalicelib.tickets.model import TICKET_ID_FORM, EmailAddress, Ticket, TicketFrozen, TicketVoid
 from chalicelib.tickets.views import (
@@ -38,6 +51,7 @@ from chalicelib.tickets.views import (
     ticket_event,
     ticket_view,
 )
+from chalicelib.waiting_room.model import GUEST_PREFIX
 from chalicelib.waiting_room.room_cache import forget_room
 
 # A buyer's own orders and tickets over HTTP.
@@ -65,6 +79,12 @@ class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     cursor: cursors.Cursor | None = None
 
 
+class RefundsView(Struct, frozen=True):
+    """The refunds of an order, oldest first."""
+
+    refunds: list[RefundView]
+
+
 class NewestOrderQuery(Struct, forbid_unknown_fields=True):
     event_id: Id
 
@@ -73,13 +93,41 @@ class NewestOrderQuery(Struct, forbid_unknown_fields=True):
 def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
     """Show the caller's newest order for an event."""
     user_id = request.require_user().user_id
-    return _order_reply(*queries.get_newest_order(user_id, query.event_id))
+    return _order_reply(*queries.get_newest_order(user_id, query.event_id), request.now)
 
 
 @route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))
 def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
     """Show one of the caller's orders with its tickets, including refunded orders."""
-    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
+    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id), request.now)
+
+
+class ReturnBody(Struct, forbid_unknown_fields=True):
+    """The tickets to return. Null means all tickets of the order that can be returned."""
+
+    tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
+
+
+_ALL_TICKETS = ReturnBody()
+_RETURN_ERRORS = (OrderNotFound, ReturnsClosed, TicketsNotReturnable, RefundInvalid, OrderDisputed, RateLimited, *PROVIDER_ERRORS)
+
+
+@route(bp, "POST", "/orders/{order_id}/return", access="user", errors=_RETURN_ERRORS)
+def return_tickets(request: RequestContext, order_id: str, body: ReturnBody = _ALL_TICKETS) -> Reply[RefundsView]:
+    """Return unused tickets of one of the caller's orders for their money, while the event takes tickets back. Safe to repeat.
+
+    Shows all refunds of the order.
+    """
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        order = queries.get_order(order_id)
+        if order.user_id != request.require_user().user_id:
+            raise OrderNotFound()
+        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now))
+
+
+def _refunds_reply(order: Purchase) -> Reply[RefundsView]:
+    return Reply(RefundsView([views.refund_view(refund, order) for refund in order.refunds if refund.tickets]))
 
 
 @route(bp, "GET", "/orders/{order_id}/seats", access="user", errors=(OrderNotFound,))
@@ -116,9 +164,19 @@ def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[Ti
     return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
 
 
-def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTicketsView]:
-    order = views.full_order_view(purchase, queries.load_details(purchase))
-    return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))
+def _order_reply(purchase: Purchase, tickets: list[Ticket], now: int) -> Reply[OrderWithTicketsView]:
+    return Reply(
+        OrderWithTicketsView(
+            order=views.full_order_view(purchase, queries.load_details(purchase)),
+            tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
+            returnable=_return_view(purchase, tickets, now),
+        )
+    )
+
+
+def _return_view(purchase: Purchase, tickets: Iterable[Ticket], now: int) -> TicketReturnView | None:
+    found = refunds.find_return(purchase, tickets, now)
+    return None if found is None else views.ticket_return_view(purchase, found.tickets, found.amount_cents, found.until)
 
 
 # A guest's orders over HTTP, as an account that the guest has signed in to.
@@ -177,11 +235,12 @@ class FoundTicketsView(Struct, frozen=True):
     """The tickets that were bought with the address of a link. Tickets of the newest order come first.
 
     `data_token` exports and erases what is kept about people with this address who have no account, for 15 minutes. It is null for the
-    link of one order.
+    link of one order. `returnable` has what buyers without an account may return now: with `data_token`, or the token of one order.
     """
 
     tickets: list[FoundTicketView]
     data_token: str | None
+    returnable: list[TicketReturnView]
 
 
 @route(bp, "POST", "/lost-tickets", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
@@ -204,7 +263,44 @@ def open_tickets_link(request: RequestContext, body: LinkBody) -> Reply[FoundTic
         found = queries.list_tickets_of_address(link.email)[:MAX_PAGE]
     snapshot = catalog.snapshot()
     shown = [FoundTicketView(ticket_view(ticket, snapshot, request.now), qr.ticket_svg(ticket)) for ticket in found]
-    return Reply(FoundTicketsView(shown, data_token))
+    return Reply(FoundTicketsView(shown, data_token, _list_returnable(found, request.now)))
+
+
+class ReturnByLinkBody(ReturnBody, forbid_unknown_fields=True, kw_only=True):
+    """`token` is the token of the link to the order, or the `data_token` of all tickets with an address."""
+
+    token: MailedToken
+    order_id: Id
+
+
+@route(bp, "POST", "/lost-tickets/return", access="public", errors=(LinkExpired, *_RETURN_ERRORS))
+def return_tickets_by_link(request: RequestContext, body: ReturnByLinkBody) -> Reply[RefundsView]:
+    """Return unused tickets of a buyer without an account, like `POST /orders/{id}/return`. Shows all refunds of the order."""
+    request.is_repeatable = True
+    with limited_by_address(request, TRANSFER):
+        if "." in body.token:
+            order = guest_orders.get_order_of_link(body.token)
+        else:
+            email = mails.get_link(body.token, ("own_data",), request.now).email
+            order = queries.get_order_of_address(email, body.order_id)
+        if order.id != body.order_id or not _is_of_guest(order):
+            raise OrderNotFound()
+        return _refunds_reply(refunds.return_tickets(order, body.tickets, request.now))
+
+
+def _list_returnable(found: Iterable[Ticket], now: int) -> list[TicketReturnView]:
+    """Return what buyers without an account may return of these tickets. Reads orders only if their event takes tickets back."""
+    by_order: dict[str, list[Ticket]] = {}
+    for ticket in found:
+        if refunds.refundable_until(ticket.event_id) is not None:
+            by_order.setdefault(ticket.purchase_id, []).append(ticket)
+    orders = queries.load_many(by_order) if by_order else {}
+    views_of = (_return_view(order, by_order[order.id], now) for order in orders.values() if order is not None and _is_of_guest(order))
+    return [view for view in views_of if view is not None]
+
+
+def _is_of_guest(order: Purchase) -> bool:
+    return order.user_id.startswith(GUEST_PREFIX)
 
 
 # Transfers over HTTP: offer a ticket by link, accept the ticket, cancel the transfer.

@@ -27,6 +27,7 @@ __all__ = [
     "find_owner_email",
     "get_newest_order",
     "get_order",
+    "get_order_of_address",
     "get_own_checkout",
     "get_own_order",
     "get_own_purchase",
@@ -128,6 +129,13 @@ def list_tickets_of_address(email: str) -> list[Ticket]:
     Reads the newest MAX_OF_ADDRESS purchases and received tickets with this address, of guests and of accounts.
     """
     return list_tickets_of_ids(store.list_ids_of_address(email, MAX_OF_ADDRESS))
+
+
+def get_order_of_address(email: str, order_id: str) -> Purchase:
+    """Return an order that was placed with an address. Raises OrderNotFound."""
+    if order_id not in store.list_ids_of_address(email, MAX_OF_ADDRESS):
+        raise OrderNotFound()
+    return get_order(order_id)
 
 
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:

@@ -1,6 +1,7 @@
 """Refunds of whole orders or single tickets: requested by promoters and admins, or made externally in the provider's dashboard.
 
-Also the reset of an event's orders in demo stages, which refunds all of them.
+Also the return of tickets by their buyer, while the event takes tickets back, and the reset of an event's orders in demo stages, which
+refunds all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import log, parallel, settings
+from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.display import invalidate_figures
@@ -21,10 +22,10 @@ from chalicelib.ledger import money_cases
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund
 from chalicelib.purchases import ledger_entries, refunds_at_provider, store, transitions
-from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
+from chalicelib.purchases.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid, ReturnsClosed, TicketsNotReturnable
 from chalicelib.purchases.model import Purchase, PurchaseState, Refund
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import ticket_id
+from chalicelib.tickets.model import Ticket, ticket_id
 
 REQUESTED_BY_CUSTOMER = "requested_by_customer"
 MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the rest is for purchase, buyer, ledger, cases and audit
@@ -34,6 +35,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     """A request for a refund.
 
     `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
+    With `unused_by`, the refund loses the race against a scan, a transfer or a dispute of its tickets.
     """
 
     reason: str
@@ -41,6 +43,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     fee_cents: int | None = None
     return_seats: bool = True
     note: str | None = None
+    unused_by: str | None = None
 
 
 def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
@@ -144,7 +147,7 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     if existing is not None:
         return purchase, existing
     refund = plan_refund(purchase, request, refund_id, by, now)
-    saved = _return_tickets(purchase, refund, now)
+    saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
     log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **details)
@@ -250,13 +253,15 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
     return min(price_cents, chosen.refund_fee_cents + price_cents * chosen.refund_fee_percent // 100)
 
 
-def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase:
+def _return_tickets(
+    purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = (), *, unused_by: str | None = None
+) -> Purchase:
     """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict if any of these has changed."""
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
         *([return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
-        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded"),
+        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded", unused_by=unused_by),
         _audit_item(purchase, refund, now),
         *entries,
         *_case_items(purchase, refund, now),
@@ -315,6 +320,87 @@ def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:
         "currency": refund.currency,
         "reason": refund.reason,
     }
+
+
+# Returns: until the event's `refundable_until`, buyers get their money for tickets that they own and nobody has used.
+
+RETURNED = "returned-"  # how the ids of these refunds begin
+
+
+class TicketReturn(Struct, frozen=True):
+    """The tickets of an order that its buyer may return until `until`, in epoch seconds, by number; and the money that this refunds."""
+
+    tickets: list[int]
+    amount_cents: int
+    until: int
+
+
+def find_return(purchase: Purchase, issued: Iterable[Ticket], now: int) -> TicketReturn | None:
+    """Return what the buyer of an order may return now. Returns None if the event takes nothing back, or if no money would be refunded.
+
+    `issued` are tickets of the order.
+    """
+    until = refundable_until(purchase.event_id)
+    if until is None or now > until or not purchase.is_order or purchase.is_disputed:
+        return None
+    numbers = [ticket.number for ticket in issued if _refusal(purchase, ticket) is None]
+    amount = refundable_cents(purchase, numbers)
+    return TicketReturn(numbers, amount, until) if amount > 0 else None
+
+
+def return_tickets(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
+    """Return tickets for their buyer, who gets the whole price back. `wanted` are ticket ids; null means all that can be returned.
+
+    A ticket is returned once, so a repeated call changes nothing. Raises OrderNotFound, RefundInvalid, TicketsNotReturnable, ReturnsClosed
+    and OrderDisputed.
+    """
+    if not purchase.was_order:
+        raise OrderNotFound()
+    return store.retry_on_conflict(purchase, lambda current: _return_own(current, wanted, now))
+
+
+def _return_own(purchase: Purchase, wanted: Sequence[str] | None, now: int) -> Purchase:
+    issued = {ticket.id: ticket for ticket in tickets.load_purchase_tickets(purchase.id, purchase.quantity)}
+    done = {number for refund in purchase.refunds if refund.id.startswith(RETURNED) for number in refund.tickets}
+    for position, wanted_id in enumerate(wanted or ()):
+        if wanted_id not in issued:
+            raise RefundInvalid(f"This order has no ticket {wanted_id}.", path=f"$.tickets[{position}]")
+    chosen = [ticket for ticket in issued.values() if (wanted is None or ticket.id in wanted) and ticket.number not in done]
+    numbers = [ticket.number for ticket in chosen if _refusal(purchase, ticket) is None]
+    if done and not (numbers if wanted is None else chosen):
+        return purchase  # a repeated request
+    until = refundable_until(purchase.event_id)
+    if until is None or now > until:
+        raise ReturnsClosed(refundable_until=None if until is None else clock.iso(until))
+    if purchase.is_disputed:
+        raise OrderDisputed()
+    refusals = [reason for ticket in chosen if (reason := _refusal(purchase, ticket)) is not None]
+    if refusals and (wanted is not None or not numbers):
+        raise TicketsNotReturnable(reason=refusals[0])
+    if refundable_cents(purchase, numbers) <= 0:
+        raise TicketsNotReturnable(reason="free")
+    while numbers:
+        portion = returnable_at_once(purchase, numbers)
+        ids = [ticket_id(purchase.id, number) for number in portion]
+        request = RefundRequest(reason="event_changed", tickets=ids, fee_cents=0, unused_by=purchase.user_id)
+        purchase, _ = _request(purchase, request, f"{RETURNED}{portion[0]}", purchase.user_id, now)
+        numbers = [number for number in numbers if number not in portion]
+    return purchase
+
+
+def _refusal(purchase: Purchase, ticket: Ticket) -> str | None:
+    """Return the reason why the buyer cannot return a ticket, or None."""
+    if ticket.state != "valid":
+        return ticket.state
+    if ticket.owner_id != purchase.user_id:
+        return "given_away"
+    return "used" if ticket.checkins else None
+
+
+def refundable_until(event_id: str) -> int | None:
+    """Return until when buyers may return tickets of an event, in epoch seconds, or None if they may not."""
+    event = catalog.snapshot().events.get(event_id)
+    return event.refundable_until if event is not None and event.status != "cancelled" else None
 
 
 # Reset of an event's orders, for repeated trial sales in demo stages.

@@ -1,5 +1,6 @@
 """Views of a purchase over HTTP: as a reservation, as a checkout session, and as an order. Also the view of a dispute."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -190,11 +191,23 @@ class OrderTicket(Struct, frozen=True, kw_only=True):
     transferred: bool
 
 
+class TicketReturnView(Struct, frozen=True, kw_only=True):
+    """Tickets that their buyer may return until `until` for `amount_cents`. `timezone` is the event's."""
+
+    order_id: str
+    tickets: list[str]
+    amount_cents: int
+    currency: str
+    until: Timestamp
+    timezone: str
+
+
 class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
-    """An order and all its tickets, including those that were taken back."""
+    """An order and all its tickets, including those that were taken back. `returnable` is null if the buyer may return nothing now."""
 
     order: FullOrderView
     tickets: list[OrderTicket]
+    returnable: TicketReturnView | None
 
 
 class ConfirmedSession(Struct, frozen=True):
@@ -315,6 +328,19 @@ def order_view(purchase: Purchase) -> OrderView:
         refunded_cents=purchase.refunded_cents,
         refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
         disputed=purchase.is_disputed,
+    )
+
+
+def ticket_return_view(purchase: Purchase, numbers: Iterable[int], amount_cents: int, until: int) -> TicketReturnView:
+    """Return the view of the tickets that the buyer may return until `until`, in epoch seconds."""
+    event = catalog.snapshot().events.get(purchase.event_id)
+    return TicketReturnView(
+        order_id=purchase.id,
+        tickets=[ticket_id(purchase.id, number) for number in numbers],
+        amount_cents=amount_cents,
+        currency=purchase.currency,
+        until=clock.iso(until),
+        timezone=event.timezone if event is not None else "UTC",
     )
 
 

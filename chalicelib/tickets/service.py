@@ -169,9 +169,12 @@ def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
-def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
-    """Return the items that void tickets permanently. Safe to repeat. The transaction is cancelled if a ticket does not exist."""
-    return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
+def void_items(ticket_ids: Iterable[str], reason: VoidReason, *, unused_by: str | None = None) -> list[dynamo.TransactItem]:
+    """Return the items that void tickets permanently. Safe to repeat. The transaction is cancelled if a ticket does not exist.
+
+    With `unused_by`, the transaction is also cancelled unless all tickets are valid, unused and owned by this user.
+    """
+    return [store.void_item(ticket_id, reason, unused_by=unused_by) for ticket_id in ticket_ids]
 
 
 def _new_ticket(

@@ -113,10 +113,16 @@ def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -
     return dynamo.update(TicketRow(ticket_id), {"state": after, **_changed(ticket_id)}, "state = :before", before=before)
 
 
-def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
-    """Return the item that makes a ticket void, whatever its state. The transaction is cancelled if the ticket does not exist."""
+def void_item(ticket_id: str, reason: VoidReason, *, unused_by: str | None = None) -> dynamo.TransactItem:
+    """Return the item that makes a ticket void, whatever its state. The transaction is cancelled if the ticket does not exist.
+
+    With `unused_by`, the transaction is also cancelled unless the ticket is valid and unused, and this user owns it.
+    """
     changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
-    return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
+    if unused_by is None:
+        return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
+    condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
+    return dynamo.update(TicketRow(ticket_id), changes, condition, valid="valid", owner=unused_by)
 
 
 def number_seats_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:

@@ -58,6 +58,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
     "POST /lost-tickets/erase": {"token": "x"},
     "POST /lost-tickets/export": {"token": "x"},
     "POST /lost-tickets/open": {"token": "x"},
+    "POST /lost-tickets/return": {"token": "x", "order_id": "x"},
     "POST /auth/refresh": {"refresh_token": "x"},
     "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
     "DELETE /auth/me": {"password": PASSWORD},

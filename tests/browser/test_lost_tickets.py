@@ -5,6 +5,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.foundation import clock
 from chalicelib.purchases import guest_orders, store
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants
@@ -74,6 +75,27 @@ def test_a_guest_who_lost_the_phone_gets_in(door, new_buyer, new_staff, mailbox:
     expect(other.page.get_by_role("button", name="Show at the door").nth(1)).to_be_focused()
     [order_id] = store.list_ids_of_address("guest@example.com", 2)
     assert [tickets.get_ticket(ticket_id).admitted for ticket_id in builders.ticket_ids(order_id, 1, 2)] == [0, 1]
+
+
+def test_a_guest_returns_tickets_of_an_event_that_moved(new_buyer, api, time, event_id):  # noqa: F811
+    phone, other = new_buyer(), new_buyer()
+    buy(phone, event_id, 2)
+    moved = {"starts_at": clock.iso(time.now + 40 * 86_400), "refundable_until": clock.iso(time.now + 7 * 86_400)}
+    assert api.patch(f"/events/{event_id}", json=moved, token=builders.admin_token()).status == 200
+    [order_id] = store.list_ids_of_address("guest@example.com", 2)
+    other.page.goto(f"/find-tickets#token={guest_orders.order_token(order_id, 'guest@example.com')}")
+    other.press("Find my tickets")
+    other.page.get_by_text("Return tickets, get $100 back").click()
+    check(other.page, "lost_tickets_to_return")
+    other.press("Return 2 tickets")
+    expect(other.heading("You have returned your tickets")).to_be_visible()
+    expect(other.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
+    check(other.page, "lost_tickets_returned")
+    phone.page.goto(f"/orders/{order_id}")
+    expect(phone.page.get_by_role("heading", name="Receipt")).to_be_visible()
+    phone.see("Refunded")
+    expect(phone.page.get_by_text("You can return your tickets")).to_have_count(0)
+    invariants.check(time.now)
 
 
 def test_the_link_also_downloads_and_deletes_what_is_kept_about_a_guest(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811

@@ -233,6 +233,7 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     manager.see("2 people have tickets.")
     manager.see("1 person gets an email with the old and the new details")
     manager.see("1 person has given no email address")
+    manager.page.get_by_role("dialog").get_by_label("Buyers may return tickets until (optional)").fill("2026-06-20T18:00")
     check(manager.page, "facts_noticed")
     manager.press("No, go back")
     expect(manager.page.get_by_role("dialog")).to_have_count(0)
@@ -241,7 +242,8 @@ def test_a_change_that_holders_notice_says_first_whom_it_reaches(new_buyer, api,
     manager.press("Save")
     manager.press("Save the changes")
     expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
-    assert api.get(f"/events/{event_id}", token=manager.token).json["venue"] == "Great Hall"
+    saved = api.get(f"/events/{event_id}", token=manager.token).json
+    assert (saved["venue"], saved["refundable_until"]) == ("Great Hall", "2026-06-21T00:00:00Z")
 
 
 def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, time):

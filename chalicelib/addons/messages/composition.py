@@ -21,6 +21,7 @@ from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, order_number
+from chalicelib.waiting_room.model import GUEST_PREFIX
 
 OFFERS = ("waitlist_offer", "offer_expiring")  # emails with an unsubscribe link
 
@@ -79,7 +80,7 @@ def _content(notification: Notification, event: Event, address: str) -> tuple[di
         case "waitlist_offer" | "offer_expiring":
             return _offer(notification, event)
         case "event_changed":
-            return _event_change(notification, event)
+            return _event_change(notification, event, address)
         case "place_drawn" | "turn_near":
             return _turn(notification, event)
         case "webhook_disabled":
@@ -135,7 +136,7 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
     return {"tier": tiers, "count": purchase.quantity, "until": until, "url": settings.current().page_url("account")}, []
 
 
-def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+def _event_change(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
     """Describe the current event and the old values of changed details. Raises Moot if the change was undone or the event was cancelled."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
@@ -147,7 +148,27 @@ def _event_change(notification: Notification, event: Event) -> tuple[dict[str, A
         "place": before.place if before.place != after.place else "",
         "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
     }
-    return {"before": earlier, "url": settings.current().page_url(f"events/{event.id}")}, [_calendar(event)]
+    values = {
+        "before": earlier,
+        "returns": _returns(notification, event, address),
+        "url": settings.current().page_url(f"events/{event.id}"),
+    }
+    return values, [_calendar(event)]
+
+
+def _returns(notification: Notification, event: Event, address: str) -> dict[str, Any] | None:
+    """Return until when and where the buyer can return tickets. Returns None if the buyer can return nothing."""
+    if event.refundable_until is None or "order_id" not in notification.facts:
+        return None
+    from chalicelib.purchases import refunds  # imported here, because few emails need it
+
+    purchase = _purchase(notification)
+    found = refunds.find_return(purchase, queries.load_tickets(purchase), clock.now())
+    if found is None:
+        return None
+    is_guest = purchase.user_id.startswith(GUEST_PREFIX)
+    page = f"find-tickets#token={guest_orders.order_token(purchase.id, address)}" if is_guest else f"orders/{purchase.id}"
+    return {"until": clock.local(found.until, event.timezone), "url": settings.current().page_url(page)}
 
 
 def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

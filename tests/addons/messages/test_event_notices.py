@@ -227,3 +227,23 @@ def test_an_event_of_the_bootstrap_file_changes_with_another_file(post, api, tim
         followers.follow_changes({"Records": [record]}, None)
     pass_time(post, time, 600)
     assert len(changed(post)) == 1
+
+
+def test_the_mail_says_until_when_and_where_buyers_return_tickets(post, api, time):
+    shop = builders.create_shop(api)
+    order_id, used = buy(api, shop, user="ada"), buy(api, shop, user="bob", headers=SPANISH)
+    create_account("max", time)
+    given = buy(api, shop, user="ida")
+    offer = api.post(f"/tickets/{given}-1/transfer", user="ida")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="max").status == 201
+    time.advance(60)
+    change(api, shop[0], venue="The other hall", starts_at="2026-07-20T19:00:00Z", refundable_until="2026-06-09T10:00:00Z")
+    pass_time(post, time, 600)
+    [(to, mail), (new_owner, other)] = changed(post)
+    assert (to, new_owner) == ("ada@home.test", "max@example.com")
+    assert "until Tuesday, 9 June 2026, 10:00 AM UTC" in text_of(mail)
+    assert f"/orders/{order_id}" in text_of(mail)
+    assert "return your tickets" not in text_of(other)
+    [(_, mail)] = changed(post, "Cambios: ")
+    assert "hasta el martes, 9 de junio de 2026, 10:00 UTC" in text_of(mail)
+    assert f"/orders/{used}" in text_of(mail)

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from chalicelib.foundation import clock
 from tests import builders
 from tests.browser.scenes.stage import Scene, Stage
 from tests.browser.scenes.wallet import wallet
@@ -105,6 +106,15 @@ def order_partly_refunded(stage: Stage) -> None:
     assert reply.status == 201, reply.json
     stage.page.reload()
     stage.buyer.see("Partly refunded")
+
+
+def order_that_can_be_returned(stage: Stage) -> None:
+    orders(stage)
+    moved = {"starts_at": clock.iso(stage.time.now + 40 * 86_400), "refundable_until": clock.iso(stage.time.now + 7 * 86_400)}
+    assert stage.api.patch(f"/events/{stage.event}", json=moved, token=builders.admin_token()).status == 200
+    stage.page.get_by_role("main").get_by_role("link").click()
+    stage.page.get_by_text("Return tickets, get $179 back").click()
+    expect(stage.page.get_by_role("button", name="Return 2 tickets")).to_be_visible()
 
 
 def orders_of_a_stranger(stage: Stage) -> None:
@@ -211,6 +221,7 @@ SCENES: list[Scene] = [
     guest_who_stayed_away_looks_at_an_event,
     orders,
     order_partly_refunded,
+    order_that_can_be_returned,
     orders_of_a_stranger,
     account_with_another_address,
     account_about_to_be_deleted,

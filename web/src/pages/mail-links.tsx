@@ -1,12 +1,14 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, verifyEmail, type FoundTickets } from "../api";
+import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type TicketReturn } from "../api";
+import { money } from "../formats";
 import { Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
+import { ReturnPanel } from "../parts/refunds";
 import { ScanView } from "../parts/scan-view";
 import { useTexts } from "../texts";
 import { isOver, isUsable } from "../use-wallet";
@@ -44,9 +46,10 @@ export function VerifyEmail() {
 
 /** Needs a click for the same reason. Shows the tickets without storing them, because the browser may be somebody else's. */
 export function FindTickets() {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const [found, setFound] = useState<FoundTickets | null>(null);
   const [isErased, setErased] = useState(false);
+  const [returned, setReturned] = useState<TicketReturn | null>(null);
   const [scanned, setScanned] = useState<string | null>(null);
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.find.title);
@@ -54,6 +57,15 @@ export function FindTickets() {
   const usable = tickets.filter(({ ticket, qr_svg }) => qr_svg && isUsable(ticket));
   const codes = Object.fromEntries(usable.map(({ ticket, qr_svg }) => [ticket.code, qr_svg]));
   const submit = async () => setFound(await openTickets(token()));
+  const giveBack = async (offer: TicketReturn) => {
+    await returnFoundTickets(found!.data_token ?? token(), offer.order_id);
+    setFound({
+      ...found!,
+      tickets: found!.tickets.filter(({ ticket }) => !offer.tickets.includes(ticket.id)),
+      returnable: found!.returnable.filter((other) => other !== offer),
+    });
+    setReturned(offer);
+  };
   const isOfOrder = token().includes("."); // the link in the email with the tickets, which works any number of times
   const text = isOfOrder ? t.find.order : t.find.once;
   return (
@@ -63,9 +75,19 @@ export function FindTickets() {
       </h1>
       {found ? (
         <>
-          <Outcome tone="calm" title={t.orders.tickets(tickets.length)}>
-            <p>{!tickets.length ? t.find.none : isErased ? t.ownData.eraseFound : text}</p>
-          </Outcome>
+          {(tickets.length > 0 || !returned) && (
+            <Outcome tone="calm" title={t.orders.tickets(tickets.length)}>
+              <p>{!tickets.length ? t.find.none : isErased ? t.ownData.eraseFound : text}</p>
+            </Outcome>
+          )}
+          {returned && (
+            <Outcome tone="good" title={t.refunds.returnedTitle}>
+              <p>{t.refunds.returnedText(money(returned.amount_cents, returned.currency, locale))}</p>
+            </Outcome>
+          )}
+          {found.returnable.map((offer) => (
+            <ReturnPanel key={offer.order_id} offer={offer} onReturn={() => giveBack(offer)} />
+          ))}
           <ul class="passes">
             {tickets.map(({ ticket, qr_svg }) => (
               <Pass key={ticket.id} ticket={ticket} picture={qr_svg} onScan={qr_svg ? () => setScanned(ticket.id) : undefined} />

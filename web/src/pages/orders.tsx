@@ -2,13 +2,13 @@
 
 import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { getOrder, getSeller, listEvents, listOrders, type Order, type OrderWithTickets, type Seller } from "../api";
+import { getOrder, getSeller, listEvents, listOrders, returnTickets, type Order, type OrderWithTickets, type Seller } from "../api";
 import { day, money } from "../formats";
 import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
-import { RefundState } from "../parts/refunds";
+import { RefundState, ReturnPanel } from "../parts/refunds";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "../next-page";
@@ -114,7 +114,7 @@ export function OrderPage() {
 function LoadedOrder({ orderId }: { orderId: string }) {
   const { t } = useTexts();
   const { value, failure, reload } = useLoaded(() => loadOrder(orderId), orderId, REFRESH_SECONDS);
-  if (value) return <Receipt {...value} />;
+  if (value) return <Receipt {...value} reload={reload} />;
   if (failure?.status === 404) {
     return (
       <Outcome tone="calm" title={t.orders.notFound}>
@@ -130,7 +130,7 @@ async function loadOrder(orderId: string) {
   return { ...found, seller: await getSeller(found.order.event_id).catch(() => null) };
 }
 
-function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Seller | null }) {
+function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTickets & { seller: Seller | null; reload: () => void }) {
   const { t, locale } = useTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
@@ -142,6 +142,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Seller
         {order.event_starts_at && <Moment at={order.event_starts_at} timezone={order.event_timezone} />}
         <p>{order.event_venue}</p>
       </div>
+      {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={() => returnTickets(order.id).then(reload)} />}
       <section class="panel ticket receipt">
         <div class="order-end">
           <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>

@@ -350,6 +350,14 @@ export const en = {
       failed: "The money did not reach you. We know about it and are taking care of it.",
     },
     simulated: "This is a demo, so no money moved.",
+    returnTitle: "You can return your tickets",
+    returnUntil: (time: string) => `The event has changed. If you can no longer come, you can return your tickets until ${time}.`,
+    returnAction: (amount: string) => `Return tickets, get ${amount} back`,
+    returnMeaning: (count: number, amount: string) =>
+      `${count === 1 ? "Your ticket becomes" : `Your ${count} tickets become`} invalid immediately, and this cannot be undone. We send ${amount} back to the card or account you paid with.`,
+    returnNow: (count: number) => (count === 1 ? "Return 1 ticket" : `Return ${count} tickets`),
+    returnedTitle: "You have returned your tickets",
+    returnedText: (amount: string) => `We are sending ${amount} back to the card or account you paid with. Banks take up to ten days.`,
   },
 
   ...accountTexts,
@@ -380,6 +388,8 @@ export const en = {
       transfer_expired: "This link has expired. Ask the sender for a new one.",
       transfer_to_self: "This ticket is already yours. Send the link to the person who should have it.",
       transfer_closed: "The event is over or cancelled, so this ticket can no longer be transferred.",
+      returns_closed: "The time for returning tickets is over.",
+      tickets_not_returnable: "These tickets cannot be returned: they have been used or given to someone else, or are no longer valid. Reload the page.",
       ticket_used: "This ticket has been used to enter the event, so it can no longer be transferred.",
       ticket_void: "This ticket is no longer valid.",
       ticket_frozen: "This ticket cannot be used while its payment is disputed.",

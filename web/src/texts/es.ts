@@ -353,6 +353,14 @@ export const es: Texts = {
       failed: "El dinero no te ha llegado. Lo sabemos y nos estamos ocupando.",
     },
     simulated: "Es una demostración: no se ha movido dinero.",
+    returnTitle: "Puedes devolver tus entradas",
+    returnUntil: (time) => `El evento ha cambiado. Si ya no puedes ir, puedes devolver tus entradas hasta el ${time}.`,
+    returnAction: (amount) => `Devolver entradas y recuperar ${amount}`,
+    returnMeaning: (count, amount) =>
+      `${count === 1 ? "Tu entrada deja" : `Tus ${count} entradas dejan`} de ser ${count === 1 ? "válida" : "válidas"} al momento y no se puede deshacer. Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste.`,
+    returnNow: (count) => (count === 1 ? "Devolver 1 entrada" : `Devolver ${count} entradas`),
+    returnedTitle: "Has devuelto tus entradas",
+    returnedText: (amount) => `Te devolvemos ${amount} a la tarjeta o cuenta con la que pagaste. Los bancos tardan hasta diez días.`,
   },
 
   ...accountTexts,
@@ -383,6 +391,8 @@ export const es: Texts = {
       transfer_expired: "Este enlace ha caducado. Pide uno nuevo a quien te lo envió.",
       transfer_to_self: "Esta entrada ya es tuya. Envía el enlace a la persona que la va a usar.",
       transfer_closed: "El evento ya ha pasado o se ha cancelado, así que la entrada ya no se puede transferir.",
+      returns_closed: "El plazo para devolver entradas ha terminado.",
+      tickets_not_returnable: "Estas entradas no se pueden devolver: se han usado, son de otra persona o ya no son válidas. Recarga la página.",
       ticket_used: "Alguien ya ha entrado con esta entrada, así que no se puede transferir.",
       ticket_void: "Esta entrada ya no es válida.",
       ticket_frozen: "No se puede usar esta entrada mientras su pago esté en disputa.",

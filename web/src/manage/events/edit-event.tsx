@@ -6,11 +6,13 @@ import { now } from "../../server-time";
 import { getEvent } from "../api";
 import { differences } from "../draft";
 import { Confirm } from "../parts/confirm";
+import { TableFields } from "../parts/table-fields";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { changeEvent } from "./api";
+import { EVENT_FIELDS } from "./event-fields";
 import { EventForm } from "./event-form";
 import { toFields, toValues } from "./event-values";
 import { ImagePanel } from "./image-panel";
@@ -74,6 +76,7 @@ function Editor() {
       <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
       <Confirm title={own.noticedTitle} action={own.noticedSave} back={form.back} isOpen={isConfirming} close={() => setConfirming(false)} onConfirm={confirm}>
         <ReachedPeople />
+        <TableFields table={EVENT_FIELDS} place="returns" draft={draft} errorOf={() => null} />
       </Confirm>
       {ADDONS.images && <ImagePanel title={own.picture} />}
     </div>

@@ -24,6 +24,16 @@ export const EVENT_FIELDS = {
       es: "Por ejemplo, 60: las puertas se abren una hora antes del inicio y los compradores ven esa hora. Si está vacío, no se muestra.",
     },
   },
+  refundable_until: {
+    kind: "time",
+    place: "returns",
+    optional: true,
+    label: { en: "Buyers may return tickets until", es: "Los compradores pueden devolver entradas hasta" },
+    note: {
+      en: "Until then, buyers can return unused tickets themselves and get the whole price back. The email about a change says so.",
+      es: "Hasta entonces, los compradores pueden devolver por sí mismos las entradas sin usar y recuperar todo el importe. El correo sobre el cambio lo indica.",
+    },
+  },
   timezone: {
     kind: "choice",
     place: "when",

@@ -47,6 +47,7 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
               <fieldset class="fields">
                 <legend>{own.when}</legend>
                 <TableFields {...common} place="when" />
+                {!isDraft && <TableFields {...common} place="returns" />}
               </fieldset>
               <fieldset class="fields">
                 <legend>{own.sale}</legend>

@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 import { content, type Schemas } from "../../client";
-import { money } from "../../formats";
+import { dayAndTime, money } from "../../formats";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
@@ -15,7 +15,7 @@ import { changesOf } from "./changes";
 type Entry = Schemas["EventAuditEntryView"];
 
 const PAGE = 50;
-const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"];
+const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until", "refundable_until"];
 /** Maps the page's `show` parameter to the only action that is listed then. */
 const PARTS = { scans: "ticket.checked_in", exits: "ticket.checked_out", undone: "ticket.check_in_undone", reads: "event.people_read" };
 type Part = keyof typeof PARTS | "";
@@ -70,7 +70,7 @@ function Row({ entry }: { entry: Entry }) {
   const tier = event.tiers.find((candidate) => candidate.id === id);
   const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : id));
   const order = kind === "order" ? id : typeof entry.details.order_id === "string" ? entry.details.order_id : null;
-  const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: event.timezone }).format(new Date(entry.at));
+  const when = dayAndTime(entry.at, event.timezone, locale);
   const tiers = new Map(event.tiers.map(({ id, name }) => [id, name]));
   const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
   const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency, tiers });
@@ -134,5 +134,5 @@ function shown(value: unknown, name: string, { own, locale, timezone, currency, 
   if (typeof value !== "number") return JSON.stringify(value);
   if (name.endsWith("_cents") && currency) return money(value, currency, locale);
   const isTime = TIMES.includes(name);
-  return isTime ? new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: timezone }).format(1000 * value) : value.toLocaleString(locale);
+  return isTime ? dayAndTime(new Date(1000 * value).toISOString(), timezone, locale) : value.toLocaleString(locale);
 }

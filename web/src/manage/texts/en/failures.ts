@@ -51,6 +51,7 @@ export const failureTexts: Record<string, string> = {
   // The rules of `invalid_input`.
   opens_after_start: "The sale must open before the event starts.",
   ends_before_start: "The event must end after it starts.",
+  refundable_after_start: "Returns must end before the event starts.",
   sale_ends_before_start: "The sale must end after it opens.",
   unknown_timezone: "There is no time zone with this name. Choose one from the list.",
   metadata_too_large: "The fields contain too much text in total.",

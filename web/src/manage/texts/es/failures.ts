@@ -53,6 +53,7 @@ export const failureTexts: typeof english = {
   // The rules of `invalid_input`.
   opens_after_start: "La venta debe abrir antes de que empiece el evento.",
   ends_before_start: "El evento debe terminar después de empezar.",
+  refundable_after_start: "Las devoluciones deben terminar antes de que empiece el evento.",
   sale_ends_before_start: "La venta debe terminar después de abrir.",
   unknown_timezone: "No hay ninguna zona horaria con este nombre. Elige una de la lista.",
   metadata_too_large: "Los campos contienen demasiado texto en total.",
