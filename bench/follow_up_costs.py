@@ -14,13 +14,13 @@ from bench.app_in_process import app_in_process
 from bench.costs import lambda_configuration
 from bench.measure import Measure
 from bench.prices import TRIP_MS, Usage, lambda_dollars, store_dollars
-from chalicelib.addons.outgoing_webhooks import sender, store, transport
+from chalicelib.addons.outgoing_webhooks import sender, store
 from chalicelib.addons.outgoing_webhooks.model import QueuedDelivery
-from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
 from chalicelib.addons.waitlist import allocator
 from chalicelib.changes import jobs
 from chalicelib.changes.model import Change, OrderPaid, TicketIssued
-from chalicelib.foundation import clock
+from chalicelib.foundation import clock, outbound_http
+from chalicelib.foundation.outbound_http import HostReply
 from chalicelib.purchases import queries
 from tests import builders
 from tests.client import Client
@@ -94,8 +94,8 @@ def _count_webhooks(api: Client, now: list[int]) -> tuple[Usage, Usage, Usage]:
     [known] = store.list_endpoints(PROMOTER)
     queued = [QueuedDelivery(PROMOTER, known.id, delivery.id) for delivery in store.query_deliveries(known.id, None)]
     assert len(queued) == ORDERS
-    reply = EndpointReply(status=200, body=b"", retry_after=None)
-    with mock.patch.object(transport, "post", return_value=reply):
+    reply = HostReply(status=200, body=b"", retry_after=None)
+    with mock.patch.object(outbound_http, "post", return_value=reply):
         sent = _count(lambda: sender.send_queued(queued)) * (1 / ORDERS)
     receiving = Usage(trips=RECEIVER_MS / TRIP_MS)  # Lambda also bills the time spent waiting for the receiver
     return passed_on, sent + receiving, _count(lambda: sender.send_due(now[0]))

@@ -2,11 +2,11 @@
 
 import pytest
 
-from chalicelib.addons.outgoing_webhooks import endpoints, transport
+from chalicelib.addons.outgoing_webhooks import endpoints
 from chalicelib.addons.outgoing_webhooks import outbox as outbox_of_webhooks
 from chalicelib.addons.outgoing_webhooks.jobs import retry_webhooks
-from chalicelib.addons.outgoing_webhooks.transport import EndpointReply
-from chalicelib.foundation import clock, ids, settings
+from chalicelib.foundation import clock, ids, outbound_http, settings
+from chalicelib.foundation.outbound_http import HostReply
 from chalicelib.notifications import outbox
 from chalicelib.purchases import sweep
 from infra.local.schedules import scheduled_event
@@ -121,7 +121,7 @@ def test_webhooks_of_all_promoters_that_the_last_run_found_due_are_counted(api, 
             endpoint = endpoints.create_endpoint(promoter, ids.new_id(), "http://127.0.0.1:9009/", "", [], promoter, began)
             outbox_of_webhooks.send_ping(endpoint, "first", began)
         time.advance(90)
-        monkeypatch.setattr(transport, "post", lambda *_, **__: EndpointReply(status=200, body=b"", retry_after=None))
+        monkeypatch.setattr(outbound_http, "post", lambda *_, **__: HostReply(status=200, body=b"", retry_after=None))
         retry_webhooks(scheduled_event(), None)
     assert show(api)["webhooks"] == {"due": 2, "oldest_due_at": clock.iso(began)}
     time.advance(60)

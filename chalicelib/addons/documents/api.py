@@ -3,7 +3,8 @@
 from chalice.app import Blueprint
 from msgspec import Struct
 
-from chalicelib.addons.documents.errors import NotPaid, NoValidTickets
+from chalicelib.addons.documents import service
+from chalicelib.addons.documents.service import NotPaid, NoValidTickets
 from chalicelib.edge import languages
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.routes import Reply, RequestContext, route
@@ -31,8 +32,6 @@ class DocumentQuery(Struct, forbid_unknown_fields=True):
 )
 def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return the receipt of an order as a PDF, for its buyer and the event's managers."""
-    from chalicelib.addons.documents import service  # imported here, because few requests make documents
-
     content = service.order_receipt(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"receipt-{order_id}.pdf")
 
@@ -48,8 +47,6 @@ def show_receipt(request: RequestContext, order_id: str, query: DocumentQuery) -
 )
 def show_ticket_pages(request: RequestContext, order_id: str, query: DocumentQuery) -> Reply[bytes]:
     """Return the caller's valid tickets from an order as a PDF, with one page and one QR code for each ticket."""
-    from chalicelib.addons.documents import service  # imported here, because few requests make documents
-
     content = service.order_tickets(request.require_user(), order_id, _language(request, query), request.now)
     return _pdf_reply(content, f"tickets-{order_id}.pdf")
 

@@ -1,19 +1,35 @@
 """The receipt and the tickets of an order as PDFs, for the people who may download them."""
 
-from chalicelib.addons.documents.errors import NotPaid, NoValidTickets
-from chalicelib.addons.documents.receipt import render_receipt
-from chalicelib.addons.documents.ticket_pages import render_tickets
+from typing import ClassVar
+
 from chalicelib.catalog import permissions
 from chalicelib.catalog.permissions import find_event
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.languages import Language
+from chalicelib.foundation.errors import ApiError
 from chalicelib.promoters.service import find_seller
 from chalicelib.purchases import queries
 from chalicelib.purchases.errors import OrderNotFound
 
 
+class NotPaid(ApiError):
+    code: ClassVar[str] = "order_not_paid"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This order has not been paid, so it has no receipt or tickets."
+
+
+class NoValidTickets(ApiError):
+    code: ClassVar[str] = "no_valid_tickets"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "You have no valid tickets in this order: they were all refunded or transferred, or the payment is disputed."
+    )
+
+
 def order_receipt(identity: Identity, order_id: str, language: Language, now: int) -> bytes:
     """Return the receipt of an order to its buyer or a manager of its event. Raises NotPaid, and OrderNotFound for anybody else."""
+    from chalicelib.addons.documents.receipt import render_receipt  # few requests make documents
+
     purchase = queries.load(order_id)
     if purchase is None or not (purchase.user_id == identity.user_id or permissions.may_manage(identity, purchase.event_id)):
         raise OrderNotFound()
@@ -29,6 +45,8 @@ def order_tickets(identity: Identity, order_id: str, language: Language, now: in
 
     Raises OrderNotFound if the caller owns neither the order nor any of its tickets; also raises NotPaid and NoValidTickets.
     """
+    from chalicelib.addons.documents.ticket_pages import render_tickets
+
     purchase = queries.load(order_id)
     if purchase is None:
         raise OrderNotFound()

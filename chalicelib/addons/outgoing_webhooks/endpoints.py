@@ -1,12 +1,14 @@
 """Create, change and delete a promoter's endpoints. Each change and its audit entry are written in one transaction."""
 
+import secrets
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from chalicelib.addons.outgoing_webhooks import store, transport
+from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.addons.outgoing_webhooks.model import (
     MAX_ENDPOINTS,
     PREVIOUS_SECRET_SECONDS,
@@ -17,19 +19,26 @@ from chalicelib.addons.outgoing_webhooks.model import (
     EventType,
     TooManyEndpoints,
 )
-from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused
 from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.foundation import addons, parallel
+from chalicelib.foundation import addons, outbound_http, parallel
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.outbound_http import DestinationRefused
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.promoters.service import may_act_for
 
 MAX_ATTEMPTS = 5
 SENDER = "outgoing_webhooks"  # the actor of changes that the sender makes
+SECRET_PREFIX = "whsec_"  # noqa: S105 - not a secret, but how receivers' libraries recognize one
+SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    """Return a random secret in the format that receivers' libraries expect."""
+    return SECRET_PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def require_owner(identity: Identity, promoter_id: str) -> None:
@@ -60,7 +69,7 @@ def create_endpoint(
         promoter_id=promoter_id,
         id=endpoint_id,
         url=url,
-        secret=transport.new_secret(),
+        secret=new_secret(),
         created_at=now,
         updated_at=now,
         description=description,
@@ -94,7 +103,7 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
 
     def change(before: Endpoint) -> Endpoint:
         until = now + PREVIOUS_SECRET_SECONDS
-        return replace(before, secret=transport.new_secret(), previous_secret=before.secret, previous_secret_until=until)
+        return replace(before, secret=new_secret(), previous_secret=before.secret, previous_secret_until=until)
 
     return _change(promoter_id, endpoint_id, change, "webhook_endpoint.secret_rotated", actor, now)
 
@@ -195,7 +204,7 @@ def _change(
 
 def _check_url(url: str) -> None:
     try:
-        transport.resolve(transport.parse(url))
+        outbound_http.resolve(outbound_http.parse(url))
     except DestinationRefused as error:
         raise InvalidInput(str(error), path="$.url") from None
 

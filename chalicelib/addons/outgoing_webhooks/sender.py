@@ -1,9 +1,11 @@
 """Send queued messages. For each attempt, a run claims the delivery, sends the message once and records the result.
 
 Endpoints take turns, and each has only a few attempts in progress at once, so a slow or broken endpoint delays only its own messages.
-`transport.py` signs each message and checks the endpoint's address.
+Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
 """
 
+import hmac
+from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Iterable
 from threading import Lock
@@ -12,7 +14,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.addons.outgoing_webhooks import endpoints, store, transport
+from chalicelib.addons.outgoing_webhooks import endpoints, store
 from chalicelib.addons.outgoing_webhooks.model import (
     DISABLE_AFTER_SECONDS,
     MAX_ATTEMPTS_KEPT,
@@ -23,8 +25,8 @@ from chalicelib.addons.outgoing_webhooks.model import (
     SendAttempt,
     retry_delay,
 )
-from chalicelib.addons.outgoing_webhooks.transport import DestinationRefused, EndpointReply, SendFailed
-from chalicelib.foundation import clock, deadline, log, parallel
+from chalicelib.foundation import clock, deadline, log, outbound_http, parallel
+from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 
 MAX_AT_ONCE = 32  # parallel attempts of a run
 MAX_PER_ENDPOINT = 4  # parallel attempts of a run to one endpoint
@@ -32,7 +34,7 @@ MAX_FAILURES = 3  # in a row; then the endpoint's remaining messages wait for th
 MAX_DUE = 500  # deliveries per endpoint and run
 CLAIM_SECONDS = 60  # longer than an attempt can take
 # The longest time that an attempt takes: look up the name, send, and write the result.
-MIN_SECONDS = transport.LOOKUP_SECONDS + transport.SECONDS + 3
+MIN_SECONDS = outbound_http.LOOKUP_SECONDS + outbound_http.SECONDS + 3
 HEADERS = {"Content-Type": "application/json", "User-Agent": "Fairgate-Webhooks/1"}
 GONE = 410
 
@@ -50,6 +52,14 @@ class EndpointRun(Struct):
     failing_since: int | None
     failures: int = 0
     lock: Lock = field(default_factory=Lock)
+
+
+def signed_headers(message_id: str, timestamp: int, body: bytes, signing_secrets: Iterable[str]) -> dict[str, str]:
+    """Return the headers that identify and sign a message sent at `timestamp` (epoch seconds), with a signature for each secret."""
+    content = f"{message_id}.{timestamp}.".encode() + body
+    keys = [b64decode(secret.removeprefix(endpoints.SECRET_PREFIX)) for secret in signing_secrets]
+    signatures = [f"v1,{b64encode(hmac.digest(key, content, 'sha256')).decode()}" for key in keys]
+    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
 
 
 def send_queued(queued: Iterable[QueuedDelivery]) -> int:
@@ -135,13 +145,13 @@ def _attempt(run: EndpointRun, delivery_id: str) -> bool:
     return True
 
 
-def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[EndpointReply | None, SendAttempt]:
+def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[HostReply | None, SendAttempt]:
     attempt = SendAttempt(at=now, milliseconds=0)
     body = delivery.message.payload.encode()
-    headers = HEADERS | transport.signed_headers(delivery.id, now, body, endpoint.secrets(now))
+    headers = HEADERS | signed_headers(delivery.id, now, body, endpoint.secrets(now))
     try:
-        destination = transport.parse(endpoint.url)
-        reply = transport.post(destination, transport.resolve(destination), headers, body)
+        destination = outbound_http.parse(endpoint.url)
+        reply = outbound_http.post(destination, outbound_http.resolve(destination), headers, body)
     except DestinationRefused as error:
         return None, replace(attempt, error="unresolved" if error.unresolved else "address_refused")
     except SendFailed as error:
@@ -150,7 +160,7 @@ def _send(endpoint: Endpoint, delivery: Delivery, now: int) -> tuple[EndpointRep
     return reply, replace(attempt, status=reply.status, reply=text, error=None if reply.is_success else "status")
 
 
-def _record_result(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: EndpointReply | None) -> None:
+def _record_result(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: HostReply | None) -> None:
     """Write the result of an attempt to its delivery, and update the state of the endpoint."""
     now = clock.now()
     attempts = [*(replace(earlier, reply="") for earlier in claimed.attempts), attempt][-MAX_ATTEMPTS_KEPT:]

@@ -18,7 +18,6 @@ from chalicelib.addons.outgoing_webhooks.model import (
     MessageType,
     SendAttempt,
 )
-from chalicelib.addons.outgoing_webhooks.transport import MAX_URL_LENGTH
 from chalicelib.catalog.forms import Moment, Version, epoch_seconds
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.edge.cursors import Cursor
@@ -26,6 +25,7 @@ from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
 from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.outbound_http import MAX_URL_LENGTH
 
 
 class EndpointView(Struct, frozen=True, kw_only=True):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chalicelib.addons.outgoing_webhooks import outbox, store, transport
+from chalicelib.addons.outgoing_webhooks import outbox, store
 from chalicelib.addons.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from chalicelib.audit import service as audit
-from chalicelib.foundation import clock, settings
+from chalicelib.foundation import clock, outbound_http, settings
 from tests import builders
 from tests.addons.outgoing_webhooks.conftest import ENDPOINTS, PROMOTER
 from tests.simulation import faults
@@ -62,7 +62,7 @@ def test_a_wrong_field_is_named_and_nothing_is_created(promoter, fields, path):
 
 
 def test_a_host_that_nobody_knows_is_refused(promoter, monkeypatch):
-    monkeypatch.setattr(transport, "look_up", lambda host, port: [])
+    monkeypatch.setattr(outbound_http, "look_up", lambda host, port: [])
     reply = promoter.send("POST", url="https://hooks.example.com/")
     assert (reply.status, reply.json["path"], reply.json["message"]) == (400, "$.url", "The host name in the address could not be found.")
 

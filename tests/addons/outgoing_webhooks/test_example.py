@@ -4,10 +4,11 @@ import runpy
 
 import pytest
 
-from chalicelib.addons.outgoing_webhooks import transport
+from chalicelib.addons.outgoing_webhooks.endpoints import new_secret
+from chalicelib.addons.outgoing_webhooks.sender import signed_headers
 from tests.repository import ROOT
 
-SECRET, BODY, NOW = transport.new_secret(), b'{"type": "ping"}', 1_780_315_200
+SECRET, BODY, NOW = new_secret(), b'{"type": "ping"}', 1_780_315_200
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +17,18 @@ def is_genuine():
 
 
 def signed(*secrets):
-    return transport.signed_headers("msg_1", NOW, BODY, secrets)
+    return signed_headers("msg_1", NOW, BODY, secrets)
 
 
 def test_a_request_by_its_secret_is_believed_also_beside_another_signature(is_genuine):
     assert is_genuine(signed(SECRET), BODY, SECRET, NOW + 299)
-    assert is_genuine(signed(transport.new_secret(), SECRET), BODY, SECRET, NOW)
+    assert is_genuine(signed(new_secret(), SECRET), BODY, SECRET, NOW)
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "now"),
     [
-        (signed(transport.new_secret()), BODY, NOW),
+        (signed(new_secret()), BODY, NOW),
         (signed(SECRET), BODY + b" ", NOW),
         (signed(SECRET), BODY, NOW + 300),
         (signed(SECRET) | {"webhook-id": "msg_2"}, BODY, NOW),

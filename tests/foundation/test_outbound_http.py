@@ -12,13 +12,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.addons.outgoing_webhooks import transport
-from chalicelib.addons.outgoing_webhooks.transport import Destination, DestinationRefused, SendFailed, post
-from chalicelib.foundation import settings
+from chalicelib.foundation import outbound_http, settings
+from chalicelib.foundation.outbound_http import Destination, DestinationRefused, SendFailed, post
 from tests.addons.outgoing_webhooks.receiver import Answer, open_receiver
 
 NAME = "hooks.example.com"
 HERE = ["127.0.0.1"]
+
+
+@pytest.fixture
+def receiver():
+    with open_receiver() as opened:
+        yield opened
 
 
 def to(receiver, scheme="http", host="127.0.0.1"):
@@ -90,14 +95,14 @@ def test_a_reply_that_comes_byte_by_byte_has_no_more_time(monkeypatch):
         return now[0]
 
     read = []
-    receive = transport._TimedReader.readinto
+    receive = outbound_http._TimedReader.readinto
 
     def one_byte(self, buffer):
         read.append(1)
         return receive(self, memoryview(buffer)[:1])
 
-    monkeypatch.setattr(transport._TimedReader, "readinto", one_byte)
-    monkeypatch.setattr(transport.clock, "monotonic", tick)
+    monkeypatch.setattr(outbound_http._TimedReader, "readinto", one_byte)
+    monkeypatch.setattr(outbound_http.clock, "monotonic", tick)
     with raw_server(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 1000) as destination, pytest.raises(SendFailed) as failed:
         post(destination, HERE, {}, b"", seconds=5)
     assert failed.value.error == "timeout"
@@ -182,7 +187,7 @@ def tls_receiver(certificates, monkeypatch):
     server, client = certificates
     asked = []
     server.sni_callback = lambda _, name, __: asked.append(name)
-    monkeypatch.setattr(transport, "tls_context", lambda: client)
+    monkeypatch.setattr(outbound_http, "tls_context", lambda: client)
     with open_receiver(server) as opened:
         opened.asked = asked
         yield opened
@@ -192,7 +197,7 @@ def test_the_connection_goes_to_the_checked_address_with_the_host_name(tls_recei
     def refuse(*_, **__):
         raise AssertionError("a name was looked up again")
 
-    monkeypatch.setattr(transport, "look_up", refuse)
+    monkeypatch.setattr(outbound_http, "look_up", refuse)
     assert post(to(tls_receiver, "https", NAME), HERE, {}, b"{}").status == 200
     assert tls_receiver.received[0].headers["host"] == f"{NAME}:{tls_receiver.port}"
     assert tls_receiver.asked == [NAME]
@@ -213,9 +218,9 @@ def test_a_certificate_that_nobody_trusts_is_refused(certificates):
 def test_a_name_that_leads_elsewhere_after_it_was_checked_is_refused(monkeypatch):
     """DNS rebinding: public when the endpoint is created, and this machine when a message is sent."""
     answers = [["93.184.215.14"], ["127.0.0.1"]]
-    monkeypatch.setattr(transport, "look_up", lambda host, port: answers.pop(0))
-    destination = transport.parse(f"https://{NAME}/")
+    monkeypatch.setattr(outbound_http, "look_up", lambda host, port: answers.pop(0))
+    destination = outbound_http.parse(f"https://{NAME}/")
     with settings.override(webhook_targets="public"):
-        assert transport.resolve(destination) == ["93.184.215.14"]
+        assert outbound_http.resolve(destination) == ["93.184.215.14"]
         with pytest.raises(DestinationRefused):
-            transport.resolve(destination)
+            outbound_http.resolve(destination)

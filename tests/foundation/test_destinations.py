@@ -5,9 +5,8 @@ from threading import Event
 
 import pytest
 
-from chalicelib.addons.outgoing_webhooks import transport
-from chalicelib.addons.outgoing_webhooks.transport import Destination, DestinationRefused, parse, resolve
-from chalicelib.foundation import settings
+from chalicelib.foundation import outbound_http, settings
+from chalicelib.foundation.outbound_http import Destination, DestinationRefused, parse, resolve
 
 NAME = Destination("https", "hooks.example.com", 443, "/")
 
@@ -59,7 +58,7 @@ def _public_targets():
 def names(monkeypatch):
     """Host -> addresses, in place of a name server."""
     known: dict[str, list[str]] = {}
-    monkeypatch.setattr(transport, "look_up", lambda host, port: known.get(host, []))
+    monkeypatch.setattr(outbound_http, "look_up", lambda host, port: known.get(host, []))
     return known
 
 
@@ -146,9 +145,9 @@ def test_production_refuses_local_targets():
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch):
     answered = Event()
-    monkeypatch.setattr(transport, "LOOKUP_SECONDS", 0.01)
+    monkeypatch.setattr(outbound_http, "LOOKUP_SECONDS", 0.01)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [answered.wait(10)][:0])
-    assert transport.look_up("hooks.example.com", 443) == []
+    assert outbound_http.look_up("hooks.example.com", 443) == []
     answered.set()
 
 
@@ -157,4 +156,4 @@ def test_a_name_that_a_name_server_refuses_has_no_address(monkeypatch):
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert transport.look_up("hooks.example.com", 443) == []
+    assert outbound_http.look_up("hooks.example.com", 443) == []

@@ -1,23 +1,18 @@
-"""Sign messages and send them to endpoints. Endpoints may be hostile, so their addresses are checked, and time and reply size are limited.
+"""Requests to addresses that strangers choose. Their hosts may be hostile, so addresses are checked, and time and reply size are limited.
 
-Signatures follow Standard Webhooks (https://www.standardwebhooks.com), version `v1`: HMAC-SHA256 with a shared secret.
-
-Messages are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
+Requests are sent only to public addresses, so that nobody can use this service to reach internal hosts. Each attempt looks up the name,
 checks its addresses and connects to a checked address, so a later change to the name's address has no effect. Redirects are not followed,
 and proxies are not used. Socket timeouts restart with each byte, so a separate limit applies to the whole request.
 """
 
-import hmac
 import http.client
 import io
 import queue
 import re
-import secrets
 import socket
 import ssl
 import threading
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -26,32 +21,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from chalicelib.addons.outgoing_webhooks.model import AttemptError
 from chalicelib.foundation import clock, settings
 
-# Signatures.
-
-PREFIX = "whsec_"
-SECRET_BYTES = 32
-
-
-def new_secret() -> str:
-    """Return a random secret in the format that receivers' libraries expect."""
-    return PREFIX + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-
-
-def signed_headers(message_id: str, timestamp: int, body: bytes, signing_secrets: Iterable[str]) -> dict[str, str]:
-    """Return the headers that identify and sign a message sent at `timestamp` (epoch seconds), with a signature for each secret."""
-    content = f"{message_id}.{timestamp}.".encode() + body
-    signatures = [f"v1,{b64encode(hmac.digest(_key(secret), content, 'sha256')).decode()}" for secret in signing_secrets]
-    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": " ".join(signatures)}
-
-
-def _key(secret: str) -> bytes:
-    return b64decode(secret.removeprefix(PREFIX))
-
-
-# Destinations: which addresses an endpoint may have.
+# Destinations: which addresses are allowed.
 
 HTTPS_PORT, HTTP_PORT, MIN_FREE_PORT, MAX_PORT = 443, 80, 1024, 65_535
 MAX_URL_LENGTH = 2000
@@ -69,7 +41,7 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 
 class DestinationRefused(Exception):
-    """The address is not allowed. The message tells the promoter why. `unresolved` is true if the name currently has no address."""
+    """The address is not allowed. The message says why. `unresolved` is true if the name currently has no address."""
 
     def __init__(self, message: str, *, unresolved: bool = False) -> None:
         super().__init__(message)
@@ -77,7 +49,7 @@ class DestinationRefused(Exception):
 
 
 class Destination(Struct, frozen=True):
-    """The parts of an endpoint's address. `target` is the path and query."""
+    """The parts of an address. `target` is the path and query."""
 
     scheme: Literal["https", "http"]
     host: str
@@ -169,17 +141,19 @@ SECONDS = 5.0
 MAX_REPLY_BYTES = 1024
 MAX_ADDRESSES = 2  # tried per host
 
+SendError = Literal["timeout", "connection_failed", "tls_failed", "bad_reply"]
+
 
 class SendFailed(Exception):
     """There was no valid reply. `error` is the reason."""
 
-    def __init__(self, error: AttemptError) -> None:
+    def __init__(self, error: SendError) -> None:
         super().__init__(error)
         self.error = error
 
 
-class EndpointReply(Struct, frozen=True):
-    """The reply from an endpoint. `body` is only the beginning of the body; `retry_after` is the requested pause in seconds."""
+class HostReply(Struct, frozen=True):
+    """The reply of a host. `body` is only the beginning of the body; `retry_after` is the requested pause in seconds."""
 
     status: int
     body: bytes
@@ -192,14 +166,14 @@ class EndpointReply(Struct, frozen=True):
 
 def post(
     destination: Destination, addresses: Sequence[str], headers: Mapping[str, str], body: bytes, seconds: float = SECONDS
-) -> EndpointReply:
+) -> HostReply:
     """Send `body` to the first of `addresses` that accepts a connection. Raises SendFailed if no valid reply begins within `seconds`."""
     ends_at = clock.monotonic() + seconds
     connection = _Connection(destination, addresses[:MAX_ADDRESSES], ends_at)
     try:
         connection.request("POST", destination.target, body, dict(headers))
         reply = connection.getresponse()
-        return EndpointReply(reply.status, _beginning(reply), _retry_after(reply.headers.get("Retry-After")))
+        return HostReply(reply.status, _beginning(reply), _retry_after(reply.headers.get("Retry-After")))
     except TimeoutError:
         raise SendFailed("timeout") from None
     except ssl.SSLError:
