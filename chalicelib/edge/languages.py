@@ -74,13 +74,15 @@ def day_text(moment: datetime, language: Language) -> str:
 
 
 def moment_text(moment: datetime, language: Language) -> str:
-    """Return a local time with its date and the usual short name of its zone, such as `Saturday, 4 July 2026, 8:00 PM MDT`.
+    """Return a local time with its date and its zone, such as `Saturday, 4 July 2026, 8:00 PM MDT`."""
+    return f"{day_text(moment, language)}, {time_text(moment, language)}"
 
-    A zone without such a name appears with its offset: `UTC-03`.
-    """
+
+def time_text(moment: datetime, language: Language) -> str:
+    """Return a local time with the usual short name of its zone, `8:00 PM MDT`, or with its offset if it has no such name: `UTC-03`."""
     zone = moment.tzname() or ""
     if DATE_WORDS[language].is_24_hours:
         time = f"{moment:%H:%M}"
     else:
         time = f"{moment.hour % 12 or 12}:{moment:%M} {'AM' if moment.hour < 12 else 'PM'}"
-    return f"{day_text(moment, language)}, {time} {zone if zone.isalpha() else f'UTC{zone}'}"
+    return f"{time} {zone if zone.isalpha() else f'UTC{zone}'}"

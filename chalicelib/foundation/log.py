@@ -69,6 +69,8 @@ COUNTERS = {
     "mails_suppressed": "Mails not sent, because their address had bounced or complained before.",
     "notifications_queued": "Notifications queued to be sent by mail.",
     "notifications_given_up": "Notifications that the mail server did not accept in spite of all attempts; an admin must look at them.",
+    "pushes_sent": "Push messages that a browser's push service has accepted.",
+    "pushes_failed": "Push messages that a browser's push service did not accept, or that could not be sent to it.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
     "low_stocks": "Tiers that came to have as few tickets left as their `low_stock_at` names, or fewer.",

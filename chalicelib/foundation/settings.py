@@ -276,8 +276,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_targets: Annotated[
         Literal["public", "local"],
         _says(
-            "Where webhooks of promoters and push messages may be sent: to `public` addresses by https, or also to 127.0.0.1, with or without "
-            "encryption (`local`). Stage `prod` refuses `local`."
+            "Where promoters' webhooks and push messages may be sent: to `public` addresses by https, or also to 127.0.0.1, with or "
+            "without encryption (`local`). Stage `prod` refuses `local`."
         ),
     ] = "public"
     jwt_secret: Annotated[

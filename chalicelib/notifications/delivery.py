@@ -143,7 +143,7 @@ def _fail(claimed: Notification, failure: str) -> None:
         return
     log.count("mails_failed")
     log.warning("notification.failed", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
-    _save_outcome(claimed, replace(claimed, next_at=clock.now() + _wait_seconds(claimed.attempts), failure=failure))
+    _save_outcome(claimed, replace(claimed, next_at=clock.now() + wait_seconds(claimed.attempts), failure=failure))
 
 
 def _give_up(claimed: Notification, failure: str) -> None:
@@ -162,7 +162,7 @@ def _save_outcome(claimed: Notification, after: Notification) -> None:
     store.end_attempt(claimed, replace(after, changed_at=clock.now()))
 
 
-def _wait_seconds(attempts: int) -> int:
+def wait_seconds(attempts: int) -> int:
     """Return the wait before the next attempt: from half of a maximum to all of it. The maximum doubles with each attempt.
 
     The wait is random, so that retries are spread out.

@@ -1,20 +1,20 @@
 """The texts of emails, as Jinja2 templates: `templates/<language>/<kind>.jinja` is the only source of both plain text and HTML.
 
 A template has a block `subject` and a block `body`. The body consists of parts (`p`, `button`, `facts`, `ticket`), which `templates/text`
-and `templates/html` render. Values are always escaped in HTML and contain neither line breaks nor control characters, so that a name cannot
-imitate a part of the email. Each language of `edge.languages` has a folder with a template for every kind, and `words.jinja` for
-amounts.
+and `templates/html` render. Templates about turns also have a block `push`, the text of a push message. Values are always escaped in HTML
+and contain neither line breaks nor control characters, so that a name cannot imitate a part of the email. Each language of
+`edge.languages` has a folder with a template for every kind, and `words.jinja` for amounts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from chalicelib.edge.languages import Language, moment_text
+from chalicelib.edge.languages import Language, moment_text, time_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,6 +42,13 @@ def render(kind: str, language: Language, values: Mapping[str, Any]) -> Rendered
     return RenderedMail(text[0], text[1], html[1])
 
 
+def render_push(kind: str, language: Language, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Render a push message of a kind in a language. Returns its title, which is the email's subject, and its text."""
+    cleaned = {name: clean(value) for name, value in values.items()}
+    title, text = _render_blocks("text", kind, language, cleaned, ("subject", "push"))
+    return _SPACE.sub(" ", title).strip(), _SPACE.sub(" ", text).strip()
+
+
 def clean(value: Any) -> Any:
     """Return the value with every text reduced to one line without control characters or invisible characters."""
     if isinstance(value, str):
@@ -55,15 +62,24 @@ def clean(value: Any) -> Any:
 
 def _render(form: Any, kind: str, language: Language, values: dict[str, Any]) -> tuple[str, str]:
     """Render one form of an email. Returns (subject, full text)."""
+    subject, body = _render_blocks(form, kind, language, values, ("subject", "body"))
+    environment = _environment(form)
+    layout, words = environment.get_template("layout.jinja"), environment.get_template(f"{language}/words.jinja").module
+    whole = layout.render(_macros(words), language=language, subject=_finished(subject, form), body=_finished(body, form), **values)
+    return _SPACE.sub(" ", subject).strip(), _GAP.sub("\n\n", whole)
+
+
+def _render_blocks(form: Form, kind: str, language: Language, values: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     environment = _environment(form)
     words, parts = (environment.get_template(name).module for name in (f"{language}/words.jinja", "parts.jinja"))
     template = environment.get_template(f"{language}/{kind}.jinja")
-    shared = {"language": language, "moment_text": partial(moment_text, language=language)}
+    shared = {
+        "language": language,
+        "moment_text": partial(moment_text, language=language),
+        "time_text": partial(time_text, language=language),
+    }
     context = template.new_context({**_macros(words), **_macros(parts), **shared, **values})
-    subject, body = ("".join(template.blocks[name](context)) for name in ("subject", "body"))
-    layout = environment.get_template("layout.jinja")
-    whole = layout.render(_macros(words), language=language, subject=_finished(subject, form), body=_finished(body, form), **values)
-    return _SPACE.sub(" ", subject).strip(), _GAP.sub("\n\n", whole)
+    return ["".join(template.blocks[name](context)) for name in names]
 
 
 def _finished(text: str, form: Form) -> str:

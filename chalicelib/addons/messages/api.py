@@ -1,4 +1,4 @@
-"""Routes for emails: people in a waiting room ask for emails about their turn; managers and admins see which emails were sent."""
+"""Routes for messages: people in a waiting room ask for messages about their turn; managers and admins see which emails were sent."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,14 +8,14 @@ from msgspec import Meta, Struct
 
 from chalicelib.accounts.model import email_key
 from chalicelib.addons.messages import store
-from chalicelib.addons.messages.model import TurnNotAhead, TurnNotice
+from chalicelib.addons.messages.model import PushSubscription, TurnNotAhead, TurnNotice
 from chalicelib.catalog import permissions
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
-from chalicelib.edge.routes import Done, Reply, RequestContext, route
+from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.addons import PersonalItems
 from chalicelib.foundation.clock import Timestamp
@@ -36,21 +36,42 @@ from chalicelib.waiting_room.model import (
 
 bp = Blueprint(__name__)
 
+PUSH_KEY_SECONDS = 300  # how long browsers and the CDN may keep the public key
+
 
 class TurnNoticeBody(Struct, forbid_unknown_fields=True):
-    """`token` is the waiting room's token. `email` is required from users whose account has no confirmed address."""
+    """`token` is the waiting room's token. Users whose account has no confirmed address send `email` or `push`, or both."""
 
     token: Annotated[str, Meta(max_length=2048)]
     email: EmailAddress | None = None
+    push: PushSubscription | None = None
 
 
 class TurnNoticeView(Struct, frozen=True, kw_only=True):
-    """A request for emails about a turn. `email` is null if the emails go to the address of the account."""
+    """A request for messages about a turn. `email` is null if the emails go to the address of the account, or if there are none.
+
+    `push` is the browser that gets push messages.
+    """
 
     event_id: str
     email: str | None
+    push: PushSubscription | None
     language: Language
     joined_at: Timestamp
+
+
+class PushKeyView(Struct, frozen=True):
+    """`public_key` is what a browser needs to subscribe to push messages: the `applicationServerKey`, in base64url."""
+
+    public_key: str
+
+
+@route(bp, "GET", "/push-key", access="public")
+def show_push_key(_request: RequestContext) -> CacheableReply[PushKeyView]:
+    """Show the public key of the shop's push messages."""
+    from chalicelib.addons.messages import push  # few requests need it
+
+    return CacheableReply.encode(PushKeyView(push.public_key()), max_age=PUSH_KEY_SECONDS)
 
 
 @route(
@@ -71,29 +92,32 @@ class TurnNoticeView(Struct, frozen=True, kw_only=True):
         RateLimited,
     ),
 )
-def request_turn_emails(request: RequestContext, event_id: str, body: TurnNoticeBody) -> Reply[TurnNoticeView]:
-    """Ask for an email with your place after the draw, and for an email shortly before your turn."""
-    from chalicelib.addons.messages import turn_notices  # few requests need it
+def request_turn_messages(request: RequestContext, event_id: str, body: TurnNoticeBody) -> Reply[TurnNoticeView]:
+    """Ask for a message with your place after the draw, and for a message shortly before your turn, by email, push message or both."""
+    from chalicelib.addons.messages import push, turn_notices  # few requests need it
 
     user_id = request.require_user().user_id
-    address, stored = turn_notices.checked_address(user_id, body.email)
-    with limited(request, MAIL, email_key(address)):
-        notice = turn_notices.request_emails(user_id, event_id, body.token, stored, request.language, request.now)
+    if body.push is not None:
+        push.check_subscription(body.push)
+    address, stored = turn_notices.checked_address(user_id, body.email, has_push=body.push is not None)
+    receiver = email_key(address) if address is not None else push.topic_of(body.push.endpoint) if body.push is not None else ""
+    with limited(request, MAIL, receiver):
+        notice = turn_notices.request_messages(user_id, event_id, body.token, stored, body.push, request.language, request.now)
     return Reply(turn_notice_view(notice))
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/notice", access="user")
-def stop_turn_emails(request: RequestContext, event_id: str) -> Reply[Done]:
-    """Get no further emails about your turn at an event. Your place stays the same."""
+def stop_turn_messages(request: RequestContext, event_id: str) -> Reply[Done]:
+    """Get no further messages about your turn at an event. Your place stays the same."""
     from chalicelib.addons.messages import turn_notices
 
-    turn_notices.stop_emails(request.require_user().user_id, event_id, request.now)
-    return Reply(Done("You will not receive any more emails about your turn. Your place in the waiting room stays the same."))
+    turn_notices.stop_messages(request.require_user().user_id, event_id, request.now)
+    return Reply(Done("You will not receive any more messages about your turn. Your place in the waiting room stays the same."))
 
 
 def turn_notice_view(notice: TurnNotice) -> TurnNoticeView:
     joined_at = clock.iso(notice.arrival.joined_at)
-    return TurnNoticeView(event_id=notice.event_id, email=notice.email, language=notice.language, joined_at=joined_at)
+    return TurnNoticeView(event_id=notice.event_id, email=notice.email, push=notice.push, language=notice.language, joined_at=joined_at)
 
 
 def _delete_turn_notices(notices: Sequence[TurnNotice], _user_id: str, now: int) -> None:

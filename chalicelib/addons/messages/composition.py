@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from chalicelib.accounts import service as accounts
-from chalicelib.addons.messages import turn_notices
+from chalicelib.addons.messages import push, turn_notices
 from chalicelib.addons.messages.model import EventDetails, event_details
+from chalicelib.addons.messages.push import PushMessage
+from chalicelib.addons.messages.turn_notices import Turn
 from chalicelib.catalog import permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
@@ -63,6 +65,24 @@ def compose(notification: Notification) -> MailMessage | None:
         notification_id=notification.id,
         headers=headers,
     )
+
+
+def compose_push(notification: Notification) -> PushMessage | None:
+    """Return the push message for a notification about a turn. Returns None if it has become pointless, or its browser has unsubscribed.
+
+    Raises Postponed if it is not due yet.
+    """
+    now, event = clock.now(), permissions.find_event(notification.event_id)
+    turn = turn_notices.find_turn(notification, now) if event is not None else None
+    if event is None or turn is None:
+        return None
+    notice, topic = turn.notice, push.topic_of(turn.notice.arrival.pass_id)
+    if notice.push is None:
+        return None
+    values = {**_turn_values(turn, event, now), "event": sharing.mail_values(event)}
+    title, body = templates.render_push(notification.kind, notice.language, values)
+    content = {"title": title, "body": body, "url": values["url"], "tag": topic, "lang": notice.language}
+    return PushMessage(notice.push, content, turn.seconds_left(now), topic, lambda: turn_notices.forget_push(notice))
 
 
 def _content(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -177,8 +197,12 @@ def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Seq
     turn = turn_notices.find_turn(notification, now)
     if turn is None:
         raise Moot
+    return _turn_values(turn, event, now), []
+
+
+def _turn_values(turn: Turn, event: Event, now: int) -> dict[str, Any]:
     state, status = turn.state, turn.status
-    values = {
+    return {
         "position": status.position,
         "turn_at": None if status.admitted_at is None else clock.local(status.admitted_at, event.timezone),
         "minutes": max(1, round((status.eta_seconds or 0) / 60)),
@@ -188,7 +212,6 @@ def _turn(notification: Notification, event: Event) -> tuple[dict[str, Any], Seq
         "is_guest": turn.notice.email is not None,
         "url": settings.current().page_url(f"events/{event.id}/line"),
     }
-    return values, []
 
 
 def _refund(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

@@ -1,12 +1,13 @@
 """Event notices, which tell ticket holders about changes to their event, and turn notices, for people in a waiting room."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.catalog.model import Event
 from chalicelib.edge.languages import Language
 from chalicelib.foundation.errors import ApiError
+from chalicelib.foundation.outbound_http import MAX_URL_LENGTH
 from chalicelib.waiting_room.model import Arrival
 
 
@@ -55,10 +56,22 @@ def event_details(event: Event) -> EventDetails:
     return EventDetails(event.name, event.place, event.starts_at, event.timezone)
 
 
-class TurnNotice(Struct, frozen=True, kw_only=True):
-    """A user's request for emails about the turn of an arrival in a waiting room.
+class PushSubscription(Struct, frozen=True, forbid_unknown_fields=True):
+    """A browser's subscription to push messages: the address of its push service, and the key and the secret that encrypt messages for it.
 
-    `email` is the address of a user without a verified account. Emails to an account go to the account's current address.
+    `p256dh` and `auth` are in base64url, as browsers show them.
+    """
+
+    endpoint: Annotated[str, Meta(max_length=MAX_URL_LENGTH)]
+    p256dh: Annotated[str, Meta(max_length=100)]
+    auth: Annotated[str, Meta(max_length=50)]
+
+
+class TurnNotice(Struct, frozen=True, kw_only=True):
+    """A user's request for emails and push messages about the turn of an arrival in a waiting room.
+
+    `email` is the address of a user without a verified account, if the user gave one. Emails to an account go to the account's current
+    address. `push` is None if the user wants emails only.
     """
 
     user_id: str
@@ -66,6 +79,7 @@ class TurnNotice(Struct, frozen=True, kw_only=True):
     arrival: Arrival
     language: Language
     email: str | None = None
+    push: PushSubscription | None = None
 
 
 class Place(Struct, frozen=True):
@@ -79,4 +93,4 @@ class Place(Struct, frozen=True):
 class TurnNotAhead(ApiError):
     code: ClassVar[str] = "turn_not_ahead"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your turn has begun or cannot come, so we cannot email you before it."
+    default_message: ClassVar[str] = "Your turn has begun or cannot come, so we cannot notify you before it."

@@ -1,4 +1,4 @@
-"""Table `event-notices`: recently changed events, and people in waiting rooms who asked for emails about their turn.
+"""Table `event-notices`: recently changed events, and people in waiting rooms who asked for messages about their turn.
 
 | pk | event_id | content |
 | --- | --- | --- |
@@ -6,6 +6,7 @@
 | `user#<user>` | an event | what the user asked for: a turn notice |
 | `rooms` | an event | the number of the newest room in which users have asked |
 | `<lane>#<event>#<room>` | a place | the user with this place. A lane's items are in the order of their places |
+| `pushes` | a time and a notification | the notification to be sent as a push message at this time or later |
 
 All notices of changed events are in one partition, so one query finds them. A turn notice decides whether somebody gets emails; the items
 in the lanes only find it in time, and are deleted when no turn notice is found.
@@ -19,10 +20,11 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
+from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
 RETENTION_SECONDS = 3 * 86_400
-_NOTICES, _ROOMS = "notices", "rooms"
+_NOTICES, _ROOMS, _PUSHES = "notices", "rooms", "pushes"
 
 # `before_draw` is in the order of arrival. The other lanes are in the order of position, and are named after the email that is due next.
 Lane = Literal["before_draw", "place_mail_due", "turn_mail_due"]
@@ -32,8 +34,10 @@ class EventNoticeRow(dynamo.Table):
     """`content` is JSON, or, in a lane, a user's id. An event's notice is written only if the notice that was read is still stored."""
 
     feature = "event-notices"
-    contents = "Events that changed recently and what their ticket holders know, and the users who want emails about their turn."
-    personal_data = dynamo.PersonalData("who wants emails about a turn, and the address of a guest", export="yes", erasure="deleted")
+    contents = "Events that changed recently and what their ticket holders know, and the users who want messages about their turn."
+    personal_data = dynamo.PersonalData(
+        "who wants messages about a turn, the address of a guest, and the push subscription of a browser", export="yes", erasure="deleted"
+    )
 
     class Meta:
         table_name = None
@@ -83,7 +87,12 @@ def list_turn_notices(user_id: str) -> list[TurnNotice]:
 
 
 def save_turn_notice(notice: TurnNotice, ttl: int) -> None:
-    EventNoticeRow(_user_key(notice.user_id), notice.event_id, content=msgspec.json.encode(notice).decode(), ttl=ttl).save()
+    _turn_notice_row(notice, ttl).save()
+
+
+def replace_turn_notice(before: TurnNotice, after: TurnNotice, ttl: int) -> None:
+    """Write a turn notice in place of `before`, unless the user has changed it in the meantime."""
+    dynamo.put_if(_turn_notice_row(after, ttl), "content = :before", before=msgspec.json.encode(before).decode())
 
 
 def delete_turn_notice(user_id: str, event_id: str) -> None:
@@ -116,12 +125,33 @@ def delete_place(event_id: str, room: int, lane: Lane, key: str) -> None:
     EventNoticeRow(_lane_key(event_id, room, lane), key).delete()
 
 
+def put_push(notification: Notification) -> None:
+    """Queue a notification to be sent as a push message at its `next_at`."""
+    content, ttl = msgspec.json.encode(notification).decode(), notification.created_at + RETENTION_SECONDS
+    EventNoticeRow(_PUSHES, f"{notification.next_at:011}#{notification.id}", content=content, ttl=ttl).save()
+
+
+def list_due_pushes(now: int, limit: int) -> list[tuple[str, Notification]]:
+    """List the first notifications to be sent as push messages by now, with their keys. The read is strongly consistent."""
+    rows = EventNoticeRow.query(_PUSHES, EventNoticeRow.event_id < f"{now + 1:011}", limit=limit, consistent_read=True)
+    return [(row.event_id, msgspec.json.decode(row.content, type=Notification)) for row in rows]
+
+
+def take_push(key: str) -> bool:
+    """Take a notification out of the queue of push messages. Returns False if another run has taken it."""
+    return dynamo.delete_if(EventNoticeRow(_PUSHES, key), "attribute_exists(pk)")
+
+
 def _user_key(user_id: str) -> str:
     return f"user#{user_id}"
 
 
 def _lane_key(event_id: str, room: int, lane: Lane) -> str:
     return f"{lane}#{event_id}#{room}"
+
+
+def _turn_notice_row(notice: TurnNotice, ttl: int) -> EventNoticeRow:
+    return EventNoticeRow(_user_key(notice.user_id), notice.event_id, content=msgspec.json.encode(notice).decode(), ttl=ttl)
 
 
 def _turn_notice(row: EventNoticeRow) -> TurnNotice:

@@ -1,4 +1,4 @@
-"""Email people in a waiting room who asked for it: their place, after the draw, and that their turn is near.
+"""Tell people in a waiting room who asked for it their place, after the draw, and that their turn is near, by email and push message.
 
 The waiting room stores no turns: a position, the plan and the clock say when somebody is admitted, and managers change the plan during a
 sale. So each run computes how many people will be admitted soon, and reads only the places up to this position. Before the draw, nobody has
@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.accounts import service as accounts
 from chalicelib.addons.messages import store
-from chalicelib.addons.messages.model import Place, TurnNotAhead, TurnNotice
+from chalicelib.addons.messages.model import Place, PushSubscription, TurnNotAhead, TurnNotice
 from chalicelib.addons.messages.store import Lane
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
@@ -36,6 +37,7 @@ MAX_PLACES = 1000  # per room, lane and run: about as many emails as one run sen
 PORTION = 500  # places that are moved at once after the draw
 SECONDS_RESERVED = 30  # per run, for sending
 SECONDS_PER_RUN = 60
+MAX_TURN_SECONDS = 86_400  # for which a push service keeps a message for a browser that is off
 # These emails may use half of the rate, so that neither a large draw nor a large wave holds up the emails about orders.
 SECONDS_OF_MAILS = 30
 
@@ -57,24 +59,34 @@ class Turn(Struct, frozen=True):
     state: RoomState
     status: QueueStatus
 
+    def seconds_left(self, now: int) -> int:
+        """Return the seconds until the turn is over, or MAX_TURN_SECONDS if nobody can say yet when it begins."""
+        if self.status.pass_seconds_left is not None:
+            return self.status.pass_seconds_left
+        begins_at = self.status.admitted_at
+        return MAX_TURN_SECONDS if begins_at is None else min(MAX_TURN_SECONDS, begins_at + self.state.pass_seconds - now)
 
-def checked_address(user_id: str, email: str | None) -> tuple[str, str | None]:
+
+def checked_address(user_id: str, email: str | None, *, has_push: bool = False) -> tuple[str | None, str | None]:
     """Return the address for a user's emails, and the address to store, which is None for the address of an account.
 
-    Raises InvalidInput if a user without a verified address names none, or another user names one.
+    Both are None for a user who gets push messages only. Raises InvalidInput if a user without a verified address names none and has no
+    push messages, or a user with a verified address names one.
     """
     account = accounts.find_account(user_id)
     if account is not None and account.verified_at is not None:
         if email is not None:
             raise InvalidInput("These emails go to the address of your account. Leave this field out.", path="$.email")
         return account.email, None
-    if email is None:
+    if email is None and not has_push:
         raise InvalidInput("Enter the address for these emails, because your account has no confirmed address.", path="$.email")
     return email, email
 
 
-def request_emails(user_id: str, event_id: str, token: str, email: str | None, language: Language, now: int) -> TurnNotice:
-    """Email the user about the turn of the arrival in `token`. A repeated call changes the address and the language.
+def request_messages(
+    user_id: str, event_id: str, token: str, email: str | None, subscription: PushSubscription | None, language: Language, now: int
+) -> TurnNotice:
+    """Tell the user about the turn of the arrival in `token`. A repeated call changes the address, the subscription and the language.
 
     Raises TurnNotAhead, and what `waiting_room.get_place` raises.
     """
@@ -82,8 +94,8 @@ def request_emails(user_id: str, event_id: str, token: str, email: str | None, l
     status = compute_queue_status(state, arrival, now)
     if state.stopped is not None or (status.admitted_at is not None and status.admitted_at <= now):
         raise TurnNotAhead()
-    notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email)
-    ttl = arrival.expires_at + RETENTION_SECONDS
+    notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email, push=subscription)
+    ttl = _ttl(arrival)
     if _noted_rooms.entries.get(event_id) != (arrival.room, ttl):
         store.put_room(event_id, arrival.room, ttl)
         _noted_rooms.entries[event_id] = arrival.room, ttl
@@ -94,11 +106,16 @@ def request_emails(user_id: str, event_id: str, token: str, email: str | None, l
     return notice
 
 
-def stop_emails(user_id: str, event_id: str, now: int) -> None:
-    """Send the user no further emails about a turn at the event. Safe to repeat."""
+def stop_messages(user_id: str, event_id: str, now: int) -> None:
+    """Send the user no further messages about a turn at the event. Safe to repeat."""
     notice = store.find_turn_notice(user_id, event_id)
     if notice is not None:
         delete_notice(notice, now)
+
+
+def forget_push(notice: TurnNotice) -> None:
+    """Send no further push messages to the browser of a request. The user keeps the emails."""
+    store.replace_turn_notice(notice, replace(notice, push=None), _ttl(notice.arrival))
 
 
 def delete_notice(notice: TurnNotice, now: int) -> None:
@@ -247,7 +264,10 @@ def _queue(state: RoomState, places: Sequence[tuple[Lane, Place]], kind: str, no
             return False
         notice, is_queued = notices.get(place.user_id), False
         if notice is not None and _is_at(state, notice.arrival, place):
-            is_queued = outbox.queue_notification(_notification(kind, notice, now))
+            notification = _notification(kind, notice, now)
+            is_queued = outbox.queue_notification(notification)
+            if is_queued and notice.push is not None:
+                store.put_push(notification)  # after the email, which is queued only once
             if kind == "place_drawn":
                 store.put_place(state.event_id, state.room, "turn_mail_due", place)
         store.delete_place(state.event_id, state.room, lane, place.key)
@@ -281,6 +301,10 @@ def _position(state: RoomState, counter: int, number: int) -> int:
     assert state.key is not None  # after the draw
     assert state.n is not None
     return draw.position(bytes.fromhex(state.key), state.n, tuple(state.offsets), counter, number)
+
+
+def _ttl(arrival: Arrival) -> int:
+    return arrival.expires_at + RETENTION_SECONDS
 
 
 def _arrival_key(arrival: Arrival) -> str:

@@ -448,7 +448,7 @@ def test_who_may_ask_and_until_when(post, api, time, sale):
     time.set(opening)
     refused = ask(api, event_id, "ada", token)
     assert (refused.status, refused.json["error"]) == (409, "turn_not_ahead")
-    assert refused.json["message"] == "Your turn has begun or cannot come, so we cannot email you before it."
+    assert refused.json["message"] == "Your turn has begun or cannot come, so we cannot notify you before it."
     with settings.override(rate_limits="on", limit_mail="2/900"):
         tokens = [join(api, event_id, f"late-{number}") for number in range(3)]
         replies = [ask(api, event_id, f"late-{number}", token, email="one@home.test") for number, token in enumerate(tokens)]
