@@ -1,5 +1,6 @@
 """The waiting room's page in a real browser: what it says and does while people wait, and how it ends."""
 
+import json
 import re
 import subprocess
 import sys
@@ -19,6 +20,23 @@ window.tones = 0;
 const start = OscillatorNode.prototype.start;
 OscillatorNode.prototype.start = function (...when) { window.tones += 1; return start.apply(this, when); };
 """
+
+
+# A headless browser reaches no push service.
+SUBSCRIBE = """
+PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey }) => {
+  if (!userVisibleOnly || applicationServerKey.length !== 87) throw new Error("cannot subscribe");
+  return { toJSON: () => (%s) };
+};
+"""
+SUBSCRIPTION = {
+    "endpoint": "https://push.example.com/ada",
+    # A public key of RFC 8291's example, and its secret.
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
 
 
 @pytest.fixture
@@ -321,7 +339,7 @@ def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time,
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.press("Join the waiting room")
-    ask = buyer.page.get_by_role("button", name="Email me before my turn")
+    ask = buyer.page.get_by_role("button", name="Notify me before my turn")
     ask.click()
     buyer.see("We will send you an email with your place after the draw, and again about five minutes before your turn.")
     address = buyer.page.get_by_label("Email address", exact=True)
@@ -332,8 +350,80 @@ def test_a_guest_asks_for_emails_before_the_turn_and_stops_them(new_buyer, time,
     buyer.see("We will send ada@home")
     [notice] = [row for row in EventNoticeRow.scan() if row.pk.startswith("user#")]
     assert '"email":"ada@home"' in notice.content
-    buyer.press("Stop these emails")
+    buyer.press("Stop these messages")
     expect(ask).to_be_visible()
     assert not [row for row in EventNoticeRow.scan() if row.pk != "rooms"]
     buyer.page.reload()
     expect(ask).to_be_visible()
+
+
+def _notices() -> list[str]:
+    return [row.content for row in EventNoticeRow.scan() if row.pk.startswith("user#")]
+
+
+def test_a_guest_asks_for_push_messages_and_later_for_emails_too(new_buyer, api, drop_id):
+    buyer = new_buyer(permissions=["notifications"])
+    buyer.page.add_init_script(SUBSCRIBE % json.dumps(SUBSCRIPTION))
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    buyer.press("Notify me before my turn")
+    buyer.see("This browser will show you a notification with your place after the draw, and another about five minutes before your turn.")
+    [notice] = _notices()
+    assert SUBSCRIPTION["endpoint"] in notice
+    assert '"email":null' in notice
+    buyer.page.reload()
+    buyer.see("This browser will show you a notification")
+    buyer.press("Email me too")
+    buyer.page.get_by_label("Email address", exact=True).fill("ada@home.test")
+    buyer.press("Notify me before my turn")
+    buyer.see("We will send ada@home.test an email")
+    buyer.see("This browser will show you a notification")
+    [notice] = _notices()
+    assert SUBSCRIPTION["endpoint"] in notice
+    assert "ada@home.test" in notice
+    buyer.press("Stop these messages")
+    expect(buyer.page.get_by_role("button", name="Notify me before my turn")).to_be_visible()
+    assert _notices() == []
+
+
+# Only a browser can fire these events so that its worker may show a notification, and a window.
+FIRE = """
+async ([message, elsewhere]) => {
+  const done = [];
+  registration.showNotification = async (title, options) => done.push({ title, ...options });
+  WindowClient.prototype.focus = async function () { done.push(`focus ${this.url}`); };
+  clients.openWindow = async (url) => done.push(`open ${url}`);
+  const fire = (type, fields) =>
+    new Promise((end) => dispatchEvent(Object.assign(new Event(type), fields, { waitUntil: (work) => work.then(end) })));
+  await fire("push", { data: { json: () => message } });
+  for (const data of [message.url, elsewhere]) await fire("notificationclick", { notification: { data, close() {} } });
+  return done;
+}
+"""
+
+
+def test_the_worker_shows_a_push_message_and_opens_its_page(new_buyer, drop_id):
+    buyer = new_buyer(permissions=["notifications"])
+    buyer.page.add_init_script(SUBSCRIBE % json.dumps(SUBSCRIPTION))
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    buyer.press("Notify me before my turn")
+    buyer.see("This browser will show you a notification")
+    [worker] = buyer.page.context.service_workers
+    here = buyer.page.url
+    message = {"title": "It is your turn: Drop", "body": "You have until 8:00 PM MDT.", "url": here, "tag": "one", "lang": "en"}
+    shown = {"title": message["title"], "body": message["body"], "tag": "one", "lang": "en", "renotify": True, "data": here}
+    assert worker.evaluate(FIRE, [message, f"{here}?other"]) == [shown, f"focus {here}", f"open {here}?other"]
+
+
+def test_a_browser_that_blocks_notifications_keeps_emails(new_buyer, drop_id):
+    buyer = new_buyer()
+    buyer.page.add_init_script("Notification.requestPermission = async () => 'denied';")
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    buyer.press("Notify me before my turn")
+    buyer.see("Notifications from this shop are blocked in your browser, so we use email.")
+    buyer.page.get_by_label("Email address", exact=True).fill("ada@home.test")
+    buyer.press("Notify me before my turn")
+    buyer.see("We will send ada@home.test an email")
+    assert '"push":null' in _notices()[0]

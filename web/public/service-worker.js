@@ -1,12 +1,7 @@
-/**
- * Opens the shop offline with the tickets stored by the wallet (src/kept-wallet.ts) and, registered again for the scope /door, the door
- * (src/door/kept-door.ts). Documents come from the network whenever it responds, so nobody gets an outdated shop. The stored document is used
- * only when the network fails. Files in /assets/ never change under the same name, so a stored copy is as good. API requests do not pass
- * through here.
- */
+/** Opens the stored pages of src/kept-page.ts offline: the wallet or, registered for /door, the door. Online, pages come from the network. */
 const IS_DOOR = new URL(registration.scope).pathname === "/door";
 const [SHELL, PAGE] = IS_DOOR ? ["fairgate-door-shell", "/door"] : ["fairgate-shell", "/tickets"];
-const PATIENCE_MS = 4000; // for the page that people need at the door, where networks are slow
+const PATIENCE_MS = 4000; // at doors, networks are slow
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));

@@ -51,9 +51,10 @@ export const getAvailability = (event_id: string) => content(publicApi.GET("/eve
 export const getRoom = (event_id: string) => content(publicApi.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
   content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));
-/** Ask for emails about the turn; a buyer without a confirmed address names one. A repeated call changes the address. */
-export const requestTurnMails = (event_id: string, token: string, email?: string) =>
-  content(buyer.PUT("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } }, body: { token, email } }));
+/** Ask for messages about the turn; a buyer without a confirmed address names one, or a browser. A repeated call changes both. */
+export const requestTurnMails = (event_id: string, token: string, email?: string, push?: Schemas["PushSubscription"]) =>
+  content(buyer.PUT("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } }, body: { token, email, push } }));
+export const getPushKey = async () => (await content(publicApi.GET("/push-key"))).public_key;
 export const stopTurnMails = (event_id: string) => content(buyer.DELETE("/events/{event_id}/waiting-room/notice", { params: { path: { event_id } } }));
 
 export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>

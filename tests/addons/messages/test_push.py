@@ -75,7 +75,8 @@ def test_a_guest_without_an_address_is_told_the_place_and_the_turn(post, api, ti
 def test_a_request_lives_until_the_turn_is_over_and_names_the_shop(post, api, time, sale, new_browser):
     browser, opening = new_browser(), time.now + SECONDS_TO_OPENING
     token = join_with_push(api, sale[0], browser)
-    run_until(post, time, opening + 5)
+    time.set(opening + 5)
+    post.send()
     [request] = browser.requests
     left = get_status(api, sale[0], token)["pass_seconds_left"]
     assert int(request.headers["ttl"]) == left
@@ -90,7 +91,8 @@ def test_a_request_lives_until_the_turn_is_over_and_names_the_shop(post, api, ti
 def test_a_message_is_in_the_persons_language(post, api, time, sale, new_browser):
     browser, opening = new_browser(), time.now + SECONDS_TO_OPENING
     token = join_with_push(api, sale[0], browser, headers=SPANISH)
-    run_until(post, time, opening + 5)
+    time.set(opening + 5)
+    post.send()
     until = time.now + get_status(api, sale[0], token)["pass_seconds_left"]
     [message] = browser.messages
     assert (message["title"], message["lang"]) == ("Es tu turno: Drop", "es")

@@ -5,6 +5,14 @@ from playwright.sync_api import expect
 from tests import builders
 from tests.browser.scenes.stage import UPPER_LEVEL, Scene, Stage
 
+# A headless browser shows no notifications and reaches no push service. The key is that of RFC 8291's example.
+GRANT = """() => {
+  const p256dh = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+  const keys = { p256dh, auth: "BTBZMqHH6r4Tts7J_aSIgg" };
+  Notification.requestPermission = async () => "granted";
+  PushManager.prototype.subscribe = async () => ({ toJSON: () => ({ endpoint: "https://push.example.com/ada", keys }) });
+}"""
+
 
 def waiting_room_before_joining(stage: Stage) -> None:
     stage.open(f"/events/{stage.drop}/line")
@@ -19,16 +27,23 @@ def waiting_room_before_the_draw(stage: Stage) -> None:
 
 def waiting_room_asked_for_emails(stage: Stage) -> None:
     waiting_room_before_the_draw(stage)
-    stage.buyer.press("Email me before my turn")
+    stage.buyer.press("Notify me before my turn")
     stage.page.get_by_label("Email address", exact=True).fill("ada@example.com")
-    stage.buyer.press("Email me before my turn")
+    stage.buyer.press("Notify me before my turn")
     stage.buyer.see("We will send ada@example.com")
 
 
 def waiting_room_asking_for_emails(stage: Stage) -> None:
     waiting_room_before_the_draw(stage)
-    stage.buyer.press("Email me before my turn")
+    stage.buyer.press("Notify me before my turn")
     expect(stage.page.get_by_label("Email address", exact=True)).to_be_visible()
+
+
+def waiting_room_asked_for_push_messages(stage: Stage) -> None:
+    waiting_room_before_the_draw(stage)
+    stage.page.evaluate(GRANT)
+    stage.buyer.press("Notify me before my turn")
+    stage.buyer.see("This browser will show you a notification")
 
 
 def waiting_room_in_line(stage: Stage) -> None:
@@ -201,6 +216,7 @@ SCENES: list[Scene] = [
     waiting_room_before_the_draw,
     waiting_room_asking_for_emails,
     waiting_room_asked_for_emails,
+    waiting_room_asked_for_push_messages,
     waiting_room_in_line,
     waiting_room_paused,
     waiting_room_closed,
