@@ -406,12 +406,13 @@ class _Tour(TourClient):
         self.post(f"/unsubscribe?token={unsubscription.new_token(order_id)}")
 
     def wait_in_line(self) -> None:
-        """Ask for emails about the turn at a sale that has not opened, and stop them."""
+        """Ask for messages about the turn at a sale that has not opened, and stop them."""
         event = {"name": f"Waiting room of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at), "status": "scheduled"}
         event_id = self.post("/admin/events", event | {"on_sale_at": clock.iso(clock.now() + 60)}, token=self.admin).json["id"]
         room = f"/events/{event_id}/waiting-room"
         self.get(f"{room}/state")  # creates the room
         asked = {"token": self.post(f"{room}/join", user=self.name).json["token"], "email": f"line-{self.name}@example.com"}
+        self.get("/push-key")
         self.put(f"{room}/notice", asked, user=self.name)
         self.delete(f"{room}/notice", user=self.name)
 
