@@ -79,14 +79,23 @@ def public_key() -> str:
 
 
 def send_due(compose: Compose, now: int) -> None:
-    """Send the due push messages. `compose` returns the message for a notification, None if it is no longer needed, or raises Postponed."""
+    """Send the due push messages, those about turns first. An error does not stop the emails that are sent after them.
+
+    `compose` returns the message for a notification, None if the message is no longer needed, or raises Postponed.
+    """
     ends_at = clock.monotonic() + RUN_SECONDS
 
     def attempt(key: str, notification: Notification) -> None:
         if clock.monotonic() < ends_at and deadline.remaining() > SECONDS_RESERVED and store.take_push(key):
             _attempt(notification, compose, now)
 
-    parallel.call_each(lambda due: attempt(*due), store.list_due_pushes(now, MAX_PER_RUN))
+    try:
+        due = store.list_due_pushes(now, MAX_PER_RUN)
+        # Retries come last, so that push services that do not answer hold up only each other.
+        due.sort(key=lambda entry: (entry[1].attempts, entry[1].kind == "place_drawn"))
+        parallel.call_each(lambda entry: attempt(*entry), due)
+    except Exception:
+        log.exception("push.failed")
 
 
 def _attempt(notification: Notification, compose: Compose, now: int) -> None:

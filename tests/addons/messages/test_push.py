@@ -7,7 +7,7 @@ import pytest
 from chalicelib.addons.messages import push, store, turn_notices
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import moment_text, time_text
-from chalicelib.foundation import clock, log, outbound_http, settings
+from chalicelib.foundation import clock, log, outbound_http, parallel, settings
 from tests import builders
 from tests.addons.messages.push_service import Browser, open_push_service
 from tests.addons.messages.test_service import SPANISH, create_account
@@ -277,6 +277,42 @@ def test_slow_services_do_not_hold_up_emails(post, api, time, sale, new_browser,
     time.advance(SECONDS_TO_OPENING + 5)
     assert post.send()["sent"] == 1
     assert len(store.list_due_pushes(time.now + 60, 10)) == 1
+
+
+def test_emails_are_sent_though_the_push_messages_cannot_be_read(post, api, time, sale, monkeypatch):
+    token = join(api, sale[0], "ada")
+    assert ask(api, sale[0], "ada", token).status == 200
+    time.advance(SECONDS_TO_OPENING + 5)
+
+    def fail(*_):
+        raise dynamo.StoreUnavailable("lost")
+
+    monkeypatch.setattr(store, "list_due_pushes", fail)
+    assert post.send()["sent"] == 1
+
+
+def test_retries_come_after_first_attempts_and_turns_before_places(post, api, time, sale, new_browser, monkeypatch):
+    opening = time.now + SECONDS_TO_OPENING
+    browsers = {f"u{number}": new_browser(f"u{number}") for number in range(5)}
+    for user, browser in browsers.items():
+        join_with_push(api, sale[0], browser, user)
+    service = browsers["u0"].receiver
+    service.answer = lambda _: Answer(503)
+    monkeypatch.setattr(parallel, "FEW", 100)  # one after the other
+    time.set(opening + 5)
+    post.send()
+    near = [browser for browser in browsers.values() if "Your place" not in browser.messages[0]["title"]]
+    assert [request.path for request in service.received[: len(near)]] == [browser.path for browser in browsers.values() if browser in near]
+    late = new_browser("late")
+    join_with_push(api, sale[0], late, "late")
+    time.advance(240)
+    service.received.clear()
+    late_notification = turn_notices._notification("turn_near", store.find_turn_notice("late", sale[0]), time.now)
+    store.put_push(late_notification)
+    asked = []
+    push.send_due(lambda notification: asked.append(notification.attempts), time.now)
+    assert asked == sorted(asked)
+    assert asked[0] == 0
 
 
 def test_a_full_run_leaves_the_rest_for_the_next(post, api, time, sale, new_browser, monkeypatch):
