@@ -72,6 +72,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         "/v1/events/{event_id}/availability",
         "/v1/events/{event_id}/seller",
         "/v1/events/{event_id}/waiting-room/state",
+        "/v1/push-key",
         "/v1/tiers/{tier_id}",
         "/v1/tiers/{tier_id}/availability",
         "/v1/tickets/types",
