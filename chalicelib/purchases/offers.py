@@ -1,18 +1,19 @@
 """Offers: reservations of returned tickets for people on the waitlist. They need no admission by the waiting room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import ids, log, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import holds, store
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
 from chalicelib.purchases.store import Conflict
 
-__all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
+__all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "find_blocked", "return_tickets"]
 
 # How long tickets are held until the purchase is written. Only then are the holds extended to the end of the offer, so holds that a crash
 # leaves behind expire within a minute.
@@ -24,6 +25,17 @@ def check_limit(user_id: str, event: Event, quantity: int) -> None:
     buyer = store.load_buyer(user_id, event.id)
     if buyer is not None:
         _check_limit(buyer, event, quantity, buyer.active_quantity)
+
+
+def find_blocked(event: Event, quantities: Mapping[str, int]) -> dict[str, ApiError]:
+    """Return, by user id, the errors of the users who cannot have an offer of their quantity now, as `check_buyer` would raise them."""
+    blocked: dict[str, ApiError] = {}
+    for buyer in store.load_buyers(quantities, event.id):
+        try:
+            _check(buyer, event, quantities[buyer.user_id])
+        except (ActiveReservationExists, PurchaseLimitExceeded) as error:
+            blocked[buyer.user_id] = error
+    return blocked
 
 
 def check_buyer(user_id: str, event: Event, quantity: int) -> None:

@@ -64,7 +64,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "follow_changes": {
         "audit": "PutItem",
-        "buyers": "GetItem Query UpdateItem",
+        "buyers": "BatchGetItem Query UpdateItem",
         "catalog": "GetItem Query",
         "email-notifications": "PutItem",
         "event-notices": "GetItem PutItem",
@@ -79,7 +79,7 @@ TABLES: dict[str, dict[str, str]] = {
         "waitlist": "DeleteItem GetItem PutItem Query UpdateItem",
     },
     "offer_tickets": {
-        "buyers": "GetItem UpdateItem",
+        "buyers": "BatchGetItem UpdateItem",
         "catalog": "GetItem Query",
         "inventory": "BatchGetItem UpdateItem",
         "job-runs": "UpdateItem",

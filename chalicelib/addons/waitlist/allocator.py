@@ -1,29 +1,34 @@
 """The allocator offers returned tickets to the waitlist one by one, and records how earlier offers ended.
 
-The allocator reads the line and the stock, plans offers (`offer_plan`), and makes one offer at a time. Each offer is a transaction that
-fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer fails because the data has
-changed, the allocator reads everything again, so that nobody is passed over because of outdated figures.
+The allocator reads the stock, and then the line page by page. For each page it plans offers (`offer_plan`), and makes one offer at a time.
+Each offer is a transaction that fails unless its entry is still waiting and this allocator still holds the lease on the line. If an offer
+fails because its entry or its buyer has just changed, the allocator plans the rest of the page again, so its tickets go to the next person.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import kept_stocks, store
-from chalicelib.addons.waitlist.model import LAST_DAY_SECONDS, Entry, EntryState, Line, offer_ends_at
-from chalicelib.addons.waitlist.offer_plan import PlannedOffer, Turns, plan_offers
+from chalicelib.addons.waitlist.model import LAST_DAY_SECONDS, Entry, EntryState, Line, Place, offer_ends_at
+from chalicelib.addons.waitlist.offer_plan import PlannedOffer, Turns, free_tickets, plan_offers, take
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, ids, log, settings
+from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.purchases import offers, queries
 from chalicelib.purchases.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-MAX_ROUNDS = 100  # per run; each round reads the line and the stock again, and makes as many offers as it can
+MAX_PASSES = 3  # per run; the line is read again after stocks were released, because somebody may have joined in the meantime
+MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: it also delays emails and webhooks
+MAX_FOLLOWED_OFFERS = 20
+MAX_NOTES = 200  # per run; so many entries are noted as passed over for the first time
+MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 
 
@@ -36,13 +41,18 @@ class AllocationReport(Struct):
 
 
 def allocate_all(now: int) -> AllocationReport:
-    """Run the allocator for all events with a line. An error in one event does not stop the others; a store error stops the run."""
+    """Run the allocator for all events with a line, longest waiting line first, until the time is over. A store error stops the run."""
+    return allocate_each(store.list_lines(), now, is_following=False)
+
+
+def allocate_each(lines: Iterable[Line], now: int, *, is_following: bool) -> AllocationReport:
+    """Run the allocator for these lines. An error in one event does not stop the others; a store error stops the run."""
     total = AllocationReport()
-    for line in store.list_lines():
+    for line in lines:
         if deadline.remaining() < SECONDS_FOR_OFFER:
             break
         try:
-            report = allocate(line, now)
+            report = allocate(line, now, is_following)
         except dynamo.STORE_ERRORS:
             raise
         except Exception:
@@ -53,8 +63,11 @@ def allocate_all(now: int) -> AllocationReport:
     return total
 
 
-def allocate(line: Line, now: int) -> AllocationReport:
-    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat or to run in parallel."""
+def allocate(line: Line, now: int, is_following: bool = False) -> AllocationReport:
+    """Record ended offers, and offer returned tickets unless another allocator holds the lease. Safe to repeat or to run in parallel.
+
+    An allocator that is following a change makes only the first offers, and leaves the rest of the line to the next run.
+    """
     current = catalog.find_snapshot(lambda catalog: line.event_id in catalog.events)
     event, report = current.find_event(line.event_id), AllocationReport()
     if event is None:
@@ -71,7 +84,9 @@ def allocate(line: Line, now: int) -> AllocationReport:
     if not store.take_lease(event.id, allocator, now):
         return report
     try:
-        _offer_all(current, event, allocator, now, report)
+        for _ in range(MAX_PASSES):
+            if not _Pass(current, event, allocator, now, report, is_following).run():
+                break
     finally:
         store.end_lease(event.id, allocator)
     return report
@@ -119,48 +134,98 @@ def make_offer(
     return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language)
 
 
-def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport) -> None:
-    chosen = settings.current()
-    turns = Turns(chosen.waitlist_patience_seconds, chosen.waitlist_keep_seconds)
-    skipped: set[str] = set()
-    for _ in range(MAX_ROUNDS):
-        if deadline.remaining() < SECONDS_FOR_OFFER:
-            return
-        line = store.find_line(event.id) or Line(event_id=event.id)
-        places = store.list_places(event.id)
-        stock = kept_stocks.read_free_stock(current, event, line, places, now)
-        if stock.has_released:
-            continue
-        kept_back = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
-        plan = plan_offers(places, stock.supplies, stock.free, now, kept_back, skipped)
-        for entry in plan.passed:
-            store.note_passed(entry, now)
-        if not _make_offers(event, plan.offers, allocator, now, skipped, report):
-            return
+class _Pass:
+    """One pass through the line of an event, from its beginning until no tickets are left or the line ends.
 
+    `left` are the tickets that the rest of the line may get, by stock id. `wanted` has the ids of the tiers that people wait for who are
+    not known to be at their limit.
+    """
 
-def _make_offers(event: Event, planned: list[PlannedOffer], allocator: str, now: int, skipped: set[str], report: AllocationReport) -> bool:
-    """Make planned offers until one cannot be made. Returns whether to read the line and the stock again and continue."""
-    for offer in planned:
-        try:
-            offers.check_buyer(offer.entry.user_id, event, offer.entry.quantity)
-            make_offer(event, offer.entry, offer.tier, allocator, now, lambda _: [])
-        except (ActiveReservationExists, PurchaseLimitExceeded):
-            skipped.add(offer.entry.id)
-            report.deferred += 1
-            return True
-        except offers.Conflict:
-            return (store.find_line(event.id) or Line(event_id=event.id)).leased_by == allocator
-        except PoolMismatch:
-            catalog.refresh_snapshot()
-            return False
-        except (NotEnoughTickets, SalePaused) as refusal:
-            log.info("waitlist.not_offered", event_id=event.id, reason=refusal.code)
-            return False
-        report.offered += 1
-        if deadline.remaining() < SECONDS_FOR_OFFER:
-            return False
-    return False
+    def __init__(self, current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport, is_following: bool) -> None:
+        self.event, self.allocator, self.now, self.report, self.is_following = event, allocator, now, report, is_following
+        self.line = store.find_line(event.id) or Line(event_id=event.id)
+        self.stock = kept_stocks.read_stock(current, event, self.line, now)
+        self.supplies, self.left = self.stock.for_line(self.line), dict(self.stock.free)
+        chosen = settings.current()
+        turns = Turns(chosen.waitlist_patience_seconds, chosen.waitlist_keep_seconds)
+        self.turns = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
+        self.wanted = set[str]()
+        self.notes = 0
+        self.is_stopped = False  # no more offers can be made in this pass
+        self.gone = set[str]()  # ids of entries that got an offer or have just changed
+        self.checked = dict[str, ApiError | None]()  # entry id -> why the entry cannot have an offer now
+        self.upcoming = list[Entry]()  # the entries of the current page
+        self.chunk = 1  # how many buyers are checked next: more and more, while many cannot have an offer
+
+    def run(self) -> bool:
+        """Make offers, and release tickets that nobody wants. Returns whether to pass through the line again."""
+        for number, places in enumerate(store.read_pages(self.event.id)):
+            has_tickets = not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in self.supplies.values())
+            if self.is_following and (not has_tickets or number == MAX_FOLLOWED_PAGES):
+                return False
+            if has_tickets:
+                self._serve(places)
+            if deadline.remaining() < SECONDS_FOR_OFFER:
+                return False
+            for place in places:
+                if not isinstance(self.checked.get(place.entry.id), PurchaseLimitExceeded):
+                    self.wanted |= {tier_id for tier_id, supply in self.stock.supplies.items() if place.entry.accepts(supply.tier)}
+        return kept_stocks.keep_wanted(self.event, self.stock, self.line, self.wanted)
+
+    def _serve(self, places: list[Place]) -> None:
+        """Make offers to the people of a page, and note the entries that are passed over for the first time."""
+        while not self.is_stopped:
+            places = [place for place in places if place.entry.id not in self.gone]
+            self.upcoming = [place.entry for place in places]
+            plan = plan_offers(places, self.supplies, self.left, self.now, self.turns, self._is_blocked)
+            if self._make_offers(plan.offers):
+                for entry in plan.passed[: MAX_NOTES - self.notes]:
+                    store.note_passed(entry, self.now)
+                    self.notes += 1
+                self.left = plan.left
+                return
+
+    def _make_offers(self, planned: list[PlannedOffer]) -> bool:
+        """Make planned offers. Returns False if an offer could not be made, so that the rest of the page must be planned again."""
+        for offer in planned:
+            if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and self.report.offered >= MAX_FOLLOWED_OFFERS):
+                self.is_stopped = True
+                return False
+            try:
+                make_offer(self.event, offer.entry, offer.tier, self.allocator, self.now, lambda _: [])
+            except (ActiveReservationExists, PurchaseLimitExceeded) as error:
+                self._note_blocked(offer.entry, error)
+                return False
+            except offers.Conflict:
+                self.gone.add(offer.entry.id)
+                self.is_stopped = (store.find_line(self.event.id) or self.line).leased_by != self.allocator
+                return False
+            except PoolMismatch:
+                catalog.refresh_snapshot()
+                self.is_stopped = True
+                return False
+            except (NotEnoughTickets, SalePaused) as refusal:
+                log.info("waitlist.not_offered", event_id=self.event.id, reason=refusal.code)
+                self.is_stopped = True
+                return False
+            self.report.offered += 1
+            self.gone.add(offer.entry.id)
+            take(self.supplies[offer.tier.id], offer.entry.quantity, self.left)
+        return True
+
+    def _is_blocked(self, entry: Entry) -> bool:
+        if entry.id not in self.checked:
+            first = next(number for number, upcoming in enumerate(self.upcoming) if upcoming.id == entry.id)
+            entries = [upcoming for upcoming in self.upcoming[first : first + self.chunk] if upcoming.id not in self.checked]
+            blocked = offers.find_blocked(self.event, {upcoming.user_id: upcoming.quantity for upcoming in entries})
+            for upcoming in entries:
+                self._note_blocked(upcoming, blocked.get(upcoming.user_id))
+            self.chunk = min(2 * self.chunk, MAX_BUYERS)
+        return self.checked[entry.id] is not None
+
+    def _note_blocked(self, entry: Entry, error: ApiError | None) -> None:
+        self.checked[entry.id] = error
+        self.report.deferred += error is not None
 
 
 def _is_open(purchase: Purchase | None) -> bool:

@@ -7,9 +7,10 @@ entry for a sale that has not opened yet takes no tickets from the buyers at the
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import store
-from chalicelib.addons.waitlist.model import Line, Place
+from chalicelib.addons.waitlist.model import Line
 from chalicelib.addons.waitlist.offer_plan import TierSupply
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
@@ -19,41 +20,48 @@ from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.inventory.model import Shard
 
 
-class FreeStock(Struct, frozen=True):
-    """`supplies` has the tiers, by id, whose tickets may be offered to the line. `free` has the number of free tickets by stock id.
-
-    `has_released` is true if stocks that nobody waited for were released to everybody. Somebody may have joined in the meantime, so the
-    caller must read the stocks again.
-    """
+class EventStock(Struct, frozen=True):
+    """The stock of an event's tiers that are on sale: their `supplies` by tier id, and the shards and free tickets by stock id."""
 
     supplies: dict[str, TierSupply]
+    shards: dict[str, list[Shard]]
     free: dict[str, int]
-    has_released: bool
+
+    def for_line(self, line: Line) -> dict[str, TierSupply]:
+        """Return the supplies, by tier id, whose tickets may be offered to the line."""
+        return {tier_id: supply for tier_id, supply in self.supplies.items() if supply.tier.stock_id in line.stock_ids}
 
 
-def read_free_stock(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
-    """Read the stocks for the line, and update the line and the marks on the shards accordingly. The reads are strongly consistent.
-
-    The line names a stock before its shards are marked and until their marks are removed, so a retry after a crash finds all marks.
-    """
-    tiers = [tier for tier in current.event_tiers(event.id) if any(place.entry.accepts(tier) for place in places)]
-    on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
-    supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in on_sale}
-    shards = _read_shards(current, event, {tier.stock_id for tier in on_sale} | line.stock_ids)
+def read_stock(current: Catalog, event: Event, line: Line, now: int) -> EventStock:
+    """Read the stock of an event, and mark the shards whose tickets are kept for the line. The reads are strongly consistent."""
+    tiers = [tier for tier in current.event_tiers(event.id) if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]
+    supplies = {tier.id: TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers}
+    shards = _read_shards(current, event, {tier.stock_id for tier in tiers} | line.stock_ids)
     free = {stock_id: sum(shard.available for shard in stock_shards) for stock_id, stock_shards in shards.items()}
-    sold_out = {supply.tier.stock_id for supply in supplies.values() if min(free[stock_id] for stock_id in supply.stock_ids) == 0}
+    stock = EventStock(supplies, shards, free)
+    _mark_kept(event, stock, line)
+    return stock
+
+
+def keep_wanted(event: Event, stock: EventStock, line: Line, wanted: Set[str]) -> bool:
+    """Add wanted tiers that are sold out to the line, and release the stocks of tiers that nobody wants. `wanted` has the tiers' ids.
+
+    Returns whether stocks were released. Somebody may have joined in the meantime, so the caller must run again.
+    """
+    sold_out = {
+        supply.tier.stock_id
+        for tier_id, supply in stock.supplies.items()
+        if tier_id in wanted and min(stock.free[stock_id] for stock_id in supply.stock_ids) == 0
+    }
     if sold_out - line.stock_ids:
         store.add_stocks(event.id, sold_out - line.stock_ids)
-    for_line = {
-        tier_id: supply
-        for tier_id, supply in supplies.items()
-        if supply.tier.stock_id in line.stock_ids or supply.tier.stock_id in sold_out
-    }
-    _mark(shards, _kept_ids(event, for_line.values(), free))
-    released = line.stock_ids - {supply.tier.stock_id for supply in for_line.values()}
+        _mark_kept(event, stock, replace(line, stock_ids=line.stock_ids | sold_out))
+    released = line.stock_ids - {supply.tier.stock_id for tier_id, supply in stock.supplies.items() if tier_id in wanted}
     if released:
+        # The line names a stock before its shards are marked and until their marks are removed, so a retry after a crash finds all marks.
+        _mark_kept(event, stock, replace(line, stock_ids=(line.stock_ids | sold_out) - released))
         store.remove_stocks(line, released)
-    return FreeStock(for_line, free, bool(released))
+    return bool(released)
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
@@ -94,7 +102,13 @@ def _kept_ids(event: Event, supplies: Iterable[TierSupply], free: Mapping[str, i
     return kept
 
 
-def _mark(shards: Mapping[str, Sequence[Shard]], kept: Set[str]) -> None:
+def _mark_kept(event: Event, stock: EventStock, line: Line) -> None:
+    _mark(stock.shards, _kept_ids(event, stock.for_line(line).values(), stock.free))
+
+
+def _mark(shards: dict[str, list[Shard]], kept: Set[str]) -> None:
     for stock_id, stock_shards in shards.items():
-        if any(shard.is_kept != (stock_id in kept) for shard in stock_shards):
-            inventory.set_kept(stock_id, len(stock_shards), stock_id in kept)
+        is_kept = stock_id in kept
+        if any(shard.is_kept != is_kept for shard in stock_shards):
+            inventory.set_kept(stock_id, len(stock_shards), is_kept)
+            shards[stock_id] = [replace(shard, is_kept=is_kept) for shard in stock_shards]

@@ -64,6 +64,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     `stock_ids` are the stocks of tiers that sold out while people waited for them: tickets returned to these stocks are for the line.
     `namings` counts how often stocks were added. Until `leased_until` (epoch seconds), only the allocator `leased_by` makes offers.
+    `last_run_at` is when an allocator last took the lease, in epoch seconds.
     `accepted`, `declined` and `expired` count entries whose offers have ended.
     """
 
@@ -72,6 +73,7 @@ class Line(Struct, frozen=True, kw_only=True):
     namings: int = 0
     leased_by: str | None = None
     leased_until: int = 0
+    last_run_at: int = 0
     accepted: int = 0
     declined: int = 0
     expired: int = 0

@@ -7,7 +7,7 @@ smaller party never waits longer than one turn for a kept ticket, and no party w
 is long enough. On the last day of the sale, nothing is kept back.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -46,10 +46,18 @@ class PlannedOffer(Struct, frozen=True):
 
 
 class OfferPlan(Struct, frozen=True):
-    """The `offers` in order, and the entries that are `passed` over for the first time."""
+    """The `offers` in order, the entries that are `passed` over for the first time, and the tickets `left` for later places by stock id.
+
+    Tickets that are kept back for a large party are not left for later places.
+    """
 
     offers: list[PlannedOffer]
     passed: list[Entry]
+    left: dict[str, int]
+
+
+def _is_never_blocked(_: Entry) -> bool:
+    return False
 
 
 def plan_offers(
@@ -58,40 +66,41 @@ def plan_offers(
     free: Mapping[str, int],
     now: int,
     turns: Turns | None,
-    skipped: Collection[str] = (),
+    is_blocked: Callable[[Entry], bool] = _is_never_blocked,
 ) -> OfferPlan:
     """Plan offers for the places, in order of arrival, from the supplies (by tier id) and the free tickets (by stock id).
 
-    Without `turns` nothing is kept back. `skipped` has the ids of entries that cannot have an offer now, for instance because the buyer is
-    paying for something else.
+    Without `turns` nothing is kept back. `is_blocked` tells whether an entry cannot have an offer now, for instance because the buyer is
+    paying for something else. It is asked only about entries that would get tickets or keep tickets back.
     """
     left, offers, passed = dict(free), list[PlannedOffer](), list[Entry]()
     for place in places:
-        if place.entry.id in skipped:
-            continue
         wanted = [
             supplies[tier_id] for tier_id in place.entry.tier_ids if tier_id in supplies and place.entry.accepts(supplies[tier_id].tier)
         ]
         if not wanted:
             continue
-        fitting = next((supply for supply in wanted if _free_tickets(supply, left) >= place.entry.quantity), None)
+        fitting = next((supply for supply in wanted if free_tickets(supply, left) >= place.entry.quantity), None)
         if fitting is not None:
-            offers.append(PlannedOffer(place.entry, fitting.tier))
-            _take(fitting, place.entry.quantity, left)
+            if not is_blocked(place.entry):
+                offers.append(PlannedOffer(place.entry, fitting.tier))
+                take(fitting, place.entry.quantity, left)
             continue
-        largest = max(wanted, key=lambda supply: _free_tickets(supply, left))
-        if _free_tickets(largest, left) > 0:
+        largest = max(wanted, key=lambda supply: free_tickets(supply, left))
+        if free_tickets(largest, left) > 0:
             if place.passed_at is None:
                 passed.append(place.entry)
-            elif turns is not None and turns.keeps_back(place.passed_at, now):
-                _take(largest, _free_tickets(largest, left), left)
-    return OfferPlan(offers, passed)
+            elif turns is not None and turns.keeps_back(place.passed_at, now) and not is_blocked(place.entry):
+                take(largest, free_tickets(largest, left), left)
+    return OfferPlan(offers, passed, left)
 
 
-def _free_tickets(supply: TierSupply, left: Mapping[str, int]) -> int:
+def free_tickets(supply: TierSupply, left: Mapping[str, int]) -> int:
+    """Return how many tickets of a tier are left."""
     return min(left.get(stock_id, 0) for stock_id in supply.stock_ids)
 
 
-def _take(supply: TierSupply, quantity: int, left: dict[str, int]) -> None:
+def take(supply: TierSupply, quantity: int, left: dict[str, int]) -> None:
+    """Take tickets of a tier from `left`."""
     for stock_id in supply.stock_ids:
         left[stock_id] -= quantity

@@ -186,10 +186,9 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
 
 def follow(changes: Sequence[Change]) -> None:
     """Run the allocator for events where tickets may have come back or an offer was paid. Safe to repeat."""
-    for event_id in sorted({event_id for change in changes if (event_id := _affected_event_id(change)) is not None}):
-        line = store.find_line(event_id)
-        if line is not None:
-            allocator.allocate(line, clock.now())
+    event_ids = sorted({event_id for change in changes if (event_id := _affected_event_id(change)) is not None})
+    lines = [line for event_id in event_ids if (line := store.find_line(event_id)) is not None]
+    allocator.allocate_each(lines, clock.now(), is_following=True)
 
 
 def _affected_event_id(change: Change) -> str | None:
@@ -267,7 +266,8 @@ def _find_own(user_id: str, entry_id: str) -> Entry:
 def _own_entry(entry: Entry) -> OwnEntry:
     if entry.state == "waiting":
         tiers = set(entry.tier_ids)
-        before = [place.entry for place in store.list_places(entry.event_id, entry.id) if not tiers.isdisjoint(place.entry.tier_ids)]
+        places = store.list_places(entry.event_id)
+        before = [place.entry for place in places if place.entry.id < entry.id and not tiers.isdisjoint(place.entry.tier_ids)]
         return OwnEntry(entry, Position(len(before), sum(other.quantity for other in before)))
     return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
 

@@ -4,6 +4,7 @@ Related items are written in one transaction: an entry has a place in its line e
 exactly while it has an open offer.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from zlib import crc32
 
@@ -16,6 +17,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 
 PARTS = 2  # per line; each part accepts 500 joins a second
+FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
 
@@ -44,6 +46,7 @@ class WaitlistRow(dynamo.Table):
     namings = NumberAttribute(null=True)
     leased_by = UnicodeAttribute(null=True)
     leased_until = NumberAttribute(null=True)
+    last_run_at = NumberAttribute(null=True)
     accepted = NumberAttribute(null=True)
     declined = NumberAttribute(null=True)
     expired = NumberAttribute(null=True)
@@ -75,15 +78,43 @@ def list_user_entries(user_id: str) -> list[Entry]:
     return [_entry(row) for row in WaitlistRow.query(_user_key(user_id), consistent_read=True)]
 
 
-def list_places(event_id: str, before: str | None = None) -> list[Place]:
-    """List an event's places in order of arrival, or only the places ahead of the entry `before`. The reads are strongly consistent."""
-    condition = WaitlistRow.sk < before if before is not None else None
+def read_pages(event_id: str, after: str | None = None, size: int = FIRST_PAGE) -> Iterator[list[Place]]:
+    """Iterate over an event's places in order of arrival, page by page, from the beginning or from behind the entry `after`.
+
+    A page takes one strongly consistent query for each part, made at once, which reads up to `size` places. Each page is larger than the
+    page before, so both the first places and the whole line take few round trips.
+    """
+    unread: dict[int, list[Place]] = {part: [] for part in range(PARTS)}  # places read but not yet returned, of parts with more places
+    rest = list[Place]()  # the same of parts that were read to their end
+    position = dict.fromkeys(unread, after)
 
     def read(part: int) -> list[Place]:
-        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, consistent_read=True)]
+        condition = None if position[part] is None else WaitlistRow.sk > position[part]
+        return [_place(row) for row in WaitlistRow.query(f"waiting#{event_id}#{part}", condition, limit=size, consistent_read=True)]
 
-    places = [place for part_places in parallel.call_each(read, range(PARTS)) for place in part_places]
-    return sorted(places, key=lambda place: place.entry.id)
+    while unread:
+        parts = [part for part, places in unread.items() if len(places) <= size // 2]
+        for part, places in zip(parts, parallel.call_each(read, parts), strict=True):
+            unread[part] += places
+            if len(places) < size:
+                rest += unread.pop(part)
+            else:
+                position[part] = places[-1].entry.id
+        rest.sort(key=_arrival)
+        # A part with more places may have entries behind its last place, so only the places before every such place are in order.
+        until = min((places[-1].entry.id for places in unread.values()), default=None)
+        page = list[Place]()
+        for places in (rest, *unread.values()):
+            count = len(places) if until is None else bisect_right(places, until, key=_arrival)
+            page += places[:count]
+            del places[:count]
+        yield sorted(page, key=_arrival)
+        size = min(size * PAGE_GROWTH, LAST_PAGE)
+
+
+def list_places(event_id: str) -> list[Place]:
+    """List all places of an event in order of arrival: for checks and tests, never for requests."""
+    return [place for page in read_pages(event_id) for place in page]
 
 
 def list_offered(event_id: str) -> list[Entry]:
@@ -91,9 +122,9 @@ def list_offered(event_id: str) -> list[Entry]:
     return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", consistent_read=True)]
 
 
-def list_lines() -> Iterator[Line]:
-    """Iterate over the lines of all events that people wait for or have waited for."""
-    return (_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True))
+def list_lines() -> list[Line]:
+    """List the lines of all events that people wait for or have waited for, the line whose last run was longest ago first."""
+    return sorted((_line(row) for row in WaitlistRow.query(_LINES, consistent_read=True)), key=lambda line: line.last_run_at)
 
 
 def find_line(event_id: str) -> Line | None:
@@ -132,7 +163,7 @@ def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
 def take_lease(event_id: str, allocator: str, now: int) -> bool:
     """Let only this allocator make offers for LEASE_SECONDS. Returns False if another allocator holds the lease."""
     free = "attribute_exists(pk) AND (attribute_not_exists(leased_by) OR leased_until <= :now)"
-    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS}
+    changes = {"leased_by": allocator, "leased_until": now + LEASE_SECONDS, "last_run_at": now}
     return dynamo.update_if(WaitlistRow(_LINES, event_id), changes, free, now=now)
 
 
@@ -225,6 +256,10 @@ def _part_key(entry_id: str) -> str:
     return f"waiting#{entry_event_id(entry_id)}#{crc32(entry_id.encode()) % PARTS}"
 
 
+def _arrival(place: Place) -> str:
+    return place.entry.id
+
+
 def _entry(row: WaitlistRow) -> Entry:
     return msgspec.json.decode(row.content, type=Entry)
 
@@ -240,6 +275,7 @@ def _line(row: WaitlistRow) -> Line:
         namings=int(row.namings or 0),
         leased_by=row.leased_by,
         leased_until=int(row.leased_until or 0),
+        last_run_at=int(row.last_run_at or 0),
         accepted=int(row.accepted or 0),
         declined=int(row.declined or 0),
         expired=int(row.expired or 0),

@@ -27,7 +27,7 @@ def place(number: int, quantity: int, *tier_ids: str, passed_at: int | None = No
 
 def plan(places, free, *, now=NOW, turns=TURNS, supplies=None, skipped=()) -> OfferPlan:
     supplies = supplies or {tier_id: TierSupply(tier(tier_id), (tier_id,)) for tier_id in ("a", "b")}
-    return plan_offers(places, supplies, free, now, turns, skipped)
+    return plan_offers(places, supplies, free, now, turns, lambda entry: entry.id in skipped)
 
 
 def offered(made: OfferPlan) -> list[tuple[int, str]]:
@@ -45,7 +45,7 @@ def test_a_party_too_large_for_the_stock_is_passed_over_and_noted():
 
 
 def test_nobody_is_passed_over_while_there_is_nothing():
-    assert plan([place(1, 4)], {"a": 0}) == OfferPlan([], [])
+    assert plan([place(1, 4)], {"a": 0}) == OfferPlan([], [], {"a": 0})
 
 
 def test_the_first_wish_that_can_be_granted_is():

@@ -1,6 +1,7 @@
 """The allocator: who gets returned tickets, in which order, and what passers-by get; parallel and crashing allocators."""
 
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -139,6 +140,91 @@ def test_a_buyer_at_the_limit_is_passed_over(api, sold_out):
     assert lines.run_allocator() == {"offered": 0, "ended": 0, "deferred": 1}
 
 
+@pytest.fixture
+def with_many_at_their_limit(api, sold_out):
+    """A line that begins with more people at their limit than a run once got past. Returns the ids of event, tier and the first order."""
+    event_id, tier_id, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony", capacity=5000, per_user_limit=6)
+    with settings.override(rate_limits="off"):
+        for number in range(110):
+            lines.join(api, f"full-{number}", event_id, tier_ids=[tier_id])
+            assert builders.buy(api, f"full-{number}", event_id, other, 6).status == 201
+        yield event_id, tier_id, orders[0]
+
+
+def test_any_number_of_people_at_their_limit_delays_nobody(api, with_many_at_their_limit):
+    event_id, tier_id, order_id = with_many_at_their_limit
+    lines.join(api, "free", event_id, tier_ids=[tier_id])
+    lines.run_allocator()
+    lines.give_back(api, order_id)
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    assert lines.run_allocator() == {"offered": 1, "ended": 0, "deferred": 110}
+    assert statuses(api, "free") == ["offered"]
+
+
+def test_tickets_for_which_only_people_at_their_limit_wait_go_on_sale(api, with_many_at_their_limit):
+    event_id, tier_id, order_id = with_many_at_their_limit
+    lines.run_allocator()
+    lines.give_back(api, order_id)
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 409
+    assert lines.run_allocator()["offered"] == 0
+    assert builders.reserve(api, "passer-by", event_id, tier_id).status == 201
+    assert statuses(api, "full-0", "full-109") == ["waiting", "waiting"]
+
+
+def test_a_large_party_at_its_limit_keeps_no_tickets_back(api, sold_out, time):
+    event_id, tier_id, orders = sold_out
+    other = builders.create_tier(api, event_id, "Balcony", capacity=50, per_user_limit=6)
+    lines.join(api, "w1", event_id, 3, tier_ids=[tier_id])
+    builders.buy(api, "w1", event_id, other, 6)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    lines.join(api, "w2", event_id, tier_ids=[tier_id])
+    time.advance(3600)
+    assert lines.run_allocator()["offered"] == 1
+    assert statuses(api, "w1", "w2") == ["waiting", "offered"]
+
+
+def test_a_person_who_leaves_during_a_run_passes_the_tickets_on(api, sold_out, monkeypatch):
+    event_id, _, orders = sold_out
+    entry_id = lines.join(api, "w1", event_id).json["id"]
+    for user in ("w2", "w3"):
+        lines.join(api, user, event_id)
+    lines.give_back(api, orders[0])
+    lines.give_back(api, orders[1])
+    plan_offers = allocator.plan_offers
+
+    def plan_and_leave(*arguments):
+        plan = plan_offers(*arguments)
+        api.delete(f"/waitlist/{entry_id}", user="w1")
+        return plan
+
+    monkeypatch.setattr(allocator, "plan_offers", plan_and_leave)
+    assert lines.run_allocator()["offered"] == 2
+    assert statuses(api, "w1", "w2", "w3") == ["left", "offered", "offered"]
+
+
+def test_each_line_gets_its_turn_if_a_run_ends_early(api, time, monkeypatch):
+    """A run has time for one line; the next run begins with the other."""
+    orders = {}
+    for name in ("a", "b"):
+        event_id, tier_id = builders.create_shop(api, capacity=1)
+        orders[event_id] = str(builders.buy(api, f"buyer-{name}", event_id, tier_id).json["order"]["id"])
+    time.advance(5)
+    for event_id in orders:
+        lines.join(api, "w1", event_id)
+    lines.run_allocator()
+    for order_id in orders.values():
+        lines.give_back(api, order_id)
+    for _ in range(2):
+        time.advance(60)
+        with monkeypatch.context() as patched:
+            left = iter([100.0] * 3)  # asked before the line, before its offer and behind its page
+            patched.setattr(allocator, "deadline", SimpleNamespace(remaining=lambda left=left: next(left, 0.0)))
+            assert lines.run_allocator()["offered"] == 1
+    assert [entry["status"] for entry in lines.own(api, "w1")] == ["offered", "offered"]
+
+
 def test_more_capacity_goes_to_the_waitlist(api, sold_out):
     event_id, tier_id, _ = sold_out
     lines.join(api, "w1", event_id, 2)
@@ -210,14 +296,14 @@ def test_an_allocator_whose_lease_has_passed_on_makes_no_offer(api, sold_out, ti
     event_id, _, orders = sold_out
     lines.join(api, "w1", event_id)
     lines.give_back(api, orders[0])
-    check_buyer = allocator.offers.check_buyer
+    find_blocked = allocator.offers.find_blocked
 
     def lose_lease(*arguments):
         store.end_lease(event_id, store.find_line(event_id).leased_by)
         store.take_lease(event_id, "other", time.now)
-        check_buyer(*arguments)
+        return find_blocked(*arguments)
 
-    monkeypatch.setattr(allocator.offers, "check_buyer", lose_lease)
+    monkeypatch.setattr(allocator.offers, "find_blocked", lose_lease)
     assert lines.run_allocator()["offered"] == 0
     assert statuses(api, "w1") == ["waiting"]
     [tier_stock] = read_stock({shard.stock_id: 1 for shard in scan_shards()}).values()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.addons.waitlist import allocator
 from chalicelib.changes import jobs
 from chalicelib.changes.model import WaitlistOffered
 from chalicelib.changes.stream import record_changes
@@ -52,6 +53,24 @@ def test_more_capacity_is_offered_as_soon_as_the_tier_has_it(api, time, pass_on)
     pass_on("catalog")
     assert lines.own(api, "w1")[0]["status"] == "offered"
     invariants.check(time.now)
+
+
+def test_a_broken_event_keeps_no_other_from_its_offers(api, time, pass_on, monkeypatch):
+    shops = [lines.sold_out_shop(api, time) for _ in range(2)]
+    for event_id, _, orders in shops:
+        lines.join(api, "w1", event_id)
+        lines.give_back(api, orders[0])
+    broken, allocate = min(event_id for event_id, _, _ in shops), allocator.allocate
+
+    def fail(line, *arguments):
+        if line.event_id == broken:
+            raise ValueError("broken")
+        return allocate(line, *arguments)
+
+    monkeypatch.setattr(allocator, "allocate", fail)
+    pass_on("purchases")
+    statuses = {entry["event_id"]: entry["status"] for entry in lines.own(api, "w1")}
+    assert statuses == {event_id: "waiting" if event_id == broken else "offered" for event_id in statuses}
 
 
 def test_changes_of_events_that_nobody_waits_for_do_nothing(api, time, pass_on):

@@ -202,8 +202,8 @@ def to_who_asks_for_least(places, *arguments):
     return plan_offers(sorted(places, key=lambda place: place.entry.quantity), *arguments)
 
 
-def without_keeping(places, supplies, free, now, turns, skipped=()):
-    return plan_offers(places, supplies, free, now, None, skipped)
+def without_keeping(places, supplies, free, now, turns, is_blocked):
+    return plan_offers(places, supplies, free, now, None, is_blocked)
 
 
 def strictly_in_order(places, *arguments):
