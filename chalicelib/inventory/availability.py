@@ -56,6 +56,12 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
 
 
+def fresh_stock(group: StockGroup, now: int) -> dict[str, Stock]:
+    """Return the stocks of a group as they are now, read from the shards. Tickets kept for the waitlist count as held, as displayed."""
+    by_stock = read_shards_by_stock(group.shard_counts)
+    return {stock_id: Figures.of(shards, now).stock for stock_id, shards in by_stock.items() if shards}
+
+
 def _known_figures(group: StockGroup) -> dict[str, Figures]:
     """Return this instance's figures of the group, fresh or stale."""
     copy = find_copy(group.id)

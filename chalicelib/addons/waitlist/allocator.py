@@ -5,13 +5,14 @@ Each offer is a transaction that fails unless its entry is still waiting and thi
 fails because its entry or its buyer has just changed, the allocator plans the rest of the page again, so its tickets go to the next person.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import kept_stocks, store
-from chalicelib.addons.waitlist.model import LAST_DAY_SECONDS, Entry, EntryState, Line, Place, offer_ends_at
+from chalicelib.addons.waitlist.model import KEPT_SECONDS, LAST_DAY_SECONDS, Census, Entry, EntryState, Line, Place, offer_ends_at
 from chalicelib.addons.waitlist.offer_plan import PlannedOffer, Turns, free_tickets, plan_offers, take
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier
@@ -28,6 +29,7 @@ MAX_PASSES = 3  # per run; the line is read again after stocks were released, be
 MAX_FOLLOWED_PAGES = 4  # of the line, for an allocator that follows a change: it also delays emails and webhooks
 MAX_FOLLOWED_OFFERS = 20
 MAX_NOTES = 200  # per run; so many entries are noted as passed over for the first time
+PLACES_PER_SECOND = 500  # that are counted on average: a line of 30,000 is counted each minute, and longer lines less often
 MAX_BUYERS = dynamo.MAX_BATCH_GET  # that are checked at once
 SECONDS_FOR_OFFER = 3  # no offer is started with less time left
 
@@ -150,6 +152,9 @@ class _Pass:
         turns = Turns(chosen.waitlist_patience_seconds, chosen.waitlist_keep_seconds)
         self.turns = turns if event.last_sale_at - now > LAST_DAY_SECONDS else None
         self.wanted = set[str]()
+        census = None if is_following else store.find_census(event.id)
+        self.is_full = not is_following and (census is None or now >= census.full_at + census.people // PLACES_PER_SECOND)
+        self.census = Census(full_at=now) if census is None or self.is_full else census
         self.notes = 0
         self.is_stopped = False  # no more offers can be made in this pass
         self.gone = set[str]()  # ids of entries that got an offer or have just changed
@@ -158,19 +163,48 @@ class _Pass:
         self.chunk = 1  # how many buyers are checked next: more and more, while many cannot have an offer
 
     def run(self) -> bool:
-        """Make offers, and release tickets that nobody wants. Returns whether to pass through the line again."""
-        for number, places in enumerate(store.read_pages(self.event.id)):
+        """Make offers, count the line, and release tickets that nobody wants. Returns whether to pass through the line again."""
+        is_complete = self._serve_line()
+        if deadline.remaining() < SECONDS_FOR_OFFER or (self.is_following and not is_complete):
+            return False
+        if not self.is_following:
+            if not self.is_full:
+                for places in store.read_pages(self.event.id, self.census.counted_to or None):
+                    self._note_wanted(places)
+                    self._count(places)
+            self.census.offered = len(store.list_offered(self.event.id))
+            store.save_census(self.event.id, self.census, self.now, self.event.last_sale_at + KEPT_SECONDS)
+        wanted = self.wanted if is_complete else self.wanted | self.census.tiers.keys()
+        return kept_stocks.keep_wanted(self.event, self.stock, self.line, wanted)
+
+    def _serve_line(self) -> bool:
+        """Make offers while tickets are left, and count the places if the whole line is due. Returns whether the whole line was read."""
+        pages = store.read_pages(self.event.id)
+        for number in itertools.count():
             has_tickets = not self.is_stopped and any(free_tickets(supply, self.left) > 0 for supply in self.supplies.values())
-            if self.is_following and (not has_tickets or number == MAX_FOLLOWED_PAGES):
+            if not (has_tickets or self.is_full) or (self.is_following and number == MAX_FOLLOWED_PAGES):
                 return False
+            places = next(pages, None)
+            if places is None:
+                return True
             if has_tickets:
                 self._serve(places)
             if deadline.remaining() < SECONDS_FOR_OFFER:
                 return False
-            for place in places:
-                if not isinstance(self.checked.get(place.entry.id), PurchaseLimitExceeded):
-                    self.wanted |= {tier_id for tier_id, supply in self.stock.supplies.items() if place.entry.accepts(supply.tier)}
-        return kept_stocks.keep_wanted(self.event, self.stock, self.line, self.wanted)
+            self._note_wanted(places)
+            if self.is_full:
+                self._count(places)
+        return False
+
+    def _note_wanted(self, places: list[Place]) -> None:
+        for place in places:
+            if not isinstance(self.checked.get(place.entry.id), PurchaseLimitExceeded):
+                self.wanted |= {tier_id for tier_id, supply in self.stock.supplies.items() if place.entry.accepts(supply.tier)}
+
+    def _count(self, places: list[Place]) -> None:
+        for place in places:
+            if place.entry.id not in self.gone:
+                self.census.add(place.entry)
 
     def _serve(self, places: list[Place]) -> None:
         """Make offers to the people of a page, and note the entries that are passed over for the first time."""

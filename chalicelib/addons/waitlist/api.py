@@ -44,12 +44,13 @@ bp = Blueprint(__name__)
 class NewEntry(Struct, forbid_unknown_fields=True):
     """A request to join. `tier_ids` are in order of preference; the default is the tiers that are sold out or not on sale yet.
 
-    `max_price_cents` is the highest accepted price of one ticket.
+    `tier_id` is short for a list of one tier. `max_price_cents` is the highest accepted price of one ticket.
     """
 
     event_id: Id
-    quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+    quantity: Annotated[int, Meta(ge=1, le=MAX_QUANTITY)] = 1
     tier_ids: Annotated[list[Id], Meta(min_length=1, max_length=MAX_TIERS)] | None = None
+    tier_id: Id | None = None
     max_price_cents: Cents | None = None
 
 
@@ -85,8 +86,11 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     user_id = request.require_user().user_id
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
         raise InvalidInput("List each tier only once.", path="$.tier_ids")
+    if body.tier_ids is not None and body.tier_id is not None:
+        raise InvalidInput("Send either `tier_id` or `tier_ids`.", path="$.tier_id")
+    tier_ids = [body.tier_id] if body.tier_id is not None else body.tier_ids
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
-        wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
+        wanted = JoinRequest(body.event_id, body.quantity, tier_ids, body.max_price_cents, request.language)
         result = service.join_waitlist(user_id, wanted, request.now)
         attempt.is_bounded = True  # a user can have only one open entry per event
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)
@@ -95,7 +99,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
 @route(bp, "GET", "/waitlist", access="user")
 def list_own_entries(request: RequestContext) -> Reply[OwnEntriesView]:
     """List the caller's waitlist entries, including past entries, with their positions and offers."""
-    own = service.list_own_entries(request.require_user().user_id)
+    own = service.list_own_entries(request.require_user().user_id, request.now)
     return Reply(OwnEntriesView([own_entry_view(entry, request.now) for entry in own]))
 
 
@@ -116,24 +120,19 @@ def leave_waitlist(request: RequestContext, entry_id: str) -> Reply[WaitlistEntr
 def show_waitlist(request: RequestContext, event_id: str, query: WaitlistQuery) -> Reply[WaitlistView]:
     """List the people on an event's waitlist who are waiting or have an offer, in order of arrival. Includes the demand for each tier."""
     event = permissions.require_manager(request.require_user(), event_id)
-    overview = service.line_overview(event.id)
-    if query.status == "offered":
-        views = [managed_entry_view(entry) for entry in overview.offered]
-    else:
-        views = [managed_entry_view(place.entry, place.passed_at) for place in overview.waiting]
-    keyed = (((view.id,), view) for view in views)
-    page, next_cursor = cursors.take_page(keyed, tuple[str], query.limit, query.cursor)
+    after = cursors.decode_key(query.cursor, tuple[str])[0] if query.cursor is not None else None
+    overview = service.line_overview(event.id, query.status, query.limit, after)
     return Reply(
         WaitlistView(
-            entries=page,
-            waiting=len(overview.waiting),
-            offered=len(overview.offered),
+            entries=[managed_entry_view(place.entry, place.passed_at) for place in overview.page],
+            waiting=overview.waiting,
+            offered=overview.offered,
             accepted=overview.line.accepted,
             declined=overview.line.declined,
             expired=overview.line.expired,
             conversion=overview.line.conversion,
-            tiers=demand_views(place.entry for place in overview.waiting),
-            next_cursor=next_cursor,
+            tiers=demand_views(overview.tiers),
+            next_cursor=None if overview.is_last else cursors.encode_key((overview.page[-1].entry.id,)),
         )
     )
 

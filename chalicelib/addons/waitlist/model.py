@@ -3,6 +3,7 @@
 An offer is a purchase in state `held`, so its tickets are held in shards like the tickets of any other purchase.
 """
 
+from bisect import bisect_right
 from typing import ClassVar, Literal
 
 from msgspec import Struct
@@ -18,7 +19,10 @@ EntryStatus = EntryState | Literal["closed"]  # `closed`: the event has ended or
 ENDED_STATES: tuple[EntryState, ...] = ("accepted", "declined", "expired", "left")
 
 MAX_TIERS = 10  # per entry
+MAX_GROUPS = 8  # of entries for the same tiers that a census counts separately
+SEGMENT_SHARE = 10  # a segment of a census has at most a tenth of the people before it, so the first twenty people are counted exactly
 OFFER_SHARE = 4  # an offer lasts at most a quarter of the time until the last sale, unless a quarter is less than the shortest offer
+KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
 LAST_DAY_SECONDS = 86_400  # this long before the last sale, tickets are no longer kept back for large parties
 
 
@@ -26,7 +30,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     """A person who is waiting for `quantity` tickets of one tier, at `max_price_cents` each or less.
 
     `tier_ids` are in order of preference. `id` is `<event id>.<ULID>`, and ULIDs sort by the time of joining. Times are epoch seconds.
-    `purchase_id` and `offered_until` belong to the offer.
+    `purchase_id` and `offered_until` belong to the offer. `people_to` and `tickets_to` are the numbers of people who had joined the line
+    when this entry was made, and of their tickets, both including this entry; entries of earlier versions have none. `parts` is the number
+    of parts that the line had when the entry was made.
     """
 
     id: str
@@ -38,6 +44,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     ttl: int
     max_price_cents: int | None = None
     language: Language | None = None  # for emails about an offer: the person's language when they joined
+    people_to: int | None = None
+    tickets_to: int | None = None
+    parts: int = 2
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None
@@ -57,6 +66,76 @@ class Place(Struct, frozen=True):
 
     entry: Entry
     passed_at: int | None = None
+
+
+class Position(Struct, frozen=True):
+    """How many people ahead wait for at least one of the same tiers, and for how many tickets."""
+
+    people_before: int = 0
+    tickets_before: int = 0
+
+
+class Segment(Struct, array_like=True):
+    """Consecutive places of a line: the id of the first entry, and (people, tickets) by group of the census."""
+
+    first_id: str
+    counts: dict[int, tuple[int, int]]
+
+    @property
+    def people(self) -> int:
+        return sum(people for people, _ in self.counts.values())
+
+
+class Census(Struct, kw_only=True):
+    """How many people wait in a line and where, as counted by the allocator. Its size hardly grows with the length of the line.
+
+    `full_at` is when the whole line was last counted (epoch seconds). Later counts only add the entries behind `counted_to`, the id of the
+    last entry counted. `people_to` and `tickets_to` are the largest numbers of the entries counted. `groups` are sets of tiers; all
+    further sets are counted together, as if they had tiers in common with every other set. `tiers` has (people, tickets) by tier id.
+    `offered` is the number of open offers.
+    """
+
+    full_at: int
+    counted_to: str = ""
+    people_to: int = 0
+    tickets_to: int = 0
+    people: int = 0
+    groups: list[list[str]] = []
+    segments: list[Segment] = []
+    tiers: dict[str, tuple[int, int]] = {}
+    offered: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Count the next entry of the line."""
+        tier_ids = sorted(entry.tier_ids)
+        if tier_ids not in self.groups and len(self.groups) < MAX_GROUPS:
+            self.groups.append(tier_ids)
+        group = self.groups.index(tier_ids) if tier_ids in self.groups else MAX_GROUPS
+        last = self.segments[-1].people if self.segments else 0
+        if not self.segments or last >= max(1, (self.people - last) // SEGMENT_SHARE):
+            self.segments.append(Segment(entry.id, {}))
+        counts = self.segments[-1].counts
+        counts[group] = _increase(counts.get(group), entry.quantity)
+        for tier_id in tier_ids:
+            self.tiers[tier_id] = _increase(self.tiers.get(tier_id), entry.quantity)
+        self.people += 1
+        self.counted_to = entry.id
+        self.people_to = max(self.people_to, entry.people_to or 0)
+        self.tickets_to = max(self.tickets_to, entry.tickets_to or 0)
+
+    def position(self, entry: Entry) -> Position | None:
+        """Return the position of a waiting entry, which may be closer to the front than that. Returns None if it is not known yet."""
+        last = bisect_right(self.segments, entry.id, key=lambda segment: segment.first_id)
+        groups = [number for number, tier_ids in enumerate(self.groups) if not set(tier_ids).isdisjoint(entry.tier_ids)]
+        counts = [segment.counts[group] for segment in self.segments[:last] for group in (*groups, MAX_GROUPS) if group in segment.counts]
+        people, tickets = (sum(count[index] for count in counts) for index in (0, 1))
+        if entry.id <= self.counted_to:
+            return Position(max(0, people - 1), max(0, tickets - entry.quantity))
+        if entry.people_to is None or entry.tickets_to is None:
+            return None
+        return Position(
+            people + max(0, entry.people_to - 1 - self.people_to), tickets + max(0, entry.tickets_to - entry.quantity - self.tickets_to)
+        )
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -83,6 +162,11 @@ class Line(Struct, frozen=True, kw_only=True):
         """The share of ended offers that were paid, or None if no offer has ended yet."""
         ended = self.accepted + self.declined + self.expired
         return round(self.accepted / ended, 4) if ended else None
+
+
+def _increase(count: tuple[int, int] | None, quantity: int) -> tuple[int, int]:
+    people, tickets = count or (0, 0)
+    return people + 1, tickets + quantity
 
 
 def entry_event_id(entry_id: str) -> str:

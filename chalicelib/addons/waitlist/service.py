@@ -1,19 +1,23 @@
 """Join and leave a waitlist, list its entries, make offers by hand, and run the allocator when tickets come back."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.addons.waitlist import allocator, kept_stocks, store
 from chalicelib.addons.waitlist.model import (
+    KEPT_SECONDS,
     MAX_TIERS,
+    Census,
     Entry,
     EntryNotFound,
     EntryNotWaiting,
     EntryStatus,
     Line,
     Place,
+    Position,
     TicketsAvailable,
     WaitlistClosed,
     entry_event_id,
@@ -27,30 +31,23 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge.languages import Language
 from chalicelib.foundation import clock, ids, log, settings
 from chalicelib.foundation.errors import InvalidInput, NotFound
-from chalicelib.inventory.availability import cached_stock
+from chalicelib.inventory.availability import cached_stock, fresh_stock
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases import offers, queries, reservations
 from chalicelib.purchases.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.model import ACTIVE_STATES, Purchase
 
-KEPT_SECONDS = 90 * 86_400  # an entry is deleted this long after the last sale
+MAX_COUNTED_OFFERS = 100  # more open offers are not counted for each page of a manager, but once a minute
 
 
 class JoinRequest(Struct, frozen=True):
     """A request to join. `tier_ids` defaults to all tiers that are sold out or not on sale yet, cheapest first. Emails use `language`."""
 
     event_id: str
-    quantity: int
+    quantity: int = 1
     tier_ids: Sequence[str] | None = None
     max_price_cents: int | None = None
     language: Language | None = None
-
-
-class Position(Struct, frozen=True):
-    """The number of people ahead who wait for at least one of the same tiers, and the total number of tickets that they wait for."""
-
-    people_before: int
-    tickets_before: int
 
 
 class OwnEntry(Struct, frozen=True):
@@ -72,11 +69,18 @@ class OwnEntry(Struct, frozen=True):
 
 
 class LineOverview(Struct, frozen=True):
-    """The line of an event with the places of waiting entries and the entries with an open offer, both in order of arrival."""
+    """The line of an event, and a page of its places in order of arrival, either of waiting entries or of entries with an open offer.
+
+    `waiting` and `offered` are the numbers of entries, and `tiers` has (people, tickets) of the waiting entries by tier id. In a line that
+    is longer than a page, they are up to a minute old. `is_last` means that no entry follows the page.
+    """
 
     line: Line
-    waiting: list[Place]
-    offered: list[Entry]
+    page: list[Place]
+    is_last: bool
+    waiting: int
+    offered: int
+    tiers: dict[str, tuple[int, int]]
 
 
 class JoinedEntry(Struct, frozen=True):
@@ -93,9 +97,9 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
     current, event = catalog.get_visible_event(wanted.event_id)
     before, line = store.find_entry_and_line(user_id, event.id)
     if before is not None and not before.has_ended and not _has_offer_ended(before, now):
-        return JoinedEntry(_own_entry(before), is_new=False)
+        return JoinedEntry(_own_entry(before, now), is_new=False)
     _check_event(event, now)
-    stocks = cached_stock([current.stock_group(event.id)], now)
+    stocks = _find_stocks(current, event, wanted, now)
     tiers, sold_out = _choose_tiers(current, event, stocks, wanted, now)
     offers.check_limit(user_id, event, wanted.quantity)
     entry = Entry(
@@ -109,16 +113,18 @@ def join_waitlist(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         max_price_cents=wanted.max_price_cents,
         language=wanted.language,
     )
-    store.open_line(event.id)
+    if line is None:
+        store.open_line(event.id)
+    entry = store.count_arrival(entry)
     if not store.create_entry(entry, before):
         joined = store.find_entry(user_id, event.id)
-        return JoinedEntry(_own_entry(joined or entry), is_new=False)
-    not_kept = [tier for tier in sold_out if tier.stock_id not in line.stock_ids]
+        return JoinedEntry(_own_entry(joined or entry, now), is_new=False)
+    not_kept = [tier for tier in sold_out if line is None or tier.stock_id not in line.stock_ids]
     if not_kept:
         kept_stocks.keep_for_line(current, event, not_kept, {stock_id: stock.available for stock_id, stock in stocks.items()})
     log.count("waitlist_joins")
     log.info("waitlist.joined", event_id=event.id, entry_id=entry.id, quantity=entry.quantity)
-    return JoinedEntry(_own_entry(entry), is_new=True)
+    return JoinedEntry(_own_entry(entry, now), is_new=True)
 
 
 def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
@@ -135,19 +141,30 @@ def leave_waitlist(user_id: str, entry_id: str, now: int) -> OwnEntry:
     if entry.state == "offered" and entry.purchase_id is not None:
         purchase = reservations.release(user_id, entry.purchase_id, now)
         return OwnEntry(allocator.end_offer(entry, purchase, now), offer=purchase)
-    return _own_entry(entry)
+    return _own_entry(entry, now)
 
 
-def list_own_entries(user_id: str) -> list[OwnEntry]:
+def list_own_entries(user_id: str, now: int) -> list[OwnEntry]:
     """Return the user's latest entry for each event, newest first."""
     entries = sorted(store.list_user_entries(user_id), key=lambda entry: entry.joined_at, reverse=True)
-    return [_own_entry(entry) for entry in entries]
+    return [_own_entry(entry, now) for entry in entries]
 
 
-def line_overview(event_id: str) -> LineOverview:
-    """Return the line of an event with its waiting entries, its entries with an offer, and the outcomes of earlier offers."""
-    line = store.find_line(event_id) or Line(event_id=event_id)
-    return LineOverview(line, store.list_places(event_id), store.list_offered(event_id))
+def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: int, after: str | None) -> LineOverview:
+    """Return the line of an event with its numbers, and up to `limit` of its entries in this state behind the entry `after`."""
+    line, census = store.find_line(event_id) or Line(event_id=event_id), store.find_census(event_id)
+    if state == "waiting":
+        places = next(store.read_pages(event_id, after, limit + 1))
+    else:
+        places = [Place(entry) for entry in store.list_offered(event_id, after, limit + 1)]
+    page, is_last = places[:limit], len(places) <= limit
+    if census is None or (state == "waiting" and after is None and is_last):  # a short line is counted now
+        census = Census(full_at=0, offered=census.offered if census is not None else 0)
+        for place in page if state == "waiting" else ():
+            census.add(place.entry)
+    offered = store.list_offered(event_id, limit=MAX_COUNTED_OFFERS + 1)
+    offered_count = len(offered) if len(offered) <= MAX_COUNTED_OFFERS else max(len(offered), census.offered)
+    return LineOverview(line, page, is_last, census.people, offered_count, census.tiers)
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
@@ -212,6 +229,16 @@ def _check_event(event: Event, now: int) -> None:
         raise WaitlistClosed()
 
 
+def _find_stocks(current: Catalog, event: Event, wanted: JoinRequest, now: int) -> dict[str, Stock]:
+    """Return the event's stocks as they are displayed, or as they are now if a wanted tier is displayed as available."""
+    group = current.stock_group(event.id)
+    stocks = cached_stock([group], now)
+    tiers = [tier for tier in current.event_tiers(event.id) if wanted.tier_ids is None or tier.id in wanted.tier_ids]
+    if any(current_tier_status(current, tier, now, current.tier_stock(tier, stocks)) in ("available", "test") for tier in tiers):
+        return fresh_stock(group, now)
+    return stocks
+
+
 def _choose_tiers(
     current: Catalog, event: Event, stocks: Mapping[str, Stock], wanted: JoinRequest, now: int
 ) -> tuple[list[Tier], list[Tier]]:
@@ -263,12 +290,10 @@ def _find_own(user_id: str, entry_id: str) -> Entry:
     return entry
 
 
-def _own_entry(entry: Entry) -> OwnEntry:
+def _own_entry(entry: Entry, now: int) -> OwnEntry:
     if entry.state == "waiting":
-        tiers = set(entry.tier_ids)
-        places = store.list_places(entry.event_id)
-        before = [place.entry for place in places if place.entry.id < entry.id and not tiers.isdisjoint(place.entry.tier_ids)]
-        return OwnEntry(entry, Position(len(before), sum(other.quantity for other in before)))
+        census = store.cached_census(entry.event_id, now) or Census(full_at=0)
+        return OwnEntry(entry, census.position(entry))
     return OwnEntry(entry, offer=queries.load(entry.purchase_id) if entry.purchase_id is not None else None)
 
 

@@ -4,19 +4,23 @@ Related items are written in one transaction: an entry has a place in its line e
 exactly while it has an open offer.
 """
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
-from chalicelib.addons.waitlist.model import Entry, Line, Place, entry_event_id
+from chalicelib.addons.waitlist.model import Census, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.foundation import parallel
 
-PARTS = 2  # per line; each part accepts 500 joins a second
+PARTS = 4  # per line; each part accepts 500 joins a second. Entries of earlier versions are in the first two parts
+CENSUS_SECONDS = 10  # so long an instance shows its copy of a census, which the allocator writes once a minute
+FIRST_PARTS = 2  # of earlier versions
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
 LEASE_SECONDS = 30
 _LINES = "lines"
@@ -26,7 +30,9 @@ class WaitlistRow(dynamo.Table):
     """A row. Its `pk` identifies its kind.
 
     In a `user#<user id>` row, `sk` is the event id and `content` is the entry. In a `waiting#<event id>#<part>` or `offers#<event id>` row,
-    `sk` is the entry's id and `content` is the entry. In a `lines` row, `sk` is the event id.
+    `sk` is the entry's id and `content` is the entry. In a `lines` row, `sk` is the event id, and so it is in an
+    `arrivals#<event id>#<part>` row, which counts the `people` who have ever joined and their `tickets`, and in a `census#<event id>` row,
+    whose `body` is the census as compressed JSON.
     """
 
     feature = "waitlist"
@@ -50,7 +56,13 @@ class WaitlistRow(dynamo.Table):
     accepted = NumberAttribute(null=True)
     declined = NumberAttribute(null=True)
     expired = NumberAttribute(null=True)
+    people = NumberAttribute(null=True)
+    tickets = NumberAttribute(null=True)
+    body = BinaryAttribute(legacy_encoding=False, null=True)
     ttl = NumberAttribute(null=True)
+
+
+_censuses: TtlCache[Census | None] = TtlCache(lambda: CENSUS_SECONDS, max_keys=1000)
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
@@ -59,18 +71,19 @@ def find_entry(user_id: str, event_id: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line]:
-    """Find the user's latest entry and the line of the event, with one strongly consistent read."""
+def find_entry_and_line(user_id: str, event_id: str) -> tuple[Entry | None, Line | None]:
+    """Find the user's latest entry and the line of the event, if any, with one strongly consistent read."""
     keys = [{"pk": {"S": pk}, "sk": {"S": event_id}} for pk in (_user_key(user_id), _LINES)]
     rows = {row.pk: row for row in map(WaitlistRow.from_raw_data, dynamo.batch_get(WaitlistRow.name(), keys, consistent=True))}
     entry, line = rows.get(_user_key(user_id)), rows.get(_LINES)
-    return _entry(entry) if entry is not None else None, _line(line) if line is not None else Line(event_id=event_id)
+    return _entry(entry) if entry is not None else None, _line(line) if line is not None else None
 
 
 def find_waiting(entry_id: str) -> Place | None:
     """Find the place of a waiting entry with a strongly consistent read. Returns None if the entry no longer waits or does not exist."""
-    row = WaitlistRow.find(_part_key(entry_id), entry_id)
-    return None if row is None else _place(row)
+    keys = [{"pk": {"S": pk}, "sk": {"S": entry_id}} for pk in {_part_key(entry_id, parts) for parts in (PARTS, FIRST_PARTS)}]
+    found = dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)
+    return _place(WaitlistRow.from_raw_data(found[0])) if found else None
 
 
 def list_user_entries(user_id: str) -> list[Entry]:
@@ -117,9 +130,13 @@ def list_places(event_id: str) -> list[Place]:
     return [place for page in read_pages(event_id) for place in page]
 
 
-def list_offered(event_id: str) -> list[Entry]:
-    """List the entries with an offer whose outcome is not recorded yet, in order of arrival. The read is strongly consistent."""
-    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", consistent_read=True)]
+def list_offered(event_id: str, after: str | None = None, limit: int | None = None) -> list[Entry]:
+    """List the entries with an offer whose outcome is not recorded yet, in order of arrival. The read is strongly consistent.
+
+    Lists up to `limit` entries behind the entry `after`.
+    """
+    condition = None if after is None else WaitlistRow.sk > after
+    return [_entry(row) for row in WaitlistRow.query(f"offers#{event_id}", condition, limit=limit, consistent_read=True)]
 
 
 def list_lines() -> list[Line]:
@@ -174,6 +191,33 @@ def end_lease(event_id: str, allocator: str) -> None:
     )
 
 
+def count_arrival(entry: Entry) -> Entry:
+    """Count a new entry among the people who have ever joined its line. Returns the entry with its numbers."""
+    part = crc32(entry.id.encode()) % PARTS
+    rows = [WaitlistRow(f"arrivals#{entry.event_id}#{number}", entry.event_id) for number in range(PARTS)]
+    dynamo.update_if(rows[part], {"ttl": entry.ttl}, "", add={"people": 1, "tickets": entry.quantity})
+    keys = [{"pk": {"S": row.pk}, "sk": {"S": row.sk}} for row in rows]
+    counted = [WaitlistRow.from_raw_data(item) for item in dynamo.batch_get(WaitlistRow.name(), keys, consistent=True)]
+    people, tickets = sum(int(row.people) for row in counted), sum(int(row.tickets) for row in counted)
+    return replace(entry, people_to=people, tickets_to=tickets, parts=PARTS)
+
+
+def find_census(event_id: str) -> Census | None:
+    """Return the last census of a line without using a copy, with a strongly consistent read."""
+    return _find_census(event_id, consistent=True)
+
+
+def cached_census(event_id: str, now: int) -> Census | None:
+    """Return this instance's copy of the last census of a line. Reads at most once in CENSUS_SECONDS."""
+    return _censuses.get(now, None, lambda: _find_census(event_id, consistent=False), event_id)
+
+
+def save_census(event_id: str, census: Census, now: int, ttl: int) -> None:
+    """Replace the census of a line."""
+    WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl).save()
+    _censuses.put(now, None, census, event_id)
+
+
 def create_entry(entry: Entry, before: Entry | None) -> bool:
     """Write a new entry in place of the user's ended entry. Returns False if the user has joined in the meantime."""
     condition, operands = ("attribute_not_exists(pk)", {}) if before is None else ("entry_id = :before", {"before": before.id})
@@ -188,7 +232,7 @@ def end_waiting(entry: Entry, now: int) -> Entry | None:
     """End a waiting entry. Returns None if the entry no longer waits."""
     after = replace(entry, state="left", ended_at=now)
     try:
-        dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id))])
+        dynamo.transact([_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id))])
     except dynamo.TransactionCanceled:
         return None
     return after
@@ -200,7 +244,11 @@ def offer_items(entry: Entry, purchase_id: str, until: int, allocator: str | Non
     If `allocator` is given, the transaction also fails unless this allocator holds the lease.
     """
     after = replace(entry, state="offered", purchase_id=purchase_id, offered_until=until)
-    items = [_change_item(entry, after), dynamo.delete(WaitlistRow(_part_key(entry.id), entry.id)), dynamo.put(_offer_row(after))]
+    items = [
+        _change_item(entry, after),
+        dynamo.delete(WaitlistRow(_part_key(entry.id, entry.parts), entry.id)),
+        dynamo.put(_offer_row(after)),
+    ]
     if allocator is not None:
         line = WaitlistRow(_LINES, entry.event_id)
         items.append(dynamo.update(line, {"leased_by": allocator}, "leased_by = :allocator", allocator=allocator))
@@ -220,13 +268,13 @@ def end_offer(before: Entry, after: Entry) -> None:
 
 def note_passed(entry: Entry, now: int) -> None:
     """Record when a waiting entry was first passed over."""
-    dynamo.update_if(WaitlistRow(_part_key(entry.id), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
+    dynamo.update_if(WaitlistRow(_part_key(entry.id, entry.parts), entry.id), {}, "attribute_exists(pk)", initial={"passed_at": now})
 
 
 def delete_entries(entries: Iterable[Entry]) -> None:
     """Delete entries and their places. An open offer remains as a reservation; its record is deleted when it ends."""
     for entry in entries:
-        WaitlistRow(_part_key(entry.id), entry.id).delete()
+        WaitlistRow(_part_key(entry.id, entry.parts), entry.id).delete()
         WaitlistRow(_user_key(entry.user_id), entry.event_id).delete()
 
 
@@ -241,19 +289,24 @@ def _entry_row(entry: Entry) -> WaitlistRow:
 
 
 def _place_row(entry: Entry) -> WaitlistRow:
-    return WaitlistRow(_part_key(entry.id), entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
+    return WaitlistRow(_part_key(entry.id, entry.parts), entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
 
 
 def _offer_row(entry: Entry) -> WaitlistRow:
     return WaitlistRow(f"offers#{entry.event_id}", entry.id, content=msgspec.json.encode(entry).decode(), ttl=entry.ttl)
 
 
+def _find_census(event_id: str, *, consistent: bool) -> Census | None:
+    row = WaitlistRow.find(f"census#{event_id}", event_id, consistent=consistent)
+    return None if row is None else msgspec.json.decode(zlib.decompress(row.body), type=Census)
+
+
 def _user_key(user_id: str) -> str:
     return f"user#{user_id}"
 
 
-def _part_key(entry_id: str) -> str:
-    return f"waiting#{entry_event_id(entry_id)}#{crc32(entry_id.encode()) % PARTS}"
+def _part_key(entry_id: str, parts: int) -> str:
+    return f"waiting#{entry_event_id(entry_id)}#{crc32(entry_id.encode()) % parts}"
 
 
 def _arrival(place: Place) -> str:

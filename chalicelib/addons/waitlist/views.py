@@ -1,7 +1,6 @@
 """Waitlist entries in replies, for their owners and for managers of the event."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -18,8 +17,10 @@ from chalicelib.purchases.views import ReservationView, reservation_view
 class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     """An entry. While it waits, `people_before` counts the people ahead who wait for at least one of the same tiers.
 
-    `tickets_before` counts the tickets that these people wait for. `offer` is a reservation, which must be paid before it expires like any
-    other reservation. `max_price_cents` is the highest accepted price of one ticket.
+    `tickets_before` counts the tickets that these people wait for. The line is counted once a minute. Near its front, the numbers are exact
+    then; farther back, up to a tenth fewer people may be ahead. `position` is `people_before` + 1. The three are null while they are not
+    known. `offer` is a reservation, which must be paid before it expires like any other reservation. `max_price_cents` is the highest
+    accepted price of one ticket.
     """
 
     id: str
@@ -30,6 +31,7 @@ class WaitlistEntryView(Struct, frozen=True, kw_only=True):
     max_price_cents: int | None
     status: EntryStatus
     joined_at: Timestamp
+    position: int | None
     people_before: int | None
     tickets_before: int | None
     offer: ReservationView | None
@@ -68,7 +70,10 @@ class TierDemandView(Struct, frozen=True):
 
 
 class WaitlistView(Struct, frozen=True, kw_only=True):
-    """A page of entries in order of arrival, and the counts of all entries. `conversion` is the share of ended offers that were paid."""
+    """A page of entries in order of arrival, and the counts of all entries. `conversion` is the share of ended offers that were paid.
+
+    If there are more entries than fit on a page, `waiting` and `tiers` are up to a minute old.
+    """
 
     entries: list[ManagedEntryView]
     waiting: int
@@ -93,6 +98,7 @@ def own_entry_view(own: OwnEntry, now: int) -> WaitlistEntryView:
         max_price_cents=entry.max_price_cents,
         status=own.status(event, now),
         joined_at=clock.iso(entry.joined_at),
+        position=position.people_before + 1 if position is not None else None,
         people_before=position.people_before if position is not None else None,
         tickets_before=position.tickets_before if position is not None else None,
         offer=reservation_view(own.offer, now) if own.offer is not None else None,
@@ -123,11 +129,7 @@ PERSONAL_ITEMS = PersonalItems(
 )
 
 
-def demand_views(waiting: Iterable[Entry]) -> list[TierDemandView]:
-    """Return the demand by tier, largest first."""
-    people, tickets = Counter[str](), Counter[str]()
-    for entry in waiting:
-        for tier_id in entry.tier_ids:
-            people[tier_id] += 1
-            tickets[tier_id] += entry.quantity
-    return [TierDemandView(tier_id, people[tier_id], count) for tier_id, count in tickets.most_common()]
+def demand_views(tiers: Mapping[str, tuple[int, int]]) -> list[TierDemandView]:
+    """Return the demand, given as (people, tickets) by tier id, with the tier for the most tickets first."""
+    by_tickets = sorted(tiers.items(), key=lambda item: item[1][1], reverse=True)
+    return [TierDemandView(tier_id, people, tickets) for tier_id, (people, tickets) in by_tickets]

@@ -33,6 +33,7 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
         "max_price_cents": None,
         "status": "waiting",
         "joined_at": "2026-06-01T12:00:05Z",
+        "position": 1,
         "people_before": 0,
         "tickets_before": 0,
         "offer": None,
@@ -41,7 +42,32 @@ def test_joining_the_waitlist_returns_an_honest_position(api, sold_out):
     third = lines.join(api, "w3", event_id, tier_ids=[tier_id], max_price_cents=5000).json
     assert (third["people_before"], third["tickets_before"], third["max_price_cents"]) == (2, 5, 5000)
     api.delete(f"/waitlist/{first.json['id']}", user="w1")
-    assert [(entry["people_before"], entry["tickets_before"]) for entry in lines.own(api, "w3")] == [(1, 3)]
+    lines.run_allocator()
+    assert [(entry["position"], entry["people_before"], entry["tickets_before"]) for entry in lines.own(api, "w3")] == [(2, 1, 3)]
+
+
+def test_joining_takes_only_an_event(api, sold_out):
+    event_id, tier_id, _ = sold_out
+    joined = api.post("/waitlist", json={"event_id": event_id}, user="w1")
+    assert (joined.status, joined.json["quantity"], joined.json["tier_ids"]) == (201, 1, [tier_id])
+
+
+def test_one_tier_needs_no_list(api, sold_out):
+    event_id, tier_id, _ = sold_out
+    joined = api.post("/waitlist", json={"event_id": event_id, "tier_id": tier_id}, user="w1")
+    assert (joined.status, joined.json["tier_ids"]) == (201, [tier_id])
+    both = api.post("/waitlist", json={"event_id": event_id, "tier_id": tier_id, "tier_ids": [tier_id]}, user="w2")
+    assert (both.status, both.json["path"]) == (400, "$.tier_id")
+
+
+def test_people_may_join_as_soon_as_a_tier_is_sold_out(api):
+    """The displayed figures still show the ticket."""
+    event_id, tier_id = builders.create_shop(api, capacity=1)
+    refused = lines.join(api, "w1", event_id)
+    assert (refused.status, refused.json["error"]) == (409, "tickets_available")
+    assert builders.buy(api, "buyer", event_id, tier_id).status == 201
+    for user, fields in (("w1", {}), ("w2", {"tier_ids": [tier_id]})):
+        assert lines.join(api, user, event_id, **fields).status == 201
 
 
 def test_joining_twice_gives_the_same_entry(api, sold_out):
@@ -58,6 +84,7 @@ def test_a_person_who_left_may_rejoin_at_the_end(api, sold_out):
     left = api.delete(f"/waitlist/{entry_id}", user="w1")
     assert (left.status, left.json["status"]) == (200, "left")
     assert api.delete(f"/waitlist/{entry_id}", user="w1").json["status"] == "left"
+    lines.run_allocator()
     again = lines.join(api, "w1", sold_out[0])
     assert (again.status, again.json["people_before"]) == (201, 1)
     assert api.delete(f"/waitlist/{entry_id}", user="w1").status == 404
