@@ -182,7 +182,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
                 {names.length > 0 && `: ${names.join(", ")}`}
               </p>
               <p role="status">
-                <strong>{texts.before(entry.people_before ?? 0, entry.tickets_before ?? 0)}</strong>
+                <strong>{texts.before(entry.people_before, entry.tickets_before)}</strong>
               </p>
               <p class="small">{texts.waitingNote}</p>
               {ADDONS.messages && <MailNote />}

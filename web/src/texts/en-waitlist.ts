@@ -1,5 +1,7 @@
 /** The texts of the waitlist, in English. */
 
+import { EXACT_PLACES, rounded } from "./approximate";
+
 const plural = new Intl.PluralRules("en");
 const people = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "person" : "people"}`;
 const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "ticket" : "tickets"}`;
@@ -17,7 +19,13 @@ export const waitlistTexts = {
   join: "Join the waitlist",
   waiting: "You are on the waitlist",
   asked: (count: number) => `You are waiting for ${tickets(count)}`,
-  before: (count: number, wanted: number) => (count === 0 ? "Nobody is ahead of you." : `Ahead of you: ${people(count)} waiting for ${tickets(wanted)}.`),
+  before: (count: number | null, wanted: number | null): string => {
+    if (count === null || wanted === null) return "We are working out your place. It appears here within a minute or two.";
+    if (count === 0) return "Nobody is ahead of you.";
+    return count < EXACT_PLACES
+      ? `Ahead of you: ${people(count)} waiting for ${tickets(wanted)}.`
+      : `Ahead of you: about ${people(rounded(count))} waiting for about ${tickets(rounded(wanted))}.`;
+  },
   waitingNote: "We cannot promise that tickets will be returned. If they are, your offer appears here and under Account. People who want fewer tickets may get an offer before you.",
   mail: (address: string): string => `We also email the offer to ${address}.`,
   notConfirmed: "You have not confirmed this address yet, so please make sure it is right:",

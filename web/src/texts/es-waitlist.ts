@@ -1,5 +1,6 @@
 /** The texts of the waitlist, in Spanish. */
 
+import { EXACT_PLACES, rounded } from "./approximate";
 import type { waitlistTexts as english } from "./en-waitlist";
 
 const personas = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "persona" : "personas"}`;
@@ -18,7 +19,13 @@ export const waitlistTexts: typeof english = {
   join: "Apuntarme a la lista",
   waiting: "Estás en la lista de espera",
   asked: (count) => `Esperas ${entradas(count)}`,
-  before: (count, wanted) => (count === 0 ? "No hay nadie delante de ti." : `Delante de ti: ${personas(count)} que ${count === 1 ? "espera" : "esperan"} ${entradas(wanted)}.`),
+  before: (count, wanted) => {
+    if (count === null || wanted === null) return "Estamos calculando tu puesto. Lo verás aquí en uno o dos minutos.";
+    if (count === 0) return "No hay nadie delante de ti.";
+    return count < EXACT_PLACES
+      ? `Delante de ti: ${personas(count)} que ${count === 1 ? "espera" : "esperan"} ${entradas(wanted)}.`
+      : `Delante de ti: unas ${personas(rounded(count))} que esperan unas ${entradas(rounded(wanted))}.`;
+  },
   waitingNote: "No podemos asegurar que se devuelvan entradas. Si las hay, verás tu oferta aquí y en Cuenta. Quien quiera menos entradas puede recibir una oferta antes que tú.",
   mail: (address) => `También te enviaremos la oferta por correo a ${address}.`,
   notConfirmed: "Aún no has confirmado esta dirección, así que comprueba que sea correcta:",
