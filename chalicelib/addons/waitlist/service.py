@@ -158,12 +158,13 @@ def line_overview(event_id: str, state: Literal["waiting", "offered"], limit: in
     else:
         places = [Place(entry) for entry in store.list_offered(event_id, after, limit + 1)]
     page, is_last = places[:limit], len(places) <= limit
-    if census is None or (state == "waiting" and after is None and is_last):  # a short line is counted now
-        census = Census(full_at=0, offered=census.offered if census is not None else 0)
-        for place in page if state == "waiting" else ():
+    offered_before = census.offered if census is not None else 0
+    if census is None or (state == "waiting" and after is None and is_last):  # a new or short line is counted now
+        census = Census(full_at=0)
+        for place in places if state == "waiting" and after is None else next(store.read_pages(event_id)):
             census.add(place.entry)
     offered = store.list_offered(event_id, limit=MAX_COUNTED_OFFERS + 1)
-    offered_count = len(offered) if len(offered) <= MAX_COUNTED_OFFERS else max(len(offered), census.offered)
+    offered_count = len(offered) if len(offered) <= MAX_COUNTED_OFFERS else max(len(offered), offered_before)
     return LineOverview(line, page, is_last, census.people, offered_count, census.tiers)
 
 
