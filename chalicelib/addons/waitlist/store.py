@@ -15,10 +15,11 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 
 from chalicelib.addons.waitlist.model import Census, Entry, Line, Place, entry_event_id
 from chalicelib.dynamodb import dynamo
-from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.foundation import parallel
+from chalicelib.foundation.memory import Memory
 
 PARTS = 4  # per line; each part accepts 500 joins a second. Entries of earlier versions are in the first two parts
+MAX_CENSUSES = 1000  # in the memory of an instance
 CENSUS_SECONDS = 10  # so long an instance shows its copy of a census, which the allocator writes once a minute
 FIRST_PARTS = 2  # of earlier versions
 FIRST_PAGE, PAGE_GROWTH, LAST_PAGE = 16, 4, 1024  # places that a query reads of one part; 1024 places take half a megabyte
@@ -62,7 +63,7 @@ class WaitlistRow(dynamo.Table):
     ttl = NumberAttribute(null=True)
 
 
-_censuses: TtlCache[Census | None] = TtlCache(lambda: CENSUS_SECONDS, max_keys=1000)
+_censuses: Memory[str, tuple[int, Census | None]] = Memory()  # by event id, each with the time at which it was read
 
 
 def find_entry(user_id: str, event_id: str) -> Entry | None:
@@ -208,14 +209,18 @@ def find_census(event_id: str) -> Census | None:
 
 
 def cached_census(event_id: str, now: int) -> Census | None:
-    """Return this instance's copy of the last census of a line. Reads at most once in CENSUS_SECONDS."""
-    return _censuses.get(now, None, lambda: _find_census(event_id, consistent=False), event_id)
+    """Return this instance's copy of the last census of a line. Reads about once in CENSUS_SECONDS."""
+    read_at, census = _censuses.entries.get(event_id, (-CENSUS_SECONDS, None))
+    if not read_at <= now < read_at + CENSUS_SECONDS:
+        census = _find_census(event_id, consistent=False)
+        _remember_census(event_id, census, now)
+    return census
 
 
 def save_census(event_id: str, census: Census, now: int, ttl: int) -> None:
     """Replace the census of a line."""
     WaitlistRow(f"census#{event_id}", event_id, body=zlib.compress(msgspec.json.encode(census)), ttl=ttl).save()
-    _censuses.put(now, None, census, event_id)
+    _remember_census(event_id, census, now)
 
 
 def create_entry(entry: Entry, before: Entry | None) -> bool:
@@ -299,6 +304,12 @@ def _offer_row(entry: Entry) -> WaitlistRow:
 def _find_census(event_id: str, *, consistent: bool) -> Census | None:
     row = WaitlistRow.find(f"census#{event_id}", event_id, consistent=consistent)
     return None if row is None else msgspec.json.decode(zlib.decompress(row.body), type=Census)
+
+
+def _remember_census(event_id: str, census: Census | None, now: int) -> None:
+    if len(_censuses.entries) >= MAX_CENSUSES:
+        _censuses.forget()
+    _censuses.entries[event_id] = (now, census)
 
 
 def _user_key(user_id: str) -> str:
