@@ -8,6 +8,8 @@ import os
 import random
 import secrets
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from chalicelib.addons.waitlist import allocator, store
 from chalicelib.addons.waitlist.model import Entry
@@ -30,7 +32,14 @@ JOINS, LOOKS, SECONDS, INSTANCES = 1_000 // SHARE, 15_000 // SHARE, 5, 300 // SH
 
 def fill_line(event_id: str, tier_id: str, people: int, blocked: int) -> None:
     """Put people into the line of an event; the first `blocked` have reached their limit."""
-    fields = {"event_id": event_id, "tier_ids": [tier_id], "quantity": 1, "joined_at": START, "ttl": START + 10**7, "parts": store.PARTS}
+    fields: dict[str, Any] = {
+        "event_id": event_id,
+        "tier_ids": [tier_id],
+        "quantity": 1,
+        "joined_at": START,
+        "ttl": START + 10**7,
+        "parts": store.PARTS,
+    }
     entries = [Entry(id=f"{event_id}.{ids.new_id()}", user_id=f"{event_id}-{number}", **fields) for number in range(people)]
     store.open_line(event_id)
     store.add_stocks(event_id, [catalog.load_current().tiers[tier_id].stock_id])
@@ -72,17 +81,18 @@ def look_and_join(api: Client) -> SimulationReport:
             assert entry["position"] is not None
 
         for number in range(JOINS * SECONDS):
-            timeline.at(number / JOINS, lambda number=number: fleet.submit(lambda: join(f"j{number}")))
+            timeline.at(number / JOINS, partial(fleet.submit, partial(join, f"j{number}")))
         for number in range(LOOKS * SECONDS):
             user = f"{event_id}-{random.randrange(2_000)}"
-            timeline.at(number / LOOKS, lambda user=user: fleet.submit(lambda: look(user)))
+            timeline.at(number / LOOKS, partial(fleet.submit, partial(look, user)))
         timeline.run()
         return service.report
 
 
 def describe(report: SimulationReport) -> str:
     units = {key: units for key, units in report.units.items() if key[0].endswith("waitlist")}
-    reads, writes = (max(units.items(), key=lambda item, kind=kind: item[1][kind]) for kind in (0, 1))
+    reads = max(units.items(), key=lambda item: item[1][0])
+    writes = max(units.items(), key=lambda item: item[1][1])
     return (
         f"throttled {dict(report.throttles)}, conflicts {dict(report.conflicts)}; "
         f"most reads {reads[0][1]}: {reads[1][0]:,.0f}, most writes {writes[0][1]}: {writes[1][1]:,.0f}"
