@@ -109,6 +109,7 @@ def test_files_for_a_cdn_are_the_built_ones_without_our_stamp(project, tmp_path)
         "main.js",
         "manage-en.js",
         "manage-es.js",
+        "turn-mails.js",
     ]
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 

@@ -10,7 +10,6 @@ import { DrawCheck } from "../parts/draw-verdict";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
-import { TurnMails } from "../parts/turn-mails";
 import { useTurnSound } from "../parts/turn-sound";
 import { hasReserved } from "../reserved";
 import { exactDuration, visitorsTime } from "../turn-times";
@@ -38,6 +37,7 @@ export function WaitingRoom() {
   const isTurn = place.status?.can_enter ?? false;
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
   const sound = useTurnSound(!isTurn || reservation ? 0 : isMissed(place.status) ? 2 : 1);
+  const { value: mails } = useLoaded(async () => (ADDONS.messages && isWaiting(place) ? import("../parts/turn-mails").catch(() => null) : null), `${isWaiting(place)}`);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.pass_expired ? t.line.ahead(ahead) : title);
@@ -67,8 +67,8 @@ export function WaitingRoom() {
           {t.line.sound}
         </label>
       )}
-      {ADDONS.messages && isWaiting(place) && place.token && place.status && !reservation && (
-        <TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
+      {mails && isWaiting(place) && place.token && place.status && !reservation && (
+        <mails.TurnMails eventId={eventId} token={place.token} isDrawn={place.status.position !== null} mayAsk={place.status.position === null || (place.status.eta_seconds ?? Infinity) >= MAIL_SECONDS} />
       )}
       {place.room && <DrawCheck place={place} eventId={eventId} />}
     </div>
