@@ -4,13 +4,13 @@ A session's refresh token is sent in bodies, or in a cookie if the client reques
 """
 
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from chalicelib.accounts import addresses, directory, service, session_cookie
-from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
+from chalicelib.accounts.directory import UserChanging
 from chalicelib.accounts.login_attempts import TooManyAttempts
 from chalicelib.accounts.model import (
     AccountChanging,
@@ -50,7 +50,7 @@ from chalicelib.accounts.views import (
     user_view,
 )
 from chalicelib.edge import cursors
-from chalicelib.edge.auth import Role, Unauthenticated
+from chalicelib.edge.auth import Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
@@ -353,18 +353,6 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Changes to an account's rights. A field that is missing or null stays unchanged.
-
-    `roles` is the complete new set of roles. Every account has `user`; `admin` can only be kept or removed, not granted. `reason` is
-    written to the audit log.
-    """
-
-    roles: Annotated[list[Literal["user", "promoter", "admin"]], Meta(min_length=1, max_length=3)] | None = None
-    locked: bool | None = None
-    reason: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
-
-
 @route(bp, "GET", "/admin/users", access="admin")
 def list_users(_: RequestContext, query: UsersQuery) -> Reply[AccountsView]:
     """List accounts."""
@@ -377,14 +365,6 @@ def list_users(_: RequestContext, query: UsersQuery) -> Reply[AccountsView]:
 def show_user(_: RequestContext, user_id: str) -> Reply[AccountView]:
     """Show an account."""
     return Reply(account_view(directory.get_account(user_id)))
-
-
-@route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))
-def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Reply[AccountView]:
-    """Change an account's roles, lock it or unlock it; any change ends all of its sessions."""
-    roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
-    change = RightsChange(roles, body.locked, body.reason)
-    return Reply(account_view(directory.change_rights(user_id, change, request.require_user().user_id, request.now)))
 
 
 @route(bp, "DELETE", "/admin/users/{user_id}/sessions", access="admin", errors=(UserChanging,))

@@ -1,5 +1,6 @@
 """All accounts, for admins: find and lock accounts, change roles, and end sessions."""
 
+from collections.abc import Callable
 from typing import ClassVar, get_args
 
 from msgspec import Struct, structs
@@ -65,11 +66,14 @@ def get_account(user_id: str) -> Account:
     return account
 
 
-def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
+def change_rights(
+    user_id: str, change: RightsChange, actor: str, now: int, items_for: Callable[[Account, Account], list[dynamo.TransactItem]]
+) -> Account:
     """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
 
-    A new promoter gets a profile. Removing the role `promoter` also removes the verification. Raises NotFound, InvalidInput, OwnAccount or
-    UserChanging.
+    A new promoter gets a profile. Removing the role `promoter` also removes the verification. `items_for` returns the items of other
+    features for the account before and after the change; they are written in the same transaction. Raises NotFound, InvalidInput,
+    OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_account(user_id)
@@ -89,7 +93,8 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
         details = {} if change.reason is None else {"reason": change.reason}
         entry = audit.entry_item(f"account#{user_id}", "account.rights_changed", actor, now, details, changes=changes)
         try:
-            dynamo.transact([store.set_rights_item(before, after), entry, *_profile_items(before, after, actor, now)])
+            profile_items = _profile_items(before, after, actor, now)
+            dynamo.transact([store.set_rights_item(before, after), entry, *profile_items, *items_for(before, after)])
         except dynamo.TransactionCanceled:
             continue
         return structs.replace(after, generation=before.generation + 1)

@@ -71,6 +71,12 @@ def find_promoter(promoter_id: str) -> Promoter | None:
     return None if row is None else _promoter(row)
 
 
+def is_verified(promoter_id: str) -> bool:
+    """Whether an admin has verified the promoter. The read is strongly consistent."""
+    promoter = find_promoter(promoter_id)
+    return promoter is not None and promoter.state == "verified"
+
+
 def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter]:
     """Return up to `limit` promoters in this state, sorted by id, after the id `after`. May miss writes from the last second."""
     beyond: Any = PromoterRow.id > after if after is not None else None

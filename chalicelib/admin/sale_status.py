@@ -56,7 +56,7 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
         event_id=event.id,
         event_name=event.name,
         status=public_event_status(current, event, now, stocks),
-        paused=event.paused,
+        paused=event.is_paused,
         total_capacity=finite(total.capacity),
         total_sold=total.sold,
         total_active_holds=total.held,

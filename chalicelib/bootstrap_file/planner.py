@@ -115,7 +115,11 @@ class _PlanBuilder:
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
         """Whether this document is served. Equal checksums are not enough, because other code may have created the version."""
-        unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
+        unpaused = {
+            event.id: replace(event, paused=False, suspended=False)
+            for event in self.catalog.events.values()
+            if event.managed_by == "bootstrap"
+        }
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
             self.head.version > 0
@@ -174,8 +178,8 @@ class _PlanBuilder:
             self._add_refusal("stock_missing", "event", event.id, stock_id=old.pool_id)
         elif stock.capacity != event.pool_capacity or old.pool_shards != event.pool_shards:
             capacities, shards = (old.pool_capacity, event.pool_capacity), (old.pool_shards, event.pool_shards)
-            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.paused)
-        elif stock.is_open == old.paused:
+            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.is_paused)
+        elif stock.is_open == old.is_paused:
             self._note_open_change("event", event.id, old.pool_id, event.pool_shards, stock)
         return event
 
@@ -315,7 +319,7 @@ class _PlanBuilder:
 
     def _is_paused(self, tier: Tier) -> bool:
         event = self.catalog.events.get(tier.event_id)
-        return event is not None and event.paused
+        return event is not None and event.is_paused
 
     def _add_change(
         self,
@@ -339,4 +343,4 @@ class _PlanBuilder:
 def _removed_event(event: Event) -> Event:
     """Return an event that is no longer in the file. Its status becomes `past`, unless it is cancelled or a test."""
     status = event.status if event.status in ("cancelled", "test") else "past"
-    return replace(event, status=status, removed=True, paused=False)
+    return replace(event, status=status, removed=True, paused=False, suspended=False)

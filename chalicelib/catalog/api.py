@@ -23,6 +23,7 @@ from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
 from chalicelib.catalog.model import EventStatus
+from chalicelib.catalog.permissions import EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, expected_version, versioned_reply
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
@@ -46,6 +47,7 @@ from chalicelib.edge.auth import Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.languages import ACCEPT_LANGUAGE, Language
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.rate_limits import CATALOG, RateLimited, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, settings
 from chalicelib.foundation.errors import NotFound
@@ -101,8 +103,9 @@ def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[li
     access="manager",
     statuses=(201, 200),
     headers=(idempotency.IDEMPOTENCY_KEY,),
-    errors=(CatalogChanging, EventIncomplete),
+    errors=(CatalogChanging, EventIncomplete, EventQuotaReached, RateLimited),
 )
+@limited_for_caller(CATALOG)
 def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:
     """Create a draft event. Promoters create their own events; admins may name any promoter."""
     caller = request.require_user()
@@ -134,6 +137,7 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     headers=(IF_MATCH,),
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
 )
+@limited_for_caller(CATALOG)
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
     """Replace the fields of an event; omitted fields get their defaults."""
     return _update_event(request, event_id, body)
@@ -147,12 +151,14 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
     headers=(IF_MATCH,),
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
 )
+@limited_for_caller(CATALOG)
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
     """Change some fields of an event."""
     return _update_event(request, event_id, body)
 
 
 @route(bp, "DELETE", "/events/{event_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, EventHasSales, EventNotDraft))
+@limited_for_caller(CATALOG)
 def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     """Delete a draft."""
     actor = permissions.require_actor(request.require_user(), event_id)
@@ -166,13 +172,13 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     "/events/{event_id}/publish",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, PromoterUnverified),
 )
+@limited_for_caller(CATALOG)
 def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Publish a draft. The error lists everything that is missing."""
-    state = event_states.publish(
-        event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request)
-    )
+    actor = permissions.require_publisher(request.require_user(), event_id)
+    state = event_states.publish(event_id, actor, request.now, expected_version(request))
     return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
@@ -184,6 +190,7 @@ def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWit
     headers=(IF_MATCH,),
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventHasSales),
 )
+@limited_for_caller(CATALOG)
 def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Make a published event a draft again."""
     state = event_states.unpublish(
@@ -209,6 +216,7 @@ def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersVi
     headers=(idempotency.IDEMPOTENCY_KEY,),
     errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
 )
+@limited_for_caller(CATALOG)
 def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
     """Create a tier for an event."""
     return _create_tier(request, event_id, body, permissions.require_actor(request.require_user(), event_id))
@@ -231,6 +239,7 @@ def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]
     headers=(IF_MATCH,),
     errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
 )
+@limited_for_caller(CATALOG)
 def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[AdminTierView]:
     """Replace the fields of a tier; omitted fields get their defaults."""
     return _update_tier(request, tier_id, body)
@@ -244,12 +253,14 @@ def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Rep
     headers=(IF_MATCH,),
     errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
 )
+@limited_for_caller(CATALOG)
 def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
     """Change some fields of a tier."""
     return _update_tier(request, tier_id, body)
 
 
 @route(bp, "DELETE", "/tiers/{tier_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierHasSales))
+@limited_for_caller(CATALOG)
 def delete_tier(request: RequestContext, tier_id: str) -> Reply[DeletedView]:
     """Delete a tier without sales."""
     actor = _require_tier_manager(request, tier_id)

@@ -5,11 +5,12 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from chalicelib.audit import service as audit
-from chalicelib.catalog import capacities, event_states, forms, slugs, store
+from chalicelib.catalog import capacities, event_states, forms, permissions, slugs, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.auth import Forbidden
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import ApiError
 from chalicelib.inventory.model import Shard
@@ -24,7 +25,8 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged. Raises InvalidInput.
+    """Create an event. If an earlier attempt has already created the event `event_id`, return that event unchanged. Raises InvalidInput,
+    Forbidden or EventQuotaReached.
 
     If the event has a capacity, a repeated call also completes its pool.
     """
@@ -46,6 +48,10 @@ def create_event(
     def build(catalog: Catalog) -> CatalogChange[Event]:
         if event_id in catalog.events:
             return CatalogChange(catalog.events[event_id], [])
+        if promoter_id in catalog.stopped_promoters:
+            raise Forbidden("This promoter is locked. Contact the shop.")
+        if promoter_id == actor:  # admins may give a promoter any number of events
+            permissions.check_event_count(catalog, actor, now)
         event = replace(new, slug=slugs.new_slug(catalog, event_id, new.name))
         event, shards = (event, []) if event.capacity is None else capacities.add_pool(catalog, event)
         details = {"name": event.name, "status": event.status}

@@ -138,6 +138,27 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callab
     return state.event
 
 
+def set_promoter_stopped_items(promoter_id: str, stopped: bool, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Return transaction items that suspend all events of a promoter, or end the suspension. All instances then reload the catalog."""
+    return [store.set_promoter_stopped_item(promoter_id, stopped, actor, now), store.increment_revision_item()]
+
+
+def follow_promoter(before: Catalog, promoter_id: str, now: int) -> list[Event]:
+    """Open or close the stock of a promoter's events that were suspended or resumed since `before`.
+
+    Returns the published events among them that have not ended.
+    """
+    current = snapshots.load_current()
+    own = [event for event in current.events.values() if event.promoter_id == promoter_id and event.last_sale_at >= now]
+    changed = [
+        event for event in own if event.status in ("active", "test") and event.suspended != (promoter_id in before.stopped_promoters)
+    ]
+    for is_open in (False, True):
+        inventory.set_open(current.shard_counts(event.id for event in changed if event.is_closed != is_open), is_open)
+    invalidate_figures()
+    return changed
+
+
 def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
     """Return the stocks of an event, read with strong consistency.
 

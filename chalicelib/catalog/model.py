@@ -116,11 +116,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
     deleted_at: int | None = None  # only drafts can be deleted
     paused: bool = False  # stored apart from the event, so that an apply does not change it
+    suspended: bool = False  # never stored: its promoter is locked or is no longer a promoter (`Catalog.stopped_promoters`)
 
     @property
     def is_closed(self) -> bool:
         """Whether the stock accepts no holds. In a bootstrap event, only a pause closes the stock; the sale rules check its status."""
-        return self.paused or (self.managed_by == "api" and self.status in ("draft", "cancelled"))
+        return self.is_paused or (self.managed_by == "api" and self.status in ("draft", "cancelled"))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nobody can reserve for now: a manager has paused the sale, or the event's promoter is locked."""
+        return self.paused or self.suspended
 
     def limit(self, default: int) -> int:
         """Return the number of tickets that one user may buy. Returns `default` if the event has no limit of its own."""
@@ -257,7 +263,7 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision.
+    """All events and tiers at one revision. The events of `stopped_promoters` are suspended.
 
     Catalogs are compared by identity, so that caches of computed values can quickly tell whether the catalog has changed.
     """
@@ -270,6 +276,7 @@ class Catalog(Struct, frozen=True, eq=False):
     states: dict[str, DisplayState]
     tiers_by_event: dict[str, tuple[Tier, ...]]
     slugs: dict[str, str]
+    stopped_promoters: frozenset[str] = frozenset()
 
     @classmethod
     def build(
@@ -279,13 +286,14 @@ class Catalog(Struct, frozen=True, eq=False):
         states: Mapping[str, DisplayState] | None = None,
         *,
         head: CatalogHead = NO_HEAD,
+        stopped_promoters: frozenset[str] = frozenset(),
     ) -> Self:
         """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
         tiers_by_event: dict[str, list[Tier]] = {}
         for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
             tiers_by_event.setdefault(tier.event_id, []).append(tier)
-        events_by_id = {event.id: event for event in events}
+        events_by_id = {event.id: _with_suspension(event, stopped_promoters) for event in events}
         return cls(
             version=head.version,
             revision=head.revision,
@@ -295,6 +303,7 @@ class Catalog(Struct, frozen=True, eq=False):
             states={**DEFAULT_STATES, **(states or {})},
             tiers_by_event={event_id: tuple(event_tiers) for event_id, event_tiers in tiers_by_event.items()},
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
+            stopped_promoters=stopped_promoters,
         )
 
     def with_changes(self, entries: Iterable[Event | Tier]) -> Self:
@@ -306,7 +315,7 @@ class Catalog(Struct, frozen=True, eq=False):
             else:
                 tiers[entry.id] = entry
         head = CatalogHead(self.version, self.revision + 1, self.checksum)
-        return self.build(events.values(), tiers.values(), self.states, head=head)
+        return self.build(events.values(), tiers.values(), self.states, head=head, stopped_promoters=self.stopped_promoters)
 
     def find_event(self, event_id: str) -> Event | None:
         """Return the event, which may be a draft. Returns None if the event is unknown or deleted."""
@@ -364,6 +373,11 @@ class Catalog(Struct, frozen=True, eq=False):
     def stock_group(self, event_id: str) -> StockGroup:
         """Return the group of an event's stocks, which are displayed together."""
         return StockGroup(event_id, self.shard_counts([event_id]))
+
+
+def _with_suspension(event: Event, stopped_promoters: frozenset[str]) -> Event:
+    suspended = event.promoter_id in stopped_promoters
+    return event if event.suspended == suspended else replace(event, suspended=suspended)
 
 
 def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:

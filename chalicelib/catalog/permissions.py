@@ -1,17 +1,44 @@
 """Decide what a caller may do at one event. `edge.operation` has already checked whether the caller may use the route."""
 
-from chalicelib.catalog.model import Event
+from typing import ClassVar
+
+from chalicelib.accounts import profiles
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.snapshots import find_snapshot
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation import settings
+from chalicelib.foundation.errors import ApiError, NotFound
+
+
+class PromoterUnverified(ApiError):
+    code: ClassVar[str] = "promoter_not_verified"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = (
+        "An admin of the shop must verify the event's promoter before the event can be published. "
+        "Complete the promoter's profile, then ask the shop. The event stays a draft."
+    )
+
+
+class EventQuotaReached(ApiError):
+    """The promoter has as many events as they may have; `limit` says how many."""
+
+    code: ClassVar[str] = "event_quota_reached"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "You have as many events as you may have. Delete drafts that you do not need, or ask the shop to verify you."
+    )
 
 
 def may_manage(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may change an event and see its orders, as an admin, its promoter or one of its coordinators."""
-    if "admin" in identity.roles or identity.events.get(event_id) == "coordinator":
+    """Whether the caller may change an event and see its orders, as an admin, its promoter or one of its coordinators.
+
+    While the promoter is locked, only admins may.
+    """
+    if "admin" in identity.roles:
         return True
-    event = find_event(event_id) if "promoter" in identity.roles else None
-    return event is not None and event.promoter_id == identity.user_id
+    is_coordinator = identity.events.get(event_id) == "coordinator"
+    event = find_event(event_id) if is_coordinator or "promoter" in identity.roles else None
+    return event is not None and not event.suspended and (is_coordinator or event.promoter_id == identity.user_id)
 
 
 def may_appoint_coordinators(identity: Identity, event: Event) -> bool:
@@ -21,14 +48,15 @@ def may_appoint_coordinators(identity: Identity, event: Event) -> bool:
 
 def may_admit(identity: Identity, event_id: str) -> bool:
     """Whether the caller may admit people to an event, as one of its managers or staff."""
-    return identity.events.get(event_id) == "staff" or may_manage(identity, event_id)
+    return event_id in identity.events or may_manage(identity, event_id)
 
 
 def require_manager(identity: Identity, event_id: str) -> Event:
     """Return the event if the caller may manage it. Raises NotFound or Forbidden."""
     event = _get_event(event_id)
     if not may_manage(identity, event_id):
-        raise Forbidden("You do not manage this event.", event_id=event_id)
+        message = "This event's promoter is locked. Contact the shop." if event.suspended else "You do not manage this event."
+        raise Forbidden(message, event_id=event_id)
     return event
 
 
@@ -36,6 +64,29 @@ def require_actor(identity: Identity, event_id: str) -> str:
     """Return the caller's user id, for the audit log, if the caller may manage the event. Raises NotFound or Forbidden."""
     require_manager(identity, event_id)
     return identity.user_id
+
+
+def require_publisher(identity: Identity, event_id: str) -> str:
+    """Return the caller's user id if the caller may publish the event. Raises NotFound, Forbidden or PromoterUnverified."""
+    event = require_manager(identity, event_id)
+    is_free = "admin" in identity.roles or event.promoter_id is None or settings.current().publishing == "all"
+    if not is_free and not profiles.is_verified(str(event.promoter_id)):
+        raise PromoterUnverified(promoter_id=event.promoter_id)
+    return identity.user_id
+
+
+def check_event_count(catalog: Catalog, promoter_id: str, now: int) -> None:
+    """Raise EventQuotaReached if a promoter may not have one more event. Reads the profile only of a promoter with many events."""
+    limits = settings.current()
+    own = [event for event in catalog.events.values() if event.promoter_id == promoter_id and event.deleted_at is None]
+    if len(own) < limits.unverified_events:
+        return
+    limit, count = limits.unverified_events, len(own)
+    if profiles.is_verified(promoter_id):
+        limit = limits.promoter_events
+        count = sum(not event.starts_at or event.last_sale_at >= now for event in own)
+    if count >= limit:
+        raise EventQuotaReached(limit=limit)
 
 
 def require_door(identity: Identity, event_id: str) -> Event:

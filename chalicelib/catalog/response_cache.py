@@ -161,8 +161,9 @@ def _tier_key(event: Event, tier: Tier) -> _TierKey:
 
 
 def _public_events(catalog: Catalog) -> list[Event]:
-    """Return the events of public lists in display order."""
-    public = (event for event in catalog.events.values() if event.status not in ("draft", "test") and not event.removed)
+    """Return the events of public lists in display order. Ticket holders still find suspended events by their address."""
+    listed = (event for event in catalog.events.values() if not (event.removed or event.suspended))
+    public = (event for event in listed if event.status not in ("draft", "test"))
     return sorted(public, key=lambda event: event.sort_key)
 
 

@@ -17,6 +17,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier
 from chalicelib.dynamodb import dynamo
+from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.edge.routes import Reply, RequestContext
 from chalicelib.foundation import deadline
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -160,7 +161,7 @@ def _matches(if_match: str, version: int) -> bool:
     return "*" in tags or str(version) in (tag.partition("-")[0] for tag in tags)
 
 
-CHANGE_ERRORS: tuple[type[ApiError], ...] = (ManagedByBootstrap, VersionConflict, PreconditionFailed, CatalogChanging)
+CHANGE_ERRORS: tuple[type[ApiError], ...] = (ManagedByBootstrap, RateLimited, VersionConflict, PreconditionFailed, CatalogChanging)
 
 
 # Versions over HTTP: the version that a caller expects, and replies with an ETag.

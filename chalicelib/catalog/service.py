@@ -86,7 +86,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
         if not _belongs_to(catalog, tier_id, event_id):
             raise NotFound("This event has no ticket type with this id.", event_id=event_id, tier_id=tier_id)
         tiers.append(catalog.tiers[tier_id])
-    if event.paused:
+    if event.is_paused:
         raise SalePaused()
     for tier in tiers:
         refusal = sale_refusal(catalog, event, tier, now, allows_test_sales())

@@ -8,6 +8,7 @@
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and its bootstrap file |
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
+| `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
 """
 
 import zlib
@@ -23,6 +24,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may have 400 KB
+_PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
 
 class CatalogRow(dynamo.Table):
@@ -65,17 +67,17 @@ def load(head: CatalogHead) -> Catalog:
     content = load_content(head.version)
     api_events: list[Event] = []
     api_tiers: list[Tier] = []
-    paused = set()
+    paused, stopped = set[str](), set[str]()
     for row in CatalogRow.query("live", consistent_read=True):
         kind, _, event_id = row.sk.partition("#")
         if kind == "pause":
-            paused.add(event_id)
+            (stopped if event_id.startswith(_PROMOTER) else paused).add(event_id.removeprefix(_PROMOTER))
         elif kind == "event":
             api_events.append(msgspec.json.decode(row.text, type=Event))
         else:
             api_tiers.append(msgspec.json.decode(row.text, type=Tier))
     events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *api_events)]
-    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, head=head)
+    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, head=head, stopped_promoters=frozenset(stopped))
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:
@@ -188,7 +190,7 @@ def create_tier_item(tier: Tier) -> dynamo.TransactItem:
 
 def put_event_item(event: Event) -> dynamo.TransactItem:
     """Return the transaction item that replaces an event. Its transaction must check the head's revision, so no other change is lost."""
-    return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False))
+    return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False, suspended=False))
 
 
 def put_tier_item(tier: Tier) -> dynamo.TransactItem:
@@ -200,6 +202,11 @@ def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.Tr
     """Return the transaction item that sets or deletes the pause flag of an event."""
     flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
     return dynamo.put(flag) if paused else dynamo.delete(flag)
+
+
+def set_promoter_stopped_item(promoter_id: str, stopped: bool, by: str, now: int) -> dynamo.TransactItem:
+    """Return the transaction item that stops the sales of all of a promoter's events, or allows them again."""
+    return set_paused_item(f"{_PROMOTER}{promoter_id}", stopped, by, now)
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:

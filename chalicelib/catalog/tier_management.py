@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.accounts import profiles
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
@@ -36,7 +37,9 @@ class TierNameTaken(ApiError):
 class TooManyTiers(ApiError):
     code: ClassVar[str] = "too_many_tiers"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"An event can have at most {MAX_TIERS} ticket types."
+    default_message: ClassVar[str] = (
+        f"The event has as many ticket types as it may have: {MAX_TIERS}, or fewer until an admin of the shop has verified its promoter."
+    )
 
 
 class TierHasSales(ApiError):
@@ -178,8 +181,7 @@ def _commit_tier(
             return CatalogChange(catalog.tiers[new.id], [])
         event = get_changeable_event(catalog, new.event_id)
         tier = complete(catalog, new)
-        if len(_others(catalog, tier)) >= MAX_TIERS:
-            raise TooManyTiers(event_id=event.id)
+        _check_tier_count(event, len(_others(catalog, tier)))
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
         stock = CatalogStock.from_tier(catalog, tier)
@@ -189,6 +191,15 @@ def _commit_tier(
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
 
     return commit(build)[1]
+
+
+def _check_tier_count(event: Event, count: int) -> None:
+    """Raise TooManyTiers if an event with `count` tiers may not have one more."""
+    limit = settings.current().unverified_tiers
+    if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
+        limit = MAX_TIERS
+    if count >= limit:
+        raise TooManyTiers(event_id=event.id, limit=limit)
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:

@@ -337,7 +337,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
     return AvailabilityView(
         event_id=event.id,
         event_name=event.name,
-        paused=event.paused,
+        paused=event.is_paused,
         capacity=finite(total.capacity),
         available=finite(total.available),
         availability=[
@@ -364,7 +364,7 @@ def ticket_type_view(
     """Return a tier in the shape of the bootstrap file, with its event and stock."""
     stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
-    for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
+    for_sale = not event.is_paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
     return TicketTypeView(
         id=tier.id,
         event_id=tier.event_id,
@@ -425,7 +425,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         view["status"] = event.status
     return AdminEventView(
         **view,
-        paused=event.paused,
+        paused=event.is_paused,
         managed_by=event.managed_by,
         removed=event.removed,
         promoter_id=event.promoter_id,

@@ -6,12 +6,12 @@ user in the table `rate-limits`. The reasons are in docs/decisions/0006-rate-lim
 """
 
 import hmac
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache, wraps
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -134,6 +134,7 @@ MAX_UNREPORTED = 4
 MAX_UNREPORTED_BY_USER = 1
 WIDE_FACTOR = 10  # a /48 network may send this many times as many requests as one address
 
+T = TypeVar("T")
 Address = IPv4Address | IPv6Address
 CountedBy = Literal["user", "address"]
 
@@ -158,6 +159,7 @@ WAITLIST = RateLimit("waitlist")  # counted for each event separately
 SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up have no user id yet
 INVITE = RateLimit("invite", counts_first=True)
 WEBHOOK = RateLimit("webhook", counts_first=True)
+CATALOG = RateLimit("catalog")  # not counted for admins
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
 # Counted for the email address, not for the caller. Emails that let an account's owner in have a `scope` each, so that a stranger who
@@ -278,6 +280,21 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         attempt.end(error)
         raise
     attempt.end(None)
+
+
+def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Limit how often a caller may call the decorated handler. Admins may call it as often as they like."""
+
+    def decorate(handler: Callable[..., T]) -> Callable[..., T]:
+        @wraps(handler)
+        def handle(request: RequestContext, *values: Any, **named: Any) -> T:
+            caller = request.require_user()
+            with nullcontext() if "admin" in caller.roles else limited(request, limit, caller.user_id):
+                return handler(request, *values, **named)
+
+        return handle
+
+    return decorate
 
 
 @contextmanager

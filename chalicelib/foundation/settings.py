@@ -122,6 +122,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks."),
     ] = "300/3600"
+    limit_catalog: Annotated[
+        Rate, _says("How often a promoter or coordinator may create, change or publish events and ticket types, or upload pictures.")
+    ] = "120/60"
+    publishing: Annotated[
+        Literal["verified", "all"],
+        _says("Which promoters may publish events: those whom an admin has `verified`, or `all`. All promoters may prepare drafts."),
+    ] = "verified"
+    promoter_events: Annotated[
+        int, Meta(ge=1, le=10_000), _says("How many events that have not ended a verified promoter may have, with drafts.")
+    ] = 500
+    unverified_events: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says("How many events a promoter may have, with drafts and past events, before an admin verifies them."),
+    ] = 10
+    unverified_tiers: Annotated[
+        int, Meta(ge=1, le=98), _says("How many ticket types an event may have until an admin has verified its promoter.")
+    ] = 20
+    unverified_endpoints: Annotated[
+        int, Meta(ge=1, le=10), _says("How many webhook endpoints a promoter may have until an admin has verified them.")
+    ] = 2
     limit_waitlist: Annotated[Rate, _says("How often a user may join the waitlist of an event.")] = "10/60"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")

@@ -1,19 +1,20 @@
 """Promoter routes: profiles, events, and the people who work at an event."""
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.accounts import members, profiles
+from chalicelib.accounts.directory import OwnAccount, RightsChange, UserChanging
 from chalicelib.accounts.members import MemberChanging, TooManyEvents
 from chalicelib.accounts.model import Company, Email, email_key
 from chalicelib.accounts.profiles import PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
 from chalicelib.catalog.revisions import PreconditionFailed, VersionConflict, expected_version, versioned_reply
 from chalicelib.edge import cursors
-from chalicelib.edge.auth import EventRole, Forbidden, Unauthenticated
+from chalicelib.edge.auth import EventRole, Forbidden, Role, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
@@ -23,11 +24,13 @@ from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.promoters import service
 from chalicelib.promoters.service import Seller
 from chalicelib.promoters.views import (
+    ChangedAccountView,
     MembersView,
     MemberView,
     PromoterEventsView,
     PromotersView,
     PromoterView,
+    changed_account_view,
     member_view,
     promoter_event_view,
     promoter_view,
@@ -78,6 +81,18 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     policies: Policies = ""
     verified: bool | None = None
     version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
+class UserChanges(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Changes to an account's rights. A field that is missing or null stays unchanged.
+
+    `roles` is the complete new set of roles. Every account has `user`; `admin` can only be kept or removed, not granted. `reason` is
+    written to the audit log.
+    """
+
+    roles: Annotated[list[Literal["user", "promoter", "admin"]], Meta(min_length=1, max_length=3)] | None = None
+    locked: bool | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
@@ -176,6 +191,18 @@ def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Re
 def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
     """Remove a member's role at an event; the member loses access within 15 minutes, when their access token expires."""
     return Reply(member_view(service.remove_member(request.require_user(), event_id, member_id, request.now)))
+
+
+@route(bp, "PATCH", "/admin/users/{user_id}", access="admin", errors=(OwnAccount, UserChanging))
+def change_user(request: RequestContext, user_id: str, body: UserChanges) -> Reply[ChangedAccountView]:
+    """Change an account's roles, lock it or unlock it; any change ends all of its sessions.
+
+    While a promoter is locked or lacks the role, all of their events are off sale, and no webhooks are sent to them.
+    """
+    roles: frozenset[Role] | None = None if body.roles is None else frozenset(["user", *body.roles])
+    change = RightsChange(roles, body.locked, body.reason)
+    changed = service.change_rights(user_id, change, request.require_user().user_id, request.now)
+    return Reply(changed_account_view(changed.account, changed.suspended_count, changed.resumed_count))
 
 
 def _after(cursor: str | None, form: str) -> str | None:

@@ -5,15 +5,18 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-from chalicelib.accounts import members, profiles
+from chalicelib.accounts import directory, members, profiles
+from chalicelib.accounts.directory import RightsChange
 from chalicelib.accounts.members import Membership
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter, PromoterChange
-from chalicelib.catalog import permissions, sharing
+from chalicelib.catalog import event_states, permissions, sharing
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
+from chalicelib.dynamodb import dynamo
 from chalicelib.dynamodb.cache import TtlCache
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
@@ -64,6 +67,37 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
         if change.verified != (current is not None and current.state == "verified"):
             raise Forbidden("Only admins may verify a promoter.")
     return profiles.save_promoter(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
+
+
+class ChangedRights(Struct, frozen=True):
+    """An account after a change of rights, and how many of its published events the change suspended and resumed."""
+
+    account: Account
+    suspended_count: int
+    resumed_count: int
+
+
+def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> ChangedRights:
+    """Change a person's roles or lock. A promoter who is locked or loses the role is stopped: all of their events are suspended.
+
+    One transaction changes the account and the catalog, so all instances refuse reservations within `head_check_seconds`, even if this
+    request ends early. The shards are closed or opened afterwards, or else by the sweep. Raises the errors of `directory.change_rights`.
+    """
+    before = catalog.load_current()
+
+    def stop_items(old: Account, new: Account) -> list[dynamo.TransactItem]:
+        if "promoter" not in (*old.roles, *new.roles):
+            return []
+        stopped = new.locked_at is not None or "promoter" not in new.roles
+        return event_states.set_promoter_stopped_items(user_id, stopped, actor, now)
+
+    try:
+        account = directory.change_rights(user_id, change, actor, now, stop_items)
+    finally:
+        catalog.invalidate()
+    changed = event_states.follow_promoter(before, user_id, now)
+    suspended_count = sum(event.suspended for event in changed)
+    return ChangedRights(account, suspended_count, len(changed) - suspended_count)
 
 
 def find_seller(event: Event | None) -> Seller:

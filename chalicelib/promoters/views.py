@@ -3,9 +3,12 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from chalicelib.accounts.members import Membership
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import Promoter
+from chalicelib.accounts.views import AccountView, account_view
 from chalicelib.catalog.images import ImageView, image_view
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
 from chalicelib.catalog.sale_rules import public_event_status
@@ -77,6 +80,21 @@ class MembersView(Struct, frozen=True):
 
     members: list[MemberView]
     next_cursor: str | None
+
+
+class ChangedAccountView(AccountView, frozen=True, kw_only=True):
+    """A person's account after a change of rights.
+
+    `suspended_events` counts the published events that the change took off sale, and `resumed_events` counts the events that are no longer
+    suspended.
+    """
+
+    suspended_events: int
+    resumed_events: int
+
+
+def changed_account_view(account: Account, suspended_count: int, resumed_count: int) -> ChangedAccountView:
+    return ChangedAccountView(**asdict(account_view(account)), suspended_events=suspended_count, resumed_events=resumed_count)
 
 
 def promoter_view(promoter: Promoter) -> PromoterView:

@@ -63,7 +63,7 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
         return room.segments
     assert event.on_sale_at is not None  # it has a waiting room
     first = room.segments[0] if room.segments else model.first_segment(event, event.on_sale_at)
-    return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited, event.paused)]
+    return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited, event.is_paused)]
 
 
 def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
@@ -75,12 +75,12 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
     if revision == room.revision:
         return None
     # Compare with the last segment, not with the active segment: this request may be a second older than the last change.
-    if room.n is None or event.paused == room.segments[-1].paused:
+    if room.n is None or event.is_paused == room.segments[-1].paused:
         return replace(room, revision=revision)
     now = _time_in(room, now)
-    change = admission_plan.pause if event.paused else admission_plan.resume
+    change = admission_plan.pause if event.is_paused else admission_plan.resume
     plan = admission_plan.shorten(change(room.segments, now), now, model.pass_seconds(event))
-    has_place = not event.paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
+    has_place = not event.is_paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
     return replace(room, revision=revision, segments=plan) if has_place else None
 
 

@@ -107,11 +107,11 @@ def status_without_room_view(event: Event) -> QueueStatusView:
         state="sale_open",
         on_sale_at=None if event.on_sale_at is None else clock.iso(event.on_sale_at),
         seconds_until_on_sale=0,
-        paused=event.paused,
+        paused=event.is_paused,
         position=None,
         ahead=0,
         total=0,
-        can_enter=not event.paused,
+        can_enter=not event.is_paused,
         eta_seconds=0,
     )
 

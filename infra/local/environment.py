@@ -27,6 +27,7 @@ LOCAL_DEFAULTS = {
     "ADDRESS_FACTOR": "10000",
     "EMAIL_VERIFICATION": "later",
     "WEBHOOK_TARGETS": "local",
+    "PUBLISHING": "all",
 }
 
 # The variable names of Stripe's own tools, so that `make run STRIPE_API_KEY=...` works.

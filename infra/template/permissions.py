@@ -132,6 +132,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "retry_webhooks": {
         "audit": "PutItem",
+        "catalog": "GetItem Query",
         "email-notifications": "PutItem",
         "job-runs": "UpdateItem",
         "webhook-deliveries": "UpdateItem",
@@ -140,6 +141,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "send_webhooks": {
         "audit": "PutItem",
+        "catalog": "GetItem Query",
         "email-notifications": "PutItem",
         "webhook-deliveries": "UpdateItem",
         "webhook-endpoints": "GetItem PutItem UpdateItem",

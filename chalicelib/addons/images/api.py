@@ -12,6 +12,7 @@ from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.catalog.views import AdminEventWithTiersView
 from chalicelib.edge.operation import IF_MATCH, FormFile
+from chalicelib.edge.rate_limits import CATALOG, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.clock import Timestamp
@@ -56,6 +57,7 @@ class UploadStateView(Struct, frozen=True, kw_only=True):
     errors=(*CHANGE_ERRORS, ImageRefused),
     file=IMAGE_FILE,
 )
+@limited_for_caller(CATALOG)
 def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Reply[AdminEventWithTiersView]:
     """Upload the image of an event.
 
@@ -67,6 +69,7 @@ def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Repl
 
 
 @route(bp, "DELETE", "/events/{event_id}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Remove the image of an event."""
     actor = permissions.require_actor(request.require_user(), event_id)
@@ -74,7 +77,8 @@ def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEve
     return _event_reply(event_id, request.now)
 
 
-@route(bp, "POST", "/events/{event_id}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
+@route(bp, "POST", "/events/{event_id}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:2])
+@limited_for_caller(CATALOG)
 def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that uploads the image of an event directly to the bucket.
 

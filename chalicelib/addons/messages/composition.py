@@ -160,7 +160,7 @@ def _event_change(notification: Notification, event: Event, address: str) -> tup
     """Describe the current event and the old values of changed details. Raises Moot if the change was undone or the event was cancelled."""
     before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
     after = event_details(event)
-    if before == after or event.status == "cancelled":
+    if before == after or event.status == "cancelled" or event.suspended:
         raise Moot
     has_moved = (before.starts_at, before.timezone) != (after.starts_at, after.timezone)
     earlier = {

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from chalicelib.accounts import profiles
 from chalicelib.addons.outgoing_webhooks import store
 from chalicelib.addons.outgoing_webhooks.model import (
     MAX_ENDPOINTS,
@@ -23,7 +24,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.dynamodb import dynamo
 from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.foundation import addons, outbound_http, parallel
+from chalicelib.foundation import addons, outbound_http, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.foundation.outbound_http import DestinationRefused
 from chalicelib.notifications import outbox
@@ -62,8 +63,11 @@ def create_endpoint(
     existing = store.list_endpoints(promoter_id)
     if found := next((endpoint for endpoint in existing if endpoint.id == endpoint_id), None):
         return found
-    if len(existing) >= MAX_ENDPOINTS:
-        raise TooManyEndpoints(limit=MAX_ENDPOINTS)
+    limit = settings.current().unverified_endpoints
+    if len(existing) >= limit and profiles.is_verified(promoter_id):
+        limit = MAX_ENDPOINTS
+    if len(existing) >= limit:
+        raise TooManyEndpoints(limit=limit)
     _check_url(url)
     new = Endpoint(
         promoter_id=promoter_id,

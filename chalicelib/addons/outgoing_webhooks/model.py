@@ -130,7 +130,10 @@ class DeliveryNotFound(NotFound):
 class TooManyEndpoints(ApiError):
     code: ClassVar[str] = "too_many_endpoints"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = f"A promoter can have at most {MAX_ENDPOINTS} webhook endpoints. Delete one that you no longer need."
+    default_message: ClassVar[str] = (
+        f"You have as many webhook endpoints as you may have: {MAX_ENDPOINTS}, or fewer until an admin of the shop has verified you. "
+        "Delete one that you no longer need."
+    )
 
 
 class EndpointChanging(ApiError):

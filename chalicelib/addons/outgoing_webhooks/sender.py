@@ -25,6 +25,7 @@ from chalicelib.addons.outgoing_webhooks.model import (
     SendAttempt,
     retry_delay,
 )
+from chalicelib.catalog import service as catalog
 from chalicelib.foundation import clock, deadline, log, outbound_http, parallel
 from chalicelib.foundation.outbound_http import DestinationRefused, HostReply, SendFailed
 
@@ -71,19 +72,22 @@ def send_queued(queued: Iterable[QueuedDelivery]) -> int:
     runs = [
         _new_run(endpoint, delivery_ids)
         for endpoint, delivery_ids in zip(found, by_endpoint.values(), strict=True)
-        if endpoint is not None and endpoint.is_enabled
+        if endpoint is not None and _may_receive(endpoint)
     ]
     return _run(runs)
 
 
 def send_due(now: int) -> dict[str, int]:
-    """Make the due attempts of all endpoints, and give up on the due deliveries of disabled endpoints. Returns a report of the run."""
+    """Make the due attempts of all endpoints. Returns a report of the run.
+
+    Gives up on the due deliveries of disabled endpoints and of stopped promoters, who can replay them later.
+    """
     all_endpoints = list(store.scan_endpoints())
     due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), all_endpoints)
     runs: list[EndpointRun] = []
     ended = found = oldest = 0
     for endpoint, deliveries in zip(all_endpoints, due, strict=True):
-        if not endpoint.is_enabled:
+        if not _may_receive(endpoint):
             ended += _give_up(endpoint, [delivery_id for delivery_id, _ in deliveries], now)
         elif deliveries:
             runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in deliveries]))
@@ -93,6 +97,10 @@ def send_due(now: int) -> dict[str, int]:
     if all_endpoints:  # every metric costs money, so a stage without endpoints writes none
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
     return {"endpoints": len(all_endpoints), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
+
+
+def _may_receive(endpoint: Endpoint) -> bool:
+    return endpoint.is_enabled and endpoint.promoter_id not in catalog.snapshot().stopped_promoters
 
 
 def _new_run(endpoint: Endpoint, delivery_ids: Iterable[str]) -> EndpointRun:

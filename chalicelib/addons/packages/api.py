@@ -33,6 +33,7 @@ from chalicelib.catalog.views import DeletedView
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.rate_limits import CATALOG, limited_for_caller
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.foundation import clock
 from chalicelib.foundation.errors import InvalidInput
@@ -82,6 +83,7 @@ def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]
     headers=(idempotency.IDEMPOTENCY_KEY,),
     errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
 )
+@limited_for_caller(CATALOG)
 def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
     """Create a package for an event."""
     caller = request.require_user()
@@ -94,6 +96,7 @@ def create_package(request: RequestContext, event_id: str, body: NewPackage) -> 
 
 
 @route(bp, "POST", f"{PACKAGES}/reorder", access="manager", errors=(*CHANGE_ERRORS, StaleOrder))
+@limited_for_caller(CATALOG)
 def reorder_packages(request: RequestContext, event_id: str, body: NewOrderBody) -> Reply[PackagesView]:
     """Put all packages of an event in a new order."""
     caller = request.require_user()
@@ -109,6 +112,7 @@ def show_package(request: RequestContext, event_id: str, package_id: str) -> Rep
 
 
 @route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
+@limited_for_caller(CATALOG)
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
     """Change some fields of a package."""
     actor = require_actor(request, event_id, package_id)
@@ -116,6 +120,7 @@ def change_package(request: RequestContext, event_id: str, package_id: str, body
 
 
 @route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
+@limited_for_caller(CATALOG)
 def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
     """Delete a package without sales or reservations."""
     actor = require_actor(request, event_id, package_id)
@@ -124,6 +129,7 @@ def delete_package(request: RequestContext, event_id: str, package_id: str) -> R
 
 
 @route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Put a package on sale."""
     actor = require_actor(request, event_id, package_id)
@@ -131,6 +137,7 @@ def enable_package(request: RequestContext, event_id: str, package_id: str) -> R
 
 
 @route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Take a package off sale. Sold and reserved packages stay valid."""
     actor = require_actor(request, event_id, package_id)
@@ -146,6 +153,7 @@ def disable_package(request: RequestContext, event_id: str, package_id: str) -> 
     headers=(idempotency.IDEMPOTENCY_KEY,),
     errors=(*CHANGE_ERRORS, TooManyTiers),
 )
+@limited_for_caller(CATALOG)
 def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Copy a package with its options. The copy is disabled."""
     actor = require_actor(request, event_id, package_id)
@@ -179,6 +187,7 @@ def list_options(request: RequestContext, event_id: str, package_id: str) -> Rep
     headers=(idempotency.IDEMPOTENCY_KEY,),
     errors=(*CHANGE_ERRORS, TooManyOptions),
 )
+@limited_for_caller(CATALOG)
 def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
     """Add a question for buyers of a package. A package has at most four questions."""
     actor = require_actor(request, event_id, package_id)
@@ -190,6 +199,7 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
 
 
 @route(bp, "PATCH", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
     """Change some fields of a question. Earlier answers keep the question as it was asked."""
     actor = require_actor(request, event_id, package_id)
@@ -197,6 +207,7 @@ def change_option(request: RequestContext, event_id: str, package_id: str, optio
 
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
     """Delete a question. Earlier answers are kept."""
     actor = require_actor(request, event_id, package_id)

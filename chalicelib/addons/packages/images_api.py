@@ -11,6 +11,7 @@ from chalicelib.addons.packages.api import PACKAGE, require_actor
 from chalicelib.addons.packages.views import PackageView
 from chalicelib.catalog.revisions import CHANGE_ERRORS, expected_version, versioned_reply
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.edge.rate_limits import CATALOG, limited_for_caller
 from chalicelib.edge.routes import Reply, RequestContext, route
 
 bp = Blueprint(__name__)
@@ -25,6 +26,7 @@ bp = Blueprint(__name__)
     errors=(*CHANGE_ERRORS, ImageRefused),
     file=IMAGE_FILE,
 )
+@limited_for_caller(CATALOG)
 def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
     """Upload the image of a package."""
     actor = require_actor(request, event_id, package_id)
@@ -34,6 +36,7 @@ def set_package_image(request: RequestContext, event_id: str, package_id: str, f
 
 
 @route(bp, "DELETE", f"{PACKAGE}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+@limited_for_caller(CATALOG)
 def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Remove the image of a package."""
     actor = require_actor(request, event_id, package_id)
@@ -42,7 +45,8 @@ def remove_package_image(request: RequestContext, event_id: str, package_id: str
     return versioned_reply(service.get_package(package_id))
 
 
-@route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
+@route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:2])
+@limited_for_caller(CATALOG)
 def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that uploads the image of a package directly to the bucket."""
     actor = require_actor(request, event_id, package_id)

@@ -107,6 +107,16 @@ def test_a_promoter_has_ten_endpoints_at_most(promoter, receiver):
     assert (reply.status, reply.json["error"], reply.json["limit"]) == (409, "too_many_endpoints", 10)
 
 
+def test_an_unverified_promoter_has_fewer_endpoints(promoter, receiver):
+    with settings.override(unverified_endpoints=1):
+        promoter.create(receiver)
+        reply = promoter.send("POST", url=receiver.url)
+        assert (reply.status, reply.json["error"], reply.json["limit"]) == (409, "too_many_endpoints", 1)
+        profile = {"name": "Nora", "verified": True}
+        assert promoter.api.put(f"/promoters/{PROMOTER}", json=profile, token=builders.admin_token()).status == 200
+        promoter.create(receiver)
+
+
 def test_deliveries_have_pages_and_are_found_by_their_state(promoter, poller, receiver, time):
     endpoint = promoter.create(receiver)
     for _ in range(5):

@@ -9,6 +9,8 @@ from threading import Thread
 import pytest
 from standardwebhooks import WebhookVerificationError
 
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
 from chalicelib.addons.outgoing_webhooks import sender
 from chalicelib.addons.outgoing_webhooks.model import DAY, RETRY_DELAYS
 from chalicelib.audit import service as audit
@@ -354,3 +356,21 @@ def test_the_age_of_what_is_due_is_measured(promoter, receiver, time):
     assert retry()["oldest_seconds"] == 600
     assert log.gauge_values("outgoing_webhooks_oldest_seconds") == {(): 600}
     assert retry()["oldest_seconds"] == 0
+
+
+def test_a_locked_promoter_gets_nothing_and_can_replay_it_later(promoter, poller, receiver, time):
+    account = Account(user_id=PROMOTER, email="nora@example.com", roles=("user", "promoter"), created_at=time.now, verified_at=time.now)
+    accounts.create_account(account, "correct horse battery")
+    endpoint = promoter.create(receiver)
+    builders.create_order(promoter.api, promoter.shop, 1)
+    admin = {"token": builders.admin_token()}
+    assert promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": True}, **admin).status == 200
+    poller.drain()
+    retry()
+    assert receiver.received == []
+    [delivery] = promoter.deliveries(endpoint)
+    assert delivery["state"] == "failed"
+    promoter.api.patch(f"/admin/users/{PROMOTER}", json={"locked": False}, **admin)
+    assert promoter.send("POST", f"/{endpoint['id']}/deliveries/{delivery['id']}/replay").status == 202
+    poller.drain()
+    assert len(receiver.received) == 1

@@ -4,6 +4,7 @@ import { content, type Schemas } from "../../client";
 import { manager } from "../api";
 
 export type Account = Schemas["AccountView"];
+export type ChangedAccount = Schemas["ChangedAccountView"];
 export type Group = "" | "admin" | "promoter" | "locked";
 
 const PAGE = 50;

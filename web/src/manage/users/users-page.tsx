@@ -10,7 +10,7 @@ import { useRoomTexts } from "../texts";
 import { useMe } from "../who";
 import { AccountChanges } from "./account-changes";
 import { UserOrders } from "./user-orders";
-import { changeAccount, endSessions, listAccounts, type Account, type Group } from "./accounts";
+import { changeAccount, endSessions, listAccounts, type Account, type ChangedAccount, type Group } from "./accounts";
 
 export function UsersPage() {
   const own = useRoomTexts("users");
@@ -54,13 +54,14 @@ export function UsersPage() {
 function AccountList({ search, group }: { search: string; group: Group }) {
   const own = useRoomTexts("users");
   const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
-  const [last, setLast] = useState<{ action: ActionText; email: string } | null>(null);
-  const done = async (action: ActionText, email: string) => {
-    setLast({ action, email });
+  const [last, setLast] = useState("");
+  const done = async (action: ActionText, email: string, changed?: ChangedAccount) => {
+    const { suspended_events: suspended = 0, resumed_events: resumed = 0 } = changed ?? {};
+    setLast([own[action](email), suspended > 0 && own.suspended(suspended), resumed > 0 && own.resumed(resumed)].filter(Boolean).join(" "));
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.users} status={last ? own[last.action](last.email) : ""} empty={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.users} status={last} empty={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
       {(accounts) => (
         <ul class="cases">
           {accounts.map((account) => (
@@ -78,7 +79,7 @@ type ActionText = "accountLocked" | "accountUnlocked" | "promoterMade" | "promot
 interface EntryProps {
   account: Account;
   /** Report the action and reload the accounts. */
-  done: (action: ActionText, email: string) => Promise<void>;
+  done: (action: ActionText, email: string, changed?: ChangedAccount) => Promise<void>;
 }
 
 function Entry({ account, done }: EntryProps) {
@@ -90,8 +91,7 @@ function Entry({ account, done }: EntryProps) {
   const facts = [name, account.company, own.since(day(account.created_at, undefined, locale)), !account.email_verified && own.unverified];
   const isPromoter = roles.includes("promoter");
   const change = async (changes: Parameters<typeof changeAccount>[1], action: ActionText) => {
-    await changeAccount(id, changes);
-    await done(action, email);
+    await done(action, email, await changeAccount(id, changes));
   };
   const withRole = (role: "promoter" | "admin", has: boolean) => [...roles.filter((other) => other !== role), ...(has ? [role] : [])] as ("user" | "promoter" | "admin")[];
   return (

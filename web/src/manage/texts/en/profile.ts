@@ -4,7 +4,7 @@ export const profileTexts = {
   title: "Your profile",
   lead: "What buyers can read about you.",
   verified: "You are verified: buyers can see this profile.",
-  unverified: "A shop admin has not verified you yet. Until then, only you and the admins can see this profile. You can still sell tickets.",
+  unverified: "A shop admin has not verified you yet. Until then, only you and the admins can see this profile. You can prepare events; before you can publish them, the shop may have to verify you.",
   losesVerification: "If you change your name, company or website, an admin has to verify you again.",
   name: "Name",
   nameNote: "The name that buyers know you by.",

@@ -6,7 +6,7 @@ export const profileTexts: typeof english = {
   title: "Tu perfil",
   lead: "Lo que los compradores pueden leer sobre ti.",
   verified: "Tu perfil está verificado: los compradores pueden verlo.",
-  unverified: "La administración de la tienda todavía no te ha verificado. Hasta entonces, solo tú y los administradores podéis ver este perfil. Mientras tanto puedes vender entradas.",
+  unverified: "La administración de la tienda todavía no te ha verificado. Hasta entonces, solo tú y los administradores podéis ver este perfil. Mientras tanto puedes preparar eventos; para publicarlos, puede que la tienda tenga que verificarte.",
   losesVerification: "Si cambias el nombre, la empresa o la web, un administrador tendrá que verificarte de nuevo.",
   name: "Nombre",
   nameNote: "El nombre por el que te conocen los compradores.",

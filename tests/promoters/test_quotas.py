@@ -1,0 +1,100 @@
+"""What promoters may do before an admin has verified them, and how fast anybody may change the catalog."""
+
+import pytest
+
+from chalicelib.foundation import clock, settings
+from tests import builders
+from tests.promoters.test_suspension import DRAFT, TIER, sign_up_promoter
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+@pytest.fixture(autouse=True)
+def _strict(_settings):
+    with settings.override(publishing="verified", unverified_events=2, unverified_tiers=2, promoter_events=3):
+        yield
+
+
+def verify(api, promoter_id, **fields):
+    body = {"name": "Pat", "verified": True} | fields
+    assert api.put(f"/promoters/{promoter_id}", json=body, token=builders.admin_token()).status == 200
+
+
+def create_draft(api, by, **fields):
+    event_id = api.post("/events", json=DRAFT | fields, **by).json["id"]
+    assert api.post(f"/events/{event_id}/tiers", json=TIER, **by).status == 201
+    return event_id
+
+
+def test_an_unverified_promoter_prepares_a_draft_and_publishes_it_after_the_verification(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    refused = api.post(f"/events/{event_id}/publish", **by)
+    assert (refused.status, refused.json["error"]) == (403, "promoter_not_verified")
+    assert api.get("/events").json == []
+    coordinator = {"token": builders.auth.issue_token("cora", {"user"}, events={event_id: "coordinator"})}
+    assert api.post(f"/events/{event_id}/publish", **coordinator).json["error"] == "promoter_not_verified"
+    verify(api, promoter_id)
+    assert api.post(f"/events/{event_id}/publish", **by).status == 200
+
+
+def test_admins_publish_for_anybody_and_a_stage_may_let_all_promoters_publish(api):
+    _, by = sign_up_promoter(api)
+    first, second = create_draft(api, by), create_draft(api, by)
+    assert api.post(f"/events/{first}/publish", token=builders.admin_token()).status == 200
+    with settings.override(publishing="all"):
+        assert api.post(f"/events/{second}/publish", **by).status == 200
+
+
+def test_a_promoter_who_loses_the_verification_keeps_what_is_published(api):
+    promoter_id, by = sign_up_promoter(api)
+    verify(api, promoter_id)
+    event_id, draft = create_draft(api, by), create_draft(api, by)
+    api.post(f"/events/{event_id}/publish", **by)
+    verify(api, promoter_id, verified=False)
+    assert [event["id"] for event in api.get("/events").json] == [event_id]
+    assert api.post(f"/events/{draft}/publish", **by).status == 403
+
+
+def test_events_are_counted_more_strictly_before_the_verification(api, time):
+    promoter_id, by = sign_up_promoter(api)
+    drafts = [create_draft(api, by, starts_at=clock.iso(time.now + 3600)) for _ in range(2)]
+    refused = api.post("/events", json=DRAFT, **by)
+    assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "event_quota_reached", 2)
+    time.advance(7200)
+    assert api.post("/events", json=DRAFT, **by).json["error"] == "event_quota_reached"  # past events count
+    api.delete(f"/events/{drafts[0]}", **by)
+    create_draft(api, by)
+    verify(api, promoter_id)
+    for _ in range(2):  # only one of the three has ended
+        create_draft(api, by)
+    assert api.post("/events", json=DRAFT, **by).json["limit"] == 3
+    assert api.post("/events", json=DRAFT | {"promoter_id": promoter_id}, token=builders.admin_token()).status == 201
+
+
+def test_ticket_types_are_limited_before_the_verification(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    tiers = f"/events/{event_id}/tiers"
+    assert api.post(tiers, json=TIER | {"name": "B"}, **by).status == 201
+    refused = api.post(tiers, json=TIER | {"name": "C"}, **by)
+    assert (refused.json["error"], refused.json["limit"]) == ("too_many_tiers", 2)
+    verify(api, promoter_id)
+    assert api.post(tiers, json=TIER | {"name": "C"}, **by).status == 201
+
+
+def test_changes_of_the_catalog_are_limited_for_everybody_but_admins(api):
+    _, by = sign_up_promoter(api)
+    event_id = create_draft(api, by)
+    with settings.override(rate_limits="on", limit_catalog="3/60"):
+        for number in range(3):
+            assert api.patch(f"/events/{event_id}", json={"name": f"Night {number}"}, **by).status == 200
+        refused = [
+            api.post("/events", json=DRAFT, **by),
+            api.patch(f"/events/{event_id}", json={"name": "Other"}, **by),
+            api.post(f"/events/{event_id}/publish", **by),
+            api.post(f"/events/{event_id}/tiers", json=TIER, **by),
+        ]
+        assert {(reply.status, reply.json["limiter"]) for reply in refused} == {(429, "catalog")}
+        for number in range(5):
+            assert api.patch(f"/events/{event_id}", json={"name": f"Day {number}"}, token=builders.admin_token()).status == 200

@@ -1,0 +1,125 @@
+"""Locking a promoter, or removing the role, takes all of their events off sale."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from tests import builders
+from tests.accounts.conftest import log_in, register
+from tests.catalog.requests import open_flags
+from tests.client import Client, ClientReply
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
+
+pytestmark = pytest.mark.usefixtures("time")
+
+DRAFT = {"name": "Night", "venue": "Hall", "starts_at": "2026-08-01T20:00:00Z"}
+TIER = {"name": "Floor", "price_cents": 5000, "capacity": 10}
+
+
+def sign_up_promoter(api: Client) -> tuple[str, dict[str, Any]]:
+    """Register a promoter. Returns the id, and a token as a keyword argument of the client."""
+    register(api, "pat@example.com", role="promoter")
+    user_id = log_in(api, "pat@example.com").json["user"]["id"]
+    return user_id, {"token": builders.token(user_id, "promoter")}
+
+
+def publish(api: Client, by: dict[str, Any], name: str = "Night") -> tuple[str, str]:
+    event_id = api.post("/events", json=DRAFT | {"name": name}, **by).json["id"]
+    tier_id = api.post(f"/events/{event_id}/tiers", json=TIER, **by).json["id"]
+    assert api.post(f"/events/{event_id}/publish", **by).status == 200
+    return event_id, tier_id
+
+
+def change(api: Client, user_id: str, **changes: Any) -> ClientReply:
+    return api.patch(f"/admin/users/{user_id}", json=changes, token=builders.admin_token())
+
+
+@pytest.mark.parametrize(("stop", "start"), [({"locked": True}, {"locked": False}), ({"roles": ["user"]}, {"roles": ["user", "promoter"]})])
+def test_all_events_go_off_sale_and_come_back_as_they_were(api, stop, start):
+    promoter_id, by = sign_up_promoter(api)
+    shops = [publish(api, by), publish(api, by, "Second")]
+    other = builders.create_shop(api)
+    paused, _ = publish(api, by, "Paused")
+    api.post(f"/admin/events/{paused}/pause", **by)
+    draft = api.post("/events", json=DRAFT | {"name": "Draft"}, **by).json["id"]
+
+    stopped = change(api, promoter_id, **stop).json
+    assert (stopped["suspended_events"], stopped["resumed_events"]) == (3, 0)
+    for event_id, tier_id in shops:
+        assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+        assert open_flags(event_id) == {False}
+        assert api.get(f"/events/{event_id}/availability").json["paused"] is True
+    assert [event["id"] for event in api.get("/events").json] == [other[0]]
+    assert builders.reserve(api, "ada", *other).status == 201
+
+    started = change(api, promoter_id, **start).json
+    assert (started["suspended_events"], started["resumed_events"]) == (0, 3)
+    for event_id, tier_id in shops:
+        assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    assert open_flags(paused) == {False}
+    assert api.get(f"/events/{draft}").status == 404
+    assert len(api.get("/events").json) == 4
+
+
+def test_a_stopped_promoter_changes_nothing_with_a_token_that_is_still_valid(api):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, _ = publish(api, by)
+    draft = api.post("/events", json=DRAFT, **by).json["id"]
+    coordinator = {"token": builders.auth.issue_token("cora", {"user"}, events={event_id: "coordinator"})}
+    change(api, promoter_id, locked=True)
+    refused = [
+        api.post("/events", json=DRAFT, **by),
+        api.patch(f"/events/{event_id}", json={"name": "Other"}, **by),
+        api.post(f"/events/{draft}/publish", **by),
+        api.post(f"/admin/events/{event_id}/resume", **by),
+        api.post(f"/events/{event_id}/members", json={"email": "x@example.com", "role": "staff"}, **by),
+        api.post(f"/admin/events/{event_id}/resume", **coordinator),
+    ]
+    assert [reply.status for reply in refused] == [403] * len(refused)
+    assert "locked" in refused[1].json["message"]
+    assert api.patch(f"/events/{event_id}", json={"name": "Other"}, token=builders.admin_token()).status == 200
+
+
+def test_other_instances_refuse_within_seconds_even_if_the_request_ends_early(api, time, monkeypatch):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    with separate_memories():
+        first, second = InstanceMemory(), InstanceMemory()
+        with second.active():
+            assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+        with first.active(), monkeypatch.context() as patch:
+            patch.setattr(inventory, "set_open", _die)
+            assert change(api, promoter_id, locked=True).status >= 500
+        time.advance(5)
+        with second.active():
+            assert builders.reserve(api, "bob", event_id, tier_id).json["error"] == "event_paused"
+    assert open_flags(event_id) == {True}
+    builders.run_sweep()
+    assert open_flags(event_id) == {False}
+
+
+def test_an_event_that_moves_to_a_locked_promoter_is_suspended_at_once(api):
+    promoter_id, _ = sign_up_promoter(api)
+    event_id, tier_id = builders.create_shop(api)
+    change(api, promoter_id, locked=True)
+    admin = {"token": builders.admin_token()}
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": promoter_id}, **admin).status == 200
+    assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+    assert api.patch(f"/events/{event_id}", json={"promoter_id": "somebody-else"}, **admin).status == 200
+    builders.run_sweep()
+    assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    assert catalog.load_current().events[event_id].suspended is False
+
+
+def test_a_buyer_without_a_promoters_role_is_locked_without_a_change_of_the_catalog(api):
+    register(api, "buyer@example.com")
+    user_id = log_in(api, "buyer@example.com").json["user"]["id"]
+    before = catalog.load_current().revision
+    assert change(api, user_id, locked=True).json["suspended_events"] == 0
+    assert catalog.load_current().revision == before
+
+
+def _die(*_: Any) -> None:
+    raise RuntimeError("the function ended")
