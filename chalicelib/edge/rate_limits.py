@@ -134,6 +134,8 @@ MAX_UNREPORTED = 4
 MAX_UNREPORTED_BY_USER = 1
 WIDE_FACTOR = 10  # a /48 network may send this many times as many requests as one address
 
+UNREPORTED_EFFECTS_SHARE = 1000
+
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
 CountedBy = Literal["user", "address"]
@@ -160,6 +162,9 @@ SIGN_UP = RateLimit("sign_up")  # counted by address only: people who sign up ha
 INVITE = RateLimit("invite", counts_first=True)
 WEBHOOK = RateLimit("webhook", counts_first=True)
 CATALOG = RateLimit("catalog")  # not counted for admins
+# Emails of the outbox, counted by `count_effect`: for an address, or for a promoter.
+RECIPIENT, SHORT_MAIL = RateLimit("recipient"), RateLimit("short_mail")
+PROMOTER_MAIL, UNVERIFIED_MAIL = RateLimit("promoter_mail"), RateLimit("unverified_mail")
 PROMO_CODE = RateLimit("promo_code")  # counted by address only: anonymous callers may check a code
 TRANSFER = RateLimit("transfer")  # counted by address only: anonymous callers may look at an offered ticket
 # Counted for the email address, not for the caller. Emails that let an account's owner in have a `scope` each, so that a stranger who
@@ -280,6 +285,20 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         attempt.end(error)
         raise
     attempt.end(None)
+
+
+def count_effect(limit: RateLimit, key: str, now: int) -> int:
+    """Count an effect outside the store before it happens, without a request: for `key`, such as an email address.
+
+    Returns 0 if the limit grants the effect, and otherwise the seconds to wait. An instance may leave a share of what remains of a large
+    limit unreported. Raises the store's errors.
+    """
+    if settings.current().rate_limits == "off":
+        return 0
+    counter = Counter(_key(limit, "user", key), _quota(getattr(settings.current(), f"limit_{limit.name}")), now * 1000)
+    if counter.begin() and counter.add(counter.remaining() // UNREPORTED_EFFECTS_SHARE):
+        return 0
+    return max(1, -(-counter.wait() // 1000))
 
 
 def limited_for_caller(limit: RateLimit) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.edge import rate_limits
 from chalicelib.foundation import clock, deadline, log, parallel, settings
 from chalicelib.notifications import outbox, providers, ses_reports, store
 from chalicelib.notifications.model import MailMessage, Notification
@@ -28,6 +29,7 @@ class Postponed(Exception):
 
 Compose = Callable[[Notification], MailMessage | None]
 
+NOT_COMPOSED = "not composed: "  # how the failure of an attempt begins that did not reach the provider
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
 FIRST_WAIT_SECONDS = 30  # doubles after each attempt, up to MAX_WAIT_SECONDS; all attempts take up to about ten hours
@@ -118,7 +120,7 @@ def _attempt(notification: Notification, provider: MailProvider, compose: Compos
     except Exception as error:
         # An error in our own templates must neither block other emails nor be retried forever.
         log.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
-        _fail(claimed, type(error).__name__)
+        _fail(claimed, f"{NOT_COMPOSED}{type(error).__name__}")
         return "failed"
 
 
@@ -131,10 +133,34 @@ def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> st
         log.count("mails_suppressed")
         _save_outcome(claimed, replace(claimed, status="suppressed", next_at=None))
         return "dropped"
+    if not _is_within_limits(claimed, message):
+        log.info("mail.not_sent", kind=message.kind, reason="the address has just got an email like this one")
+        _save_outcome(claimed, replace(claimed, status="dropped", next_at=None))
+        return "dropped"
     provider_id = provider.send(outbox.encode_mail(message))
     log.count("mails_sent")
     _save_outcome(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
     return "sent"
+
+
+def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
+    """Count an email for its promoter and its address. Raises Postponed if it must wait for a limit.
+
+    Returns False for an email that must not be sent because its address has just got one like it. An email that the provider did not
+    accept was counted before that attempt.
+    """
+    if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
+        return True
+    now = clock.now()
+    if message.is_short and rate_limits.count_effect(rate_limits.SHORT_MAIL, message.to.lower(), now):
+        return False
+    of_promoter = rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL
+    seconds = 0 if message.is_short else rate_limits.count_effect(rate_limits.RECIPIENT, message.to.lower(), now)
+    if not seconds and message.promoter_id is not None:
+        seconds = rate_limits.count_effect(of_promoter, message.promoter_id, now)
+    if seconds:
+        raise Postponed(now + seconds)
+    return True
 
 
 def _fail(claimed: Notification, failure: str) -> None:

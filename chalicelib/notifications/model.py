@@ -28,7 +28,9 @@ class Attachment(Struct, frozen=True):
 class MailMessage(Struct, frozen=True):
     """An email to one address, with the same content as plain text and as HTML. Logs contain only the email's `kind`.
 
-    `notification_id` is the id of its notification. The Message-ID is derived from that id, so that an email that was sent twice can be
+    `promoter_id` is the promoter of the email's event, if it has one. `is_short`: a stranger may have caused the email, which therefore
+    contains no text of the promoter or the buyer, and has stricter limits. `notification_id` is the id of its notification. The Message-ID
+    is derived from that id, so that an email that was sent twice can be
     recognized.
     """
 
@@ -40,6 +42,8 @@ class MailMessage(Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     notification_id: str | None = None
     headers: dict[str, str] = {}
+    promoter_id: str | None = None
+    is_short: bool = False
 
 
 class EncodedMail(Struct, frozen=True):

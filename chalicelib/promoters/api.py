@@ -19,7 +19,7 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
 from chalicelib.edge.routes import CacheableReply, Reply, RequestContext, route
 from chalicelib.promoters import service
 from chalicelib.promoters.service import Seller
@@ -171,7 +171,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
     identity = request.require_user()
 
     def execute(_: str) -> Reply[MemberView]:
-        with limited(request, MAIL, email_key(body.email)):
+        with limited(request, INVITE, identity.user_id, "members"), limited(request, MAIL, email_key(body.email)):
             return Reply(member_view(service.invite_member(identity, event_id, body.email, body.role, request.language, request.now)), 201)
 
     return execute_once(request, identity.user_id, execute)

@@ -1,6 +1,6 @@
 """Promoters and event staff: read and change profiles and event roles with permission checks, and invite people."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -100,10 +100,33 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
     return ChangedRights(account, suspended_count, len(changed) - suspended_count)
 
 
+def find_verified_promoter(event: Event | None) -> Promoter | None:
+    """Return the event's promoter if an admin has verified the promoter and no admin has locked them."""
+    if event is None or event.promoter_id is None or event.suspended:
+        return None
+    promoter = profiles.find_promoter(event.promoter_id)
+    return promoter if promoter is not None and promoter.state == "verified" else None
+
+
+def is_known(event: Event, promoter: Promoter | None) -> bool:
+    """Whether the event's texts may go to strangers: only admins manage it, or `promoter`, its verified promoter, is given."""
+    return event.promoter_id is None or promoter is not None
+
+
+def invitation_values(event: Event) -> dict[str, Any]:
+    """Return the values of an event for an email that invites a stranger. The texts of an unverified promoter are left out."""
+    values = sharing.mail_values(event)
+    return values if is_known(event, find_verified_promoter(event)) else {**values, "name": "", "place": "", "starts": None}
+
+
 def find_seller(event: Event | None) -> Seller:
     """Return the event's promoter if an admin has verified the promoter, or else the shop."""
-    promoter = profiles.find_promoter(event.promoter_id) if event is not None and event.promoter_id is not None else None
-    if promoter is not None and promoter.state == "verified":
+    return seller_of(find_verified_promoter(event))
+
+
+def seller_of(promoter: Promoter | None) -> Seller:
+    """Return the seller of events with this verified promoter, or the shop without a promoter."""
+    if promoter is not None:
         name = promoter.company or promoter.name
         contact = " · ".join(filter(None, (promoter.website, promoter.email)))
         return Seller(name=name, contact=contact, email=promoter.email, policies=promoter.policies)
@@ -142,7 +165,7 @@ def invite_member(identity: Identity, event_id: str, email: str, role: EventRole
     _check_appointment(identity, event, role, members.find_membership(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
     url = settings.current().page_url("door" if role == "staff" else f"manage/events/{event.id}")
-    notifications.send(MailDraft("event_invitation", email, language, {"event": sharing.mail_values(event), "role": role, "url": url}))
+    notifications.send(MailDraft("event_invitation", email, language, {"event": invitation_values(event), "role": role, "url": url}))
     return membership
 
 

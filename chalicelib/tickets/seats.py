@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog import sharing
 from chalicelib.catalog.custom_options import CustomOption, Question, SentAnswer, check_required, check_values, in_option_order, read_value
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
@@ -26,6 +25,7 @@ from chalicelib.foundation import clock, log, parallel, settings
 from chalicelib.foundation.errors import InvalidInput
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailDraft
+from chalicelib.promoters.service import invitation_values
 from chalicelib.tickets import seats_store, service, signature, store
 from chalicelib.tickets.model import (
     AttendeeLocked,
@@ -351,7 +351,7 @@ def _path(name: str) -> str:
 def draft_invitation(email: str, token: str, event: Event | None, language: Language) -> MailDraft:
     """Return the email with the link to the guest's own page. The email contains no text that the ticket's owner wrote."""
     unknown: dict[str, Any] = {"name": "", "place": "", "starts": None, "zone": ""}
-    values = unknown if event is None else sharing.mail_values(event)
+    values = unknown if event is None else invitation_values(event)
     return MailDraft("guest_invited", email, language, {"event": values, "url": page_url(token)})
 
 

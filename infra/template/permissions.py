@@ -124,6 +124,7 @@ TABLES: dict[str, dict[str, str]] = {
         "job-runs": "UpdateItem",
         "promoters": "GetItem",
         "purchases": "BatchGetItem GetItem",
+        "rate-limits": "UpdateItem",
         "stock-display": "BatchGetItem UpdateItem",
         "suppressed-addresses": "GetItem",
         "tickets": "BatchGetItem GetItem",

@@ -173,7 +173,7 @@ def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provi
         return compose(notification)
 
     assert (send(compose_some).sent, statuses("ada", "bob")) == (1, ["queued", "sent"])
-    assert outbox.get_notification("order_confirmed.p-ada.1").failure == "ValueError"
+    assert outbox.get_notification("order_confirmed.p-ada.1").failure == "not composed: ValueError"
 
 
 def test_moot_mails_and_mails_to_bounced_addresses_are_dropped(store, time, provider):

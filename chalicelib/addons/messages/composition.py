@@ -17,7 +17,7 @@ from chalicelib.catalog.model import Event
 from chalicelib.foundation import addons, clock, money, settings
 from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
-from chalicelib.promoters.service import find_seller
+from chalicelib.promoters.service import find_verified_promoter, is_known, seller_of
 from chalicelib.purchases import guest_orders, queries
 from chalicelib.purchases.model import CheckoutDetails, Purchase
 from chalicelib.tickets import qr
@@ -42,10 +42,13 @@ def compose(notification: Notification) -> MailMessage | None:
         if event is None:
             raise Moot
         address = _address(notification)
+        promoter = find_verified_promoter(event)
+        if not (is_known(event, promoter) or _is_paid(notification) or _is_owner(notification, address)):
+            return _short_message(notification, event, address)
         values, attachments = _content(notification, event, address)
     except Moot:
         return None
-    seller = find_seller(event)
+    seller = seller_of(promoter)
     headers = unsubscription.mail_headers(notification.subject_id) if notification.kind in OFFERS else {}
     if seller.email is not None and notification.kind != "webhook_disabled":  # sent to the seller
         headers |= {"Reply-To": seller.email}
@@ -64,6 +67,7 @@ def compose(notification: Notification) -> MailMessage | None:
         tuple(attachments),
         notification_id=notification.id,
         headers=headers,
+        promoter_id=event.promoter_id,
     )
 
 
@@ -83,6 +87,42 @@ def compose_push(notification: Notification) -> PushMessage | None:
     title, body = templates.render_push(notification.kind, notice.language, values)
     content = {"title": title, "body": body, "url": values["url"], "tag": topic, "lang": notice.language}
     return PushMessage(notice.push, content, turn.seconds_left(now), topic, lambda: turn_notices.forget_push(notice))
+
+
+def _short_message(notification: Notification, event: Event, address: str) -> MailMessage:
+    """Return an email without any text of the promoter or the buyer, because a stranger may have typed the address. Raises Moot."""
+    order_id = notification.facts.get("order_id")
+    if notification.kind in turn_notices.KINDS or (order_id is None and "ticket_id" not in notification.facts):
+        raise Moot
+    is_order = notification.kind == "order_confirmed" and order_id is not None
+    token = f"#token={guest_orders.order_token(str(order_id), address)}" if is_order else ""
+    values = {"shop": settings.current().shop_name, "url": settings.current().page_url(f"find-tickets{token}")}
+    text = templates.render("order_short", notification.language, values)
+    return MailMessage(
+        "order_short",
+        address,
+        text.subject,
+        text.text,
+        text.html,
+        notification_id=notification.id,
+        promoter_id=event.promoter_id,
+        is_short=True,
+    )
+
+
+def _is_paid(notification: Notification) -> bool:
+    """Whether the email is about an order that cost money, which limits how many such emails somebody can cause."""
+    order_id = notification.facts.get("order_id")
+    if order_id is None and "ticket_id" in notification.facts:
+        order_id = _ticket(notification).purchase_id
+    purchase = queries.load(str(order_id)) if order_id is not None else None
+    return purchase is not None and purchase.total_cents > 0
+
+
+def _is_owner(notification: Notification, address: str) -> bool:
+    """Whether the address is the verified address of the account that the email is for."""
+    account = accounts.find_account(notification.user_id)
+    return account is not None and account.verified_at is not None and account.email.lower() == address.lower()
 
 
 def _content(notification: Notification, event: Event, address: str) -> tuple[dict[str, Any], Sequence[Attachment]]:

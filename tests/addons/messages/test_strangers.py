@@ -1,0 +1,130 @@
+"""What the outbox sends to addresses that strangers may have typed, and how much of it."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.foundation import settings
+from chalicelib.notifications.providers import MailFailed
+from tests import builders
+from tests.client import Client
+
+SPAM = "Call 555 0100 now"
+EVENT = {"name": SPAM, "venue": SPAM, "starts_at": "2026-08-01T20:00:00Z", "waiting_room": {"enabled": False}}
+VICTIM = "victim@example.com"
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+@pytest.fixture(autouse=True)
+def _limits_on(_settings):
+    with settings.override(rate_limits="on", limit_reserve="999/60", limit_checkout="999/60", limit_confirm="999/60"):
+        yield
+
+
+def publish(api: Client, price_cents: int = 0, *, is_verified: bool = False) -> tuple[str, str]:
+    """An event with spam as its name. Returns the event's and the tier's ids."""
+    token = builders.token("mal", "promoter")
+    event_id = api.post("/events", json=EVENT, token=token).json["id"]
+    tier = {"name": SPAM, "price_cents": price_cents, "capacity": 200}
+    tier_id = api.post(f"/events/{event_id}/tiers", json=tier, token=token).json["id"]
+    assert api.post(f"/events/{event_id}/publish", token=token).status == 200
+    profile = {"name": "Mal", "verified": is_verified}
+    assert api.put("/promoters/mal", json=profile, token=builders.admin_token()).status == 200
+    return event_id, tier_id
+
+
+def order(api: Client, shop: tuple[str, str], number: int, email: str = VICTIM) -> Any:
+    payment = {"attendees": [{"name": SPAM}], "customer_email": email}
+    reply = builders.buy(api, f"bot-{number}", *shop, 1, **payment)
+    assert reply.status in (200, 201), reply.json
+    return reply.json["order"]
+
+
+def whole_text(mail) -> str:
+    return str(mail["Subject"]) + "".join(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")
+
+
+def test_free_orders_at_an_unverified_promoter_send_one_short_mail_a_day_to_an_address(api, post, time):
+    shop = publish(api)
+    for number in range(6):
+        order(api, shop, number)
+    [mail] = post.deliver()
+    assert mail["To"] == VICTIM
+    assert SPAM not in whole_text(mail)
+    assert [part.get_content_type() for part in mail.walk() if part.get_content_maintype() != "multipart"] == ["text/plain", "text/html"]
+    time.advance(3600)
+    order(api, shop, 10, VICTIM.upper())
+    assert len(post.deliver()) == 1
+    time.advance(86_400)
+    order(api, shop, 11)
+    assert len(post.deliver()) == 2
+
+
+def test_the_short_mail_opens_the_order(api, post):
+    order(api, publish(api), 1)
+    [mail] = post.deliver()
+    token = whole_text(mail).partition("find-tickets#token=")[2].split()[0]
+    opened = api.post("/lost-tickets/open", json={"token": token})
+    assert len(opened.json["tickets"]) == 1
+
+
+@pytest.mark.parametrize(("price_cents", "is_verified"), [(500, False), (0, True)])
+def test_paid_orders_and_verified_promoters_send_the_tickets(api, post, price_cents, is_verified):
+    shop = publish(api, price_cents, is_verified=is_verified)
+    for number in range(3):
+        order(api, shop, number)
+    mails = post.deliver()
+    assert [mail["Subject"] for mail in mails] == [f"Your tickets for {SPAM}"] * 3
+
+
+@pytest.mark.parametrize("verified_at", [None, 1])
+def test_buyers_get_the_tickets_only_at_their_own_verified_address(api, post, verified_at):
+    roles = ("user",)
+    accounts.create_account(
+        Account(user_id="ada", email=VICTIM, roles=roles, created_at=1, verified_at=verified_at), "correct horse battery"
+    )
+    assert builders.buy(api, "ada", *publish(api), 1).status == 201
+    [mail] = post.deliver()
+    assert (SPAM in whole_text(mail)) == (verified_at is not None)
+
+
+def test_no_address_gets_more_than_its_limit_and_what_is_left_waits(api, post, time):
+    shop = publish(api, 500)
+    with settings.override(limit_recipient="3/86400"):
+        for number in range(5):
+            order(api, shop, number)
+        assert len(post.deliver()) == 3
+        assert len(post.deliver()) == 3
+        time.advance(86_400)
+        assert len(post.deliver()) == 5
+
+
+def test_a_promoter_sends_no_more_than_the_limit_to_all_addresses(api, post, time):
+    shop = publish(api)
+    with settings.override(limit_unverified_mail="4/86400"):
+        for number in range(9):
+            order(api, shop, number, f"victim-{number}@example.com")
+        assert len(post.deliver()) == 4
+        time.advance(86_400)
+        assert len(post.deliver()) == 8
+
+
+def test_a_mail_that_the_provider_did_not_take_is_counted_once(api, post, time):
+    order(api, publish(api), 1)
+    post.provider.fault = lambda call: MailFailed("busy") if call == 1 else None
+    assert post.deliver() == []
+    time.advance(3600)
+    assert len(post.deliver()) == 1
+
+
+def test_invitations_have_no_text_of_an_unverified_promoter(api, post):
+    event_id, _ = publish(api)
+    by = {"token": builders.token("mal", "promoter")}
+    for path in ("a@example.com", "b@example.com"):
+        assert api.post(f"/events/{event_id}/members", json={"email": path, "role": "staff"}, **by).status == 201
+    for mail in post.provider.parsed():
+        assert SPAM not in whole_text(mail)
+        assert "an event of" in mail["Subject"]
