@@ -195,7 +195,7 @@ def _commit_tier(
 
 def _check_tier_count(event: Event, count: int) -> None:
     """Raise TooManyTiers if an event with `count` tiers may not have one more."""
-    limit = settings.current().unverified_tiers
+    limit = min(settings.current().unverified_tiers, MAX_TIERS)
     if count >= limit and (event.promoter_id is None or profiles.is_verified(event.promoter_id)):
         limit = MAX_TIERS
     if count >= limit:

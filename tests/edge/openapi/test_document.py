@@ -93,7 +93,7 @@ def _source_of(handler: Any) -> str:
 
 def test_a_route_that_reads_the_idempotency_key_says_so():
     for operation in list_operations(app.app.routes):
-        source = _source_of(operation.handler)
+        source = _source_of(inspect.unwrap(operation.handler))
         is_required = "required=True" in source or "require_key(" in source
         is_read = is_required or "execute_once(" in source
         keys = [header for header in operation.headers if header.name == "Idempotency-Key"]
