@@ -143,20 +143,18 @@ def set_promoter_stopped_items(promoter_id: str, stopped: bool, actor: str, now:
     return [store.set_promoter_stopped_item(promoter_id, stopped, actor, now), store.increment_revision_item()]
 
 
-def follow_promoter(before: Catalog, promoter_id: str, now: int) -> list[Event]:
-    """Open or close the stock of a promoter's events that were suspended or resumed since `before`.
+def follow_promoter(promoter_id: str, now: int) -> int:
+    """Open or close the stock of a promoter's published events that have not ended, after the promoter was stopped or started again.
 
-    Returns the published events among them that have not ended.
+    Returns the number of events.
     """
     current = snapshots.load_current()
     own = [event for event in current.events.values() if event.promoter_id == promoter_id and event.last_sale_at >= now]
-    changed = [
-        event for event in own if event.status in ("active", "test") and event.suspended != (promoter_id in before.stopped_promoters)
-    ]
+    published = [event for event in own if event.status in ("active", "test")]
     for is_open in (False, True):
-        inventory.set_open(current.shard_counts(event.id for event in changed if event.is_closed != is_open), is_open)
+        inventory.set_open(current.shard_counts(event.id for event in published if event.is_closed != is_open), is_open)
     invalidate_figures()
-    return changed
+    return len(published)
 
 
 def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:

@@ -83,21 +83,26 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
     One transaction changes the account and the catalog, so all instances refuse reservations within `head_check_seconds`, even if this
     request ends early. The shards are closed or opened afterwards, or else by the sweep. Raises the errors of `directory.change_rights`.
     """
-    before = catalog.load_current()
+    has_events = was_stopped = False
 
     def stop_items(old: Account, new: Account) -> list[dynamo.TransactItem]:
-        if "promoter" not in (*old.roles, *new.roles):
-            return []
-        stopped = new.locked_at is not None or "promoter" not in new.roles
-        return event_states.set_promoter_stopped_items(user_id, stopped, actor, now)
+        nonlocal has_events, was_stopped
+        has_events, was_stopped = "promoter" in (*old.roles, *new.roles), _is_stopped(old)
+        return event_states.set_promoter_stopped_items(user_id, _is_stopped(new), actor, now) if has_events else []
 
     try:
         account = directory.change_rights(user_id, change, actor, now, stop_items)
     finally:
-        catalog.invalidate()
-    changed = event_states.follow_promoter(before, user_id, now)
-    suspended_count = sum(event.suspended for event in changed)
-    return ChangedRights(account, suspended_count, len(changed) - suspended_count)
+        if has_events:
+            catalog.invalidate()
+    if not has_events or was_stopped == _is_stopped(account):
+        return ChangedRights(account, 0, 0)
+    count = event_states.follow_promoter(user_id, now)
+    return ChangedRights(account, 0, count) if was_stopped else ChangedRights(account, count, 0)
+
+
+def _is_stopped(account: Account) -> bool:
+    return account.locked_at is not None or "promoter" not in account.roles
 
 
 def find_verified_promoter(event: Event | None) -> Promoter | None:
