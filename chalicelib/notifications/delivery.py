@@ -151,13 +151,13 @@ def _is_within_limits(claimed: Notification, message: MailMessage) -> bool:
     """
     if claimed.failure is not None and not claimed.failure.startswith(NOT_COMPOSED):
         return True
-    now = clock.now()
-    if message.is_short and rate_limits.count_effect(rate_limits.SHORT_MAIL, message.to.lower(), now):
-        return False
-    of_promoter = rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL
-    seconds = 0 if message.is_short else rate_limits.count_effect(rate_limits.RECIPIENT, message.to.lower(), now)
-    if not seconds and message.promoter_id is not None:
-        seconds = rate_limits.count_effect(of_promoter, message.promoter_id, now)
+    now, address, seconds = clock.now(), message.to.lower(), 0
+    if message.promoter_id is not None:  # first, so that a short email that waits for its promoter is not counted for its address yet
+        limit = rate_limits.UNVERIFIED_MAIL if message.is_short else rate_limits.PROMOTER_MAIL
+        seconds = rate_limits.count_effect(limit, message.promoter_id, now)
+    if not seconds and message.is_short:
+        return not rate_limits.count_effect(rate_limits.SHORT_MAIL, address, now)
+    seconds = seconds or rate_limits.count_effect(rate_limits.RECIPIENT, address, now)
     if seconds:
         raise Postponed(now + seconds)
     return True
