@@ -265,7 +265,7 @@ def _picture(image: ImageView | None, sizes: str, *, first: bool = False) -> str
 def _facts(event: Event, view: EventWithTiersView, when: str, t: Texts, language: Language) -> str:
     is_paused = event.is_paused and view.status == "on_sale" and not view.has_waiting_room
     status = "paused" if is_paused else view.status
-    label = t["event.is_pausedStatus"] if is_paused else t.get(f"status.{view.status}", "")
+    label = t["event.pausedStatus"] if is_paused else t.get(f"status.{view.status}", "")
     chip = f'<span class="chip">{escape(event.category)}</span>' if event.category else ""
     place = ", ".join(part for part in (event.address, event.city) if part and part not in event.venue)
     calendar = f'<a class="button button-quiet" href="/api/v1/events/{event.id}/calendar.ics" download>{t["event.calendar"]}</a>'
@@ -322,7 +322,7 @@ def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, 
         hope = "" if addons.is_on("waitlist") and view.has_waitlist else f"<p>{t['event.soldOutHope']}</p>"
         return _outcome("calm", t["event.soldOutTitle"], f'<p>{t["event.soldOutText"]}</p>{hope}<a href="/">{t["allEvents"]}</a>')
     if event.is_paused and not view.has_waiting_room:
-        return _outcome("calm", t["line.paused"], f"<p>{t['event.is_pausedText']}</p>")
+        return _outcome("calm", t["line.paused"], f"<p>{t['event.pausedText']}</p>")
     opens = event.on_sale_at
     if opens is None or (opens <= now and not view.has_waiting_room):
         return ""
