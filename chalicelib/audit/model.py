@@ -3,6 +3,7 @@
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 # An entry's sort key, `<ISO time>#<ULID>`. A cursor must have this form.
 POSITION_FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#\w+"
@@ -61,3 +62,7 @@ class AuditPage(Struct, frozen=True):
 
     entries: list[AuditEntry]
     next_before: str | None
+
+    def without_addresses(self) -> "AuditPage":
+        """Return the page for people who may not see from which network addresses others acted."""
+        return AuditPage([replace(entry, address=None) for entry in self.entries], self.next_before)

@@ -82,10 +82,10 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
         permissions.require_door(user, scan.event_id)
     ticket, seat = _find_scanned(user, scan)
     for _ in range(MAX_ATTEMPTS):
+        _require_genuine(user, ticket, seat, scan)  # first, because anybody may guess the id of a scan
         earlier = _find_checkin(ticket.checkins, scan.id)
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
-        _require_genuine(user, ticket, seat, scan)
         checkin = _exit(user, ticket, seat, scan) if scan.direction == "out" else _entry(user, ticket, seat, scan)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
         is_entry = checkin.direction == "in"

@@ -23,14 +23,13 @@ from chalicelib.tickets.model import (
     NamedGuest,
     NoInvitation,
     SeatNotFound,
-    Ticket,
     TicketFrozen,
     TicketNotFound,
     TicketVoid,
 )
 from chalicelib.tickets.qr import QR_MEDIA_TYPES, QrQuery, qr_reply
 from chalicelib.tickets.seats import guest_options
-from chalicelib.tickets.views import InvitationView, SeatView, TicketSeatsView, TicketView, ticket_view
+from chalicelib.tickets.views import InvitationView, SeatView, TicketSeatsView, TicketView, VisibleTicketView, door_view, ticket_view
 
 bp = Blueprint(__name__)
 
@@ -42,10 +41,14 @@ class AttendeeBody(Struct, forbid_unknown_fields=True):
 
 
 @route(bp, "GET", "/tickets/{ticket_id}", access="user")
-def show_ticket(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
-    """Show a ticket to its owner and to the staff of its event."""
-    ticket = _get_visible_ticket(request, ticket_id)
-    return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
+def show_ticket(request: RequestContext, ticket_id: str) -> Reply[VisibleTicketView]:
+    """Show a ticket to its owner, and without its code and email address to the people who work at its event."""
+    user, ticket = request.require_user(), service.get_ticket(ticket_id)
+    if ticket.owner_id == user.user_id:
+        return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
+    if permissions.may_admit(user, ticket.event_id):
+        return Reply(door_view(ticket, catalog.snapshot(), request.now))
+    raise TicketNotFound()  # a 403 would reveal that the ticket exists
 
 
 @route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
@@ -67,21 +70,9 @@ def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody)
     errors=(TicketVoid, TicketFrozen),
 )
 def show_qr_code(request: RequestContext, ticket_id: str, query: QrQuery) -> Reply[str | bytes]:
-    """Return the QR code of a ticket as an image."""
-    ticket = _get_visible_ticket(request, ticket_id)
+    """Return the QR code of one of the caller's tickets as an image."""
+    ticket = service.get_owned_ticket(request.require_user().user_id, ticket_id)
     return qr.qr_reply(request, query, ticket, qr.text(ticket))
-
-
-def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
-    """Return a ticket to its owner or to staff who admit people to its event.
-
-    Raises TicketNotFound for everybody else, because a 403 would reveal that the ticket exists.
-    """
-    user = request.require_user()
-    ticket = service.get_ticket(ticket_id)
-    if ticket.owner_id == user.user_id or permissions.may_admit(user, ticket.event_id):
-        return ticket
-    raise TicketNotFound()
 
 
 # Seats: the owner names and invites guests, and a guest who has the link sees their own page.

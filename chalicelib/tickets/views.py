@@ -1,6 +1,7 @@
 """Tickets, seats and invitations as HTTP replies."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
 
 from chalicelib.catalog.custom_options import AnswerValue, CustomOption
 from chalicelib.catalog.model import Catalog
@@ -36,8 +37,8 @@ class TicketTier(Struct, frozen=True, kw_only=True):
     price_cents: int
 
 
-class TicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, the number of people it admits, and how many of them are in.
+class VisibleTicketView(Struct, frozen=True, kw_only=True):
+    """A ticket, the number of people it admits, and how many of them are in. Only the owner gets `code`, `qr_sig` and `qr_url`.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is set
     while the owner offers the ticket to somebody else. `used` is true once somebody has come in, even if nobody is in now; a used ticket
@@ -46,13 +47,13 @@ class TicketView(Struct, frozen=True, kw_only=True):
 
     id: str
     number: str | None
-    code: str
-    qr_sig: str
+    code: str | UnsetType = UNSET
+    qr_sig: str | UnsetType = UNSET
     state: TicketState
     created_at: Timestamp
     order_id: str
     order_number: str
-    qr_url: str
+    qr_url: str | UnsetType = UNSET
     event: TicketEvent
     tier: TicketTier
     attendee: Attendee | None
@@ -62,6 +63,14 @@ class TicketView(Struct, frozen=True, kw_only=True):
     used: bool
     currency: str
     transfer_expires_at: Timestamp | None
+
+
+class TicketView(VisibleTicketView, frozen=True, kw_only=True):
+    """A ticket with its code and the address of its QR code, as its owner sees it."""
+
+    code: str
+    qr_sig: str
+    qr_url: str
 
 
 class TicketPageView(Struct, frozen=True, kw_only=True):
@@ -119,6 +128,12 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         currency=ticket.currency,
         transfer_expires_at=clock.iso(offer.expires_at) if offer else None,
     )
+
+
+def door_view(ticket: Ticket, catalog: Catalog, now: int) -> VisibleTicketView:
+    """Return the ticket as people who work at its event see it: nothing that forges it, and no email address."""
+    shown = asdict(ticket_view(ticket, catalog, now)) | {"code": UNSET, "qr_sig": UNSET, "qr_url": UNSET}
+    return VisibleTicketView(**shown | {"attendee": replace(ticket.attendee, email=None) if ticket.attendee else None})
 
 
 # Seats, as the ticket's owner sees them and as a guest sees their own.

@@ -218,7 +218,8 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
         _allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
     ]
     if function in READS_SECRETS:
-        statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", f"secret:fairgate/{stage}-*")]))
+        secret = f"secret:fairgate/{stage}-??????"  # AWS adds six characters; `-*` would include a stage `{stage}-eu`
+        statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", secret)]))
     if function in SENDS_MAILS and mails.uses_ses(stage):
         # A raw message needs both actions. SES identifies the sender by domain or by address.
         domain = mails.sender_domain(stage)

@@ -88,6 +88,18 @@ def test_a_repeated_scan_with_its_key_is_not_refused_and_admits_nobody(door):
     assert door.audited() == ["ticket.checked_in"]
 
 
+def test_a_repeated_scan_needs_the_right_and_the_code_like_the_first(door):
+    known = {"device": "phone", "scan_id": "1"}
+    named = {"ticket_id": door.tickets[0].id}
+    assert door.scan(**known).status == 200
+    stranger = auth.issue_token("eve", {"user", "promoter"})
+    assert door.refusal(token=stranger, **known) == (409, "wrong_event")
+    assert door.refusal(door.tickets[1].code[:-1] + "~", **known)[0] == 404
+    wrong = {"code": door.tickets[1].code, **known}
+    assert door.api.post(f"/tickets/{named['ticket_id']}/validate", json=wrong, token=door.token).json["error"] == "code_unknown"
+    assert door.scan(**known).json["repeated"] is True
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("number", [1, 2])
 def test_after_a_fault_the_scanner_that_tries_again_succeeds(door, kind, number):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
-from infra.template import functions, permissions, stages, stored_tables
+from infra.deploy.account import secret_name
+from infra.template import api, functions, permissions, stages, stored_tables
 from infra.template.additions import template_additions
 from infra.template.api import WEBHOOK_PATHS
 from infra.template.stages import deployed_stages
@@ -84,6 +86,20 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
         assert not any("*" in action for action in statement["Action"])
         for arn in statement["Resource"]:
             assert re.search(rf"fairgate[-/]{stage}-|^\$\{{ImagesBucket\.Arn\}}", arn["Fn::Sub"])
+
+
+def test_a_role_reads_no_secret_of_a_stage_whose_name_begins_alike():
+    statements = {statement["Sid"]: statement for statement in functions.policy("dev", "api_handler")["Statement"]}
+    (arn,) = statements["ReadSecrets"]["Resource"]
+    pattern = arn["Fn::Sub"].rpartition("secret:")[2]
+    assert fnmatch(f"{secret_name('dev')}-a1B2c3", pattern)  # AWS adds a hyphen and six characters
+    assert not fnmatch(f"{secret_name('dev-eu')}-a1B2c3", pattern)
+
+
+def test_traces_hold_no_addresses_because_some_have_tokens():
+    """API Gateway's segments would have the whole address of a request, and those of the functions have none."""
+    template = api.resources("dev", {}, snapstart=False)
+    assert not template["RestAPI"]["Properties"].get("TracingEnabled")
 
 
 def test_the_api_may_not_read_a_whole_table():

@@ -9,5 +9,6 @@ export function withNext(page: string, next: string | undefined): string {
 export function safeAddress(address: string | undefined): string | null {
   if (!address?.startsWith("/")) return null;
   const url = new URL(address, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : null;
+  const isOwn = url.origin === location.origin && !url.pathname.startsWith("//"); // "/..//evil.example" becomes "//evil.example"
+  return isOwn ? url.pathname + url.search : null;
 }

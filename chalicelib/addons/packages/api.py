@@ -167,8 +167,9 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")
 def list_package_history(request: RequestContext, event_id: str, package_id: str, query: HistoryQuery) -> Reply[PackageAuditView]:
     """List the changes to a package, even if it was deleted."""
-    service.require_package(request.require_user(), event_id, package_id)
-    return Reply(service.list_history(package_id, query.limit, query.cursor))
+    user = request.require_user()
+    service.require_package(user, event_id, package_id)
+    return Reply(service.list_history(package_id, query.limit, query.cursor, shows_addresses="admin" in user.roles))
 
 
 @route(bp, "GET", f"{PACKAGE}/options", access="manager")

@@ -140,7 +140,8 @@ def list_event_disputes(request: RequestContext, event_id: str, query: DisputesQ
 @route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
 def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[EventAuditLogView | str]:
     """List the changes to an event, its tiers and its orders."""
-    return event_audit_reply(query, permissions.require_manager(request.require_user(), event_id))
+    user = request.require_user()
+    return event_audit_reply(query, permissions.require_manager(user, event_id), shows_addresses="admin" in user.roles)
 
 
 @route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)

@@ -50,7 +50,7 @@ class AuditQuery(EventAuditQuery, forbid_unknown_fields=True, frozen=True, kw_on
 
 
 class AuditEntryView(Struct, frozen=True, kw_only=True):
-    """An audited action: `actor` performed `action` on `subject` at `at`, from the network address `address`."""
+    """An audited action: `actor` performed `action` on `subject` at `at`, from the network address `address`, which only admins see."""
 
     id: str
     at: Timestamp
@@ -85,12 +85,13 @@ class EventAuditLogView(Struct, frozen=True):
     next_cursor: str | None
 
 
-def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
+def event_audit_reply(query: EventAuditQuery, event: Event, *, shows_addresses: bool) -> Reply[EventAuditLogView | str]:
     """Return an event's audit entries as JSON or CSV, with the names of the people who work at the event.
 
     Entries about the reading of names and addresses are listed only if the query asks for this action. They would hide the changes.
     """
     page, next_cursor = _read_page(query, event.id, hidden=None if query.action else PEOPLE_READ)
+    page = page if shows_addresses else page.without_addresses()
     former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
     people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
     if query.format == "csv":

@@ -30,6 +30,12 @@ def test_a_picture_becomes_a_jpeg_and_thumbnails(form):
     assert {opened(raw).format for raw in rendered.thumbnails.values()} == {"WEBP"}
 
 
+def test_letters_that_turn_up_in_a_photo_by_chance_are_no_reason_to_refuse_it():
+    assert rendering.render_image(pictures.picture() + b"\x07<SvG\x93").width
+    with pytest.raises(ImageRefused):
+        rendering.render_image(pictures.picture()[:2] + b"\xff\xe1\x00\x08<svg>" + pictures.picture()[2:])
+
+
 def test_a_small_picture_is_not_made_larger():
     rendered = rendering.render_image(pictures.picture(size=(200, 100)))
     assert (rendered.width, rendered.height, list(rendered.thumbnails)) == (200, 100, [200])

@@ -350,3 +350,10 @@ def test_history_comes_in_pages(api, event, time):
             break
         query = {"limit": "2", "cursor": page["next_cursor"]}
     assert seen == [300, 200, 100, None]
+
+
+def test_only_admins_see_from_which_addresses_a_package_was_changed(api, event):
+    package = create_package(api, event)["id"]
+    for token, address in ((promoter(), None), (builders.admin_token(), "127.0.0.1")):
+        entries = api.get(path(event, package, "audit"), token=token).json["audit_logs"]
+        assert [entry["address"] for entry in entries] == [address]

@@ -31,6 +31,15 @@ def test_the_entries_of_an_event_include_those_of_its_tiers_and_orders(api, even
     assert reply.json["next_cursor"] is None
 
 
+def test_only_admins_see_from_which_addresses_people_acted(api, event_id):
+    coordinator = builders.auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
+    assert {entry["address"] for entry in list_audit(api, event_id).json["entries"]} == {"127.0.0.1"}
+    assert {entry["address"] for entry in list_audit(api, event_id, coordinator).json["entries"]} == {None}
+    for token, address in ((None, "127.0.0.1"), (coordinator, "")):
+        rows = list(csv.DictReader(io.StringIO(list_audit(api, event_id, token, format="csv").body.decode().lstrip("\ufeff"))))
+        assert {row["address"] for row in rows} == {address}
+
+
 def test_pages_are_followed_by_their_cursor(api, event_id):
     first = list_audit(api, event_id, limit=2).json
     second = list_audit(api, event_id, limit=2, cursor=first["next_cursor"]).json
