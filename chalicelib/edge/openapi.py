@@ -141,7 +141,7 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
         found += _BODY_ERRORS
     elif operation.file is not None:
         found += (InvalidInput, BodyTooLarge, UnsupportedMediaType, operation.file.too_large)
-    elif operation.query is not None or operation.method in READING_METHODS:
+    elif operation.query is not None or (operation.method in READING_METHODS and operation.access != "public"):
         found.append(InvalidInput)
     for header in operation.headers:
         found += header.errors

@@ -59,21 +59,24 @@ def parse_json(raw: bytes, shape: type[T]) -> T:
         raise MalformedJson(MalformedJson.default_message) from None
 
 
-def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
+def parse_query(parameters: Mapping[str, str], shape: type[S], *, ignores_unknown: bool = False) -> S:
     """Return query parameters as an instance of `shape`. Raises InvalidInput, which names the invalid parameter.
 
     Empty parameters count as absent. The texts of numbers, `true` and `false` are converted.
     """
+    sent = {name: value for name, value in parameters.items() if value}
+    if ignores_unknown:
+        sent = {name: value for name, value in sent.items() if name in shape.__struct_encode_fields__}
     try:
-        return msgspec.convert({name: value for name, value in parameters.items() if value}, shape, strict=False)
+        return msgspec.convert(sent, shape, strict=False)
     except msgspec.ValidationError as error:
         message, path = _explain(error, shape)
         name = path.removeprefix("$.")
         if "missing required field" in message:
             message = f"Send the query parameter `{name}`."
         elif "unknown field" in message:
-            known = [f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)]
-            message = f"This route has no query parameter `{name}`. It accepts: {', '.join(known) or 'none'}."
+            known = ", ".join(f"`{field}`" for field in shape.__struct_encode_fields__)
+            message = f"This route has no query parameter `{name}`. It accepts: {known or 'none'}."
         raise InvalidInput(message, path=name, **_rule(str(error))) from None
 
 
@@ -112,7 +115,10 @@ def _rule(text: str) -> dict[str, Any]:
 
 
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
-    """Return an error message and the path of the field. The message lists allowed values, and describes text formats in words."""
+    """Return an error message and the path of the field.
+
+    The message lists allowed values and known fields, and describes text formats in words.
+    """
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`").removeprefix("key` in `") or "$"  # an invalid key is reported at its object
     if message.startswith("Invalid enum value"):
@@ -121,6 +127,8 @@ def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
     elif "matching regex" in message:
         message = " ".join(["The text is not in the expected format.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
     field = _NAMED_FIELD.search(message)
+    if field and "unknown" in field[0]:
+        message += f"; known: {', '.join(_known_fields(_types_at(shape, path)))}"
     return message + ".", f"{path}.{field.group(1)}" if field else path
 
 
@@ -139,6 +147,13 @@ def _allowed_values(types: list[Any]) -> list[Any]:
     from msgspec import inspect
 
     return [value for kind in types if isinstance(kind, inspect.LiteralType) for value in kind.values]
+
+
+def _known_fields(types: list[Any]) -> list[str]:
+    """Return the fields of the Structs among the types."""
+    from msgspec import inspect
+
+    return [field.encode_name for kind in types if isinstance(kind, inspect.StructType) for field in kind.fields]
 
 
 def _descriptions(types: list[Any]) -> list[str]:

@@ -139,12 +139,12 @@ class RequestContext:
             raise UnsupportedMediaType()
         return parse_json(raw, shape)
 
-    def parse_query(self, shape: type[S]) -> S:
+    def parse_query(self, shape: type[S], *, ignores_unknown: bool = False) -> S:
         """Return the query parameters as an instance of `shape`, a msgspec Struct.
 
         Raises InvalidInput, which names the invalid parameter.
         """
-        return parse_query(self.chalice_request.query_params or {}, shape)
+        return parse_query(self.chalice_request.query_params or {}, shape, ignores_unknown=ignores_unknown)
 
 
 def route(
@@ -163,8 +163,9 @@ def route(
 
     Path parameters are ids: for an id that cannot exist, the reply is 404 and the handler is not called. A parameter `body` receives the
     JSON body as an instance of its type, a msgspec Struct; if the parameter has a default, the body may be empty. A parameter `query`
-    receives the query parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Routes that only read
-    refuse unknown query parameters, even if they have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the
+    receives the query parameters. With `file`, the handler receives the uploaded bytes as the parameter `file`. Public routes that only
+    read ignore unknown query parameters, because other sites add theirs to links. Other routes that only read refuse them, even if they
+    have no query parameters. `statuses`, `headers`, `errors` and `media_types` are for the
     OpenAPI document (see Operation).
 
     Chalice turns an exception from a handler into a 500 before any middleware sees it, so `error_reply` turns exceptions into replies here.
@@ -232,7 +233,8 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
     Returns None if there is nothing to read or check.
     """
     body, query, file = operation.body, operation.query, operation.file
-    refuses_query = query is None and operation.method in READING_METHODS
+    ignores_unknown = operation.access == "public" and operation.method in READING_METHODS
+    refuses_query = query is None and operation.method in READING_METHODS and not ignores_unknown
     if body is None and query is None and file is None and not refuses_query:
         return None
     has_default = bool(operation.handler.__defaults__)  # only `body` may have a default
@@ -240,7 +242,7 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
     def parse(request: RequestContext) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if query is not None:
-            arguments["query"] = request.parse_query(query)
+            arguments["query"] = request.parse_query(query, ignores_unknown=ignores_unknown)
         elif refuses_query and request.chalice_request.query_params:
             request.parse_query(NoQuery)
         if body is not None and not (has_default and not request.read_body()):

@@ -7,6 +7,7 @@ from chalicelib.dynamodb import dynamo
 from chalicelib.edge import routes
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.foundation import log, settings
+from tests import builders
 
 ORDER = {"name": "floor", "quantity": 2}
 CACHEABLE = ["/small", "/large"]
@@ -67,11 +68,26 @@ def test_a_missing_field_is_a_400_that_names_the_field(edge, field):
     assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
 
 
-def test_a_reading_route_refuses_unknown_query_parameters(edge):
-    for path in ("/small?a=1", "/things/t1?q=1&a=1"):
-        reply = edge.get(path)
-        assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "a")
-    assert edge.get("/things/t1?q=1&a=").json == {"id": "t1", "q": "1"}
+def test_a_public_page_ignores_the_query_parameters_that_trackers_add(edge):
+    assert edge.get("/small?utm_source=news&gclid=1").status == 200
+    assert edge.get("/things/t1?fbclid=x&q=1").json == {"id": "t1", "q": "1"}
+
+
+@pytest.mark.parametrize(("query", "known"), [({"acton": "x"}, "`subject`, `actor`, `action`"), ({"utm_source": "x"}, "`event_id`.")])
+def test_a_typo_in_a_filter_of_managers_is_refused_with_the_known_ones(api, query, known):
+    reply = api.get("/admin/audit", query=query, token=builders.admin_token())
+    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", next(iter(query)))
+    assert known in reply.json["message"]
+    without_any = api.get("/auth/me", query=query, token=builders.admin_token())
+    assert (without_any.status, without_any.json["path"]) == (400, next(iter(query)))
+
+
+@pytest.mark.parametrize(
+    "path", ["/events", "/events/gala", "/events/gala/availability", "/tickets/types", "/catalog", "/promoters", "/health"]
+)
+def test_whatever_a_tracker_adds_public_routes_answer_alike(api, path):
+    plain, tracked = api.get(path), api.get(path, query={"utm_source": "x", "fbclid": "y"})
+    assert tracked.status == plain.status in (200, 404)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nope", b'{"name": NaN}', b"\xff\xfe", b'{"name": "\xed\xa0\x80", "quantity": 1}'])

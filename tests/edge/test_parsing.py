@@ -70,6 +70,17 @@ def test_the_path_of_a_field_begins_at_the_body(body, path):
     assert refusal(parse_json, body, Shape)[0] == path
 
 
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ({"name": "a", "size": 1}, "unknown field `size`; known: name, color, parts, colors."),
+        ({"name": "a", "parts": [{"sise": 1}]}, "unknown field `sise`; known: color, size."),
+    ],
+)
+def test_the_refusal_of_an_unknown_field_lists_the_known_ones(body, known):
+    assert refusal(parse_json, json.dumps(body).encode(), Shape)[1].endswith(known)
+
+
 def test_text_that_is_not_json_is_malformed():
     with pytest.raises(MalformedJson):
         parse_json(b"{", Shape)
