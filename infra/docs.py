@@ -82,7 +82,7 @@ def _code(values: Iterable[str]) -> str:
 def _deprecated_names() -> str:
     """Return the deprecated names with their new ones, and the dates of all of them."""
     places: dict[tuple[str, str], list[str]] = {(old, new): ["errors"] for new, old in deprecations.ERROR_DETAILS.items()}
-    for view, names in deprecations.VIEWS.items():
+    for view, names in (*deprecations.VIEWS.items(), *deprecations.BODIES.items()):
         for new, old in names.items():
             places.setdefault((old, new), []).append(f"`{view}`")
     rows = [(f"`{old}`", f"`{new}`", ", ".join(where)) for (old, new), where in sorted(places.items())]

@@ -181,13 +181,15 @@ class DeletedView(Struct, frozen=True, kw_only=True):
 class AvailabilityLine(Struct, frozen=True, kw_only=True):
     """The tickets of one tier: `capacity = available + reserved + sold`, unless the event's capacity leaves fewer tickets `available`.
 
-    `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers.
+    `reserved_for_waitlist` counts the `reserved` tickets that are kept for people on the waitlist or held for their offers. `remaining` is
+    `available` under the name that the first clients read.
     """
 
     tier_id: str
     tier_name: str
     capacity: int | None
     available: int | None
+    remaining: int | None
     reserved: int
     reserved_for_waitlist: int
     sold: int
@@ -346,6 +348,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
                 tier_name=tier.name,
                 capacity=finite(stock.capacity),
                 available=finite(stock.available),
+                remaining=finite(stock.available),
                 reserved=stock.held,
                 reserved_for_waitlist=stock.for_waitlist,
                 sold=stock.sold,

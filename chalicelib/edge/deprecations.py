@@ -1,9 +1,12 @@
 """Deprecated names in the API (docs/api.md#deprecated-names). Until the sunset, replies and webhooks contain both the old and new names.
 
+A few bodies of requests may have either name.
+
 All other code knows only the new names. After the sunset, remove this module and the code that uses it.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_args
@@ -42,6 +45,7 @@ VIEWS: Mapping[str, Names] = {  # name of the type -> names of its fields
     "ReleaseView": _STATE,
     "ReservationView": _STATE,
 }
+BODIES: Mapping[str, Names] = {"ConfirmBody": {"checkout_id": "checkoutId"}}  # name of the type -> names that its requests may have
 VALUES = {"cancelled": "canceled"}  # for fields with a deprecated name: value -> the value under that name
 
 # Headers of replies that contain a deprecated name (RFC 9745, RFC 8594). Every stage serves the OpenAPI document, which marks these names.
@@ -67,6 +71,18 @@ def add_old_names(fields: dict[str, Any], names: Names) -> bool:
             fields[new] = _NEW_VALUES.get(fields[old], fields[old])
         found = found or old in fields
     return found
+
+
+def with_new_names(raw: bytes, shape: Any) -> bytes:
+    """Return the JSON of a request's body with the new names. JSON that is invalid or has both names is returned unchanged."""
+    names = BODIES.get(getattr(shape, "__name__", ""))
+    if names is None or not any(old.encode() in raw for old in names.values()):
+        return raw
+    with suppress(msgspec.DecodeError):
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        new_names = {old: new for new, old in names.items() if new not in fields}
+        return msgspec.json.encode({new_names.get(name, name): value for name, value in fields.items()})
+    return raw
 
 
 def with_old_names(body: Any, shape: Any) -> tuple[Any, bool]:

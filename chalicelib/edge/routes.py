@@ -137,7 +137,7 @@ class RequestContext:
         media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType()
-        return parse_json(raw, shape)
+        return parse_json(deprecations.with_new_names(raw, shape), shape)
 
     def parse_query(self, shape: type[S], *, ignores_unknown: bool = False) -> S:
         """Return the query parameters as an instance of `shape`, a msgspec Struct.

@@ -20,7 +20,7 @@ from chalicelib.edge.rate_limits import MAIL, TRANSFER, RateLimited, limited, li
 from chalicelib.edge.routes import Done, Reply, RequestContext, route
 from chalicelib.foundation import clock, parallel, settings
 from chalicelib.foundation.clock import Timestamp
-from chalicelib.foundation.errors import NotFound
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.payments.model import PROVIDER_ERRORS
 from chalicelib.purchases import event_cancellation, guest_orders, queries, refunds, transfers, views
@@ -51,7 +51,8 @@ from chalicelib.tickets.views import (
     ticket_event,
     ticket_view,
 )
-from chalicelib.waiting_room.model import GUEST_PREFIX
+from chalicelib.waiting_room import tokens
+from chalicelib.waiting_room.model import GUEST_PREFIX, TokenUnknown
 from chalicelib.waiting_room.room_cache import forget_room
 
 # A buyer's own orders and tickets over HTTP.
@@ -86,14 +87,21 @@ class RefundsView(Struct, frozen=True):
 
 
 class NewestOrderQuery(Struct, forbid_unknown_fields=True):
-    event_id: Id
+    """The event of the order. Instead of `event_id`, clients may send the event's waiting-room `token`."""
+
+    event_id: Id | None = None
+    token: str | None = None
 
 
-@route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound,))
+@route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound, TokenUnknown))
 def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
     """Show the caller's newest order for an event."""
-    user_id = request.require_user().user_id
-    return _order_reply(*queries.get_newest_order(user_id, query.event_id), request.now)
+    event_id = query.event_id
+    if event_id is None and query.token is not None:
+        event_id = tokens.event_of(query.token)
+    if event_id is None:
+        raise InvalidInput("Send the query parameter `event_id`.", path="event_id")
+    return _order_reply(*queries.get_newest_order(request.require_user().user_id, event_id), request.now)
 
 
 @route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chalicelib.foundation import secret_settings
-from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival
+from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
 
 MAX_LENGTH = 1024
 _PURPOSE = "waiting room token v1"
@@ -37,9 +37,7 @@ def read_token(token: str) -> Arrival | None:
         return None
 
 
-def user_key(user_id: str) -> str:
-    """Return the name of a user in the table: a keyed digest of the user's id. A guest's id is used unchanged."""
-    return user_id if user_id.startswith((GUEST_PREFIX, DEMO_PREFIX)) else _digest(user_id)
+from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
 
 
 def is_of(arrival: Arrival, user_id: str) -> bool:

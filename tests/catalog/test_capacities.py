@@ -32,6 +32,7 @@ def available(api, time, event_id: str) -> list[int | None]:
     """What the event and each of its tiers have left, by all routes that say so."""
     time.advance(10)  # the figures are read again
     reply = api.get(f"/events/{event_id}/availability").json
+    assert all(line["remaining"] == line["available"] for line in reply["availability"])
     by_tier = {line["tier_id"]: line["available"] for line in reply["availability"]}
     assert {tier_id: api.get(f"/tiers/{tier_id}/availability").json["available"] for tier_id in by_tier} == by_tier
     assert {tier["id"]: tier["available"] for tier in api.get(f"/events/{event_id}").json["tiers"]} == by_tier

@@ -45,6 +45,20 @@ def test_a_refused_limit_has_both_names(api, time):
     assert_deprecated(refused)
 
 
+def test_the_first_clients_name_of_a_checkout_is_understood(api, time):
+    reservation_id = builders.reserve(api, "ada", *builders.create_shop(api)).json["id"]
+    builders.start_checkout(api, "ada", reservation_id)
+    both = {"checkoutId": reservation_id, "checkout_id": reservation_id, "simulate": "success"}
+    refused = api.post("/checkout/confirm", json=both, user="ada")
+    assert (refused.status, refused.json["path"]) == (400, "$.checkoutId")
+    wrong = api.post("/checkout/confirm", json={"checkoutId": 7}, user="ada")
+    assert (wrong.status, wrong.json["path"]) == (400, "$.checkout_id")
+    assert api.post("/checkout/confirm", body=b"[7]", user="ada").json["path"] == "$"
+    assert api.post("/checkout/confirm", body=b"{", user="ada").json["error"] == "malformed_json"
+    confirmed = api.post("/checkout/confirm", json={"checkoutId": reservation_id, "simulate": "success"}, user="ada")
+    assert (confirmed.status, confirmed.json["order"]["id"]) == (201, reservation_id)
+
+
 def test_a_cancelled_reservation_has_a_state_and_its_old_status(api, time):
     shop = builders.create_shop(api)
     reserved = builders.reserve(api, "ada", *shop)

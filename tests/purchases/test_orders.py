@@ -7,6 +7,7 @@ from chalicelib.purchases import checkout
 from chalicelib.tickets.model import number_prefix
 from tests import builders, invariants
 from tests.simulation import faults
+from tests.waiting_room import sale
 
 
 class Buyer:
@@ -222,3 +223,18 @@ def test_orders_are_listed_with_the_newest_first_and_with_refunded_ones(buyer, t
 def test_a_wrong_page_is_refused(buyer, query, path):
     reply = buyer.api.get("/orders", user="ada", query=query)
     assert (reply.status, reply.json["path"]) == (400, path)
+
+
+def test_the_token_of_a_waiting_room_names_the_event_of_the_newest_order(api, time):
+    event_id, tier_id = sale.create_sale(api, time)
+    token = sale.join(api, event_id, "ada")
+    time.advance(sale.SECONDS_TO_OPENING)
+    reserved = sale.reserve(api, event_id, tier_id, "ada", token)
+    assert reserved.status == 201, reserved.json
+    builders.start_checkout(api, "ada", reserved.json["id"])
+    builders.confirm(api, "ada", reserved.json["id"])
+    mine = api.get("/me/order", query={"token": token}, user="ada")
+    assert (mine.status, mine.json["order"]["id"]) == (200, reserved.json["id"])
+    assert api.get("/me/order", query={"token": token}, user="bob").status == 404
+    forged = api.get("/me/order", query={"token": f"{token}x"}, user="ada")
+    assert (forged.status, forged.json["error"]) == (404, "token_unknown")
