@@ -5,17 +5,15 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from bootstrap import aws_errors, commands, env_file, interrupts
+from bootstrap.files import SHIPPED_FILE, default_file
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.rollout import ApplyRefused
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation.settings import SettingsError
-
-DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.code or 0)
     try:
         needs_store = arguments.run not in (commands.validate, commands.import_stripe, commands.schema)
-        with choose_target(DEFAULT_FILE) if needs_store else nullcontext(Target("", [str(DEFAULT_FILE)])) as target:
+        with choose_target(default_file()) if needs_store else nullcontext(Target("", [str(default_file())])) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
             arguments.files = getattr(arguments, "files", None) or target.files
@@ -53,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     description = "Put the events and ticket types of a file on sale. docs/bootstrap.md explains the commands and the format of the file."
     parser = ArgumentParser(prog="python -m bootstrap", description=description)
-    default_name = f"{DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name}"
+    default_name = f"{SHIPPED_FILE.parent.name}/{SHIPPED_FILE.name}, or the one that BOOTSTRAP_FILE_PATH names"
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
         ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from chalicelib.bootstrap_file.findings import DocumentFault, InvalidDocument, member_path, quoted
 from chalicelib.bootstrap_file.validation import SECTIONS, MergedFiles, Tree
 
+SHIPPED_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20
 MAX_INTEGER = 2**63 - 1
@@ -16,6 +18,11 @@ MAX_INTEGER = 2**63 - 1
 # All files must agree on these keys. For other keys outside the sections, the first file wins.
 _SAME_IN_ALL_FILES = ("environment",)
 _HALF_SURROGATE = "half of a surrogate pair, which is not a character"
+
+
+def default_file() -> Path:
+    """Return the file that BOOTSTRAP_FILE_PATH names, or the one in this folder. The commands and `make run` use it by default."""
+    return Path(os.environ.get("BOOTSTRAP_FILE_PATH") or SHIPPED_FILE)
 
 
 def load_files(paths: list[Path]) -> MergedFiles:

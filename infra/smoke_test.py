@@ -18,14 +18,13 @@ import urllib3
 from msgspec import Struct
 
 from bootstrap import interrupts
-from bootstrap.files import load_files
+from bootstrap.files import SHIPPED_FILE, default_file, load_files
 from chalicelib.bootstrap_file.document import BootstrapDocument, TicketEntry
 from chalicelib.bootstrap_file.findings import InvalidDocument
 from chalicelib.bootstrap_file.validation import ValidDocument, validate_files
 from chalicelib.foundation import settings
 
 ROOT = Path(__file__).parents[1]
-DEFAULT_FILE = ROOT / "bootstrap" / "bootstrap-tickets.json"
 STRIPE_API = "https://api.stripe.com"
 TEST_CARD = "pm_card_visa"
 CATALOG_ATTEMPTS, CATALOG_PAUSE_SECONDS = 15, 2  # instances notice a new version within `head_check_seconds` (5)
@@ -216,14 +215,14 @@ def _cause(error: Exception) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="python -m infra.smoke_test", description="Check that a stage serves and sells; see docs/deployment.md.")
     parser.add_argument("url", help="address of the API, such as https://shop.example.com/api/v1")
-    parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {DEFAULT_FILE.name})")
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"bootstrap files that were applied (default: {SHIPPED_FILE.name})")
     parser.add_argument("--only-reads", action="store_true", help="buy nothing")
     parser.add_argument("--stripe-api", default=STRIPE_API, help="address of Stripe's API (default: Stripe itself)")
     try:
         arguments = parser.parse_intermixed_args(argv)
         if not _is_address(arguments.url):
             parser.error(f"the address must be a URL such as https://shop.example.com/api/v1, not {arguments.url!r}")
-        document = validate_files(load_files([Path(file) for file in arguments.files or [DEFAULT_FILE]]))
+        document = validate_files(load_files([Path(file) for file in arguments.files or [default_file()]]))
     except SystemExit as error:
         return int(error.code or 0)
     except InvalidDocument as error:

@@ -292,7 +292,10 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
 
 
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
-    """Return the warnings for a document without errors: too many tickets for an event, or too few shards for the tickets."""
+    """Return the warnings for a document without errors.
+
+    They are about too many tickets for an event, too few shards for the tickets, and limits that no purchase can reach.
+    """
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():
         totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
@@ -312,7 +315,20 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarni
             fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; omit it for {default}")
             figures = {"shards": ticket.shards, "holds": holds, "default": default}
             warnings.append(DocumentWarning(fault, "few_shards", ticket.name, figures))
+        warnings.extend(_unreachable_limits(key, ticket, event))
     return warnings
+
+
+def _unreachable_limits(key: str, ticket: TicketEntry, event: EventEntry) -> Iterator[DocumentWarning]:
+    """Yield the limits per purchase that are above what the event allows a person."""
+    limit = event.purchase_limit or settings.current().event_purchase_limit
+    window = ticket.availability
+    limits = {"per_user_limit": ticket.per_user_limit, "availability.max_per_transaction": window.max_per_transaction if window else None}
+    for name, tickets in limits.items():
+        if tickets is not None and tickets > limit:
+            reason = f"no purchase can have {tickets} tickets, because a person may buy only {limit} of the event; set its purchase_limit"
+            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.{name}", reason)
+            yield DocumentWarning(fault, "limit_above_event", ticket.name, {"tickets": tickets, "limit": limit})
 
 
 def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:

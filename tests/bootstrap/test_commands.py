@@ -5,12 +5,29 @@ import json
 import pytest
 
 from chalicelib.catalog import service as catalog
+from chalicelib.foundation import clock
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.capacity import resize_stock
 from chalicelib.inventory.store import shard_table_name
+from infra.local import initial_data
+from infra.local.environment import SetupError
 from tests.bootstrap.conftest import stock_of
 
 pytestmark = pytest.mark.usefixtures("time")
+
+
+def test_a_variable_names_the_file_of_the_commands_and_of_the_local_run(store, run, write, tree, monkeypatch, tmp_path):
+    tree["ticket_types"]["fest-pass"]["price_cents"] = -1
+    path = write(tree)
+    monkeypatch.setenv("BOOTSTRAP_FILE_PATH", str(path))
+    refused = run("validate")
+    assert (refused.code, str(path) in refused.err + refused.out) == (1, True)
+    with pytest.raises(SetupError, match="price_cents"):
+        initial_data.create_tables_and_catalog(clock.now(), tmp_path / "demo.json", print)
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 100
+    write(tree)
+    initial_data.create_tables_and_catalog(clock.now(), tmp_path / "demo.json", print)
+    assert {"fest", "summits-v-harbor"} <= catalog.load_current().events.keys()
 
 
 def test_export_gives_the_file_back(store, run, write, tree, tmp_path):

@@ -76,7 +76,7 @@ def test_the_example_sets_nothing_and_names_only_settings_that_exist(empty_envir
     os.environ["DATA"] = "data"
     options = environment.read_options()
     assert (options.port, options.reload) == (9000, True)
-    known = {"ENV_FILE", "PORT", "DATA", "RELOAD", *environment.STRIPE_VARIABLES}
+    known = {"ENV_FILE", "PORT", "DATA", "RELOAD", "BOOTSTRAP_FILE_PATH", *environment.STRIPE_VARIABLES}
     assert {name for name in variables() if not name.startswith("FAIRGATE_")} == known
     read = settings.read(variables())
     with settings.override(**{name: getattr(read, name) for name in ("stripe_api_key", "stripe_webhook_secrets", "smtp_url")}):

@@ -106,6 +106,18 @@ class TestShards:
         tree["ticket_types"]["fest-pass"] |= {"shards": 1250, "max_quantity": 1_000_000}
         assert "warning" not in run("validate", write(tree)).out
 
+    def test_a_limit_that_the_event_never_allows_is_a_warning(self, run, write, tree):
+        tree["ticket_types"]["fest-pass"]["availability"] = {"max_per_transaction": 10}
+        warning = (
+            "max_per_transaction: no purchase can have 10 tickets, because a person may buy only 6 of the event; set its purchase_limit"
+        )
+        path = write(tree)
+        assert f"warning: {path}: $.ticket_types.fest-pass.availability.{warning}" in run("validate", path).out.splitlines()
+        tree["events"]["fest"]["purchase_limit"] = 10
+        assert "warning" not in run("validate", write(tree)).out
+        tree["ticket_types"]["fest-pass"] |= {"per_user_limit": 11, "availability": None}
+        assert "$.ticket_types.fest-pass.per_user_limit: no purchase can have 11 tickets" in run("validate", write(tree)).out
+
 
 @pytest.mark.parametrize("key", ["clear_existing", "clearExisting"])
 def test_a_file_that_clears_data_gets_a_warning(store, run, write, tree, key):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import app
+from bootstrap.files import SHIPPED_FILE
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
 from chalicelib.foundation import settings
@@ -16,7 +17,7 @@ from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
 from tests import invariants
 
-TREE = json.loads(smoke_test.DEFAULT_FILE.read_bytes())
+TREE = json.loads(SHIPPED_FILE.read_bytes())
 for _tier in TREE["ticket_types"].values():
     _tier["sold_count"] = 0  # the invariants know every order
 STRIPE_KEYS = {"payment_simulation": "off", "payment_provider": "stripe"}

@@ -50,6 +50,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
 /** Warnings about possible mistakes, by code. */
 const advice: Record<string, (figures: Figures) => string> = {
   capacity_below_tickets: ({ capacity, tickets }) => `Its capacity of ${capacity} is below the ${tickets} tickets of its ticket types. Lower their numbers, or raise the capacity.`,
+  limit_above_event: ({ tickets, limit }) => `It allows ${tickets} tickets per purchase, but a person may buy only ${limit} tickets for the event. Raise the event's limit, or lower this one.`,
   few_shards: ({ shards, holds, default: usual }) => `With ${shards} stock shards, ${holds} purchases can hold tickets at the same time. Without this field, the stock gets ${usual}.`,
 };
 

@@ -48,6 +48,7 @@ const refusals: typeof english.refusals = {
 };
 const advice: typeof english.advice = {
   capacity_below_tickets: ({ capacity, tickets }) => `Su aforo de ${capacity} es menor que las ${tickets} entradas que suman sus tipos. Reduce esas cantidades o aumenta el aforo.`,
+  limit_above_event: ({ tickets, limit }) => `Permite ${tickets} entradas por compra, pero cada persona solo puede comprar ${limit} entradas para el evento. Aumenta el límite del evento o reduce este.`,
   few_shards: ({ shards, holds, default: usual }) => `Con ${shards} particiones del cupo, ${holds} compras pueden reservar a la vez. Sin este campo, el cupo tiene ${usual}.`,
 };
 
