@@ -23,6 +23,7 @@ from chalicelib.foundation.errors import ApiError, InvalidInput
 from chalicelib.foundation.idempotency_key import IdempotencyConflict, KeyUse
 
 LOCK_SECONDS = 30  # longer than a request may run; after this time, a request without a reply has died
+IMPLIED_SECONDS = 60  # longer than people press a button again
 MAX_KEY_LENGTH = 255
 
 T = TypeVar("T")
@@ -61,18 +62,23 @@ def execute_once(
     *,
     find_result: Callable[[str], Reply[T] | None] | None = None,
     required: bool = False,
+    implied: bool = False,
 ) -> Reply[T]:
     """Call `execute(resource_id)` once for the request's Idempotency-Key, and send its reply again to later requests with that key.
 
-    Without a key, `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
+    Without a key, `execute` is called every time, or the request is refused if a key is `required`. If a key is `implied`, an identical
+    request of the user within IMPLIED_SECONDS gets the same reply. A refusal (an ApiError below 500) is
     not stored: the next request with the key executes again, with a new resource id. After any other error or a crash, the next request
     takes over with the same resource id: it first calls `find_result(resource_id)`, which returns the result of an earlier execution, if
     there is one.
     """
     use = require_key(request, user_id) if required else find_key(request, user_id)
+    seconds = settings.current().idempotency_seconds
+    if use is None and implied:
+        use, seconds = imply_key(request, user_id), IMPLIED_SECONDS
     if use is None:
         return execute(ids.new_id())
-    row, is_takeover = _claim(use)
+    row, is_takeover = _claim(use, seconds)
     if row.reply is not None:
         return replayed(msgspec.json.decode(row.reply), int(row.status))
     try:
@@ -120,6 +126,15 @@ def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
     request.is_repeatable = True
+    return _use(request, user_id, key)
+
+
+def imply_key(request: RequestContext, user_id: str) -> KeyUse:
+    """Return the use of a key that only identical requests of the user have."""
+    return _use(request, user_id, f"\n{_digest(request.read_body())}")  # nobody can send this as a key
+
+
+def _use(request: RequestContext, user_id: str, key: str) -> KeyUse:
     chalice_request = request.chalice_request
     uri_params = str(sorted((chalice_request.uri_params or {}).items()))
     scope = (user_id, chalice_request.method, chalice_request.path, uri_params, key)
@@ -130,8 +145,8 @@ def _digest(raw: bytes) -> str:
     return sha256(raw).hexdigest()[:32]
 
 
-def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
-    """Claim the key for this request. Returns the key's row, and whether an earlier request with the key exists.
+def _claim(use: KeyUse, seconds: int) -> tuple[IdempotencyRow, bool]:
+    """Claim the key for this request, for so many seconds. Returns the key's row, and whether an earlier request with the key exists.
 
     If the earlier request has finished, the row contains its reply. Raises IdempotencyConflict or RequestInFlight.
     """
@@ -141,8 +156,8 @@ def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
         payload=use.payload,
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
-        expires_at=now + settings.current().idempotency_seconds,
-        ttl=now + settings.current().idempotency_seconds,
+        expires_at=now + seconds,
+        ttl=now + seconds,
     )
     existing = store.claim_key(new, now)
     if existing is None:

@@ -255,17 +255,20 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
     "/events/{event_id}/tickets/purchase",
     access="user",
     statuses=(201, 200),
-    headers=(idempotency.REQUIRED_KEY,),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
     errors=(*RESERVE_ERRORS, *CHECKOUT_ERRORS, SimulationRefused),
 )
 def purchase_package(request: RequestContext, event_id: str, body: PackagePurchaseBody) -> Reply[PackagePurchaseView]:
-    """Buy a package: hold it and open its payment. A free package is paid immediately."""
+    """Buy a package: hold it and open its payment. A free package is paid immediately.
+
+    Without an Idempotency-Key, an identical request within a minute returns the same order.
+    """
     user_id = request.require_user().user_id
     items = [RequestedItem(body.package_id, body.quantity)]
     order = OrderRequest(
         tickets=ReservationRequest(user_id=user_id, event_id=event_id, items=items, token=body.token, now=request.now),
         options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
-        key=idempotency.require_key(request, user_id),
+        key=idempotency.find_key(request, user_id) or idempotency.imply_key(request, user_id),
         pays_at_once=True,
         simulate=body.simulate,
     )
@@ -279,7 +282,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
             earlier = orders.resume_order(_with_responses(order, body.option_responses), purchase_id)
             return _reply(earlier) if earlier is not None else None
 
-        return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
+        return idempotency.execute_once(request, user_id, execute, find_result=find_result, implied=True)
 
 
 def _reply(order: OrderResult) -> Reply[PackagePurchaseView]:

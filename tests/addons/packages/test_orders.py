@@ -154,9 +154,25 @@ def test_an_invalid_purchase_is_refused_and_names_the_field(api, time, table, fi
     assert (refused.status, refused.json["path"]) == (400, at)
 
 
-def test_it_needs_a_key_and_a_package_of_the_event(api, time, table):
-    body = {"package_id": table[1], "quantity": 1}
-    assert api.post(f"/events/{table[0]}/tickets/purchase", json=body, user="ada").json["error"] == "idempotency_key_required"
+def test_without_a_key_an_identical_request_within_a_minute_returns_the_same_order(api, time, table):
+    first, again = buy(api, table, key="", simulate="success"), buy(api, table, key="", simulate="success")
+    assert (first.status, again.status, again.json["order_id"]) == (201, 200, first.json["order_id"])
+    others = [
+        buy(api, table, "bob", key="", simulate="success"),
+        buy(api, table, key="", simulate="success", quantity=2),
+        buy(api, table, key="given", simulate="success"),
+    ]
+    assert {other.status for other in others} == {201}
+    assert len({bought.json["order_id"] for bought in (first, *others)}) == 4
+    time.advance(59)
+    assert buy(api, table, key="", simulate="success").json["order_id"] == first.json["order_id"]
+    time.advance(1)
+    later = buy(api, table, key="", simulate="success")
+    assert (later.status, later.json["order_id"] != first.json["order_id"]) == (201, True)
+    invariants.check(time.now)
+
+
+def test_it_needs_a_package_of_the_event(api, time, table):
     other = create_event(api)
     assert buy(api, (other, table[1])).status == 404
     call(api, "POST", *table, "disable")
