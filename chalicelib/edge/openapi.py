@@ -193,6 +193,7 @@ _TAGS = (
     ("purchases", "/admin/events", "refunds"),
     ("purchases", "/checkout", "checkout"),
     ("purchases", "/events/{event_id}/cancel", "event cancellation"),
+    ("purchases", "/events/{event_id}/promo-codes", "promotions"),
     ("purchases", "/events", "reservations"),
     ("purchases", "/reservations", "reservations"),
     ("purchases", "/tickets/{ticket_id}/transfer", "transfers"),

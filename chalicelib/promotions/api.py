@@ -1,4 +1,4 @@
-"""Promo code routes: management by the event's managers, and the public check of a code."""
+"""Promo code routes for the event's managers. `purchases/api.py` has the public check of a code, which depends on the buyer."""
 
 from typing import Annotated
 
@@ -7,23 +7,20 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
 from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict, expected_version, versioned_reply
-from chalicelib.edge import cursors, rate_limits
+from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.routes import Reply, RequestContext, route
-from chalicelib.foundation.errors import NotFound
 from chalicelib.promotions import management
-from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize
+from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken
 from chalicelib.promotions.views import (
     DeletedPromoCodeView,
     NewPromoCode,
     PromoCodeChanges,
     PromoCodesView,
     PromoCodeView,
-    ValidationView,
     promo_code_view,
-    validation_view,
 )
 
 bp = Blueprint(__name__)
@@ -103,16 +100,6 @@ def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> R
         else "The promo code has already been used, so it was deactivated instead of deleted."
     )
     return Reply(DeletedPromoCodeView(id=promo_code.code, deleted=is_deleted, is_active=False, message=message))
-
-
-@route(bp, "GET", "/events/{event_id}/promo-codes/{code}/validate", access="public", errors=(NotFound, rate_limits.RateLimited))
-def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
-    """Check whether a promo code can be used now, and return its discount."""
-    with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
-        found = management.validate_code(event_id, code, request.now)
-    if found.promo_code is None:
-        return Reply(ValidationView(code=normalize(code), valid=False, reason=found.reason))
-    return Reply(validation_view(found.promo_code))
 
 
 def _code_reply(found: CodeWithUses, status: int = 200) -> Reply[PromoCodeView]:

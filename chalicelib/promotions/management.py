@@ -28,7 +28,7 @@ class Validation(Struct, frozen=True):
     """Whether a code can be used now. If it cannot, `promo_code` is None, and `reason` says why if the reason may be public."""
 
     promo_code: PromoCode | None
-    reason: Literal["expired", "used_up"] | None = None
+    reason: Literal["expired", "used_up", "limit_reached"] | None = None
 
 
 def create_code(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: int) -> CodeWithUses:

@@ -64,11 +64,14 @@ class DeletedPromoCodeView(Struct, frozen=True, kw_only=True):
 
 
 class ValidationView(Struct, frozen=True, kw_only=True):
-    """Whether a code can be used now, and its discount. If it cannot, `reason` may say why, and the fields after it are null."""
+    """Whether a code can be used now, and its discount. If it cannot, `reason` may say why, and the fields after it are null.
+
+    With `limit_reached`, the signed-in caller has used the code as often as one person may.
+    """
 
     code: str
     valid: bool
-    reason: Literal["expired", "used_up"] | None = None
+    reason: Literal["expired", "used_up", "limit_reached"] | None = None
     discount_type: DiscountType | None = None
     discount_value: float | None = None
     currency: str | None = None

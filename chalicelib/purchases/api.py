@@ -15,12 +15,13 @@ from chalicelib.edge.proof_of_work import ChallengeExpired, ChallengeInvalid, Ch
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.edge.routes import Reply, RequestContext, route
 from chalicelib.foundation import ids, settings
-from chalicelib.foundation.errors import InvalidInput
+from chalicelib.foundation.errors import InvalidInput, NotFound
 from chalicelib.foundation.ids import Id
 from chalicelib.foundation.settings import ExternalProviderName
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderDescription, SimulatedOutcome
-from chalicelib.promotions.model import USE_ERRORS
+from chalicelib.promotions.model import USE_ERRORS, normalize
+from chalicelib.promotions.views import ValidationView, validation_view
 from chalicelib.purchases import checkout, orders, provider_events, queries, reservations, views
 from chalicelib.purchases.answers import SentAnswers
 from chalicelib.purchases.checkout import CheckoutRequest, CheckoutResult
@@ -188,6 +189,23 @@ def release_reservation(request: RequestContext, reservation_id: str) -> Reply[R
     purchase = reservations.release(request.require_user().user_id, reservation_id, request.now)
     state = views.reservation_state(purchase, request.now)
     return Reply(ReleaseView(purchase.id, state, "The reservation is cancelled and its tickets are released."))
+
+
+@route(
+    bp,
+    "GET",
+    "/events/{event_id}/promo-codes/{code}/validate",
+    access="public",
+    errors=(NotFound, RateLimited, Unauthenticated, UserRequired),
+)
+def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
+    """Check whether a promo code can be used now, by the caller if signed in, and return its discount."""
+    user_id = request.identity.user_id if request.identity is not None else None
+    with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
+        found = checkout.validate_code(event_id, code, user_id, request.now)
+    if found.promo_code is None:
+        return Reply(ValidationView(code=normalize(code), valid=False, reason=found.reason))
+    return Reply(validation_view(found.promo_code))
 
 
 def _joining_user_id(request: RequestContext) -> str:

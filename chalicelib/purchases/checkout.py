@@ -15,7 +15,9 @@ from chalicelib.inventory.allocation import HoldRequest
 from chalicelib.inventory.model import Hold, NotEnoughTickets, TooManyHolds
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
+from chalicelib.promotions import management
 from chalicelib.promotions import service as promotions
+from chalicelib.promotions.management import Validation
 from chalicelib.promotions.model import (
     INVALID,
     PATH,
@@ -354,11 +356,24 @@ def find_code(purchase: Purchase, text: str, now: int) -> PromoCode:
     if promo_code is None:
         raise PromoCodeInvalid(INVALID, path=PATH)
     promo_code.check([line.tier_id for line in purchase.lines], purchase.total_cents, purchase.currency, now)
-    if promo_code.max_uses_per_donor is not None:
-        buyer = store.load_buyer(purchase.user_id, purchase.event_id)
-        if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
-            raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
+    if _is_used_up_by(promo_code, purchase.user_id):
+        raise PromoCodeLimitReached(promo_code=promo_code.code, limit=promo_code.max_uses_per_donor)
     return promo_code
+
+
+def validate_code(event_id: str, code: str, user_id: str | None, now: int) -> Validation:
+    """Return whether a code can be used now, by this user if there is one. Raises NotFound only if the event is missing."""
+    found = management.validate_code(event_id, code, now)
+    if found.promo_code is not None and user_id is not None and _is_used_up_by(found.promo_code, user_id):
+        return Validation(None, "limit_reached")
+    return found
+
+
+def _is_used_up_by(promo_code: PromoCode, user_id: str) -> bool:
+    if promo_code.max_uses_per_donor is None:
+        return False
+    buyer = store.load_buyer(user_id, promo_code.event_id)
+    return buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code))
 
 
 def with_discount(purchase: Purchase, promo_code: PromoCode) -> Purchase:

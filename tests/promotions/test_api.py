@@ -191,6 +191,16 @@ def test_validation_shows_the_discount_or_only_expired_or_used_up(api, manage, p
     assert api.get("/events/nothing/promo-codes/ONCE/validate").status == 404
 
 
+def test_validation_knows_how_often_the_signed_in_buyer_has_used_a_code(api, manage, path, shop):
+    ask = lambda **caller: api.get(f"/events/{shop[0]}/promo-codes/EARLY-10/validate", **caller).json  # noqa: E731
+    manage("POST", path, **NEW | {"max_uses_per_donor": 1})
+    assert ask(user="ada")["valid"] is True
+    builders.buy(api, "ada", *shop, promo_code="EARLY-10")
+    used = ask(user="ada")
+    assert (used["valid"], used["reason"], used["discount_value"]) == (False, "limit_reached", None)
+    assert (ask()["valid"], ask(user="bob")["valid"]) == (True, True)
+
+
 def test_guesses_are_limited_by_address(api, shop):
     with settings.override(rate_limits="on", limit_promo_code="1/60", address_factor=3):
         asked = [api.get(f"/events/{shop[0]}/promo-codes/GUESS-{number}/validate").status for number in range(5)]
