@@ -37,7 +37,17 @@ def read_token(token: str) -> Arrival | None:
         return None
 
 
-from chalicelib.waiting_room.model import DEMO_PREFIX, GUEST_PREFIX, Arrival, TokenUnknown
+def event_of(token: str) -> str:
+    """Return the id of the token's event. Raises TokenUnknown if this shop did not sign the token."""
+    arrival = read_token(token)
+    if arrival is None:
+        raise TokenUnknown()
+    return arrival.event_id
+
+
+def user_key(user_id: str) -> str:
+    """Return the name of a user in the table: a keyed digest of the user's id. A guest's id is used unchanged."""
+    return user_id if user_id.startswith((GUEST_PREFIX, DEMO_PREFIX)) else _digest(user_id)
 
 
 def is_of(arrival: Arrival, user_id: str) -> bool:
