@@ -370,8 +370,11 @@ def reorder_tiers(event_id: str, tier_ids: Sequence[str], seen_ids: Sequence[str
     """Set the order of all tiers of an event at once. Returns the catalog with the new order.
 
     The event's history shows this as one change. Raises NotFound and ManagedByBootstrap. Raises StaleOrder unless `tier_ids` has every tier
-    of the event exactly once and `seen_ids`, if given, is the current order.
+    of the event and `seen_ids`, if given, is the current order, and InvalidInput if a tier is in `tier_ids` twice.
     """
+    for place, tier_id in enumerate(tier_ids):
+        if tier_id in tier_ids[:place]:
+            raise InvalidInput("This id is in the list twice. Send each id once.", path=f"$.package_ids[{place}]")
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
         event = get_changeable_event(catalog, event_id)

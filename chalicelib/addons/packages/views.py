@@ -43,14 +43,14 @@ PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
 
 
 class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package to create. Without a `quantity_limit`, its sales are not limited.
+    """A package to create. Without a `quantity_limit`, its sales are not limited. A `description` of null is an empty one.
 
     By default, the package has the `currency` of the event's other packages and is displayed after them.
     """
 
     name: PackageName
     price: MajorUnits
-    description: Text = ""
+    description: Text | None = ""
     currency: Currency | None = None
     seats_per_package: Seats = 1
     is_sponsorship: bool = False
@@ -241,7 +241,8 @@ def _fields(view: type[PackageFieldsView], tier: Tier, source: TierFieldsView) -
 
 
 def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:
-    return {TIER_NAMES.get(name, name): value for name, value in fields.items()}
+    named = {TIER_NAMES.get(name, name): value for name, value in fields.items()}
+    return named | {"description": named["description"] or ""} if "description" in named else named
 
 
 def _change(name: str, change: FieldChange) -> FieldChange:

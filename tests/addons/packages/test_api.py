@@ -300,13 +300,25 @@ def test_a_new_order_is_set_whole_and_is_one_change_of_the_event(api, event):
 def test_a_stale_list_is_refused_whole(api, event):
     ids = [create_package(api, event, name=name)["id"] for name in ("A", "B", "C")]
     new = create_package(api, event, name="New")["id"]
-    for stale in (ids[::-1], [*ids, new, "other"], [*ids, ids[0]], [*ids, new, new]):
+    for twice, at in (([*ids, ids[0]], 3), ([ids[0], *ids, new], 1)):
+        reply = call(api, "POST", event, "reorder", json={"package_ids": twice})
+        assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", f"$.package_ids[{at}]")
+        assert "twice" in reply.json["message"]
+    for stale in (ids[::-1], [*ids, new, "other"]):
         reply = call(api, "POST", event, "reorder", json={"package_ids": stale})
         assert (reply.status, reply.json["error"], reply.json["package_ids"]) == (409, "stale_order", [*ids, new])
     assert [package["id"] for package in listed(api, event)] == [*ids, new]
     call(api, "POST", event, "reorder", json={"package_ids": [new, *ids]})
     moved = call(api, "POST", event, "reorder", json={"package_ids": [*ids[::-1], new], "seen_package_ids": [*ids, new]})
     assert (moved.status, moved.json["package_ids"]) == (409, [new, *ids]), "somebody else has moved one meanwhile"
+
+
+def test_a_description_of_null_is_none(api, event):
+    created = create_package(api, event, description=None)
+    assert created["description"] == ""
+    described = call(api, "PATCH", event, created["id"], json={"description": "Dinner."}).json
+    assert described["description"] == "Dinner."
+    assert call(api, "PATCH", event, created["id"], json={"description": None}).json["description"] == ""
 
 
 def test_one_of_two_simultaneous_reorders_wins(threaded_store, api):
