@@ -1,14 +1,14 @@
 /** The page behind a transfer link: see what is offered, and accept the ticket. The token is in the fragment, which no server logs. */
 
 import { useState } from "preact/hooks";
-import { acceptTransfer, previewTransfer, type OfferedTicket, type Ticket } from "../api";
-import type { ApiFailure } from "../client";
+import { acceptTransfer, getTicket, previewTransfer, type OfferedTicket, type Ticket } from "../api";
+import { ApiFailure } from "../client";
 import { dayAndTime } from "../formats";
 import { BuyerEmail } from "../parts/buyer-email";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useKept, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
-import { useBuyer } from "../session";
+import { currentBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 
 const FINAL = [404, 409, 410]; // errors that the same link will get again
@@ -53,10 +53,24 @@ interface Accepted {
 }
 
 function Offer({ token, done }: { token: string; done: (accepted: Accepted) => void }) {
-  const { value: offered, failure, reload } = useLoaded(() => previewTransfer(token), token);
+  const { value: offered, failure, reload } = useLoaded(() => load(token, done), token);
   if (offered) return <Acceptance token={token} offered={offered} done={done} />;
   return failure ? <Refusal failure={failure} retry={reload} /> : <Skeleton lines={8} />;
 }
+
+/** Load the offer. If the buyer has accepted it already, perhaps without seeing the reply, the ticket is theirs. */
+async function load(token: string, done: (accepted: Accepted) => void): Promise<OfferedTicket | null> {
+  try {
+    return await previewTransfer(token);
+  } catch (failure) {
+    const own = isUsed(failure) && currentBuyer() ? await getTicket(token.slice(0, token.lastIndexOf("."))).catch(() => null) : null;
+    if (!own) throw failure;
+    done({ event: own.event, email: null });
+    return null;
+  }
+}
+
+const isUsed = (failure: unknown) => failure instanceof ApiFailure && failure.code === "transfer_not_found";
 
 /** Needs a click, because mail scanners open links and must not take the ticket. */
 function Acceptance({ token, offered, done }: { token: string; offered: OfferedTicket; done: (accepted: Accepted) => void }) {
