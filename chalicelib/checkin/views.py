@@ -86,10 +86,11 @@ class SyncedScanView(Struct, frozen=True):
 
 
 class SyncView(Struct, frozen=True):
-    """The scans in chronological order, and the numbers of recorded scans (including exits and repeated scans), conflicts and refusals."""
+    """The scans in chronological order; the numbers of recorded entries and exits, with repeated scans; and of conflicts and refusals."""
 
     scans: list[SyncedScanView]
     admitted: int
+    exited: int
     conflicts: int
     refused: int
 
@@ -137,6 +138,7 @@ def reply_view(result: CheckInResult, catalog: Catalog, message: str) -> CheckIn
 
 def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
     outcomes = [synced.outcome for synced in scans]
+    recorded = [synced.scan.direction for synced in scans if synced.outcome in ("admitted", "exited", "repeated")]
     return SyncView(
         scans=[
             SyncedScanView(
@@ -148,7 +150,8 @@ def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
             )
             for synced in scans
         ],
-        admitted=sum(outcome in ("admitted", "exited", "repeated") for outcome in outcomes),
+        admitted=recorded.count("in"),
+        exited=recorded.count("out"),
         conflicts=outcomes.count("conflict"),
         refused=outcomes.count("refused"),
     )

@@ -203,9 +203,11 @@ def test_exits_without_a_network_are_recorded_later_in_their_order(venue):
     ]
     reply = venue.sync("north", *scans)
     assert [scan["outcome"] for scan in reply.json["scans"]] == ["admitted", "exited", "admitted", "refused"]
-    assert (reply.json["scans"][3]["error"], reply.json["admitted"], reply.json["refused"]) == ("not_checked_in", 3, 1)
+    assert reply.json["scans"][3]["error"] == "not_checked_in"
+    assert [reply.json[name] for name in ("admitted", "exited", "refused")] == [2, 1, 1]
     again = venue.sync("north", *scans)
     assert [scan["outcome"] for scan in again.json["scans"]] == ["repeated", "repeated", "repeated", "refused"]
+    assert (again.json["admitted"], again.json["exited"]) == (2, 1)
     assert venue.ticket.admitted == 1
 
 
