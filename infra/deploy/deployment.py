@@ -126,8 +126,14 @@ class Deployment:
             Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload, _STAGE_UNCHANGED),
             Step("review", f"create a change set of the stack {self._options.stack}, show it and ask", self._review, _STAGE_UNCHANGED),
             Step(
+                "assets",
+                "upload the scripts and styles of the new pages, which the new API names, beside those of the served pages",
+                self._publish_assets,
+                _STAGE_UNCHANGED,
+            ),
+            Step(
                 "stack",
-                "upload the pages' assets and execute the change set; CloudFormation rolls everything back if a part of it fails",
+                "execute the change set; CloudFormation rolls everything back if a part of it fails",
                 self._execute,
                 "CloudFormation continues on its own. When it has finished, run the command again to complete the deployment. "
                 f"To check its progress: aws cloudformation describe-stacks --stack-name {self._options.stack}",
@@ -220,7 +226,6 @@ class Deployment:
         if self._change_set is None:
             self._report("  nothing changes")
             return
-        self._publish_assets()
         before = _Before(self._stack.template(), self._stack.parameters())
         self._stack.execute(self._change_set)
         self._before = before
@@ -251,7 +256,8 @@ class Deployment:
 
     def _publish_assets(self) -> None:
         """Upload the scripts and styles of the new pages before the API, which names them, changes. A new stack has no bucket yet."""
-        bucket = self._stack.outputs().get(PAGES_BUCKET) if self._stack.describe() is not None else None
+        is_new = self._change_set is None or self._stack.describe() is None
+        bucket = None if is_new else self._stack.outputs().get(PAGES_BUCKET)
         if bucket is not None:
             self._report(f"  {upload_pages(self._account, self._options.folder / 'web', bucket, assets_only=True)} assets")
 

@@ -225,6 +225,17 @@ def test_a_stopped_deployment_reports_its_state_and_can_continue(deploy, aws, mo
     assert code == 0, printed
 
 
+def test_an_upload_of_assets_that_stops_leaves_the_stage_unchanged(deploy, aws, package, monkeypatch):
+    deploy()
+    (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
+    with monkeypatch.context() as patched:
+        patched.setattr(deployment, "upload_pages", _press_ctrl_c)
+        code, printed = deploy()
+    assert (code, _stack_status(aws)) == (1, "CREATE_COMPLETE")
+    assert "Interrupted in the step assets. The stage is unchanged." in printed
+    assert not aws.client("sqs").list_queues().get("QueueUrls")
+
+
 def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws, api_url, package, monkeypatch):
     deploy()
     before = _change_sets(aws)
@@ -245,7 +256,7 @@ def _change_sets(aws: EmulatedAws) -> list[str]:
     return [each["ChangeSetName"] for each in aws.client("cloudformation").list_change_sets(StackName=STACK)["Summaries"]]
 
 
-def _press_ctrl_c(*_: object) -> None:
+def _press_ctrl_c(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -323,7 +334,8 @@ def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, ca
     lines = capsys.readouterr().out.splitlines()
     names = [line.partition("] ")[2].partition(":")[0] for line in lines[:-1]]
     assert names == [
-        *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "stack", "apply", "smoke test", "pages")
+        *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "assets", "stack", "apply"),
+        *("smoke test", "pages"),
     ]
     assert "fairgate-prod" in lines[8]
     assert lines[-1] == "This was a dry run: nothing was changed."
