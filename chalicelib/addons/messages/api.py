@@ -26,6 +26,7 @@ from chalicelib.notifications.model import Notification, NotificationNotFound, N
 from chalicelib.notifications.store import list_event_notifications, list_problem_notifications
 from chalicelib.tickets.model import EmailAddress
 from chalicelib.waiting_room.model import (
+    JoiningStopped,
     NoWaitingRoom,
     RoomCleared,
     TokenExpired,
@@ -89,6 +90,7 @@ def show_push_key(_request: RequestContext) -> CacheableReply[PushKeyView]:
         TokenExpired,
         RoomCleared,
         TurnNotAhead,
+        JoiningStopped,
         RateLimited,
     ),
 )

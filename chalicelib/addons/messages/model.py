@@ -93,4 +93,4 @@ class Place(Struct, frozen=True):
 class TurnNotAhead(ApiError):
     code: ClassVar[str] = "turn_not_ahead"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your turn has begun or cannot come, so we cannot notify you before it."
+    default_message: ClassVar[str] = "Your turn has begun, so we cannot notify you before it."

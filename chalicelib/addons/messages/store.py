@@ -20,6 +20,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib.addons.messages.model import EventNotice, Place, TurnNotice
 from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.notifications.model import Notification
 
 # A notice outlives repeated deliveries of its change, because the stream keeps changes for only a day.
@@ -55,8 +56,13 @@ def find_notice(event_id: str) -> EventNotice | None:
 
 
 def list_open_notices() -> list[EventNotice]:
-    """List the notices with emails to queue now or later. The read is strongly consistent."""
-    notices = map(_notice, EventNoticeRow.query(_NOTICES, consistent_read=True))
+    """List the notices with emails to queue now or later. The read is strongly consistent. A notice that cannot be decoded is skipped."""
+    notices = []
+    for row in EventNoticeRow.query(_NOTICES, consistent_read=True):
+        try:
+            notices.append(_notice(row))
+        except msgspec.MsgspecError:
+            log.exception("event_notice.unreadable", event_id=row.event_id)
     return [notice for notice in notices if not notice.has_ended]
 
 

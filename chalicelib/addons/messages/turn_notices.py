@@ -27,7 +27,7 @@ from chalicelib.notifications.model import Notification
 from chalicelib.purchases import queries
 from chalicelib.waiting_room import admission_plan, draw, room_cache
 from chalicelib.waiting_room import service as waiting_room
-from chalicelib.waiting_room.model import Arrival, QueueStatus, RoomState, compute_queue_status
+from chalicelib.waiting_room.model import Arrival, JoiningStopped, QueueStatus, RoomState, compute_queue_status
 
 KINDS = ("place_drawn", "turn_near")
 
@@ -88,11 +88,13 @@ def request_messages(
 ) -> TurnNotice:
     """Tell the user about the turn of the arrival in `token`. A repeated call changes the address, the subscription and the language.
 
-    Raises TurnNotAhead, and what `waiting_room.get_place` raises.
+    Raises TurnNotAhead, JoiningStopped if no turn can come, and what `waiting_room.get_place` raises.
     """
     state, arrival = waiting_room.get_place(event_id, user_id, token, now)
     status = compute_queue_status(state, arrival, now)
-    if state.stopped is not None or (status.admitted_at is not None and status.admitted_at <= now):
+    if state.stopped is not None:
+        raise JoiningStopped(reason=state.stopped)
+    if status.admitted_at is not None and status.admitted_at <= now:
         raise TurnNotAhead()
     notice = TurnNotice(user_id=user_id, event_id=event_id, arrival=arrival, language=language, email=email, push=subscription)
     ttl = _ttl(arrival)

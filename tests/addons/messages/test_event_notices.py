@@ -247,3 +247,15 @@ def test_the_mail_says_until_when_and_where_buyers_return_tickets(post, api, tim
     [(_, mail)] = changed(post, "Cambios: ")
     assert "hasta el martes, 9 de junio de 2026, 10:00 UTC" in text_of(mail)
     assert f"/orders/{used}" in text_of(mail)
+
+
+def test_a_notice_that_cannot_be_read_stops_no_others(post, api, time):
+    shop, other = builders.create_shop(api), builders.create_shop(api)
+    buy(api, shop)
+    time.advance(60)
+    change(api, shop[0], venue="The other hall")
+    change(api, other[0], venue="The other hall")
+    post.follow()
+    store.EventNoticeRow("notices", other[0], content="{").save()
+    pass_time(post, time, 600)
+    assert [to for to, _ in changed(post)] == ["ada@home.test"]

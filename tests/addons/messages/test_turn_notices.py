@@ -362,6 +362,8 @@ def test_a_sold_out_line_sends_its_mails_when_tickets_come_back(post, api, time)
     assert builders.confirm(api, users[0], reservation).status == 201
     time.advance(2)
     assert get_status(api, event_id, tokens[users[1]])["stopped"] == "sold_out"
+    refused = ask(api, event_id, users[1], tokens[users[1]])
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "waiting_room_stopped", "sold_out")
     assert run_until(post, time, opening + 70) == []
     assert {row.status for row in NotificationRow.scan()} == {"queued"}
     assert api.patch(f"/tiers/{tier_id}", json={"capacity": 8}, token=builders.admin_token()).status == 200
@@ -448,7 +450,7 @@ def test_who_may_ask_and_until_when(post, api, time, sale):
     time.set(opening)
     refused = ask(api, event_id, "ada", token)
     assert (refused.status, refused.json["error"]) == (409, "turn_not_ahead")
-    assert refused.json["message"] == "Your turn has begun or cannot come, so we cannot notify you before it."
+    assert refused.json["message"] == "Your turn has begun, so we cannot notify you before it."
     with settings.override(rate_limits="on", limit_mail="2/900"):
         tokens = [join(api, event_id, f"late-{number}") for number in range(3)]
         replies = [ask(api, event_id, f"late-{number}", token, email="one@home.test") for number, token in enumerate(tokens)]

@@ -8,7 +8,7 @@ import { EmailField, Form, PasswordField } from "../parts/form";
 import { takeFocus, useKept, useTitle } from "../parts/hooks";
 import { OwnData } from "../parts/own-data";
 import { Pass } from "../parts/pass";
-import { ReturnPanel } from "../parts/refunds";
+import { ReturnPanel } from "../parts/return-panel";
 import { ScanView } from "../parts/scan-view";
 import { useTexts } from "../texts";
 import { isOver, isUsable } from "../use-wallet";

@@ -1,10 +1,8 @@
-/** The refunded tickets and the state of each refund, and the return of tickets while an event takes them back. */
+/** The refunded tickets and the state of each refund. */
 
-import type { OrderWithTickets, Refund, TicketReturn } from "../api";
-import { day, dayAndTime, money } from "../formats";
+import type { OrderWithTickets, Refund } from "../api";
+import { day, money } from "../formats";
 import { useTexts } from "../texts";
-import { Failure } from "./failure";
-import { useAction } from "./hooks";
 
 export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
   const { t, locale } = useTexts();
@@ -36,30 +34,6 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
           )),
         )}
       </ul>
-    </section>
-  );
-}
-
-/** Takes two steps, because the tickets become invalid at once. */
-export function ReturnPanel({ offer, onReturn }: { offer: TicketReturn; onReturn: () => Promise<unknown> }) {
-  const { t, locale } = useTexts();
-  const { isWorking, failure, run } = useAction();
-  const amount = money(offer.amount_cents, offer.currency, locale);
-  const count = offer.tickets.length;
-  return (
-    <section class="panel no-print">
-      <h2>{t.refunds.returnTitle}</h2>
-      <p>{t.refunds.returnUntil(dayAndTime(offer.until, offer.timezone, locale))}</p>
-      <details class="more">
-        <summary>{t.refunds.returnAction(amount)}</summary>
-        <div class="fields">
-          <p>{t.refunds.returnMeaning(count, amount)}</p>
-          {failure && <Failure failure={failure} />}
-          <button type="button" class="button" disabled={isWorking} onClick={() => run(async () => void (await onReturn()))}>
-            {isWorking ? t.checkout.working : t.refunds.returnNow(count)}
-          </button>
-        </div>
-      </details>
     </section>
   );
 }

@@ -385,7 +385,7 @@ export const en = {
       pass_used: "You have already bought tickets with this place in line. Join the waiting room again to buy more.",
       pass_expired: "Your turn is over. Join the waiting room again.",
       reservation_expired_or_invalid: "Your time to pay ran out, and you have not been charged. Please choose again.",
-      turn_not_ahead: "Your turn has begun or will not come any more, so we cannot email you before it.",
+      turn_not_ahead: "Your turn has begun, so we cannot notify you before it.",
       rate_limited: "That was a little too fast. Wait a moment and try again.",
       link_expired: "This link has expired or has already been used. Ask for a new one.",
       common_password: "This password is easy to guess. Choose a different one.",

@@ -388,7 +388,7 @@ export const es: Texts = {
       pass_used: "Ya has comprado con este puesto en la cola. Vuelve a entrar en la sala de espera para comprar más.",
       pass_expired: "Tu turno ha pasado. Vuelve a entrar en la sala de espera.",
       reservation_expired_or_invalid: "Se ha agotado el tiempo para pagar y no te hemos cobrado nada. Vuelve a elegir.",
-      turn_not_ahead: "Tu turno ya ha empezado o no va a llegar, así que no podemos avisarte antes.",
+      turn_not_ahead: "Tu turno ya ha empezado, así que no podemos avisarte antes.",
       rate_limited: "Vas demasiado rápido. Espera un momento y vuelve a intentarlo.",
       link_expired: "Este enlace ha caducado o ya se ha usado. Pide uno nuevo.",
       common_password: "Esta contraseña es fácil de adivinar. Elige otra.",
