@@ -68,7 +68,9 @@ class SystemView(Struct, frozen=True, kw_only=True):
 def load_system(now: int) -> SystemView:
     """Return the state of the jobs and their backlogs at `now`. May miss writes from the last second."""
     (mails, refunds), (last_run, runs) = parallel.both(
-        lambda: parallel.both(lambda: outbox.list_late_notifications(now, COUNTED), lambda: money_cases.list_due("refund", now, COUNTED)),
+        lambda: parallel.both(
+            lambda: outbox.list_late_notifications(now, COUNTED), lambda: list(money_cases.list_due("refund", now, COUNTED))
+        ),
         lambda: parallel.both(schedule.load_last_run, lambda: job_runs.load_runs(sorted(INTERVALS))),
     )
     current = settings.current()

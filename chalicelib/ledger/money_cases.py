@@ -4,6 +4,7 @@ A case that follows from a change is opened in the same transaction as the chang
 refunds when they are due; `GET /admin/reconciliation` lists every open case.
 """
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -65,9 +66,9 @@ def postpone_case(case: Case, next_at: int) -> None:
     dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
 
 
-def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
-    """Return at most `limit` due cases of a kind, beginning with the longest due. May miss changes from the last second."""
-    return [_case(row) for row in CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)]
+def list_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
+    """Yield at most `limit` due cases of a kind, beginning with the longest due. May miss changes from the last second."""
+    return map(_case, CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit))
 
 
 def list_cases(limit: int, after: str | None) -> tuple[list[Case], str | None]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log, settings
+from chalicelib.foundation import clock, deadline, log, settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderUnavailable
 
@@ -22,11 +22,12 @@ Failure = Literal["unanswered", "error"]
 # Seconds until a failed task is tried again, by reason. The delay lets other tasks come first in the next run.
 RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
-MAX_AT_ONCE = 8
-# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. A call takes at least a tenth of a second, so one
-# thread makes at most CALLS_PER_THREAD calls a second.
+# A job uses at most RATE_SHARE of the provider's rate limit; the rest is for buyers. The number of tasks at once follows from Little's law:
+# calls a second x seconds a call.
 RATE_SHARE = 0.8
-CALLS_PER_THREAD = 10
+MIN_CALL_SECONDS = 0.1  # a shorter call counts as this long
+MAX_AT_ONCE = 32
+NEWEST_SHARE = 0.2  # weight of the newest call in the moving average of the seconds a call takes
 MAX_UNANSWERED = 3  # tasks in a row without an answer before the provider or the store counts as down
 SECONDS_TO_FINISH = 3  # reserved for handling the last answers
 SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is started
@@ -35,13 +36,15 @@ SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, no task is star
 class ProviderTask(Struct, frozen=True):
     """One question for the provider: `ask` only calls the provider, and `finish` gets the answer.
 
-    If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run.
+    If either fails, `postpone` gets the reason and delays the task, so that other tasks come first in the next run. `max_calls` is how
+    many calls of the provider `ask` makes at most, one after the other.
     """
 
     name: str
     ask: Callable[[], Any]
     finish: Callable[[Any], None]
     postpone: Callable[[Failure], None]
+    max_calls: int = 2
 
 
 class TasksResult(Struct):
@@ -62,21 +65,30 @@ def run_each(tasks: Iterable[ProviderTask]) -> TasksResult:
     if (first := next(waiting, None)) is None:
         return result  # return before reading the provider's rate, which needs the provider's key
     waiting = chain((first,), waiting)
-    max_at_once = max(1, min(MAX_AT_ONCE, int(payments.call_rate() * RATE_SHARE / CALLS_PER_THREAD)))
+    rate, call_seconds = payments.call_rate(), MIN_CALL_SECONDS
     unanswered = 0
-    with ThreadPoolExecutor(max_at_once) as pool:
-        running: dict[Future[Any], ProviderTask] = {}
+    with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
+        running: dict[Future[_Answer], ProviderTask] = {}
         at_once = 1  # until the provider answers for the first time
         while True:
             _begin(pool, running, waiting, at_once if unanswered < MAX_UNANSWERED else 0)
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                is_answered = _finish(running.pop(future), future, result)
+                task = running.pop(future)
+                is_answered = _finish(task, future, result)
                 unanswered = 0 if is_answered else unanswered + 1
-                at_once = max_at_once if is_answered else 1
+                if is_answered and future.exception() is None:
+                    seconds = future.result().seconds / task.max_calls
+                    call_seconds += NEWEST_SHARE * (seconds - call_seconds)
+                at_once = tasks_at_once(rate, call_seconds) if is_answered else 1
     result.gave_up = unanswered >= MAX_UNANSWERED
     return result
+
+
+def tasks_at_once(rate: int, call_seconds: float) -> int:
+    """Return how many tasks make RATE_SHARE of `rate` calls a second if a call takes `call_seconds`."""
+    return max(1, min(MAX_AT_ONCE, int(rate * RATE_SHARE * max(call_seconds, MIN_CALL_SECONDS))))
 
 
 def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
@@ -91,7 +103,14 @@ def alternate(*groups: Iterable[ProviderTask]) -> Iterator[ProviderTask]:
                 yield task
 
 
-def _begin(pool: ThreadPoolExecutor, running: dict["Future[Any]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int) -> None:
+class _Answer(Struct, frozen=True):
+    """What `ask` returned, and after how many seconds."""
+
+    value: Any
+    seconds: float
+
+
+def _begin(pool: ThreadPoolExecutor, running: dict["Future[_Answer]", ProviderTask], waiting: Iterator[ProviderTask], at_once: int) -> None:
     """Start tasks until `at_once` are running or too little time is left."""
     while len(running) < at_once and deadline.remaining() >= SECONDS_FOR_TASK:
         task = next(waiting, None)
@@ -100,16 +119,18 @@ def _begin(pool: ThreadPoolExecutor, running: dict["Future[Any]", ProviderTask],
         running[pool.submit(copy_context().run, _ask, task)] = task
 
 
-def _ask(task: ProviderTask) -> Any:
+def _ask(task: ProviderTask) -> _Answer:
+    begun = clock.monotonic()
     with deadline.within(deadline.remaining() - SECONDS_TO_FINISH):
-        return task.ask()
+        value = task.ask()
+    return _Answer(value, clock.monotonic() - begun)
 
 
-def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> bool:
+def _finish(task: ProviderTask, future: "Future[_Answer]", result: TasksResult) -> bool:
     """Pass the answer to the task, or postpone the task if it failed. Returns whether the provider and the store answered."""
     failure: Failure = "unanswered"
     try:
-        task.finish(future.result())
+        task.finish(future.result().value)
     except settings.SettingsError:
         raise
     except ProviderUnavailable:  # already logged where it was raised

@@ -1,12 +1,16 @@
-"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and refunds its orders in batches.
+"""Cancellation of an event: its sale stops at once, then the sweep ends its reservations and requests a refund for each order, in batches.
+
+The refunds become due, and the sweep makes them at the provider as fast as the provider's rate allows (`refunds_at_provider.DueRefunds`).
 
 A pass visits all purchases of the event that have ledger entries, in order of their ids. If tickets were still on hold when the pass began,
 some of them may have been paid for since, so another pass follows. The stock is closed, so once nothing is on hold there can be no new
 orders, and the pass that begins then is the last one. Free orders have no ledger entries and keep their tickets, but no door accepts them.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +19,7 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.dynamodb import dynamo
-from chalicelib.foundation import deadline, log
+from chalicelib.foundation import deadline, log, parallel
 from chalicelib.inventory.display import read_shards_by_stock
 from chalicelib.ledger import money_cases
 from chalicelib.ledger import service as ledger
@@ -34,7 +38,8 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancelled event. Times are epoch seconds.
 
     `position` is the last purchase that the current pass has processed; it is null at the start of a pass. `began_without_holds` means that
-    nothing was on hold when the pass began, so the pass visits every order that there will ever be.
+    nothing was on hold when the pass began, so the pass visits every order that there will ever be. `orders` and `disputed` count the
+    refunded and the disputed orders that the current pass has visited, including those that earlier passes refunded.
     """
 
     event_id: str
@@ -130,14 +135,16 @@ def _cancellation(row: CancellationRow) -> Cancellation:
     )
 
 
-MAX_EVENTS = 10  # handled in one run
-BATCH = 25  # purchases; the position is saved after each batch
-MAX_BATCHES = 8  # for one event in one run
-SECONDS_RESERVED = 8  # no batch begins when the run has less time left
+MAX_EVENTS = 100  # handled in one run
+BATCH = 100  # purchases, which are read in one round trip; the position is saved after each batch
+ORDERS_AT_ONCE = 8  # orders that return seats to one shard wait for each other, so more would not be faster
+SECONDS_RESERVED = 3  # no batch begins when the run has less time left
 HEARD_SECONDS = 60  # after this time, every instance knows that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 
 REFUND_ID = "event-cancelled"  # the same for every order, so that an order is refunded only once, however often it is visited
+
+_Outcome = Literal["refunded", "was_refunded", "disputed", "other"]
 
 
 def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
@@ -154,35 +161,47 @@ def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
 
 
 def process_cancellations(now: int) -> int:
-    """Continue unfinished cancellations. Returns how many orders were refunded. Every part is safe to repeat."""
-    refunded = 0
-    for cancellation in list_active_cancellations(MAX_EVENTS):
-        event = catalog.load_current().find_event(cancellation.event_id)
-        if event is None or event.status != "cancelled":
-            log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+    """Continue unfinished cancellations until the time is used up. Returns how many orders got a refund. Every part is safe to repeat.
+
+    The events take turns, a batch of orders each, and another event comes first in each run. If the store fails for one event, the others
+    continue, and the error is raised at the end.
+    """
+    active = list(list_active_cancellations(MAX_EVENTS))
+    running = deque(_steps(cancellation, now) for cancellation in active)
+    running.rotate(now // 60)
+    refunded, failure = 0, None
+    while running and deadline.remaining() >= SECONDS_RESERVED:
+        steps = running.popleft()
+        try:
+            refunded += next(steps)
+        except StopIteration:
             continue
-        refunded += _process(event, cancellation, now)
-        if deadline.remaining() < SECONDS_RESERVED:
-            break
+        except dynamo.STORE_ERRORS as error:
+            failure = error
+            continue
+        running.append(steps)
+    if failure is not None:
+        raise failure
     return refunded
 
 
-def _process(event: Event, cancellation: Cancellation, now: int) -> int:
-    """Continue one cancellation until it is finished or the run's time is used up. Returns how many orders were refunded."""
-    before = cancellation.orders
+def _steps(cancellation: Cancellation, now: int) -> Iterator[int]:
+    """Continue one cancellation: with each step, process a batch of orders and save the progress. Yields how many orders got a refund."""
+    event = catalog.load_current().find_event(cancellation.event_id)
+    if event is None or event.status != "cancelled":
+        log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+        return
     if cancellation.position is None:
         cancellation = _begin_pass(event, cancellation, now)
     ids = _purchase_ids(event.id, cancellation.position)
-    for _ in range(MAX_BATCHES):
-        batch = list(islice(ids, BATCH))
-        cancellation = _refund_batch(cancellation, batch, now)
-        if len(batch) < BATCH:
-            _end_pass(cancellation, now)
-            break
+    while batch := list(islice(ids, BATCH)):
+        results = _refund_batch(cancellation, batch, now)
+        orders = cancellation.orders + results.count("refunded") + results.count("was_refunded")
+        disputed = cancellation.disputed + results.count("disputed")
+        cancellation = replace(cancellation, position=batch[-1], orders=orders, disputed=disputed)
         save_cancellation(cancellation)
-        if deadline.remaining() < SECONDS_RESERVED:
-            break
-    return cancellation.orders - before
+        yield results.count("refunded")
+    _end_pass(cancellation, now)
 
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
@@ -198,7 +217,8 @@ def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellat
     # The stock of an event in the bootstrap file stays open, but after HEARD_SECONDS no instance sells from it.
     is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
     is_quiet = is_stopped and not holders
-    return replace(cancellation, began_without_holds=is_quiet, reservations=cancellation.reservations + ended)
+    reservations = cancellation.reservations + ended
+    return replace(cancellation, began_without_holds=is_quiet, reservations=reservations, orders=0, disputed=0)
 
 
 def _end_reservation(purchase: Purchase, now: int) -> str:
@@ -224,30 +244,31 @@ def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
             yield last
 
 
-def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> Cancellation:
-    """Refund the orders among these purchases. Returns the cancellation with its new counts and position."""
-    orders = disputed = 0
-    found = purchases.load_many(ids) if ids else {}
-    for purchase_id in ids:
-        purchase = found.get(purchase_id)
-        if purchase is None or not purchase.is_order:
-            continue
-        try:
-            refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now)
-            orders += 1
-        except NotRefundable:  # somebody has just refunded it
-            continue
-        except OrderDisputed:
-            details = {
-                "event_id": purchase.event_id,
-                "reason": EVENT_CANCELLED,
-                "amount_cents": purchase.total_cents,
-                "currency": purchase.currency,
-            }
-            disputed += money_cases.open_finding(purchase.id, REFUND_ID, now, details)
-    return replace(
-        cancellation,
-        position=ids[-1] if ids else cancellation.position,
-        orders=cancellation.orders + orders,
-        disputed=cancellation.disputed + disputed,
-    )
+def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> list[_Outcome]:
+    """Request a refund for each order among these purchases. The sweep creates the refunds at the provider."""
+    found = purchases.load_many(ids)
+    results: list[_Outcome] = []
+    for first in range(0, len(ids), ORDERS_AT_ONCE):
+        some = [found[purchase_id] for purchase_id in ids[first : first + ORDERS_AT_ONCE]]
+        results += parallel.call_each(lambda purchase: _refund(cancellation, purchase, now), some)
+    return results
+
+
+def _refund(cancellation: Cancellation, purchase: Purchase | None, now: int) -> _Outcome:
+    if purchase is None or not purchase.is_order:
+        is_known = purchase is not None and any(refund.id.startswith(REFUND_ID) for refund in purchase.refunds)
+        return "was_refunded" if is_known else "other"
+    try:
+        refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now, by_sweep=True)
+    except NotRefundable:  # somebody has just refunded it
+        return "other"
+    except OrderDisputed:
+        details = {
+            "event_id": purchase.event_id,
+            "reason": EVENT_CANCELLED,
+            "amount_cents": purchase.total_cents,
+            "currency": purchase.currency,
+        }
+        money_cases.open_finding(purchase.id, REFUND_ID, now, details)
+        return "disputed"
+    return "refunded"

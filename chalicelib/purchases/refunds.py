@@ -36,6 +36,7 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 
     `tickets` are ticket ids; null means all remaining tickets. `fee_cents` is the fee for each ticket; null means the fee in the settings.
     With `unused_by`, the refund loses the race against a scan, a transfer or a dispute of its tickets.
+    `by_sweep` leaves the call to the provider to the sweep.
     """
 
     reason: str
@@ -44,27 +45,28 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     return_seats: bool = True
     note: str | None = None
     unused_by: str | None = None
+    by_sweep: bool = False
 
 
 def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Take back tickets of an order and refund their price. A repeated call with the same `refund_id` changes nothing.
 
     One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit entry and an
-    open case. Then the refund is created at the provider; if that fails, the sweep tries again. Raises OrderNotFound, NotRefundable,
-    OrderDisputed and RefundInvalid.
+    open case. Then the refund is created at the provider, unless the request leaves that to the sweep; if it fails, the sweep tries again.
+    Raises OrderNotFound, NotRefundable, OrderDisputed and RefundInvalid.
     """
     if not purchase.was_order:
         raise OrderNotFound()
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
-def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int) -> list[Refund]:
+def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int, *, by_sweep: bool = False) -> list[Refund]:
     """Take back all remaining tickets of an order, without a fee. Returns the refunds.
 
-    If there are too many tickets for one transaction, they are split into two refunds, with `-1` and `-2` appended to `refund_id`. Raises
-    OrderNotFound, NotRefundable and OrderDisputed.
+    `by_sweep` leaves the calls to the provider to the sweep. If there are too many tickets for one transaction, they are split into two
+    refunds, with `-1` and `-2` appended to `refund_id`. Raises OrderNotFound, NotRefundable and OrderDisputed.
     """
-    request = RefundRequest(reason=reason, fee_cents=0)
+    request = RefundRequest(reason=reason, fee_cents=0, by_sweep=by_sweep)
     try:
         return [request_refund(purchase, request, refund_id, by, now)[1]]
     except RefundInvalid:
@@ -147,11 +149,11 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     if existing is not None:
         return purchase, existing
     refund = plan_refund(purchase, request, refund_id, by, now)
-    saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by)
+    saved = _return_tickets(purchase, refund, now, unused_by=request.unused_by, by_sweep=request.by_sweep)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
     log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **details)
-    processed = refunds_at_provider.create_if_due(saved, refund_id, now)
+    processed = saved if request.by_sweep else refunds_at_provider.create_if_due(saved, refund_id, now)
     return processed, processed.find_refund(refund_id) or refund
 
 
@@ -254,7 +256,13 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
 
 def _return_tickets(
-    purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = (), *, unused_by: str | None = None
+    purchase: Purchase,
+    refund: Refund,
+    now: int,
+    entries: Sequence[dynamo.TransactItem] = (),
+    *,
+    unused_by: str | None = None,
+    by_sweep: bool = False,
 ) -> Purchase:
     """Save the refund, void its tickets and return their seats, in one transaction. Raises Conflict if any of these has changed."""
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
@@ -264,7 +272,7 @@ def _return_tickets(
         *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded", unused_by=unused_by),
         _audit_item(purchase, refund, now),
         *entries,
-        *_case_items(purchase, refund, now),
+        *_case_items(purchase, refund, now, by_sweep=by_sweep),
     ]
     if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
         items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
@@ -300,9 +308,11 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
     )
 
 
-def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
+def _case_items(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool = False) -> list[dynamo.TransactItem]:
     """Return the item that opens the case of a new refund. A refund that has already succeeded needs no case."""
-    return [] if refund.status == "succeeded" else [refunds_at_provider.open_refund_case_item(purchase, refund, now)]
+    if refund.status == "succeeded":
+        return []
+    return [refunds_at_provider.open_refund_case_item(purchase, refund, now, by_sweep=by_sweep)]
 
 
 def _audit_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:

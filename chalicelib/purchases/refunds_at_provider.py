@@ -4,8 +4,8 @@ Requests create their own refund; the sweep works on the refunds that are due. E
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.dynamodb import dynamo
@@ -22,14 +22,18 @@ MAX_REFUND_ATTEMPTS = 3
 FIRST_RETRY_SECONDS = 60  # a request creates its refund at once; if the refund is still due after this time, the request has died
 REFUND_RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
 PENDING_CHECK_SECONDS = 6 * 3600
+SAFE_REPEAT_SECONDS = 23 * 3600  # repeated calls within this time create no second refund: providers keep idempotency keys for a day
+LATE_SECONDS = 3600  # a refund that has been due for this long makes the sweep count as unfinished
 
 
-def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Transaction item that opens the case of a new refund or attempt.
+def open_refund_case_item(purchase: Purchase, refund: Refund, now: int, *, by_sweep: bool = False) -> dynamo.TransactItem:
+    """Transaction item that opens the case of a new refund or attempt. With `by_sweep`, the sweep creates the refund as soon as it can.
 
     The case stays open until the refund succeeds or a person closes the case.
     """
-    return _case_item(purchase, refund, now + (PENDING_CHECK_SECONDS if refund.status == "pending" else FIRST_RETRY_SECONDS))
+    if refund.status == "pending":
+        return _case_item(purchase, refund, now + PENDING_CHECK_SECONDS)
+    return _case_item(purchase, refund, now if by_sweep else now + FIRST_RETRY_SECONDS)
 
 
 def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
@@ -62,11 +66,14 @@ def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderR
     return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
 
 
-def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
-    """Create a due refund at the provider, unless an earlier call created it, or fetch a pending refund. Writes nothing to the store."""
+def ask_provider(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
+    """Create a due refund at the provider, or fetch a pending refund. Writes nothing to the store.
+
+    With `check_existing`, the provider is first asked whether an earlier call created the refund.
+    """
     if refund.status == "pending" and refund.provider_id is not None:
         return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
-    return _ask_to_create(purchase, refund, check_existing=True)
+    return _ask_to_create(purchase, refund, check_existing=check_existing)
 
 
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
@@ -139,40 +146,42 @@ def _case_item(purchase: Purchase, refund: Refund, next_at: int | None) -> dynam
 
 # Refunds for the sweep: due refunds, and pending refunds that have not been checked for hours.
 
-MAX_PER_SWEEP = 100  # their purchases are read in one round trip
+PAGE_SIZE = 100  # refunds whose purchases are read in one round trip
+MAX_PER_SWEEP = 5_000
 
 
-class DueRefunds(Struct):
-    """The cases of due refunds, beginning with the longest due, and their purchases as they were read."""
+class DueRefunds:
+    """The refunds that are due at `now`, the longest due first, read in pages while their tasks are done.
 
-    cases: list[Case]
-    purchases: dict[str, Purchase | None]
-    begun: int = 0
+    `begun` counts the tasks. `has_more` means that a run ended before it came to all of them. `is_late` means that the first was due for
+    LATE_SECONDS.
+    """
 
-    @property
-    def remaining(self) -> int:
-        return len(self.cases) - self.begun
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self.begun, self.has_more, self.is_late = 0, True, False
 
-    def tasks(self, now: int) -> Iterator[ProviderTask]:
-        """Yield a task for each case: create or fetch the refund, and record its status."""
-        for case in self.cases:
-            self.begun += 1
-            yield _task(case, self.purchases.get(case.purchase_id), now)
-
-
-def load_due(now: int) -> DueRefunds:
-    """Load the refunds that are due now, at most MAX_PER_SWEEP, for `sweep.py`. A refund whose task fails is due again later."""
-    due = money_cases.list_due("refund", now, MAX_PER_SWEEP)
-    return DueRefunds(due, store.load_many({case.purchase_id for case in due}) if due else {})
+    def tasks(self) -> Iterator[ProviderTask]:
+        """Yield a task for each refund: create or fetch the refund, and record its status. A refund whose task fails is due again later."""
+        cases = money_cases.list_due("refund", self._now, MAX_PER_SWEEP)
+        while page := list(islice(cases, PAGE_SIZE)):
+            self.is_late = self.is_late or (page[0].next_at or self._now) <= self._now - LATE_SECONDS
+            purchases = store.load_many({case.purchase_id for case in page})
+            for case in page:
+                self.begun += 1
+                yield _task(case, purchases.get(case.purchase_id), self._now)
+        self.has_more = self.begun == MAX_PER_SWEEP
 
 
 def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
     refund = purchase.find_refund(case.id) if purchase is not None else None
+    # A refund that was left to the sweep needs one call instead of two: no call has failed yet, and if a run was killed, it was today.
+    is_first_attempt = case.next_at == case.since and now - case.since < SAFE_REPEAT_SECONDS
 
     def ask() -> ProviderRefund:
         if purchase is None or refund is None:
             raise LookupError(f"the purchase {case.purchase_id} has no refund {case.id}")
-        return ask_provider(purchase, refund)
+        return ask_provider(purchase, refund, check_existing=not is_first_attempt)
 
     def finish(provider_refund: ProviderRefund) -> None:
         assert purchase is not None  # otherwise `ask` has raised
@@ -183,4 +192,4 @@ def _task(case: Case, purchase: Purchase | None, now: int) -> ProviderTask:
     def postpone(failure: Failure) -> None:
         money_cases.postpone_case(case, now + RETRY_SECONDS[failure])
 
-    return ProviderTask(f"refund {case.id} of {case.purchase_id}", ask, finish, postpone)
+    return ProviderTask(f"refund {case.id} of {case.purchase_id}", ask, finish, postpone, max_calls=1 if is_first_attempt else 2)

@@ -1,7 +1,7 @@
 """The sweep, which runs every minute and finishes what requests left behind.
 
-A run corrects shards that a pause or resume did not reach, recovers expired holds, refunds the orders of cancelled events, processes due
-refunds (`refunds_at_provider.load_due`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
+A run corrects shards that a pause or resume did not reach, recovers expired holds, requests the refunds of cancelled events, makes due
+refunds (`refunds_at_provider.DueRefunds`), deletes what unfinished publications left, and reports tiers with few tickets. A run ends before
 the next run begins, and its work is saved. What it postpones comes last in the next run, so nobody waits behind a payment that never
 completes.
 """
@@ -23,8 +23,9 @@ from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids
 from chalicelib.inventory.store import read_shards, scan_slice
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
-from chalicelib.purchases import event_cancellation, hold_recovery, refunds_at_provider
+from chalicelib.purchases import event_cancellation, hold_recovery
 from chalicelib.purchases.hold_recovery import RecoveryReport
+from chalicelib.purchases.refunds_at_provider import DueRefunds
 
 # Table `sweep`: one item with the state that a run passes on to the next run.
 
@@ -151,9 +152,8 @@ def _is_for_sale(catalog: Catalog, tier: Tier, now: int) -> bool:
 
 
 MAX_SECONDS = 50  # less than the time between two runs
-SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider; refunds and checkouts get the other half
-
-SECONDS_FOR_CANCELLATIONS = 15
+SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider
+SECONDS_FOR_CANCELLATIONS = 15  # the rest is for calls to the provider: refunds, and expired holds with a payment
 
 
 def run_sweep(now: int) -> dict[str, Any]:
@@ -175,14 +175,15 @@ def _run(now: int) -> dict[str, Any]:
         lapsed = hold_recovery.recover_holds(expired_holds, now, report)
     with deadline.within(SECONDS_FOR_CANCELLATIONS):
         cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
-    refunds = refunds_at_provider.load_due(now)
-    result = provider_tasks.run_each(alternate(refunds.tasks(now), hold_recovery.expiry_tasks(lapsed, now, report)))
+    refunds = DueRefunds(now)
+    result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(lapsed, now, report)))
     deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
     has_failed_step = corrected is None or cancelled is None or deleted is None
-    has_work_left = result.gave_up or report.remaining > 0 or refunds.remaining > 0
+    # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
+    has_work_left = result.gave_up or report.remaining > 0 or (refunds.has_more and refunds.is_late)
     is_finished = not has_failed_step and not has_work_left
     low_tiers = report_low_stock(swept.catalog, swept.shards, swept.state.low_tiers, now)
-    swept.hand_on(low_tiers, is_finished=is_finished)
+    swept.hand_on(low_tiers, is_finished=corrected is not None and not result.gave_up and report.remaining == 0)
     active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
     _count_run(is_finished, active_holds, swept.catalog.version)
     return {
@@ -194,7 +195,7 @@ def _run(now: int) -> dict[str, Any]:
         "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
         "refunds_due": refunds.begun,
-        "refunds_remaining": refunds.remaining,
+        "has_more_refunds": refunds.has_more,
         "gave_up": result.gave_up,
         "finished": is_finished,
         "seconds_left": round(deadline.remaining()),

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import deadline, settings
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.payments.provider_tasks import MAX_AT_ONCE, MAX_UNANSWERED, ProviderTask, alternate, run_each
+from chalicelib.payments.provider_tasks import MAX_UNANSWERED, ProviderTask, alternate, run_each, tasks_at_once
 
 
 class Work:
@@ -17,7 +17,7 @@ class Work:
     def __init__(self):
         self.asked, self.finished, self.postponed = [], [], []
 
-    def task(self, name, error=None, ask=None, finish=None):
+    def task(self, name, error=None, ask=None, finish=None, max_calls=1):
         def answer():
             self.asked.append(name)
             if error is not None:
@@ -29,7 +29,7 @@ class Work:
             if finish is not None:
                 finish()
 
-        return ProviderTask(str(name), answer, note, lambda failure: self.postponed.append((name, failure)))
+        return ProviderTask(str(name), answer, note, lambda failure: self.postponed.append((name, failure)), max_calls)
 
 
 @pytest.fixture
@@ -45,12 +45,26 @@ def test_each_task_is_finished_with_its_answer_by_the_thread_of_the_caller(work)
 
 
 def test_several_run_at_once_after_the_provider_has_answered_the_first(work):
-    together = threading.Barrier(MAX_AT_ONCE)  # opens only if so many tasks ask at the same time
-    waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(MAX_AT_ONCE)]
-    assert run_each([work.task("first"), *waiting]).finished == MAX_AT_ONCE + 1
+    together = threading.Barrier(8)  # opens only if so many tasks ask at the same time
+    waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(8)]
+    assert run_each([work.task("first"), *waiting]).finished == 9
 
 
-@pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 8)])
+@pytest.mark.parametrize(("call_seconds", "at_once"), [(0, 8), (0.25, 20), (0.35, 28), (2, 32)])
+def test_slower_calls_are_made_more_at_once(call_seconds, at_once):
+    """At 100 calls a second, of which a job makes 80."""
+    assert tasks_at_once(100, call_seconds) == at_once
+
+
+def test_the_number_at_once_follows_the_seconds_of_the_calls(work, time):
+    """Slow calls allow the next ones to be 32 at once: the barrier opens only if so many tasks ask at the same time."""
+    together = threading.Barrier(32)
+    slow = [work.task(name, ask=lambda: time.advance(30)) for name in range(10)]
+    waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(32)]
+    assert run_each([*slow, *waiting]).finished == 42
+
+
+@pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 32)])
 def test_concurrency_follows_from_the_rate_of_the_provider(work, rate, at_once):
     lock, running, most = threading.Lock(), 0, 0
 
@@ -99,7 +113,7 @@ def test_nothing_is_begun_without_time_for_it(work, time):
         time.advance(10)
 
     with deadline.within(37), settings.override(stripe_call_rate=1):
-        run_each(work.task(name, ask=pass_time) for name in range(10))
+        run_each(work.task(name, ask=pass_time, max_calls=10) for name in range(10))
     assert work.asked == [0, 1, 2]
 
 

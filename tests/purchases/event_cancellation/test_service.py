@@ -5,6 +5,8 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.bootstrap_file import rollout
 from chalicelib.bootstrap_file.validation import validate_tree
+from chalicelib.dynamodb import dynamo
+from chalicelib.foundation import log
 from chalicelib.ledger import money_cases
 from chalicelib.purchases import event_cancellation
 from chalicelib.purchases import store as purchases
@@ -98,17 +100,102 @@ def test_an_order_paid_during_the_refunds_is_refunded_too(api, time, monkeypatch
     invariants.check(time.now, recovered=True)
 
 
-def test_many_orders_are_refunded_in_several_runs(api, time, monkeypatch):
+@pytest.fixture
+def one_batch_a_run(monkeypatch, time):
+    """Batches of two orders, which take so long that a run has time for one batch only."""
     monkeypatch.setattr(event_cancellation, "BATCH", 2)
-    monkeypatch.setattr(event_cancellation, "MAX_BATCHES", 1)
+    original = event_cancellation._refund_batch
+
+    def refund_slowly(*args):
+        time.advance(11)
+        return original(*args)
+
+    monkeypatch.setattr(event_cancellation, "_refund_batch", refund_slowly)
+
+
+def count_refunded(orders):
+    return [purchases.load(order_id).state for order_id in orders].count("refunded")
+
+
+def test_many_orders_are_refunded_in_several_runs(api, time, one_batch_a_run):
     event_id, tier_id = create_published(api, capacity=20)
     orders = [builders.create_order(api, (event_id, tier_id), 1, f"buyer{number}") for number in range(5)]
     cancel(api, event_id)
     builders.run_sweep()
-    assert [purchases.load(order_id).state for order_id in orders].count("refunded") == 2
+    assert (count_refunded(orders), event_cancellation.find_cancellation(event_id).orders) == (2, 2)
     assert refund_all(event_id, time).orders == 5
-    assert {purchases.load(order_id).state for order_id in orders} == {"refunded"}
+    assert count_refunded(orders) == 5
     invariants.check(time.now)
+
+
+def test_cancelled_events_take_turns(api, time, one_batch_a_run):
+    """A run has time for one batch, and another event comes first in each run."""
+    time.now = time.now // 60 * 60
+    bought = {}
+    for name in ("first", "second"):
+        event_id, tier_id = create_published(api, capacity=20)
+        bought[event_id] = [builders.create_order(api, (event_id, tier_id), 1, f"{name}{number}") for number in range(8)]
+        cancel(api, event_id)
+    for _ in range(2):
+        builders.run_sweep()
+        time.now = time.now // 60 * 60 + 60
+    assert [count_refunded(orders) for orders in bought.values()] == [2, 2]
+
+
+def test_a_failure_for_one_event_does_not_keep_others_waiting(api, time, monkeypatch):
+    orders = []
+    for name in ("first", "second"):
+        event_id, tier_id = create_published(api, capacity=20)
+        orders.append(builders.create_order(api, (event_id, tier_id), 1, name))
+        cancel(api, event_id)
+    broken = purchases.load(orders[0]).event_id
+    original = event_cancellation._begin_pass
+
+    def fail_for_one(event, *args):
+        if event.id == broken:
+            raise dynamo.StoreUnavailable("down")
+        return original(event, *args)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(event_cancellation, "_begin_pass", fail_for_one)
+        assert builders.run_sweep()["orders_of_cancelled_events"] is None
+    assert [purchases.load(order_id).state for order_id in orders] == ["paid", "refunded"]
+    refund_all(broken, time)
+    assert purchases.load(orders[0]).state == "refunded"
+
+
+def test_the_sweep_reads_on_while_refunds_remain(shop, time, monkeypatch):
+    """A cancelled event's refunds may take many runs. The sweep still goes through all shards, and is not called unfinished."""
+    monkeypatch.setattr("chalicelib.purchases.refunds_at_provider.MAX_PER_SWEEP", 1)
+    orders = [shop.buy(user, 1) for user in ("ada", "bob", "cid")]
+    cancel(shop.api, purchases.load(orders[0]).event_id, token=builders.admin_token())
+    time.advance(61)
+    unfinished = log.total("sweeps_unfinished")
+    report = builders.run_sweep()
+    assert (report["orders_of_cancelled_events"], report["refunds_due"], report["has_more_refunds"]) == (3, 1, True)
+    assert (report["finished"], log.total("sweeps_unfinished")) == (True, unfinished)
+    for _ in range(3):
+        time.advance(60)
+        builders.run_sweep()
+    assert shop.list_refunds() == [(5_000, "succeeded")] * 3
+
+
+def test_refunds_that_have_waited_for_an_hour_make_a_run_unfinished(shop, time, monkeypatch):
+    monkeypatch.setattr("chalicelib.purchases.refunds_at_provider.MAX_PER_SWEEP", 1)
+    orders = [shop.buy(user, 1) for user in ("ada", "bob", "cid")]
+    cancel(shop.api, purchases.load(orders[0]).event_id, token=builders.admin_token())
+    builders.run_sweep()
+    time.advance(3600)
+    assert builders.run_sweep()["finished"] is False
+
+
+def test_a_refund_of_a_cancelled_event_needs_one_call_of_the_provider(shop, time):
+    order_id = shop.buy()
+    cancel(shop.api, purchases.load(order_id).event_id, token=builders.admin_token())
+    shop.fake.request_log.clear()
+    refund_all(purchases.load(order_id).event_id, time)
+    assert shop.fake.request_log.counts["POST /v1/refunds"] == 1
+    assert "GET /v1/refunds" not in shop.fake.request_log.counts
 
 
 def test_an_order_too_large_for_one_transaction_is_refunded_in_two(api, time, monkeypatch):
