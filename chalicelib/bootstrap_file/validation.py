@@ -303,7 +303,7 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarni
     for key, event in events.items():
         capacity = event.metadata.capacity
         if capacity is not None and capacity < totals[key]:
-            message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
+            message = f"{capacity} is below the {totals[key]} tickets of its ticket types; raise the capacity, or lower a max_quantity"
             fault = DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message)
             warnings.append(DocumentWarning(fault, "capacity_below_tickets", event.name, {"capacity": capacity, "tickets": totals[key]}))
     for key, ticket in tickets.items():
@@ -312,7 +312,7 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarni
         if ticket.shards is not None and ticket.shards < default:
             holds = ticket.shards * MAX_HOLDS
             limit = f"with {ticket.shards} shards at most {holds} purchases can hold tickets at the same time"
-            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; omit it for {default}")
+            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave `shards` out to get {default}")
             figures = {"shards": ticket.shards, "holds": holds, "default": default}
             warnings.append(DocumentWarning(fault, "few_shards", ticket.name, figures))
         warnings.extend(_unreachable_limits(key, ticket, event))

@@ -118,7 +118,7 @@ class TooManyPeople(ApiError):
 class NotCheckedIn(ApiError):
     code: ClassVar[str] = "not_checked_in"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Nobody is in with this ticket, or this check-in has already been undone."
+    default_message: ClassVar[str] = "Nobody with this ticket is inside, or this check-in has already been undone."
 
 
 class ReentryNotAllowed(ApiError):

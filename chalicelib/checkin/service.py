@@ -103,9 +103,9 @@ def undo_check_in(user: Identity, scanned_id: str, checkin_id: str | None, reaso
     """Undo a check-in, so that the same people may come in again, or an exit, so that they are in again.
 
     Returns the ticket and the undone scan. Without `checkin_id`, the last one is undone. `scanned_id` is the id of a ticket or of a seat;
-    for a seat, only a check-in or exit of its guest can be undone. Raises NotCheckedIn, also for a check-in after which the people have
-    gone out, AlreadyAdmitted for an exit after which others have come in, and TicketNotFound if there is no such ticket or the user
-    does not work at its door.
+    for a seat, only a check-in or exit of its guest can be undone. Raises NotCheckedIn if there is nothing to undo or the people have gone
+    out since, AlreadyAdmitted if others have come in since the exit, and TicketNotFound if there is no such ticket or the user does not
+    work at its door.
     """
     ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_door_ticket(user, ticket_id)
@@ -226,7 +226,7 @@ def _entry(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Chec
 
 
 def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> CheckIn:
-    """Return the exit of a scan, for any state of the ticket and at any time, because the people are in and want to leave.
+    """Return the exit that a scan records. The ticket's state and the time do not matter, because people who are inside may leave.
 
     A guest who came in with the ticket's code goes out with that code or with the guest's own. Raises ReentryNotAllowed and NotCheckedIn.
     """
@@ -240,8 +240,8 @@ def _exit(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> Check
         seat, inside = None, min(1, ticket.inside_count(None))
     count = max(1, inside) if scan.count == "all" else scan.count
     if count > inside:
-        some = "Only 1 person is" if inside == 1 else f"Only {inside} people are"
-        people = f"{some} in with this code." if inside else "Nobody is in with this ticket."
+        some = "Only 1 person with this code is" if inside == 1 else f"Only {inside} people with this code are"
+        people = f"{some} inside." if inside else "Nobody with this ticket is inside."
         raise NotCheckedIn(f"{people} Nobody was scanned out.", ticket_id=ticket.id, admitted=ticket.admitted)
     return CheckIn(scan.id, scan.at, -count, user.user_id, scan.gate, scan.device, seat)
 

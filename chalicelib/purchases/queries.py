@@ -79,7 +79,7 @@ def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket
 
 
 def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
-    """Return one of the user's orders with its tickets. The order may also be unpaid, ended unpaid, or refunded.
+    """Return one of the user's orders with its tickets. The order may also be unpaid or refunded, or have ended without payment.
 
     Raises OrderNotFound if the user has no such order, for a reservation without a checkout, and for a purchase whose money was refunded
     because it got no tickets.
@@ -139,7 +139,7 @@ def get_order_of_address(email: str, order_id: str) -> Purchase:
 
 
 def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
-    """Return the valid and frozen tickets of orders, except those given to others, and received tickets: newest order first."""
+    """Return the valid and frozen tickets of these orders, and the received tickets. Leaves out given tickets. Newest order first."""
     ids = set(ids)
     received = set(filter(may_be_ticket_id, ids))
     found = store.load_many(ids - received)
@@ -154,7 +154,7 @@ def list_tickets_of_ids(ids: Iterable[str]) -> list[Ticket]:
 
 
 def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
-    """Return the user's orders among at most `limit` purchases, newest first, and the tickets of these purchases that the user owns.
+    """Read up to `limit` purchases, newest first. Return the user's orders among them, and all their tickets that the user owns.
 
     The purchases are the user's own, and other users' purchases from which the user received a ticket. The tickets include void tickets.
     Also returns the id to continue with, which is None on the last page. `before` is the id that the previous page returned.

@@ -35,7 +35,10 @@ class InvalidClaim(Exception):
 
 @dataclass(frozen=True)
 class DrawProof:
-    """The proof document of a room after the opening. `n` arrivals were drawn; counters before counter i counted `offsets[i]` of them."""
+    """The proof document of a room after the opening.
+
+    `n` arrivals were drawn. `offsets[i]` is how many of them all counters before counter i counted.
+    """
 
     event_id: str
     room: int
@@ -56,7 +59,7 @@ class DrawProof:
 
 @dataclass(frozen=True)
 class TokenArrival:
-    """The arrival in a token: number `number` (from 1) of a counter, which is negative for arrivals after the opening."""
+    """The arrival in a token: a counter and a number in it, from 1. The counter is negative for arrivals after the opening."""
 
     event_id: str
     room: int

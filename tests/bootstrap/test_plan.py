@@ -98,7 +98,8 @@ class TestShards:
 
     def test_too_few_shards_are_a_warning(self, run, write, tree):
         tree["ticket_types"]["fest-pass"] |= {"max_quantity": 1000, "shards": 3}
-        warning = "$.ticket_types.fest-pass.shards: with 3 shards at most 240 purchases can hold tickets at the same time; omit it for 13"
+        path = "$.ticket_types.fest-pass.shards"
+        warning = f"{path}: with 3 shards at most 240 purchases can hold tickets at the same time; leave `shards` out to get 13"
         path = write(tree)
         assert f"warning: {path}: {warning}" in run("validate", path).out.splitlines()
         tree["ticket_types"]["fest-pass"] |= {"shards": 13}
@@ -129,7 +130,7 @@ def test_a_file_that_clears_data_gets_a_warning(store, run, write, tree, key):
 
 
 class TestMoreTicketsThanTheEventHolds:
-    LINE = "$.events.fest.metadata.capacity: 15 is below the 20 tickets of its ticket types; lower a max_quantity, or raise it"
+    LINE = "$.events.fest.metadata.capacity: 15 is below the 20 tickets of its ticket types; raise the capacity, or lower a max_quantity"
 
     @pytest.fixture
     def path(self, write, tree):

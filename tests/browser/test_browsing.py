@@ -238,7 +238,7 @@ def test_tickets_that_have_just_gone_are_not_answered_with_choose_fewer(new_buye
     buyer.page.get_by_label("Number of tickets: Floor").select_option("2")
     assert builders.reserve(api, "somebody", event_id, tier_id, 2).status == 201
     buyer.press("Reserve tickets")
-    buyer.see("Tickets that you chose have just gone.")
+    buyer.see("Some of the tickets that you chose have just been taken.")
     expect(buyer.page.get_by_text("Choose fewer")).to_have_count(0)
 
 

@@ -295,8 +295,8 @@ def test_staff_override_a_refusal_with_a_reason_online_and_offline(door, new_sta
         staff.type(ticket.code)
         staff.see_verdict("Already in")
         staff.press("Let in anyway")
-        expect(staff.page.get_by_label("Why do you let this person in?")).to_be_focused()
-        staff.page.get_by_label("Why do you let this person in?").fill(reason)
+        expect(staff.page.get_by_label("Why are you letting this person in?")).to_be_focused()
+        staff.page.get_by_label("Why are you letting this person in?").fill(reason)
         staff.press("Let in one person")
         expect(staff.see_verdict("Come in", "Ada Lovelace")).to_be_focused()
         if number == 2:

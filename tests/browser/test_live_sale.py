@@ -81,7 +81,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     manager.fill("How many people", "5")
     manager.press("Let them in")
     manager.press("Let in now")
-    manager.see("Let in on top of the waves: 5 people.")
+    manager.see("Let in between the waves: 5 people.")
     manager.time.advance(2)
     manager.look_again()
     expect(figure(manager, "Let in")).to_have_text("13")

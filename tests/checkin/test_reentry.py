@@ -80,7 +80,7 @@ def _retry(door, gate, direction):
 def test_nobody_is_scanned_out_who_is_not_in(venue):
     reply = leave(venue)
     assert (reply.status, reply.json["error"]) == (409, "not_checked_in")
-    assert reply.json["message"] == "Nobody is in with this ticket. Nobody was scanned out."
+    assert reply.json["message"] == "Nobody with this ticket is inside. Nobody was scanned out."
     venue.scan()
     assert leave(venue).status == 200
     assert (leave(venue).json["error"], leave(venue, "hello").json["error"]) == ("not_checked_in", "code_unknown")
@@ -126,10 +126,10 @@ def test_some_people_of_a_table_leave_and_as_many_come_back(table):
     assert leave(table, count=3).json["ticket"]["admitted"] == 1
     reply = leave(table, count=2)
     assert (reply.status, reply.json["error"], reply.json["admitted"]) == (409, "not_checked_in", 1)
-    assert reply.json["message"] == "Only 1 person is in with this code. Nobody was scanned out."
+    assert reply.json["message"] == "Only 1 person with this code is inside. Nobody was scanned out."
     assert table.refusal(count=4) == (409, "too_many_people")
     assert table.scan(count="all").json["checkin"]["count"] == 3
-    assert leave(table, count=5).json["message"] == "Only 4 people are in with this code. Nobody was scanned out."
+    assert leave(table, count=5).json["message"] == "Only 4 people with this code are inside. Nobody was scanned out."
     assert leave(table, count="all").json["checkin"]["count"] == -4
 
 

@@ -68,7 +68,7 @@ class PushSubscription(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TurnNotice(Struct, frozen=True, kw_only=True):
-    """A user's request for emails and push messages about the turn of an arrival in a waiting room.
+    """A user's request for emails and push messages about their turn in a waiting room.
 
     `email` is the address of a user without a verified account, if the user gave one. Emails to an account go to the account's current
     address. `push` is None if the user wants emails only.

@@ -30,7 +30,7 @@ export interface Verdict {
   ticket: (ManifestTicket & { name: string | null }) | null;
   remaining: number;
   isOffline: boolean;
-  /** Nobody was checked in: this is what the scan would have come to with the doors open. */
+  /** Nobody was checked in: this is the result that the scan would have if the doors were open. */
   isPractice: boolean;
   direction: Direction;
 }
@@ -116,7 +116,7 @@ export class Door {
     return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, 1, reason));
   }
 
-  /** Start or end the practice, in which scans show what they would come to with the doors open. It also ends when the doors open. */
+  /** Start or end the practice, in which scans show the result that they would have if the doors were open. It also ends when the doors open. */
   practise(isPractice: boolean): Promise<void> {
     return this.#inTurn(async () => {
       this.#isPractice = isPractice;

@@ -63,8 +63,8 @@ export const accountTexts = {
     text: "Your tickets stay in this browser until 30 days after the event. With an account, they are on all your devices.",
     before: "You are buying as a guest. With an account, your tickets are also under My tickets on all your devices.",
     ended:
-      "Your guest visit has ended. We recognise this browser for seven days after your last visit, with tickets until 30 days after the event. What you bought is still valid. Look for our email about your order, or contact the seller and give your order number.",
-    endedShort: "Your guest visit has ended.",
+      "You are no longer known as a guest here. We recognise this browser for seven days after your last visit or, if you have tickets, until 30 days after the event. What you bought is still valid. Look for our email about your order, or contact the seller and give your order number.",
+    endedShort: "You are no longer known as a guest here.",
     endedMore: "What this means",
     move: (tickets: string) => `Move ${tickets} to your account`,
     later: "Not now",
@@ -134,7 +134,7 @@ export const accountTexts = {
     eraseText:
       "This deletes your details, addresses and names, including those on your tickets and orders, and signs you out everywhere. It cannot be undone.",
     eraseTickets: "Your tickets stay valid, but we can no longer show them to you or tell that they are yours. First print or save everything you still need.",
-    addressText: "The orders and tickets bought with this address, in a machine-readable file (JSON). For those of an account, sign in.",
+    addressText: "The orders and tickets bought with this address, in a machine-readable file (JSON). To get the orders and tickets in an account, sign in.",
     eraseAddress: "This deletes the address, names and answers from the orders and tickets bought with this address. It cannot be undone.",
     eraseFound: "Your tickets stay valid, but we can no longer email them or find them by this address. Print or save everything you still need.",
     understood: "I have saved what I need",

@@ -23,7 +23,7 @@ export const drawTexts = {
     },
     {
       title: "When the sale opens, so does the envelope",
-      text: "Nobody can join the draw any more. We publish the key, and a fixed calculation with the key puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and gets the same order.",
+      text: "Nobody can join the draw any more. We publish the key, and a fixed calculation with the key puts all the numbers in order: each number gets one place, and each place goes to one number. Anyone can repeat the calculation and will get the same order.",
     },
   ],
   why: "That is why it is fair: the key was fixed before there was anybody to favour, and everyone can check that it was used.",
@@ -33,7 +33,7 @@ export const drawTexts = {
     { title: "How many people took part.", text: "A person with several accounts, or a program, may have had several numbers, and a few numbers may belong to nobody." },
     {
       title: "Who had which number.",
-      text: "We could have taken numbers ourselves before the sale opened, and given the ones with good places to somebody afterwards. You have to trust us that we did not.",
+      text: "We could have taken numbers ourselves before the sale opened, and given the ones with good places to somebody afterwards. You have to trust that we did not.",
     },
     {
       title: "That nobody here looked at the key.",
@@ -61,6 +61,6 @@ export const drawTexts = {
   another: (n: number) => `Calculate the place of any number from 1 to ${n.toLocaleString("en")}`,
   anothersPlace: (number: number, position: number) => `Number ${number.toLocaleString("en")} has place ${position.toLocaleString("en")}.`,
   proof: "Data of the draw, for programs (JSON)",
-  verify: "The program verify.py in Fairgate's source code checks this data. It needs only Python, without an account or packages:",
+  verify: "The program verify.py in Fairgate's source code checks this data. It needs only Python, no account and no packages:",
   savedFingerprint: "saved fingerprint",
 };

@@ -82,7 +82,7 @@ export const en = {
     quantity: (tier: string) => `Number of tickets: ${tier}`,
     limit: (count: number) => `You can buy up to ${tickets(count)} for this event.`,
     tierLimit: (count: number) => `Up to ${count.toLocaleString("en")} per order`,
-    noneLeft: "Tickets that you chose have just gone. Choose other tickets, or try again in a few minutes: some people do not finish paying.",
+    noneLeft: "Some of the tickets that you chose have just been taken. Choose other tickets, or try again in a few minutes: some people do not finish paying.",
     reserve: "Reserve tickets",
     total: "Total",
     holdNote: "We hold the tickets for you while you pay.",
@@ -135,7 +135,7 @@ export const en = {
     turnNote: "Choose and reserve your tickets before your time runs out. You then have a few minutes to pay.",
     turnLeft: "Time left to choose",
     missed: "You missed your turn, but you can still choose",
-    missedNote: "Reserve now, while there are tickets. After that, you have to join again at the end of the line.",
+    missedNote: "Reserve now, while there are tickets. If this extra time runs out, you have to join again at the end of the line.",
     paused: "The sale is paused",
     pausedNote: "Your place is safe and the clock is stopped. Keep this page open: it updates as soon as the sale resumes.",
     turnPaused: "Your turn is paused",
@@ -182,7 +182,7 @@ export const en = {
       },
       unseen: {
         title: "The key matches the published fingerprint",
-        text: "The order follows from this key. But your browser first saw the fingerprint after the draw, so it cannot tell whether the key was replaced before. Compare the fingerprint with a copy that somebody saved earlier.",
+        text: "The order follows from this key. But your browser first saw the fingerprint after the draw, so it cannot tell whether the key had been replaced by then. Compare the fingerprint with a copy that somebody saved earlier.",
       },
       before: {
         title: "The draw has not taken place yet",

@@ -83,12 +83,12 @@ export const en = {
     begin: "Practise scanning",
     end: "End the practice",
     title: "Practice",
-    note: (opens: string) => `Scans show what they would come to with the doors open, and nobody is checked in. The practice ends by itself when the doors open on ${opens}.`,
+    note: (opens: string) => `Scans show the result that they would have if the doors were open, but nobody is checked in. The practice ends by itself when the doors open on ${opens}.`,
     verdict: "Practice: nobody was checked in",
   },
   override: {
     open: "Let in anyway",
-    reason: "Why do you let this person in?",
+    reason: "Why are you letting this person in?",
     admit: "Let in one person",
     note: "Your name and the reason are recorded.",
   },
@@ -96,7 +96,7 @@ export const en = {
   outcomes: {
     admitted: ["Come in", "The ticket is valid."],
     exited: ["Out", "The ticket lets them in again."],
-    not_checked_in: ["Not in", "Nobody is in with this code, so nobody was scanned out."],
+    not_checked_in: ["Not in", "Nobody with this code is inside, so nobody was scanned out."],
     reentry_not_allowed: ["No re-entry", "This event does not allow people to leave and come back."],
     already_admitted: ["Already in", "This ticket has already been used. Ask for another ticket, or call the supervisor."],
     too_many_people: ["Too many", "This ticket does not admit that many more people."],
@@ -123,7 +123,7 @@ export const en = {
     noGate: "No gate given",
   },
   scans: {
-    title: "Last scans of this device",
+    title: "Latest scans by this device",
     none: "None yet.",
     waiting: "not sent yet",
     undoWaiting: "undo not sent yet",

@@ -1,4 +1,4 @@
-/** Emails from all events that did not arrive or were not wanted, for admins. */
+/** Emails that did not arrive or were not wanted, for all events; for admins. */
 
 import { useState } from "preact/hooks";
 import { usePages } from "../parts/use-pages";

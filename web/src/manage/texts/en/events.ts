@@ -51,7 +51,7 @@ export const eventTexts = {
       : "The sale stops immediately and for good. No tickets have been sold, so there is nothing to refund.",
   cancelRefunds: (count: number, amounts: string) => `${orders(count)} ${count === 1 ? "is" : "are"} refunded in full: ${amounts}.${count > 100 ? ` This takes about ${Math.ceil(count / 100)} minutes.` : ""}`,
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
-  refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the buyer sees the cancellation only in the shop.`,
+  refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the ${count === 1 ? "buyer sees" : "buyers see"} the cancellation only in the shop.`,
   cancelFree: (count: number) => `${orders(count)} ${count === 1 ? "was" : "were"} free or sold elsewhere: nothing is refunded and no email is sent. Tell these people yourself.`,
   cancelTyped: (name: string) => `To confirm, type the name of the event: ${name}`,
   holders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets.`,

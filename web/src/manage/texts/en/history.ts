@@ -132,7 +132,7 @@ export const historyTexts = {
   details,
   gate: "Gate",
   device: "Device",
-  overridden: "Let in against a refusal",
+  overridden: "Let in despite a refusal",
   list: "List",
   file: "File",
 };

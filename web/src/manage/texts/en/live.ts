@@ -61,9 +61,9 @@ export const liveTexts = {
   rateSet: (size: number, seconds: number) => `Each wave now lets in ${people(size)}, every ${seconds} seconds.`,
   letInCount: "How many people",
   letIn: "Let them in",
-  letInEffect: (waiting: number) => `Lets in the next people in line at once, in their order, on top of the waves. ${waiting === 0 ? "Nobody is in line now." : `In line now: ${people(waiting)}.`} This cannot be undone.`,
+  letInEffect: (waiting: number) => `Lets in the next people in line at once, in order, in addition to the regular waves. ${waiting === 0 ? "Nobody is in line now." : `In line now: ${people(waiting)}.`} This cannot be undone.`,
   letInQuestion: (count: number) => `This lets in the next ${people(count)} in line at once, in their order. They can start choosing immediately. This cannot be undone.`,
-  letInDone: (count: number) => `Let in on top of the waves: ${people(count)}.`,
+  letInDone: (count: number) => `Let in between the waves: ${people(count)}.`,
   questions: { pause: "Pause the sale?", resume: "Resume the sale?", rate: "Change the rate?", letIn: "Let more people in?" },
   actions: { pause: "Pause now", resume: "Resume now", rate: "Change now", letIn: "Let in now" },
 };

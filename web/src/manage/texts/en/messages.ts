@@ -20,7 +20,7 @@ export const messagesTexts = {
   title: "Emails",
   lead: "Emails sent to people about this event, newest first. Their addresses are not shown.",
   problems: "Email problems",
-  problemsLead: "Emails from all events that did not arrive or were not wanted.",
+  problemsLead: "Emails that did not arrive or were not wanted, for all events.",
   show: "Show",
   none: "No emails",
   noneText: "Emails appear here as soon as someone buys. They are kept for 90 days.",

@@ -9,7 +9,7 @@ export const ordersTexts = {
   find: "Search",
   number: "Order number",
   numberNote: "Buyers find it on their receipt. A ticket number works too.",
-  noNumber: "This is not an order number. It has 26 letters and digits.",
+  noNumber: "This is not the number of an order.",
   status: "Status",
   all: "All",
   states: {

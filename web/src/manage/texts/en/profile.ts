@@ -15,5 +15,5 @@ export const profileTexts = {
   emailNote: "Everyone can see it. It can differ from the address you sign in with.",
   description: "About you (optional)",
   policies: "Refunds and terms (optional)",
-  policiesNote: "For example, until when you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
+  policiesNote: "For example, the last day on which you refund tickets. Buyers can read this before they pay, and in the email with their tickets.",
 };
