@@ -116,7 +116,7 @@ class _Tour(TourClient):
             guest = self.post("/auth/guest").json
             self.post("/auth/register", {"email": email, "password": password})
             self.post("/auth/email/resend", {"email": email})
-            self.post("/auth/email/verify", {"token": mailed_token(mails)})
+            self.post("/auth/email/verify", {"token": mailed_token(mails), "password": password})
             self.post("/auth/password/forgot", {"email": email})
             self.post("/auth/password/reset", {"token": mailed_token(mails), "password": new_password})
         tokens = self.post("/auth/login", {"email": email, "password": new_password}).json

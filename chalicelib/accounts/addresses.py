@@ -2,7 +2,7 @@
 
 from chalicelib.accounts import login_attempts, mails, service, store
 from chalicelib.accounts.mails import AccountMail
-from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
+from chalicelib.accounts.model import AccountChanging, LinkExpired, WrongPassword, email_key
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.dynamodb import dynamo
@@ -39,16 +39,23 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     notifications.send(mails.draft("change_requested", account.email, request.language))
 
 
-def verify_email(token: str, language: Language, now: int) -> MailedLink:
+def verify_email(request: RequestContext, token: str, password: str | None) -> MailedLink:
     """Use a mailed link: mark its address as verified, or make its address the account's address. Returns the link.
 
-    Raises LinkExpired or AccountChanging.
+    To verify an address takes the account's password too. Otherwise somebody could register the address of another person, who would follow
+    the link. Raises LinkExpired, WrongPassword, TooManyAttempts or AccountChanging.
     """
-    link = mails.get_link(token, ("verify_email", "change_email"), now)
+    link = mails.get_link(token, ("verify_email", "change_email"), request.now)
     if link.purpose == "change_email":
-        _change_email(link, language, now)
-    else:
-        mails.use_link(link, [store.set_verified_item(str(link.user_id), now)])
+        _change_email(link, request.language, request.now)
+        return link
+    account = store.find_account(str(link.user_id))
+    if account is None:
+        raise LinkExpired()
+    if password is None:
+        raise WrongPassword("Send the password that you chose when you registered.")
+    service.check_password(request, account, password)
+    mails.use_link(link, [store.set_verified_item(account.user_id, request.now)])
     return link
 
 

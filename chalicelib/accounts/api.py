@@ -129,9 +129,10 @@ class PasswordReset(Struct, forbid_unknown_fields=True):
 
 
 class VerificationBody(Struct, forbid_unknown_fields=True):
-    """`token` is the token from the link in the email."""
+    """`token` is the token from the link in the email. `password` is the account's password; a link to a new address does not need it."""
 
     token: MailedToken
+    password: EnteredPassword | None = None
 
 
 @route(
@@ -250,10 +251,17 @@ def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]
     return Reply(Done("We have sent an email to this address."))
 
 
-@route(bp, "POST", "/auth/email/verify", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired, AccountChanging))
+@route(
+    bp,
+    "POST",
+    "/auth/email/verify",
+    access="public",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(LinkExpired, WrongPassword, TooManyAttempts, AccountChanging),
+)
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
     """Verify an address with the token from a mailed link; a new address becomes the account's address."""
-    link = addresses.verify_email(body.token, request.language, request.now)
+    link = addresses.verify_email(request, body.token, body.password)
     is_new = link.purpose == "change_email"
     return Reply(
         Done(

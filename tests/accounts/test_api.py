@@ -120,8 +120,22 @@ def test_an_address_must_be_verified_before_a_login_if_that_is_required(api, tim
         unverified, wrong = log_in(api), log_in(api, password=OTHER_PASSWORD)
         assert unverified.status == 401
         assert without_request_id(unverified) == without_request_id(wrong)
-        assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+        assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
         assert log_in(api).json["user"]["email_verified"] is True
+
+
+def test_following_the_link_does_not_confirm_the_account_that_somebody_else_registered(api, time, mailbox):
+    """Whoever reads the mails does not know the password; whoever chose the password does not read the mails."""
+    with settings.override(email_verification="required"):
+        register(api, password="the thief's own")
+        link = mailbox.token("verify_email")
+        for sent in ({}, {"password": PASSWORD}):
+            refused = api.post("/auth/email/verify", json={"token": link} | sent)
+            assert (refused.status, refused.json["error"]) == (403, "wrong_password")
+        register(api)
+        reset = {"token": mailbox.token("already_registered"), "password": PASSWORD}
+        assert api.post("/auth/password/reset", json=reset).status == 200
+        assert [log_in(api, password=password).status for password in ("the thief's own", PASSWORD)] == [401, 200]
 
 
 # ------------------------------------------------------------------ profile
@@ -260,7 +274,7 @@ def test_links_expire_and_are_for_one_purpose(api, time, mailbox):
     time.advance(86_400 - 3600)
     assert api.post("/auth/email/verify", json={"token": verify}).status == 410
     api.post("/auth/email/resend", json={"email": EMAIL})
-    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
 
 
 def test_registering_twice_mails_a_link_to_the_account(api, time, mailbox):

@@ -29,7 +29,7 @@ def test_registering_again_after_a_crash_succeeds(api, mailbox):
         assert register(api, email).status == 201
         kind, token = _token(mailbox, email)
         if kind == "verify_email":
-            assert api.post("/auth/email/verify", json={"token": token}).status == 200
+            assert api.post("/auth/email/verify", json={"token": token, "password": PASSWORD}).status == 200
         else:
             assert api.post("/auth/password/reset", json={"token": token, "password": PASSWORD}).status == 200
         assert log_in(api, email).status == 200
@@ -42,7 +42,7 @@ def test_after_a_crash_of_a_reset_one_password_works(api, mailbox):
     for number in count(1):
         email = f"user{number}@example.com"
         register(api, email)
-        api.post("/auth/email/verify", json={"token": _token(mailbox, email)[1]})
+        api.post("/auth/email/verify", json={"token": _token(mailbox, email)[1], "password": PASSWORD})
         api.post("/auth/password/forgot", json={"email": email})
         reset = {"token": _token(mailbox, email)[1], "password": OTHER_PASSWORD}
         with faults.crash_after(number) as crash:

@@ -32,7 +32,7 @@ class DoorStaff:
     def sign_in(self, email: str = "door@example.com", *, is_invited: bool = True) -> None:
         """Be invited as staff, and sign in from the door's page, in English or Spanish."""
         assert register(self.api, email).status == 201
-        assert self.api.post("/auth/email/verify", json={"token": self.mailbox.token("verify_email")}).status == 200
+        assert self.api.post("/auth/email/verify", json={"token": self.mailbox.token("verify_email"), "password": PASSWORD}).status == 200
         if is_invited:
             member = {"email": email, "role": "staff"}
             reply = self.api.post(f"/events/{self.event_id}/members", json=member, token=builders.admin_token())

@@ -186,6 +186,8 @@ def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, tim
         buyer.see_tickets(1)
         buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
         buyer.press("Confirm")
+        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        buyer.press("Confirm")
         buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
         sign_in(buyer)
         buyer.page.wait_for_url("**/account")

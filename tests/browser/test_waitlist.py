@@ -152,7 +152,7 @@ def test_a_stranger_signs_in_and_comes_back_to_join(new_buyer, api, mailbox, sol
     ada.press("Join the waitlist")
     expect(ada.heading("You are on the waitlist")).to_be_visible()
     ada.see(f"We also email the offer to {EMAIL}. You have not confirmed this address yet")
-    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD}).status == 200
     ada.page.reload()
     ada.see(f"We also email the offer to {EMAIL}.")
     expect(ada.page.get_by_text("You have not confirmed")).to_have_count(0)

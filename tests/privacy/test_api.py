@@ -20,7 +20,7 @@ def buyer(api, time, mailbox) -> dict:  # noqa: F811
     """A buyer with an account, an order with details, a refunded ticket, names on both tickets, and a role at an event."""
     shop = builders.create_promoted_shop("nora")
     tokens = sign_up(api, phone=PHONE, first_name="Ada", last_name=ATTENDEE)
-    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     token = tokens["access_token"]
     reserved = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 2}, token=token).json["id"]
     body = {"reservation_id": reserved, "customer_email": EMAIL, "responses": {"note": RESPONSE}}

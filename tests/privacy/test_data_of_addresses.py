@@ -66,7 +66,7 @@ def test_an_erasure_leaves_valid_tickets_without_a_person(api, time, shop, order
 
 def test_the_orders_of_an_account_take_the_account(api, shop, mailbox):  # noqa: F811
     assert register(api).status == 201
-    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     access = api.post("/auth/login", json={"email": EMAIL, "password": PASSWORD}).json["access_token"]
     order_id = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 1}, token=access).json["id"]
     body = {"reservation_id": order_id, "customer_email": EMAIL}

@@ -9,7 +9,7 @@ from chalicelib.accounts import members
 from chalicelib.audit import service as audit
 from chalicelib.foundation import settings
 from tests import builders
-from tests.accounts.conftest import log_in, mailbox, refresh, register, sign_up  # noqa: F401
+from tests.accounts.conftest import PASSWORD, log_in, mailbox, refresh, register, sign_up  # noqa: F401
 from tests.simulation.call_log import record_calls
 
 PROMOTER = "nights@example.com"
@@ -228,7 +228,7 @@ def test_an_invited_person_has_the_role_after_logging_in(api, shop, mailbox):  #
     assert mail.to == "Door@Example.com"
     tokens = sign_up(api, "door@example.com")
     assert tokens["user"]["events"] == {}  # anybody can register with an address that is not theirs
-    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     tokens = refresh(api, tokens["refresh_token"]).json
     assert tokens["user"]["events"] == {"fest": "staff"}
     assert api.get("/events/fest/members", token=tokens["access_token"]).status == 403  # staff do not manage
@@ -316,7 +316,7 @@ def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, m
     reply = invite(api)
     assert (reply.status, reply.json["error"]) == (409, "too_many_events")
     register(api, "door@example.com")
-    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email"), "password": PASSWORD})
     assert len(log_in(api, "door@example.com").json["user"]["events"]) == 3
 
 

@@ -141,7 +141,7 @@ export const getMe = () => content(buyer.GET("/auth/me"));
 export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));
 export const listSessions = async () => (await content(buyer.GET("/auth/sessions"))).sessions;
 export const endSession = (session_id: string) => content(buyer.DELETE("/auth/sessions/{session_id}", { params: { path: { session_id } } }));
-export const verifyEmail = (token: string) => content(publicApi.POST("/auth/email/verify", { body: { token } }));
+export const verifyEmail = (token: string, password?: string) => content(publicApi.POST("/auth/email/verify", { body: { token, password } }));
 /** Send a link to a new address. Opening the link makes it the account's address. */
 export const changeEmail = (email: string, password: string) => content(buyer.POST("/auth/email", { body: { email, password } }));
 export const mailReset = (email: string) => content(publicApi.POST("/auth/password/forgot", { body: { email } }));

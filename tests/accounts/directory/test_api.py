@@ -89,7 +89,7 @@ def test_a_new_address_is_found_instead_of_the_old_one(api, mailbox):
     body = {"email": "zoe@example.com", "password": PASSWORD}
     api.post("/auth/email", json=body, token=tokens["access_token"])
     mail = next(mail for mail in mailbox.mails if mail.to == "zoe@example.com")
-    api.post("/auth/email/verify", json={"token": mail.text.partition("#token=")[2].split()[0]})
+    api.post("/auth/email/verify", json={"token": mail.text.partition("#token=")[2].split()[0], "password": PASSWORD})
     assert (addresses(api, search="ada"), addresses(api, search="zoe")) == ([], ["zoe@example.com"])
 
 

@@ -175,7 +175,7 @@ def register_as_a_guest(stage: Stage) -> None:
 
 def verify_email(stage: Stage) -> None:
     stage.open("/verify-email#token=none")
-    stage.buyer.see("One click")
+    stage.buyer.see("Confirm that this email address")
 
 
 def verify_email_again(stage: Stage) -> None:

@@ -74,7 +74,7 @@ def test_the_printed_logins_work_and_mails_arrive(start, tmp_path):
     link, token = re.search(r"(http://127.0.0.1:\d+/verify-email)#token=(\S+)", text).groups()
     with DIRECT.open(link, timeout=60) as page:
         assert page.status == 200
-    assert run.request("POST", "/auth/email/verify", {"token": token})[0] == 200
+    assert run.request("POST", "/auth/email/verify", {"token": token, "password": "seven grey owls"})[0] == 200
     assert run.ctrl_c() == 0
 
 

@@ -1,7 +1,7 @@
 /** The pages that mail links, and the pages behind those links: confirm an address, choose a new password, find lost tickets. */
 
 import { useState } from "preact/hooks";
-import { mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type TicketReturn } from "../api";
+import { ApiFailure, mailReset, mailTickets, mailVerification, openTickets, resetPassword, returnFoundTickets, verifyEmail, type FoundTickets, type TicketReturn } from "../api";
 import { money } from "../formats";
 import { Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
@@ -13,14 +13,24 @@ import { ScanView } from "../parts/scan-view";
 import { useTexts } from "../texts";
 import { isOver, isUsable } from "../use-wallet";
 
-/** Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. */
+/**
+ * Needs a click, because mail scanners open links and must not use this one up. Without a token, it offers to send a new link. Asks for the
+ * password if the API requires it, which it does not for a new address of an account.
+ */
 export function VerifyEmail() {
   const { t } = useTexts();
   const [isDone, setDone] = useState(false);
+  const [needsPassword, setNeedsPassword] = useState(false);
   const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.account.verify);
-  const submit = async () => {
-    await verifyEmail(token());
+  const submit = async ({ current_password }: Record<string, string>) => {
+    try {
+      await verifyEmail(token(), current_password);
+    } catch (error) {
+      if (needsPassword || !(error instanceof ApiFailure) || error.code !== "wrong_password") throw error;
+      setNeedsPassword(true);
+      return;
+    }
     setDone(true);
   };
   return (
@@ -31,8 +41,22 @@ export function VerifyEmail() {
       ) : hasToken ? (
         <>
           <Form onSubmit={submit} button={t.account.confirm}>
-            {() => <p>{t.account.verifyText}</p>}
+            {(errorOf) =>
+              needsPassword ? (
+                <>
+                  <p>{t.account.verifyPassword}</p>
+                  <PasswordField name="current_password" label={t.form.password} error={errorOf("current_password")} />
+                </>
+              ) : (
+                <p>{t.account.verifyText}</p>
+              )
+            }
           </Form>
+          {needsPassword && (
+            <p>
+              <a href="/forgot-password">{t.account.verifyNoPassword}</a>
+            </p>
+          )}
           <button type="button" class="link" onClick={() => setHasToken(false)}>
             {t.account.newLink}
           </button>
