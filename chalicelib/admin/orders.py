@@ -45,6 +45,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     event_venue: str | UnsetType | None = UNSET
     event_starts_at: Timestamp | UnsetType | None = UNSET
     event_timezone: str | UnsetType | None = UNSET
+    event_cancellation_reason: str | UnsetType | None = UNSET
     promoter_id: str | UnsetType | None = UNSET
     tier_id: str | UnsetType = UNSET
     tier_name: str | UnsetType = UNSET

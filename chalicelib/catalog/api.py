@@ -21,7 +21,7 @@ from chalicelib.catalog import (
 from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
-from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
+from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, StateChange, TierChanges, TierFields
 from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.permissions import EventQuotaReached, PromoterUnverified
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
@@ -166,6 +166,9 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     return Reply(DeletedView(id=event_id, deleted_at=clock.iso(event.updated_at), message="The event is deleted."))
 
 
+_ANY_STATE = StateChange()
+
+
 @route(
     bp,
     "POST",
@@ -175,10 +178,10 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, PromoterUnverified),
 )
 @limited_for_caller(CATALOG)
-def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
+def publish_event(request: RequestContext, event_id: str, body: StateChange = _ANY_STATE) -> Reply[AdminEventWithTiersView]:
     """Publish a draft. The error lists everything that is missing."""
     actor = permissions.require_publisher(request.require_user(), event_id)
-    state = event_states.publish(event_id, actor, request.now, expected_version(request))
+    state = event_states.publish(event_id, actor, request.now, expected_version(request, body))
     return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
@@ -191,10 +194,10 @@ def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWit
     errors=(*CHANGE_ERRORS, AlreadyCancelled, EventHasSales),
 )
 @limited_for_caller(CATALOG)
-def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
+def unpublish_event(request: RequestContext, event_id: str, body: StateChange = _ANY_STATE) -> Reply[AdminEventWithTiersView]:
     """Make a published event a draft again."""
     state = event_states.unpublish(
-        event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request)
+        event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request, body)
     )
     return versioned_reply(admin_queries.event_state_view(state, request.now))
 

@@ -99,9 +99,10 @@ def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERS
     return state
 
 
-def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = ()) -> Event:
+def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = (), *, reason: str | None = None) -> Event:
     """Cancel an event and close its stock permanently. A repeated call completes a cancellation that a crash interrupted.
 
+    Buyers read the `reason`. A repeated call with another reason replaces it.
     `items` are written in the transaction that cancels the event; `purchases` uses them to start the refunds. An event of the bootstrap
     file must already be cancelled there. Raises NotFound and ManagedByBootstrap.
     """
@@ -109,9 +110,13 @@ def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactI
     def build(catalog: Catalog) -> CatalogChange[Event]:
         known = catalog.find_event(event_id)
         if known is not None and known.status == "cancelled":
-            return CatalogChange(known, [])
+            if reason is None or reason == known.cancellation_reason:
+                return CatalogChange(known, [])
+            before = get_changeable_event(catalog, event_id)
+            return change_event(before, replace(before, cancellation_reason=reason), "event.changed", actor, now)
         before = get_changeable_event(catalog, event_id)
-        change = change_event(before, replace(before, status="cancelled"), "event.cancelled", actor, now)
+        after = replace(before, status="cancelled", cancellation_reason=reason)
+        change = change_event(before, after, "event.cancelled", actor, now)
         return replace(change, items=[*change.items, *items])
 
     return _commit_and_follow(event_id, build).event

@@ -103,6 +103,12 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return values
 
 
+class StateChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """The version that may be published or made a draft again. Omit it to accept any version."""
+
+    version: Version | UnsetType = UNSET
+
+
 class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All fields of an event. Omitted fields get their defaults, except the promoter, who stays the same."""
 

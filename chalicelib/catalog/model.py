@@ -115,6 +115,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: int = 0
     updated_at: int = 0
     deleted_at: int | None = None  # only drafts can be deleted
+    cancellation_reason: str | None = None  # for buyers
     paused: bool = False  # stored apart from the event, so that an apply does not change it
     suspended: bool = False  # never stored: its promoter is locked or is no longer a promoter (`Catalog.stopped_promoters`)
 

@@ -315,7 +315,8 @@ def _sale(event: Event, view: EventWithTiersView, t: Texts, language: Language, 
     """Return the state of the sale, and the way to the waiting room if there is one."""
     others = f'<p class="row"><a href="/tickets">{t["nav.tickets"]}</a><a href="/">{t["allEvents"]}</a></p>'
     if view.status == "cancelled":
-        return _outcome("bad", t["event.cancelledTitle"], f"<p>{t['event.cancelledText']}</p>{others}")
+        reason = _element("p", "plain-text", _linked(view.cancellation_reason or ""))
+        return _outcome("bad", t["event.cancelledTitle"], f"{reason}<p>{t['event.cancelledText']}</p>{others}")
     if view.status == "closed":
         return _outcome("calm", t["event.closedTitle"], f"<p>{t['event.closedText']}</p>{others}")
     if view.status == "sold_out":

@@ -47,6 +47,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     currency: str | None
     has_waiting_room: bool
     has_waitlist: bool
+    cancellation_reason: str | None
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -271,6 +272,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
         has_waitlist=event.has_waitlist and addons.is_on("waitlist"),
+        cancellation_reason=event.cancellation_reason,
         **view_values(event, "public"),
     )
 

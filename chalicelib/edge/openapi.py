@@ -283,7 +283,7 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
         described["description"] = " ".join(details.split())
     if operation.body is not None:
         content = {"application/json": {"schema": components.schema_of(operation.body)}}
-        described["requestBody"] = {"required": not operation.handler.__defaults__, "content": content}
+        described["requestBody"] = {"required": not operation.has_optional_body, "content": content}
     if (file := operation.file) is not None:
         part = {"type": "string", "format": "binary", "contentMediaType": ", ".join(file.media_types)}
         form = {"type": "object", "properties": {file.name: part}, "required": [file.name]}

@@ -1,5 +1,6 @@
 """Operations: what each route declares for `edge.routes.route` and the OpenAPI document, and who may call the route."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -96,6 +97,11 @@ class Operation(Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     media_types: tuple[str, ...] = ()
+
+    @property
+    def has_optional_body(self) -> bool:
+        """Whether the body may be empty: the handler's parameter `body`, and only it, may have a default. Decorators are looked through."""
+        return bool(getattr(inspect.unwrap(self.handler), "__defaults__", None))
 
 
 IF_MATCH = Header("If-Match", "The `version` that you have seen, in quotes: the change is refused if there is a newer one.")

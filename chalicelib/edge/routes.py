@@ -237,7 +237,7 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
     refuses_query = query is None and operation.method in READING_METHODS and not ignores_unknown
     if body is None and query is None and file is None and not refuses_query:
         return None
-    has_default = bool(operation.handler.__defaults__)  # only `body` may have a default
+    has_default = operation.has_optional_body
 
     def parse(request: RequestContext) -> dict[str, Any]:
         arguments: dict[str, Any] = {}

@@ -147,13 +147,14 @@ REFUND_ID = "event-cancelled"  # the same for every order, so that an order is r
 _Outcome = Literal["refunded", "was_refunded", "disputed", "other"]
 
 
-def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
-    """Cancel an event for good and begin its refunds. A repeated call returns the progress of the refunds.
+def cancel_event(event_id: str, actor: str, now: int, reason: str | None = None) -> Cancellation:
+    """Cancel an event for good and begin its refunds. A repeated call returns the progress of the refunds. Buyers read the
+    `reason`.
 
     Raises NotFound, and ManagedByBootstrap for an event from the bootstrap file that is not cancelled there.
     """
     new = Cancellation(event_id=event_id, by=actor, at=now)
-    catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)])
+    catalog.cancel(event_id, actor, now, [begin_cancellation_item(new)], reason=reason)
     known = find_cancellation(event_id)
     if known is None:  # the bootstrap file cancelled it
         begin_cancellation(new)

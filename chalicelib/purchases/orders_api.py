@@ -13,6 +13,7 @@ from chalicelib.accounts.model import AddressBody, LinkExpired, MailedToken, NoA
 from chalicelib.accounts.sessions import Session, SessionOver
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import NotBlank
 from chalicelib.catalog.revisions import CatalogChanging, ManagedByBootstrap
 from chalicelib.edge import cursors
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
@@ -441,12 +442,21 @@ class CancellationView(Struct, frozen=True, kw_only=True):
     finished_at: Timestamp | None
 
 
+class CancellationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an event is cancelled, in plain text. Buyers read the `reason` in their email, with their order and on the event's page."""
+
+    reason: Annotated[NotBlank, Meta(max_length=500, examples=["The hall is flooded."])] | None = None
+
+
+_NO_REASON = CancellationBody()
+
+
 @route(bp, "POST", "/events/{event_id}/cancel", access="manager", errors=(CatalogChanging, ManagedByBootstrap))
-def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationView]:
+def cancel_event(request: RequestContext, event_id: str, body: CancellationBody = _NO_REASON) -> Reply[CancellationView]:
     """Cancel an event for good. Its orders are refunded within minutes; repeat the request to see the progress."""
     caller = request.require_user()
     permissions.require_manager(caller, event_id)
-    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now)
+    cancellation = event_cancellation.cancel_event(event_id, caller.user_id, request.now, body.reason)
     forget_room(event_id)
     return Reply(
         CancellationView(

@@ -165,6 +165,7 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     event_venue: str | None
     event_starts_at: Timestamp | None
     event_timezone: str | None
+    event_cancellation_reason: str | None
     promoter_id: str | None
     tier_id: str
     tier_name: str
@@ -372,6 +373,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         event_venue=event.venue if event else None,
         event_starts_at=clock.iso(event.starts_at) if event else None,
         event_timezone=event.timezone if event else None,
+        event_cancellation_reason=event.cancellation_reason if event else None,
         promoter_id=event.promoter_id if event else None,
         tier_id=first.tier_id,
         tier_name=first.tier_name,

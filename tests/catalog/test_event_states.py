@@ -184,3 +184,13 @@ def test_a_cancelled_event_sells_nothing_on_any_instance(api, time):
     with separate_memories(), InstanceMemory().active():
         event_states.cancel(event_id, "pia", time.now)
     assert builders.reserve(api, "ada", event_id, tier_id).json["error"] == "event_paused"
+
+
+@pytest.mark.parametrize("step", ["publish", "unpublish"])
+def test_the_body_of_a_publication_may_have_a_version_and_nothing_else(api, step):
+    event_id, _ = create_published(api)
+    refused = api.post(f"/events/{event_id}/{step}", json={"notify": True}, **promoter())
+    assert (refused.status, refused.json["path"]) == (400, "$.notify")
+    assert "version" in refused.json["message"]
+    assert api.post(f"/events/{event_id}/unpublish", json={"version": 1}, **promoter()).json["error"] == "version_conflict"
+    assert api.post(f"/events/{event_id}/{step}", json={}, **promoter()).status == 200

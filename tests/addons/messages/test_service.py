@@ -142,6 +142,7 @@ def test_a_refund_mail_has_the_amount_and_mentions_a_cancelled_event(post, api, 
     post.deliver()
     cancelled = [mail for mail in post.provider.parsed() if mail["Subject"] == "Cancelled: Night"]
     assert sorted(mail["To"] for mail in cancelled) == ["ada@home.test", "bob@home.test"]
+    assert all("Reason: storm" in mail.get_body(("plain",)).get_content() for mail in cancelled)
 
 
 def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, api, time):

@@ -262,3 +262,30 @@ def test_payments_at_the_provider_are_refunded_and_open_ones_cancelled(shop, tim
     assert purchases.load(order_id).state == "refunded"
     assert purchases.load(session["id"]).state == "cancelled"
     invariants.check(time.now, recovered=True)
+
+
+def test_buyers_read_the_reason_of_a_cancellation(api, time):
+    event_id, tier_id = create_published(api)
+    order_id = builders.create_order(api, (event_id, tier_id), user="ada")
+    assert api.get(f"/events/{event_id}").json["cancellation_reason"] is None
+    assert cancel(api, event_id, json={"reason": "The hall <is> flooded."}, **promoter()).status == 200
+    assert api.get(f"/events/{event_id}").json["cancellation_reason"] == "The hall <is> flooded."
+    assert "The hall &lt;is&gt; flooded." in api.get(f"/events/{event_id}/preview").body.decode()
+    assert api.get(f"/orders/{order_id}", user="ada").json["order"]["event_cancellation_reason"] == "The hall <is> flooded."
+    assert cancel(api, event_id).status == 200
+    assert cancel(api, event_id, json={"reason": "The hall is closed."}, **promoter()).status == 200
+    assert api.get(f"/events/{event_id}").json["cancellation_reason"] == "The hall is closed."
+    [corrected, cancelled] = audit.list_entries(f"event#{event_id}")[:2]
+    assert (corrected.action, cancelled.action) == ("event.changed", "event.cancelled")
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [({"reason": "x" * 501}, "$.reason"), ({"reason": " "}, "$.reason"), ({"notify": True}, "$.notify")],
+)
+def test_an_invalid_cancellation_changes_nothing(api, time, body, path):
+    event_id, _ = create_published(api)
+    refused = cancel(api, event_id, json=body, **promoter())
+    assert (refused.status, refused.json["path"]) == (400, path)
+    assert "reason" in refused.json["message"] or path == "$.reason"
+    assert event_cancellation.find_cancellation(event_id) is None

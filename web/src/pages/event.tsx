@@ -158,7 +158,7 @@ function Way({ event, paying, setAside }: { event: EventWithTiers; paying: numbe
   const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
-  if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} />;
+  if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} reason={event.cancellation_reason} />;
   if (event.status === "closed") return <Ended tone="calm" title={t.event.closedTitle} text={t.event.closedText} />;
   if (event.status === "sold_out") {
     return (
@@ -195,9 +195,10 @@ function Way({ event, paying, setAside }: { event: EventWithTiers; paying: numbe
 }
 
 /** The sale has ended for good. */
-function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; text: string }) {
+function Ended({ tone, title, text, reason }: { tone: "calm" | "bad"; title: string; text: string; reason?: string | null }) {
   return (
     <Outcome tone={tone} title={title}>
+      {reason && <PlainText text={reason} />}
       <p>{text}</p>
       <OtherWays />
     </Outcome>

@@ -8,6 +8,7 @@ import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { Moment } from "../parts/moment";
+import { PlainText } from "../parts/plain-text";
 import { RefundState } from "../parts/refunds";
 import { ReturnPanel } from "../parts/return-panel";
 import { useBuyer } from "../session";
@@ -143,6 +144,11 @@ function Receipt({ order, tickets, returnable, seller, reload }: OrderWithTicket
         {order.event_starts_at && <Moment at={order.event_starts_at} timezone={order.event_timezone} />}
         <p>{order.event_venue}</p>
       </div>
+      {order.event_cancellation_reason && (
+        <Outcome tone="bad" title={t.event.cancelledTitle}>
+          <PlainText text={order.event_cancellation_reason} />
+        </Outcome>
+      )}
       {returnable && <ReturnPanel key={returnable.tickets.join()} offer={returnable} onReturn={() => returnTickets(order.id).then(reload)} />}
       <section class="panel ticket receipt">
         <div class="order-end">

@@ -19,7 +19,9 @@ export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/publish", { params: eventPath(event_id) }));
 export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
   content(manager.POST("/events/{event_id}/unpublish", { params: eventPath(event_id) }));
-export const cancelEvent = (event_id: string) => content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id) }));
+/** Cancel an event, or show the progress of its refunds. Buyers read the reason. */
+export const cancelEvent = (event_id: string, reason?: string) =>
+  content(manager.POST("/events/{event_id}/cancel", { params: eventPath(event_id), body: reason ? { reason } : {} }));
 export type TicketHolders = Schemas["TicketHoldersView"];
 /** Count the people whom a change to the event reaches, and what its cancellation would refund. */
 export const countTicketHolders = (event_id: string): Promise<TicketHolders> =>

@@ -7,11 +7,12 @@ import { EventPicture } from "../../parts/event-picture";
 import { Failure, Outcome } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
+import { PlainText } from "../../parts/plain-text";
 import { useTexts } from "../../texts";
 import { getEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { EventStatus } from "../parts/event-status";
-import { TextField } from "../parts/fields";
+import { AreaField, TextField } from "../parts/fields";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
@@ -116,6 +117,7 @@ function Cancelled() {
   const [state, setState] = useState<Awaited<ReturnType<typeof cancelEvent>> | null>(null);
   return (
     <Outcome tone="bad" title={own.cancelledTitle}>
+      {event.cancellation_reason && <PlainText text={event.cancellation_reason} />}
       {state && <p>{own.cancelledText(state.refunded_orders, state.status === "finished")}</p>}
       {state && state.disputed_orders > 0 && <p>{own.disputed(state.disputed_orders)}</p>}
       {failure && <Failure failure={failure} />}
@@ -189,8 +191,9 @@ function MoreActions() {
   const { route } = useLocation();
   const sold = event.tiers.reduce((sum, tier) => sum + tier.sold, 0);
   const isDraft = event.status === "draft";
+  const [values, setValues] = useState({ reason: "" });
   const cancel = async () => {
-    await cancelEvent(event.id);
+    await cancelEvent(event.id, values.reason.trim());
     replace(await getEvent(event.id));
   };
   const remove = async () => {
@@ -209,6 +212,15 @@ function MoreActions() {
         <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel} typed={{ words: event.name, label: own.cancelTyped(event.name) }}>
           <p>{own.cancelText(sold > 0)}</p>
           {sold > 0 && <CancellationEffects />}
+          <AreaField
+            name="reason"
+            label={own.cancelReason}
+            note={own.cancelReasonNote}
+            draft={{ values, set: (changes) => setValues({ ...values, ...changes }) }}
+            errorOf={() => null}
+            rows={3}
+            maxLength={500}
+          />
           <p>
             <strong>{own.cancelFinal}</strong>
           </p>

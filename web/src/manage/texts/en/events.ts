@@ -53,6 +53,8 @@ export const eventTexts = {
   cancelMailed: (count: number) => (count === 1 ? "The buyer gets an email about the refund." : `The buyers of ${orders(count)} get an email about their refund.`),
   refundsWithoutEmail: (count: number) => `${orders(count)} ${count === 1 ? "has" : "have"} no email address: the ${count === 1 ? "buyer sees" : "buyers see"} the cancellation only in the shop.`,
   cancelFree: (count: number) => `${orders(count)} ${count === 1 ? "was" : "were"} free or sold elsewhere: nothing is refunded and no email is sent. Tell these people yourself.`,
+  cancelReason: "Reason (optional)",
+  cancelReasonNote: "Buyers read it in the email, with their order and on the event's page.",
   cancelTyped: (name: string) => `To confirm, type the name of the event: ${name}`,
   holders: (count: number) => `${people(count)} ${count === 1 ? "has" : "have"} tickets.`,
   atLeast: (count: number) => `There are more than ${count.toLocaleString("en")} tickets. These figures count only part of them.`,

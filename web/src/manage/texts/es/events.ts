@@ -55,6 +55,8 @@ export const eventTexts: typeof english = {
   cancelMailed: (count) => (count === 1 ? "El comprador recibe un correo sobre el reembolso." : `Los compradores de ${pedidos(count)} reciben un correo sobre su reembolso.`),
   refundsWithoutEmail: (count) => `${pedidos(count)} sin correo electrónico: el comprador solo verá la cancelación en la tienda.`,
   cancelFree: (count) => `${pedidos(count)} ${count === 1 ? "era gratuito o se vendió" : "eran gratuitos o se vendieron"} en otro sistema: no hay reembolso ni correo. Avisa tú a esas personas.`,
+  cancelReason: "Motivo (opcional)",
+  cancelReasonNote: "Los compradores lo leen en el correo, en su pedido y en la página del evento.",
   cancelTyped: (name) => `Para confirmar, escribe el nombre del evento: ${name}`,
   holders: (count) => `${personas(count)} ${count === 1 ? "tiene" : "tienen"} entradas.`,
   atLeast: (count) => `Hay más de ${count.toLocaleString("es")} entradas. Estas cifras solo cuentan una parte.`,
