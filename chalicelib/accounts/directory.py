@@ -72,13 +72,14 @@ def change_rights(
     """Change a person's roles or lock, with an audit entry, and end all of their sessions. Does nothing if nothing would change.
 
     A new promoter gets a profile. Removing the role `promoter` also removes the verification. `items_for` returns the items of other
-    features for the account before and after the change; they are written in the same transaction. Raises NotFound, InvalidInput,
-    OwnAccount or UserChanging.
+    features for the account before and after the change; they are written in the same transaction, even if the account stays as it is.
+    Raises NotFound, InvalidInput, OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get_account(user_id)
         after = _changed(before, change, now)
-        if after == before:
+        other_items = items_for(before, after)
+        if after == before and not other_items:
             return before
         if user_id == actor:
             raise OwnAccount()
@@ -94,7 +95,7 @@ def change_rights(
         entry = audit.entry_item(f"account#{user_id}", "account.rights_changed", actor, now, details, changes=changes)
         try:
             profile_items = _profile_items(before, after, actor, now)
-            dynamo.transact([store.set_rights_item(before, after), entry, *profile_items, *items_for(before, after)])
+            dynamo.transact([store.set_rights_item(before, after), entry, *profile_items, *other_items])
         except dynamo.TransactionCanceled:
             continue
         return structs.replace(after, generation=before.generation + 1)

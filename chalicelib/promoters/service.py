@@ -81,24 +81,34 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> C
     """Change a person's roles or lock. A promoter who is locked or loses the role is stopped: all of their events are suspended.
 
     One transaction changes the account and the catalog, so all instances refuse reservations within `head_check_seconds`, even if this
-    request ends early. The shards are closed or opened afterwards, or else by the sweep. Raises the errors of `directory.change_rights`.
+    request ends early. The shards are closed or opened afterwards, or else by the sweep. A call that leaves the account as it is still
+    stops a promoter whom an earlier version of Fairgate did not stop. Raises the errors of `directory.change_rights`.
     """
-    has_events = was_stopped = False
+    was_stopped = must_stop = False
 
     def stop_items(old: Account, new: Account) -> list[dynamo.TransactItem]:
-        nonlocal has_events, was_stopped
-        has_events, was_stopped = "promoter" in (*old.roles, *new.roles), _is_stopped(old)
-        return event_states.set_promoter_stopped_items(user_id, _is_stopped(new), actor, now) if has_events else []
+        nonlocal was_stopped, must_stop
+        current = catalog.load_current()
+        was_stopped = must_stop = user_id in current.stopped_promoters
+        is_promoter = was_stopped or "promoter" in (*old.roles, *new.roles)
+        if is_promoter or ((change.locked or change.roles is not None) and _has_events(current, user_id)):
+            must_stop = _is_stopped(new)
+        return [] if must_stop == was_stopped else event_states.set_promoter_stopped_items(user_id, must_stop, actor, now)
 
     try:
         account = directory.change_rights(user_id, change, actor, now, stop_items)
     finally:
-        if has_events:
+        if must_stop != was_stopped:
             catalog.invalidate()
-    if not has_events or was_stopped == _is_stopped(account):
+    if must_stop == was_stopped:
         return ChangedRights(account, 0, 0)
     count = event_states.follow_promoter(user_id, now)
     return ChangedRights(account, 0, count) if was_stopped else ChangedRights(account, count, 0)
+
+
+def _has_events(snapshot: Catalog, user_id: str) -> bool:
+    """Whether the events include those of somebody who may no longer have the role of a promoter."""
+    return any(event.promoter_id == user_id for event in snapshot.events.values())
 
 
 def _is_stopped(account: Account) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.accounts import directory
+from chalicelib.accounts.directory import RightsChange
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from tests import builders
@@ -36,7 +38,20 @@ def change(api: Client, user_id: str, **changes: Any) -> ClientReply:
     return api.patch(f"/admin/users/{user_id}", json=changes, token=builders.admin_token())
 
 
-@pytest.mark.parametrize(("stop", "start"), [({"locked": True}, {"locked": False}), ({"roles": ["user"]}, {"roles": ["user", "promoter"]})])
+# What stops a promoter, and what starts the promoter again.
+STOPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"locked": True}, {"locked": False}),
+    ({"roles": ["user"]}, {"roles": ["user", "promoter"]}),
+]
+
+
+def stop_as_the_previous_version(user_id: str, stop: dict[str, Any]) -> None:
+    """Lock an account or remove its role without suspending its events."""
+    roles = frozenset(stop["roles"]) if "roles" in stop else None
+    directory.change_rights(user_id, RightsChange(roles, stop.get("locked")), "admin", 0, lambda _old, _new: [])
+
+
+@pytest.mark.parametrize(("stop", "start"), STOPS)
 def test_all_events_go_off_sale_and_come_back_as_they_were(api, stop, start):
     promoter_id, by = sign_up_promoter(api)
     shops = [publish(api, by), publish(api, by, "Second")]
@@ -111,6 +126,23 @@ def test_an_event_that_moves_to_a_locked_promoter_is_suspended_at_once(api):
     builders.run_sweep()
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
     assert catalog.load_current().events[event_id].suspended is False
+
+
+@pytest.mark.parametrize(("stop", "start"), STOPS)
+def test_a_promoter_whom_the_previous_version_stopped_is_suspended_by_the_same_request_again(api, stop, start):
+    promoter_id, by = sign_up_promoter(api)
+    event_id, tier_id = publish(api, by)
+    stop_as_the_previous_version(promoter_id, stop)
+    assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+
+    assert change(api, promoter_id, **stop).json["suspended_events"] == 1
+    assert builders.reserve(api, "bob", event_id, tier_id).json["error"] == "event_paused"
+    revision = catalog.load_current().revision
+    assert change(api, promoter_id, **stop).json["suspended_events"] == 0
+    assert catalog.load_current().revision == revision
+
+    assert change(api, promoter_id, **start).json["resumed_events"] == 1
+    assert builders.reserve(api, "bob", event_id, tier_id).status == 201
 
 
 def test_a_buyer_without_a_promoters_role_is_locked_without_a_change_of_the_catalog(api):
