@@ -87,7 +87,7 @@ def index_units(call: StoreCall, before: Items, after: Items) -> float:
 
 
 def consumed_units(call: StoreCall, before: Items, after: Items) -> Units:
-    """Return the units of each item without indexes. A query or scan has one entry, with an empty partition key."""
+    """Return the units of each item without indexes. A query has one entry, its partition key, and a scan has one with an empty key."""
     if call.answer is None:
         return {}
     if is_write(call.operation):
@@ -144,7 +144,7 @@ def _read_units(call: StoreCall) -> Units:
     answer, request = call.answer or {}, call.request
     if call.operation in ("Query", "Scan"):
         blocks = _blocks(sum(item_size(item) for item in answer.get("Items", ())), 4096)
-        return {(request["TableName"], ""): (blocks * (1 if request.get("ConsistentRead") else 0.5), 0.0)}
+        return {call.queried_key or (request["TableName"], ""): (blocks * (1 if request.get("ConsistentRead") else 0.5), 0.0)}
     if call.operation == "GetItem":
         items, factor = [answer.get("Item")], 1 if request.get("ConsistentRead") else 0.5
     elif call.operation == "TransactGetItems":

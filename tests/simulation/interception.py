@@ -1,6 +1,7 @@
 """Intercepts every attempt of every store call at botocore's events. This works for any engine, and for both boto3 and PynamoDB."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,18 @@ class StoreCall:
         """The features whose tables the call uses, in order, such as `purchases`, `buyers`."""
         named = [self.request["TableName"]] if "TableName" in self.request else list(self.request.get("RequestItems", ()))
         return list(dict.fromkeys(feature_of(name) for name in named or [access.table for access in self.accesses]))
+
+    @property
+    def queried_key(self) -> tuple[str, str] | None:
+        """The table and partition key of a query. The name of an index precedes its partition key. None for other operations."""
+        if self.operation != "Query":
+            return None
+        table, index, names = self.request["TableName"], self.request.get("IndexName"), self.request.get("ExpressionAttributeNames", {})
+        partition = _partition_name(feature_of(table), index)
+        equal = re.findall(r"(#?\w+)\s*=\s*(:\w+)", self.request["KeyConditionExpression"])
+        [operand] = [operand for name, operand in equal if names.get(name, name) == partition]
+        value = str(next(iter(self.request["ExpressionAttributeValues"][operand].values())))
+        return table, value if index is None else f"{index}/{value}"
 
     @property
     def outcome(self) -> str:
@@ -269,6 +282,15 @@ def _key_names() -> dict[str, tuple[str, ...]]:
     from infra import tables
 
     return {feature: tuple(key["AttributeName"] for key in table["KeySchema"]) for feature, table in tables.definitions().items()}
+
+
+@cache
+def _partition_name(feature: str, index: str | None) -> str:
+    from infra import tables
+
+    definition = tables.definitions()[feature]
+    schemas = {index["IndexName"]: index["KeySchema"] for index in definition.get("GlobalSecondaryIndexes", ())}
+    return str((schemas[index] if index else definition["KeySchema"])[0]["AttributeName"])
 
 
 def feature_of(table: str) -> str:

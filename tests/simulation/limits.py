@@ -1,9 +1,9 @@
 """The limits and the latency of the real DynamoDB, simulated on a virtual clock over any engine.
 
-Simulated: a partition key takes 1,000 write units and 3,000 read units per second (a bucket of one second), and further calls are
-throttled. An item that a transaction is writing refuses every other write (TransactionConflict). Answer times are log-normal, and twice
-as long for transactions. The SDK retries throttled calls after its usual backoff. Not simulated: the split of hot partitions, which
-divides a table and never an item, and the limits of an account.
+Simulated: a partition key of a table or index takes 1,000 write units and 3,000 read units per second (a bucket of one second), and
+further calls, including queries, are throttled. An item that a transaction is writing refuses every other write (TransactionConflict).
+Answer times are log-normal, and twice as long for transactions. The SDK retries throttled calls after its usual backoff. Not simulated: the
+split of hot partitions, which divides a table and never an item, writes to indexes, scans, and the limits of an account.
 """
 
 import math
@@ -52,7 +52,7 @@ class SimulationReport(msgspec.Struct):
 
     `calls` counts attempts that ended; `throttles` and `conflicts` count attempts by feature of the table. `units` are (read, write) by
     table and partition key. `largest_items` are the bytes of the largest item written, by feature. `busiest_seconds` are the most write
-    units that a partition key took in one second.
+    units that a partition key took in one second, and `busiest_reads` the most read units.
     """
 
     elapsed: float = 0.0
@@ -62,6 +62,7 @@ class SimulationReport(msgspec.Struct):
     units: dict[tuple[str, str], tuple[float, float]] = {}
     largest_items: Counter[str] = field(default_factory=Counter)
     busiest_seconds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    busiest_reads: Counter[tuple[str, str]] = field(default_factory=Counter)
     durations: dict[str, float] = {}
     run: Run | None = None
 
@@ -157,7 +158,9 @@ class SimulatedService(Listener):
             lambda: (_Bucket(limits.read_units), _Bucket(limits.write_units))
         )
         self._locked: dict[str, StoreCall] = {}  # item -> the transaction that is writing it
-        self._writes: Counter[tuple[tuple[str, str], int]] = Counter()  # (table and partition key, second) -> units
+        # (table and partition key, second) -> units
+        self._reads: Counter[tuple[tuple[str, str], int]] = Counter()
+        self._writes: Counter[tuple[tuple[str, str], int]] = Counter()
         self._in_flight: dict[int, tuple[StoreCall, float, capacity.Items]] = {}  # call id -> call, time of its answer, items before
 
     def before(self, call: StoreCall) -> None:
@@ -197,8 +200,11 @@ class SimulatedService(Listener):
             self._buckets[key][1].subtract(write)
             total_read, total_write = self.report.units.get(key, (0.0, 0.0))
             self.report.units[key] = (total_read + read, total_write + write)
-            self._writes[key, int(actor.wake)] += write
-            self.report.busiest_seconds[key] = max(self.report.busiest_seconds[key], self._writes[key, int(actor.wake)])
+            second = key, int(actor.wake)
+            self._reads[second] += read
+            self._writes[second] += write
+            self.report.busiest_seconds[key] = max(self.report.busiest_seconds[key], self._writes[second])
+            self.report.busiest_reads[key] = max(self.report.busiest_reads[key], self._reads[second])
         for table in call.tables:
             sizes = map(capacity.item_size, (*before.values(), *after.values()))
             self.report.largest_items[table] = max([self.report.largest_items[table], *sizes])
@@ -210,8 +216,9 @@ class SimulatedService(Listener):
 
     def _admit(self, call: StoreCall, now: float) -> None:
         bucket = 1 if capacity.is_write(call.operation) else 0
-        for access in call.accesses:
-            if not self._buckets[access.id][bucket].has_units(now):
+        keys = [access.id for access in call.accesses] if call.queried_key is None else [call.queried_key]
+        for key in keys:
+            if not self._buckets[key][bucket].has_units(now):
                 self.report.throttles[call.tables[0]] += 1
                 raise faults.throttled(call)
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from chalicelib.accounts.profiles import PromoterRow
+from chalicelib.catalog.store import CatalogRow
 from chalicelib.dynamodb import dynamo
 from chalicelib.inventory import store as stock
 from chalicelib.purchases.store import PurchaseRow
@@ -90,6 +92,29 @@ def test_reads_are_counted_as_reads():
     assert report.throttles["inventory"] > 0
     (key, (read, write)) = next(iter(report.units.items()))
     assert (key, read, write) == ((stock.shard_table_name(), "t#0"), 10, 0)
+
+
+def test_queries_are_throttled_by_partition_key():
+    for number in range(3):
+        CatalogRow("versions", str(number), text="x" * 4000).save()
+        CatalogRow(f"other#{number}", "1").save()
+
+    def queries(key):
+        return {f"q{n}": (0.0, lambda n=n: list(CatalogRow.query(key(n), consistent_read=True))) for n in range(10)}
+
+    assert simulate(queries(lambda n: f"other#{n % 3}"), limits=Limits(read_units=5)).throttles == {}
+    report = simulate(queries(lambda _: "versions"), limits=Limits(read_units=5, attempts=9))
+    assert report.throttles["catalog"] > 0
+    assert report.units == {(CatalogRow.name(), "versions"): (30, 0)}
+    assert report.busiest_reads[CatalogRow.name(), "versions"] <= 30
+
+
+def test_queries_of_an_index_are_throttled_by_its_partition_key():
+    def query(n):
+        return lambda: list(PromoterRow.state_index.query(f"state{n % 2}", limit=1))
+
+    report = simulate({f"q{n}": (0.0, query(n)) for n in range(4)})
+    assert report.units == {(PromoterRow.name(), f"by_state/state{n}"): (1, 0) for n in range(2)}
 
 
 def test_a_conflict_can_be_injected_too():
