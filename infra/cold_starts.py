@@ -212,7 +212,7 @@ BUDGETS = {
     "messages: start": Budget(SEND_MESSAGES, start, 194),
     "messages: run": Budget(SEND_MESSAGES, run_schedule, 554),
     "send webhooks: start": Budget(SEND_WEBHOOKS, start, 194),
-    "send webhooks: nothing": Budget(SEND_WEBHOOKS, send_nothing, 516),
+    "send webhooks: nothing": Budget(SEND_WEBHOOKS, send_nothing, 527),
     "retry webhooks: start": Budget(RETRY_WEBHOOKS, start, 194),
     "retry webhooks: run": Budget(RETRY_WEBHOOKS, run_schedule, 506),
     "reports: start": Budget(PROJECT_REPORTS, start, 507),

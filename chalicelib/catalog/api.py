@@ -82,7 +82,7 @@ class TiersQuery(CatalogListQuery, forbid_unknown_fields=True, frozen=True, kw_o
 def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
     """Show which version of the catalog this instance serves. A new version reaches all instances within a few seconds."""
     catalog = service.snapshot()
-    return Reply(CatalogView(catalog.version, catalog.revision, catalog.checksum))
+    return Reply(CatalogView(catalog.version, catalog.head.public_revision, catalog.head.checksum))
 
 
 @route(bp, "GET", "/events", access="public")

@@ -24,7 +24,7 @@ from chalicelib.inventory.display import invalidate_figures
 from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 
 MAX_ROUNDS = 5
-MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # leaves room for the event or tier, the audit entry and the new revision
+MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 4  # leaves room for the event or tier, the audit entry, the head and the log
 
 
 class CapacityTooSmall(ApiError):

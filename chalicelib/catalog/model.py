@@ -5,10 +5,11 @@ The catalog is the content of the bootstrap files plus the events and tiers crea
 - a version is the content of one applied bootstrap file, and has a number;
 - the revision counts all changes, including pauses and changes through the API;
 - the head is the item that names the served version and the current revision;
+- the public revision is the last one that changed more than drafts;
 - a snapshot is the catalog in an instance's memory.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta, Struct
@@ -243,13 +244,28 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 
 
 class CatalogHead(Struct, frozen=True):
-    """The served version and the current revision. Version 0 means that no file has been applied yet. `applied_at` is in epoch seconds."""
+    """The served version and the current revision. Version 0 means that no file has been applied yet. `applied_at` is in epoch seconds.
+
+    `public_revision` is the last revision that changed more than drafts. Each revision after `logged_since` has its entries in the log of
+    changes. The stored snapshot, if there is one (`snapshot` is its number), has the entries of `snapshot_revision` in `snapshot_parts`
+    parts.
+    """
 
     version: int = 0
     revision: int = 0
     checksum: str = ""
     applied_at: int = 0
     applied_by: str = ""
+    public_revision: int = 0
+    logged_since: int = 0
+    snapshot: int = 0
+    snapshot_revision: int = 0
+    snapshot_parts: int = 0
+
+    def next(self, *, changes_only_drafts: bool = False) -> Self:
+        """Return the head of the next revision."""
+        revision = self.revision + 1
+        return replace(self, revision=revision, public_revision=self.public_revision if changes_only_drafts else revision)
 
 
 NO_HEAD = CatalogHead()
@@ -269,9 +285,7 @@ class Catalog(Struct, frozen=True, eq=False):
     Catalogs are compared by identity, so that caches of computed values can quickly tell whether the catalog has changed.
     """
 
-    version: int
-    revision: int
-    checksum: str
+    head: CatalogHead
     events: dict[str, Event]
     tiers: dict[str, Tier]
     states: dict[str, DisplayState]
@@ -292,31 +306,49 @@ class Catalog(Struct, frozen=True, eq=False):
         """Index events and tiers; `states` replace the default display states with the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
         tiers_by_event: dict[str, list[Tier]] = {}
-        for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
+        for tier in tiers_by_id.values():
             tiers_by_event.setdefault(tier.event_id, []).append(tier)
         events_by_id = {event.id: _with_suspension(event, stopped_promoters) for event in events}
         return cls(
-            version=head.version,
-            revision=head.revision,
-            checksum=head.checksum,
+            head=head,
             events=events_by_id,
             tiers=tiers_by_id,
             states={**DEFAULT_STATES, **(states or {})},
-            tiers_by_event={event_id: tuple(event_tiers) for event_id, event_tiers in tiers_by_event.items()},
+            tiers_by_event={event_id: _by_price(event_tiers) for event_id, event_tiers in tiers_by_event.items()},
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
             stopped_promoters=stopped_promoters,
         )
 
-    def with_changes(self, entries: Iterable[Event | Tier]) -> Self:
-        """Return the next revision, in which these events and tiers are added or replace entries with the same id."""
-        events, tiers = {**self.events}, {**self.tiers}
+    @property
+    def version(self) -> int:
+        return self.head.version
+
+    @property
+    def revision(self) -> int:
+        return self.head.revision
+
+    def with_changes(self, entries: Sequence[Event | Tier], head: CatalogHead | None = None) -> Self:
+        """Return the catalog of `head`, in which these events and tiers are added or replace entries with the same id, in this order.
+
+        Without `head`, it is the catalog of the next revision.
+        """
+        events, tiers, tiers_by_event, slugs = {**self.events}, {**self.tiers}, {**self.tiers_by_event}, {**self.slugs}
         for entry in entries:
-            if isinstance(entry, Event):
-                events[entry.id] = entry
-            else:
+            if isinstance(entry, Tier):
                 tiers[entry.id] = entry
-        head = CatalogHead(self.version, self.revision + 1, self.checksum)
-        return self.build(events.values(), tiers.values(), self.states, head=head, stopped_promoters=self.stopped_promoters)
+                others = [tier for tier in tiers_by_event.get(entry.event_id, ()) if tier.id != entry.id]
+                tiers_by_event[entry.event_id] = _by_price([*others, entry])
+                continue
+            before, events[entry.id] = events.get(entry.id), _with_suspension(entry, self.stopped_promoters)
+            if before is not None and before.slug and slugs.get(before.slug) == entry.id:
+                del slugs[before.slug]
+            if entry.slug and entry.deleted_at is None:
+                slugs[entry.slug] = entry.id
+        if head is None:
+            ids = {entry.id if isinstance(entry, Event) else entry.event_id for entry in entries}
+            found = [known[event_id] for known in (self.events, events) for event_id in ids if event_id in known]
+            head = self.head.next(changes_only_drafts=all(event.status == "draft" for event in found))
+        return replace(self, head=head, events=events, tiers=tiers, tiers_by_event=tiers_by_event, slugs=slugs)
 
     def find_event(self, event_id: str) -> Event | None:
         """Return the event, which may be a draft. Returns None if the event is unknown or deleted."""
@@ -379,6 +411,10 @@ class Catalog(Struct, frozen=True, eq=False):
 def _with_suspension(event: Event, stopped_promoters: frozenset[str]) -> Event:
     suspended = event.promoter_id in stopped_promoters
     return event if event.suspended == suspended else replace(event, suspended=suspended)
+
+
+def _by_price(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
+    return tuple(sorted(tiers, key=lambda tier: (tier.price_cents, tier.display_order, tier.id)))
 
 
 def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:

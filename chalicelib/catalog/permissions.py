@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from chalicelib.accounts import profiles
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.snapshots import find_snapshot
+from chalicelib.catalog.snapshots import find_snapshot, snapshot_with_drafts
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import ApiError, NotFound
@@ -106,4 +106,5 @@ def _get_event(event_id: str) -> Event:
 
 def find_event(event_id: str) -> Event | None:
     """Return the event, even if it is newer than this instance's snapshot. Returns None if there is no such event."""
-    return find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)
+    event = find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)
+    return event if event is None or event.status != "draft" else snapshot_with_drafts().find_event(event_id)

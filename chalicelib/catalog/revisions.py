@@ -108,7 +108,7 @@ def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
-    """Make all instances reload the catalog: this one immediately, the others when they next read the head."""
+    """Make all instances reload the catalog from its entries: this one immediately, the others when they next read the head."""
     dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
     invalidate_figures()
@@ -141,17 +141,21 @@ def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[ob
 
 def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
     """Build a change and try once to commit it. Raises TransactionCanceled if the catalog has changed since it was read."""
-    catalog = snapshots.load_current()
+    catalog: Catalog = snapshots.load_current()
     change: CatalogChange[T] = build(catalog)
     if change.items:
+        entries: list[Event | Tier] = [change.result, *change.others]
+        changed: Catalog = catalog.with_changes(entries)  # complete, because the transaction checks that the revision has not changed
+        items = [*store.next_revision_items(catalog.head, changed.head, entries), *change.items]
+        is_logged = len(items) <= dynamo.MAX_TRANSACT_ITEMS
         try:
-            dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
+            dynamo.transact(items if is_logged else [store.increment_revision_item(catalog.revision), *change.items])
         finally:
-            snapshots.invalidate()  # even after an error, because the change may have been committed although the response was lost
-        catalog = catalog.with_changes(
-            [change.result, *change.others]
-        )  # complete, because the transaction checked that the revision had not changed
-        snapshots.keep(catalog)
+            snapshots.expire()  # even after an error, because the change may have been committed although the response was lost
+        if not is_logged:
+            return snapshots.load_current(), change.result
+        snapshots.keep(changed)
+        return changed, change.result
     return catalog, change.result
 
 
@@ -221,7 +225,7 @@ def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: s
     except dynamo.TransactionCanceled:
         raise HeadChanged(store.read_head()) from None
     finally:
-        snapshots.invalidate()
+        snapshots.expire()
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:

@@ -10,7 +10,16 @@ from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
 from chalicelib.catalog.revisions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.catalog.sale_rules import sale_refusal
-from chalicelib.catalog.snapshots import find_known_event, find_snapshot, invalidate, load_current, refresh_snapshot, snapshot
+from chalicelib.catalog.snapshots import (
+    find_known_event,
+    find_snapshot,
+    invalidate,
+    load_current,
+    refresh_snapshot,
+    snapshot,
+    snapshot_with_drafts,
+    write_if_due,
+)
 from chalicelib.catalog.store import list_versions, load_content, load_document, read_image, served_version_item, write_version
 from chalicelib.foundation import settings
 from chalicelib.foundation.errors import NotFound
@@ -44,7 +53,9 @@ __all__ = [
     "served_version_item",
     "set_paused",
     "snapshot",
+    "snapshot_with_drafts",
     "stock_group",
+    "write_if_due",
     "write_version",
 ]
 

@@ -1,7 +1,8 @@
 """The snapshot: the catalog in this instance's memory.
 
-There are two caches: the head, which is read every few seconds, and its catalog, which is loaded when the revision of the head has changed
-or after a few minutes. In between, a snapshot costs no call to the store.
+There are two caches: the head, which is read every few seconds, and its catalog, which follows the changes when the head shows a new public
+revision. In between, a snapshot costs no call to the store. A catalog may lack the latest changes to drafts, which buyers do not see:
+functions for managers ask for them.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,16 @@ def snapshot() -> Catalog:
     """Return the catalog, which is at most `head_check_seconds` old, or older while the store is unavailable."""
     now = clock.now()
     head = _head_cache.get(now, None, store.read_head)
-    return _catalog_cache.get(now, head.revision, lambda: store.load(head))
+    return _catalog_cache.get(now, head.public_revision, lambda: store.load(head, _catalog_cache.peek()))
+
+
+def snapshot_with_drafts() -> Catalog:
+    """Return the catalog with all its drafts, which is at most `head_check_seconds` old."""
+    current, head = snapshot(), _head_cache.peek()
+    if head is not None and current.revision < head.revision:
+        _catalog_cache.expire()
+        current = snapshot()
+    return current
 
 
 def find_known_event(event_id: str) -> Event | None:
@@ -47,7 +57,7 @@ def refresh_snapshot() -> Catalog:
     if _refreshed.entries.get("at") != now:
         _refreshed.entries["at"] = now
         _head_cache.expire()
-    return snapshot()
+    return snapshot_with_drafts()
 
 
 def load_current() -> Catalog:
@@ -55,12 +65,11 @@ def load_current() -> Catalog:
 
     If the revision of the head matches the snapshot, the snapshot is current, because every change makes a new revision.
     """
-    now = clock.now()
-    head = _head_cache.refetch(now, None, store.read_head)
+    head = _head_cache.refetch(clock.now(), None, store.read_head)
     known = _catalog_cache.peek()
     if known is not None and known.revision == head.revision:
         return known
-    return _catalog_cache.refetch(now, head.revision, lambda: store.load(head))
+    return _catalog_cache.refetch(clock.now(), head.public_revision, lambda: store.load(head, known))
 
 
 def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
@@ -71,12 +80,23 @@ def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
 
 def keep(changed: Catalog) -> None:
     """Cache the catalog that a change by this instance has produced. The head decides whether this catalog is still current."""
-    _catalog_cache.put(clock.now(), changed.revision, changed)
+    _catalog_cache.put(clock.now(), changed.head.public_revision, changed)
+
+
+def write_if_due() -> int:
+    """Write a snapshot to the store, for other instances, if one is due. Returns the number of snapshots written."""
+    head = _head_cache.get(clock.now(), None, store.read_head)
+    return int(store.is_snapshot_due(head, snapshot()) and store.write_snapshot(load_current()))
+
+
+def expire() -> None:
+    """Make the next call read the head, and load what has changed since this instance's snapshot."""
+    _head_cache.forget()
+    _refreshed.forget()
+    reply_cache.forget()
 
 
 def invalidate() -> None:
     """Drop this instance's snapshot, so that the next call loads it from the store."""
-    _head_cache.forget()
+    expire()
     _catalog_cache.forget()
-    _refreshed.forget()
-    reply_cache.forget()

@@ -9,10 +9,20 @@
 | `publications` | `<number>` | an unfinished publication: its start, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | entries created through the API, and pause flags |
 | `live` | `pause#promoter#<user id>` | stopped promoters: locked, or no longer promoters |
+| `change#<number>` | `change` | the entries that a revision changed; the number is the revision modulo CHANGE_ROWS |
+| `snapshot#<number>#<i>` | `part` | a part of a snapshot of `live`; the number is that of the snapshot modulo SNAPSHOT_ROWS |
+| `counter` | `snapshot` | the number of the latest snapshot |
+
+`live` is the truth. Reading all of it from its one key is slow in a large catalog, so instances read the snapshot and the changes since,
+which are spread over many keys. Both are written in rotation: a reader compares the revision or snapshot number in each row with the one
+that it expects, and reads `live` if a row has another one, or if the previous version of Fairgate has changed the catalog without a log.
 """
 
+import gc
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,16 +30,26 @@ from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
-from chalicelib.dynamodb import dynamo
+from chalicelib.dynamodb import dynamo, wire_format
 from chalicelib.foundation import parallel
 
 PART_BYTES = 300_000  # an item may have 400 KB
 _PROMOTER = "promoter#"  # in the sort key of a stopped promoter; event ids have no #
 
+CHANGE_ROWS = 4096  # several minutes of changes at 10 a second; the sweep writes a snapshot every minute if necessary
+MAX_CHANGES = 500  # an instance that lags further behind reads the snapshot
+
+SNAPSHOT_ROWS = 4  # so a reader has minutes to read a snapshot before its rows are used again
+SNAPSHOT_PART_BYTES = 40_000  # 5 read units, so 300 instances can start in the same second before a key reaches half its limit
+MIN_SNAPSHOT_ENTRIES = 100  # a smaller catalog is read from `live`
+MAX_CHANGES_SINCE_SNAPSHOT = 100  # that every new instance reads; then the sweep writes a new snapshot
+
 
 class CatalogRow(dynamo.Table):
     feature = "catalog"
-    contents = "The head of the catalog, the parts of its versions, and the events and tiers made through the API."
+    contents = (
+        "The head of the catalog, the parts of its versions, and the events and tiers made through the API, with their log and snapshots."
+    )
     personal_data = dynamo.PersonalData("who changed what", export="no", erasure="stays, with the user id")
     has_stream = True
 
@@ -46,6 +66,12 @@ class CatalogRow(dynamo.Table):
     at = NumberAttribute(null=True)
     by = UnicodeAttribute(null=True)
     abandoned = BooleanAttribute(null=True)
+    public_revision = NumberAttribute(null=True)
+    logged_since = NumberAttribute(null=True)
+    logged_revision = NumberAttribute(null=True)  # differs from the revision if the last change has no row in the log
+    snapshot = NumberAttribute(null=True)
+    snapshot_revision = NumberAttribute(null=True)
+    snapshot_parts = NumberAttribute(null=True)
 
 
 class PublicationRecord(Struct, frozen=True):
@@ -62,22 +88,135 @@ def read_head() -> CatalogHead:
     return CatalogHead() if row is None else _head(row)
 
 
-def load(head: CatalogHead) -> Catalog:
-    """Load the catalog of `head`: its version, and the entries created through the API. Takes at least two queries."""
-    content = load_content(head.version)
-    api_events: list[Event] = []
-    api_tiers: list[Tier] = []
-    paused, stopped = set[str](), set[str]()
-    for row in CatalogRow.query("live", consistent_read=True):
-        kind, _, event_id = row.sk.partition("#")
-        if kind == "pause":
-            (stopped if event_id.startswith(_PROMOTER) else paused).add(event_id.removeprefix(_PROMOTER))
-        elif kind == "event":
-            api_events.append(msgspec.json.decode(row.text, type=Event))
+def load(head: CatalogHead, known: Catalog | None = None) -> Catalog:
+    """Load the catalog of `head`: its version, and the entries created through the API.
+
+    If few changes were made since the `known` catalog, only these changes are read.
+    """
+    if known is not None and known.version == head.version and head.revision - known.revision <= MAX_CHANGES:
+        if known.revision == head.revision:
+            return known
+        changes = _load_changes(known.revision, head)
+        if changes is not None:
+            return known.with_changes(changes, head)
+    return _load_snapshot(head) or load_live(head)
+
+
+def load_live(head: CatalogHead) -> Catalog:
+    """Load the catalog of `head` from the entries themselves, without the snapshot and the log. Takes at least two queries."""
+    return _build(head, load_content(head.version), *_query_live())
+
+
+def _query_live(kind: str = "") -> tuple[list[Event], list[Tier], set[str]]:
+    """Return the events, the tiers, and the ids of the pause flags, or only those of one kind, with strong consistency."""
+    events: list[Event] = []
+    tiers: list[Tier] = []
+    flags = set[str]()
+    is_kind: Any = CatalogRow.sk.startswith(f"{kind}#") if kind else None
+    for row in CatalogRow.query("live", is_kind, consistent_read=True):
+        row_kind, _, row_id = row.sk.partition("#")
+        if row_kind == "pause":
+            flags.add(row_id)
+        elif row_kind == "event":
+            events.append(msgspec.json.decode(row.text, type=Event))
         else:
-            api_tiers.append(msgspec.json.decode(row.text, type=Tier))
-    events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *api_events)]
-    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, head=head, stopped_promoters=frozenset(stopped))
+            tiers.append(msgspec.json.decode(row.text, type=Tier))
+    return events, tiers, flags
+
+
+def _build(head: CatalogHead, content: VersionContent, events: Iterable[Event], tiers: Iterable[Tier], flags: set[str]) -> Catalog:
+    """Build the catalog; `flags` has the ids of paused events, and of stopped promoters after the prefix _PROMOTER."""
+    all_events = [
+        event if event.paused == (event.id in flags) else msgspec.structs.replace(event, paused=not event.paused)
+        for event in (*content.events, *events)
+    ]
+    stopped = frozenset(flag.removeprefix(_PROMOTER) for flag in flags if flag.startswith(_PROMOTER))
+    return Catalog.build(all_events, (*content.tiers, *tiers), content.states, head=head, stopped_promoters=stopped)
+
+
+def _load_changes(since: int, head: CatalogHead) -> list[Event | Tier] | None:
+    """Load the entries that changed after the revision `since`, in the order of the changes. Returns None if the log lacks a change."""
+    if not head.logged_since <= since <= head.revision < since + CHANGE_ROWS:
+        return None
+    revisions = range(since + 1, head.revision + 1)
+    bodies = _read_numbered("change", {_change_key(revision): revision for revision in revisions})
+    if bodies is None:
+        return None
+    changes = [msgspec.json.decode(zlib.decompress(body), type=VersionContent) for body in bodies]
+    entries: list[Event | Tier] = []
+    for change in changes:
+        entries += [*change.events, *change.tiers]
+    return entries
+
+
+def _load_snapshot(head: CatalogHead) -> Catalog | None:
+    """Load the catalog of `head` from its snapshot and the log. Returns None if there is no snapshot, or the log lacks a change since."""
+    if not head.snapshot:
+        return None
+    parts = {_snapshot_key(head.snapshot, index): head.snapshot for index in range(head.snapshot_parts)}
+    (bodies, changes), (content, (_, _, flags)) = parallel.both(
+        lambda: parallel.both(lambda: _read_numbered("part", parts), lambda: _load_changes(head.snapshot_revision, head)),
+        lambda: parallel.both(lambda: load_content(head.version), lambda: _query_live("pause")),
+    )
+    if bodies is None or changes is None:
+        return None
+    with _without_garbage_collection():
+        entries = msgspec.json.decode(zlib.decompress(b"".join(bodies)), type=VersionContent)
+        # The log also has bootstrap events that were paused. Their flags are in `live`.
+        events = {event.id: event for event in (*entries.events, *changes) if isinstance(event, Event) and event.managed_by == "api"}
+        tiers = {tier.id: tier for tier in (*entries.tiers, *changes) if isinstance(tier, Tier)}
+        return _build(head, content, events.values(), tiers.values(), flags)
+
+
+def _read_numbered(sort_key: str, numbers: dict[str, int]) -> list[bytes] | None:
+    """Return the bodies of rows, given as partition key -> expected number (`revision`). Returns None if a row has another number.
+
+    Reads that may be stale cost half as much; only the rows that they lack are read again with strong consistency.
+    """
+    found: dict[str, bytes] = {}
+    for consistent in (False, True):
+        keys = [wire_format.serialize_key(CatalogRow(pk, sort_key)) for pk in numbers if pk not in found]
+        pages = [keys[start : start + dynamo.MAX_BATCH_GET] for start in range(0, len(keys), dynamo.MAX_BATCH_GET)]
+        read = partial(dynamo.batch_get, CatalogRow.name(), consistent=consistent)
+        answers = parallel.call_each(read, pages)
+        rows = [CatalogRow.from_raw_data(item) for answer in answers for item in answer]
+        found |= {row.pk: row.body for row in rows if row.revision == numbers[row.pk]}
+        if len(found) == len(numbers):
+            return [found[pk] for pk in numbers]
+    return None
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Pause the garbage collector, which would search the 40,000 new objects of a large catalog again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def is_snapshot_due(head: CatalogHead, catalog: Catalog) -> bool:
+    """Whether the catalog is large, and new instances would have to read many changes, or could not use the snapshot."""
+    entries: list[Event | Tier] = [*catalog.events.values(), *catalog.tiers.values()]
+    is_large = sum(entry.managed_by == "api" for entry in entries) >= MIN_SNAPSHOT_ENTRIES
+    return is_large and (head.snapshot_revision < head.logged_since or head.revision - head.snapshot_revision > MAX_CHANGES_SINCE_SNAPSHOT)
+
+
+def write_snapshot(catalog: Catalog) -> bool:
+    """Write a snapshot of the catalog's entries and enter it in the head. Returns False if the head has a newer snapshot."""
+    events = [event for event in catalog.events.values() if event.managed_by == "api"]
+    tiers = [tier for tier in catalog.tiers.values() if tier.managed_by == "api"]
+    number = _next_number("snapshot")
+    packed = _pack(events, tiers)
+    bodies = [packed[start : start + SNAPSHOT_PART_BYTES] for start in range(0, len(packed), SNAPSHOT_PART_BYTES)]
+    rows = [CatalogRow(_snapshot_key(number, index), "part", revision=number, body=body) for index, body in enumerate(bodies)]
+    dynamo.batch_put(CatalogRow.name(), map(wire_format.serialize_row, rows))
+    values = {"snapshot": number, "snapshot_revision": catalog.revision, "snapshot_parts": len(rows)}
+    is_newest = "attribute_not_exists(snapshot_revision) OR snapshot_revision < :snapshot_revision"
+    return dynamo.update_if(CatalogRow("head", "head"), values, is_newest, snapshot_revision=catalog.revision)
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:
@@ -108,9 +247,7 @@ def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
 
 def begin_publication(now: int) -> int:
     """Begin a publication. Returns its number, which was never used before."""
-    counter = CatalogRow("counter", "version")
-    _, item = dynamo.update_if_returning(counter, {}, add={"version": 1})
-    number = int(item["version"]["N"])
+    number = _next_number("version")
     CatalogRow("publications", _sort_key(number), at=now).save()
     return number
 
@@ -162,9 +299,8 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
         "at": new.applied_at,
         "by": new.applied_by,
     }
-    condition, operands = _revision_is(expected.revision)
     list_entry = CatalogRow("versions", _sort_key(new.version), **values)
-    return [dynamo.update(CatalogRow("head", "head"), values, condition, **operands), dynamo.put(list_entry)]
+    return [*_log_items(expected, msgspec.structs.replace(new, public_revision=new.revision), values, ()), dynamo.put(list_entry)]
 
 
 def served_version_item(version: int) -> dynamo.TransactItem:
@@ -173,9 +309,28 @@ def served_version_item(version: int) -> dynamo.TransactItem:
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
-    """Return a transaction item that makes all instances reload the catalog. With `expected`, it fails if the revision has changed."""
+    """Return a transaction item that makes all instances reload the catalog from `live`, because this revision has no row in the log.
+
+    With `expected`, it fails if the revision has changed.
+    """
     condition, operands = ("", {}) if expected is None else _revision_is(expected)
     return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
+
+
+def next_revision_items(expected: CatalogHead, new: CatalogHead, entries: Sequence[Event | Tier]) -> list[dynamo.TransactItem]:
+    """Return the transaction items that log the changed entries of the next revision. They fail if the revision has changed."""
+    return _log_items(expected, new, {"revision": new.revision}, entries)
+
+
+def _log_items(
+    expected: CatalogHead, new: CatalogHead, values: dict[str, Any], entries: Sequence[Event | Tier]
+) -> list[dynamo.TransactItem]:
+    condition, operands = _revision_is(expected.revision)
+    logged = {"public_revision": new.public_revision, "logged_since": expected.logged_since, "logged_revision": new.revision}
+    events = [entry for entry in entries if isinstance(entry, Event)]
+    tiers = [entry for entry in entries if isinstance(entry, Tier)]
+    change = CatalogRow(_change_key(new.revision), "change", revision=new.revision, body=_pack(events, tiers))
+    return [dynamo.update(CatalogRow("head", "head"), values | logged, condition, **operands), dynamo.put(change)]
 
 
 def create_event_item(event: Event) -> dynamo.TransactItem:
@@ -223,13 +378,38 @@ def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:
 
 
 def _head(row: CatalogRow) -> CatalogHead:
+    revision = int(row.revision or 0)
+    is_logged = row.logged_revision is not None and row.logged_revision == revision
     return CatalogHead(
         version=int(row.version or 0),
-        revision=int(row.revision or 0),
+        revision=revision,
         checksum=row.checksum or "",
         applied_at=int(row.at or 0),
         applied_by=row.by or "",
+        public_revision=int(row.public_revision or 0) if is_logged else revision,
+        logged_since=int(row.logged_since or 0) if is_logged else revision,
+        snapshot=int(row.snapshot or 0),
+        snapshot_revision=int(row.snapshot_revision or 0),
+        snapshot_parts=int(row.snapshot_parts or 0),
     )
+
+
+def _next_number(counter: str) -> int:
+    _, item = dynamo.update_if_returning(CatalogRow("counter", counter), {}, add={"version": 1})
+    return int(item["version"]["N"])
+
+
+def _change_key(revision: int) -> str:
+    return f"change#{revision % CHANGE_ROWS}"
+
+
+def _snapshot_key(number: int, index: int) -> str:
+    return f"snapshot#{number % SNAPSHOT_ROWS}#{index}"
+
+
+def _pack(events: list[Event], tiers: list[Tier]) -> bytes:
+    stored = [msgspec.structs.replace(event, suspended=False) if event.suspended else event for event in events]
+    return zlib.compress(msgspec.json.encode(VersionContent(stored, tiers, {})))
 
 
 def _sort_key(version: int) -> str:

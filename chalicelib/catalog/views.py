@@ -164,7 +164,7 @@ class TierAvailabilityView(Struct, frozen=True, kw_only=True):
 
 
 class CatalogView(Struct, frozen=True):
-    """The served catalog. `checksum` is empty until a bootstrap file is applied. Each change increments `revision`."""
+    """The served catalog. `checksum` is empty until a bootstrap file is applied. Each change that buyers can see increases `revision`."""
 
     version: int
     revision: int

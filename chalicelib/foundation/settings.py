@@ -161,7 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires. 0 requires no proof.")
     ] = 0
     challenge_seconds: Annotated[Seconds, _says("Seconds for which the solution of a proof-of-work challenge is accepted.")] = 300
-    cache_seconds: Annotated[Seconds, _says("Seconds after which an instance loads the catalog again.")] = 300
+    cache_seconds: Annotated[Seconds, _says("Seconds after which an instance also reads changes that only managers see.")] = 300
     head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
     stock_cache_seconds: Annotated[
         Seconds, _says("Seconds after which displayed stock figures are read again; three times as long while they do not change.")

@@ -115,7 +115,8 @@ def _check_password(request: RequestContext, account: Account, password: str | N
 
 def _check_events(user_id: str, now: int) -> None:
     """Raise PromoterHasEvents if the user is the promoter of an event that has not ended and is not cancelled or removed."""
-    events = (event for event in catalog.snapshot().events.values() if event.promoter_id == user_id and event.status != "cancelled")
+    known = catalog.snapshot_with_drafts().events.values()
+    events = (event for event in known if event.promoter_id == user_id and event.status != "cancelled")
     if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
         raise PromoterHasEvents()
 

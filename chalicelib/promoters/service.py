@@ -162,8 +162,8 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
     Only the promoter and admins get drafts and test events.
     """
     get_promoter(identity, promoter_id)
-    snapshot = catalog.snapshot()
     sees_all = may_act_for(identity, promoter_id)
+    snapshot = catalog.snapshot_with_drafts() if sees_all else catalog.snapshot()
     events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
     shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in _HIDDEN_STATUSES)]
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))

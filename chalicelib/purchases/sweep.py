@@ -178,6 +178,7 @@ def _run(now: int) -> dict[str, Any]:
     refunds = DueRefunds(now)
     result = provider_tasks.run_each(alternate(refunds.tasks(), hold_recovery.expiry_tasks(lapsed, now, report)))
     deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
+    snapshots = _unless_store_fails("sweep.snapshot_not_written", catalog.write_if_due)
     has_failed_step = corrected is None or cancelled is None or deleted is None
     # Thousands of refunds of a cancelled event may take many runs. They delay nothing else, so a run is unfinished only if they are late.
     has_work_left = result.gave_up or report.remaining > 0 or (refunds.has_more and refunds.is_late)
@@ -194,6 +195,7 @@ def _run(now: int) -> dict[str, Any]:
         "reopened_or_closed": corrected,
         "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
+        "catalog_snapshots": snapshots,
         "refunds_due": refunds.begun,
         "has_more_refunds": refunds.has_more,
         "gave_up": result.gave_up,

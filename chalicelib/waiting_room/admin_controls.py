@@ -38,7 +38,7 @@ def clear_room(event_id: str, actor: str, now: int) -> int:
     """Replace the room with a new room and a new draw, so earlier tokens become invalid. Returns how many buyers had joined before."""
 
     def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
-        revision = catalog.refresh_snapshot().revision
+        revision = catalog.refresh_snapshot().head.public_revision
         item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, before.room)
         return item, {"room": before.room.number, "cleared": before.total}, before
 

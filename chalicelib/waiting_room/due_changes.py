@@ -138,10 +138,10 @@ def _open(room: Room, now: int) -> None:
         raise store.RoomConflict
     current = catalog.refresh_snapshot()
     event = current.events.get(room.event_id)
-    if event is None or event.on_sale_at is None or now < event.on_sale_at or current.revision < room.revision:
+    if event is None or event.on_sale_at is None or now < event.on_sale_at or current.head.public_revision < room.revision:
         raise store.RoomConflict
     counts = [store.close_counter(room, counter) for counter in range(room.counters)]
-    _record_draw(current.revision, event, room, counts)
+    _record_draw(current.head.public_revision, event, room, counts)
     log.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
 
 

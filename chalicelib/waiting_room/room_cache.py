@@ -47,7 +47,7 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 def get_room(event_id: str, now: int) -> CachedRoom:
     """Return the event's room, at most a second old. Raises NotFound if the event is not visible, and NoWaitingRoom if it has no room."""
     current, event = _get_event(event_id)
-    return _rooms.get(now, event, lambda: _build_cached_room(_load(current.revision, event, now), now), event_id)
+    return _rooms.get(now, event, lambda: _build_cached_room(_load(current.head.public_revision, event, now), now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
@@ -59,7 +59,7 @@ def reload_room(event_id: str, now: int) -> CachedRoom:
 def load_room(event_id: str, now: int) -> LoadedRoom:
     """Load the event's current room from the store, for a change. Raises what `get_room` raises."""
     current, event = _get_event(event_id)
-    return _load(current.revision, event, now)
+    return _load(current.head.public_revision, event, now)
 
 
 def forget_room(event_id: str) -> None:

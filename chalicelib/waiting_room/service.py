@@ -136,7 +136,7 @@ def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
     if not event.has_waiting_room or event.status == "draft":
         return
     try:
-        due_changes.follow_catalog(current.revision, event, now)
+        due_changes.follow_catalog(current.head.public_revision, event, now)
     except dynamo.STORE_ERRORS as error:
         log.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
     room_cache.forget_room(event_id)

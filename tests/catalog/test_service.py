@@ -134,6 +134,6 @@ def test_a_tier_that_is_newer_than_the_snapshot_is_found(apply_document, time, m
     apply_document()
     catalog.snapshot()
     with monkeypatch.context() as another_instance:
-        another_instance.setattr("chalicelib.catalog.snapshots.invalidate", lambda: None)
+        another_instance.setattr("chalicelib.catalog.snapshots.expire", lambda: None)
         apply_document(None, [ticket("fest-pass"), ticket("new")])
     assert [tier.id for tier in catalog.get_sellable_tiers("fest", ["new"], time.now)[1]] == ["new"]

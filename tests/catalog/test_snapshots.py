@@ -1,10 +1,19 @@
 """When an instance loads the catalog again."""
 
+from unittest import mock
+
+import msgspec
+import pytest
+from msgspec.structs import asdict, replace
+
+from chalicelib.catalog import permissions, revisions, store, tier_management
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import in_display_order
 from chalicelib.dynamodb import dynamo
 from chalicelib.foundation import settings
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
+from tests.catalog.requests import create_draft, create_published, promoter
 from tests.dynamodb.test_cache import counted
 from tests.simulation.call_log import record_calls
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
@@ -35,7 +44,7 @@ def test_a_change_by_another_instance_is_seen_when_the_head_is_read_again(api, a
     apply_document()
     api.get("/events")
     with monkeypatch.context() as another_instance:  # it cannot drop the snapshot of this instance
-        another_instance.setattr("chalicelib.catalog.snapshots.invalidate", lambda: None)
+        another_instance.setattr("chalicelib.catalog.snapshots.expire", lambda: None)
         apply_document([event("fest", name="New")])
     assert api.get("/events").json[0]["name"] == "Fest"
     time.advance(settings.current().head_check_seconds)
@@ -46,7 +55,7 @@ def test_an_event_that_is_newer_than_the_snapshot_is_seen_at_once(api, apply_doc
     apply_document()
     api.get("/events")
     with monkeypatch.context() as another_instance:
-        another_instance.setattr("chalicelib.catalog.snapshots.invalidate", lambda: None)
+        another_instance.setattr("chalicelib.catalog.snapshots.expire", lambda: None)
         apply_document([event("fest"), event("new")], [ticket("fest-pass"), ticket("new-pass", "new")])
     assert api.get("/events/new").status == 200
 
@@ -83,13 +92,198 @@ def test_a_new_event_is_seen_at_once_locally_and_elsewhere_a_second_later(api, a
             assert api.get("/events/new").status == 200
 
 
-def test_an_unchanged_catalog_is_loaded_again_after_some_minutes(api, apply_document, time):
+def test_an_unchanged_catalog_is_not_loaded_again(api, apply_document, time):
     apply_document()
     api.get("/events")
     time.advance(settings.current().cache_seconds)
     with record_calls() as calls:
         api.get("/events")
-    assert "Query" in calls
+    assert [entry.operation for entry in calls.of(table="catalog")] == ["GetItem"]
+
+
+@pytest.fixture
+def elsewhere(api):
+    """Another instance, with a snapshot of an empty catalog. The test itself runs on an instance of its own."""
+    here, other = InstanceMemory(), InstanceMemory()
+    with separate_memories(), here.active():
+        with other.active():
+            api.get("/events")
+        yield other
+
+
+def edit(api, event_id, **fields):
+    assert api.patch(f"/events/{event_id}", json=fields, **promoter()).status == 200
+
+
+def name_elsewhere(api, elsewhere, event_id):
+    with elsewhere.active():
+        return api.get(f"/events/{event_id}").json.get("name")
+
+
+def test_an_instance_reads_only_what_another_has_changed(api, time, elsewhere):
+    event_id, _ = create_published(api)
+    name_elsewhere(api, elsewhere, event_id)
+    for number in range(3):
+        edit(api, event_id, name=f"Name {number}")
+    time.advance(settings.current().head_check_seconds)
+    with record_calls(measured=True) as calls:
+        assert name_elsewhere(api, elsewhere, event_id) == "Name 2"
+    catalog_calls = calls.of(table="catalog")
+    assert [(entry.operation, entry.read_units) for entry in catalog_calls] == [("GetItem", 1), ("BatchGetItem", 1.5)]
+    assert name_elsewhere(api, elsewhere, event_id) == "Name 2"
+
+
+def test_changes_to_drafts_reach_managers_and_cost_buyers_nothing(api, time, elsewhere):
+    published, _ = create_published(api)
+    draft = create_draft(api)["id"]
+    with elsewhere.active():
+        before, revision = catalog.refresh_snapshot(), api.get("/catalog").json["revision"]
+        assert permissions.find_event(draft).name != "Secret"
+    edit(api, draft, name="Secret")
+    time.advance(settings.current().head_check_seconds)
+    with elsewhere.active():
+        with record_calls() as calls:
+            assert api.get(f"/events/{published}").status == 200
+            assert api.get("/catalog").json["revision"] == revision
+            assert catalog.snapshot() is before
+        assert [entry.operation for entry in calls.of(table="catalog")] == ["GetItem"]
+        assert permissions.find_event(draft).name == "Secret"
+        assert catalog.load_current().events[draft].name == "Secret"
+        assert api.get("/catalog").json["revision"] == revision
+
+
+def test_publishing_and_unpublishing_reach_buyers(api, time, elsewhere):
+    event_id, _ = create_published(api)
+    time.advance(settings.current().head_check_seconds)
+    assert name_elsewhere(api, elsewhere, event_id) is not None
+    assert api.post(f"/events/{event_id}/unpublish", **promoter()).status == 200
+    time.advance(settings.current().head_check_seconds)
+    assert name_elsewhere(api, elsewhere, event_id) is None
+
+
+def test_a_change_that_the_previous_version_made_is_seen_with_all_later_ones(api, time, elsewhere):
+    """The previous version writes the entry and counts the revision, but knows no log."""
+    event_id, _ = create_published(api)
+    name_elsewhere(api, elsewhere, event_id)
+    known = catalog.load_current().events[event_id]
+    dynamo.transact([store.put_event_item(replace(known, name="Old")), store.increment_revision_item()])
+    time.advance(settings.current().head_check_seconds)
+    assert name_elsewhere(api, elsewhere, event_id) == "Old"
+    edit(api, event_id, venue="New hall")
+    time.advance(settings.current().head_check_seconds)
+    with elsewhere.active():
+        assert (api.get(f"/events/{event_id}").json["name"], api.get(f"/events/{event_id}").json["venue"]) == ("Old", "New hall")
+
+
+def test_a_change_too_large_for_the_log_is_seen(api, time, elsewhere, monkeypatch):
+    event_id, first = create_published(api)
+    second = builders.create_tier(api, event_id, "Second")
+    with elsewhere.active():
+        before = [tier.id for tier in in_display_order(catalog.refresh_snapshot().event_tiers(event_id))]
+    monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 4)  # two tiers, the audit entry and the head
+    tier_management.reorder_tiers(event_id, before[::-1], None, "ada", time.now)
+    assert asdict(catalog.load_current()) == asdict(store.load_live(store.read_head()))
+    time.advance(settings.current().head_check_seconds)
+    with elsewhere.active():
+        assert [tier.id for tier in in_display_order(catalog.snapshot().event_tiers(event_id))] == before[::-1]
+    assert {first, second} == set(before)
+
+
+@pytest.fixture
+def large(api, apply_document, time, monkeypatch):
+    """A catalog that counts as large, with a bootstrap event and two events of the API, and its snapshot. Returns the ids of the two."""
+    monkeypatch.setattr(store, "MIN_SNAPSHOT_ENTRIES", 2)
+    monkeypatch.setattr(store, "MAX_CHANGES_SINCE_SNAPSHOT", 4)
+    monkeypatch.setattr(store, "SNAPSHOT_PART_BYTES", 100)
+    apply_document()
+    event_ids = [create_published(api)[0] for _ in range(2)]
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    return event_ids
+
+
+def check_cold(*, reads_entries=False):
+    """Check that a new instance loads the right catalog, and whether it reads the entries themselves."""
+    with mock.patch.object(store, "load_live", wraps=store.load_live) as load_live:
+        loaded = store.load(store.read_head())
+        assert load_live.called == reads_entries
+    assert asdict(loaded) == asdict(store.load_live(loaded.head))
+
+
+def test_a_new_instance_reads_the_snapshot_and_the_changes_since(api, apply_document, large, time):
+    check_cold()
+    edit(api, large[0], name="Other")
+    catalog.set_paused("fest", True, "root", time.now)
+    catalog.set_paused(large[1], True, "root", time.now)
+    create_published(api)
+    check_cold()
+    apply_document([event("fest", name="New")])
+    catalog.set_paused(large[1], False, "root", time.now)
+    check_cold()
+
+
+def test_the_sweep_writes_a_snapshot_after_many_changes(api, large):
+    for number in range(4):
+        edit(api, large[0], name=f"Name {number}")
+    assert builders.run_sweep()["catalog_snapshots"] == 0
+    for number in range(20):
+        edit(api, large[0], name=f"Later {number}")
+        builders.run_sweep()
+        check_cold()
+    assert store.read_head().snapshot == 1 + 24 // 5
+
+
+def test_an_instance_far_behind_reads_the_snapshot(api, large, monkeypatch):
+    monkeypatch.setattr(store, "MAX_CHANGES", 2)
+    known = catalog.load_current()
+    for number in range(3):
+        edit(api, large[0], name=f"Name {number}")
+    head = store.read_head()
+    assert asdict(store.load(head, known)) == asdict(store.load_live(head))
+
+
+def test_a_log_that_has_gone_round_is_not_used(api, large, monkeypatch):
+    monkeypatch.setattr(store, "CHANGE_ROWS", 2)
+    for number in range(3):
+        edit(api, large[0], name=f"Name {number}")
+    check_cold(reads_entries=True)
+
+
+def test_a_snapshot_whose_rows_are_used_again_is_not_used(api, large):
+    head = store.read_head()
+    for number in range(store.SNAPSHOT_ROWS):
+        edit(api, large[0], name=f"Name {number}")
+        assert store.write_snapshot(catalog.load_current())
+    with mock.patch.object(store, "load_live", wraps=store.load_live) as load_live:
+        store.load(head)
+    assert load_live.called
+
+
+@pytest.mark.parametrize(("key", "kind"), [("snapshot#{}#0", "part"), ("change#{}", "change")])
+def test_a_missing_row_is_made_good_from_the_entries(api, large, key, kind):
+    edit(api, large[0], name="Other")
+    head = store.read_head()
+    store.CatalogRow(key.format(head.snapshot if kind == "part" else head.revision), kind).delete()
+    check_cold(reads_entries=True)
+
+
+def test_after_an_invalidation_or_the_previous_version_the_sweep_writes_a_new_snapshot(api, large, time):
+    known = catalog.load_current().events[large[0]]
+    store.CatalogRow("live", f"event#{known.id}", text=msgspec.json.encode(replace(known, name="By hand")).decode()).save()
+    revisions.invalidate_everywhere("root", time.now)
+    assert api.get(f"/events/{known.id}").json["name"] == "By hand"
+    check_cold(reads_entries=True)
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    check_cold()
+
+
+def test_a_slow_writer_does_not_replace_a_newer_snapshot(api, large):
+    old = catalog.load_current()
+    edit(api, large[0], name="Other")
+    assert store.write_snapshot(catalog.load_current())
+    newest = store.read_head().snapshot
+    assert not store.write_snapshot(old)
+    assert store.read_head().snapshot == newest
+    check_cold()
 
 
 def test_a_missing_table_is_a_500(api, apply_document, time):

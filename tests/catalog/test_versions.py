@@ -16,5 +16,5 @@ def test_a_version_is_not_published_over_a_changed_head(apply_document, time):
     with pytest.raises(catalog.HeadChanged) as conflict:
         catalog.publish_version(read, new, "catalog.applied", {})
     head, _ = catalog.load_head_and_catalog()
-    assert conflict.value.head == head == replace(read, revision=read.revision + 1)
+    assert conflict.value.head == head == read.next()
     assert audit.list_entries("catalog") == entries

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from chalicelib.accounts import directory
 from chalicelib.accounts.directory import RightsChange
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog import store
 from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.accounts.conftest import log_in, register
@@ -113,6 +115,37 @@ def test_other_instances_refuse_within_seconds_even_if_the_request_ends_early(ap
     assert open_flags(event_id) == {True}
     builders.run_sweep()
     assert open_flags(event_id) == {False}
+
+
+def test_warm_and_new_instances_see_a_stop_and_a_start_in_a_large_catalog(api, time, monkeypatch):
+    """Before the next snapshot, after it, and together with later changes that are read from the log."""
+    monkeypatch.setattr(store, "MIN_SNAPSHOT_ENTRIES", 2)
+    monkeypatch.setattr(store, "MAX_CHANGES_SINCE_SNAPSHOT", 0)
+    promoter_id, by = sign_up_promoter(api)
+    event_id, _ = publish(api, by)
+    admin = {"token": builders.admin_token()}
+    assert builders.run_sweep()["catalog_snapshots"] == 1
+    warm = InstanceMemory()
+
+    def check(name: str, *, paused: bool) -> None:
+        time.advance(5)
+        for instance in (warm, InstanceMemory()):
+            with instance.active():
+                assert api.get(f"/events/{event_id}").json["name"] == name
+                assert api.get(f"/events/{event_id}/availability").json["paused"] is paused
+                known = catalog.snapshot()
+                assert asdict(known) == asdict(store.load_live(known.head))
+
+    with separate_memories(), InstanceMemory().active():
+        check("Night", paused=False)
+        for locked in (True, False):
+            change(api, promoter_id, locked=locked)
+            check("Night", paused=locked)
+            assert builders.run_sweep()["catalog_snapshots"] == 1
+            check("Night", paused=locked)
+            for name, until in (("Day", "2026-07-01T00:00:00Z"), ("Night", None)):
+                assert api.patch(f"/events/{event_id}", json={"name": name, "refundable_until": until}, **admin).status == 200
+                check(name, paused=locked)
 
 
 def test_an_event_that_moves_to_a_locked_promoter_is_suspended_at_once(api):
