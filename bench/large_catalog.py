@@ -1,0 +1,194 @@
+"""`python -m bench.large_catalog`: what a catalog of 10,000 events costs the instances, as in docs/performance.md.
+
+The events are made through the API's store and have three tiers each. Seconds of trips are virtual: the store has the limits and answer
+times of tests/simulation/limits.py. Parallel calls are made one after the other, so a start is faster than shown. Processor time is that of
+this machine. The load of a key with many instances is extrapolated: what ten instances add to it, times their number.
+"""
+
+import argparse
+import os
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib.catalog import snapshots, store
+from chalicelib.catalog.event_management import update_event
+from chalicelib.catalog.forms import EventChanges
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.revisions import CatalogChanging
+from chalicelib.dynamodb import dynamo, wire_format
+from chalicelib.foundation import ids, parallel, settings
+from infra.local.environment import LOCAL_CREDENTIALS
+from tests import engines
+from tests.simulation.call_log import record_calls
+from tests.simulation.instances import simulated_fleet
+from tests.simulation.limits import SimulationReport, simulate
+
+EVENTS, TIERS = 10_000, 3
+INSTANCES, FLEET = 10, 1000
+EDITS_PER_SECOND, SECONDS = 20, 10
+START = 1_780_315_200
+
+
+def write_events(count: int) -> list[str]:
+    """Write published events with tiers as earlier versions stored them: without a log or a snapshot. Returns the ids of the events."""
+    words = ["".join(random.choices("abcdefghijklmnoprstuvwz", k=random.randint(3, 9))) for _ in range(2000)]
+    event = Event(
+        id="", name="", venue="Festhalle", starts_at=START + 9_000_000, status="active", date="2026-09-13T16:00:00Z", managed_by="api"
+    )
+    tier = Tier(
+        id="",
+        event_id="",
+        name="Floor",
+        price_cents=5000,
+        currency="chf",
+        capacity=500,
+        status="available",
+        stock_id="",
+        shards=7,
+        managed_by="api",
+    )
+    event_ids, rows = [], []
+    for number in range(count):
+        event_ids.append(ids.new_id())
+        name, description = " ".join(random.choices(words, k=3)), " ".join(random.choices(words, k=30))
+        made = replace(event, id=event_ids[-1], name=f"{name} {number}", slug=f"event-{number}", city="Bern", description=description)
+        rows.append(store.CatalogRow("live", f"event#{made.id}", text=msgspec.json.encode(made).decode()))
+        for price in range(TIERS):
+            tier_id = ids.new_id()
+            made_tier = replace(tier, id=tier_id, event_id=made.id, stock_id=tier_id, price_cents=1000 * price)
+            rows.append(store.CatalogRow("live", f"tier#{tier_id}", text=msgspec.json.encode(made_tier).decode()))
+    dynamo.batch_put(store.CatalogRow.name(), map(wire_format.serialize_row, rows))
+    dynamo.transact([store.increment_revision_item()])
+    return event_ids
+
+
+def measure(name: str, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> None:
+    """Print the trips, units, virtual seconds and processor time of `work`, which runs three times.
+
+    The processor time is that of the last run, without that of the local store.
+    """
+    prepare()
+    with record_calls(measured=True) as calls:
+        work()
+    prepare()
+    report = simulate({name: (0.0, work)})
+    prepare()
+    local_store, of_store = engines.open_local_store(), [0.0]
+    call = local_store.call
+
+    def timed_call(*request: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return call(*request)
+        finally:
+            of_store[0] += time.thread_time() - began
+
+    with mock.patch.object(local_store, "call", timed_call):
+        began = time.process_time()
+        work()
+        cpu = 1000 * (time.process_time() - began - of_store[0])
+    reads, writes = calls.capacity
+    print(
+        f"| {name} | {calls.sequential_round_trips} | {reads:,.0f} | {writes:,.0f} | {report.elapsed:.2f} s | {cpu:.0f} ms |"
+        f" {max(report.busiest_reads.values()):,.0f} |",
+        flush=True,
+    )
+
+
+def elsewhere(change: Callable[[], object]) -> None:
+    """Make a change without the memory of this instance noticing."""
+    catalog, head = snapshots._catalog_cache.peek(), store.read_head()
+    change()
+    snapshots.invalidate()
+    if catalog is not None:
+        snapshots.keep(catalog)
+    assert store.read_head() != head
+
+
+@contextmanager
+def sequential_calls() -> Iterator[None]:
+    with mock.patch.object(parallel, "FEW", 10_000):
+        yield
+
+
+def run_fleet(event_ids: list[str], readers: int, seconds: int) -> tuple[SimulationReport, Counter[str]]:
+    """Edit the catalog on ten instances while `readers` of ten requests a second on each of these instances read it."""
+    outcomes: Counter[str] = Counter()
+
+    def edit(number: int) -> None:
+        try:
+            update_event(event_ids[number % len(event_ids)], EventChanges(venue=f"Hall {number} of {readers}"), "bench", START)
+            outcomes["edited"] += 1
+        except CatalogChanging:
+            outcomes["refused"] += 1
+
+    with simulated_fleet(INSTANCES + readers, start=START) as (timeline, fleet, service):
+        for _ in range(INSTANCES + readers):  # at once, so each instance starts before the edits
+            fleet.submit(lambda: snapshots.snapshot() and None)
+        began = 60.0
+
+        def forget_start() -> None:
+            service.report.units.clear()
+            service.report.busiest_reads.clear()
+            service.report.busiest_seconds.clear()
+            service.report.conflicts.clear()
+
+        timeline.at(began, forget_start)
+        for number in range(EDITS_PER_SECOND * seconds):
+            timeline.at(began + number / EDITS_PER_SECOND, partial(fleet.submit, partial(edit, number)))
+        for number in range(readers * seconds * 4):  # often enough for each instance to read the head as soon as it may
+            timeline.at(began + number / (4 * readers), lambda: fleet.submit(lambda: snapshots.snapshot() and None))
+        timeline.run()
+    return service.report, outcomes
+
+
+def main() -> None:
+    os.environ.update(
+        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
+    )
+    parser = argparse.ArgumentParser(prog="python -m bench.large_catalog", description="Measure a large catalog.")
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="virtual seconds of edits")
+    arguments = parser.parse_args()
+    random.seed(1)
+    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
+    with settings.override(identity="demo", **secret), engines.local(), engines.fresh_stage():
+        event_ids = write_events(arguments.events)
+
+        def edit() -> None:
+            update_event(random.choice(event_ids), EventChanges(venue=f"Hall {random.random()}"), "bench", START)
+
+        print("| what | trips | read units | write units | virtual | CPU | busiest key, units/s |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        measure("start from the entries", snapshots.snapshot, snapshots.invalidate)
+        measure("write a snapshot", lambda: store.write_snapshot(snapshots.load_current()), edit)
+        measure("start from the snapshot", snapshots.snapshot, snapshots.invalidate)
+        for _ in range(100):
+            edit()
+        measure("the same, 100 changes later", snapshots.snapshot, snapshots.invalidate)
+        measure("follow an edit", snapshots.snapshot, lambda: elsewhere(edit))
+        measure("nothing has changed", snapshots.snapshot, snapshots.expire)
+        measure("edit", edit)
+        with sequential_calls():
+            few, _ = run_fleet(event_ids, INSTANCES, arguments.seconds)
+            many, outcomes = run_fleet(event_ids, 2 * INSTANCES, arguments.seconds)
+    print(f"\n{EDITS_PER_SECOND} edits a second: {dict(outcomes)}, conflicts {dict(many.conflicts)}, throttled {dict(many.throttles)}")
+    for position, unit in enumerate(("read", "write")):
+        for kind in ("head", "change", "live"):
+            low, high = (max(units[position] for (_, key), units in report.units.items() if key.startswith(kind)) for report in (few, many))
+            load = (high + (high - low) / INSTANCES * (FLEET - 2 * INSTANCES)) / arguments.seconds
+            print(f"{FLEET:,} instances: busiest key of {kind}: {load:,.0f} {unit} units/s on average")
+
+
+if __name__ == "__main__":
+    main()
